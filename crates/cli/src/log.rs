@@ -46,6 +46,7 @@ const OURS: &[&str] = &[
     "prometheus",
     "proposal",
     "registry",
+    "rehearsal",
     "remote",
     "repository",
     "rollback",
