@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Holder;
 use crate::database::DatabaseSchema;
+use crate::rehearsal::{KeptBackup, Rehearsal};
 use crate::rollout::Rollout;
 
 /// The form of a document, as `cargo xtask generate` writes it from the types below.
@@ -62,6 +63,12 @@ pub struct Document {
     /// The schema that the database has, where `migrate` changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSchema>,
+    /// The newest backup of the database that `migrate` took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<KeptBackup>,
+    /// The newest changes of the schema that were tried on a copy, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsals: Vec<Rehearsal>,
     /// When a rollback was last rehearsed.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -212,6 +219,8 @@ impl Document {
             frozen: None,
             rollout: None,
             database: None,
+            backup: None,
+            rehearsals: Vec::new(),
             last_drill: None,
             rule: Match::default(),
         }

@@ -185,6 +185,8 @@ fn meaning(document: &Document) -> Vec<Finding> {
         frozen: _,
         rollout,
         database: _,
+        backup: _,
+        rehearsals: _,
         last_drill: _,
         rule: _,
     } = document;
