@@ -1,15 +1,39 @@
 //! What a failed migration left: invalid indexes, and a lock of the tool's that nothing holds.
 
 use cli::{Failure, Job};
-use database::{Connection, Error};
-use migrator::{Session, Truth};
-use model::{Outcome, Report, Verdict};
-use state::Lease;
+use database::Error;
+use migrations::{Command, Fault, Settings};
+use migrator::{Call, Session, Truth};
+use model::{Outcome, Report};
 
 use crate::status::nothing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {}
+
+/// Something that is left over, and what removes it.
+enum Leftover {
+    /// By a statement of ours.
+    Index { name: String, sql: String },
+    /// By the tool's own command.
+    Lock(Command),
+}
+
+impl Leftover {
+    fn id(&self) -> String {
+        match self {
+            Leftover::Index { name, .. } => format!("repair/{name}"),
+            Leftover::Lock(_) => "repair/lock".to_owned(),
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Leftover::Index { sql, .. } => format!("`{sql}`"),
+            Leftover::Lock(command) => format!("`{}`", command.text()),
+        }
+    }
+}
 
 /// Removes what can be removed without a loss.
 pub(crate) async fn repair(job: &Job, _: &Flags) -> Result<Report, Failure> {
@@ -18,23 +42,25 @@ pub(crate) async fn repair(job: &Job, _: &Flags) -> Result<Report, Failure> {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    if job.dry_run || leftovers(&truth).is_empty() {
-        let mut outcomes: Vec<Outcome> = leftovers(&truth)
-            .into_iter()
-            .map(|(id, sql)| Outcome::skipped(id, "", format!("dry run: would run `{sql}`")))
-            .collect();
-        if outcomes.is_empty() {
-            outcomes.push(nothing("repair", "nothing to repair"));
-        }
-        return Ok(session.report(outcomes));
+    let left = leftovers(&session, &truth);
+    if left.is_empty() {
+        return Ok(session.report(vec![nothing("repair", "nothing to repair")]));
+    }
+    if job.dry_run {
+        let would = left.iter().map(|one| {
+            let reason = format!("dry run: would run {}", one.told());
+            Outcome::skipped(one.id(), "", reason)
+        });
+        return Ok(session.report(would.collect()));
     }
     let (lease, _) = session.acquire().await?;
-    let ended = Box::pin(under(&session, &lease)).await;
+    let ended = Box::pin(under(&session)).await;
     session.ended(&lease, ended).await
 }
 
-async fn under(session: &Session<'_>, _: &Lease) -> Result<Report, Failure> {
-    // Whoever has the lock works, and what it builds is not left over.
+/// With the lease held.
+async fn under(session: &Session<'_>) -> Result<Report, Failure> {
+    // What a run builds at this moment is not left over.
     let lock = match session.lock().await? {
         Ok(lock) => lock,
         Err(refused) => return Ok(session.report(vec![*refused])),
@@ -44,40 +70,85 @@ async fn under(session: &Session<'_>, _: &Lease) -> Result<Report, Failure> {
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
     let mut outcomes = Vec::new();
-    for (id, sql) in leftovers(&truth) {
-        let outcome = Outcome::new(id, "", Verdict::Pass);
-        outcomes.push(match execute(session, &sql).await {
-            Ok(()) => outcome.actual(format!("`{sql}`")),
-            Err(error) => Outcome::fail(outcome.id, "")
-                .expected(format!("`{sql}`"))
-                .reason(error.to_string())
-                .hint("run it by hand as the owner of the table"),
+    let mut told = Vec::new();
+    for left in leftovers(session, &truth) {
+        let removed = match &left {
+            Leftover::Index { sql, .. } => execute(session, sql)
+                .await
+                .map_err(|error| error.to_string()),
+            Leftover::Lock(command) => unlock(session, command).await,
+        };
+        told.push((left, removed));
+    }
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    drop(lock);
+    let still: Vec<String> = leftovers(session, &truth)
+        .iter()
+        .map(Leftover::id)
+        .collect();
+    for (left, removed) in told {
+        let id = left.id();
+        outcomes.push(match removed {
+            Ok(()) if !still.contains(&id) => Outcome::pass(id, "").actual(left.told()),
+            Ok(()) => bad(&left, "it is still there afterwards".to_owned()),
+            Err(reason) => bad(&left, reason),
         });
     }
-    drop(lock);
     Ok(session.report(outcomes))
 }
 
+fn bad(left: &Leftover, reason: String) -> Outcome {
+    Outcome::fail(left.id(), "")
+        .expected(left.told())
+        .reason(reason)
+        .hint("run it by hand, as the owner of the table")
+}
+
 async fn execute(session: &Session<'_>, sql: &str) -> Result<(), Error> {
-    use database::Ask as _;
     let mut database = session.database.clone();
     // A concurrent drop waits for every transaction that may use the index.
     database.timeout = session.section.deadline.get();
-    let mut connection = database.connect().await?;
-    if let Connection::Postgres(postgres) = &connection {
-        let limit = session.section.lock_timeout.get().as_millis();
-        postgres
-            .rows(&format!("SET lock_timeout = {limit}"))
-            .await?;
-    }
-    connection.rows(sql).await.map(drop)
+    let postgres = database.postgres().await?;
+    let limit = session.section.lock_timeout.get().as_millis();
+    postgres
+        .rows(&format!("SET lock_timeout = {limit}"))
+        .await?;
+    postgres.rows(sql).await.map(drop)
 }
 
-/// What is left over, by its outcome's id, and the statement that removes it.
-fn leftovers(truth: &Truth) -> Vec<(String, String)> {
-    let indexes = truth.invalid.iter().map(|index| {
-        let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name);
-        (format!("repair/{}", index.name), sql)
+async fn unlock(session: &Session<'_>, command: &Command) -> Result<(), String> {
+    let call = Call {
+        command,
+        limits: &Settings::default(),
+        name: "deploy-guard",
+        url: None,
+        timeout: session.section.deadline.get(),
+    };
+    let end = session
+        .call(call)
+        .await
+        .map_err(|failure| failure.chain())?;
+    if end.is_success {
+        Ok(())
+    } else {
+        Err(end.told)
+    }
+}
+
+fn leftovers(session: &Session<'_>, truth: &Truth) -> Vec<Leftover> {
+    let indexes = truth.invalid.iter().map(|index| Leftover::Index {
+        name: index.name.clone(),
+        sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name),
     });
-    indexes.collect()
+    let mut findings = truth.reading.findings.iter();
+    let is_locked = findings.any(|finding| matches!(finding.fault, Fault::Locked { .. }));
+    let lock = session
+        .tool
+        .unlock()
+        .filter(|_| is_locked)
+        .map(Leftover::Lock);
+    indexes.chain(lock).collect()
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
-use migrator::{Change, End, MIGRATE, Made, Recorded, Session, Truth, change, is_recorded, record};
+use migrator::{
+    Change, End, MIGRATE, Made, Recorded, Session, Truth, Unfinished, change, is_recorded, record,
+};
 use model::text::tenths;
-use model::{Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Journal, Lease};
 
 use crate::effect;
@@ -15,6 +17,7 @@ use crate::guard::Effect;
 use crate::ready::{Intent, refusals};
 use crate::rule::Rule;
 use crate::status::nothing;
+use crate::undo;
 use crate::verify;
 
 /// The step of the journal.
@@ -51,6 +54,9 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         let told = "nothing to resume: no change of the schema is unfinished";
         return Ok(session.report(vec![nothing("resume", told)]));
     };
+    if let Some(unfinished) = Unfinished::of(&journal) {
+        return undo::resume(&session, unfinished).await;
+    }
     let (release, _) = journal.plan().unwrap_or_default();
     let (release, forced) = (release.to_owned(), journal.forced().to_vec());
     let intent = Intent {
@@ -65,6 +71,16 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
     verify::may_be_asked(session)?;
     let document = session.read().await?;
     let unfinished = session.store.unfinished(MIGRATE).await?;
+    if let Some(journal) = &unfinished
+        && Unfinished::of(journal).is_some()
+    {
+        let outcome = Outcome::refused(Id::refused("unfinished"), journal.place())
+            .expected("no unfinished undo")
+            .actual("one was interrupted, or is running")
+            .reason("a migration is being undone")
+            .hint("`migrate resume` finishes that first");
+        return Ok(session.report(vec![outcome]));
+    }
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),

@@ -2,7 +2,7 @@
 
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
-use migrator::{End, Session, Truth, Undone};
+use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, record};
 use model::{Id, Outcome, Report, Verdict};
 use state::{Forced, Lease};
 
@@ -82,6 +82,70 @@ fn dry(session: &Session<'_>, truth: &Truth, to: Option<&str>) -> Report {
         Outcome::skipped("undo", truth.revision().unwrap_or_default(), reason)
     };
     session.report(commands.iter().map(outcome).collect())
+}
+
+/// Goes on with an undo that was interrupted. What was lifted for it is lifted still.
+pub(crate) async fn resume(
+    session: &Session<'_>,
+    unfinished: Unfinished,
+) -> Result<Report, Failure> {
+    if session.job.dry_run {
+        let outcome = Outcome::skipped("undo", "", "dry run: would finish the undo");
+        return Ok(session.report(vec![outcome]));
+    }
+    let (lease, _) = session.acquire().await?;
+    let working = Box::pin(resumed(session, &lease, unfinished));
+    let ended = tokio::select! {
+        ended = working => ended,
+        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    };
+    session.ended(&lease, ended).await
+}
+
+async fn resumed(
+    session: &Session<'_>,
+    lease: &Lease,
+    unfinished: Unfinished,
+) -> Result<Report, Failure> {
+    let lock = match session.lock().await? {
+        Ok(lock) => lock,
+        Err(refused) => return Ok(session.report(vec![*refused])),
+    };
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    let Unfinished { to, from, release } = unfinished;
+    if truth.revision() == from {
+        // It is begun anew, with a journal of its own.
+        if let Some(mut journal) = session.store.unfinished(MIGRATE).await? {
+            journal.end("superseded").await?;
+        }
+        let undone = migrator::undo(session, lease, &truth, to.as_deref(), release.as_deref());
+        let undone = Box::pin(undone).await?;
+        drop(lock);
+        return Ok(match undone {
+            Ok(undone) => report(session, &truth, undone),
+            Err(none) => session.report(vec![no_way(&truth, &none)]),
+        });
+    }
+    let recorded = Recorded {
+        release: release.as_deref(),
+        previous: from.as_deref(),
+        is_compatible: false,
+        works_with: &[],
+    };
+    let revision = truth.revision().unwrap_or_else(|| "nothing".to_owned());
+    let undone = Outcome::pass("migrate/undo", revision.clone());
+    let mut outcomes = vec![undone.actual("undone before it was interrupted, as the tables say")];
+    outcomes.extend(record(session, lease, &truth, recorded).await?);
+    if let Some(mut journal) = session.store.unfinished(MIGRATE).await? {
+        journal.end("pass").await?;
+    }
+    drop(lock);
+    let mut report = session.report(outcomes);
+    report.headline = Some(format!("the schema is at {revision}"));
+    Ok(report)
 }
 
 async fn under(session: &Session<'_>, lease: &Lease, to: Option<&str>) -> Result<Report, Failure> {

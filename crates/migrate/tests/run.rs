@@ -87,10 +87,10 @@ fn a_dry_run_changes_nothing() {
 }
 
 /// A session that reads a table and stays.
-struct Reader(Child);
+struct Reader<'b>(Child, &'b Bed);
 
-impl Reader {
-    fn open(bed: &Bed, seconds: u32) -> Reader {
+impl Reader<'_> {
+    fn open(bed: &Bed, seconds: u32) -> Reader<'_> {
         let sql = format!("BEGIN; SELECT count(*) FROM orders; SELECT pg_sleep({seconds}); COMMIT");
         let child = Command::new(testkit::tool("psql"))
             .args([bed.postgres.url("postgres", "shop").as_str(), "-c", &sql])
@@ -100,12 +100,14 @@ impl Reader {
         let holds =
             || bed.ask("SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass") != "0";
         assert!(testkit::wait_until(Duration::from_secs(20), holds));
-        Reader(child)
+        Reader(child, bed)
     }
 }
 
-impl Drop for Reader {
+impl Drop for Reader<'_> {
     fn drop(&mut self) {
+        // Its session sleeps on at the server where only the program is ended.
+        self.1.ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -362,4 +364,49 @@ fn what_was_undone_is_recorded_and_only_on_insistence_where_it_was_never_tried()
         .assert()
         .code(1)
         .stdout(contains("20240102 (x) is pending"));
+}
+
+#[test]
+fn an_undo_that_was_killed_is_finished_by_resume_and_never_applied_again() {
+    let bed = Bed::new();
+    bed.migration("1_t.sql", "CREATE TABLE t (id int);", "DROP TABLE t;");
+    bed.migration(
+        "2_u.sql",
+        "CREATE TABLE u (id int);",
+        "SELECT pg_sleep(0.4); DROP TABLE u;",
+    );
+    for round in 0..4_u64 {
+        bed.run(&["run", "--release", "v1"]).assert().code(0);
+        let mut undo = Command::new(testkit::bin_path("migrate"))
+            .current_dir(bed.path())
+            .env("DATABASE_URL", bed.url())
+            .args(["undo", "--force", "unrehearsed", "--reason", "test"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let state = bed.path().join(".deploy-guard/state.json.journals");
+        let begun = || {
+            let files = std::fs::read_dir(&state).into_iter().flatten().flatten();
+            let mut texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+            texts.any(|text| text.contains("\"undo\"") && !text.contains("\"event\":\"end\""))
+        };
+        assert!(
+            testkit::wait_until(Duration::from_secs(20), begun),
+            "round {round}"
+        );
+        std::thread::sleep(Duration::from_millis(round * 150));
+        undo.kill().unwrap();
+        undo.wait().unwrap();
+        bed.run(&["resume"]).assert().code(0);
+        assert_eq!(
+            bed.ask("SELECT count(*) FROM pg_tables WHERE tablename = 'u'"),
+            "0",
+            "round {round}"
+        );
+        assert_eq!(bed.state()["database"]["revision"], "1", "round {round}");
+        bed.run(&["resume"])
+            .assert()
+            .code(0)
+            .stdout(contains("nothing to resume"));
+    }
 }

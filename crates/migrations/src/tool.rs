@@ -61,6 +61,11 @@ pub trait Tool {
     fn pending_sql(&self, reading: &Reading) -> Pending;
 
     /// What a failure takes back by itself. MariaDB and MySQL commit every change of a schema at once.
+    /// Releases the lock that a dead run left in the tool's own table; `None` where the tool has none.
+    fn unlock(&self) -> Option<Command> {
+        None
+    }
+
     fn transactions(&self, system: System) -> Transactions {
         match system {
             System::Postgres => Transactions::Each,

@@ -19,5 +19,5 @@ pub use change::{Change, End, Made, change};
 pub use record::{Recorded, is_recorded, record};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
-pub use undo::{Undone, undo};
+pub use undo::{Undone, Unfinished, undo};
 pub use watcher::Seen;

@@ -3,15 +3,50 @@
 use cli::Failure;
 use migrations::{Command, NoUndo, Reading};
 use model::Outcome;
-use state::Lease;
+use state::journal::Event;
+use state::{Journal, Lease};
 
 use crate::change::{Change, End, Made, change};
 use crate::record::{Recorded, record};
 use crate::session::{MIGRATE, Session};
 use crate::truth::Truth;
 
-/// The step of the journal.
+/// The step of the journal; the revision behind it, where one is named, follows.
 const UNDO: &str = "undo";
+
+/// An undo that a journal began and did not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The revision that is not undone itself, where one was named.
+    pub to: Option<String>,
+    /// The revision from which it began.
+    pub from: Option<String>,
+    pub release: Option<String>,
+}
+
+impl Unfinished {
+    /// `None` where the journal is of a change in the other direction.
+    pub fn of(journal: &Journal) -> Option<Unfinished> {
+        let steps = begun_steps(journal);
+        let step = steps
+            .into_iter()
+            .find(|step| step.split('/').next() == Some(UNDO))?;
+        let (release, _) = journal.plan().unwrap_or_default();
+        Some(Unfinished {
+            to: step.split_once('/').map(|(_, to)| to.to_owned()),
+            from: journal.before(&step).map(str::to_owned),
+            release: Some(release.to_owned()).filter(|release| !release.is_empty()),
+        })
+    }
+}
+
+fn begun_steps(journal: &Journal) -> Vec<String> {
+    let steps = journal.lines().iter().filter_map(|line| match &line.event {
+        Event::Intent { step, .. } => Some(step.clone()),
+        _ => None,
+    });
+    steps.collect()
+}
 
 /// What came of it.
 #[derive(Debug)]
@@ -49,7 +84,11 @@ pub async fn undo(
         Some(session.started_at),
     );
     let mut journal = begun.await?;
-    journal.intent(UNDO, before.clone()).await?;
+    let step = match to {
+        Some(to) => format!("{UNDO}/{to}"),
+        None => UNDO.to_owned(),
+    };
+    journal.intent(&step, before.clone()).await?;
     let applied = |reading: &Reading| -> Vec<String> {
         reading
             .applied
@@ -92,11 +131,11 @@ pub async fn undo(
     };
     match &made.end {
         End::Done => {
-            journal.done(UNDO).await?;
+            journal.done(&step).await?;
             journal.end("pass").await?;
         }
         End::Failed(reason) | End::Late(reason) => {
-            journal.failed(UNDO, reason).await?;
+            journal.failed(&step, reason).await?;
             journal.end("fail").await?;
         }
         End::Unknown(_) | End::Interrupted => {}

@@ -125,6 +125,10 @@ impl Tool for Configured<Knex> {
         Pending::Unavailable("knex cannot print the SQL of a migration")
     }
 
+    fn unlock(&self) -> Option<Command> {
+        Some(self.call(["migrate:unlock"]))
+    }
+
     fn handover(&self) -> Handover {
         Handover::Variable(self.url_env.clone())
     }
