@@ -112,6 +112,16 @@ impl Reading {
         self.findings.iter().all(|finding| finding.fault.is_work())
     }
 
+    /// One that was begun and did not end: neither applied nor pending.
+    pub(crate) fn fail(&mut self, id: &str, message: Option<String>) {
+        self.find(Fault::Failed { message }, Some(id));
+        self.applied.retain(|one| one.id != id);
+        if self.current.iter().any(|current| current == id) {
+            let last = self.applied.last().map(|last| last.id.clone());
+            self.current = last.into_iter().collect();
+        }
+    }
+
     pub(crate) fn find(&mut self, fault: Fault, id: Option<&str>) {
         let file = id.and_then(|id| self.file(id));
         let applied = self.applied.iter().find(|one| Some(one.id.as_str()) == id);

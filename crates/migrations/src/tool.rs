@@ -128,6 +128,10 @@ pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &F
         Fault::Locked { .. } => {
             "end the run that holds it; if there is none, release the lock".to_owned()
         }
-        Fault::Broken { .. } => "repair the file".to_owned(),
+        Fault::Broken { .. } => {
+            format!(
+                "repair the files in the repository: {name} refuses them, or reads them in another way"
+            )
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A database and a folder with migrations.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use config::file::Hosts;
@@ -82,9 +83,19 @@ impl Bed {
         }
     }
 
+    /// The packages of the test bed, as if they were installed in the folder.
+    pub(crate) fn with_node_modules(self) -> Bed {
+        let packages = testbed().join("node_modules");
+        std::os::unix::fs::symlink(packages, self.folder.path().join("node_modules")).unwrap();
+        self
+    }
+
+    /// As the user who migrates.
     pub(crate) fn sql(&self, statements: &str) -> String {
         match &self.server {
-            Server::Postgres(server) => server.sql_in("shop", statements),
+            Server::Postgres(server) => {
+                server.sql_in("shop", &format!("set role app; {statements}"))
+            }
             Server::MariaDb(server) => server.sql(&format!("use shop; {statements}")),
         }
     }
@@ -104,7 +115,7 @@ impl Bed {
         fs::rename(path(from), path(to)).unwrap();
     }
 
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -113,6 +124,8 @@ impl Bed {
         let mut command = Command::new(tool(name));
         command.args(words).current_dir(self.folder.path());
         command.env("DATABASE_URL", self.url()).env("PATH", path());
+        // A tool that would ask or open an editor fails instead.
+        command.env("EDITOR", "false").stdin(Stdio::null());
         command
     }
 
@@ -175,16 +188,36 @@ impl Bed {
     }
 
     pub(crate) fn try_read_as(&self, user: &str) -> Result<Reading, Error> {
+        let places = Places::new(&Hosts::default(), &Env::default());
+        self.read_all(user, &places, &Place::Here, self.folder.path())
+    }
+
+    /// Where the files are at another place.
+    pub(crate) fn read_at(
+        &self,
+        places: &Places,
+        place: &Place,
+        folder: &Path,
+    ) -> Result<Reading, Error> {
+        self.read_all("app", places, place, folder)
+    }
+
+    fn read_all(
+        &self,
+        user: &str,
+        places: &Places,
+        place: &Place,
+        folder: &Path,
+    ) -> Result<Reading, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let database = self.database(user);
         runtime.unwrap().block_on(async {
-            let places = Places::new(&Hosts::default(), &Env::default());
             let at = Where {
-                places: &places,
-                place: &Place::Here,
-                folder: Some(self.folder.path()),
+                places,
+                place,
+                folder: Some(folder),
                 timeout: Duration::from_secs(20),
             };
             let mut connection = database.connect().await.unwrap();

@@ -5,3 +5,9 @@
 mod alembic;
 mod bed;
 mod dbmate;
+mod django;
+mod documented;
+mod knex;
+mod node_pg_migrate;
+mod places;
+mod sqitch;

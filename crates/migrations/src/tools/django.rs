@@ -165,19 +165,21 @@ impl Graph {
                     self.files.remove(old);
                     self.rename(old, &key);
                 }
-            } else if replaced.iter().any(|old| !self.nodes.contains_key(old)) {
-                let missing = replaced.iter().find(|old| !self.nodes.contains_key(old));
-                let missing = missing.map(id).unwrap_or_default();
+                continue;
+            }
+            // Django reads the old ones then, and takes no notice of one that has no file any more.
+            let missing = replaced.iter().find(|old| !self.nodes.contains_key(*old));
+            if let Some(missing) = missing {
                 self.broken.push(format!(
-                    "{} replaces migrations of which only some are applied, and {missing} has no file any more",
-                    id(&key)
+                    "{} replaces migrations of which only some are applied, and {} has no file any more",
+                    id(&key),
+                    id(missing)
                 ));
-            } else {
-                self.nodes.remove(&key);
-                self.files.remove(&key);
-                if let Some(last) = replaced.last() {
-                    self.rename(&key, last);
-                }
+            }
+            self.nodes.remove(&key);
+            self.files.remove(&key);
+            if let Some(last) = replaced.last() {
+                self.rename(&key, last);
             }
         }
         applied
@@ -534,14 +536,15 @@ fn read(
     reading
 }
 
-/// A row of one of the project's apps without a file: newer than all of its files, or not.
+/// A row of one of the project's apps without a file: newer than all that are applied, or not.
 fn unknown(graph: &Graph, key: &Key, applied: &BTreeSet<Key>) -> Fault {
     let own: Vec<&Key> = graph
         .nodes
         .keys()
         .filter(|(app, _)| *app == key.0)
         .collect();
-    let is_newer = own.iter().all(|(_, name)| *name < key.1);
+    let mut done = own.iter().filter(|own| applied.contains(**own));
+    let is_newer = done.all(|(_, name)| *name < key.1);
     let open: Vec<String> = own
         .iter()
         .filter(|own| !applied.contains(**own))
@@ -549,8 +552,8 @@ fn unknown(graph: &Graph, key: &Key, applied: &BTreeSet<Key>) -> Fault {
         .collect();
     match (is_newer, open.is_empty()) {
         (true, true) => Fault::Ahead,
-        (_, true) => Fault::Unknown,
-        (_, false) => Fault::Diverged { instead: open },
+        (true, false) => Fault::Diverged { instead: open },
+        (false, _) => Fault::Unknown,
     }
 }
 

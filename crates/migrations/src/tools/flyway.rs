@@ -159,7 +159,8 @@ impl History {
             history.versions.push(Applied {
                 id,
                 name: Some(cell(row, 1).to_owned()),
-                checksum: maybe(row, 3),
+                // A failed one may be repaired in its file.
+                checksum: maybe(row, 3).filter(|_| succeeded),
                 at: maybe(row, 5),
             });
         }
@@ -260,7 +261,7 @@ impl Tool for Configured<Flyway> {
             reading.applied.insert(0, baseline);
         }
         for id in &history.failed {
-            reading.find(Fault::Failed { message: None }, Some(id));
+            reading.fail(id, None);
         }
         for file in repeatable {
             again(&mut reading, file, &history);
@@ -295,8 +296,9 @@ impl Tool for Configured<Flyway> {
                 "is it the right database? If its tables are those of a version: `{}`",
                 call("baseline")
             ),
-            Fault::OutOfOrder { after } => format!(
-                "Flyway leaves it out: give the file a version after {after}, or apply it with `-outOfOrder=true`"
+            Fault::OutOfOrder { .. } => format!(
+                "Flyway leaves it out: give the file a version after {}, or apply it with `-outOfOrder=true`",
+                reading.current.join(", ")
             ),
             Fault::Failed { .. } => format!(
                 "take back by hand what of it was done, then `{}` and migrate again",

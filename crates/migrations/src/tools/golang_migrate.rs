@@ -85,7 +85,10 @@ impl Tool for Configured<GolangMigrate> {
         };
         let mut reading = line.read(seen);
         if row.is_some_and(|row| is_true(cell(row, 1))) {
-            reading.find(Fault::Failed { message: None }, version.as_deref());
+            match &version {
+                Some(version) => reading.fail(version, None),
+                None => reading.find(Fault::Failed { message: None }, None),
+            }
         }
         Ok(reading)
     }
@@ -125,7 +128,7 @@ impl Tool for Configured<GolangMigrate> {
         let id = finding.revision.as_deref().unwrap_or("VERSION");
         match &finding.fault {
             Fault::Failed { .. } => {
-                let before = reading.applied.iter().rev().nth(1);
+                let before = reading.applied.last();
                 let before = before.map_or("-1", |one| one.id.as_str());
                 let back = self.call(["force", before]).text();
                 let there = self.call(["force", id]).text();

@@ -1,12 +1,13 @@
 //! knex: scripts in the order of their names, a table with the names of those that were run, and a
-//! table with a lock that a killed run leaves behind.
+//! table with a lock that a killed run leaves behind where it is not a transaction: on MariaDB, and where
+//! a migration asks for none.
 //!
 //! `knex migrate:list` looks normal while the lock keeps every run out (knex 3.3).
 
 use database::System;
 use sections::migrate::Knex;
 
-use crate::command::{Command, NoUndo, Pending};
+use crate::command::{Command, NoUndo, Pending, Transactions};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{Tree, Wanted};
@@ -127,6 +128,14 @@ impl Tool for Configured<Knex> {
 
     fn unlock(&self) -> Option<Command> {
         Some(self.call(["migrate:unlock"]))
+    }
+
+    /// All of a run, unless one of its migrations asks for none: then each has its own.
+    fn transactions(&self, system: System) -> Transactions {
+        match system {
+            System::Postgres => Transactions::All,
+            System::MySql => Transactions::None,
+        }
     }
 
     fn handover(&self) -> Handover {

@@ -187,9 +187,10 @@ impl Tool for Configured<NodePgMigrate> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         match &finding.fault {
-            Fault::OutOfOrder { after } => {
-                format!("node-pg-migrate refuses it: give the file a name that comes after {after}")
-            }
+            Fault::OutOfOrder { .. } => format!(
+                "node-pg-migrate refuses it: give the file a time after that of {}",
+                reading.current.join(", ")
+            ),
             _ => usual_next(
                 "node-pg-migrate",
                 &self.apply(reading).text(),

@@ -115,8 +115,7 @@ impl Tool for Configured<Prisma> {
         let mut reading = line.read(seen);
         for (name, attempt) in &attempts {
             if attempt.finished.is_none() && attempt.rolled_back.is_none() {
-                let message = attempt.message.clone();
-                reading.find(Fault::Failed { message }, Some(name));
+                reading.fail(name, attempt.message.clone());
             }
         }
         Ok(reading)
