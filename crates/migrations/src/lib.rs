@@ -15,6 +15,7 @@ mod handover;
 mod ini;
 mod kinds;
 mod line;
+mod order;
 mod python;
 mod read;
 mod reading;

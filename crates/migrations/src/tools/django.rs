@@ -15,6 +15,7 @@ use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
+use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
 use crate::seen::{Query, Seen, Table, cell, maybe};
@@ -210,7 +211,10 @@ impl Graph {
             let found = match name.as_str() {
                 "__first__" => of_app().next(),
                 "__latest__" => of_app().next_back(),
-                _ => of_app().find(|(_, own)| own == name),
+                _ => {
+                    let named = self.nodes.get_key_value(&(app.clone(), name.clone()));
+                    named.map(|(key, _)| key)
+                }
             };
             all.extend(found.filter(|parent| *parent != key));
         }
@@ -218,26 +222,7 @@ impl Graph {
     }
 
     fn in_order(&self) -> (Vec<&Key>, Vec<&Key>) {
-        let (mut order, mut placed) = (Vec::new(), BTreeSet::new());
-        let mut left: Vec<&Key> = self.nodes.keys().collect();
-        while !left.is_empty() {
-            let before = left.len();
-            left.retain(|key| {
-                let ready = self
-                    .parents(key)
-                    .iter()
-                    .all(|parent| placed.contains(parent));
-                if ready {
-                    order.push(*key);
-                }
-                !ready
-            });
-            placed.extend(order.iter().copied());
-            if left.len() == before {
-                break;
-            }
-        }
-        (order, left)
+        in_order(self.nodes.keys(), |key| self.parents(key))
     }
 
     /// The last migrations of each app: more than one is a conflict.

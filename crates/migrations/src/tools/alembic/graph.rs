@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Fault;
+use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Undo};
 use crate::seen::Seen;
@@ -110,30 +111,6 @@ impl Graph {
         all
     }
 
-    /// Those before others, each behind all that it needs; and those in a circle.
-    fn in_order(&self) -> (Vec<&str>, Vec<&str>) {
-        let (mut order, mut placed) = (Vec::new(), BTreeSet::new());
-        let mut left: Vec<&str> = self.revisions.keys().map(String::as_str).collect();
-        while !left.is_empty() {
-            let before = left.len();
-            left.retain(|id| {
-                let ready = self
-                    .parents(id, true)
-                    .iter()
-                    .all(|parent| placed.contains(parent));
-                if ready {
-                    order.push(*id);
-                }
-                !ready
-            });
-            placed.extend(order.iter().copied());
-            if left.len() == before {
-                break;
-            }
-        }
-        (order, left)
-    }
-
     fn heads(&self) -> Vec<&str> {
         let downs: BTreeSet<&str> = self
             .revisions
@@ -160,7 +137,9 @@ impl Graph {
 
     /// `rows` are those of the version table.
     pub(super) fn read(&self, rows: &[String], seen: &Seen<'_>) -> Reading {
-        let (order, circle) = self.in_order();
+        let (order, circle) = in_order(self.revisions.keys().map(String::as_str), |id| {
+            self.parents(id, true)
+        });
         let mut reading = Reading::new(seen.standing(!rows.is_empty()));
         let files = order.iter().filter_map(|id| self.files.get(*id));
         reading.files = files.cloned().collect();
