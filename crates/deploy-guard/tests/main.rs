@@ -16,6 +16,7 @@ mod init_backs;
 mod init_cases;
 mod init_guards;
 mod init_patched;
+mod init_schema;
 mod init_ways;
 mod install;
 mod job;

@@ -12,6 +12,7 @@ pub mod handed;
 pub mod health;
 pub mod hosts;
 pub mod machine;
+mod migration;
 pub mod new_workflow;
 pub mod patch;
 pub mod proposal;

@@ -8,8 +8,9 @@ use crate::handed::Handed;
 use crate::health::{self, Asked};
 use crate::hosts;
 use crate::machine::Machine;
+use crate::migration;
 use crate::section;
-use crate::tree::Map;
+use crate::tree::{Map, Tree};
 
 /// What the gate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +161,13 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
             },
             &mut handed,
         );
+        if let Some(migrate) = migration::section(group.lead, job, &mut handed) {
+            map.add_noted(
+                "Schema: `migrate run` changes it under limits, before the deployment.",
+                "migrate",
+                Tree::Map(migrate),
+            );
+        }
     } else {
         handed = Handed::default();
     }

@@ -9,6 +9,7 @@ use crate::additions::Change;
 use crate::back::Back;
 use crate::group::{self, Group};
 use crate::health;
+use crate::migration;
 use crate::proposal::{Gate, Part, Proposal};
 use crate::text::{indented, line};
 
@@ -163,7 +164,13 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
     if let Some(at) = &lead.migration {
         table.row(
             "migration",
-            &format!("{} ({}): no way back takes it back", at.value, at.at),
+            &match migration::hint(&at.value) {
+                Some(hint) => format!(
+                    "{} ({}): no way back takes it back; {hint}",
+                    at.value, at.at
+                ),
+                None => format!("{} ({}): no way back takes it back", at.value, at.at),
+            },
         );
     }
     for asked in health::asked(group, None) {

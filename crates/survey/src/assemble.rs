@@ -231,7 +231,7 @@ impl Assembly<'_> {
                     if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
             script
         });
-        let migration = migration(done, first, is_own(job));
+        let migration = migration(done, first, job);
         let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
         let mut handed: Vec<(String, Value)> = Vec::new();
         for (name, text) in job
@@ -309,10 +309,16 @@ impl Assembly<'_> {
     }
 }
 
-/// A migration of the job: one on its machine, or one that comes with the deployment.
-fn migration(done: &[Done<'_>], first: usize, own: bool) -> Option<Fact<String>> {
+/// A migration of the job: one on its machine, one that comes with the deployment, or one of a database that
+/// a secret names.
+fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fact<String>> {
+    let named = |step: usize| {
+        let of_step = job.steps.get(step).map(|step| step.env.as_slice());
+        let mut env = job.env.iter().chain(of_step.unwrap_or_default());
+        env.any(|(name, text)| name.ends_with("DATABASE_URL") && !text.value.secrets().is_empty())
+    };
     let one = done.iter().find(|one| {
-        let here = one.event.place.login.is_some() || own;
+        let here = one.event.place.login.is_some() || is_own(job) || named(one.event.step);
         matches!(one.deed, Deed::Migrates) && (one.event.step >= first || here)
     })?;
     let text = match &one.event.what {
