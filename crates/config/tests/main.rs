@@ -4,4 +4,5 @@
 mod canary;
 mod freeze;
 mod load;
+mod migrate;
 mod runners;
