@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use config::file::PostgresTls;
 use model::Secret;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The server program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +179,29 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// The URL of the same server's other database, with all else as it is.
+pub fn url_of_other(url: &str, name: &str) -> String {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+    let name = utf8_percent_encode(name, PLAIN);
+    let (before, query) = match url.trim().split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (url.trim(), None),
+    };
+    let (scheme, rest) = before.split_once("://").unwrap_or(("", before));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let mut other = format!("{scheme}://{authority}/{name}");
+    if let Some(query) = query {
+        // A name among the parameters counts more than that in the path.
+        let kept = query.split('&').filter(|pair| !pair.starts_with("dbname="));
+        let kept: Vec<&str> = kept.collect();
+        if !kept.is_empty() {
+            other.push('?');
+            other.push_str(&kept.join("&"));
+        }
+    }
+    other
+}
+
 fn some(text: Cow<'_, str>) -> Option<String> {
     (!text.is_empty()).then(|| text.into_owned())
 }
@@ -241,6 +264,32 @@ mod tests {
         let mysql = Address::parse("mysql2://root@127.0.0.1/shop?ssl-mode=REQUIRED").unwrap();
         assert_eq!((mysql.system, mysql.port), (System::MySql, 3306));
         assert_eq!(mysql.tls, PostgresTls::Require);
+    }
+
+    #[test]
+    fn the_url_of_another_database_differs_in_nothing_else() {
+        for (url, other) in [
+            (
+                "postgresql://app:p%40ss@db:6432/shop?sslmode=require",
+                "postgresql://app:p%40ss@db:6432/copy_1?sslmode=require",
+            ),
+            ("postgres://db", "postgres://db/copy_1"),
+            (
+                "jdbc:postgresql://db/shop?user=app&dbname=x",
+                "jdbc:postgresql://db/copy_1?user=app",
+            ),
+            (
+                "mysql2://root@127.0.0.1/shop",
+                "mysql2://root@127.0.0.1/copy_1",
+            ),
+            (
+                "postgresql:///shop?host=/run/pg",
+                "postgresql:///copy_1?host=/run/pg",
+            ),
+        ] {
+            assert_eq!(url_of_other(url, "copy_1"), other);
+            assert_eq!(Address::parse(other).unwrap().database_name(), "copy_1");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod rows;
 mod shape;
 pub mod tls;
 
-pub use address::{Address, Host, System, UrlError};
+pub use address::{Address, Host, System, UrlError, url_of_other};
 pub use connection::{Connection, Database};
 pub use error::Error;
 pub use forward::Forward;

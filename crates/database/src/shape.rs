@@ -121,6 +121,11 @@ impl Shape {
         shape
     }
 
+    /// There is no table.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What a program that worked on this shape may break on in the one `after`. Rules that a constraint
     /// adds are not seen.
     pub fn breaks(&self, after: &Shape) -> Vec<Break> {

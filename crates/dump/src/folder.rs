@@ -216,7 +216,7 @@ impl Drop for Partial {
 /// A new backup's name: sorted by name they are sorted by age.
 pub(crate) fn new_id(taken: Timestamp) -> String {
     let id = rand::random::<u32>() & 0xff_ffff;
-    format!("{}-{id:06x}", taken.strftime("%Y%m%dT%H%M%SZ"))
+    format!("{}-{id:06x}", taken.strftime("%Y%m%dT%H%M%S%3fZ"))
 }
 
 /// A database's name as a part of a file's.

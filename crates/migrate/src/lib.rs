@@ -5,12 +5,18 @@
 //! How the tool is called and a change is made politely is `migrator`.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod backup;
 mod decide;
 mod effect;
 mod guard;
+mod kept;
+mod on_copy;
 mod pending;
 mod ready;
+mod rehearse;
+mod rehearsed;
 mod repair;
+mod restore;
 mod rule;
 mod run;
 mod status;
@@ -35,12 +41,18 @@ pub struct Stage {
 enum Action {
     /// Show what is applied, what is pending and what is wrong; changes nothing
     Status,
+    /// Take a backup and read it to its end
+    Backup,
+    /// Try what is pending on a copy: apply, undo, compare, test the release before
+    Rehearse(rehearse::Flags),
     /// Apply what is pending, for `--release`
     Run(run::Flags),
     /// Finish what was interrupted
     Resume,
     /// Undo the last migration, or those behind a revision
     Undo(undo::Flags),
+    /// Restore a backup in the place of the database, which is kept under another name
+    Restore(restore::Flags),
     /// Remove what a failed migration left: a stale lock, invalid indexes
     Repair(repair::Flags),
     /// Say whether to fix forward, undo or restore, with the commands
@@ -49,12 +61,15 @@ enum Action {
 
 const EXAMPLES: &str = "Examples:
   migrate status
+  migrate backup
+  migrate rehearse
   migrate run --release v1.2.4
   migrate run --release v1.2.4 --dry-run
   migrate run --release v1.2.4 --works-with v1.2.3
   migrate resume
   migrate decide
   migrate undo --to 4f2a
+  migrate restore --backup latest --confirm v1.2.4
   migrate repair
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
@@ -69,6 +84,9 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
             Action::Status => status::status(job).await,
+            Action::Backup => backup::backup(job).await,
+            Action::Rehearse(flags) => rehearse::run(job, &flags).await,
+            Action::Restore(flags) => restore::restore(job, &flags).await,
             Action::Run(flags) => run::run(job, &flags).await,
             Action::Resume => run::resume(job).await,
             Action::Undo(flags) => undo::undo(job, &flags).await,

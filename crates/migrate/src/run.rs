@@ -12,6 +12,7 @@ use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Journal, Lease};
 
+use crate::backup;
 use crate::effect;
 use crate::guard::Effect;
 use crate::ready::{Intent, refusals};
@@ -179,6 +180,10 @@ async fn locked(
     if !refused.is_empty() {
         return Ok(session.report(refused));
     }
+    let proved = match backup::proved(session, &truth).await? {
+        Ok(proved) => proved,
+        Err(refused) => return Ok(session.report(vec![*refused])),
+    };
     let previous = before.or_else(|| truth.revision());
     let shape = session.shape().await?;
     let left = truth.revision();
@@ -205,6 +210,7 @@ async fn locked(
     };
     let made = change(session, &wish).await?;
     let mut outcomes = notes;
+    outcomes.extend(proved);
     outcomes.extend(made_outcomes(session, &truth, &made));
     if let (End::Done, Some(now)) = (&made.end, &made.truth) {
         let breaks = shape.breaks(&session.shape().await?);

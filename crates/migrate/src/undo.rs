@@ -4,8 +4,9 @@ use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
 use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, record};
 use model::{Id, Outcome, Report, Verdict};
-use state::{Forced, Lease};
+use state::{Document, Forced, Lease};
 
+use crate::rehearsed;
 use crate::rule::Rule;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,7 +26,15 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    if let Some(outcome) = refused(&session, &truth, flags.to.as_deref(), &forced) {
+    let document = session.read().await?;
+    let refused = refused(
+        &session,
+        document.as_ref(),
+        &truth,
+        flags.to.as_deref(),
+        &forced,
+    );
+    if let Some(outcome) = refused.await? {
         return Ok(session.report(vec![outcome]));
     }
     if job.dry_run {
@@ -40,31 +49,33 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     session.ended(&lease, ended).await
 }
 
-fn refused(
+async fn refused(
     session: &Session<'_>,
+    document: Option<&Document>,
     truth: &Truth,
     to: Option<&str>,
     forced: &[Forced],
-) -> Option<Outcome> {
+) -> Result<Option<Outcome>, Failure> {
     if let Err(none) = session.tool.undo(&truth.reading, to) {
-        return Some(no_way(truth, &none));
+        return Ok(Some(no_way(truth, &none)));
     }
     if of(Rule::Unrehearsed, forced).is_some() {
-        return None;
+        return Ok(None);
     }
-    Some(
+    let unknown = rehearsed::way_down(session, document, truth).await?;
+    Ok(unknown.map(|reason| {
         Outcome::refused(
             Id::refused("unrehearsed"),
             truth.revision().unwrap_or_default(),
         )
         .expected("a rehearsal that undid it and found the schema of before")
         .actual("none is recorded")
-        .reason("whether the way down leads back to the schema of before was never tried")
+        .reason(reason)
         .hint(format!(
-            "`migrate rehearse` tries it on a copy; {}",
+            "`migrate rehearse` tries it on a copy, before it is applied; {}",
             insist(Rule::Unrehearsed)
-        )),
-    )
+        ))
+    }))
 }
 
 fn no_way(truth: &Truth, none: &migrations::NoUndo) -> Outcome {

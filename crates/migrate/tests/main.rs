@@ -1,6 +1,8 @@
 //! The stage against real databases and real tools.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod backup;
 mod bed;
+mod rehearse;
 mod run;
 mod status;

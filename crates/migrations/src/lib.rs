@@ -33,7 +33,7 @@ pub use files::{Tree, Wanted};
 pub use finding::{Fault, Finding, Proof};
 pub use handover::{Given, Handover, NoHandover};
 pub use kinds::tool;
-pub use read::read;
+pub use read::{own_tables, read};
 pub use reading::{Applied, Migration, Reading, Standing, Undo};
 pub use seen::{Query, Seen, Table};
 pub use session::{Reach, Settings, Way};

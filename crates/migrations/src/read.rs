@@ -59,6 +59,26 @@ pub async fn read(
     Ok(reading)
 }
 
+/// The tables that the tool keeps for itself. No database is asked.
+///
+/// # Errors
+/// Returns an error if the files cannot be read: they may name the table.
+pub async fn own_tables(
+    tool: &dyn Tool,
+    at: &Where<'_>,
+    system: System,
+) -> Result<Vec<Table>, Error> {
+    let mut tree = files::fetch(at, &tool.settings()).await?;
+    let wanted = tool.wanted(&tree)?;
+    tree.add(files::fetch(at, &wanted).await?);
+    let queries = tool.queries(system, &tree).into_iter();
+    let mut tables: Vec<Table> = queries.filter_map(|query| query.table).collect();
+    let further = tool.own_tables().iter();
+    let schema = tables.first().and_then(|table| table.schema.clone());
+    tables.extend(further.map(|name| Table::new(schema.as_deref(), name)));
+    Ok(tables)
+}
+
 /// The rows; `None` where the table does not exist.
 async fn ask(
     tool: &dyn Tool,

@@ -94,6 +94,27 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// The same job with another database of the same server, such as a copy: the tool gets its URL.
+    ///
+    /// # Errors
+    /// Returns a usage error where the tool runs by `exec`, which has a URL of its own.
+    pub fn on(&self, name: &str) -> Result<Self, Failure> {
+        if self.section.exec.is_some() {
+            return Err(Failure::usage(format!(
+                "the tool runs by `exec`, where it has a URL of its own: {} would change the database itself instead of a copy",
+                self.tool.name()
+            ))
+            .hint("run the tool without `exec`, in this job or on a `host`"));
+        }
+        let url = Secret::from(&*database::url_of_other(self.url.expose(), name));
+        self.job.redactor.add([url.clone()]);
+        Ok(Session {
+            url,
+            database: self.database.other(name),
+            ..Session::open(self.job)?
+        })
+    }
+
     pub fn system(&self) -> System {
         self.database.address.system
     }

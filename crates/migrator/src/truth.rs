@@ -1,10 +1,16 @@
 //! What is true of the database: what the tool's tables and files say, and what a failed migration left
 //! behind.
 
+use std::path::PathBuf;
+
+use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
 use database::{Connection, Error};
-use migrations::{Fault, Reading};
+use migrations::{Fault, Migration, Reading, Table};
+use model::text::hex;
 use model::{Outcome, Severity};
+use sha2::{Digest as _, Sha256};
+use state::RehearsedMigration;
 
 use crate::session::Session;
 
@@ -45,6 +51,45 @@ impl Session<'_> {
             Connection::MySql(_) => Vec::new(),
         };
         Ok(Truth { reading, invalid })
+    }
+
+    /// The tables that the tool keeps for itself.
+    ///
+    /// # Errors
+    /// Returns an error if its files cannot be read.
+    pub async fn own_tables(&self) -> Result<Vec<Table>, Failure> {
+        let inside = self.inside();
+        let found = migrations::own_tables(&*self.tool, &self.at(&inside), self.system()).await;
+        found.map_err(|error| Failure::error(error.to_string()))
+    }
+
+    /// What the files of these migrations hold, byte for byte.
+    ///
+    /// # Errors
+    /// Returns an error if one cannot be read.
+    pub async fn fingerprints(
+        &self,
+        migrations: impl Iterator<Item = &Migration>,
+    ) -> Result<Vec<RehearsedMigration>, Failure> {
+        let inside = self.inside();
+        let at = self.at(&inside);
+        let mut found = Vec::new();
+        for migration in migrations {
+            let path = at.folder.map_or_else(
+                || PathBuf::from(&migration.path),
+                |folder| folder.join(&migration.path),
+            );
+            let text = at.places.read(at.place, &path, at.timeout).await;
+            let text = text.map_err(|error| Failure::error(error.to_string()))?;
+            let text = text.ok_or_else(|| {
+                Failure::error(format!("{}: there is no such file", path.display()))
+            })?;
+            found.push(RehearsedMigration {
+                id: migration.id.clone(),
+                sha256: hex(Sha256::digest(text)),
+            });
+        }
+        Ok(found)
     }
 
     fn unknown(&self, unknown: &Unknown) -> Outcome {

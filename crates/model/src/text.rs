@@ -74,6 +74,17 @@ pub fn safe(c: char) -> char {
     }
 }
 
+/// As a person reads it: three digits and a unit.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub fn bytes(count: u64) -> String {
+    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if count >= factor {
+            return format!("{:.1} {unit}", count as f64 / factor as f64);
+        }
+    }
+    format!("{count} bytes")
+}
+
 /// A whole text, [`safe`].
 pub fn plain(text: &str) -> String {
     text.chars().map(safe).collect()

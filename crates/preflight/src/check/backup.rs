@@ -13,9 +13,9 @@ use config::file::{BackupCheck, Intact};
 use config::value::Age;
 use model::{Outcome, Verdict};
 
-use super::space::bytes;
 use super::{Check, Planned, Scene};
 use file::{Blind, File, Looked, Proof, from_the_future, too_old, too_small};
+use model::text::bytes;
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use config::file::{Host, HostCheck};
 use futures_util::FutureExt as _;
+use model::text::bytes;
 use model::{Outcome, Secret, Verdict};
 use remote::quote;
 use remote::ssh::{Exit, Target, command_for};
 
-use super::space::{Head, bytes};
+use super::space::Head;
 use super::{Check, Planned, Scene};
 use facts::Fact;
 use visit::Visit;

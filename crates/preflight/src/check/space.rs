@@ -2,6 +2,7 @@
 
 use config::value::Room;
 use model::Outcome;
+use model::text::bytes;
 
 /// What `statvfs` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,17 +108,6 @@ impl Head {
             .expected(expected)
             .actual(actual)
     }
-}
-
-/// As a person reads it: three digits and a unit.
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-pub(crate) fn bytes(count: u64) -> String {
-    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if count >= factor {
-            return format!("{:.1} {unit}", count as f64 / factor as f64);
-        }
-    }
-    format!("{count} bytes")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]

@@ -15,6 +15,9 @@ use crate::Spot;
 pub struct MigrateBackup {
     /// The folder in which backups are kept. Default: `backups` beside the state.
     pub folder: Option<PathBuf>,
+    /// A command of yours that takes the backup, run by `sh -c`: the last line that it prints is the path of the dump, which
+    /// is read to its end like one of ours and stays where it is. Default: `pg_dump` or `mariadb-dump`.
+    pub command: Option<String>,
     /// How many are kept. Default 5.
     pub keep: u32,
     /// `run` takes a new backup unless the newest is at most so old. Default: it always takes one.
@@ -29,6 +32,7 @@ impl Default for MigrateBackup {
     fn default() -> Self {
         MigrateBackup {
             folder: None,
+            command: None,
             keep: 5,
             max_age: None,
             timeout: Span::from_secs(30 * 60),
@@ -39,6 +43,9 @@ impl Default for MigrateBackup {
 
 impl MigrateBackup {
     pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if let Some(command) = &self.command {
+            spot.key("command").some_text(command)?;
+        }
         spot.key("keep").not_zero(self.keep == 0)?;
         spot.key("timeout").some_time(Some(self.timeout))
     }

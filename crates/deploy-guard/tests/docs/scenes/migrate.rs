@@ -38,6 +38,13 @@ pub(crate) fn page() {
         .run(&status, &[])
         .code(1)
         .says("1 (orders) is pending");
+    let backup = walk.next("migrate backup");
+    world.run(&backup, &[]).code(0).says("read to its end");
+    let rehearse = walk.next("migrate rehearse");
+    world
+        .run(&rehearse, &[])
+        .code(0)
+        .says("reversible, compatible with the release before, not destructive");
     let run = lines(&walk.next("migrate run --release v1.2.4"));
     let [run, dry] = run.as_slice() else {
         panic!("{run:?}");
@@ -53,5 +60,10 @@ pub(crate) fn page() {
     world.run(&works, &[]).code(0).says("migrated to 2");
     let decide = walk.next("migrate decide");
     world.run(&decide, &[]).code(0).says("NOTHING TO DO");
+    let restore = walk.next("migrate restore --backup latest --confirm v1.2.4");
+    world
+        .run(&restore, &[])
+        .code(0)
+        .says("kept as `shop_before_");
     walk.end();
 }

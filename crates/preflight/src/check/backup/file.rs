@@ -7,7 +7,7 @@ use config::value::{Age, Size};
 use jiff::SignedDuration;
 use model::Verdict;
 
-use crate::check::space::bytes;
+use model::text::bytes;
 
 /// How far the clock that dated a backup may be ahead of the clock of where it lies.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use config::file::{HostCheck, RoomCheck};
 use config::value::Room;
 use model::Outcome;
+use model::text::bytes;
 
 use super::visit::Visit;
-use crate::check::space::{Head, Space, bytes, judge_free, judge_inodes, percent};
+use crate::check::space::{Head, Space, judge_free, judge_inodes, percent};
 
 /// A question to a host, beside whether it takes our login.
 #[derive(Clone, Copy, Debug)]
