@@ -128,7 +128,7 @@ impl Programs {
         found
     }
 
-    /// `mariadb-dump` or `mysqldump` for [`client`](Programs::mysql)'s `dump`, else the client itself.
+    /// `mariadb-dump` or `mysqldump`, or the client `mariadb` or `mysql`.
     pub(crate) async fn mysql(&self, is_dump: bool) -> Result<(PathBuf, Family), Error> {
         let names = if is_dump {
             ["mariadb-dump", "mysqldump"]

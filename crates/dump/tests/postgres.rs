@@ -293,3 +293,33 @@ async fn a_schema_that_differs_is_told_line_by_line() {
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn a_backup_is_taken_and_copied_through_a_socket() {
+    let server = postgres();
+    let folder = server.sql_in("postgres", "SHOW unix_socket_directories");
+    let port = server.port();
+    let url = format!(
+        "postgresql:///shop?host={}&port={port}&user=postgres",
+        folder.trim()
+    );
+    let database = at(&url);
+    let home = tempfile::tempdir().unwrap();
+    let backup = taken(&database, &Folder::new(home.path())).await;
+    let contents = read(&backup.path).await.unwrap();
+    let source = Source::Backup {
+        path: &backup.path,
+        contents: &contents,
+        owners: true,
+    };
+    let scratch = Scratch::create(&database, source, MINUTE, &programs(), MINUTE)
+        .await
+        .unwrap();
+    let mut connection = scratch.database().connect().await.unwrap();
+    let rows = connection
+        .rows("SELECT count(*) FROM orders")
+        .await
+        .unwrap();
+    assert_eq!(rows.one(), Some("20000"));
+    scratch.remove().await.unwrap();
+}
