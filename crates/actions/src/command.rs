@@ -13,8 +13,9 @@ const PER_LEVEL: usize = 10;
 /// The runner cuts a message here; we cut first, with a mark.
 const MESSAGE: usize = 4000;
 
-/// The annotations of a report, worst first, at most ten errors and ten warnings.
-pub fn annotations(report: &Report) -> String {
+/// The annotations of a report, worst first, at most ten errors and ten warnings. `in_repository` tells
+/// the path of a file from the repository's root.
+pub fn annotations(report: &Report, in_repository: impl Fn(&str) -> String) -> String {
     let mut found: Vec<_> = report
         .outcomes
         .iter()
@@ -46,9 +47,17 @@ pub fn annotations(report: &Report) -> String {
         if let Some(hint) = &outcome.hint {
             let _ = write!(message, "\nhint: {hint}");
         }
+        let place = outcome.found_at.as_ref().map(|found| {
+            let line = found
+                .line
+                .map(|(line, column)| format!("line={line},col={column},"));
+            let file = property(&plain(&in_repository(&found.file)));
+            format!("file={file},{}", line.unwrap_or_default())
+        });
         let _ = writeln!(
             text,
-            "::{level} title={}::{}",
+            "::{level} {}title={}::{}",
+            place.unwrap_or_default(),
             property(&plain(&title)),
             data(&cut(&plain(&message)))
         );
@@ -117,7 +126,7 @@ mod tests {
     fn a_message_cannot_start_a_command_of_its_own() {
         let evil = Outcome::fail("a,b:c", "x").reason("100%\r\n::set-output name=x::y");
         assert_eq!(
-            annotations(&report(vec![evil])),
+            annotations(&report(vec![evil]), str::to_owned),
             "::error title=preflight a%2Cb%3Ac%3A fail::100%25\u{fffd}%0A::set-output name=x::y\n"
         );
     }
@@ -125,13 +134,16 @@ mod tests {
     #[test]
     fn text_that_runs_backwards_is_shown_as_it_is_written() {
         let odd = "v1\u{202e}2v\u{2066}\u{200f}\u{61c}\u{1b}[2J";
-        let text = annotations(&report(vec![
-            Outcome::fail(odd, odd)
-                .expected(odd)
-                .actual(odd)
-                .reason(odd)
-                .hint(odd),
-        ]));
+        let text = annotations(
+            &report(vec![
+                Outcome::fail(odd, odd)
+                    .expected(odd)
+                    .actual(odd)
+                    .reason(odd)
+                    .hint(odd),
+            ]),
+            str::to_owned,
+        );
         assert!(
             !text.contains(model::text::is_bidi) && !text.contains('\u{1b}'),
             "{text}"
@@ -140,12 +152,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_in_a_file_is_shown_at_its_line() {
+        let at = |line| model::FoundAt {
+            file: "db/a,b.sql".to_owned(),
+            line,
+        };
+        let outcomes = vec![
+            Outcome::fail("lint/one", "x").found_at(at(Some((3, 7)))),
+            Outcome::fail("lint/two", "x").found_at(at(None)),
+        ];
+        let text = annotations(&report(outcomes), |file| format!("app/{file}"));
+        assert_eq!(
+            text,
+            "::error file=app/db/a%2Cb.sql,line=3,col=7,title=preflight lint/one%3A fail::fail\n\
+             ::error file=app/db/a%2Cb.sql,title=preflight lint/two%3A fail::fail\n"
+        );
+    }
+
+    #[test]
     fn ten_errors_and_ten_warnings_the_worst_first() {
         let mut outcomes = vec![Outcome::inconclusive("i", "x"); 15];
         outcomes.extend(vec![Outcome::error("e", "x"); 8]);
         outcomes.extend(vec![Outcome::fail("f", "x"); 8]);
         outcomes.push(Outcome::pass("p", "x"));
-        let text = annotations(&report(outcomes));
+        let text = annotations(&report(outcomes), str::to_owned);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 20);
         assert!(

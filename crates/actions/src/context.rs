@@ -29,6 +29,8 @@ pub struct Context {
     pub summary: Option<PathBuf>,
     /// File for the step's outputs.
     pub output: Option<PathBuf>,
+    /// The root of the repository that was checked out.
+    pub workspace: Option<PathBuf>,
     /// Why this run gets no secrets, if GitHub withholds them by design.
     pub secrets_withheld: Option<Withheld>,
 }
@@ -80,6 +82,7 @@ impl Context {
             server_url: text("GITHUB_SERVER_URL"),
             summary: text("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             output: text("GITHUB_OUTPUT").map(PathBuf::from),
+            workspace: text("GITHUB_WORKSPACE").map(PathBuf::from),
             event_name,
             actor,
             repository,

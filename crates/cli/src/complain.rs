@@ -6,7 +6,7 @@ use std::path::Path;
 
 use model::{Env, ExitCode, Redactor, Report};
 
-use crate::failure::{Failure, Place};
+use crate::failure::Failure;
 use crate::{Publisher, publish, text};
 
 /// Who writes the section of the summary. There is one, whatever happens.
@@ -94,7 +94,10 @@ fn tell(
         };
         let workspace = env.non_empty("GITHUB_WORKSPACE").map(Path::new);
         let place = failure.place.as_ref();
-        let place = place.map(|place| (in_repository(place, workspace), place.line, place.column));
+        let place = place.map(|place| {
+            let file = crate::repository::in_repository(&place.file, workspace);
+            (file, place.line, place.column)
+        });
         let annotation = actions::command::error(&title, &message, place);
         let _ = std::io::stderr().lock().write_all(annotation.as_bytes());
     }
@@ -110,12 +113,4 @@ fn tell(
             }
         }
     }
-}
-
-/// The path as GitHub uses it: from the repository's root.
-fn in_repository(place: &Place, workspace: Option<&Path>) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let path = here.join(&place.file);
-    let inside = workspace.and_then(|root| path.strip_prefix(root).ok());
-    inside.unwrap_or(&place.file).display().to_string()
 }

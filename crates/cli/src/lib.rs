@@ -22,6 +22,7 @@ pub mod login;
 mod progress;
 mod proxy;
 mod publish;
+mod repository;
 pub mod rollout;
 mod screen;
 mod stage;

@@ -12,6 +12,7 @@ use state::atomic::{self, Owner};
 
 use crate::args::{Color, Format, Global};
 use crate::files::{self, Named, Use};
+use crate::repository::in_repository;
 use crate::{Failure, text};
 
 /// Where reports go. The report that comes in is redacted here, so that no writer can forget it.
@@ -27,6 +28,8 @@ pub struct Publisher {
     summary_name: &'static str,
     output_file: Option<PathBuf>,
     in_actions: bool,
+    /// The repository's root.
+    workspace: Option<PathBuf>,
     redactor: Redactor,
     /// Of a run of several stages.
     parts: Arc<Mutex<Parts>>,
@@ -56,6 +59,7 @@ impl Publisher {
             summary_file: global.summary.clone().or_else(|| context.summary.clone()),
             output_file: context.output.clone(),
             in_actions: context.in_actions,
+            workspace: context.workspace.clone(),
             redactor,
             parts: Arc::default(),
         }
@@ -154,7 +158,9 @@ impl Publisher {
         self.summarize(summary, &mut parts.section);
         drop(parts);
         if self.in_actions {
-            to_stderr(&actions::command::annotations(&report));
+            let workspace = self.workspace.as_deref();
+            let in_repository = |file: &str| in_repository(Path::new(file), workspace);
+            to_stderr(&actions::command::annotations(&report, in_repository));
         }
         if let Some(path) = &self.output_file {
             // A later step may run in another folder.

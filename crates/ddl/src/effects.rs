@@ -17,23 +17,29 @@ use crate::sql::{self, Places, Unread, bytes, said};
 use crate::transaction::Transaction;
 
 /// What the effects of a statement depend on, beside its words.
-#[derive(Clone, Debug)]
-pub struct Setting<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
     pub transaction: Transaction,
     /// The major version of the server: 15.
     pub server: u32,
-    pub catalog: &'a Catalog,
 }
 
-/// Tells of each statement what it does. A statement sees what those before it made.
-pub fn effects(text: &str, setting: &Setting<'_>) -> Result<Vec<StatementEffect>, Unread> {
+/// Tells of each statement what it does. A statement sees what those before it made; `catalog` is
+/// afterwards as the statements leave it.
+pub fn effects(
+    text: &str,
+    setting: Setting,
+    catalog: &mut Catalog,
+) -> Result<Vec<StatementEffect>, Unread> {
     let mut scene = Scene {
-        catalog: setting.catalog.clone(),
+        catalog: catalog.clone(),
         server: setting.server,
     };
-    sql::read(text, |parse| {
+    let effects = sql::read(text, |parse| {
         of_file(text, parse, setting.transaction, &mut scene)
-    })
+    })?;
+    *catalog = scene.catalog;
+    Ok(effects)
 }
 
 fn of_file(

@@ -102,19 +102,20 @@ impl Linter {
     }
 
     /// The findings in a migration, in the order of the file. Those that are ignored are among them.
+    /// `catalog` is afterwards as the migration leaves it, for the next one.
     pub fn lint(
         &self,
         migration: &Migration,
-        catalog: &Catalog,
+        catalog: &mut Catalog,
     ) -> Result<Vec<Finding>, NotLinted> {
         let setting = Setting {
             transaction: migration.transaction,
             server: self.options.server.unwrap_or(SERVER),
-            catalog,
         };
-        let effects = effects(&migration.sql, &setting)?;
+        let is_known = catalog.is_complete();
+        let effects = effects(&migration.sql, setting, catalog)?;
         let comments = sql::read(&migration.sql, |parse| Comment::all(&migration.sql, parse))?;
-        let found = self.squawk(&migration.sql, migration, &setting)?;
+        let found = self.squawk(&migration.sql, migration, setting)?;
         let places = Places::of(&migration.sql);
         let mut findings = Vec::new();
         for violation in found
@@ -122,8 +123,8 @@ impl Linter {
             .filter(|one| !is_said_better(one, &found, &migration.sql))
         {
             let statement = statement_at(&effects, &violation.range);
-            if statement.is_some_and(|effect| is_needless(violation.rule, effect, catalog))
-                || statement.is_some_and(|effect| is_of_the_tool(migration, effect))
+            if statement.is_some_and(|effect| is_needless(violation.rule, effect, is_known))
+                || statement.is_some_and(|effect| migration.is_of_the_tool(effect))
             {
                 continue;
             }
@@ -131,7 +132,7 @@ impl Linter {
         }
         for effect in effects
             .iter()
-            .filter(|effect| !is_of_the_tool(migration, effect))
+            .filter(|effect| !migration.is_of_the_tool(effect))
         {
             let concerns: Vec<Concern> = found_in(&findings, effect, &places);
             for (own, message) in own_findings(effect, &concerns) {
@@ -163,7 +164,7 @@ impl Linter {
         &self,
         text: &str,
         migration: &Migration,
-        setting: &Setting<'_>,
+        setting: Setting,
     ) -> Result<Vec<Found>, Unread> {
         let text = text.replace("squawk-ignore", "squawk_ignore");
         let also: HashSet<Rule> = self.options.also.iter().copied().collect();
@@ -353,17 +354,9 @@ fn statement_at<'a>(
     (range.start <= effect.bytes.end).then_some(effect)
 }
 
-/// The tool keeps its own tables as it likes.
-fn is_of_the_tool(migration: &Migration, effect: &StatementEffect) -> bool {
-    let text = migration.sql.get(effect.bytes.clone()).unwrap_or_default();
-    let own = migration.tool.own_tables();
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.any(|word| own.contains(&word))
-}
-
 /// A rule looks at the words; the effects know what the statements before it made, and where the
 /// catalog is known, what is there.
-fn is_needless(rule: Rule, effect: &StatementEffect, catalog: &Catalog) -> bool {
+fn is_needless(rule: Rule, effect: &StatementEffect, is_known: bool) -> bool {
     if effect.unknown.is_some() {
         return false;
     }
@@ -377,7 +370,7 @@ fn is_needless(rule: Rule, effect: &StatementEffect, catalog: &Catalog) -> bool 
         Concern::Locks => fresh,
         Concern::Rewrites => fresh || effect.work() == Work::None,
         Concern::Breaks | Concern::Loses => {
-            let told = fresh || catalog.is_complete() && !effect.touched.is_empty();
+            let told = fresh || is_known && !effect.touched.is_empty();
             told && compatible && effect.destroys.is_empty()
         }
         Concern::Style | Concern::Guarantee | Concern::Unknown | Concern::Fails => false,

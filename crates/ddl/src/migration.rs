@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::effect::StatementEffect;
 use crate::tool::Tool;
 use crate::transaction::Transaction;
 
@@ -65,6 +66,14 @@ impl Migration {
             sql,
             transaction,
         }
+    }
+
+    /// Whether a statement only keeps the tool's own tables, which it does as it likes.
+    pub fn is_of_the_tool(&self, effect: &StatementEffect) -> bool {
+        let text = self.sql.get(effect.bytes.clone()).unwrap_or_default();
+        let own = self.tool.own_tables();
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|word| own.contains(&word))
     }
 
     /// The same where a file beside it says that it is not to be in a transaction: Flyway's

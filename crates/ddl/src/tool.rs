@@ -33,6 +33,29 @@ impl Tool {
         Tool::Command,
     ];
 
+    /// As the configuration names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::Alembic => "alembic",
+            Tool::Django => "django",
+            Tool::Knex => "knex",
+            Tool::NodePgMigrate => "node-pg-migrate",
+            Tool::Dbmate => "dbmate",
+            Tool::Sqitch => "sqitch",
+            Tool::Flyway => "flyway",
+            Tool::Prisma => "prisma",
+            Tool::Rails => "rails",
+            Tool::GolangMigrate => "golang-migrate",
+            Tool::Command => "command",
+        }
+    }
+
+    /// The tool of a name; an unknown one is the user's own.
+    pub fn named(name: &str) -> Tool {
+        let known = Tool::ALL.into_iter().find(|tool| tool.name() == name);
+        known.unwrap_or(Tool::Command)
+    }
+
     /// What the tool does without being told otherwise. Alembic and Django print BEGIN and COMMIT.
     pub fn transaction(self) -> Transaction {
         match self {

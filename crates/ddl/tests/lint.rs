@@ -16,7 +16,7 @@ fn lint_with(tool: Tool, sql: &str, options: Options) -> Vec<Finding> {
     let migration = Migration::printed(tool, "m/1_first.sql", sql);
     let linter = Linter::new(options);
     linter
-        .lint(&migration, &Catalog::default())
+        .lint(&migration, &mut Catalog::default())
         .expect("it is read")
 }
 
@@ -247,7 +247,7 @@ fn an_ignore_has_its_reason_and_one_that_fits_nothing_is_told() {
         "DROP TABLE t;\nALTER TABLE t DROP COLUMN c;",
     );
     let findings = linter
-        .lint(&migration, &Catalog::default())
+        .lint(&migration, &mut Catalog::default())
         .expect("it is read");
     assert_eq!(failures(&findings), ["ban-drop-column"]);
     let dropped = findings
@@ -275,7 +275,7 @@ fn what_cannot_be_looked_at_is_told() {
     let linter = Linter::new(Options::default());
     let deep = format!("SELECT {}1;", "(".repeat(50_000));
     let migration = Migration::printed(Tool::Sqitch, "a.sql", &deep);
-    let refused = linter.lint(&migration, &Catalog::default());
+    let refused = linter.lint(&migration, &mut Catalog::default());
     assert_eq!(refused, Err(NotLinted::Unread(Unread::TooDeep)));
     let other = NotLinted::OtherDatabase("MariaDB".into());
     assert_eq!(
@@ -317,4 +317,22 @@ fn a_rule_that_is_off_fails_where_it_is_asked_for() {
     };
     let findings = lint_with(Tool::Sqitch, "ALTER TABLE t ADD COLUMN a text;", options);
     assert_eq!(failures(&findings), ["require-lock-timeout"]);
+}
+
+#[test]
+fn what_one_migration_makes_the_next_one_may_lock() {
+    let linter = Linter::new(Options::default());
+    let mut catalog = Catalog::default();
+    for (sql, wanted) in [
+        ("CREATE TABLE t (id bigint);", &[][..]),
+        ("CREATE INDEX i ON t (id);", &[]),
+        (
+            "CREATE INDEX j ON u (id);",
+            &["require-concurrent-index-creation"],
+        ),
+    ] {
+        let migration = Migration::printed(Tool::Sqitch, "a.sql", sql);
+        let findings = linter.lint(&migration, &mut catalog).expect("it is read");
+        assert_eq!(failures(&findings), wanted, "{sql}");
+    }
 }

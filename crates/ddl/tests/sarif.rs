@@ -20,7 +20,7 @@ fn the_findings_are_valid_sarif() {
     let sql = "DROP TABLE t;\n-- squawk-ignore ban-drop-column -- gone\nALTER TABLE t DROP COLUMN c;\nCREATE INDEX i ON é (a);\n";
     let migration = Migration::printed(Tool::Dbmate, "db/migrations/1 a.sql", sql);
     let findings = Linter::new(options)
-        .lint(&migration, &Catalog::default())
+        .lint(&migration, &mut Catalog::default())
         .expect("it is read");
     let told = sarif("1.2.3", &findings);
     let validator = validator();

@@ -12,7 +12,6 @@ pub(crate) enum Effect {
     /// They only add.
     Compatible,
     /// They take something away or change its form: each reason is a sentence's end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "made where the SQL is read"))]
     Breaking(Vec<String>),
     /// It is not known, because the SQL cannot be had or is not understood.
     Unknown(String),

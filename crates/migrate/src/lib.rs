@@ -10,8 +10,11 @@ mod decide;
 mod effect;
 mod guard;
 mod kept;
+mod known;
+mod lint;
 mod on_copy;
 mod pending;
+mod plan;
 mod ready;
 mod rehearse;
 mod rehearsed;
@@ -19,6 +22,7 @@ mod repair;
 mod restore;
 mod rule;
 mod run;
+mod script;
 mod status;
 mod undo;
 mod verify;
@@ -41,6 +45,10 @@ pub struct Stage {
 enum Action {
     /// Show what is applied, what is pending and what is wrong; changes nothing
     Status,
+    /// Find what the SQL of files, or of what is pending, locks, breaks or loses
+    Lint(lint::Flags),
+    /// Show the pending SQL: what each statement locks, whether it writes the table again, how many rows that is
+    Plan,
     /// Take a backup and read it to its end
     Backup,
     /// Try what is pending on a copy: apply, undo, compare, test the release before
@@ -61,6 +69,9 @@ enum Action {
 
 const EXAMPLES: &str = "Examples:
   migrate status
+  migrate lint
+  migrate lint db/migrations/*.sql --sarif lint.sarif
+  migrate plan
   migrate backup
   migrate rehearse
   migrate run --release v1.2.4
@@ -84,6 +95,8 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
             Action::Status => status::status(job).await,
+            Action::Lint(flags) => lint::lint(job, &flags).await,
+            Action::Plan => plan::plan(job).await,
             Action::Backup => backup::backup(job).await,
             Action::Rehearse(flags) => rehearse::run(job, &flags).await,
             Action::Restore(flags) => restore::restore(job, &flags).await,

@@ -3,6 +3,7 @@
 
 mod backup;
 mod bed;
+mod lint;
 mod rehearse;
 mod run;
 mod status;

@@ -27,7 +27,7 @@ pub use glob::glob;
 pub use id::Id;
 pub use inputs::Inputs;
 pub use members::{Member, Members, Shard, ShardError, Tally};
-pub use outcome::{Measurement, Outcome, Severity, Telling};
+pub use outcome::{FoundAt, Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};
 pub use secret::Secret;

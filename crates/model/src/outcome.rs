@@ -90,6 +90,17 @@ pub struct Outcome {
     pub members: Option<crate::Members>,
     /// Of a plan.
     pub planned: Option<crate::planned::Planned>,
+    /// Where in the repository's files it is found.
+    pub found_at: Option<FoundAt>,
+}
+
+/// A place in a file of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundAt {
+    /// From the folder in which the stage runs.
+    pub file: String,
+    /// Line and column, from 1; `None` where the file as a whole is meant.
+    pub line: Option<(usize, usize)>,
 }
 
 impl Outcome {
@@ -109,6 +120,7 @@ impl Outcome {
             limits: crate::Limits::default(),
             members: None,
             planned: None,
+            found_at: None,
         }
     }
 
@@ -129,6 +141,7 @@ impl Outcome {
             limits,
             members,
             planned,
+            found_at,
         } = self;
         let clean = |text: String| redactor.redact(&text);
         let measurements = measurements.into_iter();
@@ -147,6 +160,10 @@ impl Outcome {
             limits,
             members: members.map(|members| members.redacted(redactor)),
             planned,
+            found_at: found_at.map(|found| FoundAt {
+                file: redactor.redact(&found.file),
+                ..found
+            }),
         }
     }
 
@@ -196,6 +213,11 @@ impl Outcome {
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn found_at(mut self, found_at: FoundAt) -> Self {
+        self.found_at = Some(found_at);
         self
     }
 

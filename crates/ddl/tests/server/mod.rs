@@ -86,9 +86,9 @@ fn told_of(statements: &str, transaction: Transaction, catalog: &Catalog) -> Vec
     let setting = Setting {
         transaction,
         server: 15,
-        catalog,
     };
-    let effects = effects(statements, &setting).expect("the statements can be read");
+    let effects =
+        effects(statements, setting, &mut catalog.clone()).expect("the statements can be read");
     assert!(!effects.is_empty(), "{statements}");
     effects
 }

@@ -150,6 +150,21 @@ pub struct Outcome {
     /// Of `healthgate plan`: how long the verdicts will take.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned: Option<Planned>,
+    /// Of `migrate lint`: where in a file it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub found_at: Option<FoundAt>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FoundAt {
+    /// From the folder in which the stage ran.
+    pub file: String,
+    /// From 1; null where the file as a whole is meant.
+    pub line: Option<usize>,
+    /// From 1, in characters.
+    pub column: Option<usize>,
 }
 
 /// How long the judge's verdicts will take, for one share of the traffic.
@@ -310,6 +325,17 @@ impl From<&crate::Outcome> for Outcome {
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
             members: outcome.members.as_ref().map(Members::from),
             planned: outcome.planned.as_ref().map(Planned::from),
+            found_at: outcome.found_at.as_ref().map(FoundAt::from),
+        }
+    }
+}
+
+impl From<&crate::outcome::FoundAt> for FoundAt {
+    fn from(found: &crate::outcome::FoundAt) -> Self {
+        FoundAt {
+            file: found.file.clone(),
+            line: found.line.map(|(line, _)| line),
+            column: found.line.map(|(_, column)| column),
         }
     }
 }

@@ -38,6 +38,13 @@ pub(crate) fn page() {
         .run(&status, &[])
         .code(1)
         .says("1 (orders) is pending");
+    let looked = lines(&walk.next("migrate plan"));
+    let [plan, lint, files] = looked.as_slice() else {
+        panic!("{looked:?}");
+    };
+    world.sh(plan).code(0).says("CREATE TABLE orders");
+    world.sh(lint).code(0).says("migrations looked at: 1");
+    world.sh(files).code(0).says("migrations looked at: 1");
     let backup = walk.next("migrate backup");
     world.run(&backup, &[]).code(0).says("read to its end");
     let rehearse = walk.next("migrate rehearse");
