@@ -163,7 +163,9 @@ impl Column {
 }
 
 fn changed(table: String, column: String, before: &Column, now: &Column) -> Option<Break> {
-    if before.form != now.form && !is_wider(&before.form, &now.form) {
+    // PostgreSQL stores both in the same way where none has a length.
+    let is_text = before.form == "text" && now.form == "character varying" && now.size.is_none();
+    if before.form != now.form && !is_text && !is_wider(&before.form, &now.form) {
         let (from, to) = (before.form.clone(), now.form.clone());
         return Some(Break::TypeChanged {
             table,

@@ -1,10 +1,13 @@
 //! Fix forward, undo or restore: which way to go after a failure, and the commands.
 
 use cli::{Failure, Job};
-use migrations::Fault;
+use migrations::{Fault, Finding};
 use migrator::{MIGRATE, Session, Truth};
-use model::{Outcome, Report, Table, Verdict};
+use model::{Outcome, Report, Severity, Table, Verdict};
+use state::KeptBackup;
 use state::journal::Event;
+
+use crate::rehearse;
 
 /// A way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +36,67 @@ struct Decision {
     commands: Vec<String>,
 }
 
-/// Looks at everything and changes nothing.
-pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Also try on a copy of the database whether what is pending can complete
+    #[arg(long = "try")]
+    tries: bool,
+}
+
+/// What is known beside the tables.
+struct Known {
+    /// Why the last change failed, where it did.
+    failed: Option<String>,
+    release: String,
+    /// The newest backup that was read to its end.
+    backup: Option<KeptBackup>,
+    /// Why the way down is not known to be right.
+    untried: Option<String>,
+}
+
+/// Looks at everything and changes nothing but a copy.
+pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    let failed = last_failure(&session).await?;
-    let release = job
-        .release
-        .clone()
-        .or_else(|| document?.current)
-        .unwrap_or_else(|| "RELEASE".to_owned());
-    let decision = choose(&session, &truth, failed.as_deref(), &release);
+    let current = document
+        .as_ref()
+        .and_then(|document| document.current.clone());
+    let known = Known {
+        failed: last_failure(&session).await?,
+        release: job
+            .release
+            .clone()
+            .or(current)
+            .unwrap_or_else(|| "RELEASE".to_owned()),
+        backup: document
+            .as_ref()
+            .and_then(|document| document.backup.clone()),
+        untried: migrator::way_down(&session, document.as_ref(), &truth, None).await?,
+    };
+    let mut decision = choose(&session, &truth, &known);
+    let mut tried = None;
+    if flags.tries && decision.way == Way::FixForward && !truth.reading.pending.is_empty() {
+        let report = Box::pin(rehearse::run(job, &rehearse::Flags::default())).await?;
+        let outcome = Outcome::new("migrate/tried", "a copy of the database", report.verdict);
+        tried = Some(
+            outcome
+                .severity(Severity::Advisory)
+                .reason(report.reason.clone()),
+        );
+        if report.verdict == Verdict::Fail {
+            decision.reason = format!(
+                "{}; on a copy it cannot complete: {}",
+                decision.reason, report.reason
+            );
+            decision
+                .commands
+                .insert(0, "correct the migration's file".to_owned());
+        }
+    }
     let verdict = match decision.way {
         Way::Nothing => Verdict::Pass,
         _ => Verdict::Fail,
@@ -59,8 +108,14 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
             .reason(decision.reason.clone())
             .hint(decision.commands.first().cloned().unwrap_or_default()),
     ];
+    outcomes.extend(tried);
+    outcomes.extend(known.backup.as_ref().map(|backup| {
+        let lost = "all that was written since is lost where it is restored";
+        Outcome::pass("migrate/backup", &backup.path)
+            .actual(format!("{} of {:.0}; {lost}", backup.id, backup.taken))
+    }));
     outcomes.extend(truth.wrong().into_iter().map(|outcome| Outcome {
-        severity: model::Severity::Advisory,
+        severity: Severity::Advisory,
         ..outcome
     }));
     let mut report = session.report(outcomes);
@@ -93,9 +148,9 @@ async fn last_failure(session: &Session<'_>) -> Result<Option<String>, Failure> 
     }))
 }
 
-fn choose(session: &Session<'_>, truth: &Truth, failed: Option<&str>, release: &str) -> Decision {
+fn choose(session: &Session<'_>, truth: &Truth, known: &Known) -> Decision {
     let reading = &truth.reading;
-    let run = format!("migrate run --release {release}");
+    let run = format!("migrate run --release {}", known.release);
     if truth.is_at_head() {
         return Decision {
             way: Way::Nothing,
@@ -103,41 +158,19 @@ fn choose(session: &Session<'_>, truth: &Truth, failed: Option<&str>, release: &
             commands: Vec::new(),
         };
     }
-    let half = reading
-        .findings
-        .iter()
-        .find(|finding| matches!(finding.fault, Fault::Failed { .. }));
-    let lock = reading
-        .findings
-        .iter()
-        .any(|finding| matches!(finding.fault, Fault::Locked { .. }));
+    let half = { reading.findings.iter() }.find(|one| matches!(one.fault, Fault::Failed { .. }));
     if let Some(half) = half {
-        let undoable = session.tool.undo(reading, None).is_ok();
-        let (way, commands) = if undoable {
-            (Way::Undo, vec!["migrate undo".to_owned(), run])
-        } else {
-            (
-                Way::Restore,
-                vec![
-                    "migrate restore --backup ID --confirm RELEASE".to_owned(),
-                    half.next.clone(),
-                ],
-            )
-        };
-        return Decision {
-            way,
-            reason: half.to_string(),
-            commands,
-        };
+        return half_applied(session, truth, known, half, run);
     }
-    let repairs = !truth.invalid.is_empty() || lock;
+    let locked = { reading.findings.iter() }.any(|one| matches!(one.fault, Fault::Locked { .. }));
+    let repairs = !truth.invalid.is_empty() || locked;
     let mut commands: Vec<String> = Vec::new();
     if repairs {
         commands.push("migrate repair".to_owned());
     }
+    let pending = reading.pending.len();
     if truth.is_clean() || repairs {
-        let pending = reading.pending.len();
-        let reason = match failed {
+        let reason = match &known.failed {
             Some(failed) => {
                 format!("nothing is half applied; pending: {pending}; the last attempt: {failed}")
             }
@@ -164,5 +197,44 @@ fn choose(session: &Session<'_>, truth: &Truth, failed: Option<&str>, release: &
         way: Way::FixForward,
         reason: reasons.join("; "),
         commands,
+    }
+}
+
+/// The tool says that one was begun and did not end: back by its own way where that was tried, else by the
+/// backup, else by hand.
+fn half_applied(
+    session: &Session<'_>,
+    truth: &Truth,
+    known: &Known,
+    half: &Finding,
+    run: String,
+) -> Decision {
+    let can_undo = session.tool.undo(&truth.reading, None).is_ok();
+    let release = &known.release;
+    match (&known.untried, &known.backup) {
+        (None, _) if can_undo => Decision {
+            way: Way::Undo,
+            reason: format!("{half}; its way down was rehearsed"),
+            commands: vec!["migrate undo".to_owned(), run],
+        },
+        (_, Some(backup)) => Decision {
+            way: Way::Restore,
+            reason: format!(
+                "{half}; {}",
+                known
+                    .untried
+                    .as_deref()
+                    .unwrap_or("the tool has no way down")
+            ),
+            commands: vec![
+                format!("migrate restore --backup {} --confirm {release}", backup.id),
+                run,
+            ],
+        },
+        (_, None) => Decision {
+            way: Way::FixForward,
+            reason: format!("{half}; no backup is recorded"),
+            commands: vec![half.next.clone(), run],
+        },
     }
 }

@@ -17,7 +17,6 @@ mod pending;
 mod plan;
 mod ready;
 mod rehearse;
-mod rehearsed;
 mod repair;
 mod restore;
 mod rule;
@@ -64,7 +63,7 @@ enum Action {
     /// Remove what a failed migration left: a stale lock, invalid indexes
     Repair(repair::Flags),
     /// Say whether to fix forward, undo or restore, with the commands
-    Decide,
+    Decide(decide::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -104,7 +103,7 @@ impl cli::Stage for Stage {
             Action::Resume => run::resume(job).await,
             Action::Undo(flags) => undo::undo(job, &flags).await,
             Action::Repair(flags) => repair::repair(job, &flags).await,
-            Action::Decide => decide::decide(job).await,
+            Action::Decide(flags) => decide::decide(job, &flags).await,
         }
     }
 }

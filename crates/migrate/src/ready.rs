@@ -8,7 +8,6 @@ use state::journal::ROLLBACK;
 use state::{Document, Forced};
 
 use crate::guard::{self, Effect};
-use crate::rehearsed;
 use crate::rule::Rule;
 
 /// What is about to be changed, and for whom.
@@ -81,7 +80,7 @@ pub(crate) async fn refusals(
         );
         found.extend(contract.map(|outcome| (Some(Rule::Contract), outcome)));
     }
-    let unrehearsed = rehearsed::required(session, document, truth).await?;
+    let unrehearsed = migrator::required(session, document, truth).await?;
     found.extend(unrehearsed.map(|outcome| (Some(Rule::Unrehearsed), outcome)));
     let (mut refused, mut notes) = (Vec::new(), Vec::new());
     for (rule, outcome) in found {

@@ -6,7 +6,6 @@ use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, recor
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Forced, Lease};
 
-use crate::rehearsed;
 use crate::rule::Rule;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -62,7 +61,7 @@ async fn refused(
     if of(Rule::Unrehearsed, forced).is_some() {
         return Ok(None);
     }
-    let unknown = rehearsed::way_down(session, document, truth).await?;
+    let unknown = migrator::way_down(session, document, truth, to).await?;
     Ok(unknown.map(|reason| {
         Outcome::refused(
             Id::refused("unrehearsed"),

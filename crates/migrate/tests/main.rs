@@ -3,7 +3,9 @@
 
 mod backup;
 mod bed;
+mod contract;
 mod lint;
 mod rehearse;
 mod run;
+mod runbooks;
 mod status;

@@ -8,6 +8,7 @@
 mod call;
 mod change;
 mod record;
+mod rehearsed;
 mod session;
 mod truth;
 mod under;
@@ -17,6 +18,7 @@ mod watcher;
 pub use call::{Call, ToolEnd};
 pub use change::{Change, End, Made, change};
 pub use record::{Recorded, is_recorded, record};
+pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
 pub use undo::{Undone, Unfinished, undo};

@@ -165,13 +165,16 @@ impl<'a> Session<'a> {
         lease: &Lease,
         ended: Result<Report, Failure>,
     ) -> Result<Report, Failure> {
-        let released = self.store.release(lease, |_| ()).await;
-        let report = ended?;
-        match released {
+        self.release(lease).await;
+        ended
+    }
+
+    /// Gives the lease back; one that was lost belongs to another operation.
+    pub async fn release(&self, lease: &Lease) {
+        match self.store.release(lease, |_| ()).await {
             Ok(()) | Err(state::Error::Lost { .. }) => {}
             Err(error) => tracing::warn!("the lock was not given back: {error}"),
         }
-        Ok(report)
     }
 
     pub fn report(&self, outcomes: Vec<Outcome>) -> Report {

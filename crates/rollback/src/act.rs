@@ -16,6 +16,7 @@ mod resume;
 mod retention;
 mod rollout;
 mod run;
+mod schema;
 mod standby;
 mod verify;
 

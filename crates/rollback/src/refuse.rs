@@ -112,7 +112,7 @@ fn schema(document: &Document, destination: &str) -> Option<Outcome> {
             "or go back to one that works with it ({}): `rollback run --to {other}`",
             others.join(", ")
         ),
-        None => "or restore the database from its backup first".to_owned(),
+        None => "or undo it (`migrate undo`), or restore the database from its backup (`migrate restore`) first".to_owned(),
     };
     Some(
         refused(Rule::Schema, destination)

@@ -96,6 +96,9 @@ macro_rules! section {
             /// How long a rollback may take in all, which `rollback rehearse` estimates. Default 5m.
             #[serde(default = "slo")]
             pub slo: Span,
+            /// What to do where the database's schema does not fit the destination. Default `refuse`.
+            #[serde(default)]
+            pub migrate: crate::file::OnMisfit,
             /// Commands that save what must not be lost, side by side, once it is sure that the rollback can
             /// be made and before anything changes. One that fails is shown and stops nothing.
             #[serde(default)]

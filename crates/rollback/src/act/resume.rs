@@ -66,7 +66,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
         lock.forced = force.all().to_vec();
         document.clone()
     });
-    let (acquired, waited) = timed(acquiring).await;
+    let (acquired, waited) = timed(Box::pin(acquiring)).await;
     let (lease, document) = acquired?;
     // The previous holder of the lease may have ended the journal that was found earlier.
     let found = session.store.unfinished(ROLLBACK).await?;

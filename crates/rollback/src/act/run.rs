@@ -18,6 +18,7 @@ use target::Target;
 use super::course::Course;
 use super::ends::Findings;
 use super::rollout::{self, RolloutEnd};
+use super::schema::{self, WayDown};
 use super::{Flags, Rollback, Situation, timed};
 use crate::force::Force;
 use crate::hooks::{self, HookContext};
@@ -76,7 +77,20 @@ async fn go_back(
     let mut force = flags.force(session);
     let destination = match refuse::destination(document.as_ref(), flags.to(), &mut force) {
         Ok(destination) => destination,
-        Err(outcome) => return Ok(session.report(vec![*outcome])),
+        Err(outcome) => {
+            let Some(known) = &document else {
+                return Ok(session.report(vec![*outcome]));
+            };
+            let undone = match Box::pin(schema::go_down(session, known, outcome)).await? {
+                WayDown::Fits(undone) => undone,
+                WayDown::Refused(outcomes) => return Ok(session.report(outcomes)),
+            };
+            let document = session.read().await?;
+            let back = go_back(session, flags, document, hook_context, after_rollout);
+            let mut report = Box::pin(back).await?;
+            report.outcomes.splice(0..0, undone);
+            return Ok(report);
+        }
     };
     hook_context.destination.clone_from(&destination);
     let rollback = Rollback::new(session, &destination, document.as_ref())?;
@@ -90,7 +104,7 @@ async fn go_back(
         let now = refuse::destination(Some(document), flags.to(), &mut force);
         now.map(|now| (now, document.clone()))
     });
-    let (acquired, waited) = timed(acquiring).await;
+    let (acquired, waited) = timed(Box::pin(acquiring)).await;
     let (lease, again) = acquired?;
     let document = match again {
         Ok((now, document)) if now == destination => document,

@@ -2,12 +2,14 @@
 
 use cli::Failure;
 use jiff::Timestamp;
-use migrator::{Session, Truth};
 use model::{Id, Outcome};
 use state::{Document, Rehearsal};
 
+use crate::session::Session;
+use crate::truth::Truth;
+
 /// The refusal of a run where `rehearse.required` is not met.
-pub(crate) async fn required(
+pub async fn required(
     session: &Session<'_>,
     document: Option<&Document>,
     truth: &Truth,
@@ -52,31 +54,53 @@ fn too_old(session: &Session<'_>, rehearsal: &Rehearsal) -> Option<String> {
     })
 }
 
-/// Why the way down from what is applied is not known to be right; `None` where a rehearsal went it.
-pub(crate) async fn way_down(
+/// Why the way down from what is applied is not known to be right; `None` where rehearsals went it. `to` is
+/// the revision that stays; without one, the last migration alone is undone.
+pub async fn way_down(
     session: &Session<'_>,
     document: Option<&Document>,
     truth: &Truth,
+    to: Option<&str>,
 ) -> Result<Option<String>, Failure> {
-    let last = truth.reading.applied.last();
-    let file = last.and_then(|last| truth.reading.file(&last.id));
-    let Some(file) = file else {
-        return Ok(Some(
-            "the file of what was applied last is not in this release".to_owned(),
-        ));
+    let applied = &truth.reading.applied;
+    let stays = |to: &str| applied.iter().position(|applied| applied.id == to);
+    let first = match to {
+        None => applied.len().saturating_sub(1),
+        Some(to) => stays(to).map_or(0, |stays| stays + 1),
     };
-    let last = session.fingerprints(std::iter::once(file)).await?;
-    let found = document
-        .zip(last.first())
-        .and_then(|(document, last)| document.rehearsal_of_last(last));
-    Ok(match found {
-        None => Some(
-            "whether the way down leads back to the schema of before was never tried".to_owned(),
-        ),
-        Some(rehearsal) if rehearsal.reversible => None,
-        Some(rehearsal) => Some(format!(
-            "the rehearsal says that it is not reversible: {}",
-            rehearsal.reason.as_deref().unwrap_or_default()
-        )),
-    })
+    let mut untried: Vec<&str> = Vec::new();
+    let mut left = &applied[first..];
+    while let Some(last) = left.last() {
+        let Some(file) = truth.reading.file(&last.id) else {
+            return Ok(Some(format!(
+                "the file of {} is not in this release",
+                last.id
+            )));
+        };
+        let prints = session.fingerprints(std::iter::once(file)).await?;
+        let found = document
+            .zip(prints.first())
+            .and_then(|(document, print)| document.rehearsal_of_last(print));
+        let Some(rehearsal) = found else {
+            untried.push(&last.id);
+            left = &left[..left.len() - 1];
+            continue;
+        };
+        if !rehearsal.reversible {
+            return Ok(Some(format!(
+                "the rehearsal says that {} is not reversible: {}",
+                last.id,
+                rehearsal.reason.as_deref().unwrap_or_default()
+            )));
+        }
+        // It went down over all that it had applied.
+        let tried = rehearsal.migrations.len().clamp(1, left.len());
+        left = &left[..left.len() - tried];
+    }
+    Ok((!untried.is_empty()).then(|| {
+        format!(
+            "whether the way down of {} leads back to the schema of before was never tried",
+            untried.join(", ")
+        )
+    }))
 }

@@ -1,0 +1,90 @@
+//! A destination that the database's schema does not fit: the migrations in between are undone first, where
+//! the configuration wants it and the way down was tried.
+
+use cli::Failure;
+use cli::force::Rule as _;
+use config::file::OnMisfit;
+use migrator::{End, Session as Migration, Truth};
+use model::id::Kind;
+use model::{Id, Outcome};
+use state::Document;
+
+use crate::force::Rule;
+use crate::session::Session;
+
+/// What the way down came to.
+pub(super) enum WayDown {
+    /// The schema fits now; what was undone.
+    Fits(Vec<Outcome>),
+    /// The rollback is refused.
+    Refused(Vec<Outcome>),
+}
+
+/// Goes down where the refusal is about the schema and `rollback.migrate` wants it.
+pub(super) async fn go_down(
+    session: &Session<'_>,
+    document: &Document,
+    refusal: Box<Outcome>,
+) -> Result<WayDown, Failure> {
+    let is_schema = refusal.id.name_of(Kind::Refused) == Some(Rule::Schema.name());
+    let wanted = session.section.migrate == OnMisfit::Undo;
+    if !is_schema || !wanted || session.job.config.migrate()?.is_none() {
+        return Ok(WayDown::Refused(vec![*refusal]));
+    }
+    let migration = Migration::open(session.job)?;
+    let not = |refusal: Box<Outcome>, why: String| {
+        let reason = refusal.reason.clone().unwrap_or_default();
+        let refusal = refusal.reason(format!("{reason}; and it is not undone: {why}"));
+        Ok(WayDown::Refused(vec![refusal]))
+    };
+    let truth = match migration.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return not(refusal, unknown.reason.unwrap_or_default()),
+    };
+    let Some(to) = fitting(document, &refusal.subject, &truth) else {
+        let why = "no revision that it works with is applied below the present one";
+        return not(refusal, why.to_owned());
+    };
+    if let Some(why) = migrator::way_down(&migration, Some(document), &truth, Some(&to)).await? {
+        return not(refusal, why);
+    }
+    let (job, release) = (session.job, refusal.subject.clone());
+    job.progress.say(&format!("the schema goes down to {to}"));
+    let (lease, _) = migration.acquire().await?;
+    let working = Box::pin(async {
+        let lock = match migration.lock().await? {
+            Ok(lock) => lock,
+            Err(held) => return Ok(WayDown::Refused(vec![*held])),
+        };
+        let undone = migrator::undo(&migration, &lease, &truth, Some(&to), Some(&release)).await?;
+        drop(lock);
+        let undone = match undone {
+            Ok(undone) => undone,
+            Err(none) => return not(refusal, none.to_string()),
+        };
+        let down =
+            |id: &String| Outcome::pass(Id::undo(id), "").actual("undone, as the tables say");
+        let mut outcomes: Vec<Outcome> = undone.revisions.iter().map(down).collect();
+        outcomes.extend(undone.recorded);
+        match undone.made.end {
+            End::Done => Ok(WayDown::Fits(outcomes)),
+            End::Failed(why) | End::Late(why) => not(refusal, why),
+            End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
+            End::Interrupted => not(refusal, "interrupted: `migrate resume` goes on".to_owned()),
+        }
+    });
+    let ended = tokio::select! {
+        ended = working => ended,
+        lost = migration.keep(&lease) => Err(Failure::from(lost)),
+    };
+    migration.release(&lease).await;
+    ended
+}
+
+/// The newest applied revision that the release is recorded to work with.
+fn fitting(document: &Document, release: &str, truth: &Truth) -> Option<String> {
+    let entry = document.entry(release)?;
+    let mut applied = truth.reading.applied.iter().rev();
+    let fits = applied.find(|applied| entry.works_with(&applied.id));
+    fits.map(|applied| applied.id.clone())
+}
