@@ -42,11 +42,11 @@ pub struct Stage {
 
 #[derive(clap::Subcommand, Clone, Debug)]
 enum Action {
-    /// Show what is applied, what is pending and what is wrong; changes nothing
+    /// Show what is applied, pending and wrong; changes nothing
     Status,
-    /// Find what the SQL of files, or of what is pending, locks, breaks or loses
+    /// Find what the SQL of files, or what is pending, locks or breaks
     Lint(lint::Flags),
-    /// Show the pending SQL: what each statement locks, whether it writes the table again, how many rows that is
+    /// Show the pending SQL: locks, rewrites and rows by statement
     Plan,
     /// Take a backup and read it to its end
     Backup,
