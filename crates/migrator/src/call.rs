@@ -1,5 +1,6 @@
 //! A call of the migration tool, where it runs: here, on a host, or in a container.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use cli::Failure;
@@ -33,6 +34,28 @@ pub struct ToolEnd {
     pub is_late: bool,
     /// How it ended and the last lines that it printed.
     pub told: String,
+}
+
+/// What a tool said last.
+#[derive(Default)]
+struct Said(VecDeque<String>);
+
+impl Said {
+    fn line(&mut self, line: &str) {
+        // A stack of Node.js is longer than what is told, and would leave no room for the error above it.
+        let is_frame = line.starts_with(' ') && line.trim_start().starts_with("at ");
+        if line.trim().is_empty() || is_frame {
+            return;
+        }
+        self.0.push_back(line.to_owned());
+        if self.0.len() > TOLD {
+            self.0.pop_front();
+        }
+    }
+
+    fn last(self) -> String {
+        Vec::from(self.0).join("\n")
+    }
 }
 
 impl Session<'_> {
@@ -72,15 +95,11 @@ impl Session<'_> {
 
     async fn here(&self, script: &Script<'_>) -> Result<ToolEnd, Failure> {
         let redactor = &self.job.redactor;
-        let mut lines: Vec<String> = Vec::new();
+        let mut said = Said::default();
         let mut log = |_: Stream, line: &str| {
             let line = redactor.redact(line);
             tracing::info!("{line}");
-            if !line.trim().is_empty() {
-                lines.push(line);
-                let most = lines.len().saturating_sub(TOLD);
-                lines.drain(..most);
-            }
+            said.line(&line);
         };
         let ran = remote::local::run(script, &mut log).await;
         let ran = ran.map_err(|error| {
@@ -89,7 +108,7 @@ impl Session<'_> {
         Ok(ToolEnd {
             is_success: ran.success(),
             is_late: ran.exit == Exit::TimedOut,
-            told: format!("{}: {}", ran.exit, lines.join("\n")),
+            told: format!("{}: {}", ran.exit, said.last()),
         })
     }
 
@@ -100,19 +119,23 @@ impl Session<'_> {
         timeout: Duration,
     ) -> Result<ToolEnd, Failure> {
         let export = |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-        let text: String = env.iter().map(export).chain([text.to_owned()]).collect();
+        let exports: String = env.iter().map(export).collect();
+        // The place keeps fewer lines of stderr than a tool needs for its error.
+        let text = format!("{exports}{{ {text}\n}} 2>&1");
         let ran = self
             .places
             .run(&self.place, &text, Effect::Changes, timeout)
             .await;
         let ran = ran.map_err(|error| Failure::error(error.to_string()))?;
+        let printed = String::from_utf8_lossy(&ran.stdout);
+        let mut said = Said::default();
+        for line in self.job.redactor.redact(&printed).lines() {
+            said.line(line);
+        }
         Ok(ToolEnd {
             is_success: ran.status == Some(0),
             is_late: ran.status.is_none(),
-            told: self
-                .job
-                .redactor
-                .redact(&format!("{}: {}", ran.exit, ran.tail)),
+            told: format!("{}: {}", ran.exit, said.last()),
         })
     }
 
@@ -174,5 +197,36 @@ impl Session<'_> {
         let mut command = call.command.clone();
         command.words.splice(0..0, given.words);
         Ok((self.within(&command.text()), env))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_above_a_long_stack_is_told() {
+        let mut said = Said::default();
+        said.line("error: relation \"orders\" does not exist");
+        for nth in 0..40 {
+            said.line(&format!("    at Socket.emit (node:events:{nth}:28)"));
+        }
+        said.line("");
+        said.line("Node.js v20.20.2");
+        let told = "error: relation \"orders\" does not exist\nNode.js v20.20.2";
+        assert_eq!(said.last(), told);
+    }
+
+    #[test]
+    fn of_much_the_last_lines_are_told() {
+        let mut said = Said::default();
+        for nth in 0..40 {
+            said.line(&format!("line {nth}"));
+        }
+        let told = said.last();
+        assert!(
+            told.starts_with("line 28\n") && told.ends_with("line 39"),
+            "{told}"
+        );
     }
 }
