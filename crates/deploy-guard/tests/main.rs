@@ -21,6 +21,7 @@ mod init_ways;
 mod install;
 mod job;
 mod masking;
+mod migrated;
 mod proxy;
 mod release;
 mod reproduce;

@@ -8,6 +8,7 @@ mod cloud;
 mod compose;
 mod dispatch;
 mod ecs;
+mod migrate;
 mod nginx;
 mod systemd;
 

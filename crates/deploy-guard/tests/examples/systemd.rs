@@ -36,7 +36,7 @@ pub(super) struct Fleet {
     pub(super) machines: Vec<SystemdHost>,
     pub(super) example: Example,
     pub(super) key: String,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Fleet {
