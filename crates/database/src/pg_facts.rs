@@ -1,12 +1,25 @@
 //! What PostgreSQL tells of itself: who waits for whom, what is open for long, what is broken.
 
+use std::net::SocketAddr;
+
 use crate::error::Error;
 use crate::postgres::Session;
+
+/// What our sessions are known by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    /// Their `application_name`.
+    pub name: String,
+    /// Where they come from, where a tool gives itself another name: addresses and ports of sockets of ours.
+    pub ends: Vec<SocketAddr>,
+}
 
 /// One of our own sessions at the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
     pub process: i32,
+    /// When the session began, as the server writes it: a process id is given again.
+    pub began: String,
     /// `active`, `idle in transaction` and the like.
     pub state: String,
     /// What it runs, cut.
@@ -58,39 +71,56 @@ pub async fn version(session: &Session) -> Result<u32, Error> {
     Ok(answer.one().and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// What the sessions of this `application_name` do. `version` is the server's.
-pub async fn activity(session: &Session, name: &str, version: u32) -> Result<Activity, Error> {
-    // When a wait began is known since 14; before, when its statement did.
-    let since = if version >= 140_000 {
-        "coalesce((SELECT min(l.waitstart) FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted), a.query_start)"
-    } else {
-        "a.query_start"
+/// What our sessions do, and who waits for them. `version` is the server's.
+///
+/// Of a session of another user only its locks are seen (`pg_locks`), not what it waits for
+/// (`pg_stat_activity`).
+pub async fn activity(session: &Session, ours: &Ours, version: u32) -> Result<Activity, Error> {
+    // When a wait began is known since 14; before, how long is for the caller to see.
+    let since = match version {
+        140_000.. => "min(waitstart)",
+        _ => "NULL::timestamptz",
     };
-    let name = literal(name);
+    let ends = ours
+        .ends
+        .iter()
+        .map(|end| format!("({}, {})", literal(&end.ip().to_string()), end.port()));
+    let ends: Vec<String> = ends.collect();
+    let by_end = match &ends[..] {
+        [] => String::new(),
+        ends => format!(
+            "OR (datname = current_database() AND (host(client_addr), client_port) IN ({}))",
+            ends.join(", ")
+        ),
+    };
+    let name = literal(&ours.name);
     let sql = format!(
         "WITH ours AS MATERIALIZED (
-           SELECT pid, coalesce(state, '') AS state, regexp_replace(left(query, 300), '\\s+', ' ', 'g') AS query,
+           SELECT pid, backend_start::text AS began, coalesce(state, '') AS state,
+                  regexp_replace(left(query, 300), '\\s+', ' ', 'g') AS query,
                   (extract(epoch FROM clock_timestamp() - query_start) * 1000)::bigint AS ms,
                   wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits
-           FROM pg_stat_activity WHERE application_name = {name} AND pid <> pg_backend_pid()),
+           FROM pg_stat_activity WHERE (application_name = {name} {by_end}) AND pid <> pg_backend_pid()),
          waiting AS MATERIALIZED (
-           SELECT a.pid, (extract(epoch FROM clock_timestamp() - {since}) * 1000)::bigint AS ms
-           FROM pg_stat_activity a
-           WHERE a.wait_event_type = 'Lock' AND EXISTS (SELECT FROM ours) AND a.pid NOT IN (SELECT pid FROM ours)
-             AND pg_blocking_pids(a.pid) && (SELECT array_agg(pid) FROM ours))
-         SELECT pid, state, query, ms, waits FROM ours
-         UNION ALL SELECT NULL, '', '', coalesce(max(ms), 0), NULL FROM waiting
-         UNION ALL SELECT NULL, '', '', count(*), NULL FROM waiting"
+           SELECT pid, (extract(epoch FROM clock_timestamp() - {since}) * 1000)::bigint AS ms
+           FROM pg_locks WHERE NOT granted AND EXISTS (SELECT FROM ours) AND pid NOT IN (SELECT pid FROM ours)
+           GROUP BY pid),
+         blocked AS MATERIALIZED (
+           SELECT ms FROM waiting WHERE pg_blocking_pids(pid) && (SELECT array_agg(pid) FROM ours))
+         SELECT pid, state, query, ms, waits, began FROM ours
+         UNION ALL SELECT NULL, '', '', coalesce(max(ms), 0), NULL, '' FROM blocked
+         UNION ALL SELECT NULL, '', '', count(*), NULL, '' FROM blocked"
     );
     let answer = session.rows(&sql).await?;
     let mut workers = Vec::new();
     let mut totals = Vec::new();
     for row in answer.rows {
-        let [process, state, statement, ms, waits] = cells(row);
+        let [process, state, statement, ms, waits, began] = cells(row);
         let ms = ms.parse().unwrap_or(0);
         match process.parse() {
             Ok(process) => workers.push(Worker {
                 process,
+                began,
                 state,
                 statement,
                 running: ms,
@@ -128,6 +158,29 @@ pub async fn cancel(session: &Session, process: i32) -> Result<bool, Error> {
         .rows(&format!("SELECT pg_cancel_backend({process})"))
         .await?;
     Ok(answer.one() == Some("t"))
+}
+
+/// Ends what is left of our sessions, by their name, or as they were seen before; how many there were.
+pub async fn terminate_ours(
+    session: &Session,
+    name: &str,
+    seen: &[Worker],
+) -> Result<usize, Error> {
+    let each = seen.iter().map(|worker| {
+        let began = literal(&worker.began);
+        format!(
+            "OR (pid = {} AND backend_start::text = {began})",
+            worker.process
+        )
+    });
+    let each: Vec<String> = each.collect();
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE pid <> pg_backend_pid() AND datname = current_database() AND (application_name = {} {})",
+        literal(name),
+        each.join(" ")
+    );
+    Ok(session.rows(&sql).await?.rows.len())
 }
 
 /// Ends a session; what it had not committed is undone.

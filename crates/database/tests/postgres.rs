@@ -136,9 +136,13 @@ async fn who_waits_for_us_is_seen_and_our_statement_can_be_cancelled() {
         bystander.rows("SELECT * FROM t").await.unwrap();
         since.elapsed()
     };
+    let ours = pg_facts::Ours {
+        name: "tool".to_owned(),
+        ends: Vec::new(),
+    };
     let watching = async {
         loop {
-            let activity = pg_facts::activity(&watch, "tool", version).await.unwrap();
+            let activity = pg_facts::activity(&watch, &ours, version).await.unwrap();
             if activity.blocked.sessions > 0 && activity.blocked.longest >= 300 {
                 let [worker] = &activity.workers[..] else {
                     panic!("{activity:?}")
@@ -175,6 +179,8 @@ async fn an_index_that_failed_is_found() {
         .rows("CREATE UNIQUE INDEX CONCURRENTLY t_id ON t (id)")
         .await;
     assert_eq!(failed.unwrap_err().code(), Some("23505"));
+    // The error is told before the build is over.
+    connection.rows("SELECT 1").await.unwrap();
     let session = server.session("look").await;
     let found = pg_facts::invalid_indexes(&session).await.unwrap();
     assert_eq!(found.len(), 1);

@@ -1,12 +1,14 @@
 //! Applies what is pending: refuse → lock → prove → apply → prove → verify → record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
+use database::lock::Lock;
 use migrator::{
     Change, End, MIGRATE, Made, Recorded, Session, Truth, Unfinished, change, is_recorded, record,
+    while_held,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -21,6 +23,9 @@ use crate::status::nothing;
 use crate::undo;
 use crate::verify;
 
+/// How long a server that does not answer is asked for the lock again.
+const RESTART: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(500);
 /// The step of the journal.
 const APPLY: &str = "apply";
 
@@ -142,21 +147,58 @@ async fn dry(
     Ok(session.report(outcomes))
 }
 
-/// With the lease held.
+/// With the lease held. Where the database's lock is lost, as by a crash of its server, the change goes on
+/// under a new one, as after `resume`.
 async fn under(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
     intent: Intent<'_>,
 ) -> Result<Report, Failure> {
-    let lock = match session.lock().await? {
-        Ok(lock) => lock,
-        Err(refused) => return Ok(session.report(vec![*refused])),
-    };
-    let reported = Box::pin(locked(session, lease, document, intent)).await;
-    // It is held until here.
-    drop(lock);
-    reported
+    let until = Instant::now() + session.section.deadline.get();
+    let mut taken = session.lock().await?;
+    loop {
+        let mut lock = match taken {
+            Ok(lock) => lock,
+            Err(refused) => return Ok(session.report(vec![*refused])),
+        };
+        let changing = Box::pin(locked(session, lease, document, intent));
+        let (ended, is_held) = while_held(&mut lock, changing).await;
+        let is_over = Instant::now() >= until || session.job.interrupt.caught().is_some();
+        match ended {
+            Some(Ok(report)) if is_held || is_over || report.verdict == Verdict::Pass => {
+                return Ok(report);
+            }
+            Some(Err(failure)) if is_held || is_over => return Err(failure),
+            None if is_over => return Ok(session.report(vec![lost(session)])),
+            _ => {}
+        }
+        let told = "the database's lock was lost: it is taken again, and the change goes on";
+        session.job.progress.say(told);
+        taken = again(session, until).await?;
+    }
+}
+
+/// The lock once more, of a server that may be coming back.
+async fn again(
+    session: &Session<'_>,
+    until: Instant,
+) -> Result<Result<Lock, Box<Outcome>>, Failure> {
+    let until = until.min(Instant::now() + RESTART);
+    loop {
+        match session.lock().await {
+            Err(_) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+            taken => return taken,
+        }
+    }
+}
+
+fn lost(session: &Session<'_>) -> Outcome {
+    Outcome::inconclusive("migrate/lock", session.database.address.to_string())
+        .expected("the database's lock is held to the end")
+        .actual("lost")
+        .reason("the session that holds the lock broke, and the change was stopped")
+        .hint("`migrate status` tells what is applied; `migrate resume` goes on")
 }
 
 /// With both locks held.
@@ -212,6 +254,7 @@ async fn locked(
     let mut outcomes = notes;
     outcomes.extend(proved);
     outcomes.extend(made_outcomes(session, &truth, &made));
+    outcomes.extend(made.is_unseen.then(|| unseen(session)));
     if let (End::Done, Some(now)) = (&made.end, &made.truth) {
         let breaks = shape.breaks(&session.shape().await?);
         outcomes.extend(left_behind(&breaks, &effect));
@@ -310,6 +353,16 @@ pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) 
         );
     }
     outcomes
+}
+
+/// Where the tool runs elsewhere, only its name tells its sessions from those of others.
+fn unseen(session: &Session<'_>) -> Outcome {
+    Outcome::inconclusive("migrate/watched", session.tool.name())
+        .severity(model::Severity::Advisory)
+        .expected("the tool's sessions are seen at the server")
+        .actual("none was seen")
+        .reason("it was done between two looks, or the tool gives itself another `application_name`: others were protected by `lock-timeout` alone")
+        .hint("leave `application_name` out of the tool's configuration: it takes the name from PGAPPNAME then")
 }
 
 /// What the releases before may break on. It changes no verdict: the contract was asked before.

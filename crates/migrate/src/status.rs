@@ -45,8 +45,7 @@ async fn recorded(
 ) -> Vec<Outcome> {
     let place = session.store.place();
     let document = match document {
-        Ok(Some(document)) => document,
-        Ok(None) => return Vec::new(),
+        Ok(document) => document,
         Err(failure) => {
             return vec![
                 Outcome::error("state", place)
@@ -56,7 +55,7 @@ async fn recorded(
         }
     };
     let mut outcomes = Vec::new();
-    if let Some(database) = &document.database
+    if let Some(database) = document.and_then(|document| document.database)
         && truth.revision().as_ref() != Some(&database.revision)
     {
         outcomes.push(

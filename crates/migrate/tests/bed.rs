@@ -71,6 +71,13 @@ impl Bed {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Any file of the project.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> assert_cmd::Command {
         self.program("migrate", args)
     }
@@ -109,7 +116,7 @@ impl Bed {
     }
 }
 
-fn merge(into: &mut Value, further: Value) {
+pub(crate) fn merge(into: &mut Value, further: Value) {
     let (Some(into), Value::Object(further)) = (into.as_object_mut(), further) else {
         return;
     };

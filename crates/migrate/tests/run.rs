@@ -7,7 +7,7 @@ use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::json;
 
-use crate::bed::{Bed, PASSWORD};
+use crate::bed::Bed;
 
 const ORDERS: (&str, &str, &str) = (
     "20240101_orders.sql",
@@ -309,35 +309,6 @@ fn killed_at_any_moment_status_tells_the_truth_and_resume_leads_out() {
             "round {round}"
         );
         assert!(bed.state()["lock"].is_null(), "round {round}");
-    }
-}
-
-#[test]
-fn no_password_is_in_an_argument_a_report_or_a_log() {
-    let bed = Bed::new();
-    bed.migration(
-        "1_slow.sql",
-        "SELECT pg_sleep(1); CREATE TABLE t (id int);",
-        "DROP TABLE t;",
-    );
-    let run = Command::new(testkit::bin_path("migrate"))
-        .current_dir(bed.path())
-        .env("DATABASE_URL", bed.url())
-        .args(["run", "--release", "v1", "-vv", "--report", "report.json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(600));
-    let seen = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-    let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
-    assert!(!seen.contains(PASSWORD), "{seen}");
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let report = std::fs::read(bed.path().join("report.json")).unwrap();
-    for text in [output.stdout, output.stderr, report] {
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(!text.contains(PASSWORD), "{text}");
     }
 }
 

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cli::Failure;
+use database::System;
 use migrations::{Command, Settings};
 use model::Secret;
 use place::{Effect, Place};
 use remote::local::{Exit, Script, Stream};
 use remote::quote;
 
+use crate::own_url::own_url;
 use crate::session::Session;
+use crate::workers::{self, MARK};
 
 /// How much of what a tool says last is told.
 const TOLD: usize = 12;
@@ -173,6 +176,7 @@ impl Session<'_> {
         env.extend(call.command.env.iter().cloned());
         env.extend(reach.env);
         env.push(("PGAPPNAME".to_owned(), call.name.to_owned()));
+        env.push((MARK.to_owned(), workers::value(self, call.name)));
         if let Some(exec) = &self.section.exec {
             if call.url.is_some() || !reach.url.is_empty() {
                 return Err(Failure::usage(format!(
@@ -185,7 +189,15 @@ impl Session<'_> {
             return Ok((text, Vec::new()));
         }
         let url = call.url.unwrap_or(&self.url).expose();
-        let given = self.tool.handover().give(url, &reach.url);
+        let url = match system {
+            System::Postgres => {
+                let limits = way.reach(call.limits, system, None).env;
+                let mut limits = limits.iter().filter(|(name, _)| name == "PGOPTIONS");
+                own_url(url, call.name, limits.next().map(|(_, text)| text.as_str()))
+            }
+            System::MySql => url.to_owned(),
+        };
+        let given = self.tool.handover().give(&url, &reach.url);
         let given = given.map_err(|none| {
             Failure::usage(format!(
                 "{} cannot get {}: {none}",

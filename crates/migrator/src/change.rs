@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use cli::Failure;
 use config::value::Span;
 use database::pg_facts::{self, InvalidIndex};
-use database::{Connection, System};
+use database::{Host, System};
 use migrations::{Command, Reading, Settings};
 use model::Outcome;
+use place::Place;
 use rand::Rng as _;
 
 use crate::call::{Call, ToolEnd};
@@ -23,6 +24,10 @@ const NAME: &str = "deploy-guard migrate";
 const LEAST: Duration = Duration::from_millis(500);
 /// How long a tool that lost its caller is looked for again.
 const ORPHAN: Duration = Duration::from_millis(200);
+/// How long what is left of an attempt may take to end.
+const SETTLE: Duration = Duration::from_secs(10);
+/// One that crashed comes back by itself.
+const RESTART: Duration = Duration::from_secs(30);
 
 /// What is to be done.
 pub struct Change<'c> {
@@ -45,6 +50,9 @@ pub struct Made {
     pub took: Duration,
     /// The longest that another session waited for us, in milliseconds.
     pub longest_wait: u64,
+    /// No session of the tool was seen at the server, and there is none of the ways to know one that gives
+    /// itself another name.
+    pub is_unseen: bool,
 }
 
 /// How it ended.
@@ -74,6 +82,7 @@ pub async fn change(session: &Session<'_>, change: &Change<'_>) -> Result<Made, 
         attempts: 0,
         took: Duration::ZERO,
         longest_wait: 0,
+        is_unseen: false,
     };
     made.end = attempts(session, change, until, &mut made).await?;
     made.took = started.elapsed();
@@ -91,93 +100,79 @@ async fn attempts(
         return Ok(end);
     }
     let mut why = "no attempt fitted into the deadline".to_owned();
-    let mut invalid_before: Option<Vec<InvalidIndex>> = None;
+    let mut before: Option<Truth> = None;
+    let mut took = Duration::ZERO;
     loop {
-        let truth = match session.truth().await {
+        let truth = match session.truth_within(patience(until)).await {
+            Ok(truth) => truth,
+            Err(unknown) => return Ok(End::Unknown(unknown)),
+        };
+        let before = before.get_or_insert_with(|| truth.clone());
+        let truth = match clean(session, before, truth, until).await? {
             Ok(truth) => truth,
             Err(unknown) => return Ok(End::Unknown(unknown)),
         };
         let reading = truth.reading.clone();
-        let known = invalid_before.get_or_insert_with(|| truth.invalid.clone());
-        let ours: Vec<InvalidIndex> = truth
-            .invalid
-            .iter()
-            .filter(|index| !known.contains(index))
-            .cloned()
-            .collect();
+        let is_left = !invalid_since(before, &truth).is_empty();
         made.truth = Some(truth);
-        if !ours.is_empty() {
-            // Our own attempt was cut off: another one would say that the index exists already.
-            drop_invalid(session, &ours).await;
-        } else if (change.is_made)(&reading) {
+        if is_left {
+            // The tool would find that the index exists, and take it for done.
+            why = "an invalid index that was cut off could not be dropped".to_owned();
+            if left(until) < LEAST {
+                return Ok(End::Late(why));
+            }
+            pause(session, until).await;
+            continue;
+        }
+        if (change.is_made)(&reading) {
             return Ok(End::Done);
         }
         if !reading.is_clean() {
             return Ok(End::Failed(why));
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if left < session.section.lock_timeout.get() + LEAST {
+        // One that took longer than what is left would not be done this time.
+        if left(until) < took.max(session.section.lock_timeout.get()) + LEAST {
             return Ok(End::Late(why));
         }
         made.attempts += 1;
-        let seen = RefCell::default();
-        let tool = (change.commands)(&reading);
-        let attempt = attempt(session, &tool, &name, until, &seen);
-        let Some(end) = attempt.await? else {
-            return Ok(End::Interrupted);
-        };
+        let (seen, began) = (RefCell::default(), Instant::now());
+        let commands = (change.commands)(&reading);
+        let ended = attempt(session, &commands, &name, until, &seen).await?;
         let seen = seen.into_inner();
-        made.longest_wait = made.longest_wait.max(seen.longest);
-        match end {
-            end if end.is_late => {
-                why = format!(
-                    "the statement was not done in time: {}",
-                    seen.statement.unwrap_or(end.told)
-                );
-                made.truth = session.truth().await.ok();
-                return Ok(End::Late(why));
+        made.note(session, &seen);
+        took = began.elapsed();
+        if !ended.as_ref().is_some_and(|end| end.is_success) {
+            settle(session, &name, &seen).await;
+        }
+        let is_over = left(until) <= LEAST;
+        match ended {
+            None => {
+                let now = session.truth().await.ok();
+                made.truth = match now {
+                    Some(now) => clean(session, before, now, until).await?.ok(),
+                    None => None,
+                };
+                return Ok(End::Interrupted);
             }
-            end if end.is_success => {
+            Some(end) if end.is_success => {
+                let told = end.told;
                 // The tables tell whether it was.
                 why = format!(
-                    "the tool ended with exit status 0, and its tables do not show it: {}",
-                    end.told
+                    "the tool ended with exit status 0, and its tables do not show it: {told}"
                 );
-                if let Some(end) = after_success(session, change, made, &why).await {
-                    return Ok(end);
-                }
+                return after(session, change, made, (before, why), until).await;
             }
-            end if is_about_locks(&seen, &end) => {
-                why = match seen.cancelled {
-                    0 => format!(
-                        "a lock was not had within {}: {}",
-                        model::text::span(session.section.lock_timeout.get()),
-                        seen.statement.unwrap_or_default()
-                    ),
-                    _ => format!(
-                        "others would have waited longer than {}: {}",
-                        model::text::span(session.section.max_blocking().get()),
-                        seen.statement.unwrap_or_default()
-                    ),
-                };
-                session
-                    .job
-                    .progress
-                    .say(&format!("attempt {}: {why}", made.attempts));
+            Some(end) if end.is_late || is_over => {
+                let statement = seen.statement.unwrap_or(end.told);
+                why = format!("the statement was not done in time: {statement}");
+            }
+            Some(end) if is_about_locks(&seen, &end) => {
+                why = blocked(session, seen);
+                let progress = &session.job.progress;
+                progress.say(&format!("attempt {}: {why}", made.attempts));
                 pause(session, until).await;
             }
-            end => {
-                made.truth = session.truth().await.ok();
-                let is_made = made
-                    .truth
-                    .as_ref()
-                    .is_some_and(|truth| (change.is_made)(&truth.reading));
-                return Ok(if is_made {
-                    End::Done
-                } else {
-                    End::Failed(end.told)
-                });
-            }
+            Some(end) => return after(session, change, made, (before, end.told), until).await,
         }
         if session.job.interrupt.caught().is_some() {
             return Ok(End::Interrupted);
@@ -185,24 +180,134 @@ async fn attempts(
     }
 }
 
-/// `None` where another attempt is worth it.
-async fn after_success(
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
+
+/// How long a server that does not answer is asked again.
+fn patience(until: Instant) -> Duration {
+    left(until).clamp(LEAST * 4, RESTART)
+}
+
+impl Made {
+    fn note(&mut self, session: &Session<'_>, seen: &Seen) {
+        let by_end = matches!(session.database.address.host, Host::Name(_));
+        let is_known = session.place == Place::Here && by_end;
+        let is_asked = session.system() == System::Postgres;
+        self.is_unseen = is_asked && !is_known && seen.workers.is_empty();
+        self.longest_wait = self.longest_wait.max(seen.longest);
+    }
+}
+
+/// Why an attempt did not get its locks.
+fn blocked(session: &Session<'_>, seen: Seen) -> String {
+    let section = session.section;
+    let statement = seen.statement.unwrap_or_default();
+    if seen.cancelled > 0 {
+        let most = model::text::span(section.max_blocking().get());
+        format!("others would have waited longer than {most}: {statement}")
+    } else {
+        let most = model::text::span(section.lock_timeout.get());
+        format!("a lock was not had within {most}: {statement}")
+    }
+}
+
+/// What came of an attempt that is the last one, and what it said of it.
+async fn after(
     session: &Session<'_>,
     change: &Change<'_>,
     made: &mut Made,
-    why: &str,
-) -> Option<End> {
-    match session.truth().await {
+    (before, why): (&Truth, String),
+    until: Instant,
+) -> Result<End, Failure> {
+    let truth = match session.truth_within(patience(until)).await {
+        Ok(truth) => clean(session, before, truth, until).await?,
+        Err(unknown) => Err(unknown),
+    };
+    Ok(match truth {
         Ok(truth) => {
             let is_made = (change.is_made)(&truth.reading);
             made.truth = Some(truth);
-            Some(if is_made {
-                End::Done
-            } else {
-                End::Failed(why.to_owned())
-            })
+            if is_made { End::Done } else { End::Failed(why) }
         }
-        Err(unknown) => Some(End::Unknown(unknown)),
+        Err(unknown) => {
+            made.truth = None;
+            End::Unknown(unknown)
+        }
+    })
+}
+
+/// The indexes that became invalid meanwhile.
+fn invalid_since<'t>(before: &Truth, now: &'t Truth) -> Vec<&'t InvalidIndex> {
+    let indexes = now.invalid.iter();
+    indexes
+        .filter(|index| !before.invalid.contains(index))
+        .collect()
+}
+
+/// Removes what an attempt of ours left that was cut off, for another one would trip over it: an invalid
+/// index, of which the next would say that it exists, and the tool's own lock. What was there before is not
+/// ours. Returns what is true then.
+async fn clean(
+    session: &Session<'_>,
+    before: &Truth,
+    now: Truth,
+    until: Instant,
+) -> Result<Result<Truth, Box<Outcome>>, Failure> {
+    let indexes = now.invalid.iter();
+    let indexes: Vec<&InvalidIndex> = indexes
+        .filter(|one| !before.invalid.contains(one))
+        .collect();
+    let is_locked = now.is_locked() && !before.is_locked();
+    if indexes.is_empty() && !is_locked {
+        return Ok(Ok(now));
+    }
+    drop_invalid(session, &indexes, until).await;
+    if let Some(command) = session.tool.unlock().filter(|_| is_locked) {
+        let call = Call {
+            command: &command,
+            limits: &Settings::default(),
+            name: "deploy-guard",
+            url: None,
+            timeout: left(until).max(SETTLE),
+        };
+        let end = session.call(call).await?;
+        if !end.is_success {
+            tracing::warn!("the tool's lock was not released: {}", end.told);
+        }
+    }
+    Ok(session.truth_within(patience(until)).await)
+}
+
+/// Waits until nothing of an attempt works any more. Its processes were ended; the server goes on with a
+/// statement whose client is gone, and would commit one that is a transaction of its own.
+async fn settle(session: &Session<'_>, name: &str, seen: &Seen) {
+    let until = Instant::now() + SETTLE;
+    loop {
+        let mut left = usize::from(session.has_workers().await);
+        if session.system() == System::Postgres {
+            let ended = async {
+                let postgres = session.database.postgres().await?;
+                pg_facts::terminate_ours(&postgres, name, &seen.workers).await
+            };
+            match ended.await {
+                Ok(ended) => left += ended,
+                Err(error) => {
+                    tracing::warn!(
+                        "whether the attempt has ended at the server is not known: {error}"
+                    );
+                    return;
+                }
+            }
+        }
+        if left == 0 {
+            return;
+        }
+        if Instant::now() >= until {
+            tracing::warn!("something of the attempt still works");
+            return;
+        }
+        tokio::time::sleep(ORPHAN / 4).await;
     }
 }
 
@@ -222,7 +327,8 @@ async fn attempt(
             told: "there was nothing to call".to_owned(),
         };
         for command in commands {
-            let left = until.saturating_duration_since(Instant::now());
+            // What is left of it is ended within the deadline, too.
+            let left = left(until).saturating_sub(LEAST);
             let limit = section.statement_timeout.map_or(left, Span::get).min(left);
             let limits = Settings {
                 lock_timeout: Some(section.lock_timeout.get()),
@@ -246,8 +352,7 @@ async fn attempt(
     let say = |line: &str| session.job.progress.say(line);
     let watching = async {
         if session.system() == System::Postgres {
-            let most = section.max_blocking().get();
-            watcher::watch(&session.database, name, most, seen, say).await;
+            watcher::watch(session, name, seen, say).await;
         }
         std::future::pending::<()>().await;
     };
@@ -288,18 +393,23 @@ async fn pause(session: &Session<'_>, until: Instant) {
 
 /// Waits until the tool of a run that is gone has ended: it was killed, and its tool was not.
 async fn orphans(session: &Session<'_>, until: Instant) -> Option<End> {
-    if session.system() != System::Postgres {
-        return None;
-    }
     let looking = async {
-        let postgres = session.database.postgres().await?;
+        let postgres = match session.system() {
+            System::Postgres => Some(session.database.postgres().await?),
+            System::MySql => None,
+        };
         loop {
-            let found = pg_facts::sessions_named(&postgres, NAME).await?;
-            let Some((process, _)) = found.first() else {
-                return Ok(None);
+            let sessions = match &postgres {
+                Some(postgres) => pg_facts::sessions_named(postgres, NAME).await?,
+                None => Vec::new(),
             };
-            let told =
-                format!("process {process} of the database still works for a run that is gone");
+            let told = match sessions.first() {
+                Some((process, _)) => format!("process {process} of the database"),
+                // Before its tool is connected, and between two connections.
+                None if session.has_workers().await => "the tool".to_owned(),
+                None => return Ok(None),
+            };
+            let told = format!("{told} still works for a run that is gone");
             session.job.progress.say(&told);
             if Instant::now() >= until {
                 return Ok(Some(End::Late(told)));
@@ -315,13 +425,27 @@ async fn orphans(session: &Session<'_>, until: Instant) -> Option<End> {
     }
 }
 
-async fn drop_invalid(session: &Session<'_>, indexes: &[InvalidIndex]) {
-    let Ok(Connection::Postgres(postgres)) = session.database.connect().await else {
+async fn drop_invalid(session: &Session<'_>, indexes: &[&InvalidIndex], until: Instant) {
+    if indexes.is_empty() {
+        return;
+    }
+    // A concurrent drop waits for every transaction that may use the index, and nobody but another change of
+    // the table waits for it.
+    let limit = left(until).max(LEAST);
+    let mut database = session.database.clone();
+    database.timeout = limit + SETTLE;
+    let Ok(postgres) = database.postgres().await else {
         return;
     };
     for index in indexes {
         let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name);
-        if let Err(error) = postgres.rows(&sql).await {
+        let dropped = async {
+            let limit = limit.as_millis();
+            let limit = format!("SET statement_timeout = {limit}");
+            postgres.rows(&limit).await?;
+            postgres.rows(&sql).await
+        };
+        if let Err(error) = dropped.await {
             tracing::warn!("the invalid index {} was not dropped: {error}", index.name);
         }
     }

@@ -7,6 +7,7 @@
 
 mod call;
 mod change;
+mod own_url;
 mod record;
 mod rehearsed;
 mod session;
@@ -14,6 +15,7 @@ mod truth;
 mod under;
 mod undo;
 mod watcher;
+mod workers;
 
 pub use call::{Call, ToolEnd};
 pub use change::{Change, End, Made, change};
@@ -21,5 +23,6 @@ pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
+pub use under::while_held;
 pub use undo::{Undone, Unfinished, undo};
 pub use watcher::Seen;

@@ -2,6 +2,7 @@
 //! behind.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
@@ -13,6 +14,9 @@ use sha2::{Digest as _, Sha256};
 use state::RehearsedMigration;
 
 use crate::session::Session;
+
+/// Before a server that did not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What the tool's own tables, its files and the database tell together.
 #[derive(Clone, Debug)]
@@ -31,6 +35,17 @@ pub(crate) enum Unknown {
     Database(#[from] Error),
 }
 
+impl Unknown {
+    /// A server that crashed, or starts again, answers soon.
+    fn may_pass(&self) -> bool {
+        let error = match self {
+            Unknown::Database(error) | Unknown::Tool(migrations::Error::Database(error)) => error,
+            Unknown::Tool(_) => return false,
+        };
+        matches!(error, Error::Unreachable { .. } | Error::Lost(_))
+    }
+}
+
 impl Session<'_> {
     /// Reads everything. Nothing is changed.
     ///
@@ -39,6 +54,19 @@ impl Session<'_> {
     pub async fn truth(&self) -> Result<Truth, Box<Outcome>> {
         let read = self.look().await;
         read.map_err(|unknown| Box::new(self.unknown(&unknown)))
+    }
+
+    /// The same of a server that may be coming back: it is asked again for so long.
+    pub(crate) async fn truth_within(&self, within: Duration) -> Result<Truth, Box<Outcome>> {
+        let until = Instant::now() + within;
+        loop {
+            match self.look().await {
+                Err(unknown) if unknown.may_pass() && Instant::now() + AGAIN < until => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                read => return read.map_err(|unknown| Box::new(self.unknown(&unknown))),
+            }
+        }
     }
 
     async fn look(&self) -> Result<Truth, Unknown> {
@@ -123,6 +151,12 @@ impl Session<'_> {
 }
 
 impl Truth {
+    /// The tool's own lock is held.
+    pub(crate) fn is_locked(&self) -> bool {
+        let mut findings = self.reading.findings.iter();
+        findings.any(|finding| matches!(finding.fault, Fault::Locked { .. }))
+    }
+
     /// The revision of the schema; `None` where nothing is applied.
     pub fn revision(&self) -> Option<String> {
         self.reading.revision()

@@ -1,11 +1,34 @@
 //! What a change of the schema is made under, and what it is compared by.
 
+use std::time::Duration;
+
 use cli::Failure;
 use database::Shape;
 use database::lock::{Lock, Taken};
 use model::{Id, Outcome};
 
 use crate::session::Session;
+
+/// Between two looks whether the lock is still held.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Does something for as long as the lock is held. `None` where that ended first; whether it is held then.
+pub async fn while_held<T>(lock: &mut Lock, doing: impl Future<Output = T>) -> (Option<T>, bool) {
+    let losing = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !lock.is_held().await {
+                return;
+            }
+        }
+    };
+    let done = tokio::select! {
+        done = doing => Some(done),
+        () = losing => None,
+    };
+    let is_held = done.is_some() && lock.is_held().await;
+    (done, is_held)
+}
 
 impl Session<'_> {
     /// The database's own lock, or why it is not had.

@@ -2,13 +2,21 @@
 //! too long.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use database::pg_facts::{self, Activity};
-use database::{Database, Error};
+use database::Error;
+use database::pg_facts::{self, Activity, Ours, Worker};
+use place::Place;
 
-/// Between two looks.
+use crate::session::Session;
+use crate::workers;
+
+/// Between two looks, at most.
 const PAUSE: Duration = Duration::from_millis(50);
+/// And at least.
+const LEAST: Duration = Duration::from_millis(5);
+/// Between two looks for the connections of a tool that gives itself another name.
+const SEARCH: Duration = Duration::from_millis(200);
 /// Before the connection is made again.
 const BROKEN: Duration = Duration::from_secs(1);
 
@@ -25,20 +33,20 @@ pub struct Seen {
     pub was_waiting: bool,
     /// What it ran then.
     pub statement: Option<String>,
+    /// Every session of ours.
+    pub workers: Vec<Worker>,
 }
 
 /// Looks until it is dropped. `name` is what the server shows of the tool's sessions; `say` gets a line for
 /// people at each change.
 pub(crate) async fn watch(
-    database: &Database,
+    session: &Session<'_>,
     name: &str,
-    max_blocking: Duration,
     seen: &RefCell<Seen>,
     say: impl Fn(&str),
 ) {
-    let most = u64::try_from(max_blocking.as_millis()).unwrap_or(u64::MAX);
     loop {
-        if let Err(error) = looking(database, name, most, seen, &say).await {
+        if let Err(error) = looking(session, name, seen, &say).await {
             tracing::warn!("what the migration does to others is not seen: {error}");
         }
         tokio::time::sleep(BROKEN).await;
@@ -46,49 +54,88 @@ pub(crate) async fn watch(
 }
 
 async fn looking(
-    database: &Database,
+    session: &Session<'_>,
     name: &str,
-    most: u64,
     seen: &RefCell<Seen>,
     say: &impl Fn(&str),
 ) -> Result<(), Error> {
-    let session = database.postgres().await?;
-    let version = pg_facts::version(&session).await?;
+    let most = session.section.max_blocking().get();
+    let mark = workers::mark(session, name);
+    let postgres = session.database.postgres().await?;
+    let version = pg_facts::version(&postgres).await?;
+    let mut ours = Ours {
+        name: name.to_owned(),
+        ends: Vec::new(),
+    };
+    let mut searched: Option<Instant> = None;
+    let mut blocked_since: Option<Instant> = None;
     loop {
-        let activity = pg_facts::activity(&session, name, version).await?;
+        let mut activity = pg_facts::activity(&postgres, &ours, version).await?;
+        if activity.blocked.sessions == 0 {
+            blocked_since = None;
+        } else if version < 140_000 {
+            // That server does not tell when a wait began.
+            let since = *blocked_since.get_or_insert_with(Instant::now);
+            activity.blocked.longest = millis(since.elapsed());
+        }
         note(&activity, seen);
         if let Some(line) = line(&activity) {
             say(&line);
         }
-        if activity.blocked.sessions > 0 && activity.blocked.longest >= most {
-            let active = activity
-                .workers
-                .iter()
-                .filter(|worker| worker.state == "active");
-            for worker in active {
-                if pg_facts::cancel(&session, worker.process).await? {
-                    seen.borrow_mut().cancelled += 1;
-                }
-            }
-            // A transaction that rests holds its locks just as well.
-            let resting = activity
-                .workers
-                .iter()
-                .filter(|worker| worker.state.starts_with("idle in"));
-            for worker in resting {
-                if pg_facts::terminate(&session, worker.process).await? {
-                    seen.borrow_mut().cancelled += 1;
-                }
-            }
+        if activity.blocked.sessions > 0 && activity.blocked.longest >= millis(most) {
+            take_back(&postgres, &activity, seen).await?;
         }
-        tokio::time::sleep(PAUSE).await;
+        let is_here = session.place == Place::Here;
+        if is_here
+            && activity.workers.is_empty()
+            && searched.is_none_or(|at| at.elapsed() >= SEARCH)
+        {
+            ours.ends = workers::ends(&mark);
+            searched = Some(Instant::now());
+        }
+        // Not later than the moment at which someone will have waited for too long.
+        let left = millis(most).saturating_sub(activity.blocked.longest);
+        let left = if activity.blocked.sessions == 0 {
+            PAUSE
+        } else {
+            Duration::from_millis(left)
+        };
+        tokio::time::sleep(left.clamp(LEAST, PAUSE)).await;
     }
+}
+
+async fn take_back(
+    postgres: &database::postgres::Session,
+    activity: &Activity,
+    seen: &RefCell<Seen>,
+) -> Result<(), Error> {
+    for worker in &activity.workers {
+        let is_taken_back = match worker.state.as_str() {
+            "active" => pg_facts::cancel(postgres, worker.process).await?,
+            // A transaction that rests holds its locks just as well.
+            state if state.starts_with("idle in") => {
+                pg_facts::terminate(postgres, worker.process).await?
+            }
+            _ => false,
+        };
+        if is_taken_back {
+            seen.borrow_mut().cancelled += 1;
+        }
+    }
+    Ok(())
 }
 
 fn note(activity: &Activity, seen: &RefCell<Seen>) {
     let mut seen = seen.borrow_mut();
     seen.longest = seen.longest.max(activity.blocked.longest);
     seen.most = seen.most.max(activity.blocked.sessions);
+    for worker in &activity.workers {
+        let is_same =
+            |known: &Worker| (known.process, &known.began) == (worker.process, &worker.began);
+        if !seen.workers.iter().any(is_same) {
+            seen.workers.push(worker.clone());
+        }
+    }
     let busy = activity
         .workers
         .iter()
@@ -97,6 +144,10 @@ fn note(activity: &Activity, seen: &RefCell<Seen>) {
         seen.was_waiting = worker.waits;
         seen.statement = Some(worker.statement.clone());
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What goes on, for a person.

@@ -1,19 +1,23 @@
 //! A database: PostgreSQL on its own socket.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::process::{kill, process_ids};
 use crate::testbed::missing;
-use crate::{Certificate, Process, free_port, tool};
+use crate::{Certificate, Process, free_port, tool, wait_until};
 
 /// PostgreSQL with its data in a temporary folder. It does not run as root, so under root it is
 /// Debian's user `postgres` who runs it.
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
+    /// What started it.
+    command: Vec<OsString>,
     folder: TempDir,
     as_root: bool,
     port: u16,
@@ -73,19 +77,55 @@ impl Postgres {
             command.args(["-c", "ssl=on"]);
         }
         let process = Process::start(folder.path(), &mut command);
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
         let postgres = Postgres {
             process,
+            command: words.map(OsString::from).collect(),
             folder,
             as_root,
             port,
         };
+        postgres.until_ready();
+        postgres
+    }
+
+    fn until_ready(&self) {
         let ready = || {
-            let mut ask = postgres.client("psql");
+            let mut ask = self.client("psql");
             ask.args(["-c", "select 1"]);
             ask.output().is_ok_and(|ran| ran.status.success())
         };
-        postgres.process.wait(Duration::from_mins(1), ready);
-        postgres
+        self.process.wait(Duration::from_mins(1), ready);
+    }
+
+    /// Kills the server and all of its processes, as a loss of power would: nothing is written any more.
+    pub fn crash(&self) {
+        let file = self.folder.path().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let server = text.lines().next().unwrap_or_default().to_owned();
+        let of_server = |pid: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let parent = stat
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.split(' ').nth(1));
+            parent == Some(server.as_str())
+        };
+        let children: Vec<String> = process_ids().filter(|pid| of_server(pid)).collect();
+        for pid in [server.clone()].into_iter().chain(children) {
+            kill("KILL", &pid);
+        }
+        let gone = || !self.process.alive();
+        assert!(wait_until(Duration::from_secs(20), gone), "it lives on");
+    }
+
+    /// Starts a server that crashed, with the data that it had.
+    pub fn start_again(&mut self) {
+        let (program, arguments) = self.command.split_first().expect("a command");
+        let mut command = Command::new(program);
+        self.process = Process::start(self.folder.path(), command.args(arguments));
+        self.until_ready();
     }
 
     pub fn port(&self) -> u16 {

@@ -202,13 +202,13 @@ pub fn any_process_with(text: &str) -> bool {
     })
 }
 
-fn process_ids() -> impl Iterator<Item = String> {
+pub(crate) fn process_ids() -> impl Iterator<Item = String> {
     let entries = fs::read_dir("/proc").expect("the processes can be listed");
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn kill(signal: &str, target: &str) {
+pub(crate) fn kill(signal: &str, target: &str) {
     let _ = Command::new("kill")
         .args(["-s", signal, "--", target])
         .stderr(Stdio::null())
