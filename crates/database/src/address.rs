@@ -159,23 +159,15 @@ impl Address {
     }
 }
 
-/// Without the password: `postgresql://app@db:5432/shop`.
+/// For people, without the user and the password: `shop at db:5432`.
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = match self.system {
-            System::Postgres => "postgresql",
-            System::MySql => "mysql",
-        };
-        write!(f, "{scheme}://")?;
-        if let Some(user) = &self.user {
-            write!(f, "{user}@")?;
-        }
+        write!(f, "{} at ", self.database_name())?;
         match &self.host {
-            Host::Name(name) if name.contains(':') => write!(f, "[{name}]:{}", self.port)?,
-            Host::Name(name) => write!(f, "{name}:{}", self.port)?,
-            Host::Socket(path) => f.write_str(&path.display().to_string())?,
+            Host::Name(name) if name.contains(':') => write!(f, "[{name}]:{}", self.port),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+            Host::Socket(path) => f.write_str(&path.display().to_string()),
         }
-        write!(f, "/{}", self.database.as_deref().unwrap_or_default())
     }
 }
 
@@ -247,7 +239,7 @@ mod tests {
                 "{url}"
             );
             assert_eq!(address.database_name(), "shop", "{url}");
-            assert_eq!(address.to_string(), "postgresql://app@db:6432/shop");
+            assert_eq!(address.to_string(), "shop at db:6432");
             assert!(!format!("{address:?}").contains("p@ss"));
         }
     }

@@ -3,19 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use migrator::Effect;
 use model::{Id, Outcome};
 use state::{Document, Entry, Status};
-
-/// What the pending migrations do to the releases that ran before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// They only add.
-    Compatible,
-    /// They take something away or change its form: each reason is a sentence's end.
-    Breaking(Vec<String>),
-    /// It is not known, because the SQL cannot be had or is not understood.
-    Unknown(String),
-}
 
 /// A release that may need the shape that is taken away.
 struct Needs<'d> {
@@ -67,14 +57,13 @@ pub(crate) fn contract(
     let when = match date {
         Some(date) => format!("it may run from {date:.0} on"),
         None => format!(
-            "deploy a release that works without it first; or, if {} does: `--works-with {}`",
-            names.join(" and "),
+            "deploy a release that works with the new schema first; or say that they do: `--works-with {}`",
             names.join(" --works-with ")
         ),
     };
     Some(
         Outcome::refused(Id::refused("contract"), revision)
-            .expected("no release that is live or can be gone back to needs what is taken away")
+            .expected("every release that is live or can be gone back to works with the new schema")
             .actual(who.join("; "))
             .reason(format!("{}; {}", reasons.join("; "), who.join("; ")))
             .hint(when),

@@ -7,13 +7,10 @@
 
 mod backup;
 mod decide;
-mod effect;
 mod guard;
 mod kept;
-mod known;
 mod lint;
 mod on_copy;
-mod pending;
 mod plan;
 mod ready;
 mod rehearse;
@@ -21,7 +18,6 @@ mod repair;
 mod restore;
 mod rule;
 mod run;
-mod script;
 mod status;
 mod undo;
 mod verify;

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use migrator::{MIGRATE, Session};
 use model::{Outcome, Report, Severity};
 
-use crate::known::Known;
-use crate::script::{self, Text};
 use crate::status::nothing;
+use migrator::Known;
+use migrator::script::{self, Text};
 
 /// No migration is larger.
 const MAX_BYTES: u64 = 4 << 20;

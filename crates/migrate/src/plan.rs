@@ -6,11 +6,11 @@ use ddl::{StatementEffect, Summary, Work};
 use migrator::Session;
 use model::{Outcome, Report, Severity, Table};
 
-use crate::effect;
-use crate::known::Known;
 use crate::lint::unavailable;
-use crate::script::{self, Text};
 use crate::status::nothing;
+use migrator::Known;
+use migrator::effect;
+use migrator::script::{self, Text};
 
 /// Shows what is pending and changes nothing.
 pub(crate) async fn plan(job: &Job) -> Result<Report, Failure> {

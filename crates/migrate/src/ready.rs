@@ -7,8 +7,9 @@ use model::{Id, Outcome, Verdict};
 use state::journal::ROLLBACK;
 use state::{Document, Forced};
 
-use crate::guard::{self, Effect};
+use crate::guard;
 use crate::rule::Rule;
+use migrator::Effect;
 
 /// What is about to be changed, and for whom.
 #[derive(Clone, Copy, Debug)]

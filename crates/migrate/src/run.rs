@@ -15,13 +15,13 @@ use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Journal, Lease};
 
 use crate::backup;
-use crate::effect;
-use crate::guard::Effect;
 use crate::ready::{Intent, refusals};
 use crate::rule::Rule;
 use crate::status::nothing;
 use crate::undo;
 use crate::verify;
+use migrator::Effect;
+use migrator::effect;
 
 /// How long a server that does not answer is asked for the lock again.
 const RESTART: Duration = Duration::from_secs(30);

@@ -7,9 +7,14 @@
 
 mod call;
 mod change;
+pub mod effect;
+mod known;
 mod own_url;
+mod pending;
+pub mod readiness;
 mod record;
 mod rehearsed;
+pub mod script;
 mod session;
 mod truth;
 mod under;
@@ -19,6 +24,8 @@ mod workers;
 
 pub use call::{Call, ToolEnd};
 pub use change::{Change, End, Made, change};
+pub use effect::Effect;
+pub use known::Known;
 pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};

@@ -11,6 +11,7 @@ mod disk;
 mod freeze;
 mod hosts;
 mod images;
+mod migrations;
 pub(crate) mod release;
 mod rollback_ready;
 mod runners;

@@ -12,6 +12,7 @@ mod github;
 mod github_secrets;
 mod hosts;
 mod images;
+mod migrations;
 mod rollback_ready;
 mod runbook_004_network;
 mod runbooks;

@@ -11,6 +11,7 @@ use yaml::Fault;
 use crate::Spot;
 
 mod backup;
+mod check;
 mod command;
 mod lint;
 mod node;
@@ -21,6 +22,7 @@ mod sql_files;
 mod tool_config;
 
 pub use backup::MigrateBackup;
+pub use check::MigrationsCheck;
 pub use command::CommandTool;
 pub use lint::{LintIgnore, MigrateLint};
 pub use node::{Knex, NodePgMigrate, Prisma};

@@ -37,6 +37,7 @@ pub use images::{ImageCheck, RegistryLogin};
 pub use rollback_ready::RollbackReady;
 pub use runners::RunnersCheck;
 pub use secrets::{SecretCheck, SecretKind};
+pub use sections::migrate::MigrationsCheck;
 pub use token::{SecretStore, TokenPermission, TokenWish};
 pub use variables::VariableCheck;
 
@@ -87,6 +88,8 @@ macro_rules! check_kinds {
             /// File systems of the machine that runs us that must have room.
             #[serde(default)]
             disk: Vec<DiskCheck>,
+            /// The pending migrations, and whether the database is ready for them.
+            migrations: Option<MigrationsCheck>,
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use yaml::Fault;
 
+use super::MigrationsCheck;
 use sections::Spot;
 
 /// A kind of check, by the type of its entries in the file.
@@ -13,5 +14,13 @@ pub trait CheckConfig {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         let _ = spot;
         Ok(())
+    }
+}
+
+impl CheckConfig for MigrationsCheck {
+    const KEYS: &[&str] = &[];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        MigrationsCheck::check(self, spot)
     }
 }

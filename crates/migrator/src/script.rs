@@ -4,40 +4,40 @@ use std::path::Path;
 
 use ddl::{Migration, Place, Tool};
 use migrations::{Reading, Script};
-use migrator::Session;
 use model::FoundAt;
 
 use crate::pending;
+use crate::session::Session;
 
 /// No migration is larger.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// One migration, or several that the tool printed as one text.
 #[derive(Debug)]
-pub(crate) struct Text {
-    pub(crate) migration: Migration,
+pub struct Text {
+    pub migration: Migration,
     /// The files that were printed, each from this line on; none where the text is the file's own.
     printed: Option<Vec<(usize, String)>>,
 }
 
 /// Where something is.
 #[derive(Debug)]
-pub(crate) struct Spot {
+pub struct Spot {
     /// For people.
-    pub(crate) told: String,
-    pub(crate) found_at: Option<FoundAt>,
+    pub told: String,
+    pub found_at: Option<FoundAt>,
 }
 
 impl Text {
     /// A file of this machine.
-    pub(crate) fn of_file(migration: Migration) -> Text {
+    pub fn of_file(migration: Migration) -> Text {
         Text {
             migration,
             printed: None,
         }
     }
 
-    pub(crate) fn spot(&self, place: Place) -> Spot {
+    pub fn spot(&self, place: Place) -> Spot {
         let Some(sections) = &self.printed else {
             let file = self.migration.file.clone();
             return Spot {
@@ -62,10 +62,7 @@ impl Text {
 ///
 /// # Errors
 /// Returns why it cannot be had, as the end of a sentence.
-pub(crate) async fn of_pending(
-    session: &Session<'_>,
-    reading: &Reading,
-) -> Result<Vec<Text>, String> {
+pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Result<Vec<Text>, String> {
     let tool = Tool::named(&session.section.tool());
     let scripts = pending::sql(session, reading).await?;
     Ok(scripts

@@ -3,17 +3,27 @@
 use database::System;
 use ddl::{Setting, StatementEffect, Summary, effects};
 use migrations::Reading;
-use migrator::Session;
 
-use crate::guard::Effect;
 use crate::known::Known;
 use crate::script::{self, Text};
+use crate::session::Session;
 
 /// What is assumed of a server that does not tell its version.
 const SERVER: u32 = 15;
 
+/// What the pending migrations do to the releases that ran before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// They only add.
+    Compatible,
+    /// They take something away or change its form: each reason is a sentence's end.
+    Breaking(Vec<String>),
+    /// It is not known, because the SQL cannot be had or is not understood.
+    Unknown(String),
+}
+
 /// Reads the pending SQL and tells what it does.
-pub(crate) async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
+pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
     if reading.pending.is_empty() {
         return Effect::Compatible;
     }
@@ -39,7 +49,7 @@ pub(crate) async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effe
 
 /// The effects of each text's statements, one text after another, without those on the tool's own
 /// tables.
-pub(crate) fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect>>, String> {
+pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect>>, String> {
     let mut catalog = known.catalog.clone();
     let server = known.server.unwrap_or(SERVER);
     let told = texts.iter().map(|Text { migration, .. }| {

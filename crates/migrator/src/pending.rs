@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use migrations::{Pending, Reading, Script, Settings};
-use migrator::{Call, Session};
+
+use crate::call::Call;
+use crate::session::Session;
 
 /// How long a tool may take to print it.
 const PRINT: Duration = Duration::from_secs(60);

@@ -1,21 +1,21 @@
 //! What the server tells that the SQL of a migration does not: its relations, and its version.
 
+use crate::session::Session;
 use database::{Ask as _, Error};
 use ddl::Catalog;
-use migrator::Session;
 
 /// The relations of a server, its version, and how many rows its tables have.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) catalog: Catalog,
-    pub(crate) server: Option<u32>,
+pub struct Known {
+    pub catalog: Catalog,
+    pub server: Option<u32>,
     /// By schema and name, as the planner estimates it; −1 where it does not know.
     rows: Vec<(ddl::Name, i64)>,
 }
 
 impl Known {
     /// Asks PostgreSQL.
-    pub(crate) async fn read(session: &Session<'_>) -> Result<Known, Error> {
+    pub async fn read(session: &Session<'_>) -> Result<Known, Error> {
         let mut connection = session.database.connect().await?;
         let relations = connection.rows(ddl::catalog::QUERY).await?;
         let version = connection
@@ -39,7 +39,7 @@ impl Known {
     }
 
     /// The rows of a table, where the planner has counted them.
-    pub(crate) fn rows(&self, table: &ddl::Name) -> Option<u64> {
+    pub fn rows(&self, table: &ddl::Name) -> Option<u64> {
         let counted = self.rows.iter().find(|(name, _)| name == table);
         counted.and_then(|(_, rows)| u64::try_from(*rows).ok())
     }

@@ -1,0 +1,361 @@
+//! Whether a database is ready for what is pending: each question gives one outcome.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use database::{Error, System, pg_facts};
+use ddl::lint::Ignored;
+use ddl::{Catalog, Level, Linter, Options, Work};
+use model::text::bytes;
+use model::{Outcome, Verdict};
+use state::Document;
+
+use crate::effect;
+use crate::known::Known;
+use crate::rehearsed;
+use crate::script::{self, Text};
+use crate::session::Session;
+use crate::truth::Truth;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Tables and files tell the same history.
+    History,
+    /// The SQL of what is pending passes the rules.
+    Lint,
+    /// What is pending was tried on a copy, where the section wants it.
+    Rehearsed,
+    /// No transaction is open for long.
+    Transactions,
+    /// The replicas follow.
+    Replicas,
+    /// Which tables would be written again, and how large they are.
+    Rewrites,
+}
+
+impl Question {
+    pub const ALL: [Question; 6] = [
+        Question::History,
+        Question::Lint,
+        Question::Rehearsed,
+        Question::Transactions,
+        Question::Replicas,
+        Question::Rewrites,
+    ];
+
+    /// Its part of an outcome's id.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Question::History => "history",
+            Question::Lint => "lint",
+            Question::Rehearsed => "rehearsed",
+            Question::Transactions => "transactions",
+            Question::Replicas => "replicas",
+            Question::Rewrites => "rewrites",
+        }
+    }
+}
+
+impl Question {
+    /// What must be so.
+    fn expected(self) -> &'static str {
+        match self {
+            Question::History => "the tables and the files of the migrations tell the same history",
+            Question::Lint => "no pending statement locks, breaks or loses what others use",
+            Question::Rehearsed => {
+                "what is pending was rehearsed, where `rehearse.required` wants it"
+            }
+            Question::Transactions => "no transaction is open for longer than `max-transaction`",
+            Question::Replicas => "no replica is further behind than `max-lag`",
+            Question::Rewrites => "it is known which tables are written again",
+        }
+    }
+
+    /// Where to look.
+    fn hint(self) -> &'static str {
+        match self {
+            Question::History => "`migrate status` shows each revision",
+            Question::Lint => "`migrate lint` shows each finding with the safe way",
+            Question::Rehearsed => "`migrate rehearse` tries it on a copy",
+            Question::Transactions => {
+                "let it end, or end it: `SELECT pg_terminate_backend(PROCESS)`; a change of the schema waits for it"
+            }
+            Question::Replicas => {
+                "wait until the replicas follow: `SELECT * FROM pg_stat_replication`"
+            }
+            Question::Rewrites => "`migrate plan` shows each statement",
+        }
+    }
+}
+
+/// Bounds of what is let through.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub max_transaction: Duration,
+    pub max_lag: Duration,
+}
+
+/// The outcome of one question for a job; `id` is its own.
+pub async fn ask(job: &Job, question: Question, bounds: Bounds, id: String) -> Outcome {
+    let asked = async {
+        let session = Session::open(job)?;
+        let document = session.read().await?;
+        Ok::<_, Failure>(answer(&session, document.as_ref(), question, bounds).await)
+    };
+    let outcome = match asked.await {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            let hint = failure.hint.clone();
+            let outcome = Outcome::error("", "migrate").reason(failure.chain());
+            outcome.hint(hint.unwrap_or_else(|| question.hint().to_owned()))
+        }
+    };
+    Outcome {
+        id: id.into(),
+        expected: outcome
+            .expected
+            .or_else(|| Some(question.expected().to_owned())),
+        actual: outcome.actual.or_else(|| Some("not known".to_owned())),
+        hint: outcome.hint.or_else(|| Some(question.hint().to_owned())),
+        ..outcome
+    }
+}
+
+async fn answer(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    question: Question,
+    bounds: Bounds,
+) -> Outcome {
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return *unknown,
+    };
+    let subject = session.database.address.to_string();
+    let outcome = |verdict: Verdict| Outcome::new("", subject.clone(), verdict);
+    let found = match question {
+        Question::History => return history(&truth),
+        Question::Rehearsed => {
+            return match rehearsed::required(session, document, &truth).await {
+                Ok(None) => outcome(Verdict::Pass).actual("nothing that is required is missing"),
+                Ok(Some(refusal)) => Outcome {
+                    verdict: Verdict::Fail,
+                    ..refusal
+                },
+                Err(failure) => outcome(Verdict::Error).reason(failure.chain()),
+            };
+        }
+        Question::Lint | Question::Rewrites if truth.reading.pending.is_empty() => {
+            return outcome(Verdict::Pass).actual("nothing is pending");
+        }
+        _ if session.system() != System::Postgres => {
+            let reason = format!("{} is not asked for it", session.system().as_str());
+            return Outcome::skipped("", subject, reason);
+        }
+        Question::Lint => lint(session, &truth).await,
+        Question::Rewrites => rewrites(session, &truth).await,
+        Question::Transactions => transactions(session, bounds).await,
+        Question::Replicas => replicas(session, bounds).await,
+    };
+    match found {
+        Ok(Found {
+            verdict,
+            actual,
+            reason,
+        }) => {
+            let outcome = outcome(verdict).actual(actual);
+            match reason {
+                Some(reason) => outcome.reason(reason),
+                None => outcome,
+            }
+        }
+        Err(reason) => outcome(Verdict::Error).reason(reason),
+    }
+}
+
+/// The first thing that is wrong, apart from what is only to be applied.
+fn history(truth: &Truth) -> Outcome {
+    let mut wrong = truth.wrong().into_iter();
+    match wrong.next() {
+        None => Outcome::pass("history", truth.revision().unwrap_or_default())
+            .actual(format!("pending: {}", truth.reading.pending.len())),
+        Some(first) => {
+            let more = wrong.count();
+            let reason = first.reason.clone().unwrap_or_default();
+            let reason = if more == 0 {
+                reason
+            } else {
+                format!("{reason}; and {more} more")
+            };
+            first.reason(reason)
+        }
+    }
+}
+
+/// What was found.
+struct Found {
+    verdict: Verdict,
+    actual: String,
+    reason: Option<String>,
+}
+
+impl Found {
+    fn pass(actual: impl Into<String>) -> Found {
+        Found {
+            verdict: Verdict::Pass,
+            actual: actual.into(),
+            reason: None,
+        }
+    }
+
+    fn fail(actual: impl Into<String>, reason: String) -> Found {
+        Found {
+            verdict: Verdict::Fail,
+            actual: actual.into(),
+            reason: Some(reason),
+        }
+    }
+}
+
+async fn lint(session: &Session<'_>, truth: &Truth) -> Result<Found, String> {
+    let texts = match script::of_pending(session, &truth.reading).await {
+        Ok(texts) => texts,
+        Err(reason) => {
+            return Ok(Found {
+                verdict: Verdict::Inconclusive,
+                actual: "not known".to_owned(),
+                reason: Some(reason),
+            });
+        }
+    };
+    let known = Known::read(session).await.map_err(told)?;
+    let ignores = lint_ignores(session)?;
+    let server = known.server;
+    let mut catalog: Catalog = known.catalog;
+    let linter = Linter::new(Options {
+        ignores,
+        server,
+        ..Options::default()
+    });
+    let mut failures = Vec::new();
+    for Text { migration, .. } in &texts {
+        let found = linter.lint(migration, &mut catalog);
+        let found = found.map_err(|not_linted| not_linted.to_string())?;
+        let counts = found.into_iter().filter(|one| {
+            one.level == Level::Failure
+                && !matches!(
+                    one.ignored,
+                    Some(Ignored::InFile(_) | Ignored::Configured(_))
+                )
+        });
+        failures.extend(
+            counts.map(|one| format!("{}:{} {}", migration.file, one.place.line, one.rule)),
+        );
+    }
+    Ok(match &failures[..] {
+        [] => Found::pass("no statement that locks, breaks or loses what others use"),
+        failures => Found::fail(
+            format!("findings: {}", failures.len()),
+            failures
+                .iter()
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
+    })
+}
+
+/// The findings that do not count, as the section has them.
+pub fn lint_ignores(session: &Session<'_>) -> Result<Vec<ddl::Ignore>, String> {
+    let ignores = session.section.lint.ignore.iter().map(|ignore| {
+        let rule = ignore
+            .rule
+            .parse::<ddl::Rule>()
+            .map_err(|error| error.to_string())?;
+        Ok(ddl::Ignore {
+            rule,
+            files: ignore.file.clone(),
+            reason: ignore.reason.clone(),
+        })
+    });
+    ignores.collect()
+}
+
+async fn rewrites(session: &Session<'_>, truth: &Truth) -> Result<Found, String> {
+    let texts = script::of_pending(session, &truth.reading).await?;
+    let known = Known::read(session).await.map_err(told)?;
+    let effects = effect::of_texts(&texts, &known)?;
+    let mut tables: Vec<String> = Vec::new();
+    for statement in effects
+        .iter()
+        .flatten()
+        .filter(|one| one.work() == Work::Rewrite)
+    {
+        for touched in &statement.touched {
+            let name = touched.relation.to_string();
+            if !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
+    }
+    let postgres = session.database.postgres().await.map_err(told)?;
+    let (mut total, mut named) = (0, Vec::new());
+    for table in tables {
+        let sql = format!(
+            "SELECT pg_total_relation_size(to_regclass({}))",
+            pg_facts::literal(&table)
+        );
+        let size = postgres.rows(&sql).await.map_err(told)?;
+        let size = size
+            .one()
+            .and_then(|size| size.parse().ok())
+            .unwrap_or(0_u64);
+        total += size;
+        named.push(format!("{table} ({})", bytes(size)));
+    }
+    Ok(match &named[..] {
+        [] => Found::pass("no table is written again"),
+        named => Found::pass(format!(
+            "{} is written again: the server needs {} more for as long",
+            named.join(", "),
+            bytes(total)
+        )),
+    })
+}
+
+async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, String> {
+    let postgres = session.database.postgres().await.map_err(told)?;
+    let open = pg_facts::long_transactions(&postgres, bounds.max_transaction.as_secs());
+    let open = open.await.map_err(told)?;
+    Ok(match open.first() {
+        None => Found::pass("none is open for long"),
+        Some(first) => Found::fail(
+            format!("open: {}", open.len()),
+            format!(
+                "process {} of {} ({}) has a transaction open for {} s: {}",
+                first.process, first.user, first.application, first.open, first.statement
+            ),
+        ),
+    })
+}
+
+async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, String> {
+    let postgres = session.database.postgres().await.map_err(told)?;
+    let lag = pg_facts::replication_lag(&postgres).await.map_err(told)?;
+    Ok(match lag {
+        None => Found::pass("no replica is behind"),
+        Some(lag) if lag <= bounds.max_lag.as_secs_f64() => {
+            Found::pass(format!("{lag:.1} s behind"))
+        }
+        Some(lag) => Found::fail(
+            format!("{lag:.1} s behind"),
+            format!("{lag:.1} s > max-lag ({} s)", bounds.max_lag.as_secs()),
+        ),
+    })
+}
+
+fn told(error: Error) -> String {
+    error.to_string()
+}

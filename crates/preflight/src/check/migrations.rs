@@ -1,0 +1,38 @@
+//! The pending migrations, and whether the database is ready for them.
+
+use std::time::Duration;
+
+use config::file::MigrationsCheck;
+use migrator::readiness::{self, Bounds, Question};
+
+use super::{Check, Planned, Scene};
+
+impl Check for MigrationsCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        let MigrationsCheck {
+            max_transaction,
+            max_lag,
+            severity,
+            weight,
+        } = self;
+        let bounds = Bounds {
+            max_transaction: max_transaction.get(),
+            max_lag: max_lag.get(),
+        };
+        let planned = Question::ALL.into_iter().map(|question| {
+            let id = format!("migrations/{}", question.as_str());
+            Planned {
+                id: id.clone(),
+                subject: "migrate".to_owned(),
+                severity: *severity,
+                weight: weight.split(Question::ALL.len()),
+                asks: format!("ask the database of `migrate:` for {}", question.as_str()),
+                needs: None,
+                timeout: scene.timeout,
+                wait: Duration::ZERO,
+                ask: Box::pin(readiness::ask(scene.job, question, bounds, id)),
+            }
+        });
+        planned.collect()
+    }
+}
