@@ -4,6 +4,7 @@
 mod gate;
 mod hosts;
 mod judge;
+mod migrate;
 mod rollback;
 mod traffic;
 
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Result<(), Failure> {
     figures.extend(gate::figures(&binary("healthgate"))?);
     figures.extend(rollback::figures(&binary("rollback"))?);
     figures.extend(traffic::figures(&binary("traffic"), traffic::RUNS)?);
+    figures.extend(migrate::figures(&binary("migrate"), migrate::SECONDS)?);
     show(figures);
     size::check()
 }
@@ -140,6 +142,11 @@ pub(crate) fn traffic_with(traffic: &std::path::Path, runs: Option<usize>) -> Re
     }
     crate::setup::peers()?;
     traffic::figures(traffic, runs).map(show)
+}
+
+/// What others wait during a migration with a binary that is built already, behind a reader that stays so long.
+pub(crate) fn migrate_with(migrate: &std::path::Path, seconds: Option<u64>) -> Result<(), Failure> {
+    migrate::figures(migrate, seconds.unwrap_or(migrate::SECONDS)).map(show)
 }
 
 /// Our judge of canaries beside others, each situation so many times.

@@ -94,8 +94,14 @@ enum Task {
         /// How often `--traffic` changes each share. Default: 20
         #[arg(long, value_name = "N", requires = "traffic")]
         changes: Option<usize>,
+        /// Only how long others wait for a migration, with this `migrate`
+        #[arg(long, value_name = "MIGRATE", conflicts_with_all = ["hosts", "gate", "rollback", "traffic"])]
+        migrate: Option<std::path::PathBuf>,
+        /// How long somebody reads the table that `--migrate` changes. Default: 10
+        #[arg(long, value_name = "N", requires = "migrate")]
+        seconds: Option<u64>,
         /// Only the comparison of our judge of canaries with others, on made-up traffic
-        #[arg(long, conflicts_with_all = ["hosts", "gate", "rollback", "traffic"])]
+        #[arg(long, conflicts_with_all = ["hosts", "gate", "rollback", "traffic", "migrate"])]
         judge: bool,
         /// Runs of each situation that `--judge` compares
         #[arg(long, value_name = "N", requires = "judge", default_value_t = 1000)]
@@ -143,6 +149,11 @@ fn main() -> ExitCode {
             changes,
             ..
         } => bench::traffic_with(&traffic, changes),
+        Task::Bench {
+            migrate: Some(migrate),
+            seconds,
+            ..
+        } => bench::migrate_with(&migrate, seconds),
         Task::Bench {
             judge: true, runs, ..
         } => bench::judge_with(runs),
