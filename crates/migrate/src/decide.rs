@@ -171,11 +171,19 @@ fn choose(session: &Session<'_>, truth: &Truth, known: &Known) -> Decision {
     let pending = reading.pending.len();
     if truth.is_clean() || repairs {
         let reason = match &known.failed {
-            Some(failed) => {
+            Some(failed) if session.leaves_nothing(reading) => {
                 format!("nothing is half applied; pending: {pending}; the last attempt: {failed}")
             }
+            Some(failed) => {
+                let first = reading.pending.first().map_or("", String::as_str);
+                let look = "see which of its statements are done (`migrate plan` shows them), and take them back or out of the file";
+                commands.push(look.to_owned());
+                format!(
+                    "a part of {first} may be applied, for it does not run in a transaction; the last attempt: {failed}"
+                )
+            }
             None if pending == 0 => "what a failed migration left has to be removed".to_owned(),
-            None => format!("nothing is half applied; pending: {pending}"),
+            None => format!("pending: {pending}"),
         };
         if pending > 0 {
             commands.push(run);

@@ -269,7 +269,7 @@ async fn locked(
     }
     let mut report = session.report(outcomes);
     close(&mut journal, &made, &report).await?;
-    report.headline = Some(headline(&truth, &made));
+    report.headline = Some(headline(session, &truth, &made));
     Ok(report)
 }
 
@@ -283,7 +283,7 @@ async fn close(journal: &mut Journal, made: &Made, report: &Report) -> Result<()
     Ok(journal.end(report.verdict.as_str()).await?)
 }
 
-fn headline(before: &Truth, made: &Made) -> String {
+fn headline(session: &Session<'_>, before: &Truth, made: &Made) -> String {
     let now = made.truth.as_ref().and_then(Truth::revision);
     let now = now.as_deref().unwrap_or("nothing");
     let took = tenths(made.took);
@@ -293,9 +293,14 @@ fn headline(before: &Truth, made: &Made) -> String {
         }
         End::Done => format!("migrated to {now} in {took}, attempts: {}", made.attempts),
         End::Failed(_) => format!("the migration failed; the schema is at {now}"),
-        End::Late(_) => format!(
-            "not migrated within the deadline; the schema is at {now}, and nothing is half applied"
-        ),
+        End::Late(_) => {
+            let left = if session.leaves_nothing(&before.reading) {
+                "nothing is half applied"
+            } else {
+                "a part may be applied, for it does not run in a transaction"
+            };
+            format!("not migrated within the deadline; the schema is at {now}, and {left}")
+        }
         End::Unknown(_) => "whether it was migrated is not known".to_owned(),
         End::Interrupted => "interrupted: `migrate resume` goes on".to_owned(),
     }

@@ -11,8 +11,9 @@ use crate::bystanders::{Bystanders, Waits, reader, transaction};
 use crate::projects::{FOUR, Kind};
 
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// What is allowed beside it.
-const BESIDE: Duration = Duration::from_millis(100);
+/// What a machine may take beside it that runs other tests at the same time; without us others wait for seconds.
+/// `cargo xtask bench` holds it against the tools alone.
+const BESIDE: Duration = Duration::from_secs(1);
 
 /// How long the reader stays: `READER=30` for the long mode.
 fn stay() -> Duration {

@@ -37,6 +37,11 @@ fn runbook_000_failure_c_which_revision_and_why_it_failed() {
         .assert()
         .code(1)
         .stdout(contains("shop is at 0001; pending: 1").and(contains("0002")));
+    // It ran outside of a transaction: its first statement stays.
+    bed.run(&["decide"])
+        .assert()
+        .code(1)
+        .stdout(contains("a part of 0002 may be applied"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
-use database::{Connection, Error};
-use migrations::{Fault, Migration, Reading, Table};
+use database::{Connection, Error, System};
+use migrations::{Fault, Migration, Reading, Table, Transactions};
 use model::text::hex;
 use model::{Outcome, Severity};
 use sha2::{Digest as _, Sha256};
@@ -118,6 +118,16 @@ impl Session<'_> {
             });
         }
         Ok(found)
+    }
+
+    /// Whether a failed attempt of what is pending leaves nothing behind: the tool makes a transaction of it, the
+    /// database undoes changes of the schema with it, and the file does not ask to be run outside of one.
+    pub fn leaves_nothing(&self, reading: &Reading) -> bool {
+        let system = self.system();
+        let next = reading.pending_files().next();
+        system == System::Postgres
+            && self.tool.transactions(system) != Transactions::None
+            && next.is_none_or(|file| !file.without_transaction)
     }
 
     fn unknown(&self, unknown: &Unknown) -> Outcome {
