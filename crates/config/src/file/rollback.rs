@@ -98,7 +98,7 @@ macro_rules! section {
             pub slo: Span,
             /// What to do where the database's schema does not fit the destination. Default `refuse`.
             #[serde(default)]
-            pub migrate: crate::file::OnMisfit,
+            pub migrate: sections::migrate::OnMisfit,
             /// Commands that save what must not be lost, side by side, once it is sure that the rollback can
             /// be made and before anything changes. One that fails is shown and stops nothing.
             #[serde(default)]
