@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::address::System;
 use crate::error::Error;
 use crate::postgres::Session;
+use crate::quote::literal;
 
 /// What our sessions are known by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,10 +83,13 @@ pub async fn activity(session: &Session, ours: &Ours, version: u32) -> Result<Ac
         140_000.. => "min(waitstart)",
         _ => "NULL::timestamptz",
     };
-    let ends = ours
-        .ends
-        .iter()
-        .map(|end| format!("({}, {})", literal(&end.ip().to_string()), end.port()));
+    let ends = ours.ends.iter().map(|end| {
+        format!(
+            "({}, {})",
+            literal(System::Postgres, &end.ip().to_string()),
+            end.port()
+        )
+    });
     let ends: Vec<String> = ends.collect();
     let by_end = match &ends[..] {
         [] => String::new(),
@@ -93,7 +98,7 @@ pub async fn activity(session: &Session, ours: &Ours, version: u32) -> Result<Ac
             ends.join(", ")
         ),
     };
-    let name = literal(&ours.name);
+    let name = literal(System::Postgres, &ours.name);
     let sql = format!(
         "WITH ours AS MATERIALIZED (
            SELECT pid, backend_start::text AS began, coalesce(state, '') AS state,
@@ -138,7 +143,7 @@ pub async fn activity(session: &Session, ours: &Ours, version: u32) -> Result<Ac
 
 /// Sessions whose `application_name` begins with this, as those of another run do.
 pub async fn sessions_named(session: &Session, start: &str) -> Result<Vec<(i32, String)>, Error> {
-    let start = literal(start);
+    let start = literal(System::Postgres, start);
     let sql = format!(
         "SELECT pid, application_name FROM pg_stat_activity
          WHERE starts_with(application_name, {start}) AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -167,7 +172,7 @@ pub async fn terminate_ours(
     seen: &[Worker],
 ) -> Result<usize, Error> {
     let each = seen.iter().map(|worker| {
-        let began = literal(&worker.began);
+        let began = literal(System::Postgres, &worker.began);
         format!(
             "OR (pid = {} AND backend_start::text = {began})",
             worker.process
@@ -177,7 +182,7 @@ pub async fn terminate_ours(
     let sql = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE pid <> pg_backend_pid() AND datname = current_database() AND (application_name = {} {})",
-        literal(name),
+        literal(System::Postgres, name),
         each.join(" ")
     );
     Ok(session.rows(&sql).await?.rows.len())
@@ -241,16 +246,6 @@ pub async fn replication_lag(session: &Session) -> Result<Option<f64>, Error> {
     let sql = "SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication";
     let answer = session.rows(sql).await?;
     Ok(answer.one().and_then(|text| text.parse().ok()))
-}
-
-/// A text as SQL has it.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A name as SQL has it.
-pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn cells<const N: usize>(row: Vec<Option<String>>) -> [String; N] {

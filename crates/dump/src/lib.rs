@@ -16,7 +16,6 @@ mod restore;
 mod schema;
 mod scratch;
 mod sql;
-mod sql_quote;
 mod swap;
 mod take;
 mod verify;

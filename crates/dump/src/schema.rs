@@ -1,6 +1,6 @@
 //! A database's schema as text, without what differs between two equal ones.
 
-use database::{Ask, Connection, Database, System};
+use database::{Ask, Connection, Database, System, identifier, literal};
 use similar::TextDiff;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use crate::child::Job;
 use crate::credentials::Login;
 use crate::error::Error;
 use crate::programs::{Programs, name};
-use crate::sql_quote::{identifier, literal};
 use crate::take::major;
 
 /// A schema of more text than this is not compared, in bytes.

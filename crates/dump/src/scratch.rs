@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use database::{Ask as _, Database, System, postgres};
+use database::{Ask as _, Database, System, identifier, literal, postgres};
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -16,7 +16,6 @@ use crate::credentials::Login;
 use crate::error::Error;
 use crate::programs::{Programs, name};
 use crate::restore::restore;
-use crate::sql_quote::{identifier, literal};
 use crate::take::major;
 
 /// How each name begins.

@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use database::{Database, System};
+use database::{Database, System, identifier};
 use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::programs::Programs;
 use crate::scratch::{Scratch, end_sessions, properties};
-use crate::sql_quote::identifier;
 
 /// Between two looks at who is still connected.
 const PAUSE: Duration = Duration::from_millis(100);

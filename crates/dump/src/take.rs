@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use database::{Ask as _, Connection, Database, System, pg_facts};
+use database::{Ask as _, Connection, Database, System, literal, pg_facts};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::facts::{Facts, Told};
 use crate::folder::{Backup, Folder, new_id, plain_name};
 use crate::programs::{Programs, name};
-use crate::sql_quote::literal;
 use crate::verify::verify;
 
 /// How many tables have their rows noted.

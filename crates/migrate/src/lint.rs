@@ -6,10 +6,10 @@ use cli::{Failure, Job};
 use config::file::Migrate;
 use database::{Address, System};
 use ddl::lint::Ignored;
-use ddl::{
-    Catalog, Finding, Ignore, Level, Linter, Migration, NotLinted, NotSql, Options, Rule, Tool,
-};
+use ddl::rule::NoSuchRule;
+use ddl::{Catalog, Finding, Ignore, Level, Linter, Migration, NotLinted, NotSql, Options, Tool};
 use jiff::Timestamp;
+use migrator::readiness::lint_ignores;
 use migrator::{MIGRATE, Session};
 use model::{Outcome, Report, Severity};
 
@@ -110,23 +110,18 @@ fn other_system(job: &Job, section: &Migrate) -> Option<String> {
 }
 
 fn options(section: Option<&Migrate>, flags: &Flags) -> Result<Options, Failure> {
-    let rule = |name: &str, whose: &str| {
-        name.parse::<Rule>().map_err(|error| {
-            Failure::usage(format!("{whose}: {error}"))
-                .hint("the rules are listed in docs/guide/migrate.md")
-        })
+    let unknown = |error: NoSuchRule, whose: &str| {
+        Failure::usage(format!("{whose}: {error}"))
+            .hint("the rules are listed in docs/guide/migrate.md")
     };
-    let mut ignores = Vec::new();
-    for ignore in section.into_iter().flat_map(|section| &section.lint.ignore) {
-        ignores.push(Ignore {
-            rule: rule(&ignore.rule, "`migrate.lint.ignore`")?,
-            files: ignore.file.clone(),
-            reason: ignore.reason.clone(),
-        });
+    let mut ignores = match section {
+        Some(section) => lint_ignores(section),
+        None => Ok(Vec::new()),
     }
+    .map_err(|error| unknown(error, "`migrate.lint.ignore`"))?;
     for name in &flags.ignore {
         ignores.push(Ignore {
-            rule: rule(name, "`--ignore`")?,
+            rule: name.parse().map_err(|error| unknown(error, "`--ignore`"))?,
             files: None,
             reason: flags.reason.clone().unwrap_or_default(),
         });

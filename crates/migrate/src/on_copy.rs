@@ -42,12 +42,10 @@ impl From<database::Error> for Stop {
 impl OnCopy<'_> {
     async fn make(
         &self,
-        what: &'static str,
         commands: &dyn Fn(&Reading) -> Vec<Command>,
         is_made: &dyn Fn(&Reading) -> bool,
     ) -> Result<Step, Stop> {
         let wish = Change {
-            what,
             commands,
             is_made,
             token: u64::from(rand::random::<u32>()),
@@ -68,7 +66,7 @@ impl Steps for OnCopy<'_> {
     async fn apply(&self) -> Result<Step, Stop> {
         let commands = |reading: &Reading| vec![self.session.tool.apply(reading)];
         let is_made = |reading: &Reading| reading.pending.is_empty();
-        self.make("apply", &commands, &is_made).await
+        self.make(&commands, &is_made).await
     }
 
     async fn undo(&self) -> Result<Step, Stop> {
@@ -83,7 +81,7 @@ impl Steps for OnCopy<'_> {
         };
         let commands = |_: &Reading| commands.clone();
         let is_made = |reading: &Reading| reading.applied.len() == self.before.applied.len();
-        self.make("undo", &commands, &is_made).await
+        self.make(&commands, &is_made).await
     }
 
     async fn smoke(&self) -> Result<Step, Stop> {

@@ -5,6 +5,7 @@ use database::Error;
 use migrations::{Command, Fault, Settings};
 use migrator::{Call, Session, Truth};
 use model::{Outcome, Report};
+use state::{Document, Lease};
 
 use crate::status::nothing;
 
@@ -53,9 +54,8 @@ pub(crate) async fn repair(job: &Job, _: &Flags) -> Result<Report, Failure> {
         });
         return Ok(session.report(would.collect()));
     }
-    let (lease, _) = session.acquire().await?;
-    let ended = Box::pin(under(&session)).await;
-    session.ended(&lease, ended).await
+    let working = async |_: &Lease, _: &Document| Box::pin(under(&session)).await;
+    session.under_lease(working).await
 }
 
 /// With the lease held.

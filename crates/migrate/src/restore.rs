@@ -39,15 +39,10 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
     if job.dry_run {
         return Ok(dry(&session, &backup));
     }
-    let (lease, document) = session.acquire().await?;
-    let working = Box::pin(under(
-        &session, &lease, &document, &kept, &backup, &contents,
-    ));
-    let ended = tokio::select! {
-        ended = working => ended,
-        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    let working = async |lease: &Lease, document: &Document| {
+        Box::pin(under(&session, lease, document, &kept, &backup, &contents)).await
     };
-    session.ended(&lease, ended).await
+    session.under_lease(working).await
 }
 
 /// What is deployed, else for what the schema was changed.

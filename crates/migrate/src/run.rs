@@ -7,8 +7,8 @@ use cli::{Failure, Job};
 use database::Break;
 use database::lock::Lock;
 use migrator::{
-    Change, End, MIGRATE, Made, Recorded, Session, Truth, Unfinished, change, is_recorded, record,
-    while_held,
+    Change, Effect, End, MIGRATE, Made, RESTART, Recorded, Session, Truth, Unfinished, change,
+    effect, is_recorded, record, while_held,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -20,11 +20,8 @@ use crate::rule::Rule;
 use crate::status::nothing;
 use crate::undo;
 use crate::verify;
-use migrator::Effect;
-use migrator::effect;
 
-/// How long a server that does not answer is asked for the lock again.
-const RESTART: Duration = Duration::from_secs(30);
+/// Before the lock of a server that does not answer is asked for again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// The step of the journal.
 const APPLY: &str = "apply";
@@ -97,13 +94,10 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
     if session.job.dry_run {
         return dry(session, document.as_ref(), &truth, intent).await;
     }
-    let (lease, document) = session.acquire().await?;
-    let working = Box::pin(under(session, &lease, &document, intent));
-    let ended = tokio::select! {
-        ended = working => ended,
-        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    let working = async |lease: &Lease, document: &Document| {
+        Box::pin(under(session, lease, document, intent)).await
     };
-    session.ended(&lease, ended).await
+    session.under_lease(working).await
 }
 
 fn done_already(session: &Session<'_>, truth: &Truth) -> Report {
@@ -245,7 +239,6 @@ async fn locked(
     let is_made = |reading: &migrations::Reading| reading.pending.is_empty();
     let commands = |reading: &migrations::Reading| vec![session.tool.apply(reading)];
     let wish = Change {
-        what: APPLY,
         commands: &commands,
         is_made: &is_made,
         token: lease.token,
@@ -332,8 +325,7 @@ pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) 
     for pending in before.reading.pending_files() {
         let id = format!("apply/{}", pending.id);
         if now.is_some_and(|now| now.is_applied(&pending.id)) || matches!(made.end, End::Done) {
-            let outcome = Outcome::pass(id, &pending.path).actual("applied, as the tables say");
-            outcomes.push(outcome.took(Duration::ZERO));
+            outcomes.push(Outcome::pass(id, &pending.path).actual("applied, as the tables say"));
         } else if let Some((verdict, reason, hint)) = reason.take() {
             outcomes.push(
                 Outcome::new(id, &pending.path, verdict)

@@ -39,13 +39,10 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if job.dry_run {
         return Ok(dry(&session, &truth, flags.to.as_deref()));
     }
-    let (lease, _) = session.acquire().await?;
-    let working = Box::pin(under(&session, &lease, flags.to.as_deref()));
-    let ended = tokio::select! {
-        ended = working => ended,
-        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    let working = async |lease: &Lease, _: &Document| {
+        Box::pin(under(&session, lease, flags.to.as_deref())).await
     };
-    session.ended(&lease, ended).await
+    session.under_lease(working).await
 }
 
 async fn refused(
@@ -103,13 +100,9 @@ pub(crate) async fn resume(
         let outcome = Outcome::skipped("undo", "", "dry run: would finish the undo");
         return Ok(session.report(vec![outcome]));
     }
-    let (lease, _) = session.acquire().await?;
-    let working = Box::pin(resumed(session, &lease, unfinished));
-    let ended = tokio::select! {
-        ended = working => ended,
-        lost = session.keep(&lease) => Err(Failure::from(lost)),
-    };
-    session.ended(&lease, ended).await
+    let working =
+        async |lease: &Lease, _: &Document| Box::pin(resumed(session, lease, unfinished)).await;
+    session.under_lease(working).await
 }
 
 async fn resumed(

@@ -1,6 +1,6 @@
 //! Fetches what a tool needs, and lets it make its reading.
 
-use database::{Ask, Rows, System, pg_facts};
+use database::{Ask, Rows, System, literal};
 use place::Effect;
 
 use crate::error::Error;
@@ -127,10 +127,10 @@ async fn not_elsewhere(
     let mut sql = format!(
         "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v') AND c.relname = {}",
-        pg_facts::literal(&table.name)
+        literal(system, &table.name)
     );
     if let Some(schema) = &table.schema {
-        sql.push_str(&format!(" AND n.nspname = {}", pg_facts::literal(schema)));
+        sql.push_str(&format!(" AND n.nspname = {}", literal(system, schema)));
     }
     let rows = database.rows(&format!("{sql} ORDER BY 1")).await;
     let schemas: Vec<String> = rows
@@ -153,7 +153,7 @@ async fn has_no_others<'t>(
     database: &mut impl Ask,
     system: System,
 ) -> Result<bool, Error> {
-    let names: Vec<String> = tables.map(pg_facts::literal).collect();
+    let names: Vec<String> = tables.map(|table| literal(system, table)).collect();
     let (from, name) = match system {
         System::Postgres => (
             "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

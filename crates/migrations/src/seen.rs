@@ -1,6 +1,6 @@
 //! What a tool asks a database, and what it makes its reading of.
 
-use database::{Rows, System, pg_facts};
+use database::{Rows, System, identifier};
 
 use crate::files::Tree;
 use crate::reading::Standing;
@@ -22,9 +22,9 @@ impl Table {
 
     /// As the system reads it, whatever letters it has.
     pub fn quoted(&self, system: System) -> String {
-        let name = identifier(&self.name, system);
+        let name = identifier(system, &self.name);
         match &self.schema {
-            Some(schema) => format!("{}.{name}", identifier(schema, system)),
+            Some(schema) => format!("{}.{name}", identifier(system, schema)),
             None => name,
         }
     }
@@ -36,14 +36,6 @@ impl std::fmt::Display for Table {
             write!(f, "{schema}.")?;
         }
         f.write_str(&self.name)
-    }
-}
-
-/// A name in the quotes of the system.
-pub(crate) fn identifier(name: &str, system: System) -> String {
-    match system {
-        System::Postgres => pg_facts::identifier(name),
-        System::MySql => format!("`{}`", name.replace('`', "``")),
     }
 }
 
@@ -60,7 +52,7 @@ impl Query {
     pub fn of(table: Table, columns: &[&str], rest: &str, system: System) -> Query {
         let columns: Vec<String> = columns
             .iter()
-            .map(|column| identifier(column, system))
+            .map(|column| identifier(system, column))
             .collect();
         let from = table.quoted(system);
         Query {

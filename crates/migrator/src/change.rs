@@ -26,13 +26,11 @@ const LEAST: Duration = Duration::from_millis(500);
 const ORPHAN: Duration = Duration::from_millis(200);
 /// How long what is left of an attempt may take to end.
 const SETTLE: Duration = Duration::from_secs(10);
-/// One that crashed comes back by itself.
-const RESTART: Duration = Duration::from_secs(30);
+/// How long a server that does not answer is asked again: one that crashed comes back by itself.
+pub const RESTART: Duration = Duration::from_secs(30);
 
 /// What is to be done.
 pub struct Change<'c> {
-    /// What people call it: `apply`, `undo`.
-    pub what: &'static str,
     pub commands: &'c dyn Fn(&Reading) -> Vec<Command>,
     /// Whether it is made, by what the tables say.
     pub is_made: &'c dyn Fn(&Reading) -> bool,
@@ -254,10 +252,7 @@ async fn clean(
     now: Truth,
     until: Instant,
 ) -> Result<Result<Truth, Box<Outcome>>, Failure> {
-    let indexes = now.invalid.iter();
-    let indexes: Vec<&InvalidIndex> = indexes
-        .filter(|one| !before.invalid.contains(one))
-        .collect();
+    let indexes = invalid_since(before, &now);
     let is_locked = now.is_locked() && !before.is_locked();
     if indexes.is_empty() && !is_locked {
         return Ok(Ok(now));
@@ -384,9 +379,8 @@ fn is_about_locks(seen: &Seen, end: &ToolEnd) -> bool {
 async fn pause(session: &Session<'_>, until: Instant) {
     let pause = session.section.retry_pause.get();
     let pause = pause.mul_f64(rand::rng().random_range(0.5..1.5));
-    let left = until.saturating_duration_since(Instant::now());
     tokio::select! {
-        () = tokio::time::sleep(pause.min(left)) => {}
+        () = tokio::time::sleep(pause.min(left(until))) => {}
         _ = session.job.interrupt.wait() => {}
     }
 }

@@ -23,7 +23,7 @@ mod watcher;
 mod workers;
 
 pub use call::{Call, ToolEnd};
-pub use change::{Change, End, Made, change};
+pub use change::{Change, End, Made, RESTART, change};
 pub use effect::Effect;
 pub use known::Known;
 pub use record::{Recorded, is_recorded, record};

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use database::{Error, System, pg_facts};
+use config::file::Migrate;
+use database::{Error, System, literal, pg_facts};
 use ddl::lint::Ignored;
-use ddl::{Catalog, Level, Linter, Options, Work};
+use ddl::rule::NoSuchRule;
+use ddl::{Level, Linter, Options, Work};
 use model::text::bytes;
 use model::{Outcome, Verdict};
 use state::Document;
+use tokio::sync::OnceCell;
 
 use crate::effect;
 use crate::known::Known;
@@ -96,82 +99,219 @@ pub struct Bounds {
     pub max_lag: Duration,
 }
 
-/// The outcome of one question for a job; `id` is its own.
-pub async fn ask(job: &Job, question: Question, bounds: Bounds, id: String) -> Outcome {
-    let asked = async {
-        let session = Session::open(job)?;
-        let document = session.read().await?;
-        Ok::<_, Failure>(answer(&session, document.as_ref(), question, bounds).await)
-    };
-    let outcome = match asked.await {
-        Ok(outcome) => outcome,
-        Err(failure) => {
-            let hint = failure.hint.clone();
-            let outcome = Outcome::error("", "migrate").reason(failure.chain());
-            outcome.hint(hint.unwrap_or_else(|| question.hint().to_owned()))
+/// The questions of one job. What several of them need is looked at once.
+pub struct Readiness<'a> {
+    job: &'a Job,
+    bounds: Bounds,
+    looked: OnceCell<Result<Looked<'a>, Outcome>>,
+    texts: OnceCell<Result<Vec<Text>, String>>,
+    known: OnceCell<Result<Known, String>>,
+}
+
+/// The database as it was found.
+struct Looked<'a> {
+    session: Session<'a>,
+    document: Option<Document>,
+    truth: Truth,
+}
+
+impl<'a> Readiness<'a> {
+    pub fn new(job: &'a Job, bounds: Bounds) -> Self {
+        Readiness {
+            job,
+            bounds,
+            looked: OnceCell::new(),
+            texts: OnceCell::new(),
+            known: OnceCell::new(),
         }
-    };
-    Outcome {
-        id: id.into(),
-        expected: outcome
-            .expected
-            .or_else(|| Some(question.expected().to_owned())),
-        actual: outcome.actual.or_else(|| Some("not known".to_owned())),
-        hint: outcome.hint.or_else(|| Some(question.hint().to_owned())),
-        ..outcome
+    }
+
+    /// The outcome of one question; `id` is its own.
+    pub async fn ask(&self, question: Question, id: String) -> Outcome {
+        let outcome = match self.looked.get_or_init(|| look(self.job)).await {
+            Ok(looked) => self.answer(looked, question).await,
+            Err(unknown) => unknown.clone(),
+        };
+        Outcome {
+            id: id.into(),
+            expected: outcome
+                .expected
+                .or_else(|| Some(question.expected().to_owned())),
+            actual: outcome.actual.or_else(|| Some("not known".to_owned())),
+            hint: outcome.hint.or_else(|| Some(question.hint().to_owned())),
+            ..outcome
+        }
+    }
+
+    async fn answer(&self, looked: &Looked<'a>, question: Question) -> Outcome {
+        let Looked {
+            session,
+            document,
+            truth,
+        } = looked;
+        let subject = session.database.address.to_string();
+        let outcome = |verdict: Verdict| Outcome::new("", subject.clone(), verdict);
+        let found = match question {
+            Question::History => return history(truth),
+            Question::Rehearsed => {
+                return match rehearsed::required(session, document.as_ref(), truth).await {
+                    Ok(None) => {
+                        outcome(Verdict::Pass).actual("nothing that is required is missing")
+                    }
+                    Ok(Some(refusal)) => Outcome {
+                        verdict: Verdict::Fail,
+                        ..refusal
+                    },
+                    Err(failure) => outcome(Verdict::Error).reason(failure.chain()),
+                };
+            }
+            Question::Lint | Question::Rewrites if truth.reading.pending.is_empty() => {
+                return outcome(Verdict::Pass).actual("nothing is pending");
+            }
+            _ if session.system() != System::Postgres => {
+                let reason = format!("{} is not asked for it", session.system().as_str());
+                return Outcome::skipped("", subject, reason);
+            }
+            Question::Lint => self.lint(looked).await,
+            Question::Rewrites => self.rewrites(looked).await,
+            Question::Transactions => transactions(session, self.bounds).await,
+            Question::Replicas => replicas(session, self.bounds).await,
+        };
+        match found {
+            Ok(Found {
+                verdict,
+                actual,
+                reason,
+            }) => {
+                let outcome = outcome(verdict).actual(actual);
+                match reason {
+                    Some(reason) => outcome.reason(reason),
+                    None => outcome,
+                }
+            }
+            Err(reason) => outcome(Verdict::Error).reason(reason),
+        }
+    }
+
+    /// The SQL of what is pending.
+    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], String> {
+        let Looked { session, truth, .. } = looked;
+        let reading = || script::of_pending(session, &truth.reading);
+        let texts = self.texts.get_or_init(reading).await.as_ref();
+        texts.map(Vec::as_slice).map_err(Clone::clone)
+    }
+
+    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, String> {
+        let reading = || async { Known::read(&looked.session).await.map_err(told) };
+        let known = self.known.get_or_init(reading).await.as_ref();
+        known.map_err(Clone::clone)
+    }
+
+    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, String> {
+        let texts = match self.texts(looked).await {
+            Ok(texts) => texts,
+            Err(reason) => {
+                return Ok(Found {
+                    verdict: Verdict::Inconclusive,
+                    actual: "not known".to_owned(),
+                    reason: Some(reason),
+                });
+            }
+        };
+        let known = self.known(looked).await?;
+        let ignores = lint_ignores(looked.session.section).map_err(|error| error.to_string())?;
+        let server = known.server;
+        let mut catalog = known.catalog.clone();
+        let linter = Linter::new(Options {
+            ignores,
+            server,
+            ..Options::default()
+        });
+        let mut failures = Vec::new();
+        for Text { migration, .. } in texts {
+            let found = linter.lint(migration, &mut catalog);
+            let found = found.map_err(|not_linted| not_linted.to_string())?;
+            let counts = found.into_iter().filter(|one| {
+                one.level == Level::Failure
+                    && !matches!(
+                        one.ignored,
+                        Some(Ignored::InFile(_) | Ignored::Configured(_))
+                    )
+            });
+            failures.extend(
+                counts.map(|one| format!("{}:{} {}", migration.file, one.place.line, one.rule)),
+            );
+        }
+        Ok(match &failures[..] {
+            [] => Found::pass("no statement that locks, breaks or loses what others use"),
+            failures => Found::fail(
+                format!("findings: {}", failures.len()),
+                failures
+                    .iter()
+                    .take(3)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
+        })
+    }
+
+    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, String> {
+        let texts = self.texts(looked).await?;
+        let known = self.known(looked).await?;
+        let effects = effect::of_texts(texts, known)?;
+        let mut tables: Vec<String> = Vec::new();
+        for statement in effects
+            .iter()
+            .flatten()
+            .filter(|one| one.work() == Work::Rewrite)
+        {
+            for touched in &statement.touched {
+                let name = touched.relation.to_string();
+                if !tables.contains(&name) {
+                    tables.push(name);
+                }
+            }
+        }
+        let postgres = looked.session.database.postgres().await.map_err(told)?;
+        let (mut total, mut named) = (0, Vec::new());
+        for table in tables {
+            let sql = format!(
+                "SELECT pg_total_relation_size(to_regclass({}))",
+                literal(System::Postgres, &table)
+            );
+            let size = postgres.rows(&sql).await.map_err(told)?;
+            let size = size
+                .one()
+                .and_then(|size| size.parse().ok())
+                .unwrap_or(0_u64);
+            total += size;
+            named.push(format!("{table} ({})", bytes(size)));
+        }
+        Ok(match &named[..] {
+            [] => Found::pass("no table is written again"),
+            named => Found::pass(format!(
+                "{} is written again: the server needs {} more for as long",
+                named.join(", "),
+                bytes(total)
+            )),
+        })
     }
 }
 
-async fn answer(
-    session: &Session<'_>,
-    document: Option<&Document>,
-    question: Question,
-    bounds: Bounds,
-) -> Outcome {
-    let truth = match session.truth().await {
-        Ok(truth) => truth,
-        Err(unknown) => return *unknown,
+async fn look(job: &Job) -> Result<Looked<'_>, Outcome> {
+    let unknown = |failure: Failure| Outcome {
+        hint: failure.hint.clone(),
+        ..Outcome::error("", "migrate").reason(failure.chain())
     };
-    let subject = session.database.address.to_string();
-    let outcome = |verdict: Verdict| Outcome::new("", subject.clone(), verdict);
-    let found = match question {
-        Question::History => return history(&truth),
-        Question::Rehearsed => {
-            return match rehearsed::required(session, document, &truth).await {
-                Ok(None) => outcome(Verdict::Pass).actual("nothing that is required is missing"),
-                Ok(Some(refusal)) => Outcome {
-                    verdict: Verdict::Fail,
-                    ..refusal
-                },
-                Err(failure) => outcome(Verdict::Error).reason(failure.chain()),
-            };
-        }
-        Question::Lint | Question::Rewrites if truth.reading.pending.is_empty() => {
-            return outcome(Verdict::Pass).actual("nothing is pending");
-        }
-        _ if session.system() != System::Postgres => {
-            let reason = format!("{} is not asked for it", session.system().as_str());
-            return Outcome::skipped("", subject, reason);
-        }
-        Question::Lint => lint(session, &truth).await,
-        Question::Rewrites => rewrites(session, &truth).await,
-        Question::Transactions => transactions(session, bounds).await,
-        Question::Replicas => replicas(session, bounds).await,
-    };
-    match found {
-        Ok(Found {
-            verdict,
-            actual,
-            reason,
-        }) => {
-            let outcome = outcome(verdict).actual(actual);
-            match reason {
-                Some(reason) => outcome.reason(reason),
-                None => outcome,
-            }
-        }
-        Err(reason) => outcome(Verdict::Error).reason(reason),
-    }
+    let session = Session::open(job).map_err(unknown)?;
+    let document = session.read().await.map_err(unknown)?;
+    let truth = session.truth().await.map_err(|unknown| *unknown)?;
+    Ok(Looked {
+        session,
+        document,
+        truth,
+    })
 }
 
 /// The first thing that is wrong, apart from what is only to be applied.
@@ -218,111 +358,19 @@ impl Found {
     }
 }
 
-async fn lint(session: &Session<'_>, truth: &Truth) -> Result<Found, String> {
-    let texts = match script::of_pending(session, &truth.reading).await {
-        Ok(texts) => texts,
-        Err(reason) => {
-            return Ok(Found {
-                verdict: Verdict::Inconclusive,
-                actual: "not known".to_owned(),
-                reason: Some(reason),
-            });
-        }
-    };
-    let known = Known::read(session).await.map_err(told)?;
-    let ignores = lint_ignores(session)?;
-    let server = known.server;
-    let mut catalog: Catalog = known.catalog;
-    let linter = Linter::new(Options {
-        ignores,
-        server,
-        ..Options::default()
-    });
-    let mut failures = Vec::new();
-    for Text { migration, .. } in &texts {
-        let found = linter.lint(migration, &mut catalog);
-        let found = found.map_err(|not_linted| not_linted.to_string())?;
-        let counts = found.into_iter().filter(|one| {
-            one.level == Level::Failure
-                && !matches!(
-                    one.ignored,
-                    Some(Ignored::InFile(_) | Ignored::Configured(_))
-                )
-        });
-        failures.extend(
-            counts.map(|one| format!("{}:{} {}", migration.file, one.place.line, one.rule)),
-        );
-    }
-    Ok(match &failures[..] {
-        [] => Found::pass("no statement that locks, breaks or loses what others use"),
-        failures => Found::fail(
-            format!("findings: {}", failures.len()),
-            failures
-                .iter()
-                .take(3)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("; "),
-        ),
-    })
-}
-
 /// The findings that do not count, as the section has them.
-pub fn lint_ignores(session: &Session<'_>) -> Result<Vec<ddl::Ignore>, String> {
-    let ignores = session.section.lint.ignore.iter().map(|ignore| {
-        let rule = ignore
-            .rule
-            .parse::<ddl::Rule>()
-            .map_err(|error| error.to_string())?;
+///
+/// # Errors
+/// Returns the first name that is not a rule's.
+pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, NoSuchRule> {
+    let ignores = section.lint.ignore.iter().map(|ignore| {
         Ok(ddl::Ignore {
-            rule,
+            rule: ignore.rule.parse()?,
             files: ignore.file.clone(),
             reason: ignore.reason.clone(),
         })
     });
     ignores.collect()
-}
-
-async fn rewrites(session: &Session<'_>, truth: &Truth) -> Result<Found, String> {
-    let texts = script::of_pending(session, &truth.reading).await?;
-    let known = Known::read(session).await.map_err(told)?;
-    let effects = effect::of_texts(&texts, &known)?;
-    let mut tables: Vec<String> = Vec::new();
-    for statement in effects
-        .iter()
-        .flatten()
-        .filter(|one| one.work() == Work::Rewrite)
-    {
-        for touched in &statement.touched {
-            let name = touched.relation.to_string();
-            if !tables.contains(&name) {
-                tables.push(name);
-            }
-        }
-    }
-    let postgres = session.database.postgres().await.map_err(told)?;
-    let (mut total, mut named) = (0, Vec::new());
-    for table in tables {
-        let sql = format!(
-            "SELECT pg_total_relation_size(to_regclass({}))",
-            pg_facts::literal(&table)
-        );
-        let size = postgres.rows(&sql).await.map_err(told)?;
-        let size = size
-            .one()
-            .and_then(|size| size.parse().ok())
-            .unwrap_or(0_u64);
-        total += size;
-        named.push(format!("{table} ({})", bytes(size)));
-    }
-    Ok(match &named[..] {
-        [] => Found::pass("no table is written again"),
-        named => Found::pass(format!(
-            "{} is written again: the server needs {} more for as long",
-            named.join(", "),
-            bytes(total)
-        )),
-    })
 }
 
 async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, String> {

@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
     }
 
     /// Takes the lease, as [`Job::acquire`] does, with the state under it.
-    pub async fn acquire(&self) -> Result<(Lease, Document), Failure> {
+    async fn acquire(&self) -> Result<(Lease, Document), Failure> {
         let wanted = Wanted {
             operation: MIGRATE,
             wait: self.section.lock_wait,
@@ -154,23 +154,32 @@ impl<'a> Session<'a> {
     }
 
     /// Renews the lease for as long as it is awaited; ends where the lease is lost, with the reason.
-    pub async fn keep(&self, lease: &Lease) -> state::Error {
+    async fn keep(&self, lease: &Lease) -> state::Error {
         let ttl: Span = self.section.lock_ttl;
         cli::keep_lease(ttl.get(), async || self.store.renew(lease, ttl.get()).await).await
     }
 
-    /// An operation that ended without a report still gives its lease back.
-    pub async fn ended(
+    /// Does something with the lease, which is renewed meanwhile, and with the state under it. The lease is given
+    /// back whatever came of it.
+    ///
+    /// # Errors
+    /// Returns an error if the lease is not had, or is lost.
+    pub async fn under_lease<T>(
         &self,
-        lease: &Lease,
-        ended: Result<Report, Failure>,
-    ) -> Result<Report, Failure> {
-        self.release(lease).await;
+        working: impl AsyncFnOnce(&Lease, &Document) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (lease, document) = self.acquire().await?;
+        let working = Box::pin(working(&lease, &document));
+        let ended = tokio::select! {
+            ended = working => ended,
+            lost = self.keep(&lease) => Err(Failure::from(lost)),
+        };
+        self.release(&lease).await;
         ended
     }
 
     /// Gives the lease back; one that was lost belongs to another operation.
-    pub async fn release(&self, lease: &Lease) {
+    async fn release(&self, lease: &Lease) {
         match self.store.release(lease, |_| ()).await {
             Ok(()) | Err(state::Error::Lost { .. }) => {}
             Err(error) => tracing::warn!("the lock was not given back: {error}"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
 use database::{Connection, Error, System};
-use migrations::{Fault, Migration, Reading, Table, Transactions};
+use migrations::{Fault, Finding, Migration, Reading, Table, Transactions};
 use model::text::hex;
 use model::{Outcome, Severity};
 use sha2::{Digest as _, Sha256};
@@ -184,66 +184,17 @@ impl Truth {
 
     /// What is wrong, apart from what is only to be applied.
     pub fn wrong(&self) -> Vec<Outcome> {
-        let outcomes = self.outcomes().into_iter();
-        let is_work = |outcome: &Outcome| {
-            let work = self.reading.findings.iter();
-            let mut work = work.filter(|finding| finding.fault.is_work());
-            work.any(|finding| {
-                id(finding.fault.as_str(), finding.revision.as_deref()) == *outcome.id
-            })
-        };
-        outcomes
-            .filter(|outcome| outcome.weighs() > model::Verdict::Pass && !is_work(outcome))
-            .collect()
+        let findings = self.reading.findings.iter();
+        let findings = findings.filter(|finding| !finding.fault.is_work());
+        let indexes = self.invalid.iter().map(of_index);
+        findings.map(of_finding).chain(indexes).collect()
     }
 
     /// One outcome for each revision or index that is not as it should be; one that passes where nothing is.
     pub fn outcomes(&self) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> = Vec::new();
-        for finding in &self.reading.findings {
-            let subject = finding.file.as_deref().or(finding.revision.as_deref());
-            let expected = match &finding.fault {
-                Fault::Pending | Fault::NotMigrated { .. } => "every migration is applied",
-                Fault::Locked { .. } => "the tool's lock is free",
-                Fault::Heads { .. } => "one head",
-                _ => "the tables and the files tell the same history",
-            };
-            let outcome = Outcome::fail(
-                id(finding.fault.as_str(), finding.revision.as_deref()),
-                subject.unwrap_or_default(),
-            );
-            let hint = if finding.fault.is_work() {
-                format!(
-                    "`migrate run --release RELEASE` applies it; the tool alone: {}",
-                    finding.next
-                )
-            } else {
-                finding.next.clone()
-            };
-            outcomes.push(
-                outcome
-                    .expected(expected)
-                    .actual(finding.fault.as_str().replace('-', " "))
-                    .reason(finding.to_string())
-                    .hint(hint),
-            );
-        }
-        for index in &self.invalid {
-            let outcome = Outcome::fail(id("invalid-index", Some(&index.name)), &index.table);
-            outcomes.push(
-                outcome
-                    .expected("every index is valid")
-                    .actual("invalid")
-                    .reason(format!(
-                        "the index {} is invalid: a concurrent build of it failed, it costs every write and is never used",
-                        index.name
-                    ))
-                    .hint(format!(
-                        "`migrate repair` drops it; by hand: `DROP INDEX CONCURRENTLY {}`",
-                        index.name
-                    )),
-            );
-        }
+        let findings = self.reading.findings.iter().map(of_finding);
+        let indexes = self.invalid.iter().map(of_index);
+        let mut outcomes: Vec<Outcome> = findings.chain(indexes).collect();
         if outcomes.is_empty() {
             let revision = self.revision();
             outcomes.push(
@@ -255,15 +206,50 @@ impl Truth {
                     }),
             );
         }
-        for (nth, sentence) in self.reading.unseen.iter().enumerate() {
-            outcomes.push(
-                Outcome::inconclusive(format!("migrate/unseen/{nth}"), "")
-                    .severity(Severity::Advisory)
-                    .reason(sentence.clone()),
-            );
-        }
+        let unseen = self.reading.unseen.iter().enumerate();
+        outcomes.extend(unseen.map(|(nth, sentence)| {
+            Outcome::inconclusive(format!("migrate/unseen/{nth}"), "")
+                .severity(Severity::Advisory)
+                .reason(sentence.clone())
+        }));
         outcomes
     }
+}
+
+fn of_finding(finding: &Finding) -> Outcome {
+    let revision = finding.revision.as_deref();
+    let subject = finding.file.as_deref().or(revision);
+    let fault = finding.fault.as_str();
+    let expected = match &finding.fault {
+        Fault::Pending | Fault::NotMigrated { .. } => "every migration is applied",
+        Fault::Locked { .. } => "the tool's lock is free",
+        Fault::Heads { .. } => "one head",
+        _ => "the tables and the files tell the same history",
+    };
+    let next = &finding.next;
+    let hint = if finding.fault.is_work() {
+        format!("`migrate run --release RELEASE` applies it; the tool alone: {next}")
+    } else {
+        next.clone()
+    };
+    Outcome::fail(id(fault, revision), subject.unwrap_or_default())
+        .expected(expected)
+        .actual(fault.replace('-', " "))
+        .reason(finding.to_string())
+        .hint(hint)
+}
+
+fn of_index(index: &InvalidIndex) -> Outcome {
+    let InvalidIndex { name, table } = index;
+    Outcome::fail(id("invalid-index", Some(name)), table)
+        .expected("every index is valid")
+        .actual("invalid")
+        .reason(format!(
+            "the index {name} is invalid: a concurrent build of it failed, it costs every write and is never used"
+        ))
+        .hint(format!(
+            "`migrate repair` drops it; by hand: `DROP INDEX CONCURRENTLY {name}`"
+        ))
 }
 
 fn id(fault: &str, revision: Option<&str>) -> String {

@@ -105,7 +105,6 @@ pub async fn undo(
     };
     let commands = |_: &Reading| -> Vec<Command> { commands.clone() };
     let wish = Change {
-        what: UNDO,
         commands: &commands,
         is_made: &is_made,
         token: lease.token,

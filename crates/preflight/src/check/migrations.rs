@@ -1,9 +1,10 @@
 //! The pending migrations, and whether the database is ready for them.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use config::file::MigrationsCheck;
-use migrator::readiness::{self, Bounds, Question};
+use migrator::readiness::{Bounds, Question, Readiness};
 
 use super::{Check, Planned, Scene};
 
@@ -19,7 +20,9 @@ impl Check for MigrationsCheck {
             max_transaction: max_transaction.get(),
             max_lag: max_lag.get(),
         };
+        let readiness = Rc::new(Readiness::new(scene.job, bounds));
         let planned = Question::ALL.into_iter().map(|question| {
+            let readiness = Rc::clone(&readiness);
             let id = format!("migrations/{}", question.as_str());
             Planned {
                 id: id.clone(),
@@ -30,7 +33,7 @@ impl Check for MigrationsCheck {
                 needs: None,
                 timeout: scene.timeout,
                 wait: Duration::ZERO,
-                ask: Box::pin(readiness::ask(scene.job, question, bounds, id)),
+                ask: Box::pin(async move { readiness.ask(question, id).await }),
             }
         });
         planned.collect()

@@ -7,7 +7,7 @@ use config::file::OnMisfit;
 use migrator::{End, Session as Migration, Truth};
 use model::id::Kind;
 use model::{Id, Outcome};
-use state::Document;
+use state::{Document, Lease};
 
 use crate::force::Rule;
 use crate::session::Session;
@@ -50,13 +50,20 @@ pub(super) async fn go_down(
     }
     let (job, release) = (session.job, refusal.subject.clone());
     job.progress.say(&format!("the schema goes down to {to}"));
-    let (lease, _) = migration.acquire().await?;
-    let working = Box::pin(async {
+    let working = async |lease: &Lease, _: &Document| {
         let lock = match migration.lock().await? {
             Ok(lock) => lock,
             Err(held) => return Ok(WayDown::Refused(vec![*held])),
         };
-        let undone = migrator::undo(&migration, &lease, &truth, Some(&to), Some(&release)).await?;
+        // What was true before the locks must be true under them.
+        let now = match migration.truth().await {
+            Ok(now) => now,
+            Err(unknown) => return not(refusal, unknown.reason.unwrap_or_default()),
+        };
+        if now.revision() != truth.revision() {
+            return not(refusal, "the schema was changed meanwhile".to_owned());
+        }
+        let undone = migrator::undo(&migration, lease, &now, Some(&to), Some(&release)).await?;
         drop(lock);
         let undone = match undone {
             Ok(undone) => undone,
@@ -72,13 +79,8 @@ pub(super) async fn go_down(
             End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
             End::Interrupted => not(refusal, "interrupted: `migrate resume` goes on".to_owned()),
         }
-    });
-    let ended = tokio::select! {
-        ended = working => ended,
-        lost = migration.keep(&lease) => Err(Failure::from(lost)),
     };
-    migration.release(&lease).await;
-    ended
+    migration.under_lease(working).await
 }
 
 /// The newest applied revision that the release is recorded to work with.

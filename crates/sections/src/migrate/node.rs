@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ToolConfig;
+use super::tool_config::tool_config;
 
 /// knex.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -24,26 +24,10 @@ pub struct Knex {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Knex {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("table", self.table.as_deref()),
-            ("schema", self.schema.as_deref()),
-        ]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("folder", self.folder.as_deref()),
-            ("knexfile", self.knexfile.as_deref()),
-            ("environment", self.environment.as_deref()),
-        ]
-    }
-}
+tool_config!(Knex {
+    identifiers: [table, schema],
+    paths: [folder, knexfile, environment]
+});
 
 /// node-pg-migrate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -59,22 +43,10 @@ pub struct NodePgMigrate {
     pub command: Option<String>,
 }
 
-impl ToolConfig for NodePgMigrate {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("table", self.table.as_deref()),
-            ("schema", self.schema.as_deref()),
-        ]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(NodePgMigrate {
+    identifiers: [table, schema],
+    paths: [folder]
+});
 
 /// Prisma Migrate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -90,16 +62,7 @@ pub struct Prisma {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Prisma {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("schema", self.schema.as_deref())]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(Prisma {
+    identifiers: [schema],
+    paths: [folder]
+});

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ToolConfig;
+use super::tool_config::tool_config;
 
 /// Alembic. `alembic: {}` reads `alembic.ini`, or `[tool.alembic]` in `pyproject.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -68,17 +69,7 @@ pub struct Django {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Django {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("manage", self.manage.as_deref()),
-            ("settings", self.settings.as_deref()),
-            ("folder", self.folder.as_deref()),
-            ("database", self.database.as_deref()),
-        ]
-    }
-}
+tool_config!(Django {
+    identifiers: [],
+    paths: [manage, settings, folder, database]
+});

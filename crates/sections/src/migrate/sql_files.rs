@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ToolConfig;
+use super::tool_config::tool_config;
 
 /// dbmate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -19,22 +19,10 @@ pub struct Dbmate {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Dbmate {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("table", self.table.as_deref()),
-            ("schema", self.schema.as_deref()),
-        ]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(Dbmate {
+    identifiers: [table, schema],
+    paths: [folder]
+});
 
 /// Sqitch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -52,22 +40,10 @@ pub struct Sqitch {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Sqitch {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("registry", self.registry.as_deref())]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("folder", self.folder.as_deref()),
-            ("target", self.target.as_deref()),
-        ]
-    }
-}
+tool_config!(Sqitch {
+    identifiers: [registry],
+    paths: [folder, target]
+});
 
 /// Flyway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -83,22 +59,10 @@ pub struct Flyway {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Flyway {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("table", self.table.as_deref()),
-            ("schema", self.schema.as_deref()),
-        ]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(Flyway {
+    identifiers: [table, schema],
+    paths: [folder]
+});
 
 /// golang-migrate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -114,22 +78,10 @@ pub struct GolangMigrate {
     pub command: Option<String>,
 }
 
-impl ToolConfig for GolangMigrate {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![
-            ("table", self.table.as_deref()),
-            ("schema", self.schema.as_deref()),
-        ]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(GolangMigrate {
+    identifiers: [table, schema],
+    paths: [folder]
+});
 
 /// Active Record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -143,16 +95,7 @@ pub struct Rails {
     pub command: Option<String>,
 }
 
-impl ToolConfig for Rails {
-    fn command(&self) -> Option<&str> {
-        self.command.as_deref()
-    }
-
-    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("schema", self.schema.as_deref())]
-    }
-
-    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
-        vec![("folder", self.folder.as_deref())]
-    }
-}
+tool_config!(Rails {
+    identifiers: [schema],
+    paths: [folder]
+});

@@ -49,3 +49,24 @@ pub trait ToolConfig {
 
 /// Of PostgreSQL; MariaDB's is 64 characters.
 const MAX_IDENTIFIER: usize = 256;
+
+/// A tool whose keys are all named by their fields: which of them are names of the database, and which are words
+/// of a program.
+macro_rules! tool_config {
+    ($tool:ident { identifiers: [$($identifier:ident),*], paths: [$($path:ident),*] }) => {
+        impl $crate::migrate::ToolConfig for $tool {
+            fn command(&self) -> Option<&str> {
+                self.command.as_deref()
+            }
+
+            fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
+                vec![$((stringify!($identifier), self.$identifier.as_deref())),*]
+            }
+
+            fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
+                vec![$((stringify!($path), self.$path.as_deref())),*]
+            }
+        }
+    };
+}
+pub(super) use tool_config;
