@@ -75,38 +75,12 @@ impl Written {
                 )
             }
             ast::Constraint::UniqueConstraint(one) => {
-                let what = What::Unique {
-                    primary: false,
-                    using: one
-                        .using_index()
-                        .and_then(|using| using.index_ref())
-                        .map(|index| word(&index)),
-                };
-                let list = one.index_parameters().and_then(|one| one.column_list());
-                let columns = list.map(|list| words(list.column_name_refs()));
-                (
-                    one.constraint_name_clause(),
-                    columns.unwrap_or(own),
-                    what,
-                    false,
-                )
+                let (columns, what) = unique(false, own, one.index_parameters(), one.using_index());
+                (one.constraint_name_clause(), columns, what, false)
             }
             ast::Constraint::PrimaryKeyConstraint(one) => {
-                let what = What::Unique {
-                    primary: true,
-                    using: one
-                        .using_index()
-                        .and_then(|using| using.index_ref())
-                        .map(|index| word(&index)),
-                };
-                let list = one.index_parameters().and_then(|one| one.column_list());
-                let columns = list.map(|list| words(list.column_name_refs()));
-                (
-                    one.constraint_name_clause(),
-                    columns.unwrap_or(own),
-                    what,
-                    false,
-                )
+                let (columns, what) = unique(true, own, one.index_parameters(), one.using_index());
+                (one.constraint_name_clause(), columns, what, false)
             }
             ast::Constraint::ExcludeConstraint(one) => {
                 (one.constraint_name_clause(), own, What::Exclude, false)
@@ -267,4 +241,18 @@ fn index_work(table: &Name, required: bool, scene: &Scene, effect: &mut Statemen
 
 fn not_valid(mut options: ast::AstChildren<ast::ConstraintOption>) -> bool {
     options.any(|option| matches!(option, ast::ConstraintOption::NotValid(_)))
+}
+
+/// The columns of a key, and what it is. A key at a column names none: they are its `own`.
+fn unique(
+    primary: bool,
+    own: BTreeSet<String>,
+    listed: Option<ast::IndexParameters>,
+    using: Option<ast::UsingIndexName>,
+) -> (BTreeSet<String>, What) {
+    let listed = listed.and_then(|listed| listed.column_list());
+    let columns = listed.map_or(own, |listed| words(listed.column_name_refs()));
+    let using = using.and_then(|using| using.index_ref());
+    let using = using.map(|index| word(&index));
+    (columns, What::Unique { primary, using })
 }
