@@ -86,7 +86,7 @@ pub(crate) enum UserType {
 }
 
 impl Catalog {
-    /// Reads the answer to [`QUERY`]. A row that is none of its is passed over.
+    /// Reads the answer to [`QUERY`]. A row that does not parse is skipped.
     pub fn from_rows<R: AsRef<[Option<String>]>>(rows: impl IntoIterator<Item = R>) -> Catalog {
         let mut catalog = Catalog {
             complete: true,

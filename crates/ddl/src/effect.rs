@@ -104,7 +104,7 @@ pub struct Touched {
     /// `None` where no lock is taken that anyone but `ACCESS EXCLUSIVE` waits for.
     pub lock: Option<LockMode>,
     pub work: Work,
-    /// The same migration has made it: nobody waits for it yet.
+    /// The same migration has made it: nothing waits for it yet.
     pub fresh: bool,
 }
 

@@ -149,7 +149,7 @@ fn of_session(statement: &Stmt, effect: &mut StatementEffect) {
             effect.not_understood("a prepared statement may do anything");
         }
         Stmt::Rollback(_) => effect.not_understood("what was done before it is undone"),
-        _ => effect.not_understood("the statement is none that is known"),
+        _ => effect.not_understood("the statement is not known"),
     }
 }
 

@@ -19,9 +19,9 @@ pub enum Own {
     UnreadableSql,
     /// What a statement does cannot be told.
     UnknownEffect,
-    /// Every row is written again while nobody reads the table.
+    /// Every row is written again while the table cannot be read.
     RewritesTable,
-    /// Every row is read while nobody writes to the table.
+    /// Every row is read while the table cannot be written.
     ScansUnderLock,
     /// A statement that does nothing but lock.
     LocksTable,

@@ -44,7 +44,7 @@ fn kind(words: &str) -> (&str, bool) {
 }
 
 impl Toc {
-    /// Reads the list; lines that are none of an entry are passed over.
+    /// Reads the list; lines without an entry are skipped.
     pub fn read(list: &str) -> Toc {
         let mut toc = Toc::default();
         for line in list.lines() {

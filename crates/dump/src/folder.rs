@@ -158,7 +158,7 @@ impl Folder {
     }
 }
 
-/// Locked, if nobody else has it so.
+/// Locked, unless another process has it.
 fn lock(path: &Path) -> Option<File> {
     let folder = File::open(path).ok()?;
     folder.try_lock().ok().map(|()| folder)

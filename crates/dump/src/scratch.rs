@@ -33,7 +33,7 @@ pub enum Source<'a> {
         contents: &'a Contents,
         owners: bool,
     },
-    /// The database itself, copied by PostgreSQL's server; nobody may be connected to it meanwhile.
+    /// The database itself, copied by PostgreSQL's server; no session may be connected to it meanwhile.
     Template,
 }
 
@@ -180,7 +180,7 @@ async fn make(
 }
 
 fn session_hint(of: &str) -> String {
-    format!("; nobody may be connected to `{of}` while it is copied: restore a backup instead")
+    format!("; `{of}` must have no sessions while it is copied: restore a backup instead")
 }
 
 /// Why a database is not made, in words that say what to change.

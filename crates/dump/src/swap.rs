@@ -60,7 +60,7 @@ impl Swap {
         let (session, looking) = (admin.postgres().await?, admin.postgres().await?);
         end_sessions(&looking, self.restored.name()).await?;
         let mut ended = 0;
-        // The server waits for five seconds until nobody is connected, and lets nobody in meanwhile.
+        // The server waits for five seconds until no session is connected, and lets none in meanwhile.
         let renaming = session.rows_within(&sql, within);
         tokio::pin!(renaming);
         let renamed = loop {

@@ -80,7 +80,7 @@ async fn nothing_is_kept_of_a_backup_that_failed_or_was_killed() {
     let server = postgres();
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::new(home.path());
-    // Nobody may read it.
+    // No user may read it.
     server.sql_in(
         "shop",
         "CREATE TABLE hidden (id int); REVOKE ALL ON hidden FROM app",

@@ -51,7 +51,7 @@ async fn taken(kept: &Kept<'_>, truth: &Truth) -> Result<Outcome, Failure> {
 /// Before the schema is changed: the newest backup is good and as young as it must be, or one is taken.
 ///
 /// # Errors
-/// Returns the refusal where there is none.
+/// Returns the refusal if the backup is missing.
 pub(crate) async fn proved(
     session: &Session<'_>,
     truth: &Truth,
@@ -98,7 +98,7 @@ fn refusal(session: &Session<'_>, failure: &Failure) -> Outcome {
     let hint = hint.unwrap_or_else(|| "see `migrate backup`".to_owned());
     Outcome::refused(Id::refused("backup"), session.database.address.to_string())
         .expected("a backup that was read to its end, before anything is changed")
-        .actual("there is none")
+        .actual("missing")
         .reason(failure.chain())
         .hint(format!(
             "{hint}; without one: `migrate: {{ backup: {{ required: false }} }}`"

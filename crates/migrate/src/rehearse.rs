@@ -21,7 +21,7 @@ const STEPS: u32 = 6;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Copy the database itself, to which nobody may be connected, instead of restoring a backup
+    /// Copy the database itself, which must have no sessions, instead of restoring a backup
     #[arg(long)]
     template: bool,
 }

@@ -74,7 +74,7 @@ fn found(
         Ok(Err(Box::new(
             outcome
                 .expected("a backup of this database that was read to its end")
-                .actual("there is none")
+                .actual("missing")
                 .reason(reason)
                 .hint(hint),
         )))

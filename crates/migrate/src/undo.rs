@@ -77,7 +77,7 @@ async fn refused(
 fn no_way(truth: &Truth, none: &migrations::NoUndo) -> Outcome {
     Outcome::refused(Id::refused("no-undo"), truth.revision().unwrap_or_default())
         .expected("a way down")
-        .actual("there is none")
+        .actual("missing")
         .reason(none.to_string())
         .hint("`migrate decide` shows the other ways")
 }

@@ -106,7 +106,7 @@ fn call(bed: &Bed, words: &[&str]) -> (Option<i32>, String) {
 /// Status tells what is so, and `resume`, `repair` and `run` lead out. `rows` is how often the migration with
 /// this number was applied, which the database itself counts.
 fn leads_out(bed: &Bed, kind: Kind, nth: u32, told: &str) {
-    // A server that crashed lets nobody in at once.
+    // A server that crashed accepts sessions late.
     let mut status = (None, String::new());
     testkit::wait_until(Duration::from_secs(60), || {
         status = call(bed, &["status", "--format", "json"]);

@@ -43,7 +43,7 @@ fn has_column(bed: &Bed, name: &str) -> bool {
     bed.ask(&sql) == "1"
 }
 
-/// What they wait where nobody changes anything, on this machine at this moment.
+/// What they wait where nothing is changed, on this machine at this moment.
 fn at_rest(bed: &Bed) -> Duration {
     let bystanders = Bystanders::start(bed, "orders");
     std::thread::sleep(Duration::from_millis(1500));

@@ -27,7 +27,7 @@ pub struct Applied {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Undo {
     Present,
-    /// There is none, or it is empty, or it refuses.
+    /// It is missing or empty, or it refuses.
     Absent,
     #[default]
     Unknown,

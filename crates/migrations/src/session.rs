@@ -51,7 +51,7 @@ pub enum Way {
     UrlParameters,
     /// SQL that Flyway runs first.
     FlywayInitSql,
-    /// There is none: the limits are kept from outside alone.
+    /// The tool has no such setting: the limits are kept from outside alone.
     None,
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &F
         Fault::Heads { .. } => "merge the heads, or rebase one onto the other".to_owned(),
         Fault::Inconsistent { needs } => format!("apply {needs}, or record it as applied if it is"),
         Fault::Locked { .. } => {
-            "end the run that holds it; if there is none, release the lock".to_owned()
+            "end the run that holds it; if no run holds it, release the lock".to_owned()
         }
         Fault::Broken { .. } => {
             format!(

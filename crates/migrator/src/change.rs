@@ -48,8 +48,8 @@ pub struct Made {
     pub took: Duration,
     /// The longest that another session waited for us, in milliseconds.
     pub longest_wait: u64,
-    /// No session of the tool was seen at the server, and there is none of the ways to know one that gives
-    /// itself another name.
+    /// No session of the tool was seen at the server, and a session by another name
+    /// could not be recognised.
     pub is_unseen: bool,
 }
 
@@ -423,7 +423,7 @@ async fn drop_invalid(session: &Session<'_>, indexes: &[&InvalidIndex], until: I
     if indexes.is_empty() {
         return;
     }
-    // A concurrent drop waits for every transaction that may use the index, and nobody but another change of
+    // A concurrent drop waits for every transaction that may use the index, and only another change of
     // the table waits for it.
     let limit = left(until).max(LEAST);
     let mut database = session.database.clone();

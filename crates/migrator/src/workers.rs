@@ -1,5 +1,5 @@
 //! The tool's processes, known by a variable that all of them inherit: whatever name a tool gives itself at
-//! the database, and whoever started it.
+//! the database, and the process that started it.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

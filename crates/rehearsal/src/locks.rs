@@ -61,7 +61,7 @@ impl Sampler {
         Ok(Sampler { stop, looking })
     }
 
-    /// The locks on tables that `before` has: on others nobody waits.
+    /// The locks on tables that `before` has: no session can wait on the other tables.
     pub(crate) async fn stop(self, before: &Picture) -> Vec<Lock> {
         let _ = self.stop.send(());
         let seen = self.looking.await.unwrap_or_default();

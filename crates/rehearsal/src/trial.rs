@@ -10,7 +10,7 @@ use crate::picture::{Loss, Picture, Rewrite};
 /// How the way down ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WayBack {
-    /// There is none; why.
+    /// The migration cannot be undone; why.
     None(String),
     /// It failed; what the tool or the database said.
     Failed(String),
@@ -26,7 +26,7 @@ pub enum WayBack {
 /// What came of the test of the release before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Smoke {
-    /// There is none.
+    /// No test is configured.
     None,
     /// It failed on the schema of before already; what it said.
     FailsBefore(String),

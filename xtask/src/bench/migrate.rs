@@ -1,4 +1,4 @@
-//! How long others wait for a change of a table that somebody reads: 20 clients that ask for a row of it all
+//! How long others wait for a change of a table that a session reads: 20 clients that ask for a row of it all
 //! the time, while one session has read it and stays. The tools as they are, beside the same tools through us.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Figure, failed, milliseconds};
 use crate::command::{Failure, program, run, succeeds, target};
 
-/// How long the reader stays where nobody says otherwise, in seconds.
+/// How long the reader stays by default, in seconds.
 pub(super) const SECONDS: u64 = 10;
 const PORT: u16 = 18_094;
 const CLIENTS: &str = "20";

@@ -75,7 +75,7 @@ fn index(alter: &ast::AlterIndex, scene: &mut Scene, effect: &mut StatementEffec
         Some(ast::AlterIndexAction::AlterSetStatistics(_)) => {
             effect.lock(&index, LockMode::ShareUpdateExclusive);
         }
-        _ => effect.not_understood("the change of the index is none that is known"),
+        _ => effect.not_understood("the change of the index is not known"),
     }
 }
 

@@ -185,8 +185,7 @@ impl Action<'_> {
             | AlterTableAction::SplitPartition(_)
             | AlterTableAction::AlterOptionList(_)
             | AlterTableAction::OptionItemList(_) => {
-                self.effect
-                    .not_understood("the action is none that is known");
+                self.effect.not_understood("the action is not known");
             }
         }
         LockMode::AccessExclusive
@@ -383,7 +382,7 @@ impl Action<'_> {
             | ast::AlterColumnOption::Inherit(_)
             | ast::AlterColumnOption::NoInherit(_) => {
                 self.effect
-                    .not_understood("the change of the column is none that is known");
+                    .not_understood("the change of the column is not known");
             }
         }
         LockMode::AccessExclusive
@@ -514,8 +513,7 @@ impl Action<'_> {
             return LockMode::AccessExclusive;
         }
         let Some(written) = Written::read(&constraint, None) else {
-            self.effect
-                .not_understood("the constraint is none that is known");
+            self.effect.not_understood("the constraint is not known");
             return LockMode::AccessExclusive;
         };
         let lock = written.add(self.table, self.only, self.scene, self.effect);

@@ -327,8 +327,8 @@ fn vacuum(
     }
 }
 
-/// "REFRESH MATERIALIZED VIEW CONCURRENTLY" takes EXCLUSIVE and lets others read; without it nobody
-/// reads until it is done.
+/// "REFRESH MATERIALIZED VIEW CONCURRENTLY" takes EXCLUSIVE and lets others read; without it no
+/// other session reads until it is done.
 fn refresh(refresh: &ast::Refresh, effect: &mut StatementEffect) {
     let Some(view) = refresh.view_ref().map(|one| name(&one)) else {
         return effect.not_understood("the view cannot be read");

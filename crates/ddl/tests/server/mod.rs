@@ -167,7 +167,7 @@ fn waiting(postgres: &Postgres, statement: &str, held: &str) -> Sight {
     let done = ours.wait().expect("it has ended");
     assert!(
         done.success(),
-        "once nobody holds it up, it is done: {statement}"
+        "once nothing holds it up, it is done: {statement}"
     );
     seen
 }

@@ -117,7 +117,7 @@ impl Tool for Configured<Dbmate> {
         Ok(line.read(seen))
     }
 
-    /// `up` would make the database if there is none: a typing error in its name would pass.
+    /// `up` would make the database if it is missing: a typing error in its name would pass.
     fn apply(&self, _: &Reading) -> Command {
         self.call("migrate")
     }

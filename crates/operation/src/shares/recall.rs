@@ -1,5 +1,5 @@
 //! A rollout that another than its own process ends: that process is asked to take it back, and where
-//! there is none any more, whoever asked does it.
+//! it has ended, the process that asks does it.
 
 use cli::{Failure, Job, Wanted};
 use config::file::Traffic;
