@@ -13,7 +13,7 @@ use config::value::StateAddress;
 pub(crate) use bucket::Bucket;
 pub(crate) use file::File;
 pub(crate) use host::Host;
-pub(crate) use part::{BackendError, Blob, Part};
+pub(crate) use part::{BackendError, Blob, Part, Series};
 
 use crate::surroundings::Surroundings;
 
@@ -97,54 +97,61 @@ impl Backend {
         }
     }
 
-    /// The numbers of the journals, in their order.
-    pub(crate) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
+    /// The numbers of a series' files, in their order.
+    pub(crate) async fn numbers(&self, series: Series) -> Result<Vec<u64>, BackendError> {
         let mut numbers = match self {
-            Backend::File(file) => file.journals()?,
-            Backend::Host(host) => host.journals().await?,
-            Backend::Bucket(bucket) => bucket.journals().await?,
+            Backend::File(file) => file.numbers(series)?,
+            Backend::Host(host) => host.numbers(series).await?,
+            Backend::Bucket(bucket) => bucket.numbers(series).await?,
         };
         numbers.sort_unstable();
         Ok(numbers)
     }
 
-    /// Begins a journal with its first line; a conflict where there is one of this number.
-    pub(crate) async fn create(&self, number: u64, line: &[u8]) -> Result<Blob, BackendError> {
+    /// Begins a file of lines; a conflict where there is one of this number.
+    pub(crate) async fn create(
+        &self,
+        series: Series,
+        number: u64,
+        lines: &[u8],
+    ) -> Result<Blob, BackendError> {
         let etag = match self {
-            Backend::File(file) => file.create(number, line)?,
-            Backend::Host(host) => host.create(number, line).await?,
-            Backend::Bucket(bucket) => bucket.create(number, line).await?,
+            Backend::File(file) => file.create(series, number, lines).await?,
+            Backend::Host(host) => host.create(series, number, lines).await?,
+            Backend::Bucket(bucket) => bucket.create(series, number, lines).await?,
         };
         Ok(Blob {
-            bytes: line.to_vec(),
+            bytes: lines.to_vec(),
             etag,
         })
     }
 
-    /// Appends a line to a journal that is still as it was `seen`, of which the first `whole`
+    /// Appends lines to a file that is still as it was `seen`, of which the first `whole`
     /// bytes are good; what a kill left after them goes away.
     pub(crate) async fn append(
         &self,
+        series: Series,
         number: u64,
         seen: &Blob,
         whole: usize,
-        line: &[u8],
+        lines: &[u8],
     ) -> Result<Blob, BackendError> {
         let mut bytes = seen.bytes[..whole].to_vec();
-        bytes.extend_from_slice(line);
+        bytes.extend_from_slice(lines);
+        let length = seen.bytes.len();
         let etag = match self {
-            Backend::File(file) => file.append(number, seen.bytes.len(), whole, line)?,
-            Backend::Host(host) => host.append(number, seen.bytes.len(), whole, line).await?,
-            Backend::Bucket(bucket) => bucket.replace(number, seen, &bytes).await?,
+            Backend::File(file) => file.append(series, number, length, whole, lines).await?,
+            Backend::Host(host) => host.append(series, number, length, whole, lines).await?,
+            Backend::Bucket(bucket) => bucket.replace(series, number, seen, &bytes).await?,
         };
         Ok(Blob { bytes, etag })
     }
 
-    pub(crate) async fn remove(&self, number: u64) -> Result<(), BackendError> {
+    pub(crate) async fn remove(&self, series: Series, number: u64) -> Result<(), BackendError> {
         match self {
-            Backend::File(file) => file.remove(number),
-            Backend::Host(host) => host.remove(number).await,
-            Backend::Bucket(bucket) => bucket.remove(number).await,
+            Backend::File(file) => file.remove(series, number),
+            Backend::Host(host) => host.remove(series, number).await,
+            Backend::Bucket(bucket) => bucket.remove(series, number).await,
         }
     }
 }

@@ -51,6 +51,12 @@ pub enum Error {
         reason: String,
         hint: String,
     },
+    #[error("failed to use the log {place}: {reason}")]
+    Log {
+        place: String,
+        reason: String,
+        hint: String,
+    },
 }
 
 impl Error {
@@ -69,16 +75,18 @@ impl Error {
             | Error::Write { .. }
             | Error::Unsure { .. }
             | Error::Busy { .. }
-            | Error::Journal { .. } => false,
+            | Error::Journal { .. }
+            | Error::Log { .. } => false,
         }
     }
 
     /// The next step for a person.
     pub fn hint(&self) -> String {
         match self {
-            Error::Read { hint, .. } | Error::Write { hint, .. } | Error::Journal { hint, .. } => {
-                hint.clone()
-            }
+            Error::Read { hint, .. }
+            | Error::Write { hint, .. }
+            | Error::Journal { hint, .. }
+            | Error::Log { hint, .. } => hint.clone(),
             Error::Newer { backup, .. } => {
                 let backup = backup.as_ref().map(|backup| {
                     format!("; the version before it is {backup}")

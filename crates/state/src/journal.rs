@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backend::{Backend, BackendError, Blob, Part};
+use crate::backend::{Backend, BackendError, Blob, Part, Series};
 use crate::{Error, Forced, Store};
 
 /// The operation of a journal that does not name one.
@@ -109,13 +109,13 @@ impl Store {
         loop {
             let numbers = self.numbers().await?;
             let number = numbers.last().unwrap_or(&0).saturating_add(1);
-            let place = backend.name(&Part::Journal(number));
+            let place = backend.name(&Part::Lines(Series::Journals, number));
             let bytes = text(&line).map_err(|error| Error::journal(place.clone(), error))?;
-            match backend.create(number, &bytes).await {
+            match backend.create(Series::Journals, number, &bytes).await {
                 Ok(seen) => {
                     for old in &numbers[..(numbers.len() + 1).saturating_sub(KEPT)] {
                         // A journal that stays does no harm.
-                        let _ = backend.remove(*old).await;
+                        let _ = backend.remove(Series::Journals, *old).await;
                     }
                     return Ok(Journal {
                         backend: Arc::clone(backend),
@@ -136,8 +136,12 @@ impl Store {
     /// Damage in the newest one is an error; what is older has had its successor.
     pub async fn unfinished(&self, operation: &str) -> Result<Option<Journal>, Error> {
         for (age, number) in self.numbers().await?.into_iter().rev().enumerate() {
-            let place = self.backend.name(&Part::Journal(number));
-            let seen = match self.backend.get(&Part::Journal(number)).await {
+            let place = self.backend.name(&Part::Lines(Series::Journals, number));
+            let seen = match self
+                .backend
+                .get(&Part::Lines(Series::Journals, number))
+                .await
+            {
                 Ok(Some(seen)) => seen,
                 // It was one too many.
                 Ok(None) => continue,
@@ -175,8 +179,11 @@ impl Store {
     pub async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
         let mut journals = Vec::new();
         for number in self.numbers().await? {
-            let place = self.backend.name(&Part::Journal(number));
-            let found = self.backend.get(&Part::Journal(number)).await;
+            let place = self.backend.name(&Part::Lines(Series::Journals, number));
+            let found = self
+                .backend
+                .get(&Part::Lines(Series::Journals, number))
+                .await;
             let found = found.map_err(|error| Error::journal(place.clone(), error))?;
             match found.map(|blob| read(&blob.bytes)) {
                 Some(Ok((lines, _))) => journals.push((place, lines)),
@@ -194,7 +201,7 @@ impl Store {
 
     async fn numbers(&self) -> Result<Vec<u64>, Error> {
         let place = format!("{}.journals", self.place());
-        let numbers = self.backend.journals().await;
+        let numbers = self.backend.numbers(Series::Journals).await;
         numbers.map_err(|error| Error::journal(place, error))
     }
 }
@@ -202,7 +209,8 @@ impl Store {
 impl Journal {
     /// What people call it.
     pub fn place(&self) -> String {
-        self.backend.name(&Part::Journal(self.number))
+        self.backend
+            .name(&Part::Lines(Series::Journals, self.number))
     }
 
     pub fn lines(&self) -> &[Line] {
@@ -307,7 +315,13 @@ impl Journal {
         let written = match text(&line) {
             Ok(bytes) => {
                 let backend = &self.backend;
-                let appended = backend.append(self.number, &self.seen, self.whole, &bytes);
+                let appended = backend.append(
+                    Series::Journals,
+                    self.number,
+                    &self.seen,
+                    self.whole,
+                    &bytes,
+                );
                 match appended.await {
                     Err(error @ (BackendError::Conflict | BackendError::Unsure(_))) => {
                         self.arrived(&bytes).await.ok_or(error)
@@ -326,7 +340,11 @@ impl Journal {
     /// Whether a line is there although its write was uncertain. A request that was sent twice meets
     /// what it wrote the first time.
     async fn arrived(&self, line: &[u8]) -> Option<Blob> {
-        let found = self.backend.get(&Part::Journal(self.number)).await.ok()??;
+        let found = self
+            .backend
+            .get(&Part::Lines(Series::Journals, self.number))
+            .await
+            .ok()??;
         let before = found.bytes.strip_suffix(line)?;
         (before == &self.seen.bytes[..self.whole]).then_some(found)
     }

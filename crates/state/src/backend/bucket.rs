@@ -8,7 +8,7 @@ use aws::{Address, Client, Condition, Error, Renewing};
 use model::Env;
 use tokio::sync::OnceCell;
 
-use super::part::{BackendError, Blob, JOURNALS, Part, journal_number};
+use super::part::{BackendError, Blob, Part, Series, file_number};
 use crate::surroundings::Surroundings;
 
 /// One question with its retries.
@@ -179,42 +179,44 @@ impl Bucket {
         in_time(async { client.delete(&at).await.map_err(failed) }).await
     }
 
-    pub(super) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
+    pub(super) async fn numbers(&self, series: Series) -> Result<Vec<u64>, BackendError> {
         let client = self.client().await?;
-        let folder = self.at(JOURNALS);
+        let folder = self.at(series.folder());
         let listed = in_time(async { client.list(&folder).await.map_err(failed) }).await?;
         let names = listed.iter().filter_map(|object| {
             let name = object.key.strip_prefix(&folder.key)?;
-            journal_number(name)
+            file_number(name)
         });
         Ok(names.collect())
     }
 
     pub(super) async fn create(
         &self,
+        series: Series,
         number: u64,
-        line: &[u8],
+        lines: &[u8],
     ) -> Result<Option<String>, BackendError> {
         self.prove().await?;
-        let at = self.at(&Part::Journal(number).suffix());
-        self.put(&at, line, Some(&Condition::Absent)).await
+        let at = self.at(&Part::Lines(series, number).suffix());
+        self.put(&at, lines, Some(&Condition::Absent)).await
     }
 
-    /// A bucket cannot append: a journal is written anew with each line.
+    /// A bucket cannot append: a file is written anew with each line.
     pub(super) async fn replace(
         &self,
+        series: Series,
         number: u64,
         seen: &Blob,
         bytes: &[u8],
     ) -> Result<Option<String>, BackendError> {
         self.prove().await?;
-        let at = self.at(&Part::Journal(number).suffix());
+        let at = self.at(&Part::Lines(series, number).suffix());
         self.put(&at, bytes, Some(&unchanged(seen)?)).await
     }
 
-    pub(super) async fn remove(&self, number: u64) -> Result<(), BackendError> {
+    pub(super) async fn remove(&self, series: Series, number: u64) -> Result<(), BackendError> {
         let client = self.client().await?;
-        let at = self.at(&Part::Journal(number).suffix());
+        let at = self.at(&Part::Lines(series, number).suffix());
         in_time(async { client.delete(&at).await.map_err(failed) }).await
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::part::{BackendError, Blob, JOURNALS, Part, journal_number};
+use super::part::{BackendError, Blob, Part, Series, file_number};
 use crate::atomic::{self, Owner};
 
 /// A swap takes milliseconds; a process that holds the lock longer is stuck.
@@ -72,7 +72,7 @@ impl File {
         let mut above = state.ancestors().skip(1);
         let folder = above.find(|folder| folder.exists());
         let folder = folder.unwrap_or(Path::new("/"));
-        let journals = self.with(JOURNALS);
+        let journals = self.with(Series::Journals.folder());
         for folder in [folder, &journals] {
             if !folder.exists() {
                 continue;
@@ -141,8 +141,8 @@ impl File {
         }
     }
 
-    pub(super) fn journals(&self) -> Result<Vec<u64>, BackendError> {
-        let entries = match fs::read_dir(self.with(JOURNALS)) {
+    pub(super) fn numbers(&self, series: Series) -> Result<Vec<u64>, BackendError> {
+        let entries = match fs::read_dir(self.with(series.folder())) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(BackendError::failed(error)),
@@ -150,14 +150,22 @@ impl File {
         let mut numbers = Vec::new();
         for entry in entries {
             let name = entry.map_err(BackendError::failed)?.file_name();
-            numbers.extend(name.to_str().and_then(journal_number));
+            numbers.extend(name.to_str().and_then(file_number));
         }
         Ok(numbers)
     }
 
-    pub(super) fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, BackendError> {
-        let path = self.at(&Part::Journal(number));
+    pub(super) async fn create(
+        &self,
+        series: Series,
+        number: u64,
+        lines: &[u8],
+    ) -> Result<Option<String>, BackendError> {
+        let path = self.at(&Part::Lines(series, number));
         let folder = atomic::folder(&path);
+        atomic::make_folders(&atomic::folder(&self.path), 0o777).map_err(BackendError::failed)?;
+        // While it is empty, no other process appends to it.
+        let lock = self.lock().await?;
         let begin = || {
             let owner = self.owner();
             if !folder.is_dir() {
@@ -172,7 +180,7 @@ impl File {
                 .append(true)
                 .open(&path)?;
             let given = owner.map_or(Ok(()), |owner| owner.give(&file, 0o644));
-            let written = given.and_then(|()| file.write_all(line));
+            let written = given.and_then(|()| file.write_all(lines));
             let written = written.and_then(|()| file.sync_all());
             if written.is_err() {
                 // Half a first line is not a journal, and its number is free again.
@@ -181,7 +189,9 @@ impl File {
             written?;
             atomic::sync_folder(&folder)
         };
-        match begin() {
+        let begun = begin();
+        drop(lock);
+        match begun {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(BackendError::Conflict)
@@ -190,14 +200,17 @@ impl File {
         }
     }
 
-    pub(super) fn append(
+    pub(super) async fn append(
         &self,
+        series: Series,
         number: u64,
         seen: usize,
         whole: usize,
-        line: &[u8],
+        lines: &[u8],
     ) -> Result<Option<String>, BackendError> {
-        let path = self.at(&Part::Journal(number));
+        let path = self.at(&Part::Lines(series, number));
+        // Between the look at its length and the write another process must not write.
+        let lock = self.lock().await?;
         let mut file = OpenOptions::new()
             .append(true)
             .open(&path)
@@ -210,7 +223,7 @@ impl File {
                 file.set_len(whole as u64)?;
             }
             // One write, so that a kill leaves at most one torn line, at the end.
-            file.write_all(line)?;
+            file.write_all(lines)?;
             file.sync_all()
         };
         if let Err(error) = write() {
@@ -218,11 +231,12 @@ impl File {
             let _ = file.set_len(whole as u64);
             return Err(BackendError::failed(error));
         }
+        drop(lock);
         Ok(None)
     }
 
-    pub(super) fn remove(&self, number: u64) -> Result<(), BackendError> {
-        fs::remove_file(self.at(&Part::Journal(number))).map_err(BackendError::failed)
+    pub(super) fn remove(&self, series: Series, number: u64) -> Result<(), BackendError> {
+        fs::remove_file(self.at(&Part::Lines(series, number))).map_err(BackendError::failed)
     }
 }
 

@@ -10,7 +10,7 @@ use remote::ssh::{self, Limits, Shared, Target};
 use remote::{quote, quote_path};
 use sha2::{Digest as _, Sha256};
 
-use super::part::{BackendError, Blob, JOURNALS, Part, journal_name, journal_number};
+use super::part::{BackendError, Blob, Part, Series, file_name, file_number};
 use crate::Holder;
 use crate::surroundings::Surroundings;
 use model::text::cut;
@@ -24,7 +24,7 @@ const WORDS: usize = 64 << 10;
 const COMMON: &str = include_str!("host/common.sh");
 const GET: &str = include_str!("host/get.sh");
 const SWAP: &str = include_str!("host/swap.sh");
-const JOURNAL: &str = include_str!("host/journal.sh");
+const LINES: &str = include_str!("host/lines.sh");
 const PROVE: &str = include_str!("host/prove.sh");
 
 #[derive(Debug)]
@@ -127,21 +127,23 @@ impl Host {
     }
 
     pub(super) async fn prove_writable(&self) -> Result<(), BackendError> {
-        let (word, rest) = self.ask(PROVE, &self.writer(), WORDS).await?;
+        let mut values = self.writer();
+        values.push(("folder", folder(Series::Journals)));
+        let (word, rest) = self.ask(PROVE, &values, WORDS).await?;
         match word.as_str() {
             "done" => Ok(()),
             word => Err(told(word, &rest)),
         }
     }
 
-    pub(super) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
+    pub(super) async fn numbers(&self, series: Series) -> Result<Vec<u64>, BackendError> {
         let mut values = self.writer();
-        values.push(("verb", "list"));
-        let (word, rest) = self.ask(JOURNAL, &values, WORDS).await?;
+        values.extend([("folder", folder(series)), ("verb", "list")]);
+        let (word, rest) = self.ask(LINES, &values, WORDS).await?;
         match word.as_str() {
             "found" => Ok(String::from_utf8_lossy(&rest)
                 .lines()
-                .filter_map(journal_number)
+                .filter_map(file_number)
                 .collect()),
             "absent" => Ok(Vec::new()),
             word => Err(told(word, &rest)),
@@ -150,45 +152,51 @@ impl Host {
 
     pub(super) async fn create(
         &self,
+        series: Series,
         number: u64,
-        line: &[u8],
+        lines: &[u8],
     ) -> Result<Option<String>, BackendError> {
-        self.journal("create", number, 0, 0, line).await
+        self.change("create", series, number, (0, 0), lines).await
     }
 
     pub(super) async fn append(
         &self,
+        series: Series,
         number: u64,
         seen: usize,
         whole: usize,
-        line: &[u8],
+        lines: &[u8],
     ) -> Result<Option<String>, BackendError> {
-        self.journal("append", number, seen, whole, line).await
+        let length = (seen, whole);
+        self.change("append", series, number, length, lines).await
     }
 
-    pub(super) async fn remove(&self, number: u64) -> Result<(), BackendError> {
-        self.journal("remove", number, 0, 0, b"").await.map(drop)
+    pub(super) async fn remove(&self, series: Series, number: u64) -> Result<(), BackendError> {
+        let removed = self.change("remove", series, number, (0, 0), b"").await;
+        removed.map(drop)
     }
 
-    async fn journal(
+    /// Changes a file of lines that is `seen` bytes long, `whole` of them good.
+    async fn change(
         &self,
         verb: &str,
+        series: Series,
         number: u64,
-        seen: usize,
-        whole: usize,
-        line: &[u8],
+        (seen, whole): (usize, usize),
+        lines: &[u8],
     ) -> Result<Option<String>, BackendError> {
-        let (name, seen, whole) = (journal_name(number), seen.to_string(), whole.to_string());
-        let line = text(line)?;
+        let (name, seen, whole) = (file_name(number), seen.to_string(), whole.to_string());
+        let lines = text(lines)?;
         let mut values = self.writer();
         values.extend([
+            ("folder", folder(series)),
             ("verb", verb),
             ("name", &name),
             ("seen", &seen),
             ("whole", &whole),
-            ("line", line.trim_end_matches('\n')),
+            ("line", lines.trim_end_matches('\n')),
         ]);
-        let (word, rest) = self.order(JOURNAL, &values).await?;
+        let (word, rest) = self.order(LINES, &values).await?;
         match word.as_str() {
             "done" => Ok(None),
             word => Err(told(word, &rest)),
@@ -197,11 +205,7 @@ impl Host {
 
     /// What every script receives.
     fn writer(&self) -> Vec<(&'static str, &str)> {
-        vec![
-            ("path", self.path.as_str()),
-            ("folder", JOURNALS.trim_end_matches('/')),
-            ("who", self.who.as_str()),
-        ]
+        vec![("path", self.path.as_str()), ("who", self.who.as_str())]
     }
 
     /// Runs a script that only reads; its first line, and what follows.
@@ -288,6 +292,10 @@ impl Host {
         let word = String::from_utf8_lossy(&answer).trim().to_owned();
         Ok((word, rest))
     }
+}
+
+fn folder(series: Series) -> &'static str {
+    series.folder().trim_end_matches('/')
 }
 
 fn large(limit: usize) -> BackendError {

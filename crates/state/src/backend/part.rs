@@ -6,7 +6,8 @@ pub(crate) enum Part {
     State,
     /// The version before the present one.
     Backup,
-    Journal(u64),
+    /// A file of lines, one of a numbered series.
+    Lines(Series, u64),
     /// A state that was replaced by a repair or a migration, by the end of its name.
     Aside(String),
 }
@@ -18,7 +19,7 @@ impl Part {
             Part::State => String::new(),
             Part::Backup => ".bak".to_owned(),
             Part::Aside(name) => format!(".{name}"),
-            Part::Journal(number) => format!("{JOURNALS}{}", journal_name(*number)),
+            Part::Lines(series, number) => format!("{}{}", series.folder(), file_name(*number)),
         }
     }
 
@@ -26,21 +27,37 @@ impl Part {
     pub(crate) fn limit(&self) -> usize {
         match self {
             Part::State | Part::Backup | Part::Aside(_) => 4 << 20,
-            Part::Journal(_) => 16 << 20,
+            Part::Lines(..) => 16 << 20,
         }
     }
 }
 
-/// The folder of a state's journals, as an end of the state's name.
-pub(super) const JOURNALS: &str = ".journals/";
+/// Files of lines that are numbered, in a folder of their own beside the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Series {
+    /// One for each operation.
+    Journals,
+    /// The parts of the log of events.
+    Events,
+}
+
+impl Series {
+    /// Its folder, as an end of the state's name.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Series::Journals => ".journals/",
+            Series::Events => ".events/",
+        }
+    }
+}
 
 /// `00000007.jsonl`
-pub(super) fn journal_name(number: u64) -> String {
+pub(super) fn file_name(number: u64) -> String {
     format!("{number:08}.jsonl")
 }
 
 /// `7` of `00000007.jsonl`.
-pub(super) fn journal_number(name: &str) -> Option<u64> {
+pub(super) fn file_number(name: &str) -> Option<u64> {
     name.strip_suffix(".jsonl")?.parse().ok()
 }
 

@@ -4,6 +4,7 @@
 mod bucket;
 mod file;
 mod host;
+mod log;
 mod suite;
 
 use std::future::Future;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use state::journal::ROLLBACK;
 use state::{Claim, Document, Error, Holder, Status};
 
-use crate::{Place, claim, is_done, record, run};
+use crate::{Place, claim, is_done, log, record, run};
 
 /// Writers that race.
-const WRITERS: usize = 8;
+pub(crate) const WRITERS: usize = 8;
 
 pub(crate) fn conforms(place: &dyn Place) {
     run(async {
@@ -23,6 +23,9 @@ pub(crate) fn conforms(place: &dyn Place) {
         what_is_no_state_is_refused_and_left_untouched(place).await;
         a_journal_is_continued_by_whoever_finds_it(place).await;
         a_journal_that_another_continued_is_left_alone(place).await;
+        log::keeps_every_line(place).await;
+        log::forgets_a_torn_line(place).await;
+        log::goes_on_in_the_next_file(place).await;
     });
 }
 
@@ -292,6 +295,7 @@ pub(crate) fn races(place: &dyn Place, rounds: usize) {
     let winners = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
     let wrongs = Mutex::new(Vec::new());
+    log::loses_nothing_in_a_race(place);
     run(record(&place.store("race/state.json"), "v0"));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {

@@ -1,6 +1,6 @@
 # The values come first.
 # shellcheck shell=sh disable=SC2154
-# Journals beside the state: list them, create one with its first line, append, remove.
+# Numbered files of lines beside the state: list them, create one, append to it, remove it.
 dir=$path$folder
 if [ "$verb" = list ]; then
   if absent "$dir"; then say absent; exit 0; fi
