@@ -14,7 +14,7 @@
 
 mod view;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::AhoCorasick;
@@ -51,7 +51,8 @@ pub struct Redactor(Arc<RwLock<Known>>);
 
 #[derive(Default)]
 struct Known {
-    patterns: BTreeSet<String>,
+    /// Each with how many bytes of its end anyone may read: [`open_end`].
+    patterns: BTreeMap<String, usize>,
     /// Every line of every secret, also the short ones: what the runner masks.
     lines: BTreeSet<String>,
     finder: Option<AhoCorasick>,
@@ -80,26 +81,30 @@ impl Redactor {
         let lines = lines.filter(|line| !line.is_empty());
         known.lines.extend(lines.map(str::to_owned));
         let before = known.patterns.len();
-        known.patterns.extend(
-            secrets
-                .iter()
-                .flat_map(|secret| {
-                    let mut all = parts(secret.expose());
-                    all.push(secret.expose().to_owned());
-                    all
-                })
-                .flat_map(|secret| forms(&secret))
-                .flat_map(|form| pieces(&form)),
-        );
+        let all = secrets.iter().flat_map(|secret| {
+            let mut all = parts(secret.expose());
+            all.push(secret.expose().to_owned());
+            all
+        });
+        for form in all.flat_map(|secret| forms(&secret)) {
+            let mut pieces = pieces(&form);
+            let last = pieces.pop();
+            let last = last.map(|last| (last.len().min(open_end(&form)), last));
+            let before = pieces.into_iter().map(|piece| (0, piece));
+            for (open, piece) in before.chain(last) {
+                let known = known.patterns.entry(piece).or_insert(open);
+                *known = open.min(*known);
+            }
+        }
         if known.patterns.len() == before {
             return;
         }
-        let patterns = known.patterns.iter().map(String::as_bytes);
+        let patterns = known.patterns.keys().map(String::as_bytes);
         known.shortest_pieces = patterns
             .flat_map(|pattern| pattern.windows(SHORTEST_PIECE))
             .filter_map(|piece| piece.try_into().ok())
             .collect();
-        let finder = AhoCorasick::new(&known.patterns);
+        let finder = AhoCorasick::new(known.patterns.keys());
         known.finder = Some(finder.expect("secrets are smaller than an automaton may be"));
     }
 
@@ -166,7 +171,8 @@ impl Known {
         if ends.is_empty() && starts.is_empty() {
             return found;
         }
-        for pattern in self.patterns.iter().map(String::as_bytes) {
+        for (pattern, open) in &self.patterns {
+            let pattern = pattern.as_bytes();
             let longest = |least: usize, fits: &dyn Fn(usize) -> bool| {
                 (least..pattern.len()).rev().find(|length| fits(*length))
             };
@@ -178,7 +184,8 @@ impl Known {
             for (start, least) in &starts {
                 let behind = &text[*start..];
                 let fits = |length: usize| behind.starts_with(&pattern[pattern.len() - length..]);
-                found.extend(longest(*least, &fits).map(|length| (*start, start + length)));
+                let least = (*least).max(open + 1);
+                found.extend(longest(least, &fits).map(|length| (*start, start + length)));
             }
         }
         found
@@ -199,6 +206,17 @@ fn pieces(form: &str) -> Vec<String> {
             letters[nth * PIECE..end].iter().collect()
         })
         .collect()
+}
+
+/// How many bytes behind the password of a URL are no secret alone: a text may begin with the name of its database. With
+/// parameters, or without a password, all of it may be secret.
+fn open_end(form: &str) -> usize {
+    let address = Address::of(form);
+    let has_password = address.scheme.is_some() && address.password().is_some();
+    match form.rsplit_once('@') {
+        Some((_, open)) if has_password && !form.contains(['?', '#']) => open.len(),
+        _ => 0,
+    }
 }
 
 /// Not its secrets.
@@ -464,6 +482,12 @@ mod tests {
             "deploy-user *** *** *** *** db.example"
         );
         // Not what only looks like one.
+        let redactor = Redactor::new(["postgres://shop:hunter2@db.example/shop_production"]);
+        assert_eq!(
+            redactor.redact("shop_production at db.example"),
+            "shop_production at db.example"
+        );
+        assert_eq!(redactor.redact("ter2@db.example/shop_production"), MASK);
         let redactor = Redactor::new(["{not json: secret", "https://host/a:b@c"]);
         assert_eq!(redactor.redact("secret b host"), "secret b host");
     }
