@@ -25,6 +25,9 @@ pub enum Error {
     /// The table is in a schema where the connection does not look.
     #[error("{table} is not in the connection's search path, but in the schema {}", schemas.join(", "))]
     Elsewhere { table: String, schemas: Vec<String> },
+    /// The table is in a schema that this user may not use.
+    #[error("{table} cannot be read: permission denied for the schema {schema}")]
+    NoUsage { table: String, schema: String },
     /// A query of the user's.
     #[error("the query `{key}` failed: {cause}")]
     Query {
@@ -51,6 +54,9 @@ impl Error {
         match self {
             Error::Denied { table, .. } => Some(format!(
                 "`GRANT SELECT ON {table} TO …` for the user that deploy-guard logs in as"
+            )),
+            Error::NoUsage { table, schema } => Some(format!(
+                "`GRANT USAGE ON SCHEMA {schema} TO …` and `GRANT SELECT ON {schema}.{table} TO …` for the user that deploy-guard logs in as"
             )),
             Error::Elsewhere { schemas, .. } => Some(format!(
                 "write `schema: {}` beside the tool's other keys",

@@ -64,7 +64,7 @@ impl Line {
             .filter(|file| is_behind(&file.id, &last_common))
             .collect();
         for one in &unknown {
-            let fault = if let Some((to, proof)) = same(one, &pending) {
+            let fault = if let Some((to, proof)) = same(one, &unknown, &pending) {
                 Fault::Renamed { to, proof }
             } else if !is_behind(&one.id, &last_common) {
                 in_the_gap(one, &reading, &pending, order)
@@ -148,23 +148,33 @@ fn changed(reading: &mut Reading) {
 }
 
 /// The pending file that is known to be an applied one.
-fn same(one: &Applied, pending: &[Migration]) -> Option<(String, Proof)> {
-    let by = |proof, same: &dyn Fn(&Migration) -> bool| {
-        let mut found = pending.iter().filter(|file| same(file));
+fn same(one: &Applied, unknown: &[Applied], pending: &[Migration]) -> Option<(String, Proof)> {
+    type Key<T> = fn(&T) -> Option<&String>;
+    let by = |proof, of_row: Key<Applied>, of_file: Key<Migration>| {
+        let key = of_row(one)?;
+        let mut files = pending.iter().filter(|file| of_file(file) == Some(key));
+        let rows = unknown.iter().filter(|row| of_row(row) == Some(key));
         // Two of one content, such as two empty files, prove nothing.
-        match (found.next(), found.next()) {
-            (Some(file), None) => Some((file.path.clone(), proof)),
+        match (files.next(), files.next(), rows.count()) {
+            (Some(file), None, 1) => Some((file.path.clone(), proof)),
             _ => None,
         }
     };
-    by(Proof::Checksum, &|file| {
-        one.checksum.is_some() && one.checksum == file.checksum
-    })
-    .or_else(|| {
-        by(Proof::Name, &|file| {
-            one.name.is_some() && one.name == file.name
-        })
-    })
+    let content = || {
+        by(
+            Proof::Checksum,
+            |row| row.checksum.as_ref(),
+            |file| file.checksum.as_ref(),
+        )
+    };
+    let name = || {
+        by(
+            Proof::Name,
+            |row| row.name.as_ref(),
+            |file| file.name.as_ref(),
+        )
+    };
+    content().or_else(name)
 }
 
 /// What an unknown one is that others which are known come after: gone, or renamed where exactly one

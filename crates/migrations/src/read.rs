@@ -5,8 +5,9 @@ use place::Effect;
 
 use crate::error::Error;
 use crate::files;
+use crate::finding::Fault;
 use crate::reading::Reading;
-use crate::seen::{Query, Seen, Table};
+use crate::seen::{Query, Seen, Table, cell, is_true};
 use crate::site::Where;
 use crate::tool::Tool;
 
@@ -53,10 +54,25 @@ pub async fn read(
         is_empty,
         lines: &lines,
     })?;
+    if is_nothing_to_do(&reading) {
+        reading.findings.clear();
+        let sentence = "the files have no migration: is the folder the right one?";
+        reading.unseen.push(sentence.to_owned());
+    }
     for nth in 0..reading.findings.len() {
         reading.findings[nth].next = tool.next(&reading, &reading.findings[nth]);
     }
     Ok(reading)
+}
+
+/// A project before its first migration: the database is empty, and so is the folder.
+fn is_nothing_to_do(reading: &Reading) -> bool {
+    let empty = Fault::NotMigrated { is_empty: true };
+    let is_told = reading
+        .findings
+        .iter()
+        .all(|finding| finding.fault == empty);
+    !reading.findings.is_empty() && is_told && reading.files.is_empty()
 }
 
 /// The tables that the tool keeps for itself. No database is asked.
@@ -125,7 +141,8 @@ async fn not_elsewhere(
         return Ok(());
     }
     let mut sql = format!(
-        "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        "SELECT n.nspname, has_schema_privilege(n.oid, 'USAGE') \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v') AND c.relname = {}",
         literal(system, &table.name)
     );
@@ -133,11 +150,16 @@ async fn not_elsewhere(
         sql.push_str(&format!(" AND n.nspname = {}", literal(system, schema)));
     }
     let rows = database.rows(&format!("{sql} ORDER BY 1")).await;
-    let schemas: Vec<String> = rows
-        .map_err(Error::Database)?
-        .first()
-        .map(str::to_owned)
-        .collect();
+    let rows = rows.map_err(Error::Database)?;
+    if let [row] = &rows.rows[..]
+        && !is_true(cell(row, 1))
+    {
+        return Err(Error::NoUsage {
+            table: table.name.clone(),
+            schema: cell(row, 0).to_owned(),
+        });
+    }
+    let schemas: Vec<String> = rows.first().map(str::to_owned).collect();
     if schemas.is_empty() {
         return Ok(());
     }

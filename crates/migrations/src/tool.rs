@@ -60,12 +60,12 @@ pub trait Tool {
     /// How the SQL of what is pending is had.
     fn pending_sql(&self, reading: &Reading) -> Pending;
 
-    /// What a failure takes back by itself. MariaDB and MySQL commit every change of a schema at once.
     /// Releases the lock that a dead run left in the tool's own table; `None` where the tool has none.
     fn unlock(&self) -> Option<Command> {
         None
     }
 
+    /// What a failure takes back by itself. MariaDB and MySQL commit every change of a schema at once.
     fn transactions(&self, system: System) -> Transactions {
         match system {
             System::Postgres => Transactions::Each,

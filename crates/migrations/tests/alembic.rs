@@ -262,7 +262,7 @@ fn a_table_that_may_not_be_read_is_an_error_and_not_an_empty_database() {
     // Without the right to the schema, PostgreSQL says that there is no such table.
     bed.sql("revoke usage on schema public from public");
     let error = bed.try_read_as("reader").unwrap_err();
-    assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
+    assert!(matches!(error, Error::NoUsage { .. }), "{error}");
 }
 
 #[test]

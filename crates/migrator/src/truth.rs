@@ -187,12 +187,15 @@ impl Truth {
         let findings = self.reading.findings.iter();
         let findings = findings.filter(|finding| !finding.fault.is_work());
         let indexes = self.invalid.iter().map(of_index);
-        findings.map(of_finding).chain(indexes).collect()
+        let findings = findings.map(|finding| of_finding(finding, false));
+        findings.chain(indexes).collect()
     }
 
     /// One outcome for each revision or index that is not as it should be; one that passes where nothing is.
     pub fn outcomes(&self) -> Vec<Outcome> {
-        let findings = self.reading.findings.iter().map(of_finding);
+        let is_clean = self.reading.is_clean();
+        let findings = self.reading.findings.iter();
+        let findings = findings.map(|finding| of_finding(finding, is_clean));
         let indexes = self.invalid.iter().map(of_index);
         let mut outcomes: Vec<Outcome> = findings.chain(indexes).collect();
         if outcomes.is_empty() {
@@ -216,7 +219,8 @@ impl Truth {
     }
 }
 
-fn of_finding(finding: &Finding) -> Outcome {
+/// `is_clean`: what is left is only to be applied.
+fn of_finding(finding: &Finding, is_clean: bool) -> Outcome {
     let revision = finding.revision.as_deref();
     let subject = finding.file.as_deref().or(revision);
     let fault = finding.fault.as_str();
@@ -227,10 +231,16 @@ fn of_finding(finding: &Finding) -> Outcome {
         _ => "the tables and the files tell the same history",
     };
     let next = &finding.next;
-    let hint = if finding.fault.is_work() {
-        format!("`migrate run --release RELEASE` applies it; the tool alone: {next}")
-    } else {
-        next.clone()
+    let hint = match &finding.fault {
+        // Whether its tables are those of a migration is a person's to say.
+        Fault::NotMigrated { is_empty: false } => next.clone(),
+        fault if fault.is_work() && is_clean => {
+            format!("`migrate run --release RELEASE` applies it; the tool alone: {next}")
+        }
+        fault if fault.is_work() => {
+            "correct what is wrong first: `migrate run` is refused until then".to_owned()
+        }
+        _ => next.clone(),
     };
     Outcome::fail(id(fault, revision), subject.unwrap_or_default())
         .expected(expected)

@@ -42,6 +42,13 @@ struct Attempt {
     message: Option<String>,
 }
 
+impl Attempt {
+    /// It did not end, and a person has not said what became of it.
+    fn is_open(&self) -> bool {
+        self.finished.is_none() && self.rolled_back.is_none()
+    }
+}
+
 impl Tool for Configured<Prisma> {
     fn name(&self) -> &'static str {
         "prisma"
@@ -70,7 +77,8 @@ impl Tool for Configured<Prisma> {
 
     fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
-        // A migration may have been tried several times: the last attempt counts.
+        // A migration may have been tried several times: the last attempt counts, unless one that failed is open, which
+        // keeps prisma from every other (P3009).
         let mut attempts: BTreeMap<&str, Attempt> = BTreeMap::new();
         for row in seen.rows(0) {
             let attempt = Attempt {
@@ -79,7 +87,10 @@ impl Tool for Configured<Prisma> {
                 rolled_back: maybe(row, 3),
                 message: maybe(row, 4).filter(|logs| !logs.trim().is_empty()),
             };
-            attempts.insert(cell(row, 0), attempt);
+            let name = cell(row, 0);
+            if !attempts.get(name).is_some_and(Attempt::is_open) {
+                attempts.insert(name, attempt);
+            }
         }
         let applied = attempts
             .iter()
@@ -114,7 +125,7 @@ impl Tool for Configured<Prisma> {
         };
         let mut reading = line.read(seen);
         for (name, attempt) in &attempts {
-            if attempt.finished.is_none() && attempt.rolled_back.is_none() {
+            if attempt.is_open() {
                 reading.fail(name, attempt.message.clone());
             }
         }
