@@ -14,4 +14,5 @@ mod rehearse;
 mod run;
 mod runbooks;
 mod secrets;
+mod states;
 mod status;
