@@ -57,6 +57,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("mandoc", "mandoc"),
     ("man-db", "man"),
     ("prometheus", "prometheus"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),
     ("bsdutils", "script"),

@@ -31,6 +31,7 @@ const OURS: &[&str] = &[
     "inventory",
     "jq",
     "judge",
+    "measures",
     "migrate",
     "migrations",
     "migrator",

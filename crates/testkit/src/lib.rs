@@ -13,6 +13,7 @@
     reason = "fixtures are the tests' own files and processes"
 )]
 
+mod alertmanager;
 mod binary;
 pub mod browser;
 mod caddy;
@@ -39,6 +40,7 @@ mod testbed;
 mod tinyproxy;
 mod tls;
 
+pub use alertmanager::Alertmanager;
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
 pub use caddy::{Caddy, CaddyBuild};
 pub use docker::{Compose, Docker};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, free_port, get, tool, wait_until};
+use crate::{Alertmanager, Process, free_port, get, tool, wait_until};
 
 /// Prometheus, and what it scrapes each second.
 #[derive(Debug)]
@@ -63,6 +63,38 @@ impl Prometheus {
         Prometheus::launch(folder, Arc::default(), 0, "", args)
     }
 
+    /// Started with these metrics, and with rules that it evaluates each second and tells to this
+    /// Alertmanager.
+    pub fn alerting(metrics: &str, rules: &str, alertmanager: &Alertmanager) -> Prometheus {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("rules.yml");
+        fs::write(&file, rules).expect("the file can be written");
+        let metrics = Arc::new(Mutex::new(Some(metrics.to_owned())));
+        let exporter = export(Arc::clone(&metrics));
+        let jobs = jobs(&[(format!("127.0.0.1:{exporter}"), String::new())]);
+        let target = format!("127.0.0.1:{}", alertmanager.port());
+        let config = format!(
+            "{jobs}rule_files: ['{}']\nalerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['{target}'] }}] }}] }}\n",
+            file.display()
+        );
+        let server = Prometheus::launch(folder, metrics, exporter, &config, &[]);
+        server.wait_for_scrapes(1);
+        server
+    }
+
+    /// How many series a query gives; an error is Prometheus' own.
+    pub fn series(&self, query: &str) -> Result<usize, String> {
+        let query = percent(query);
+        let answer = get(&format!("{}/api/v1/query?query={query}", self.url()))
+            .map_err(|error| error.to_string())?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+        match value["data"]["result"].as_array() {
+            Some(series) => Ok(series.len()),
+            None => Err(value["error"].to_string()),
+        }
+    }
+
     /// `exporter` 0 means no exporter.
     fn launch(
         folder: TempDir,
@@ -73,7 +105,9 @@ impl Prometheus {
     ) -> Prometheus {
         let port = free_port();
         let config = folder.path().join("prometheus.yml");
-        let text = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n{jobs}");
+        let text = format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n{jobs}"
+        );
         fs::write(&config, text).expect("the file can be written");
         let mut command = Command::new(tool("prometheus"));
         command

@@ -1,0 +1,131 @@
+//! What is measured: deployments, incidents, and the time that is looked at.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// How a deployment ended, so far as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Conclusion {
+    /// The release serves, and was not found bad since.
+    Succeeded,
+    /// The release was found bad, at its gate or later, and was not taken back: somebody fixed
+    /// forward, or still has to.
+    Failed,
+    /// The release was found bad, and the one before it serves again.
+    RolledBack,
+    /// A rule or a check said no before anything changed.
+    Refused,
+    /// A person or GitHub ended it.
+    Cancelled,
+    /// Something changed, and it was never decided whether it was good.
+    Undecided,
+    Running,
+}
+
+impl Conclusion {
+    pub const ALL: [Conclusion; 7] = [
+        Conclusion::Succeeded,
+        Conclusion::Failed,
+        Conclusion::RolledBack,
+        Conclusion::Refused,
+        Conclusion::Cancelled,
+        Conclusion::Undecided,
+        Conclusion::Running,
+    ];
+
+    /// Whether it required immediate intervention; `None` where that is not known. Only what
+    /// changed production and came to an end is a success or a failure.
+    pub fn needed_intervention(self) -> Option<bool> {
+        match self {
+            Conclusion::Succeeded => Some(false),
+            Conclusion::Failed | Conclusion::RolledBack => Some(true),
+            Conclusion::Refused
+            | Conclusion::Cancelled
+            | Conclusion::Undecided
+            | Conclusion::Running => None,
+        }
+    }
+}
+
+/// One attempt to bring a release into production.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deployment {
+    pub release: String,
+    pub started: Timestamp,
+    /// When its verdict was reached; `None` while it runs, or where that was not recorded.
+    pub ended: Option<Timestamp>,
+    pub conclusion: Conclusion,
+    /// When the release's commit was made.
+    pub committed: Option<Timestamp>,
+    /// Whether it was unplanned and made because of an incident: a fix forward, or whatever follows a
+    /// rollback within the window that counts for it. `None` where that is not known.
+    pub rework: Option<bool>,
+    /// When the first evidence against the release was seen.
+    pub failed_at: Option<Timestamp>,
+    /// When a good release was proved to serve again.
+    pub restored_at: Option<Timestamp>,
+    /// The rollback that it triggered.
+    pub rollback: Option<Rollback>,
+    /// Requests that the release served after its gate had passed; `None` where nobody counted.
+    pub errors_after: Option<Errors>,
+    /// Measurements of its gate that failed before one passed.
+    pub health_retries: Option<u64>,
+}
+
+/// One rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rollback {
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// Whether the earlier release was proved to serve again; `None` where that is not known.
+    pub restored: Option<bool>,
+}
+
+/// Requests, and those of them that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Errors {
+    pub failed: u64,
+    pub total: u64,
+}
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    pub opened: Timestamp,
+    pub resolved: Option<Timestamp>,
+    /// As the runbook calls it, such as `critical`.
+    pub severity: String,
+    pub caused_by_deployment: Option<bool>,
+}
+
+/// The time that is looked at: `from` belongs to it, `until` does not. A deployment is in it if it
+/// started in it, an incident if it was opened in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+impl Window {
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+
+    /// Nothing where it ends before it begins.
+    pub fn length(&self) -> Duration {
+        elapsed(self.from, self.until).unwrap_or_default()
+    }
+}
+
+/// In whole milliseconds, both times cut to theirs; `None` where the second is before the first,
+/// which means that two clocks differ and nothing is known.
+pub(crate) fn elapsed(from: Timestamp, until: Timestamp) -> Option<Duration> {
+    let millis = until.as_millisecond().checked_sub(from.as_millisecond())?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+/// Between two times, where both are known and in order.
+pub(crate) fn between(from: Option<Timestamp>, until: Option<Timestamp>) -> Option<Duration> {
+    elapsed(from?, until?)
+}

@@ -1,0 +1,107 @@
+//! Durations, summed up.
+
+use std::time::Duration;
+
+/// How durations are spread, in whole milliseconds.
+///
+/// A percentile is by the nearest rank: the shortest of the durations that is not shorter than that
+/// share of all of them. So it is one of them, and of an even number the median is the lower of the
+/// two in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    counted: u64,
+    total_ms: u128,
+    pub median: Duration,
+    pub p90: Duration,
+    pub longest: Duration,
+}
+
+impl Spread {
+    /// `None` of nothing.
+    pub fn of(mut times: Vec<Duration>) -> Option<Spread> {
+        times.sort_unstable();
+        Some(Spread {
+            counted: times.len().try_into().ok()?,
+            total_ms: times.iter().map(Duration::as_millis).sum(),
+            median: nearest_rank(&times, 50)?,
+            p90: nearest_rank(&times, 90)?,
+            longest: *times.last()?,
+        })
+    }
+
+    /// Cut to whole milliseconds.
+    pub fn mean(&self) -> Duration {
+        let millis = self.total_ms / u128::from(self.counted.max(1));
+        Duration::from_millis(millis.try_into().unwrap_or(u64::MAX))
+    }
+
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// How the mean compares with a limit, exactly: nothing is cut.
+    pub fn cmp_mean(&self, limit: Duration) -> std::cmp::Ordering {
+        let limit = limit.as_millis().saturating_mul(self.counted.into());
+        self.total_ms.cmp(&limit)
+    }
+}
+
+/// One number for many durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    Mean,
+    Median,
+}
+
+impl Statistic {
+    pub fn of(self, times: &Spread) -> Duration {
+        match self {
+            Statistic::Mean => times.mean(),
+            Statistic::Median => times.median,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Statistic::Mean => "mean",
+            Statistic::Median => "median",
+        }
+    }
+}
+
+/// Of sorted durations.
+fn nearest_rank(times: &[Duration], percent: usize) -> Option<Duration> {
+    let rank = (times.len() * percent).div_ceil(100);
+    times.get(rank.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(millis: &[u64]) -> Option<Spread> {
+        Spread::of(millis.iter().copied().map(Duration::from_millis).collect())
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_durations() {
+        let told = |millis: &[u64]| {
+            let spread = spread(millis).unwrap();
+            [spread.median, spread.p90, spread.longest, spread.mean()].map(|time| time.as_millis())
+        };
+        assert_eq!(told(&[7]), [7, 7, 7, 7]);
+        assert_eq!(told(&[3, 1]), [1, 3, 3, 2]);
+        assert_eq!(told(&[5, 1, 3]), [3, 5, 5, 3]);
+        assert_eq!(told(&[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]), [5, 9, 10, 5]);
+        assert_eq!(told(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), [6, 10, 11, 6]);
+        assert_eq!(spread(&[]), None);
+    }
+
+    #[test]
+    fn a_mean_that_is_a_little_above_its_limit_is_above_it() {
+        let mean = spread(&[1, 1, 2]).unwrap();
+        assert_eq!(mean.mean(), Duration::from_millis(1));
+        assert!(mean.cmp_mean(Duration::from_millis(1)).is_gt());
+        assert!(mean.cmp_mean(Duration::from_millis(2)).is_lt());
+    }
+}
