@@ -54,6 +54,8 @@ pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let Some(journal) = session.store.unfinished(MIGRATE).await? else {
+        let document = session.read().await?;
+        session.give_back_left(document.as_ref()).await;
         let told = "nothing to resume: no change of the schema is unfinished";
         return Ok(session.report(vec![nothing("resume", told)]));
     };
@@ -89,6 +91,7 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
     if truth.is_at_head() && unfinished.is_none() && is_recorded(document.as_ref(), &truth) {
+        session.give_back_left(document.as_ref()).await;
         return Ok(done_already(session, &truth));
     }
     if session.job.dry_run {

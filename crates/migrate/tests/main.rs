@@ -10,6 +10,7 @@ mod kills;
 mod lint;
 mod polite;
 mod projects;
+mod races;
 mod rehearse;
 mod run;
 mod runbooks;

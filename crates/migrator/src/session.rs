@@ -178,6 +178,20 @@ impl<'a> Session<'a> {
         ended
     }
 
+    /// Gives back the lease of a run that was killed between the end of its journal and its own: nobody else would
+    /// before the next change. Nothing depends on it, so that a failure is only told.
+    pub async fn give_back_left(&self, document: Option<&Document>) {
+        let lock = document.and_then(|document| document.lock.as_ref());
+        let Some(lock) = lock.filter(|lock| lock.operation == MIGRATE && !self.job.dry_run) else {
+            return;
+        };
+        if self.job.fate(lock).await.is_gone()
+            && let Err(failure) = self.under_lease(async |_, _| Ok(())).await
+        {
+            tracing::warn!("the lock of a run that is gone stays: {}", failure.chain());
+        }
+    }
+
     /// Gives the lease back; one that was lost belongs to another operation.
     async fn release(&self, lease: &Lease) {
         match self.store.release(lease, |_| ()).await {
