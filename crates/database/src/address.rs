@@ -60,7 +60,7 @@ pub enum UrlError {
     Malformed(String),
     #[error("it does not begin with `postgresql://` or `mysql://`")]
     Scheme,
-    #[error("`{0}` is not one of libpq's `sslmode`s")]
+    #[error("`{0}` is not one of the modes of TLS: `require`, `verify-ca`, `verify-full`")]
     TlsMode(String),
     #[error("a part of it is not UTF-8")]
     Encoding,
@@ -135,6 +135,8 @@ impl Address {
             "password" => self.password = Some(Secret::from(value)),
             "dbname" => self.database = some(value.into()),
             "sslmode" | "ssl-mode" | "ssl_mode" => self.tls = tls_mode(value)?,
+            // Go's driver.
+            "tls" if self.system == System::MySql => self.tls = tls_of_go(value)?,
             "sslrootcert" | "ssl-ca" | "ssl_ca" if value != "system" => {
                 self.ca_file = Some(value.into());
             }
@@ -211,6 +213,17 @@ fn tls_mode(text: &str) -> Result<PostgresTls, UrlError> {
         "require" | "required" | "no-verify" => PostgresTls::Require,
         "verify-ca" => PostgresTls::VerifyCa,
         "verify-full" | "verify-identity" => PostgresTls::VerifyFull,
+        _ => return Err(UrlError::TlsMode(text.chars().take(40).collect())),
+    })
+}
+
+/// `tls` of Go's driver of MySQL.
+fn tls_of_go(text: &str) -> Result<PostgresTls, UrlError> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "false" => PostgresTls::Disable,
+        "preferred" => PostgresTls::Prefer,
+        "skip-verify" => PostgresTls::Require,
+        "true" => PostgresTls::VerifyFull,
         _ => return Err(UrlError::TlsMode(text.chars().take(40).collect())),
     })
 }

@@ -34,13 +34,26 @@ impl Session {
         timeout: Duration,
     ) -> Result<Session, Error> {
         let (options, forward) = options(address, route).await?;
-        let opened = tokio::time::timeout(timeout, Conn::new(options)).await;
+        let opening = async {
+            let encrypted = options.clone().ssl_opts(encryption(address)?);
+            match Conn::new(encrypted).await {
+                // `prefer` takes a server that speaks no TLS, or none that we do, as it is.
+                Err(mysql_async::Error::Driver(_) | mysql_async::Error::Io(_))
+                    if address.tls == PostgresTls::Prefer =>
+                {
+                    Conn::new(options).await
+                }
+                opened => opened,
+            }
+            .map_err(|error| login(address, &error))
+        };
+        let opened = tokio::time::timeout(timeout, opening).await;
         let opened = opened.map_err(|_| Error::Unreachable {
             at: address.to_string(),
             reason: format!("no answer within {} ms", timeout.as_millis()),
         })?;
         Ok(Session {
-            connection: opened.map_err(|error| login(address, &error))?,
+            connection: opened?,
             timeout,
             _forward: forward,
         })
@@ -89,17 +102,6 @@ async fn options(
         .db_name(address.database.as_deref())
         .prefer_socket(Some(false))
         .max_allowed_packet(Some(MAX_PACKET));
-    let encrypted = SslOpts::default();
-    options = options.ssl_opts(match address.tls {
-        PostgresTls::Disable | PostgresTls::Prefer => None,
-        PostgresTls::Require => Some(
-            encrypted
-                .with_danger_accept_invalid_certs(true)
-                .with_danger_skip_domain_validation(true),
-        ),
-        PostgresTls::VerifyCa => Some(encrypted.with_danger_skip_domain_validation(true)),
-        PostgresTls::VerifyFull => Some(encrypted),
-    });
     let forward = match &address.host {
         Host::Socket(path) => {
             let path = path.display().to_string();
@@ -117,6 +119,31 @@ async fn options(
         }
     };
     Ok((options, forward))
+}
+
+/// As libpq's `sslmode` has it, except that the library compares the name for `verify-ca`, too. There is no TLS on a
+/// socket.
+fn encryption(address: &Address) -> Result<Option<SslOpts>, Error> {
+    let Host::Name(name) = &address.host else {
+        return Ok(None);
+    };
+    // The connection may be made through a host: then it is not made to the name.
+    let options = SslOpts::default().with_danger_tls_hostname_override(Some(name.clone()));
+    Ok(match address.tls {
+        PostgresTls::Disable => None,
+        PostgresTls::Prefer | PostgresTls::Require => Some(
+            options
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true),
+        ),
+        PostgresTls::VerifyCa | PostgresTls::VerifyFull => {
+            let found = net::tls::authorities(address.ca_file.as_deref());
+            let found = found.map_err(|error| Error::Tls(error.to_string()))?;
+            let roots = found.into_iter().map(|one| one.to_vec().into());
+            let options = options.with_root_certs(roots.collect());
+            Some(options.with_disable_built_in_roots(true))
+        }
+    })
 }
 
 fn cells(row: Row) -> Vec<Option<String>> {

@@ -1,6 +1,7 @@
 //! Fix forward, undo or restore: which way to go after a failure, and the commands.
 
 use cli::{Failure, Job};
+use database::System;
 use migrations::{Fault, Finding};
 use migrator::{MIGRATE, Session, Truth};
 use model::{Outcome, Report, Severity, Table, Verdict};
@@ -235,7 +236,16 @@ fn half_applied(
                     .unwrap_or("the tool has no way down")
             ),
             commands: vec![
-                format!("migrate restore --backup {} --confirm {release}", backup.id),
+                match session.system() {
+                    System::Postgres => {
+                        format!("migrate restore --backup {} --confirm {release}", backup.id)
+                    }
+                    System::MySql => format!(
+                        "stop the service, and restore by hand: `mariadb {} <{}`",
+                        session.database.address.database_name(),
+                        backup.path
+                    ),
+                },
                 run,
             ],
         },

@@ -1,6 +1,7 @@
 //! Back to a backup: into a new database that takes the place of the one that is served, which is kept under another name.
 
 use cli::{Failure, Job};
+use database::System;
 use dump::{Backup, Contents, Scratch, Source, Swap, Swapped};
 use migrator::{Recorded, Session, record};
 use model::{Id, Outcome, Report};
@@ -22,6 +23,9 @@ pub(crate) struct Flags {
 /// Restores a backup.
 pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    if session.system() == System::MySql {
+        return Ok(session.report(vec![by_hand(&session)]));
+    }
     let document = session.read().await?;
     let kept = Kept::of(&session)?;
     let backup = match found(&session, &kept, &flags.backup)? {
@@ -43,6 +47,18 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
         Box::pin(under(&session, lease, document, &kept, &backup, &contents)).await
     };
     session.under_lease(working).await
+}
+
+/// Its databases cannot change their names.
+fn by_hand(session: &Session<'_>) -> Outcome {
+    Outcome::refused(
+        Id::refused("by-hand"),
+        session.database.address.to_string(),
+    )
+    .expected("a PostgreSQL database, whose name can be swapped")
+    .actual(session.system().as_str())
+    .reason("MariaDB and MySQL cannot rename a database, so a restore would be down for as long as it takes")
+    .hint("by hand: stop the service, then `mariadb DATABASE <DUMP`; `migrate decide` names the newest backup")
 }
 
 /// What is deployed, else for what the schema was changed.

@@ -8,6 +8,7 @@ mod bystanders;
 mod contract;
 mod kills;
 mod lint;
+mod mariadb;
 mod polite;
 mod projects;
 mod races;

@@ -14,6 +14,7 @@ use place::Place;
 use rand::Rng as _;
 
 use crate::call::{Call, ToolEnd};
+use crate::mysql_watcher;
 use crate::session::Session;
 use crate::truth::Truth;
 use crate::watcher::{self, Seen};
@@ -280,19 +281,20 @@ async fn settle(session: &Session<'_>, name: &str, seen: &Seen) {
     let until = Instant::now() + SETTLE;
     loop {
         let mut left = usize::from(session.has_workers().await);
-        if session.system() == System::Postgres {
-            let ended = async {
-                let postgres = session.database.postgres().await?;
-                pg_facts::terminate_ours(&postgres, name, &seen.workers).await
-            };
-            match ended.await {
-                Ok(ended) => left += ended,
-                Err(error) => {
-                    tracing::warn!(
-                        "whether the attempt has ended at the server is not known: {error}"
-                    );
-                    return;
+        let ended = async {
+            match session.system() {
+                System::Postgres => {
+                    let postgres = session.database.postgres().await?;
+                    pg_facts::terminate_ours(&postgres, name, &seen.workers).await
                 }
+                System::MySql => mysql_watcher::end(session, &seen.threads).await,
+            }
+        };
+        match ended.await {
+            Ok(ended) => left += ended,
+            Err(error) => {
+                tracing::warn!("whether the attempt has ended at the server is not known: {error}");
+                return;
             }
         }
         if left == 0 {
@@ -346,8 +348,9 @@ async fn attempt(
     };
     let say = |line: &str| session.job.progress.say(line);
     let watching = async {
-        if session.system() == System::Postgres {
-            watcher::watch(session, name, seen, say).await;
+        match session.system() {
+            System::Postgres => watcher::watch(session, name, seen, say).await,
+            System::MySql => mysql_watcher::watch(session, name, seen).await,
         }
         std::future::pending::<()>().await;
     };

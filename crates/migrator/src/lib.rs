@@ -9,6 +9,7 @@ mod call;
 mod change;
 pub mod effect;
 mod known;
+mod mysql_watcher;
 mod own_url;
 mod pending;
 pub mod readiness;

@@ -35,6 +35,8 @@ pub struct Seen {
     pub statement: Option<String>,
     /// Every session of ours.
     pub workers: Vec<Worker>,
+    /// The same at MariaDB and MySQL, by the server's numbers of them.
+    pub threads: Vec<u64>,
 }
 
 /// Looks until it is dropped. `name` is what the server shows of the tool's sessions; `say` gets a line for

@@ -265,6 +265,21 @@ pub fn server_name(text: &str) -> Result<ServerName<'static>, Error> {
     }
 }
 
+/// The certificates to trust, for a library that speaks TLS itself: those of the file, else the system's.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or nothing is trusted.
+pub fn authorities(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Error> {
+    trusted(ca_file)?;
+    let mut found = match ca_file {
+        Some(path) => certificates(path)?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    // A system may have some that no one can use.
+    found.retain(|one| RootCertStore::empty().add(one.clone()).is_ok());
+    Ok(found)
+}
+
 fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, Error> {
     static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let store = match ca_file {
