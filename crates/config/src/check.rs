@@ -24,6 +24,7 @@ pub(crate) fn defined(config: &Config) -> Defined<'_> {
         groups: &config.hosts.groups,
         has_more_hosts: config.has_more_hosts,
         runners: (!is_unset(Section::Runners)).then_some(runners),
+        environments: config.environments.keys().map(String::as_str).collect(),
         has_rollback: config.rollback.is_some() || is_unset(Section::Rollback),
     }
 }
@@ -69,6 +70,10 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if let Some(section) = &config.migrate {
         let state = config.rollback.as_ref().map(|rollback| &rollback.state);
         section.check(state, spot(Section::Migrate))?;
+    }
+    if let Some(section) = &config.incident {
+        let state = config.rollback.as_ref().map(|rollback| &rollback.state);
+        section.check(state, spot(Section::Incident))?;
     }
     if let Some(section) = &config.deploy {
         Hook::check(&section.after, spot(Section::Deploy).key("after"))?;

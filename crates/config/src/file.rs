@@ -34,6 +34,7 @@ pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
+pub use sections::incident::Incident;
 pub use sections::migrate::*;
 pub use traffic::*;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub(crate) traffic: Option<Traffic>,
     /// How the database's schema is changed.
     pub(crate) migrate: Option<Migrate>,
+    /// What is written down when a deployment goes wrong, and who is told.
+    pub(crate) incident: Option<Incident>,
     /// How `deploy-guard run` deploys.
     pub(crate) deploy: Option<Deploy>,
     /// What differs by environment: each is merged over the rest of the file, mappings deeply,
@@ -138,18 +141,25 @@ impl Config {
         self.used(Section::Migrate, self.migrate.as_ref())
     }
 
+    pub fn incident(&self) -> Result<Option<&Incident>, Error> {
+        self.used(Section::Incident, self.incident.as_ref())
+    }
+
     pub fn deploy(&self) -> Result<Option<&Deploy>, Error> {
         self.used(Section::Deploy, self.deploy.as_ref())
     }
 
-    /// Where the state is kept: `rollback.state`, else `traffic.state`, else `migrate.state`.
+    /// Where the state is kept: `rollback.state`, else `traffic.state`, `migrate.state`, `incident.state`.
     pub fn state_address(&self) -> Result<Option<&StateAddress>, Error> {
         if let Some(section) = self.rollback()? {
             return Ok(Some(&section.state));
         }
         let routed = self.traffic()?.and_then(|section| section.state.as_ref());
         let migrated = self.migrate()?.and_then(|section| section.state.as_ref());
-        Ok(routed.or(migrated))
+        match routed.or(migrated) {
+            Some(state) => Ok(Some(state)),
+            None => Ok(self.incident()?.and_then(|section| section.state.as_ref())),
+        }
     }
 
     /// For flags that are laid over the section.

@@ -155,7 +155,13 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
         release: Some(release),
     };
     let inventory = source.inventory.as_ref();
-    let of_release = typed(source.tree.clone(), inventory, variables, &source.document);
+    let of_release = typed(
+        source.tree.clone(),
+        &config.environments,
+        inventory,
+        variables,
+        &source.document,
+    );
     let of_release = of_release.map_err(|fault| source.document.error(fault))?;
     of_release.healthgate().map(Option::<&_>::cloned)
 }
@@ -275,11 +281,21 @@ fn interpret(
     if let Some(name) = request.environment {
         known_environment(name, parts.iter().map(|(key, _)| key.name.as_str()))?;
     }
+    let overlays: BTreeMap<String, Overlay> = parts
+        .iter()
+        .map(|(key, _)| (key.name.clone(), Overlay))
+        .collect();
     // The environments that are not selected are checked too: the day on which one is needed is
     // no day to learn of a typo.
     for (key, part) in parts {
         if request.environment != Some(key.name.as_str()) {
-            typed(laid(base.clone(), part), None, request.variables, document)?;
+            typed(
+                laid(base.clone(), part),
+                &overlays,
+                None,
+                request.variables,
+                document,
+            )?;
         }
     }
     let selected = parts
@@ -290,16 +306,13 @@ fn interpret(
         None => base,
     };
     let inventory = read_inventory(&merged, request)?;
-    let mut config = typed(
+    let config = typed(
         merged.clone(),
+        &overlays,
         inventory.as_ref(),
         request.variables,
         document,
     )?;
-    config.environments = parts
-        .iter()
-        .map(|(key, _)| (key.name.clone(), Overlay))
-        .collect();
     Ok((config, merged, inventory))
 }
 
@@ -359,12 +372,14 @@ fn known_environment<'n>(
 /// when it is used; that a key is unknown is found all the same.
 fn typed(
     mut tree: Node,
+    overlays: &BTreeMap<String, Overlay>,
     inventory: Option<&Inventory>,
     variables: Variables<'_>,
     document: &Document,
 ) -> Result<Config, Fault> {
     resolve(&mut tree, &mut Vec::new(), variables)?;
     let mut config: Config = unset::decode_set(&tree)?;
+    config.environments.clone_from(overlays);
     let unset = unset::sections(&tree, |key| Section::of(key).is_some()).into_iter();
     config.unset = unset
         .filter_map(|(key, fault)| Some((Section::of(&key)?, document.error(fault))))
@@ -385,6 +400,7 @@ fn typed(
             Section::Rollback => config.rollback = None,
             Section::Traffic => config.traffic = None,
             Section::Migrate => config.migrate = None,
+            Section::Incident => config.incident = None,
             Section::Deploy => config.deploy = None,
         }
     }

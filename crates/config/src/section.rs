@@ -13,11 +13,12 @@ pub enum Section {
     Rollback,
     Traffic,
     Migrate,
+    Incident,
     Deploy,
 }
 
 impl Section {
-    const ALL: [Section; 11] = [
+    const ALL: [Section; 12] = [
         Section::Service,
         Section::Hosts,
         Section::Github,
@@ -28,6 +29,7 @@ impl Section {
         Section::Rollback,
         Section::Traffic,
         Section::Migrate,
+        Section::Incident,
         Section::Deploy,
     ];
 
@@ -50,6 +52,7 @@ impl Section {
             Section::Rollback => "rollback",
             Section::Traffic => "traffic",
             Section::Migrate => "migrate",
+            Section::Incident => "incident",
             Section::Deploy => "deploy",
         }
     }

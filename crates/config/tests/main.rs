@@ -3,6 +3,7 @@
 
 mod canary;
 mod freeze;
+mod incident;
 mod load;
 mod migrate;
 mod runners;

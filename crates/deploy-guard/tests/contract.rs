@@ -280,10 +280,10 @@ fn each_kind_of_check_and_probe_has_an_example_that_loads() {
 
 #[test]
 fn each_target_and_pool_has_an_example_that_is_about_it() {
-    use deploy_guard::generate::checks::{ROLLBACK, RUNNER_CHECK, TRAFFIC, kinds};
+    use deploy_guard::generate::checks::{INCIDENT, ROLLBACK, RUNNER_CHECK, TRAFFIC, kinds};
     let schema = config::schema();
     let mut found = Vec::new();
-    for section in [ROLLBACK, RUNNER_CHECK, TRAFFIC] {
+    for section in [ROLLBACK, RUNNER_CHECK, TRAFFIC, INCIDENT] {
         for (kind, _) in kinds(schema.as_value(), section) {
             let path = testkit::workspace().join(section.example(kind));
             let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -307,7 +307,15 @@ fn each_target_and_pool_has_an_example_that_is_about_it() {
             "caddy",
             "command",
             "haproxy",
-            "nginx"
+            "nginx",
+            "email",
+            "github-deployment",
+            "github-issue",
+            "pagerduty",
+            "slack",
+            "stdout",
+            "teams",
+            "webhook"
         ]
     );
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use model::{Address, Secret};
 
 use crate::interpolate::names;
+use values::is_variable;
 use values::template::{Piece, pieces};
 use yaml::{Kind, Node, Place};
 
@@ -268,8 +269,13 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 if key.name.ends_with("-env") {
-                    let variables = &mut found.secrets.variables;
-                    variables.extend(value.text().map(str::to_owned));
+                    let Some(name) = value.text() else { continue };
+                    found.secrets.variables.insert(name.to_owned());
+                    // The secret itself, where its variable is to be named.
+                    if !is_variable(name) {
+                        found.text(name);
+                        found.whole(name, value.place.clone());
+                    }
                     continue;
                 }
                 let role = match below {
@@ -479,6 +485,8 @@ mod tests {
                 "headers: { A: #, Accept: y }",
             ),
             ("password: ${A}", "password: ${A}"),
+            ("url-env: SLACK_WEBHOOK", "url-env: SLACK_WEBHOOK"),
+            ("url-env: https://h/services/T0/abc", "url-env: #"),
         ] {
             let tree = Node::parse(text).unwrap();
             assert_eq!(hidden(text, of(&tree, text)), expected);

@@ -53,45 +53,8 @@ fn backoff(tries: u32, most: u32) -> Option<Duration> {
     (tries < most).then(|| ceiling.mul_f64(rand::random::<f64>()))
 }
 
-/// In seconds, or until a date.
+/// What the server asks for.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text)
-        .ok()?;
-    let wait = date.duration_since(jiff::Timestamp::now());
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn wait(text: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, text.parse().unwrap());
-        retry_after(&headers)
-    }
-
-    #[test]
-    fn a_wait_is_told_in_seconds_or_as_a_date() {
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("soon"), None);
-        assert_eq!(wait("-1"), None);
-        let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(90);
-        let text = jiff::fmt::rfc2822::DateTimePrinter::new()
-            .timestamp_to_rfc9110_string(&date)
-            .unwrap();
-        let told = wait(&text).unwrap();
-        assert!((88..=90).contains(&told.as_secs()), "{told:?}");
-        assert_eq!(wait("Sat, 01 Jan 2000 00:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(
-            wait("99999999999999"),
-            Some(Duration::from_secs(99_999_999_999_999))
-        );
-    }
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    model::retry_after(text, jiff::Timestamp::now())
 }

@@ -3,6 +3,7 @@
 
 mod canary;
 mod host_list;
+pub mod incident;
 pub mod migrate;
 mod prometheus;
 mod spot;

@@ -155,16 +155,8 @@ tool_kinds!(section);
 impl Migrate {
     /// The rules of the section; `state` is that of the section `rollback:`, where it has one.
     pub fn check(&self, state: Option<&StateAddress>, spot: Spot<'_>) -> Result<(), Fault> {
-        match &self.state {
-            Some(own) if state.is_some_and(|state| state != own) => {
-                let fault = spot.key("state");
-                let fault = fault.fault("it is another state than `rollback.state`");
-                let hint = "a rollback must know the schema: leave `migrate.state` out";
-                return Err(fault.hint(hint));
-            }
-            Some(StateAddress::Host { host, path: _ }) => spot.key("state").known_host(host)?,
-            Some(_) | None => {}
-        }
+        let hint = "a rollback must know the schema: leave `migrate.state` out";
+        spot.own_state(self.state.as_ref(), state, hint)?;
         match &self.tools()[..] {
             [] => {
                 let names = Self::tool_keys().into_iter();

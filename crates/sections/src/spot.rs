@@ -6,7 +6,7 @@ use std::path::Path;
 use inventory::{Groups, selected};
 use yaml::{Fault, Node, nearest};
 
-use values::{Span, url_problem};
+use values::{Span, StateAddress, is_variable, url_problem};
 
 /// What other sections define, for rules that refer to it.
 pub struct Defined<'n> {
@@ -18,6 +18,8 @@ pub struct Defined<'n> {
     /// The keys of `runners:`; `None` where the section cannot be used.
     pub runners: Option<Vec<&'n str>>,
     pub has_rollback: bool,
+    /// The keys of `environments:`.
+    pub environments: Vec<&'n str>,
 }
 
 /// Where a value is in the file. A default, which is not written, has the place of the nearest
@@ -58,6 +60,11 @@ impl<'n> Spot<'n> {
 
     fn given(self) -> Option<&'n Node> {
         self.is_given.then_some(self.node)
+    }
+
+    /// Whether it is a list without an entry.
+    pub fn is_empty_list(self) -> bool {
+        self.given().is_some_and(|node| node.items().is_empty())
     }
 
     pub fn is_given(self) -> bool {
@@ -106,6 +113,24 @@ impl<'n> Spot<'n> {
         }
         let known: Vec<&str> = self.defined.hosts.iter().map(String::as_str).collect();
         self.known("host", name, &known, "address")
+    }
+
+    /// The state of a section that may leave it to `rollback:`; `hint` says why there is one only.
+    pub fn own_state(
+        self,
+        own: Option<&StateAddress>,
+        of_rollback: Option<&StateAddress>,
+        hint: &str,
+    ) -> Result<(), Fault> {
+        let spot = self.key("state");
+        match own {
+            Some(own) if of_rollback.is_some_and(|state| state != own) => {
+                let fault = spot.fault("it is another state than `rollback.state`");
+                Err(fault.hint(hint))
+            }
+            Some(StateAddress::Host { host, path: _ }) => spot.known_host(host),
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub fn known_runner(self, name: &str) -> Result<(), Fault> {
@@ -179,6 +204,18 @@ impl<'n> Spot<'n> {
             return Err(self.fault(format!("`{text}` is not a name")));
         }
         Ok(())
+    }
+
+    /// The name of an environment variable. What it may be instead, such as the secret itself, is not
+    /// repeated.
+    pub fn a_variable(self, name: &str) -> Result<(), Fault> {
+        if is_variable(name) {
+            return Ok(());
+        }
+        let fault = self.fault("it is not the name of an environment variable");
+        Err(fault.hint(
+            "set a variable in the step's `env:`, and write its name here, such as `SLACK_WEBHOOK`",
+        ))
     }
 
     /// Letters, digits and a few others, and no dash at the front.

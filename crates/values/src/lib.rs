@@ -35,6 +35,12 @@ pub use side::Side;
 pub use state_address::StateAddress;
 pub use url::{HTTP_URL, url_problem};
 
+/// Whether a text can be the name of an environment variable.
+pub fn is_variable(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(fits) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);

@@ -144,22 +144,12 @@ impl Traffic {
 
     /// The rules of the section; `rollback` is the section of that name, which has a state too.
     pub(crate) fn check(&self, rollback: Option<&Rollback>, spot: Spot<'_>) -> Result<(), Fault> {
-        match &self.state {
-            Some(state) if rollback.is_some_and(|rollback| rollback.state != *state) => {
-                let fault = spot
-                    .key("state")
-                    .fault("it is another state than `rollback.state`");
-                return Err(
-                    fault.hint("a rollback must know the rollout: leave `traffic.state` out")
-                );
-            }
-            Some(StateAddress::Host { host, path: _ }) => spot.key("state").known_host(host)?,
-            Some(_) => {}
-            None if spot.defined.has_rollback => {}
-            None => {
-                let fault = spot.fault("neither `traffic.state` nor `rollback.state` is given");
-                return Err(fault.hint("add `state: .deploy-guard/state.json`"));
-            }
+        let of_rollback = rollback.map(|rollback| &rollback.state);
+        let hint = "a rollback must know the rollout: leave `traffic.state` out";
+        spot.own_state(self.state.as_ref(), of_rollback, hint)?;
+        if self.state.is_none() && !spot.defined.has_rollback {
+            let fault = spot.fault("neither `traffic.state` nor `rollback.state` is given");
+            return Err(fault.hint("add `state: .deploy-guard/state.json`"));
         }
         match self.routers()[..] {
             [] => {

@@ -64,8 +64,8 @@ impl Who {
     pub(super) fn stopped_by(section: Section) -> &'static [Who] {
         match section {
             Section::Service => &ALL,
-            // What names a host cannot be used either.
-            Section::Hosts => &[],
+            // What names a host cannot be used either. That people cannot be told stops nothing.
+            Section::Hosts | Section::Incident => &[],
             Section::Github => &[
                 Who::Preflight,
                 Who::RunnerCheck,

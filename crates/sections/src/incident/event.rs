@@ -1,0 +1,112 @@
+//! What happens, and how bad it is.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How bad an incident is, as a runbook has it; a later one in this order is worse.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "IncidentSeverity")]
+pub enum Severity {
+    /// A minor issue without an impact on users.
+    Low,
+    /// Staging, or a service that is not critical.
+    Medium,
+    /// Production is degraded, or a part of it is down.
+    High,
+    /// Production is down, and users are affected.
+    Critical,
+}
+
+impl Severity {
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What happened.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "IncidentEvent")]
+pub enum EventKind {
+    /// An incident was opened.
+    IncidentOpened,
+    /// Something changed in it that people should know.
+    IncidentUpdated,
+    /// Someone wrote something down.
+    Note,
+    /// It became worse or better.
+    SeverityChanged,
+    /// It was passed on, because nobody resolved it in time.
+    Escalated,
+    /// It is over.
+    IncidentResolved,
+    /// A deployment began.
+    DeploymentStarted,
+    /// A stage of a deployment ended.
+    StageEnded,
+    /// A deployment ended, well or badly.
+    DeploymentEnded,
+}
+
+impl EventKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [EventKind; 9] = [
+        EventKind::IncidentOpened,
+        EventKind::IncidentUpdated,
+        EventKind::Note,
+        EventKind::SeverityChanged,
+        EventKind::Escalated,
+        EventKind::IncidentResolved,
+        EventKind::DeploymentStarted,
+        EventKind::StageEnded,
+        EventKind::DeploymentEnded,
+    ];
+
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            EventKind::IncidentOpened => "incident-opened",
+            EventKind::IncidentUpdated => "incident-updated",
+            EventKind::Note => "note",
+            EventKind::SeverityChanged => "severity-changed",
+            EventKind::Escalated => "escalated",
+            EventKind::IncidentResolved => "incident-resolved",
+            EventKind::DeploymentStarted => "deployment-started",
+            EventKind::StageEnded => "stage-ended",
+            EventKind::DeploymentEnded => "deployment-ended",
+        }
+    }
+
+    /// Whether it is of an incident, and not of a deployment.
+    pub fn is_of_incident(self) -> bool {
+        !matches!(
+            self,
+            EventKind::DeploymentStarted | EventKind::StageEnded | EventKind::DeploymentEnded
+        )
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}

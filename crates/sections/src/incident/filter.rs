@@ -1,0 +1,134 @@
+//! What a sink hears of.
+
+use yaml::{Fault, nearest};
+
+use super::{EventKind, Severity};
+use crate::Spot;
+
+/// What happened, as far as a filter asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    pub kind: EventKind,
+    /// The worst that the incident has been so far: a sink that was told of it hears its end, too. `None`
+    /// for a deployment.
+    pub severity: Option<Severity>,
+    pub environment: Option<&'a str>,
+    /// A deployment ended well; false for everything else.
+    pub ended_well: bool,
+}
+
+/// Which events a sink is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter<'a> {
+    /// At least; holds back no event that has no severity.
+    pub severity: Option<Severity>,
+    /// Empty: all.
+    pub environments: &'a [String],
+    pub events: &'a [EventKind],
+    /// Of the deployments that ended, those that ended well are left out.
+    pub only_failed: bool,
+}
+
+impl Filter<'_> {
+    /// Whether the sink is told.
+    pub fn hears(self, heard: Heard<'_>) -> bool {
+        let environments = self.environments;
+        let is_there = |name: &str| environments.iter().any(|one| one == name);
+        let fits_place = environments.is_empty() || heard.environment.is_some_and(is_there);
+        let is_bad_enough = match (self.severity, heard.severity) {
+            (Some(least), Some(severity)) => severity >= least,
+            _ => true,
+        };
+        let is_left_out = self.only_failed && heard.ended_well;
+        self.events.contains(&heard.kind) && fits_place && is_bad_enough && !is_left_out
+    }
+
+    /// The rules of its keys; `spot` is the sink.
+    pub(super) fn check(self, spot: Spot<'_>) -> Result<(), Fault> {
+        let known = &spot.defined.environments;
+        for (nth, name) in self.environments.iter().enumerate() {
+            let spot = spot.key("environments").item(nth);
+            spot.some_text(name)?;
+            if known.is_empty() || known.contains(&name.as_str()) {
+                continue;
+            }
+            let fault = spot.fault(format!("no environment `{name}` under `environments:`"));
+            return Err(match nearest(name, known) {
+                Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                None => fault.hint(format!("the file has: {}", known.join(", "))),
+            });
+        }
+        for key in ["environments", "events"] {
+            let spot = spot.key(key);
+            if spot.is_given() && spot.is_empty_list() {
+                let fault =
+                    spot.fault("it lists nothing, so the sink would never be told anything");
+                return Err(fault.hint("leave it out for the default, or remove the sink"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENED: Heard<'_> = Heard {
+        kind: EventKind::IncidentOpened,
+        severity: Some(Severity::Medium),
+        environment: Some("production"),
+        ended_well: false,
+    };
+    const ENDED_WELL: Heard<'_> = Heard {
+        kind: EventKind::DeploymentEnded,
+        severity: None,
+        environment: Some("production"),
+        ended_well: true,
+    };
+
+    fn filter(environments: &[String]) -> Filter<'_> {
+        Filter {
+            severity: None,
+            environments,
+            events: &EventKind::ALL,
+            only_failed: false,
+        }
+    }
+
+    #[test]
+    fn each_key_holds_back_what_it_names_and_nothing_else() {
+        let all = filter(&[]);
+        assert!(all.hears(OPENED) && all.hears(ENDED_WELL));
+        let severity = |least| Filter {
+            severity: Some(least),
+            ..all
+        };
+        assert!(severity(Severity::Medium).hears(OPENED));
+        assert!(!severity(Severity::High).hears(OPENED));
+        // A deployment has no severity.
+        assert!(severity(Severity::Critical).hears(ENDED_WELL));
+        let staging = ["staging".to_owned()];
+        assert!(!filter(&staging).hears(OPENED));
+        let nowhere = Heard {
+            environment: None,
+            ..OPENED
+        };
+        assert!(all.hears(nowhere) && !filter(&staging).hears(nowhere));
+        let failed = Filter {
+            only_failed: true,
+            ..all
+        };
+        assert!(failed.hears(OPENED) && !failed.hears(ENDED_WELL));
+        let badly = Heard {
+            ended_well: false,
+            ..ENDED_WELL
+        };
+        assert!(failed.hears(badly));
+        let resolved = Filter {
+            events: &[EventKind::IncidentResolved],
+            ..all
+        };
+        assert!(!resolved.hears(OPENED));
+    }
+}
