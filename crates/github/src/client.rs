@@ -38,6 +38,8 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     octocrab: Octocrab,
+    /// The same connections, for what is kept elsewhere and shown without a token.
+    http: reqwest::Client,
     base: String,
     access: Access,
     identity: Identity,
@@ -48,6 +50,13 @@ enum Identity {
     Anonymous,
     Token(Secret),
     App(Box<App>),
+}
+
+/// What the API says of something that it keeps on another server.
+pub(crate) enum Kept {
+    At(url::Url),
+    /// Status 404 or 410.
+    Not(u16),
 }
 
 /// All pages of a list.
@@ -83,7 +92,7 @@ impl Client {
             .map_err(|error| unusable(innermost(&error)))?;
         url::Url::parse(&base).map_err(|error| unusable(format!("`{base}`: {error}")))?;
         let Ok(octocrab) = OctocrabBuilder::new_empty()
-            .with_service(ReqwestConnector::new(http))
+            .with_service(ReqwestConnector::new(http.clone()))
             .with_auth(AuthState::None)
             .build();
         let identity = match &access.credentials {
@@ -102,6 +111,7 @@ impl Client {
         };
         Ok(Client(Arc::new(Inner {
             octocrab,
+            http,
             base,
             access,
             identity,
@@ -239,11 +249,20 @@ impl Client {
 
     /// One question; waits for a rate limit if it ends in time.
     async fn wait_and_fetch(&self, path: &str, needs: Needs) -> Result<(HeaderMap, Bytes), Error> {
+        self.wait_and_ask(async |waits| self.fetch(path, needs, waits).await)
+            .await
+    }
+
+    /// Asks, and asks again after a rate limit if that ends in time. The question is told how often
+    /// it was waited for.
+    async fn wait_and_ask<T>(
+        &self,
+        ask: impl AsyncFn(u32) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let access = &self.0.access;
         let mut waits = 0;
         loop {
-            let asking = self.fetch(path, needs, waits);
-            let answer = tokio::time::timeout(access.timeout, asking)
+            let answer = tokio::time::timeout(access.timeout, ask(waits))
                 .await
                 .unwrap_or_else(|_| {
                     Err(Error::Unreachable {
@@ -260,6 +279,67 @@ impl Client {
                 answer => return answer,
             }
         }
+    }
+
+    /// Where GitHub keeps something elsewhere; or its answer where that is no redirect and may be
+    /// understood (404, 410).
+    pub(crate) async fn kept_at(&self, path: &str, needs: Needs) -> Result<Kept, Error> {
+        self.wait_and_ask(async |waits| {
+            let headers = self.headers(path).await?;
+            let (head, body) =
+                again(async || self.once_until(path, &headers, &[302]).await).await?;
+            let status = head.status.as_u16();
+            self.0.ledger.count(status, &head.headers);
+            match status {
+                302 => Ok(Kept::At(self.elsewhere(path, &head.headers)?)),
+                404 | 410 => Ok(Kept::Not(status)),
+                _ => Err(refusal(&head, &body, needs, waits)),
+            }
+        })
+        .await
+    }
+
+    /// Asks a server that is not the API's, without a token. Further redirects are not followed.
+    pub(crate) async fn ask_elsewhere(
+        &self,
+        url: &url::Url,
+        range: Option<String>,
+    ) -> Result<reqwest::Response, Error> {
+        let mut request = self.0.http.get(url.clone());
+        if let Some(range) = range {
+            request = request.header(http::header::RANGE, range);
+        }
+        // The address has a signature in it, which is shown nowhere.
+        let answer = request.send().await.map_err(|error| Error::Unreachable {
+            reason: innermost(&error.without_url()),
+        })?;
+        Ok(answer)
+    }
+
+    /// Bounds one question.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.access.timeout
+    }
+
+    /// Where a redirect leads to that the token does not go along to. It must be as well protected as
+    /// the API is.
+    fn elsewhere(&self, path: &str, headers: &HeaderMap) -> Result<url::Url, Error> {
+        let malformed = |reason: &str| Error::Malformed {
+            reason: format!("a redirect {reason}"),
+        };
+        let target = headers
+            .get(http::header::LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .ok_or_else(|| malformed("to nowhere"))?;
+        let from = url::Url::parse(&format!("{}{path}", self.0.base));
+        let from = from.map_err(|_| malformed("from no URL"))?;
+        let url = from.join(target).map_err(|_| malformed("that is no URL"))?;
+        let is_safe = url.scheme() == "https" || url.scheme() == "http" && from.scheme() == "http";
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        if is_safe && is_plain && url.has_host() {
+            return Ok(url);
+        }
+        Err(malformed("to an address that is not asked"))
     }
 
     /// One question with its retries.
@@ -287,12 +367,23 @@ impl Client {
 
     /// One attempt, its redirects followed.
     async fn once(&self, path: &str, headers: &HeaderMap) -> Result<(Parts, Bytes), Error> {
+        self.once_until(path, headers, &[]).await
+    }
+
+    /// One attempt, its redirects followed but for those of such a status.
+    async fn once_until(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        kept: &[u16],
+    ) -> Result<(Parts, Bytes), Error> {
         // The whole URL: a path alone would lose the `/api/v3` of a GHES.
         let mut url = format!("{}{path}", self.0.base);
         for _ in 0..=REDIRECTS {
             let headers = Some(headers.clone());
             let answer = read(self.0.octocrab._get_with_headers(&url, headers).await).await?;
-            if !matches!(answer.0.status.as_u16(), 301 | 302 | 307 | 308) {
+            let status = answer.0.status.as_u16();
+            if !matches!(status, 301 | 302 | 307 | 308) || kept.contains(&status) {
                 return Ok(answer);
             }
             url = self.moved(&url, &answer.0.headers)?;

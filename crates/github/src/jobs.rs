@@ -43,14 +43,25 @@ pub struct Job {
     pub conclusion: Option<String>,
     #[serde(default)]
     pub steps: Option<Vec<Step>>,
+    /// Its page.
+    #[serde(default)]
+    pub html_url: Option<String>,
 }
 
 /// A part of a job, as its runner reports it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Step {
     pub name: String,
     /// `completed` at its end.
     pub status: String,
+    /// `success`, `failure`, `skipped`, …; a step that may fail (`continue-on-error`) is a success.
+    #[serde(default)]
+    pub conclusion: Option<String>,
+    /// To the second.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
 }
 
 /// The last thing that a runner does for a job, also for one that failed or was cancelled.

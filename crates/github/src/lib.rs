@@ -6,6 +6,7 @@
 
 mod access;
 pub mod alerts;
+pub mod annotations;
 mod answer;
 mod app;
 pub mod artifacts;
@@ -19,6 +20,7 @@ mod error;
 pub mod jobs;
 mod ledger;
 mod limit;
+pub mod logs;
 mod repository;
 mod run_id;
 pub mod runners;

@@ -22,7 +22,7 @@ struct Sibling {
 }
 
 /// `actions: read`, which GITHUB_TOKEN has unless the workflow takes it away.
-const NEEDS: Needs = Needs::workflow(
+pub(crate) const NEEDS: Needs = Needs::workflow(
     "look up a workflow run",
     "actions: read",
     "`actions: read` on the repository",
@@ -37,6 +37,12 @@ pub struct Run {
     /// How it ended: `success`, `failure`, `cancelled`, …
     #[serde(default)]
     pub conclusion: Option<String>,
+    /// The number of the attempt, from 1.
+    #[serde(default)]
+    pub run_attempt: Option<u32>,
+    /// Its page.
+    #[serde(default)]
+    pub html_url: Option<String>,
 }
 
 impl Run {
@@ -91,6 +97,12 @@ impl Client {
             "{}/actions/runs/{run}/attempts/{attempt}",
             repository.path()
         );
+        self.get(&path, NEEDS).await
+    }
+
+    /// The latest attempt at a run.
+    pub async fn latest_run(&self, repository: &Repository, run: RunId) -> Result<Run, Error> {
+        let path = format!("{}/actions/runs/{run}", repository.path());
         self.get(&path, NEEDS).await
     }
 

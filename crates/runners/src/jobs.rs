@@ -255,6 +255,7 @@ mod tests {
             completed_at: (status == "completed").then_some(at).flatten(),
             conclusion: (status == "completed").then(|| "success".to_owned()),
             steps: None,
+            html_url: None,
         }
     }
 
@@ -378,6 +379,7 @@ mod tests {
             let steps = steps.iter().map(|(name, status)| github::jobs::Step {
                 name: (*name).into(),
                 status: (*status).into(),
+                ..github::jobs::Step::default()
             });
             job.steps = Some(steps.collect());
             says(vec![job], 0)[0].1
