@@ -21,7 +21,10 @@ const BROKEN: Duration = Duration::from_secs(1);
 
 /// Looks until it is dropped. A tool that runs elsewhere is not seen.
 pub(crate) async fn watch(session: &Session<'_>, name: &str, seen: &RefCell<Seen>) {
-    while session.place == Place::Here {
+    if session.place != Place::Here {
+        return;
+    }
+    loop {
         if let Err(error) = looking(session, name, seen).await {
             tracing::warn!("what the migration waits for is not seen: {error}");
         }
