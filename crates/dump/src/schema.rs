@@ -74,6 +74,10 @@ async fn of_postgres(
     let mut command = programs.command(&program);
     login.with_postgres(&mut command);
     command.arg("--schema-only");
+    for schema in schemas_of(database, without).await? {
+        let quoted = identifier(System::Postgres, &schema);
+        command.arg(format!("--exclude-schema={quoted}"));
+    }
     let mut without = without.to_vec();
     without.extend(counters(database, &without).await?);
     for table in without {
@@ -91,6 +95,32 @@ async fn of_postgres(
     };
     let text = job.output(MAX_SCHEMA).await?;
     Ok(Schema(normal(&String::from_utf8_lossy(&text))))
+}
+
+/// The schemas that have nothing but these tables: a tool makes one for itself, and leaves it there.
+async fn schemas_of(database: &Database, tables: &[String]) -> Result<Vec<String>, Error> {
+    let schemas = tables.iter().filter_map(|table| table.split_once('.'));
+    let schemas: Vec<String> = schemas
+        .filter(|(schema, _)| *schema != "public")
+        .map(|(schema, _)| literal(System::Postgres, schema))
+        .collect();
+    if schemas.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tables: Vec<String> = tables
+        .iter()
+        .map(|table| literal(System::Postgres, table))
+        .collect();
+    let sql = format!(
+        "SELECT n.nspname FROM pg_namespace n WHERE n.nspname IN ({})
+         AND NOT EXISTS (SELECT 1 FROM pg_proc p WHERE p.pronamespace = n.oid)
+         AND NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+             AND n.nspname || '.' || c.relname NOT IN ({}))",
+        schemas.join(", "),
+        tables.join(", ")
+    );
+    let answer = database.postgres().await?.rows(&sql).await?;
+    Ok(answer.first().map(str::to_owned).collect())
 }
 
 /// The sequences of these tables: `pg_dump` does not leave them out with their table.

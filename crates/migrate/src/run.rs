@@ -1,14 +1,11 @@
 //! Applies what is pending: refuse → lock → prove → apply → prove → verify → record.
 
-use std::time::{Duration, Instant};
-
 use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
-use database::lock::Lock;
 use migrator::{
-    Change, Effect, End, MIGRATE, Made, RESTART, Recorded, Session, Truth, Unfinished, change,
-    effect, is_recorded, record, while_held,
+    Change, Effect, End, MIGRATE, Made, Recorded, Session, Truth, Unfinished, change, effect,
+    is_recorded, record,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -21,8 +18,6 @@ use crate::status::nothing;
 use crate::undo;
 use crate::verify;
 
-/// Before the lock of a server that does not answer is asked for again.
-const AGAIN: Duration = Duration::from_millis(500);
 /// The step of the journal.
 const APPLY: &str = "apply";
 
@@ -98,7 +93,8 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
         return dry(session, document.as_ref(), &truth, intent).await;
     }
     let working = async |lease: &Lease, document: &Document| {
-        Box::pin(under(session, lease, document, intent)).await
+        let change = async || Box::pin(locked(session, lease, document, intent)).await;
+        session.under_lock(change).await
     };
     session.under_lease(working).await
 }
@@ -142,60 +138,6 @@ async fn dry(
         ));
     }
     Ok(session.report(outcomes))
-}
-
-/// With the lease held. Where the database's lock is lost, as by a crash of its server, the change goes on
-/// under a new one, as after `resume`.
-async fn under(
-    session: &Session<'_>,
-    lease: &Lease,
-    document: &Document,
-    intent: Intent<'_>,
-) -> Result<Report, Failure> {
-    let until = Instant::now() + session.section.deadline.get();
-    let mut taken = session.lock().await?;
-    loop {
-        let mut lock = match taken {
-            Ok(lock) => lock,
-            Err(refused) => return Ok(session.report(vec![*refused])),
-        };
-        let changing = Box::pin(locked(session, lease, document, intent));
-        let (ended, is_held) = while_held(&mut lock, changing).await;
-        let is_over = Instant::now() >= until || session.job.interrupt.caught().is_some();
-        match ended {
-            Some(Ok(report)) if is_held || is_over || report.verdict == Verdict::Pass => {
-                return Ok(report);
-            }
-            Some(Err(failure)) if is_held || is_over => return Err(failure),
-            None if is_over => return Ok(session.report(vec![lost(session)])),
-            _ => {}
-        }
-        let told = "the database's lock was lost: it is taken again, and the change goes on";
-        session.job.progress.say(told);
-        taken = again(session, until).await?;
-    }
-}
-
-/// The lock once more, of a server that may be coming back.
-async fn again(
-    session: &Session<'_>,
-    until: Instant,
-) -> Result<Result<Lock, Box<Outcome>>, Failure> {
-    let until = until.min(Instant::now() + RESTART);
-    loop {
-        match session.lock().await {
-            Err(_) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
-            taken => return taken,
-        }
-    }
-}
-
-fn lost(session: &Session<'_>) -> Outcome {
-    Outcome::inconclusive("migrate/lock", session.database.address.to_string())
-        .expected("the database's lock is held to the end")
-        .actual("lost")
-        .reason("the session that holds the lock broke, and the change was stopped")
-        .hint("`migrate status` tells what is applied; `migrate resume` goes on")
 }
 
 /// With both locks held.

@@ -1,16 +1,18 @@
 //! Back down, by the tool's own way.
 
+use std::cell::OnceCell;
+
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
 use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, record};
 use model::{Id, Outcome, Report, Verdict};
-use state::{Document, Forced, Lease};
+use state::{Document, Forced, Journal, Lease};
 
 use crate::rule::Rule;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Undo everything behind this revision. Default: the last migration alone
+    /// Undo everything behind this revision, all where it is empty. Default: the last migration alone
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     #[command(flatten)]
@@ -39,10 +41,12 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if job.dry_run {
         return Ok(dry(&session, &truth, flags.to.as_deref()));
     }
-    let working = async |lease: &Lease, _: &Document| {
-        Box::pin(under(&session, lease, flags.to.as_deref())).await
+    let wish = Wish {
+        to: flags.to.as_deref(),
+        release: job.release.as_deref(),
+        begun: OnceCell::new(),
     };
-    session.under_lease(working).await
+    under(&session, &wish).await
 }
 
 async fn refused(
@@ -100,73 +104,83 @@ pub(crate) async fn resume(
         let outcome = Outcome::skipped("undo", "", "dry run: would finish the undo");
         return Ok(session.report(vec![outcome]));
     }
-    let working =
-        async |lease: &Lease, _: &Document| Box::pin(resumed(session, lease, unfinished)).await;
+    let wish = Wish {
+        to: unfinished.to.as_deref(),
+        release: unfinished.release.as_deref(),
+        begun: OnceCell::from(unfinished.clone()),
+    };
+    under(session, &wish).await
+}
+
+/// What is to be undone.
+struct Wish<'w> {
+    to: Option<&'w str>,
+    release: Option<&'w str>,
+    /// Set once it was begun, with the locks held.
+    begun: OnceCell<Unfinished>,
+}
+
+async fn under(session: &Session<'_>, wish: &Wish<'_>) -> Result<Report, Failure> {
+    let working = async |lease: &Lease, _: &Document| {
+        let change = async || Box::pin(locked(session, lease, wish)).await;
+        session.under_lock(change).await
+    };
     session.under_lease(working).await
 }
 
-async fn resumed(
-    session: &Session<'_>,
-    lease: &Lease,
-    unfinished: Unfinished,
-) -> Result<Report, Failure> {
-    let lock = match session.lock().await? {
-        Ok(lock) => lock,
-        Err(refused) => return Ok(session.report(vec![*refused])),
-    };
+/// With both locks held. What was begun before, by a run that is gone or under a lock that was lost, is gone on with.
+async fn locked(session: &Session<'_>, lease: &Lease, wish: &Wish<'_>) -> Result<Report, Failure> {
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    let Unfinished { to, from, release } = unfinished;
-    if truth.revision() == from {
-        // It is begun anew, with a journal of its own.
-        if let Some(mut journal) = session.store.unfinished(MIGRATE).await? {
-            journal.end("superseded").await?;
-        }
-        let undone = migrator::undo(session, lease, &truth, to.as_deref(), release.as_deref());
-        let undone = Box::pin(undone).await?;
-        drop(lock);
-        return Ok(match undone {
-            Ok(undone) => report(session, &truth, undone),
-            Err(none) => session.report(vec![no_way(&truth, &none)]),
-        });
+    let unfinished = session.store.unfinished(MIGRATE).await?;
+    let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
+    if let Some(begun) = wish.begun.get()
+        && begun.is_done(&truth.reading)
+    {
+        return done_before(session, lease, &truth, begun, unfinished).await;
     }
+    wish.begun.get_or_init(|| Unfinished {
+        to: wish.to.map(str::to_owned),
+        from: truth.revision(),
+        release: wish.release.map(str::to_owned),
+    });
+    // It is begun anew, with a journal of its own.
+    if let Some(mut journal) = unfinished {
+        journal.end("superseded").await?;
+    }
+    let undone = migrator::undo(session, lease, &truth, wish.to, wish.release);
+    Ok(match Box::pin(undone).await? {
+        Ok(undone) => report(session, &truth, undone),
+        Err(none) => session.report(vec![no_way(&truth, &none)]),
+    })
+}
+
+/// Only what the tables say is to be recorded.
+async fn done_before(
+    session: &Session<'_>,
+    lease: &Lease,
+    truth: &Truth,
+    begun: &Unfinished,
+    unfinished: Option<Journal>,
+) -> Result<Report, Failure> {
     let recorded = Recorded {
-        release: release.as_deref(),
-        previous: from.as_deref(),
+        release: begun.release.as_deref(),
+        previous: begun.from.as_deref(),
         is_compatible: false,
         works_with: &[],
     };
     let revision = truth.revision().unwrap_or_else(|| "nothing".to_owned());
     let undone = Outcome::pass("migrate/undo", revision.clone());
     let mut outcomes = vec![undone.actual("undone before it was interrupted, as the tables say")];
-    outcomes.extend(record(session, lease, &truth, recorded).await?);
-    if let Some(mut journal) = session.store.unfinished(MIGRATE).await? {
+    outcomes.extend(record(session, lease, truth, recorded).await?);
+    if let Some(mut journal) = unfinished {
         journal.end("pass").await?;
     }
-    drop(lock);
     let mut report = session.report(outcomes);
     report.headline = Some(format!("the schema is at {revision}"));
     Ok(report)
-}
-
-async fn under(session: &Session<'_>, lease: &Lease, to: Option<&str>) -> Result<Report, Failure> {
-    let lock = match session.lock().await? {
-        Ok(lock) => lock,
-        Err(refused) => return Ok(session.report(vec![*refused])),
-    };
-    let truth = match session.truth().await {
-        Ok(truth) => truth,
-        Err(unknown) => return Ok(session.report(vec![*unknown])),
-    };
-    let release = session.job.release.as_deref();
-    let undone = Box::pin(migrator::undo(session, lease, &truth, to, release)).await?;
-    drop(lock);
-    Ok(match undone {
-        Ok(undone) => report(session, &truth, undone),
-        Err(none) => session.report(vec![no_way(&truth, &none)]),
-    })
 }
 
 fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {

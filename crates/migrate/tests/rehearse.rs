@@ -5,6 +5,7 @@ use predicates::str::contains;
 use serde_json::json;
 
 use crate::bed::{Bed, PASSWORD};
+use crate::projects::Kind;
 
 /// What the release before does.
 const SMOKE: &str = "psql \"$DATABASE_URL\" -v ON_ERROR_STOP=1 -qc \"INSERT INTO orders (id, note) VALUES (99, '$RELEASE')\"";
@@ -178,4 +179,50 @@ fn a_tool_that_does_not_heed_the_url_of_the_copy_changes_nothing() {
         bed.ask("SELECT count(*) FROM information_schema.columns WHERE column_name = 'coupon'"),
         "0"
     );
+}
+
+#[test]
+fn the_first_migrations_of_an_empty_database_are_reversible_whatever_the_tool() {
+    for kind in [Kind::Alembic, Kind::Django, Kind::Sqitch] {
+        let bed = Bed::new();
+        bed.postgres.sql("ALTER ROLE app CREATEDB");
+        kind.set_up(&bed, json!({}));
+        kind.migration(
+            &bed,
+            1,
+            "CREATE TABLE orders (id int);",
+            "DROP TABLE orders;",
+        );
+        kind.migration(
+            &bed,
+            2,
+            "ALTER TABLE orders ADD COLUMN note text;",
+            "ALTER TABLE orders DROP COLUMN note;",
+        );
+        let name = kind.name();
+        let rehearsed = bed.run(&["rehearse"]).output().unwrap();
+        let told = String::from_utf8_lossy(&rehearsed.stdout);
+        assert_eq!(rehearsed.status.code(), Some(0), "{name}: {told}");
+        assert!(told.contains("reversible, "), "{name}: {told}");
+        assert!(!told.contains("not reversible"), "{name}: {told}");
+        let noted = &bed.state()["rehearsals"][0];
+        assert_eq!(noted["reversible"], true, "{name}: {noted}");
+        assert!(noted["revision"].is_null(), "{name}: {noted}");
+        assert_eq!(
+            bed.ask("SELECT count(*) FROM pg_class WHERE relname = 'orders'"),
+            "0",
+            "{name}"
+        );
+        // What was rehearsed may be undone, down to nothing.
+        bed.run(&["run", "--release", "v1"]).assert().code(0);
+        bed.run(&["undo", "--to", ""])
+            .assert()
+            .code(0)
+            .stdout(contains("the schema is at nothing"));
+        assert_eq!(
+            bed.ask("SELECT count(*) FROM pg_class WHERE relname = 'orders'"),
+            "0",
+            "{name}"
+        );
+    }
 }

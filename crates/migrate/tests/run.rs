@@ -310,3 +310,41 @@ fn an_undo_that_was_killed_is_finished_by_resume_and_never_applied_again() {
             .stdout(contains("nothing to resume"));
     }
 }
+
+#[test]
+fn an_undo_goes_on_after_the_databases_lock_was_lost() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.migration(
+        "20240102_note.sql",
+        "ALTER TABLE orders ADD COLUMN more text;",
+        "SELECT pg_sleep(4); ALTER TABLE orders DROP COLUMN more;",
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let undone = "SELECT count(pg_terminate_backend(l.pid)) FROM pg_stat_activity l
+                WHERE l.application_name = 'deploy-guard lock'
+                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(4)%' AND pid <> pg_backend_pid())";
+            let is_lost = || bed.ask(undone) == "1";
+            assert!(testkit::wait_until(Duration::from_secs(20), is_lost));
+            // It is taken again, and held while the schema is changed.
+            let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                WHERE locktype = 'advisory' AND granted AND application_name = 'deploy-guard lock'";
+            let is_held = || bed.ask(held) == "1";
+            assert!(testkit::wait_until(Duration::from_secs(10), is_held));
+        });
+        bed.run(&["undo", "--force", "unrehearsed", "--reason", "a test"])
+            .assert()
+            .code(0)
+            .stdout(contains("the schema is at 20240101"));
+    });
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'";
+    assert_eq!(bed.ask(columns), "2");
+    assert_eq!(bed.state()["database"]["revision"], "20240101");
+    assert!(bed.state()["lock"].is_null());
+    bed.run(&["resume"])
+        .assert()
+        .code(0)
+        .stdout(contains("nothing to resume"));
+}

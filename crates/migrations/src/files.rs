@@ -199,8 +199,11 @@ pub(crate) fn join(folder: &str, file: &str) -> String {
     plain(&format!("{folder}/{file}"))
 }
 
-/// Reads what is wanted; what does not exist is left out.
-pub(crate) async fn fetch(at: &Where<'_>, wanted: &[Wanted]) -> Result<Tree, Error> {
+/// Reads what is wanted, by one question to the place; what does not exist is left out.
+///
+/// # Errors
+/// Returns an error if the place cannot be asked, or a file cannot be read.
+pub async fn fetch(at: &Where<'_>, wanted: &[Wanted]) -> Result<Tree, Error> {
     if wanted.is_empty() {
         return Ok(Tree::default());
     }

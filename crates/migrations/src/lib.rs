@@ -29,7 +29,7 @@ mod tools;
 
 pub use command::{Command, NoUndo, Pending, Script, Transactions};
 pub use error::Error;
-pub use files::{Tree, Wanted};
+pub use files::{Tree, Wanted, fetch};
 pub use finding::{Fault, Finding, Proof};
 pub use handover::{Given, Handover, NoHandover};
 pub use kinds::tool;

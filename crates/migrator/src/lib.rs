@@ -31,6 +31,5 @@ pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
-pub use under::while_held;
 pub use undo::{Undone, Unfinished, undo};
 pub use watcher::Seen;

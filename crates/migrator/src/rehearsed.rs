@@ -68,19 +68,19 @@ pub async fn way_down(
         None => applied.len().saturating_sub(1),
         Some(to) => stays(to).map_or(0, |stays| stays + 1),
     };
+    let files = applied[first..].iter();
+    let files = files.filter_map(|applied| truth.reading.file(&applied.id));
+    let prints = session.fingerprints(files).await?;
     let mut untried: Vec<&str> = Vec::new();
     let mut left = &applied[first..];
     while let Some(last) = left.last() {
-        let Some(file) = truth.reading.file(&last.id) else {
+        let Some(print) = prints.iter().find(|print| print.id == last.id) else {
             return Ok(Some(format!(
                 "the file of {} is not in this release",
                 last.id
             )));
         };
-        let prints = session.fingerprints(std::iter::once(file)).await?;
-        let found = document
-            .zip(prints.first())
-            .and_then(|(document, print)| document.rehearsal_of_last(print));
+        let found = document.and_then(|document| document.rehearsal_of_last(print));
         let Some(rehearsal) = found else {
             untried.push(&last.id);
             left = &left[..left.len() - 1];

@@ -1,13 +1,12 @@
 //! What is true of the database: what the tool's tables and files say, and what a failed migration left
 //! behind.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
 use database::{Connection, Error, System};
-use migrations::{Fault, Finding, Migration, Reading, Table, Transactions};
+use migrations::{Fault, Finding, Migration, Reading, Table, Transactions, Wanted};
 use model::text::hex;
 use model::{Outcome, Severity};
 use sha2::{Digest as _, Sha256};
@@ -91,7 +90,7 @@ impl Session<'_> {
         found.map_err(|error| Failure::error(error.to_string()))
     }
 
-    /// What the files of these migrations hold, byte for byte.
+    /// What the files of these migrations hold, byte for byte. The place where they are is asked once.
     ///
     /// # Errors
     /// Returns an error if one cannot be read.
@@ -99,25 +98,22 @@ impl Session<'_> {
         &self,
         migrations: impl Iterator<Item = &Migration>,
     ) -> Result<Vec<RehearsedMigration>, Failure> {
+        let migrations: Vec<&Migration> = migrations.collect();
+        let files = migrations.iter().map(|one| Wanted::File(one.path.clone()));
+        let files: Vec<Wanted> = files.collect();
         let inside = self.inside();
-        let at = self.at(&inside);
-        let mut found = Vec::new();
-        for migration in migrations {
-            let path = at.folder.map_or_else(
-                || PathBuf::from(&migration.path),
-                |folder| folder.join(&migration.path),
-            );
-            let text = at.places.read(at.place, &path, at.timeout).await;
-            let text = text.map_err(|error| Failure::error(error.to_string()))?;
-            let text = text.ok_or_else(|| {
-                Failure::error(format!("{}: there is no such file", path.display()))
-            })?;
-            found.push(RehearsedMigration {
-                id: migration.id.clone(),
-                sha256: hex(Sha256::digest(text)),
-            });
-        }
-        Ok(found)
+        let tree = migrations::fetch(&self.at(&inside), &files).await;
+        let tree = tree.map_err(|error| Failure::error(error.to_string()))?;
+        let print = |one: &&Migration| {
+            let bytes = tree
+                .bytes(&one.path)
+                .ok_or_else(|| Failure::error(format!("{}: there is no such file", one.path)))?;
+            Ok(RehearsedMigration {
+                id: one.id.clone(),
+                sha256: hex(Sha256::digest(bytes)),
+            })
+        };
+        migrations.iter().map(print).collect()
     }
 
     /// Whether a failed attempt of what is pending leaves nothing behind: the tool makes a transaction of it, the

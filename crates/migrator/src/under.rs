@@ -1,19 +1,22 @@
 //! What a change of the schema is made under, and what it is compared by.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Failure;
 use database::Shape;
 use database::lock::{Lock, Taken};
-use model::{Id, Outcome};
+use model::{Id, Outcome, Report, Verdict};
 
+use crate::change::RESTART;
 use crate::session::Session;
 
 /// Between two looks whether the lock is still held.
 const LOOK: Duration = Duration::from_secs(1);
+/// Before the lock of a server that does not answer is asked for again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Does something for as long as the lock is held. `None` where that ended first; whether it is held then.
-pub async fn while_held<T>(lock: &mut Lock, doing: impl Future<Output = T>) -> (Option<T>, bool) {
+async fn while_held<T>(lock: &mut Lock, doing: impl Future<Output = T>) -> (Option<T>, bool) {
     let losing = async {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -31,6 +34,57 @@ pub async fn while_held<T>(lock: &mut Lock, doing: impl Future<Output = T>) -> (
 }
 
 impl Session<'_> {
+    /// Makes a change with the database's lock held. Where that is lost, as by a crash of its server, the change goes on
+    /// under a new one, as after `resume`: `change` is called again, and finds what its journal has.
+    ///
+    /// # Errors
+    /// Returns what the change fails with.
+    pub async fn under_lock(
+        &self,
+        change: impl AsyncFn() -> Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        let until = Instant::now() + self.section.deadline.get();
+        let mut taken = self.lock().await?;
+        loop {
+            let mut lock = match taken {
+                Ok(lock) => lock,
+                Err(refused) => return Ok(self.report(vec![*refused])),
+            };
+            let (ended, is_held) = while_held(&mut lock, Box::pin(change())).await;
+            let is_over = Instant::now() >= until || self.job.interrupt.caught().is_some();
+            match ended {
+                Some(Ok(report)) if is_held || is_over || report.verdict == Verdict::Pass => {
+                    return Ok(report);
+                }
+                Some(Err(failure)) if is_held || is_over => return Err(failure),
+                None if is_over => return Ok(self.report(vec![self.lost()])),
+                _ => {}
+            }
+            let told = "the database's lock was lost: it is taken again, and the change goes on";
+            self.job.progress.say(told);
+            taken = self.lock_again(until).await?;
+        }
+    }
+
+    /// The lock once more, of a server that may be coming back.
+    async fn lock_again(&self, until: Instant) -> Result<Result<Lock, Box<Outcome>>, Failure> {
+        let until = until.min(Instant::now() + RESTART);
+        loop {
+            match self.lock().await {
+                Err(_) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                taken => return taken,
+            }
+        }
+    }
+
+    fn lost(&self) -> Outcome {
+        Outcome::inconclusive("migrate/lock", self.database.address.to_string())
+            .expected("the database's lock is held to the end")
+            .actual("lost")
+            .reason("the session that holds the lock broke, and the change was stopped")
+            .hint("`migrate status` tells what is applied; `migrate resume` goes on")
+    }
+
     /// The database's own lock, or why it is not had.
     pub async fn lock(&self) -> Result<Result<Lock, Box<Outcome>>, Failure> {
         let mut database = self.database.clone();

@@ -38,6 +38,20 @@ impl Unfinished {
             release: Some(release.to_owned()).filter(|release| !release.is_empty()),
         })
     }
+
+    /// Whether the tables say that it was made. Of several migrations a part may be undone.
+    pub fn is_done(&self, reading: &Reading) -> bool {
+        match &self.to {
+            Some(to) => is_at(reading, to),
+            None => reading.revision() != self.from,
+        }
+    }
+}
+
+/// Whether a revision is the current one, or that of its branch or app.
+fn is_at(reading: &Reading, to: &str) -> bool {
+    reading.revision().unwrap_or_default() == to
+        || reading.current.iter().any(|current| current == to)
 }
 
 fn begun_steps(journal: &Journal) -> Vec<String> {
@@ -98,9 +112,7 @@ pub async fn undo(
     };
     let first = applied(&truth.reading);
     let is_made = |reading: &Reading| match to {
-        Some(to) => {
-            reading.current.iter().any(|current| current == to) && applied(reading) != first
-        }
+        Some(to) => is_at(reading, to) && applied(reading) != first,
         None => applied(reading).len() < first.len(),
     };
     let commands = |_: &Reading| -> Vec<Command> { commands.clone() };
