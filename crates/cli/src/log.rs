@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "deploy_guard",
     "database",
     "ddl",
+    "diagnosis",
     "document",
     "dotenv",
     "dump",

@@ -10,6 +10,12 @@ impl From<u64> for RunId {
     }
 }
 
+impl From<RunId> for u64 {
+    fn from(id: RunId) -> u64 {
+        id.0
+    }
+}
+
 impl RunId {
     /// As in `GITHUB_RUN_ID`.
     pub fn parse(text: &str) -> Option<Self> {

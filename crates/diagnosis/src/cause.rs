@@ -1,0 +1,152 @@
+//! Which job of a run, and which step of it, is the cause.
+
+use std::collections::BTreeMap;
+
+use github::Job;
+use github::jobs::Step;
+use jiff::Timestamp;
+
+use crate::names::without_parentheses;
+
+/// Which jobs each job of the workflow needs, by their names, as far as that is known.
+pub type Needed = BTreeMap<String, Vec<String>>;
+
+/// The job that is the cause, and the others that did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause<'a> {
+    pub first: Suspect<'a>,
+    /// In the order in which they failed; those that were cancelled come last.
+    pub others: Vec<Suspect<'a>>,
+}
+
+/// A job that failed or was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect<'a> {
+    pub job: &'a Job,
+    /// The step that ended the job; `None` where no step did.
+    pub step: Option<&'a Step>,
+}
+
+/// How badly a job or a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Badness {
+    Failed,
+    Cancelled,
+}
+
+/// GitHub's words; a job that was skipped was never the cause.
+fn badness(conclusion: Option<&str>) -> Option<Badness> {
+    match conclusion? {
+        "failure" | "timed_out" | "startup_failure" | "action_required" | "stale" => {
+            Some(Badness::Failed)
+        }
+        "cancelled" => Some(Badness::Cancelled),
+        _ => None,
+    }
+}
+
+/// `None` where no job failed or was cancelled, so far. Of several that failed the first one counts
+/// on which another job depends that was not run; where nothing is known of that, the first.
+pub fn cause<'a>(jobs: &'a [Job], needed: &Needed) -> Option<Cause<'a>> {
+    let mut bad: Vec<(Badness, Suspect<'a>)> = jobs.iter().filter_map(suspect).collect();
+    bad.sort_by_key(|(badness, suspect)| {
+        let holds_up = *badness == Badness::Failed && holds_up_others(suspect.job, jobs, needed);
+        (*badness, !holds_up, when(suspect), suspect.job.id)
+    });
+    let mut bad = bad.into_iter().map(|(_, suspect)| suspect);
+    let first = bad.next()?;
+    let mut others: Vec<Suspect<'a>> = bad.collect();
+    others.sort_by_key(|suspect| {
+        let badness = suspect_badness(suspect.job);
+        (badness, when(suspect), suspect.job.id)
+    });
+    Some(Cause { first, others })
+}
+
+/// How a job ended, or how it will: one of its steps has failed already.
+fn suspect_badness(job: &Job) -> Option<Badness> {
+    if job.status == "completed" {
+        return badness(job.conclusion.as_deref());
+    }
+    let steps = job.steps.as_deref().unwrap_or_default();
+    let failed = |step: &&Step| badness(step.conclusion.as_deref()) == Some(Badness::Failed);
+    steps.iter().find(failed).map(|_| Badness::Failed)
+}
+
+fn suspect(job: &Job) -> Option<(Badness, Suspect<'_>)> {
+    let badness = suspect_badness(job)?;
+    let steps = job.steps.as_deref().unwrap_or_default();
+    Some((
+        badness,
+        Suspect {
+            job,
+            step: failed_step(steps, job.status == "completed"),
+        },
+    ))
+}
+
+/// The step that ended a job: the first that failed, else the one that was cancelled, else the one that
+/// never ended, because its runner was lost. A step that may fail is a success for GitHub; where one is
+/// listed as failed and the step behind it was run all the same, a later one is the cause.
+fn failed_step(steps: &[Step], is_over: bool) -> Option<&Step> {
+    let with = |wanted: Badness| {
+        let all = steps.iter().enumerate();
+        all.filter(move |(_, step)| badness(step.conclusion.as_deref()) == Some(wanted))
+    };
+    let stopped = |at: usize| {
+        let next = steps[at + 1..].iter().find(|step| !is_of_the_runner(step));
+        next.is_none_or(|next| next.conclusion.as_deref() != Some("success"))
+    };
+    let failed = with(Badness::Failed).find(|(at, _)| stopped(*at));
+    let failed = failed.or_else(|| with(Badness::Failed).next());
+    let cancelled = || with(Badness::Cancelled).next();
+    let lost = || {
+        let mut all = steps.iter().enumerate();
+        all.find(|(_, step)| is_over && step.status == "in_progress")
+    };
+    failed
+        .or_else(cancelled)
+        .or_else(lost)
+        .map(|(_, step)| step)
+}
+
+/// Steps that are run whatever happened before.
+fn is_of_the_runner(step: &Step) -> bool {
+    step.name.starts_with("Post ")
+        || matches!(step.name.as_str(), "Complete job" | "Stop containers")
+}
+
+/// When it failed.
+fn when(suspect: &Suspect<'_>) -> Option<Timestamp> {
+    let of_step = suspect
+        .step
+        .and_then(|step| step.completed_at.or(step.started_at));
+    // One of which the time is not known comes last.
+    let job = suspect.job;
+    of_step
+        .or(job.completed_at)
+        .or(job.started_at)
+        .or(Some(Timestamp::MAX))
+}
+
+/// Whether another job was skipped because it needs this one.
+fn holds_up_others(job: &Job, jobs: &[Job], needed: &Needed) -> bool {
+    let base = base(&job.name);
+    jobs.iter().any(|other| {
+        let waits_for = needed.get(&self::base(&other.name));
+        other.conclusion.as_deref() == Some("skipped")
+            && waits_for.is_some_and(|needs| needs.contains(&base))
+    })
+}
+
+/// The name of a job in its workflow: without its matrix, and of one in a workflow that it calls, the
+/// name of the caller.
+fn base(name: &str) -> String {
+    let plain = without_parentheses(name);
+    plain
+        .split(" / ")
+        .next()
+        .unwrap_or(&plain)
+        .trim()
+        .to_owned()
+}

@@ -1,0 +1,56 @@
+//! What is known of a run that failed.
+
+use github::RunId;
+
+use crate::dockerfile::DockerfileStep;
+use crate::ended::{CancelledBy, Ended};
+use crate::gap::Gap;
+use crate::stage::Stage;
+
+/// Which stage of a run failed, and what says so. All text in it is from outside: redacted, without
+/// control characters, within bounds, and not escaped for any format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    pub run: RunId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    pub stage: Stage,
+    /// GitHub's word for how the attempt ended; `None` while it runs.
+    pub conclusion: Option<String>,
+    /// The job that is the cause.
+    pub job: Option<String>,
+    pub step: Option<String>,
+    /// The page of the job, else of the run.
+    pub url: Option<String>,
+    /// The first lines that say what went wrong: at most 10, and 4 KiB in all.
+    pub error_lines: Vec<String>,
+    /// Failures first; at most 10.
+    pub annotations: Vec<Note>,
+    pub dockerfile_step: Option<DockerfileStep>,
+    /// Why the job ended, where no step of it is the reason.
+    pub ended: Option<Ended>,
+    pub cancelled_by: Option<CancelledBy>,
+    /// The other jobs that failed or were cancelled, the first of them first; at most 20.
+    pub others: Vec<OtherJob>,
+    /// What could not be asked.
+    pub gaps: Vec<Gap>,
+}
+
+/// One annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// `failure`, `warning` or `notice`.
+    pub level: String,
+    /// The file and line that it is about.
+    pub place: Option<(String, u64)>,
+    pub message: String,
+}
+
+/// A job that did not end well, either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherJob {
+    pub job: String,
+    pub step: Option<String>,
+    pub stage: Stage,
+    pub conclusion: Option<String>,
+}

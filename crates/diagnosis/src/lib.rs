@@ -1,0 +1,30 @@
+//! Which stage of a workflow run failed, and what GitHub tells of why.
+//!
+//! [`diagnose`] asks GitHub; everything else is arithmetic over names and lines: which job and step
+//! is the cause, which stage of a deployment that is, and which lines of the log say it. What could
+//! not be asked is a [`Gap`] in the diagnosis, with the permission that it takes.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod ask;
+mod cause;
+mod classify;
+mod commands;
+mod diagnosis;
+mod dockerfile;
+mod ended;
+mod evidence;
+mod gap;
+mod log;
+mod names;
+mod plain;
+mod stage;
+
+pub use ask::{Question, diagnose};
+pub use cause::{Cause, Needed, Suspect, cause};
+pub use classify::{Facts, classify};
+pub use diagnosis::{Diagnosis, Note, OtherJob};
+pub use dockerfile::DockerfileStep;
+pub use ended::{CancelledBy, Ended};
+pub use gap::{Error, Gap};
+pub use log::{StepLog, error_lines};
+pub use stage::Stage;
