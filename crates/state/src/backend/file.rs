@@ -189,9 +189,9 @@ impl File {
             written?;
             atomic::sync_folder(&folder)
         };
-        let begun = begin();
+        let result = begin();
         drop(lock);
-        match begun {
+        match result {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(BackendError::Conflict)
