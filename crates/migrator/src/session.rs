@@ -69,7 +69,7 @@ impl<'a> Session<'a> {
         job.redactor.add(address.password.clone());
         let tool = migrations::tool(section);
         let tool = tool.ok_or_else(|| Failure::usage("no migration tool is configured"))?;
-        let places = Places::new(&job.config.hosts, &job.env);
+        let places = Places::new(&job.config.hosts, &job.env).withholding(name);
         let database = Database {
             route: Route::new(&[], section.via.as_deref(), &places.hosts()),
             address,

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use place::Effect;
 use remote::quote;
 
 use crate::session::Session;
@@ -15,6 +14,8 @@ use crate::session::Session;
 pub(crate) const MARK: &str = "DEPLOY_GUARD_MIGRATE";
 /// A look at the processes of a place.
 const LOOK: Duration = Duration::from_secs(20);
+/// Of the names of its processes.
+const MAX_LIST: usize = 1 << 20;
 /// As the kernel has a connection that is open.
 const ESTABLISHED: &str = "01";
 
@@ -41,8 +42,9 @@ impl Session<'_> {
         let places = self.inside();
         let mark = quote(&format!("{MARK}={}", of_database(self)));
         let text = format!("grep -lsF -e {mark} /proc/[0-9]*/environ || true");
-        let looked = places.run(&self.place, &text, Effect::Reads, LOOK).await;
-        looked.is_ok_and(|ran| ran.status == Some(0) && !ran.stdout.is_empty())
+        let what = "the tool's processes";
+        let looked = places.output(&self.place, what, &text, MAX_LIST, LOOK);
+        looked.await.is_ok_and(|found| !found.is_empty())
     }
 }
 

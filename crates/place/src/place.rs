@@ -70,6 +70,8 @@ pub struct Places {
     hosts: Hosts,
     /// A command that runs the words after it inside a container of a place.
     inside: Option<String>,
+    /// Variables with secrets that no script of ours needs.
+    withheld: Vec<String>,
 }
 
 impl Places {
@@ -77,7 +79,16 @@ impl Places {
         Places {
             hosts: Hosts::new(hosts, env),
             inside: None,
+            withheld: Vec::new(),
         }
+    }
+
+    /// The same places, where scripts of ours that only read do not get this variable: its value would be in the
+    /// environment of every program that they start. Commands of the user's get it.
+    #[must_use]
+    pub fn withholding(mut self, variable: &str) -> Places {
+        self.withheld.push(variable.to_owned());
+        self
     }
 
     /// The same logins, for probes.
@@ -90,8 +101,8 @@ impl Places {
     #[must_use]
     pub fn inside(&self, exec: Option<&str>) -> Places {
         Places {
-            hosts: self.hosts(),
             inside: exec.map(str::to_owned),
+            ..self.clone()
         }
     }
 
@@ -264,9 +275,11 @@ impl Places {
         if let Place::Host(name) = place {
             return self.on_host(name, text, effect, limits).await;
         }
+        // A command of the user's that leads inside may need what it has here.
+        let withheld = self.withheld.iter().filter(|_| self.inside.is_none());
         let script = Script {
             text: &self.handed(text)?,
-            env: Vec::new(),
+            env: withheld.map(|name| (name.clone(), String::new())).collect(),
             timeout: limits.timeout,
         };
         let ran = remote::local::whole(&script, limits.max_output as u64).await;
