@@ -97,7 +97,7 @@ enum Task {
         /// Only how long others wait for a migration, with this `migrate`
         #[arg(long, value_name = "MIGRATE", conflicts_with_all = ["hosts", "gate", "rollback", "traffic"])]
         migrate: Option<std::path::PathBuf>,
-        /// How long a session reads the table that `--migrate` changes. Default: 10
+        /// How long a session reads the table that `--migrate` changes. Default: 30
         #[arg(long, value_name = "N", requires = "migrate")]
         seconds: Option<u64>,
         /// Only the comparison of our judge of canaries with others, on made-up traffic

@@ -11,7 +11,7 @@ use super::{Figure, failed, milliseconds};
 use crate::command::{Failure, program, run, succeeds, target};
 
 /// How long the reader stays by default, in seconds.
-pub(super) const SECONDS: u64 = 10;
+pub(super) const SECONDS: u64 = 30;
 const PORT: u16 = 18_094;
 const CLIENTS: &str = "20";
 /// Questions a second, of all clients together: a wait counts for everyone who comes while it lasts.
