@@ -150,10 +150,20 @@ pub(crate) fn groups_of_children(parent: u32) -> Vec<String> {
     pairs.collect()
 }
 
+/// The process groups of the tool: beside it we have programs of our own, which only read.
+fn groups_of_tool(us: u32) -> Vec<String> {
+    let is_tool = |group: &String| {
+        let environment = std::fs::read(format!("/proc/{group}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|variable| variable.starts_with(b"DEPLOY_GUARD_MIGRATE="))
+    };
+    let groups = groups_of_children(us).into_iter();
+    groups.filter(is_tool).collect()
+}
+
 /// Kills the victim if it is there at this moment; whether it was.
 fn strike(bed: &mut Bed, victim: Victim, us: &mut Child) -> bool {
-    let kill_tool = |us: &Child| {
-        let groups = groups_of_children(us.id());
+    let kill = |groups: Vec<String>| {
         for group in &groups {
             signal("KILL", &format!("-{group}"));
         }
@@ -161,11 +171,11 @@ fn strike(bed: &mut Bed, victim: Victim, us: &mut Child) -> bool {
     };
     match victim {
         Victim::Us => us.kill().is_ok(),
-        Victim::Tool => kill_tool(us),
+        Victim::Tool => kill(groups_of_tool(us.id())),
         Victim::Machine => {
             // It starts no other one while its own is killed.
             signal("STOP", &us.id().to_string());
-            kill_tool(us);
+            kill(groups_of_children(us.id()));
             us.kill().is_ok()
         }
         Victim::Backend => {
@@ -343,18 +353,23 @@ fn killed(kind: Kind) {
     let (kills, seed) = (given("KILLS", 32).div_ceil(4), given("SEED", 7));
     let mut bed = Bed::new();
     kind.set_up(&bed, json!({"deadline": "60s", "retry-pause": "100ms"}));
-    let undisturbed = undisturbed(&bed, kind);
+    let mut undisturbed = undisturbed(&bed, kind);
     let mut hits = 0;
     let victims = VICTIMS.iter().cycle();
     for ((nth, moment), victim) in (3..).zip(undisturbed.moments(kills, seed)).zip(victims) {
         migration(&bed, kind, nth);
         let (before, _) = journal(&bed);
+        let since = Instant::now();
         let mut us = start(&bed);
         let came = wait_for(&bed, moment, &undisturbed, &mut us, before);
         let hit = came && strike_soon(&mut bed, *victim, &mut us);
         let code = ends(&mut us);
         hits += u64::from(hit);
         let took = undisturbed.took;
+        if !hit {
+            // The machine is busier now, or less.
+            undisturbed.took = since.elapsed();
+        }
         let told = format!(
             "{kind:?}, {victim:?}, migration {nth}, at {moment:?} of {took:?}, hit {hit}, ended {code:?}"
         );
