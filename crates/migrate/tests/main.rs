@@ -5,6 +5,7 @@
 mod backup;
 mod bed;
 mod bystanders;
+mod classified;
 mod contract;
 mod kills;
 mod lint;
