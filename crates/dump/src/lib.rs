@@ -28,6 +28,6 @@ pub use programs::Programs;
 pub use restore::restore;
 pub use schema::{Schema, schema};
 pub use scratch::{Scratch, Source};
-pub use swap::{Swap, Swapped};
+pub use swap::{Swap, Swapped, exists, was_swapped};
 pub use take::{Taking, take};
 pub use verify::verify;

@@ -19,7 +19,7 @@ use crate::restore::restore;
 use crate::take::major;
 
 /// How each name begins.
-const PREFIX: &str = "dg_scratch_";
+pub(crate) const PREFIX: &str = "dg_scratch_";
 const TIME: &str = "%Y%m%dt%H%M%Sz";
 /// How much of the database's name is in it, in bytes: PostgreSQL's names have at most 63.
 const OWNER: usize = 20;
@@ -120,7 +120,7 @@ impl Drop for Scratch {
 }
 
 /// A database of the same server that is not `beside`: one that is copied or renamed may have no session.
-async fn admin(beside: &Database) -> Result<Database, Error> {
+pub(crate) async fn admin(beside: &Database) -> Result<Database, Error> {
     if beside.address.system == System::MySql {
         let mut server = beside.clone();
         server.address.database = None;

@@ -3,20 +3,21 @@
 
 use std::time::{Duration, Instant};
 
-use database::{Database, System, identifier};
+use database::{Database, System, identifier, literal};
 use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::programs::Programs;
-use crate::scratch::{Scratch, end_sessions, properties};
+use crate::scratch::{PREFIX, Scratch, admin, drop_database, end_sessions, properties};
 
 /// Between two looks at who is still connected.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A restored database, and the one that it is to be.
 pub struct Swap {
-    pub restored: Scratch,
-    pub live: Database,
+    restored: Scratch,
+    live: Database,
+    kept: String,
 }
 
 /// What came of it.
@@ -29,6 +30,30 @@ pub struct Swapped {
 }
 
 impl Swap {
+    pub fn new(restored: Scratch, live: Database) -> Swap {
+        let kept = kept_name(live.address.database_name(), Timestamp::now());
+        Swap {
+            restored,
+            live,
+            kept,
+        }
+    }
+
+    /// The name that the live database is kept by.
+    pub fn kept(&self) -> &str {
+        &self.kept
+    }
+
+    /// The restored database's name.
+    pub fn restored(&self) -> &str {
+        self.restored.name()
+    }
+
+    /// Drops the restored database; the live one is as it was.
+    pub async fn cancel(self) -> Result<(), Error> {
+        self.restored.remove().await
+    }
+
     /// Gives the restored database the live one's name, owner, settings and rights. All of it happens, or nothing.
     ///
     /// # Errors
@@ -46,7 +71,7 @@ impl Swap {
         let settings = settings
             .into_iter()
             .filter(|sql| !sql.starts_with("CREATE DATABASE "));
-        let kept = kept_name(&name, Timestamp::now());
+        let kept = self.kept;
         let quoted = |name: &str| identifier(System::Postgres, name);
         let mut sql = format!(
             "BEGIN; ALTER DATABASE {0} RENAME TO {1}; ALTER DATABASE {2} RENAME TO {0}; ",
@@ -79,6 +104,35 @@ impl Swap {
         self.restored.keep();
         Ok(Swapped { kept, ended })
     }
+}
+
+/// Whether the server has a database of this name.
+pub async fn exists(beside: &Database, name: &str) -> Result<bool, Error> {
+    let session = admin(beside).await?.postgres().await?;
+    let name = literal(System::Postgres, name);
+    let sql = format!("SELECT 1 FROM pg_database WHERE datname = {name}");
+    Ok(!session.rows(&sql).await?.is_empty())
+}
+
+/// Whether a run that is gone has swapped the names, where it meant to keep the live database as `kept` and had restored
+/// into `restored`. What it still does at the server is ended first: then all of it has happened, or nothing, and what it
+/// had restored is dropped.
+pub async fn was_swapped(live: &Database, kept: &str, restored: &str) -> Result<bool, Error> {
+    let admin = admin(live).await?;
+    let session = admin.postgres().await?;
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+         AND query LIKE 'BEGIN; ALTER DATABASE %' AND position({} IN query) > 0",
+        literal(System::Postgres, kept)
+    );
+    while !session.rows(&sql).await?.is_empty() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let is_swapped = exists(live, kept).await?;
+    if !is_swapped && restored.starts_with(PREFIX) && exists(live, restored).await? {
+        drop_database(&admin, restored).await?;
+    }
+    Ok(is_swapped)
 }
 
 fn kept_name(name: &str, now: Timestamp) -> String {

@@ -35,10 +35,7 @@ async fn the_restored_database_has_the_name_the_owner_and_the_settings_while_cli
         }
     });
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    let swap = Swap {
-        restored,
-        live: database.clone(),
-    };
+    let swap = Swap::new(restored, database.clone());
     let swapped = swap.make(&programs(), MINUTE).await.unwrap();
     clients.abort();
     assert!(swapped.ended >= 1, "{swapped:?}");
@@ -77,10 +74,7 @@ async fn mariadb_has_no_such_way() {
     let restored = Scratch::create(&database, source, MINUTE, &programs(), MINUTE)
         .await
         .unwrap();
-    let swap = Swap {
-        restored,
-        live: database,
-    };
+    let swap = Swap::new(restored, database);
     let error = swap.make(&programs(), MINUTE).await.unwrap_err();
     assert!(matches!(error, Error::Unfit(_)), "{error}");
     let mut left = server.sql("SHOW DATABASES");

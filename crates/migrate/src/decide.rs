@@ -8,6 +8,7 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use state::KeptBackup;
 use state::journal::Event;
 
+use crate::interrupted::Interrupted;
 use crate::rehearse;
 
 /// A way out.
@@ -78,7 +79,14 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
             .and_then(|document| document.backup.clone()),
         untried: migrator::way_down(&session, document.as_ref(), &truth, None).await?,
     };
-    let mut decision = choose(&session, &truth, &known);
+    let mut decision = match Interrupted::find(&session).await? {
+        Some((_, interrupted)) => Decision {
+            way: Way::Restore,
+            reason: interrupted.told(&session).await?,
+            commands: vec!["migrate resume".to_owned()],
+        },
+        None => choose(&session, &truth, &known),
+    };
     let mut tried = None;
     if flags.tries && decision.way == Way::FixForward && !truth.reading.pending.is_empty() {
         let report = Box::pin(rehearse::run(job, &rehearse::Flags::default())).await?;

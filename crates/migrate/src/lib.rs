@@ -8,6 +8,7 @@
 mod backup;
 mod decide;
 mod guard;
+mod interrupted;
 mod kept;
 mod lint;
 mod on_copy;

@@ -3,12 +3,14 @@
 use cli::{Failure, Job};
 use database::System;
 use dump::{Backup, Contents, Scratch, Source, Swap, Swapped};
-use migrator::{Recorded, Session, record};
-use model::{Id, Outcome, Report};
+use migrator::{MIGRATE, Recorded, Session, record};
+use model::{Id, Outcome, Report, Verdict};
 use remote::local::{Script, Stream};
-use state::{Document, Lease};
+use state::{Document, Journal, Lease};
 
-use crate::kept::{Kept, failure, interrupted, told};
+use crate::interrupted::{self, Interrupted};
+use crate::kept::{self, Kept, failure, told};
+use crate::status::nothing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -44,9 +46,80 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return Ok(dry(&session, &backup));
     }
     let working = async |lease: &Lease, document: &Document| {
-        Box::pin(under(&session, lease, document, &kept, &backup, &contents)).await
+        if let Some((mut journal, interrupted)) = Interrupted::find(&session).await? {
+            if was_swapped(&session, &interrupted).await? {
+                return Ok(session.report(vec![interrupted.refused(&session).await?]));
+            }
+            // The service is stopped again, and started.
+            journal.end("superseded").await?;
+        }
+        let what = What {
+            kept: &kept,
+            backup: &backup,
+            contents: &contents,
+        };
+        Box::pin(under(&session, lease, document, what)).await
     };
     session.under_lease(working).await
+}
+
+/// Goes on with a restore that was interrupted: what was not swapped is restored anew. The person who confirmed it did so for
+/// this one.
+pub(crate) async fn resume(
+    session: &Session<'_>,
+    interrupted: Interrupted,
+) -> Result<Report, Failure> {
+    if session.job.dry_run {
+        let reason = "dry run: would finish the restore";
+        let outcome = Outcome::skipped("restore", &interrupted.backup, reason);
+        return Ok(session.report(vec![outcome]));
+    }
+    let kept = Kept::of(session)?;
+    let working = async |lease: &Lease, document: &Document| {
+        let Some((mut journal, interrupted)) = Interrupted::find(session).await? else {
+            let told = "nothing to resume: another run has finished the restore";
+            return Ok(session.report(vec![nothing("resume", told)]));
+        };
+        if was_swapped(session, &interrupted).await? {
+            let swapped = Swapped {
+                kept: interrupted.kept,
+                ended: 0,
+            };
+            let outcomes = vec![swapped_outcome(session, &Ok(swapped))];
+            let finished = finished(session, lease, document, &mut journal, outcomes);
+            return Box::pin(finished).await;
+        }
+        let backup = match found(session, &kept, &interrupted.backup)? {
+            Ok(backup) => backup,
+            Err(refused) => return Ok(session.report(vec![*refused])),
+        };
+        let contents = match kept.verified(&backup).await {
+            Ok(contents) => contents,
+            Err(bad) => return Ok(session.report(vec![unverified(&backup, &bad)])),
+        };
+        journal.end("superseded").await?;
+        let what = What {
+            kept: &kept,
+            backup: &backup,
+            contents: &contents,
+        };
+        Box::pin(under(session, lease, document, what)).await
+    };
+    session.under_lease(working).await
+}
+
+async fn was_swapped(session: &Session<'_>, interrupted: &Interrupted) -> Result<bool, Failure> {
+    let Interrupted { kept, restored, .. } = interrupted;
+    let swapped = dump::was_swapped(&session.database, kept, restored).await;
+    swapped.map_err(|error| failure(&error))
+}
+
+/// The backup that is restored, which was read to its end.
+#[derive(Clone, Copy)]
+struct What<'w> {
+    kept: &'w Kept<'w>,
+    backup: &'w Backup,
+    contents: &'w Contents,
 }
 
 /// Its databases cannot change their names.
@@ -192,10 +265,13 @@ async fn under(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
-    kept: &Kept<'_>,
-    backup: &Backup,
-    contents: &Contents,
+    what: What<'_>,
 ) -> Result<Report, Failure> {
+    let What {
+        kept,
+        backup,
+        contents,
+    } = what;
     let lock = match session.lock().await? {
         Ok(lock) => lock,
         Err(refused) => return Ok(session.report(vec![*refused])),
@@ -210,7 +286,7 @@ async fn under(
     let (database, programs) = (&session.database, &kept.programs);
     let lease_of_it = kept.timeout() + session.section.lock_ttl.get();
     let making = Scratch::create(database, source, lease_of_it, programs, kept.timeout());
-    let restored = interrupted(session.job, making).await?;
+    let restored = kept::interrupted(session.job, making).await?;
     let restored = restored.map_err(|error| failure(&error))?;
     let mut outcomes = vec![
         Outcome::pass("restore/restored", backup.path.display().to_string()).actual(told(backup)),
@@ -218,37 +294,74 @@ async fn under(
     ];
     if outcomes
         .iter()
-        .any(|outcome| outcome.verdict != model::Verdict::Pass)
+        .any(|outcome| outcome.verdict != Verdict::Pass)
     {
         restored.remove().await.map_err(|error| failure(&error))?;
         return Ok(session.report(outcomes));
     }
     // The lock is a session in the database that is renamed.
     drop(lock);
+    let swap = Swap::new(restored, session.database.clone());
+    // From here on the service may be down, and whoever comes next has to know.
+    let step = interrupted::step(&backup.facts.id, swap.restored());
+    let (store, release) = (&session.store, live(document).unwrap_or_default());
+    let begun = store.begin_journal(
+        MIGRATE,
+        release,
+        None,
+        lease.token,
+        &[],
+        Some(session.started_at),
+    );
+    let mut journal = begun.await?;
+    journal.intent(&step, Some(swap.kept().to_owned())).await?;
     if let Some(stop) = &session.section.stop {
         let stopped = hook(session, "restore/stopped", "migrate.stop", stop).await?;
-        let is_stopped = stopped.verdict == model::Verdict::Pass;
+        let is_stopped = stopped.verdict == Verdict::Pass;
         outcomes.push(stopped);
         if !is_stopped {
-            restored.remove().await.map_err(|error| failure(&error))?;
+            swap.cancel().await.map_err(|error| failure(&error))?;
+            journal.failed(&step, "`migrate.stop` failed").await?;
+            journal.end(Verdict::Fail.as_str()).await?;
             return Ok(session.report(outcomes));
         }
     }
-    let swap = Swap {
-        restored,
-        live: session.database.clone(),
-    };
-    // From here on a signal does not stop us: the service is down.
+    // A signal does not stop us any more.
     let swapped = swap.make(programs, session.section.deadline.get()).await;
     outcomes.push(swapped_outcome(session, &swapped));
-    if let Some(start) = &session.section.start {
-        outcomes.push(hook(session, "restore/started", "migrate.start", start).await?);
+    match swapped {
+        Ok(_) => finished(session, lease, document, &mut journal, outcomes).await,
+        Err(error) => {
+            outcomes.extend(started(session).await?);
+            journal.failed(&step, &error.to_string()).await?;
+            journal.end(Verdict::Fail.as_str()).await?;
+            Ok(session.report(outcomes))
+        }
     }
-    let mut report_of = outcomes;
-    if swapped.is_ok() {
-        report_of.extend(recorded(session, lease, document).await?);
+}
+
+/// What is left to do once the names are swapped.
+async fn finished(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+    journal: &mut Journal,
+    mut outcomes: Vec<Outcome>,
+) -> Result<Report, Failure> {
+    outcomes.extend(started(session).await?);
+    outcomes.extend(recorded(session, lease, document).await?);
+    let report = session.report(outcomes);
+    journal.end(report.verdict.as_str()).await?;
+    Ok(report)
+}
+
+async fn started(session: &Session<'_>) -> Result<Option<Outcome>, Failure> {
+    match &session.section.start {
+        Some(start) => hook(session, "restore/started", "migrate.start", start)
+            .await
+            .map(Some),
+        None => Ok(None),
     }
-    Ok(session.report(report_of))
 }
 
 /// The new database has the tables that were noted, and the migration tool can read it.

@@ -12,7 +12,9 @@ use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Journal, Lease};
 
 use crate::backup;
+use crate::interrupted::Interrupted;
 use crate::ready::{Intent, refusals};
+use crate::restore;
 use crate::rule::Rule;
 use crate::status::nothing;
 use crate::undo;
@@ -57,6 +59,9 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     if let Some(unfinished) = Unfinished::of(&journal) {
         return undo::resume(&session, unfinished).await;
     }
+    if let Some(interrupted) = Interrupted::of(&journal) {
+        return restore::resume(&session, interrupted).await;
+    }
     let (release, _) = journal.plan().unwrap_or_default();
     let (release, forced) = (release.to_owned(), journal.forced().to_vec());
     let intent = Intent {
@@ -80,6 +85,9 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
             .reason("a migration is being undone")
             .hint("`migrate resume` finishes that first");
         return Ok(session.report(vec![outcome]));
+    }
+    if let Some(interrupted) = unfinished.as_ref().and_then(Interrupted::of) {
+        return Ok(session.report(vec![interrupted.refused(session).await?]));
     }
     let truth = match session.truth().await {
         Ok(truth) => truth,

@@ -5,6 +5,8 @@ use migrator::{MIGRATE, Session, Truth};
 use model::{Outcome, Report, Table, Verdict};
 use state::Document;
 
+use crate::interrupted::Interrupted;
+
 /// Rows of the table: the newest.
 const ROWS: usize = 20;
 
@@ -15,7 +17,13 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let document = session.read().await;
     let truth = match session.truth().await {
         Ok(truth) => truth,
-        Err(unknown) => return Ok(session.report(vec![*unknown])),
+        Err(unknown) => {
+            let mut outcomes = vec![*unknown];
+            // It may be why the database cannot be asked.
+            let unfinished = unfinished(&session).await;
+            outcomes.extend(unfinished.map(|one| one.severity(model::Severity::Advisory)));
+            return Ok(session.report(outcomes));
+        }
     };
     let mut outcomes = truth.outcomes();
     outcomes.extend(recorded(&session, &truth, document).await);
@@ -67,22 +75,30 @@ async fn recorded(
                 .hint("`migrate run --release RELEASE` records what the tables say"),
         );
     }
-    match session.store.unfinished(MIGRATE).await {
-        Ok(None) => {}
-        Ok(Some(journal)) => outcomes.push(
-            Outcome::fail("migrate/unfinished", journal.place())
-                .expected("no unfinished change of the schema")
-                .actual("one was interrupted, or is running")
-                .reason("a change of the schema has not ended")
-                .hint("`migrate resume` finishes it; `migrate decide` shows the other ways"),
-        ),
-        Err(error) => outcomes.push(
-            Outcome::error("migrate/unfinished", place)
-                .severity(model::Severity::Advisory)
-                .reason(error.to_string()),
-        ),
-    }
+    outcomes.extend(unfinished(session).await);
     outcomes
+}
+
+async fn unfinished(session: &Session<'_>) -> Option<Outcome> {
+    let journal = match session.store.unfinished(MIGRATE).await {
+        Ok(journal) => journal?,
+        Err(error) => {
+            let outcome = Outcome::error("migrate/unfinished", session.store.place());
+            let outcome = outcome.severity(model::Severity::Advisory);
+            return Some(outcome.reason(error.to_string()));
+        }
+    };
+    let reason = match Interrupted::of(&journal) {
+        Some(interrupted) => interrupted.told(session).await,
+        None => Ok("a change of the schema has not ended".to_owned()),
+    };
+    Some(
+        Outcome::fail("migrate/unfinished", journal.place())
+            .expected("no unfinished change of the schema")
+            .actual("one was interrupted, or is running")
+            .reason(reason.unwrap_or_else(|failure| failure.chain()))
+            .hint("`migrate resume` finishes it; `migrate decide` shows the other ways"),
+    )
 }
 
 fn table(truth: &Truth) -> Table {

@@ -8,6 +8,7 @@ use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, recor
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Forced, Journal, Lease};
 
+use crate::interrupted::Interrupted;
 use crate::rule::Rule;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -56,6 +57,9 @@ async fn refused(
     to: Option<&str>,
     forced: &[Forced],
 ) -> Result<Option<Outcome>, Failure> {
+    if let Some((_, interrupted)) = Interrupted::find(session).await? {
+        return Ok(Some(interrupted.refused(session).await?));
+    }
     if let Err(none) = session.tool.undo(&truth.reading, to) {
         return Ok(Some(no_way(truth, &none)));
     }

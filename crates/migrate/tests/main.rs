@@ -14,6 +14,7 @@ mod polite;
 mod projects;
 mod races;
 mod rehearse;
+mod restore_kills;
 mod run;
 mod runbooks;
 mod secrets;
