@@ -258,7 +258,11 @@ pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) 
     let mut outcomes = Vec::new();
     let mut reason = match &made.end {
         End::Done => None,
-        End::Failed(reason) => Some((Verdict::Fail, reason.clone(), "`migrate decide` shows the ways out".to_owned())),
+        End::Failed(reason) => {
+            let hint = session.tool.hint(reason);
+            let hint = hint.unwrap_or_else(|| "`migrate decide` shows the ways out".to_owned());
+            Some((Verdict::Fail, reason.clone(), hint))
+        }
         End::Late(reason) => Some((
             Verdict::Inconclusive,
             format!("not done within `deadline` ({}): {reason}", session.section.deadline),

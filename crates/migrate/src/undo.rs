@@ -225,11 +225,9 @@ fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
             before.revision().unwrap_or_default(),
             verdict,
         );
-        outcomes.push(
-            outcome
-                .reason(reason)
-                .hint("`migrate decide` shows the ways out"),
-        );
+        let hint = session.tool.hint(&reason);
+        let hint = hint.unwrap_or_else(|| "`migrate decide` shows the ways out".to_owned());
+        outcomes.push(outcome.reason(reason).hint(hint));
     }
     outcomes.extend(recorded);
     let mut report = session.report(outcomes);

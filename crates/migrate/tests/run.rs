@@ -8,6 +8,7 @@ use predicates::str::contains;
 use serde_json::json;
 
 use crate::bed::Bed;
+use crate::projects::Kind;
 
 const ORDERS: (&str, &str, &str) = (
     "20240101_orders.sql",
@@ -347,4 +348,34 @@ fn an_undo_goes_on_after_the_databases_lock_was_lost() {
         .assert()
         .code(0)
         .stdout(contains("nothing to resume"));
+}
+
+#[test]
+fn a_driver_that_is_missing_is_named_with_its_package_and_the_other_scheme() {
+    let bed = Bed::new();
+    Kind::Alembic.set_up(&bed, json!({}));
+    Kind::Alembic.migration(
+        &bed,
+        1,
+        "CREATE TABLE orders (id int);",
+        "DROP TABLE orders;",
+    );
+    // As it was written for SQLAlchemy 2.0: 2.1 takes psycopg 3 for that scheme.
+    let env = std::fs::read_to_string(bed.path().join("alembic/env.py")).unwrap();
+    bed.write(
+        "alembic/env.py",
+        &env.replace("postgresql+psycopg2://", "postgresql://"),
+    );
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(1)
+        .stdout(
+            contains("No module named 'psycopg'")
+                .and(contains("pip install 'psycopg[binary]'"))
+                .and(contains("postgresql+psycopg2://…")),
+        );
+    bed.run(&["status"])
+        .assert()
+        .code(1)
+        .stdout(contains("r0001 is pending"));
 }

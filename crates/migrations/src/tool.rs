@@ -81,6 +81,11 @@ pub trait Tool {
         }
     }
 
+    /// What to do about a failure that the tool told in these words, where it is not the migration's.
+    fn hint(&self, _told: &str) -> Option<String> {
+        None
+    }
+
     /// How the tool gets the database's URL.
     fn handover(&self) -> Handover;
 

@@ -162,6 +162,24 @@ impl Tool for Configured<Alembic> {
         Handover::Variable(self.url_env.clone())
     }
 
+    /// SQLAlchemy loads the driver that the scheme of the URL names; of `postgresql://`, 2.1 takes psycopg (3) and those before
+    /// psycopg2.
+    fn hint(&self, told: &str) -> Option<String> {
+        let name = told.split("No module named '").nth(1)?.split('\'').next()?;
+        let (scheme, package) = match name {
+            "psycopg" => ("postgresql+psycopg2://", "psycopg[binary]"),
+            "psycopg2" => ("postgresql+psycopg://", "psycopg2-binary"),
+            "asyncpg" => ("postgresql+psycopg://", "asyncpg"),
+            "MySQLdb" => ("mysql+pymysql://", "mysqlclient"),
+            "pymysql" => ("mysql+mysqldb://", "pymysql"),
+            _ => return None,
+        };
+        Some(format!(
+            "the driver {name} is not installed where alembic runs: `pip install '{package}'`, or name another one in the URL that \
+             env.py gives SQLAlchemy: `{scheme}…` (`postgresql://` is psycopg from SQLAlchemy 2.1 on, and psycopg2 before)"
+        ))
+    }
+
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let call = |words: &[&str]| format!("`{}`", self.call(words.iter().copied()).text());
         match &finding.fault {
