@@ -241,3 +241,105 @@ fn runbook_004_emergency_an_irreversible_migration_is_completed_or_the_backup_re
         .unwrap();
     assert_eq!(ran.status.code(), Some(0));
 }
+
+/// A database with an order, whose last migration took a backup and cannot be undone.
+fn with_a_backup() -> Bed {
+    let bed = Bed::new();
+    bed.postgres.sql("ALTER ROLE app CREATEDB");
+    bed.migration(
+        "0001_orders.sql",
+        "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1);",
+        "DROP TABLE orders;",
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.configure(json!({"backup": {"required": true}}));
+    bed.file(
+        "0002_gone.sql",
+        "-- migrate:up\nDELETE FROM orders;\n-- migrate:down\n",
+    );
+    bed.run(&["run", "--release", "v2"])
+        .assert()
+        .code(0)
+        .stdout(contains("backup/taken").and(contains("read to its end")));
+    bed
+}
+
+fn is_restored(bed: &Bed) {
+    bed.run(&["restore", "--backup", "latest", "--confirm", "v2"])
+        .assert()
+        .code(0)
+        .stdout(contains("kept as `shop_before_"));
+    assert_eq!(bed.ask("SELECT count(*) FROM orders"), "1");
+    bed.run(&["status"])
+        .assert()
+        .code(1)
+        .stdout(contains("shop is at 0001; pending: 1"));
+}
+
+#[test]
+fn runbook_000_option_4_the_backup_is_restored_where_there_is_no_way_down() {
+    let bed = with_a_backup();
+    let mut undo = vec!["undo"];
+    undo.extend(INSIST);
+    bed.run(&undo)
+        .assert()
+        .code(5)
+        .stdout(contains("no way back"));
+    is_restored(&bed);
+}
+
+#[test]
+fn runbook_001_production_migration_backup_first_then_retry_or_roll_back() {
+    let bed = Bed::new();
+    bed.configure(json!({"backup": {"required": true}}));
+    bed.migration(
+        "0001_orders.sql",
+        "CREATE TABLE orders (id int);",
+        "DROP TABLE orders;",
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.migration(
+        "0002_items.sql",
+        "ALTER TABLE later ADD COLUMN x int; CREATE TABLE items (id int);",
+        "DROP TABLE items;",
+    );
+    // The backup is there before the migration fails.
+    bed.run(&["run", "--release", "v2"])
+        .assert()
+        .code(1)
+        .stdout(contains("backup/taken").and(contains("relation \"later\" does not exist")));
+    bed.postgres.sql_in(
+        "shop",
+        "CREATE TABLE later (id int); ALTER TABLE later OWNER TO app",
+    );
+    bed.run(&["run", "--release", "v2"])
+        .assert()
+        .code(0)
+        .stdout(contains("migrated to 0002"));
+    let mut undo = vec!["undo"];
+    undo.extend(INSIST);
+    bed.run(&undo).assert().code(0);
+    assert_eq!(bed.ask("SELECT to_regclass('items') IS NULL"), "t");
+}
+
+#[test]
+fn runbook_001_production_migration_the_backup_is_put_back() {
+    is_restored(&with_a_backup());
+}
+
+#[test]
+fn runbook_003_troubleshooting_3_a_corrupted_database_is_restored_from_its_backup() {
+    let bed = with_a_backup();
+    bed.ask("DROP TABLE orders");
+    is_restored(&bed);
+}
+
+#[test]
+fn runbook_004_emergency_the_backup_of_before_an_irreversible_migration_is_restored() {
+    let bed = with_a_backup();
+    bed.run(&["restore", "--backup", "latest"])
+        .assert()
+        .code(5)
+        .stdout(contains("refused/unconfirmed").and(contains("--confirm v2")));
+    is_restored(&bed);
+}
