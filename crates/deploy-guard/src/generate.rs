@@ -16,14 +16,14 @@ use serde_json::Value;
 use markdown::{table, words};
 
 /// The schemas that `deploy-guard schema` prints.
-const SCHEMAS: [&str; 3] = ["config", "report", "state"];
+const SCHEMAS: [&str; 4] = ["config", "report", "state", "measures"];
 
 const REPORT_SCHEMA: &str = include_str!("../../../schema/report.schema.json");
 
 /// `deploy-guard schema`.
 pub(crate) fn schema_command() -> Command {
     Command::new("schema")
-        .about("Print a JSON Schema: config, report or state")
+        .about("Print a JSON Schema: config, report, state or measures")
         .arg(Arg::new("of").value_parser(SCHEMAS).default_value("config"))
 }
 
@@ -44,6 +44,7 @@ pub(crate) fn print_schema(matches: &ArgMatches) -> ExitCode {
     let text = match of {
         "report" => REPORT_SCHEMA.to_owned(),
         "state" => state::document::JSON_SCHEMA.to_owned(),
+        "measures" => measures::v1::JSON_SCHEMA.to_owned(),
         _ => match config::committed_schema() {
             Ok(text) => text,
             Err(error) => {
@@ -108,6 +109,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("config", config::file_schema()),
         ("report", schemars::schema_for!(model::report::v1::Report)),
         ("state", schemars::schema_for!(state::Document)),
+        ("measures", schemars::schema_for!(measures::v1::Measures)),
     ]
 }
 
@@ -128,7 +130,7 @@ struct Page {
     about: fn() -> String,
 }
 
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 4] = [
     Page {
         of: "config",
         file: "configuration",
@@ -164,6 +166,18 @@ const PAGES: [Page; 3] = [
         about: || {
             "One JSON document where `rollback.state` says: [the state](../guide/state.md). Its schema: \
              `deploy-guard schema state`."
+                .to_owned()
+        },
+    },
+    Page {
+        of: "measures",
+        file: "measures",
+        title: "Measures",
+        source: "crates/measures/src/v1.rs",
+        root: "The measures",
+        about: || {
+            "DORA's five figures and those of the runbooks, as one JSON document. A key may be added; none is renamed \
+             or removed without a version 2. Its schema: `deploy-guard schema measures`."
                 .to_owned()
         },
     },

@@ -17,13 +17,18 @@ use crate::tally::Tally;
 /// The value of `schema`.
 pub const SCHEMA: &str = "deploy-guard/measures/v1";
 
+/// What `deploy-guard schema measures` prints.
+pub const JSON_SCHEMA: &str = include_str!("../../../schema/measures.schema.json");
+
 /// All figures of one service in one environment, over a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Measures {
     /// `deploy-guard/measures/v1`.
     pub schema: String,
+    /// As the configuration calls it.
     pub service: String,
+    /// `--environment`.
     pub environment: String,
     /// RFC 3339 in UTC; what started or was opened at this time or later counts.
     pub from: String,
@@ -39,13 +44,21 @@ pub struct Measures {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Deployments {
+    /// All of them.
     pub started: u64,
+    /// The release serves, and was not found bad since.
     pub succeeded: u64,
+    /// The release was found bad, at its gate or later, and was not taken back.
     pub failed: u64,
+    /// The release was found bad, and the one before it serves again.
     pub rolled_back: u64,
+    /// A rule or a check said no before anything changed; in no figure.
     pub refused: u64,
+    /// In no figure.
     pub cancelled: u64,
+    /// Something changed, and it was never decided whether it was good; unknown in the figures.
     pub undecided: u64,
+    /// In no figure.
     pub running: u64,
     /// Rollbacks that were triggered.
     pub rollbacks: u64,
@@ -59,6 +72,7 @@ pub struct Figure {
     /// six decimals.
     #[schemars(with = "Option<f64>")]
     pub value: Option<Number>,
+    /// Of `value`.
     pub unit: Unit,
     /// What the value is made of, where that is counted: the part of the `counted` ones, the
     /// deployments of a frequency, or the requests that failed.
@@ -85,6 +99,7 @@ pub struct Figure {
     pub definition: String,
 }
 
+/// What a value is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -92,7 +107,9 @@ pub enum Unit {
     Ratio,
     /// Whole milliseconds.
     Ms,
+    /// Deployments per day.
     PerDay,
+    /// Requests that failed.
     Requests,
 }
 
@@ -101,7 +118,9 @@ pub enum Unit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Spread {
+    /// Cut to whole milliseconds.
     pub mean_ms: u64,
+    /// The lower one of the two in the middle, where there are two.
     pub median_ms: u64,
     pub p90_ms: u64,
     pub max_ms: u64,
