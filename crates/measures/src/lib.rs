@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod alerts;
+pub mod cdevents;
 pub mod dashboard;
 mod exact;
 mod exposition;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod alerts;
+mod cdevents;
 mod dashboard;
 mod laws;
 mod series;
