@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use model::Redactor;
 use model::text::cut;
 
-use crate::cause::{Cause, Needed, Suspect, cause};
+use crate::cause::{Cause, Suspect, cause};
 use crate::classify::{Facts, classify};
 use crate::diagnosis::{Diagnosis, Note, OtherJob};
 use crate::dockerfile::{self, DockerfileStep};
 use crate::ended::{CancelledBy, Ended};
 use crate::gap::{Error, Gap};
 use crate::log::{StepLog, error_lines, is_generic};
+use crate::needed::Needed;
 use crate::plain::short;
 use crate::stage::Stage;
 

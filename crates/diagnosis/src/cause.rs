@@ -1,15 +1,10 @@
 //! Which job of a run, and which step of it, is the cause.
 
-use std::collections::BTreeMap;
-
 use github::Job;
 use github::jobs::Step;
 use jiff::Timestamp;
 
-use crate::names::without_parentheses;
-
-/// Which jobs each job of the workflow needs, by their names, as far as that is known.
-pub type Needed = BTreeMap<String, Vec<String>>;
+use crate::needed::{Needed, base};
 
 /// The job that is the cause, and the others that did not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,22 +126,10 @@ fn when(suspect: &Suspect<'_>) -> Option<Timestamp> {
 
 /// Whether another job was skipped because it needs this one.
 fn holds_up_others(job: &Job, jobs: &[Job], needed: &Needed) -> bool {
-    let base = base(&job.name);
+    let own = base(&job.name);
     jobs.iter().any(|other| {
-        let waits_for = needed.get(&self::base(&other.name));
+        let waits_for = needed.get(&base(&other.name));
         other.conclusion.as_deref() == Some("skipped")
-            && waits_for.is_some_and(|needs| needs.contains(&base))
+            && waits_for.is_some_and(|needs| needs.contains(&own))
     })
-}
-
-/// The name of a job in its workflow: without its matrix, and of one in a workflow that it calls, the
-/// name of the caller.
-fn base(name: &str) -> String {
-    let plain = without_parentheses(name);
-    plain
-        .split(" / ")
-        .next()
-        .unwrap_or(&plain)
-        .trim()
-        .to_owned()
 }

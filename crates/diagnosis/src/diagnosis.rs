@@ -36,6 +36,40 @@ pub struct Diagnosis {
     pub gaps: Vec<Gap>,
 }
 
+impl Diagnosis {
+    /// The whole in one line: `build failed: job docker, step Build and push, Dockerfile step 4/7 of
+    /// build, RUN npm ci`.
+    pub fn headline(&self) -> String {
+        let Some(job) = &self.job else {
+            return match (self.ended, self.conclusion.as_deref()) {
+                (Some(ended), _) => format!("run {} {ended}", self.run),
+                (None, None) => format!("run {} goes on, and no job of it has failed", self.run),
+                (None, Some(how)) => {
+                    format!("run {} ended with {how}; no job of it failed", self.run)
+                }
+            };
+        };
+        let stage = match self.stage {
+            Stage::Unknown => "an unknown stage".to_owned(),
+            stage => stage.to_string(),
+        };
+        let mut text = match (self.ended, &self.cancelled_by) {
+            (Some(Ended::Cancelled), Some(by)) => {
+                format!("{stage} was cancelled by {by}: job {job}")
+            }
+            (Some(ended), _) => format!("{stage} {ended}: job {job}"),
+            (None, _) => format!("{stage} failed: job {job}"),
+        };
+        if let Some(step) = &self.step {
+            text.push_str(&format!(", step {step}"));
+        }
+        if let Some(step) = &self.dockerfile_step {
+            text.push_str(&format!(", Dockerfile {step}"));
+        }
+        text
+    }
+}
+
 /// One annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {

@@ -12,6 +12,17 @@ pub struct DockerfileStep {
     pub instruction: String,
 }
 
+/// `step 4/7 of build, RUN npm ci`.
+impl std::fmt::Display for DockerfileStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {}/{}", self.number, self.of)?;
+        if let Some(stage) = &self.stage {
+            write!(f, " of {stage}")?;
+        }
+        write!(f, ", {}", self.instruction)
+    }
+}
+
 /// The step that failed; the lines are without time and colours.
 pub(crate) fn failed_step<'a>(
     lines: impl DoubleEndedIterator<Item = &'a str> + Clone,

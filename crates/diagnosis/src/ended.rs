@@ -23,6 +23,35 @@ pub enum CancelledBy {
     NewerRun { group: Option<String> },
 }
 
+/// Fits after the name of a job: `the job deploy was not taken by a runner`.
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Ended::NotStarted => "was not started: GitHub cannot run the workflow file",
+            Ended::NoRunner => "was not taken by a runner",
+            Ended::RunnerLost => "lost its runner",
+            Ended::TimedOut => "ran out of time",
+            Ended::Cancelled => "was cancelled",
+        })
+    }
+}
+
+/// Fits after "cancelled by".
+impl std::fmt::Display for CancelledBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // Without an `@`: where it is shown, it must call nobody.
+            CancelledBy::User(login) => f.write_str(login),
+            CancelledBy::NewerRun { group: Some(group) } => {
+                write!(f, "a newer run of the concurrency group {group}")
+            }
+            CancelledBy::NewerRun { group: None } => {
+                f.write_str("a newer run of its concurrency group")
+            }
+        }
+    }
+}
+
 /// GitHub's sentences, in lower case, and what they mean.
 const SENTENCES: &[(&str, Ended)] = &[
     ("exceeded the maximum execution time", Ended::TimedOut),

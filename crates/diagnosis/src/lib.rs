@@ -16,15 +16,17 @@ mod evidence;
 mod gap;
 mod log;
 mod names;
+mod needed;
 mod plain;
 mod stage;
 
 pub use ask::{Question, diagnose};
-pub use cause::{Cause, Needed, Suspect, cause};
+pub use cause::{Cause, Suspect, cause};
 pub use classify::{Facts, classify};
 pub use diagnosis::{Diagnosis, Note, OtherJob};
 pub use dockerfile::DockerfileStep;
 pub use ended::{CancelledBy, Ended};
 pub use gap::{Error, Gap};
 pub use log::{StepLog, error_lines};
+pub use needed::{Needed, needed};
 pub use stage::Stage;

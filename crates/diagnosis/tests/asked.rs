@@ -448,3 +448,57 @@ async fn names_and_messages_are_bounded() {
     assert_eq!(told.annotations.len(), 10);
     assert!(format!("{told:?}").len() < 10_000);
 }
+
+/// Each in one line.
+#[tokio::test]
+async fn a_diagnosis_has_a_headline() {
+    let failed = Played::run("failure", DOCKER).await;
+    failed.says(1, &[]).await;
+    failed
+        .log(1, answer(200).set_body_string(docker_log()))
+        .await;
+    let cancelled = Played::run(
+        "cancelled",
+        "deploy cancelled: Set up job ok; Deploy cancelled",
+    )
+    .await;
+    cancelled
+        .says(1, &["The run was canceled by @octocat."])
+        .await;
+    cancelled.on("jobs/1/logs", answer(404)).await;
+    let taken = Played::run("failure", "main failure").await;
+    taken
+        .says(
+            1,
+            &["The job was not acquired by Runner of type hosted even after multiple attempts"],
+        )
+        .await;
+    for (played, headline) in [
+        (
+            failed,
+            "build failed: job build, step Build and push, Dockerfile step 4/7 of build, RUN npm ci --token ***",
+        ),
+        (
+            cancelled,
+            "deploy was cancelled by octocat: job deploy, step Deploy",
+        ),
+        (
+            taken,
+            "an unknown stage was not taken by a runner: job main",
+        ),
+        (
+            Played::run("startup_failure", "").await,
+            "run 42 was not started: GitHub cannot run the workflow file",
+        ),
+        (
+            Played::run("-", "deploy running: Set up job lost").await,
+            "run 42 goes on, and no job of it has failed",
+        ),
+        (
+            Played::run("success", "deploy success: Set up job ok").await,
+            "run 42 ended with success; no job of it failed",
+        ),
+    ] {
+        assert_eq!(played.diagnosis().await.headline(), headline);
+    }
+}

@@ -49,6 +49,20 @@ fn of_many_lines_the_first_are_shown_and_of_long_ones_their_beginning() {
     assert_eq!(lines, ["error: a"]);
 }
 
+/// The clock of a runner of one's own may be wrong by hours.
+#[test]
+fn a_log_of_other_times_than_its_step_is_read_whole() {
+    let log = "2026-11-21T07:00:00.0000000Z error: here\n";
+    let from: jiff::Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+    let log = StepLog::of(
+        log,
+        "Run make",
+        Some((from, Some(from))),
+        &Redactor::default(),
+    );
+    assert_eq!(error_lines(&log), ["error: here"]);
+}
+
 /// A script may hold the words of an error; it is no error before it runs.
 #[test]
 fn what_the_runner_repeats_of_a_script_is_no_error() {

@@ -513,3 +513,14 @@ fn a_step_is_told_by_its_name_or_by_what_it_runs() {
         assert_eq!(found(&jobs, "", &Needed::new()).0, expected, "{step}");
     }
 }
+
+#[test]
+fn what_a_job_needs_is_read_from_its_workflow() {
+    let text = "on: push\njobs:\n  lint: { runs-on: x, steps: [] }\n  b:\n    name: build (${{ matrix.arch }})\n    \
+        runs-on: x\n    steps: []\n  c: { name: '${{ matrix.os }}', runs-on: x, steps: [] }\n  \
+        deploy: { needs: [b, c, gone], uses: ./x.yml }\n";
+    let tree = yaml::Node::parse(text).unwrap();
+    let read = workflow::Workflow::read(".github/workflows/x.yml", text, &tree);
+    let expected = needed(&[("lint", &[]), ("build", &[]), ("deploy", &["build"])]);
+    assert_eq!(diagnosis::needed(&read), expected);
+}

@@ -1,0 +1,37 @@
+//! Which jobs of a workflow need which, by the names that GitHub shows.
+
+use std::collections::BTreeMap;
+
+use workflow::Workflow;
+
+use crate::names::without_parentheses;
+
+/// Of each job the jobs that it needs, as far as that is known; all by [`base`].
+pub type Needed = BTreeMap<String, Vec<String>>;
+
+/// From the workflow's file. A job whose name is made of expressions alone is not among them.
+pub fn needed(workflow: &Workflow) -> Needed {
+    let shown = |id: &str| {
+        let job = workflow.jobs.iter().find(|job| job.id == id)?;
+        let name = base(job.name.as_deref().unwrap_or(id));
+        (!name.is_empty() && !name.contains("${{")).then_some(name)
+    };
+    let jobs = workflow.jobs.iter();
+    jobs.filter_map(|job| {
+        let needs = job.needs.iter().filter_map(|id| shown(id)).collect();
+        Some((shown(&job.id)?, needs))
+    })
+    .collect()
+}
+
+/// The name of a job in its workflow: without its matrix, and of one in a workflow that it calls, the
+/// name of the caller.
+pub(crate) fn base(name: &str) -> String {
+    let plain = without_parentheses(name);
+    plain
+        .split(" / ")
+        .next()
+        .unwrap_or(&plain)
+        .trim()
+        .to_owned()
+}
