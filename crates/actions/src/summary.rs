@@ -18,6 +18,7 @@ use model::text::{short_digests, span};
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 use detail::{detail, needs_detail};
+pub use escape::escaped as markdown;
 use escape::{cell, fenced, long_cell, shorten};
 pub use fit::fit;
 use mark::mark;

@@ -38,6 +38,7 @@ const OURS: &[&str] = &[
     "migrator",
     "model",
     "net",
+    "notify",
     "onboard",
     "openssh",
     "operation",

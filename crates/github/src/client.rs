@@ -205,12 +205,31 @@ impl Client {
         question: &serde_json::Value,
         needs: Needs,
     ) -> Result<Bytes, Error> {
+        self.change(http::Method::POST, path, question, needs).await
+    }
+
+    /// The same, of a part of something that is there.
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        question: &serde_json::Value,
+        needs: Needs,
+    ) -> Result<Bytes, Error> {
+        self.change(http::Method::PATCH, path, question, needs)
+            .await
+    }
+
+    async fn change(
+        &self,
+        method: http::Method,
+        path: &str,
+        question: &serde_json::Value,
+        needs: Needs,
+    ) -> Result<Bytes, Error> {
         let sending = async {
             let mut url = format!("{}{path}", self.0.base);
             for _ in 0..=REDIRECTS {
-                let mut request = http::Request::builder()
-                    .method(http::Method::POST)
-                    .uri(&url);
+                let mut request = http::Request::builder().method(method.clone()).uri(&url);
                 if let Some(headers) = request.headers_mut() {
                     *headers = self.headers(path).await?;
                 }

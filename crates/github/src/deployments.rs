@@ -125,7 +125,120 @@ const DEPLOYMENTS: Needs = Needs::workflow(
     "`deployments: read` (classic token: `repo_deployment`)",
 );
 
+const CHANGE: Needs = Needs::workflow(
+    "write deployments",
+    "deployments: write",
+    "`deployments: write` (classic token: `repo_deployment`)",
+);
+
+/// A deployment that is made, or was made, by us.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// A commit, a tag or a branch.
+    pub reference: &'a str,
+    pub environment: &'a str,
+    /// At most 140 characters.
+    pub description: &'a str,
+    /// By it the deployment is found again.
+    pub mark: &'a str,
+}
+
+/// What happened to it.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStatus<'a> {
+    /// `in_progress`, `success`, `failure`, `inactive` or `error`.
+    pub state: &'a str,
+    /// At most 140 characters.
+    pub description: &'a str,
+    pub log_url: Option<&'a str>,
+}
+
+/// The key in a deployment's `payload`.
+const MARK: &str = "deploy-guard";
+
+#[derive(Deserialize)]
+struct Marked {
+    id: u64,
+    #[serde(default)]
+    payload: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    state: String,
+    description: Option<String>,
+}
+
 impl Client {
+    /// The deployment of an environment with a mark, among the hundred newest.
+    pub async fn deployment_with(
+        &self,
+        repository: &Repository,
+        environment: &str,
+        mark: &str,
+    ) -> Result<Option<u64>, Error> {
+        let path = format!(
+            "{}/deployments?environment={}&per_page={LOOKED_AT}",
+            repository.path(),
+            step(environment)
+        );
+        let all: Vec<Marked> = self.get(&path, CHANGE).await?;
+        let found = all.iter().find(|one| one.payload[MARK] == mark);
+        Ok(found.map(|one| one.id))
+    }
+
+    /// Makes a deployment, once; its id. No check is waited for: that is preflight's.
+    pub async fn make_deployment(
+        &self,
+        repository: &Repository,
+        made: Made<'_>,
+    ) -> Result<u64, Error> {
+        let question = serde_json::json!({
+            "ref": made.reference,
+            "environment": made.environment,
+            "description": made.description,
+            "auto_merge": false,
+            "required_contexts": [],
+            "payload": {MARK: made.mark},
+        });
+        let path = format!("{}/deployments", repository.path());
+        let body = self.post(&path, &question, CHANGE).await?;
+        let made: Marked = crate::issues::answer(&body)?;
+        Ok(made.id)
+    }
+
+    /// Whether a deployment has such a status.
+    pub async fn has_status(
+        &self,
+        repository: &Repository,
+        deployment: u64,
+        status: NewStatus<'_>,
+    ) -> Result<bool, Error> {
+        let path = format!("{}/deployments/{deployment}/statuses", repository.path());
+        let all: Vec<Described> = self.list(&path, None, CHANGE).await?.items;
+        Ok(all.iter().any(|one| {
+            one.state == status.state && one.description.as_deref() == Some(status.description)
+        }))
+    }
+
+    /// Gives a deployment another status, once.
+    pub async fn set_status(
+        &self,
+        repository: &Repository,
+        deployment: u64,
+        status: NewStatus<'_>,
+    ) -> Result<(), Error> {
+        let mut question = serde_json::json!({
+            "state": status.state,
+            "description": status.description,
+        });
+        if let Some(url) = status.log_url {
+            question["log_url"] = url.into();
+        }
+        let path = format!("{}/deployments/{deployment}/statuses", repository.path());
+        self.post(&path, &question, CHANGE).await.map(drop)
+    }
+
     /// The newest deployments of an environment, at most [`LOOKED_AT`]; of one commit if it is
     /// given. No more than it takes until those that were seen are `enough`.
     pub async fn deployments(

@@ -17,6 +17,7 @@ pub mod deployments;
 pub mod dispatch;
 mod environments;
 mod error;
+pub mod issues;
 pub mod jobs;
 mod ledger;
 mod limit;

@@ -19,7 +19,9 @@ pub(super) fn long_cell(text: &str) -> String {
     escaped(text, LONG)
 }
 
-fn escaped(text: &str, limit: usize) -> String {
+/// Text of at most so many characters, the middle cut out of a longer one, as Markdown: nothing in it is
+/// markup, a link or a mention.
+pub fn escaped(text: &str, limit: usize) -> String {
     let mut escaped = String::new();
     for c in shorten(text.trim(), limit).chars() {
         match c {

@@ -1,0 +1,113 @@
+//! Issues and their comments: written, and found again by a text that is hidden in them.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{Client, Error, Needs, Repository};
+
+const READ: Needs = Needs::workflow(
+    "read issues",
+    "issues: write",
+    "`issues: write` (classic token: `repo`)",
+);
+const WRITE: Needs = Needs::workflow(
+    "write issues",
+    "issues: write",
+    "`issues: write` (classic token: `repo`)",
+);
+/// An incident is young: its issue is among the newest.
+const PAGES: u32 = 3;
+const PER_PAGE: usize = 100;
+
+/// An issue, as far as it is looked at.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Issue {
+    pub number: u64,
+    /// `open` or `closed`.
+    pub state: String,
+    pub body: Option<String>,
+    #[serde(default)]
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
+impl Client {
+    /// The issue with a text in its body, among the 300 newest; of several on a page, the one that was made first.
+    pub async fn issue_with(&self, of: &Repository, text: &str) -> Result<Option<Issue>, Error> {
+        let mut found: Option<Issue> = None;
+        for page in 1..=PAGES {
+            let path = format!(
+                "{}/issues?state=all&sort=created&direction=desc&per_page={PER_PAGE}&page={page}",
+                of.path()
+            );
+            let issues: Vec<Issue> = self.get(&path, READ).await?;
+            let is_last = issues.len() < PER_PAGE;
+            let marked = issues.into_iter().rfind(|issue| {
+                let has = issue.body.as_ref().is_some_and(|body| body.contains(text));
+                has && issue.pull_request.is_none()
+            });
+            found = marked.or(found);
+            if is_last || found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes an issue, once; its number.
+    pub async fn make_issue(
+        &self,
+        of: &Repository,
+        title: &str,
+        body: &str,
+        labels: &[String],
+    ) -> Result<u64, Error> {
+        let path = format!("{}/issues", of.path());
+        let question = json!({"title": title, "body": body, "labels": labels});
+        let made: Numbered = answer(&self.post(&path, &question, WRITE).await?)?;
+        Ok(made.number)
+    }
+
+    /// Whether an issue has a comment with a text in it.
+    pub async fn has_comment(
+        &self,
+        of: &Repository,
+        issue: u64,
+        text: &str,
+    ) -> Result<bool, Error> {
+        let path = format!("{}/issues/{issue}/comments", of.path());
+        let comments: Vec<Comment> = self.list(&path, None, READ).await?.items;
+        let mut bodies = comments.iter().filter_map(|comment| comment.body.as_ref());
+        Ok(bodies.any(|body| body.contains(text)))
+    }
+
+    /// Writes a comment, once.
+    pub async fn comment(&self, of: &Repository, issue: u64, body: &str) -> Result<(), Error> {
+        let path = format!("{}/issues/{issue}/comments", of.path());
+        let question = json!({"body": body});
+        self.post(&path, &question, WRITE).await.map(drop)
+    }
+
+    /// Closes an issue; one that is closed stays so.
+    pub async fn close_issue(&self, of: &Repository, issue: u64) -> Result<(), Error> {
+        let path = format!("{}/issues/{issue}", of.path());
+        let question = json!({"state": "closed", "state_reason": "completed"});
+        self.patch(&path, &question, WRITE).await.map(drop)
+    }
+}
+
+/// An answer that must be JSON of some form.
+pub(crate) fn answer<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::Malformed {
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,71 @@
+//! Why a notice was not delivered, and what that means for the next attempt.
+
+use std::time::Duration;
+
+use crate::Reference;
+
+/// A failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NotDelivered {
+    pub why: Why,
+    /// What the attempt left all the same: keep it for the next one.
+    pub reference: Option<Reference>,
+}
+
+/// What the next attempt may hope for. No text holds a secret: of a webhook's URL only the host is named.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// It has not arrived, and may later.
+    #[error("{reason}")]
+    Later {
+        reason: String,
+        /// What the service asks for.
+        after: Option<Duration>,
+    },
+    /// It has not arrived, and will not until a person changes something.
+    #[error("{reason}")]
+    Refused { reason: String, hint: String },
+    /// It was sent and nothing came back: it may have arrived.
+    #[error("{reason}")]
+    Unsure { reason: String },
+}
+
+impl NotDelivered {
+    pub(crate) fn later(reason: impl Into<String>, after: Option<Duration>) -> Self {
+        let reason = reason.into();
+        Why::Later { reason, after }.into()
+    }
+
+    pub(crate) fn refused(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (reason, hint) = (reason.into(), hint.into());
+        Why::Refused { reason, hint }.into()
+    }
+
+    pub(crate) fn unsure(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Why::Unsure { reason }.into()
+    }
+
+    /// With what the attempt left.
+    pub(crate) fn leaving(self, reference: Option<Reference>) -> Self {
+        NotDelivered { reference, ..self }
+    }
+
+    /// The next step for a person, where there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match &self.why {
+            Why::Refused { hint, .. } => Some(hint),
+            Why::Later { .. } | Why::Unsure { .. } => None,
+        }
+    }
+}
+
+impl From<Why> for NotDelivered {
+    fn from(why: Why) -> Self {
+        NotDelivered {
+            why,
+            reference: None,
+        }
+    }
+}

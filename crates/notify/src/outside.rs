@@ -1,0 +1,98 @@
+//! Text from outside: release names, commit messages, logs. What is the same for every sink.
+
+use model::text::{CUT, safe};
+
+/// Words that call many people in some chat.
+const CALLS: [&str; 5] = ["channel", "here", "everyone", "all", "team"];
+/// Looks like `@`, and calls nobody.
+const AT: char = '\u{ff20}';
+
+/// What a terminal or a browser would obey and what turns text round is shown as U+FFFD, what nobody sees is left out,
+/// and nobody is called by an `@`. At most so many characters, with a mark where there were more.
+pub(crate) fn text(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    let mut chars = text.char_indices().peekable();
+    let mut before = ' ';
+    while let Some((at, c)) = chars.next() {
+        if is_invisible(c) || c == '\r' && chars.peek().is_some_and(|(_, next)| *next == '\n') {
+            continue;
+        }
+        if length + 1 > most {
+            out.pop();
+            out.push(CUT);
+            break;
+        }
+        length += 1;
+        let is_call = c == '@' && calls(before, &text[at + 1..]);
+        out.push(if is_call { AT } else { safe(c) });
+        before = c;
+    }
+    out
+}
+
+/// The same on one line.
+pub(crate) fn line(from: &str, most: usize) -> String {
+    // A line's beginning is enough: what is behind it is cut in any case.
+    let short: String = from.chars().take(most.saturating_mul(4)).collect();
+    let words: Vec<&str> = short.split_whitespace().collect();
+    let is_cut = from.len() > short.len();
+    let joined = words.join(" ") + if is_cut { " " } else { "" };
+    text(&joined, most)
+}
+
+/// Neither a space nor a mark: a name with one of them looks like another name.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' | '\u{180e}')
+}
+
+/// Whether an `@` between these may call someone. One within a word is an address of e-mail.
+fn calls(before: char, behind: &str) -> bool {
+    let is_name = behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let word: String = behind
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .take_while(|c| c.is_alphanumeric())
+        .take(16)
+        .collect();
+    let is_call = CALLS.iter().any(|call| word.eq_ignore_ascii_case(call));
+    is_call || is_name && !before.is_alphanumeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_and_addresses_stay() {
+        for (from, expected) in [
+            ("@channel", "＠channel"),
+            ("now @here and @octocat", "now ＠here and ＠octocat"),
+            ("a@channel", "a＠channel"),
+            ("@\u{200b}everyone", "＠everyone"),
+            ("mail a@example.com", "mail a@example.com"),
+            ("sha@", "sha@"),
+        ] {
+            assert_eq!(text(from, 100), expected);
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_not_there_and_what_turns_text_is_marked() {
+        assert_eq!(text("v1\u{200b}.2\u{feff}", 100), "v1.2");
+        assert_eq!(text("a\u{202e}b\u{1b}[0m", 100), "a\u{fffd}b\u{fffd}[0m");
+        assert_eq!(text("a\r\nb\rc", 100), "a\nb\u{fffd}c");
+        assert_eq!(line("a\r\nBcc: b\n", 100), "a Bcc: b");
+    }
+
+    #[test]
+    fn it_has_at_most_so_many_characters() {
+        let long = "ü".repeat(1 << 20);
+        assert_eq!(text(&long, 5), "üüüü…");
+        assert_eq!(line(&long, 5), "üüüü…");
+        assert_eq!(text("12345", 5), "12345");
+        assert_eq!(line("12345", 5), "12345");
+        assert_eq!(line(&"a ".repeat(1 << 20), 5), "a a …");
+        assert_eq!(text("a", 0), "…");
+    }
+}

@@ -1,0 +1,166 @@
+//! PagerDuty's Events API v2: an alert per incident, and change events for deployments.
+//! <https://developer.pagerduty.com/docs/events-api-v2-overview>
+
+use std::time::{Duration, Instant};
+
+use model::{Redactor, Secret};
+use sections::incident::{EventKind, PagerdutySink, Severity};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::not_delivered::Why;
+use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sinks::Kind;
+use crate::web::{MAX_BODY, Web};
+use crate::{NotDelivered, Notice, Phase, digest, outside, secret};
+
+const BASE: &str = "https://events.pagerduty.com";
+const MAX_KEY: usize = 255;
+const SUMMARY: usize = 1024;
+/// An event has at most 512 KB. Of text as long as these it has a tenth.
+const BODY: usize = 4000;
+const FIELDS: usize = 20;
+const FIELD: usize = 500;
+const LINKS: usize = 10;
+/// Where it says 429 and not for how long: its limit is one of events per minute.
+const WAIT: Duration = Duration::from_secs(60);
+
+impl Kind for PagerdutySink {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+        let key = secret::value(around.env, &self.routing_key_env)?;
+        let base = self.url.as_deref().unwrap_or(BASE).trim_end_matches('/');
+        let at = |path: &str| {
+            Url::parse(&format!("{base}{path}")).map_err(|error| {
+                let reason = format!("`url` is not a URL: {error}");
+                NotDelivered::refused(reason, "leave it out for PagerDuty's own")
+            })
+        };
+        Ok(Box::new(Pagerduty {
+            alerts: at("/v2/enqueue")?,
+            changes: at("/v2/change/enqueue")?,
+            web: Web::new(Redactor::new([&key]))?,
+            key,
+        }))
+    }
+}
+
+struct Pagerduty {
+    alerts: Url,
+    changes: Url,
+    key: Secret,
+    web: Web,
+}
+
+impl Sink for Pagerduty {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: Earlier<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a> {
+        Box::pin(async move {
+            let (url, mut event) = if notice.kind.is_of_incident() {
+                (&self.alerts, alert(notice))
+            } else {
+                (&self.changes, change(notice))
+            };
+            event["routing_key"] = self.key.expose().into();
+            let request = self.web.post(url).json(&event);
+            let answer = self.web.send(request, url, deadline, MAX_BODY).await?;
+            let wrong = "is the key that of an integration \"Events API v2\"? Its page in PagerDuty shows it";
+            let accepted = self.web.accepted(url, &answer, wrong);
+            accepted.map_err(|mut error| {
+                if let (429, Why::Later { after, .. }) = (answer.status, &mut error.why) {
+                    after.get_or_insert(WAIT);
+                }
+                error
+            })?;
+            Ok(Delivered::default())
+        })
+    }
+}
+
+fn alert(notice: &Notice) -> Value {
+    let links: Vec<Value> = notice
+        .web_links(LINKS)
+        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, FIELD)}))
+        .collect();
+    let action = match (notice.kind, notice.phase) {
+        (EventKind::IncidentResolved, _) => "resolve",
+        // Someone has found the cause, and need not be called again.
+        (EventKind::IncidentUpdated, Phase::Identified | Phase::Monitoring) => "acknowledge",
+        _ => "trigger",
+    };
+    json!({
+        "event_action": action,
+        "dedup_key": dedup_key(&notice.thread),
+        "payload": {
+            "summary": outside::line(&notice.title, SUMMARY),
+            "source": outside::line(&notice.place(), FIELD),
+            "severity": severity(notice.severity),
+            "timestamp": notice.at.to_string(),
+            "component": outside::line(&notice.service, FIELD),
+            "group": notice.environment.as_deref().map(|name| outside::line(name, FIELD)),
+            "class": notice.kind.word(),
+            "custom_details": details(notice),
+        },
+        "links": links,
+        "client": "deploy-guard",
+    })
+}
+
+fn change(notice: &Notice) -> Value {
+    let links: Vec<Value> = notice
+        .web_links(LINKS)
+        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, FIELD)}))
+        .collect();
+    json!({
+        "payload": {
+            "summary": outside::line(&notice.title, SUMMARY),
+            "source": outside::line(&notice.place(), FIELD),
+            "timestamp": notice.at.to_string(),
+            "custom_details": details(notice),
+        },
+        "links": links,
+    })
+}
+
+fn details(notice: &Notice) -> Value {
+    let mut details = Map::new();
+    let mut put = |label: &str, value: &str, most| {
+        let label = outside::line(label, FIELD);
+        details.insert(label, outside::text(value, most).into());
+    };
+    put("status", notice.phase.word(), FIELD);
+    if let Some(release) = &notice.release {
+        put("release", release, FIELD);
+    }
+    if !notice.body.trim().is_empty() {
+        put("text", notice.body.trim(), BODY);
+    }
+    for (label, value) in notice.fields.iter().take(FIELDS) {
+        put(label, value, FIELD);
+    }
+    // By it someone finds the event in the log.
+    put("event", &notice.id, FIELD);
+    details.into()
+}
+
+/// The same for all events of an incident, whatever the length of its name.
+fn dedup_key(thread: &str) -> String {
+    let is_plain = thread.len() <= MAX_KEY && thread.chars().all(|c| c.is_ascii_graphic());
+    if is_plain {
+        thread.to_owned()
+    } else {
+        format!("sha256:{}", digest::of(thread))
+    }
+}
+
+fn severity(severity: Option<Severity>) -> &'static str {
+    match severity {
+        Some(Severity::Critical) => "critical",
+        Some(Severity::High) | None => "error",
+        Some(Severity::Medium) => "warning",
+        Some(Severity::Low) => "info",
+    }
+}

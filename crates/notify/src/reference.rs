@@ -1,0 +1,23 @@
+//! What a delivery left at the service, by which the next one of the same thread finds it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Kept by the caller for each thread and sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reference {
+    /// The message of a thread.
+    Slack {
+        channel: String,
+        ts: String,
+        /// The time of the notice that it shows: an older one does not replace it.
+        shows: Timestamp,
+    },
+    GithubIssue {
+        number: u64,
+    },
+    GithubDeployment {
+        id: u64,
+    },
+}

@@ -1,0 +1,61 @@
+//! What a sink can do.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use model::Env;
+
+use crate::{NotDelivered, Notice, Reference};
+
+/// One place where people are told.
+pub trait Sink {
+    /// Makes one attempt, which ends by the deadline.
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        earlier: Earlier<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a>;
+}
+
+/// An attempt under way.
+pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivered, NotDelivered>> + 'a>>;
+
+/// What is known of before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier<'a> {
+    /// Of the last delivery of the same thread to the same sink.
+    pub reference: Option<&'a Reference>,
+    /// An attempt with this very notice began, and how it ended is not known: it was [`Why::Unsure`], or the program
+    /// was killed. Sinks that can look whether it has arrived do so.
+    ///
+    /// [`Why::Unsure`]: crate::Why::Unsure
+    pub unsure: bool,
+}
+
+/// It has arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// For the next notice of the thread.
+    pub reference: Option<Reference>,
+}
+
+/// A client of GitHub as a sink's `token-env` says, with a time for each question and the end of all.
+pub type GithubClient<'a> =
+    dyn Fn(Option<&str>, Duration, Instant) -> Result<github::Client, github::Error> + 'a;
+
+/// What sinks need of the program.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    pub env: &'a Env,
+    /// Where the paths of templates begin.
+    pub folder: &'a Path,
+    pub github: &'a GithubClient<'a>,
+    /// `owner/name` where a sink names none.
+    pub repository: Option<&'a str>,
+    /// Writes a line into the log of the job: on stderr, redacted.
+    pub say: &'a dyn Fn(&str),
+    /// The commit of the run, for a deployment of GitHub.
+    pub commit: Option<&'a str>,
+}

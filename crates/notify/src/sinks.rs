@@ -1,0 +1,62 @@
+//! The sinks of a configuration.
+
+use std::time::Instant;
+
+use sections::incident::{
+    EmailSink, Filter, GithubDeploymentSink, GithubIssueSink, Incident, PagerdutySink,
+    SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
+};
+
+use crate::{Around, Delivered, Earlier, NotDelivered, Notice, Sink};
+
+/// How the sink of a kind is made.
+pub(crate) trait Kind {
+    /// Asks nobody. What is wrong with a sink's variables and files is told here.
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered>;
+}
+
+/// A sink of the configuration.
+pub struct Recipient<'a> {
+    /// The key of its kind, such as `github-issue`.
+    pub kind: String,
+    pub name: &'a str,
+    filter: Filter<'a>,
+    sink: Result<Box<dyn Sink + 'a>, NotDelivered>,
+}
+
+impl Recipient<'_> {
+    /// Whether it is told of it.
+    pub fn hears(&self, notice: &Notice) -> bool {
+        self.filter.hears(notice.heard())
+    }
+
+    /// Makes one attempt, which ends by the deadline.
+    pub async fn deliver(
+        &self,
+        notice: &Notice,
+        earlier: Earlier<'_>,
+        deadline: Instant,
+    ) -> Result<Delivered, NotDelivered> {
+        match &self.sink {
+            Ok(sink) => sink.deliver(notice, earlier, deadline).await,
+            Err(unusable) => Err(unusable.clone()),
+        }
+    }
+}
+
+macro_rules! all {
+    ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
+        /// Every sink of the section, in the order of the kinds.
+        pub fn recipients<'a>(section: &'a Incident, around: Around<'a>) -> Vec<Recipient<'a>> {
+            let mut all = Vec::new();
+            $(all.extend(section.$kind.iter().map(|config: &'a $config| Recipient {
+                kind: key(stringify!($kind)),
+                name: config.name(),
+                filter: config.filter(),
+                sink: config.make(around),
+            }));)*
+            all
+        }
+    };
+}
+sections::sink_kinds!(all);

@@ -1,0 +1,210 @@
+//! Slack: a webhook, to which each notice is a message; or a bot, which keeps one message per thread up to date and
+//! answers it with each notice.
+
+mod api;
+mod message;
+
+use std::time::Instant;
+
+use model::{Redactor, Secret};
+use reqwest::header::HeaderValue;
+use sections::incident::SlackSink;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sinks::Kind;
+use crate::web::{MAX_BODY, Web};
+use crate::{NotDelivered, Notice, Reference, secret};
+
+use api::{Api, Posted};
+
+const API: &str = "https://slack.com/api";
+
+impl Kind for SlackSink {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+        if let Some(variable) = &self.url_env {
+            let url = secret::address(around.env, variable)?;
+            let web = Web::new(secret::of_address(&url))?;
+            return Ok(Box::new(Webhook { url, web }));
+        }
+        let variable = self.token_env.as_deref().unwrap_or_default();
+        let token = secret::value(around.env, variable)?;
+        let base = self.api_url.as_deref().unwrap_or(API);
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Box::new(Bot {
+            api: Api::new(
+                &base,
+                header(&token, variable)?,
+                Web::new(Redactor::new([&token]))?,
+            )?,
+            channel: self.channel.clone().unwrap_or_default(),
+        }))
+    }
+}
+
+fn header(token: &Secret, variable: &str) -> Result<HeaderValue, NotDelivered> {
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|_| {
+        let reason = format!("`{variable}` does not hold a token");
+        NotDelivered::refused(reason, "a bot's token is one word, `xoxb-…`")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+struct Webhook {
+    url: Url,
+    web: Web,
+}
+
+impl Sink for Webhook {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: Earlier<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a> {
+        Box::pin(async move {
+            let request = self.web.post(&self.url).json(&message::of(notice));
+            let answer = self
+                .web
+                .send(request, &self.url, deadline, MAX_BODY)
+                .await?;
+            let wrong = "make a new incoming webhook for the channel, and store its URL";
+            self.web.accepted(&self.url, &answer, wrong)?;
+            Ok(Delivered::default())
+        })
+    }
+}
+
+struct Bot {
+    api: Api,
+    channel: String,
+}
+
+impl Sink for Bot {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        earlier: Earlier<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a> {
+        Box::pin(async move {
+            // What the thread is at goes first: where the time ends, people see the truth.
+            let shown = self.show(notice, earlier, deadline).await?;
+            let reference = Some(Reference::Slack {
+                channel: shown.posted.channel.clone(),
+                ts: shown.posted.ts.clone(),
+                shows: shown.at,
+            });
+            let looks = earlier.unsure && !shown.is_new;
+            let answered = self.answer(notice, &shown.posted, looks, deadline).await;
+            match answered {
+                Ok(()) => Ok(Delivered { reference }),
+                Err(error) => Err(error.leaving(reference)),
+            }
+        })
+    }
+}
+
+/// The message of the thread as it is now.
+struct Shown {
+    posted: Posted,
+    at: jiff::Timestamp,
+    is_new: bool,
+}
+
+impl Bot {
+    /// Makes the thread's message show the notice, or one that is newer.
+    async fn show(
+        &self,
+        notice: &Notice,
+        earlier: Earlier<'_>,
+        deadline: Instant,
+    ) -> Result<Shown, NotDelivered> {
+        let known = match earlier.reference {
+            Some(Reference::Slack { channel, ts, shows }) => Some((
+                Posted {
+                    channel: channel.clone(),
+                    ts: ts.clone(),
+                },
+                *shows,
+            )),
+            _ if earlier.unsure => {
+                let payload = thread(notice);
+                let found = self.api.find(&self.channel, None, &payload, deadline);
+                found.await?.map(|posted| (posted, jiff::Timestamp::MIN))
+            }
+            _ => None,
+        };
+        if let Some((posted, shows)) = known {
+            if notice.at < shows {
+                return Ok(Shown {
+                    posted,
+                    at: shows,
+                    is_new: false,
+                });
+            }
+            let mut question = self.question(notice, &thread(notice));
+            question["channel"] = posted.channel.clone().into();
+            question["ts"] = posted.ts.clone().into();
+            match self.api.update(&question, deadline).await? {
+                api::Updated::Yes => {
+                    return Ok(Shown {
+                        posted,
+                        at: notice.at,
+                        is_new: false,
+                    });
+                }
+                // Someone removed it.
+                api::Updated::Gone => {}
+            }
+        }
+        let question = self.question(notice, &thread(notice));
+        let posted = self.api.post(&question, deadline).await?;
+        Ok(Shown {
+            posted,
+            at: notice.at,
+            is_new: true,
+        })
+    }
+
+    /// Answers the thread's message with the notice, unless it is there already.
+    async fn answer(
+        &self,
+        notice: &Notice,
+        to: &Posted,
+        looks: bool,
+        deadline: Instant,
+    ) -> Result<(), NotDelivered> {
+        if looks {
+            let payload = event(notice);
+            let found = self.api.find(&to.channel, Some(&to.ts), &payload, deadline);
+            if found.await?.is_some() {
+                return Ok(());
+            }
+        }
+        let mut question = self.question(notice, &event(notice));
+        question["channel"] = to.channel.clone().into();
+        question["thread_ts"] = to.ts.clone().into();
+        self.api.post(&question, deadline).await.map(drop)
+    }
+
+    fn question(&self, notice: &Notice, payload: &Value) -> Value {
+        let mut question = message::of(notice);
+        question["channel"] = self.channel.clone().into();
+        question["metadata"] = json!({"event_type": api::EVENT_TYPE, "event_payload": payload});
+        question
+    }
+}
+
+/// What identifies the message of a thread.
+fn thread(notice: &Notice) -> Value {
+    json!({"thread": crate::digest::of(&notice.thread)})
+}
+
+/// What identifies the answer of a notice.
+fn event(notice: &Notice) -> Value {
+    json!({"id": crate::digest::of(&notice.id)})
+}

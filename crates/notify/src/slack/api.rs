@@ -1,0 +1,203 @@
+//! The methods of Slack's Web API that a bot needs. Slack says what is wrong in an answer of status 200.
+
+use std::time::Instant;
+
+use model::text::excerpt;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::NotDelivered;
+use crate::web::{MAX_BODY, Web, host};
+
+pub(super) const EVENT_TYPE: &str = "deploy_guard";
+/// A hundred messages with their blocks.
+const MAX_HISTORY: usize = 2 << 20;
+/// Messages that are looked through for one that may have arrived a few minutes ago.
+const LOOKED_AT: &str = "100";
+
+pub(super) struct Api {
+    base: Url,
+    token: HeaderValue,
+    web: Web,
+}
+
+/// A message that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Posted {
+    pub(super) channel: String,
+    pub(super) ts: String,
+}
+
+pub(super) enum Updated {
+    Yes,
+    Gone,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    ok: bool,
+    error: Option<String>,
+    channel: Option<String>,
+    ts: Option<String>,
+    #[serde(default)]
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    ts: String,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    event_type: Option<String>,
+    #[serde(default)]
+    event_payload: Value,
+}
+
+impl Api {
+    pub(super) fn new(base: &str, token: HeaderValue, web: Web) -> Result<Api, NotDelivered> {
+        let base = Url::parse(&format!("{base}/")).map_err(|error| {
+            let reason = format!("`api-url` is not a URL: {error}");
+            NotDelivered::refused(reason, "leave it out for Slack's own")
+        })?;
+        Ok(Api { base, token, web })
+    }
+
+    pub(super) async fn post(
+        &self,
+        question: &Value,
+        deadline: Instant,
+    ) -> Result<Posted, NotDelivered> {
+        let (url, said) = self.ask("chat.postMessage", question, deadline).await?;
+        good(&url, &said)?;
+        match (said.channel, said.ts) {
+            (Some(channel), Some(ts)) => Ok(Posted { channel, ts }),
+            _ => Err(NotDelivered::unsure(format!(
+                "{} does not say where the message is",
+                host(&url)
+            ))),
+        }
+    }
+
+    pub(super) async fn update(
+        &self,
+        question: &Value,
+        deadline: Instant,
+    ) -> Result<Updated, NotDelivered> {
+        let (url, said) = self.ask("chat.update", question, deadline).await?;
+        if matches!(
+            said.error.as_deref(),
+            Some("message_not_found" | "thread_not_found")
+        ) {
+            return Ok(Updated::Gone);
+        }
+        good(&url, &said)?;
+        Ok(Updated::Yes)
+    }
+
+    /// The message with this payload: in the channel, or among the answers to one of its messages.
+    pub(super) async fn find(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        payload: &Value,
+        deadline: Instant,
+    ) -> Result<Option<Posted>, NotDelivered> {
+        let method = match thread {
+            Some(_) => "conversations.replies",
+            None => "conversations.history",
+        };
+        let url = self.url(method);
+        let mut query = vec![
+            ("channel", channel),
+            ("limit", LOOKED_AT),
+            ("include_all_metadata", "true"),
+        ];
+        query.extend(thread.map(|ts| ("ts", ts)));
+        let request = self.web.post(&url).form(&query);
+        let request = request.header(AUTHORIZATION, self.token.clone());
+        let answer = self.web.send(request, &url, deadline, MAX_HISTORY).await;
+        // Nothing was changed: the same can be asked again.
+        let answer = answer.map_err(|error| NotDelivered::later(error.to_string(), None))?;
+        self.web.accepted(&url, &answer, WRONG)?;
+        let said = read(&url, &answer.body);
+        let said = said.map_err(|error| NotDelivered::later(error.to_string(), None))?;
+        // Who may not look posts again: twice is better than never.
+        if matches!(
+            said.error.as_deref(),
+            Some("missing_scope" | "not_allowed_token_type")
+        ) {
+            return Ok(None);
+        }
+        good(&url, &said)?;
+        let found = said.messages.into_iter().find(|message| {
+            message.metadata.as_ref().is_some_and(|metadata| {
+                let is_ours = metadata.event_type.as_deref() == Some(EVENT_TYPE);
+                is_ours && metadata.event_payload == *payload
+            })
+        });
+        Ok(found.map(|message| Posted {
+            channel: channel.to_owned(),
+            ts: message.ts,
+        }))
+    }
+
+    fn url(&self, method: &str) -> Url {
+        self.base.join(method).unwrap_or_else(|_| self.base.clone())
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        question: &Value,
+        deadline: Instant,
+    ) -> Result<(Url, Said), NotDelivered> {
+        let url = self.url(method);
+        let request = self.web.post(&url).json(question);
+        let request = request.header(AUTHORIZATION, self.token.clone());
+        let answer = self.web.send(request, &url, deadline, MAX_BODY).await?;
+        self.web.accepted(&url, &answer, WRONG)?;
+        let said = read(&url, &answer.body)?;
+        Ok((url, said))
+    }
+}
+
+/// Whether Slack did what it was asked for.
+fn good(url: &Url, said: &Said) -> Result<(), NotDelivered> {
+    if said.ok {
+        return Ok(());
+    }
+    let host = host(url);
+    let code = said.error.as_deref().unwrap_or("no reason is given");
+    let shown = excerpt(code.as_bytes());
+    let reason = format!("{host} refuses it: {shown}");
+    Err(match code {
+        "ratelimited"
+        | "rate_limited"
+        | "internal_error"
+        | "fatal_error"
+        | "request_timeout"
+        | "service_unavailable"
+        | "team_added_to_org" => NotDelivered::later(reason, None),
+        "channel_not_found" | "not_in_channel" | "is_archived" => NotDelivered::refused(
+            reason,
+            "`channel` is the channel's id, such as `C0123456789`, and the bot is invited to it: `/invite @BOT`",
+        ),
+        "missing_scope" => NotDelivered::refused(
+            reason,
+            "add the scope `chat:write` to the app, and install it again",
+        ),
+        _ => NotDelivered::refused(reason, WRONG),
+    })
+}
+
+const WRONG: &str = "look at the app's page at api.slack.com/apps: is it installed, and the token its bot's, `xoxb-…`?";
+
+fn read(url: &Url, body: &[u8]) -> Result<Said, NotDelivered> {
+    serde_json::from_slice(body)
+        .map_err(|_| NotDelivered::unsure(format!("the answer of {} is not Slack's", host(url))))
+}

@@ -1,0 +1,202 @@
+//! One request to a service, and what its answer means for the next attempt.
+//!
+//! Addresses of webhooks are secrets, so no error names more of one than its host. Redirects are not followed: the
+//! request would carry the secret elsewhere.
+
+use std::time::{Duration, Instant};
+
+use model::Redactor;
+use model::text::excerpt;
+use net::cause::plain_cause;
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER, SERVER};
+use reqwest::{Method, RequestBuilder, Response};
+use url::Url;
+
+use crate::NotDelivered;
+
+/// A service says in a few bytes what it thinks of a request.
+pub(crate) const MAX_BODY: usize = 64 << 10;
+const CONNECT: Duration = Duration::from_secs(3);
+/// More is not believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A client for one sink.
+pub(crate) struct Web {
+    client: reqwest::Client,
+    /// What the service may repeat and nobody may read.
+    redactor: Redactor,
+}
+
+/// The service's answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// At most so many bytes as were wanted.
+    pub(crate) body: Vec<u8>,
+    after: Option<Duration>,
+    redirect: Option<Redirect>,
+    is_of_proxy: bool,
+}
+
+enum Redirect {
+    Here,
+    /// The other host, where it is a host.
+    Elsewhere(Option<String>),
+}
+
+impl Web {
+    pub(crate) fn new(redactor: Redactor) -> Result<Web, NotDelivered> {
+        let client = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::custom(|url| {
+                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
+            }))
+            .user_agent(net::USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .build()
+            .map_err(|error| {
+                let reason = format!("no HTTP client can be made: {}", plain_cause(&error));
+                NotDelivered::refused(reason, "is `ca-certificates` installed?")
+            })?;
+        Ok(Web { client, redactor })
+    }
+
+    pub(crate) fn post(&self, url: &Url) -> RequestBuilder {
+        self.client.request(Method::POST, url.clone())
+    }
+
+    /// Sends it once, and reads the answer within the deadline.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+        deadline: Instant,
+        most: usize,
+    ) -> Result<Answer, NotDelivered> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let host = host(url);
+        if left.is_zero() {
+            let reason = format!("{host} was not asked: the time was up");
+            return Err(NotDelivered::later(reason, None));
+        }
+        let sending = async {
+            let response = request.timeout(left).send().await;
+            let response = response.map_err(|error| broken(&host, &error, left))?;
+            Ok(read(url, response, most).await)
+        };
+        match tokio::time::timeout(left, sending).await {
+            Ok(answer) => answer,
+            Err(_) => Err(silent(&host, left)),
+        }
+    }
+
+    /// Nothing, where the request was taken; else why not. `wrong` is the hint for a request that the service
+    /// understands and refuses.
+    pub(crate) fn accepted(
+        &self,
+        url: &Url,
+        answer: &Answer,
+        wrong: &str,
+    ) -> Result<(), NotDelivered> {
+        let host = host(url);
+        let status = answer.status;
+        if answer.is_of_proxy {
+            let reason = format!("the proxy on the way to {host} refuses (status {status})");
+            return Err(NotDelivered::refused(
+                reason,
+                "check `HTTPS_PROXY` and `NO_PROXY`",
+            ));
+        }
+        match status {
+            200..=299 => Ok(()),
+            300..=399 => Err(redirected(&host, answer)),
+            408 | 425 | 429 | 500.. => {
+                let reason = format!("{host} answers status {status}");
+                Err(NotDelivered::later(reason, answer.after))
+            }
+            _ => {
+                // It may repeat what it was sent.
+                let said = self.redactor.redact(&excerpt(&answer.body));
+                let reason = format!("{host} refuses it (status {status}): {said}");
+                Err(NotDelivered::refused(reason, wrong))
+            }
+        }
+    }
+}
+
+/// A server's name for a person: its host, and its port where it is not the usual one.
+pub(crate) fn host(url: &Url) -> String {
+    net::http::request::authority(url)
+}
+
+fn broken(host: &str, error: &reqwest::Error, left: Duration) -> NotDelivered {
+    if error.is_connect() {
+        let reason = format!("{host} could not be reached: {}", plain_cause(error));
+        return NotDelivered::later(reason, None);
+    }
+    if error.is_builder() {
+        let hint = "is the variable's value one URL, `https://…`, without a line break?";
+        return NotDelivered::refused(format!("no request to {host} can be made"), hint);
+    }
+    if error.is_timeout() {
+        return silent(host, left);
+    }
+    NotDelivered::unsure(format!("{host} broke off: {}", plain_cause(error)))
+}
+
+fn silent(host: &str, left: Duration) -> NotDelivered {
+    let left = model::text::span(left);
+    NotDelivered::unsure(format!("{host} did not answer within {left}"))
+}
+
+async fn read(url: &Url, mut response: Response, most: usize) -> Answer {
+    let headers = response.headers();
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let status = response.status().as_u16();
+    let mut answer = Answer {
+        status,
+        body: Vec::new(),
+        after: wait(headers),
+        redirect: redirect(url, text(LOCATION)),
+        is_of_proxy: model::proxy::refuses(status, text(SERVER)),
+    };
+    // The status is known: what breaks off afterwards changes nothing of it.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = most - answer.body.len();
+        answer.body.extend(chunk.iter().take(room));
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    answer
+}
+
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let wait = model::retry_after(text, jiff::Timestamp::now())?;
+    Some(wait.min(LONGEST_WAIT))
+}
+
+fn redirect(url: &Url, location: Option<&str>) -> Option<Redirect> {
+    let target = url.join(location?).ok();
+    let is_here = target
+        .as_ref()
+        .is_some_and(|target| target.origin() == url.origin());
+    Some(match target {
+        Some(_) if is_here => Redirect::Here,
+        target => Redirect::Elsewhere(target.filter(Url::has_host).map(|target| host(&target))),
+    })
+}
+
+fn redirected(host: &str, answer: &Answer) -> NotDelivered {
+    let to = match &answer.redirect {
+        Some(Redirect::Here) => "another of its paths",
+        Some(Redirect::Elsewhere(Some(other))) => &format!("`{}`", excerpt(other.as_bytes())),
+        Some(Redirect::Elsewhere(None)) | None => "no address",
+    };
+    let status = answer.status;
+    let reason = format!("{host} redirects to {to} (status {status}), which is not followed");
+    NotDelivered::refused(
+        reason,
+        "the request carries a secret; if the new address is right, store that one",
+    )
+}
