@@ -22,6 +22,7 @@ pub mod login;
 mod progress;
 mod proxy;
 mod publish;
+mod recipients;
 mod repository;
 pub mod rollout;
 mod screen;

@@ -17,7 +17,6 @@ use document::Error;
 use document::RELEASE;
 
 mod deploy;
-mod github;
 mod healthgate;
 mod hook;
 mod pool_rules;
@@ -27,7 +26,6 @@ mod runner_check;
 mod traffic;
 
 pub use deploy::{Deploy, OnUndecided};
-pub use github::{Github, GithubApp};
 pub use healthgate::*;
 pub use hook::Hook;
 pub use inventory::{Host, Hosts};
@@ -36,6 +34,7 @@ pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 pub use sections::incident::Incident;
 pub use sections::migrate::*;
+pub use sections::{Github, GithubApp};
 pub use traffic::*;
 
 /// deploy-guard.yml

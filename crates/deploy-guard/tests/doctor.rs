@@ -650,3 +650,38 @@ fn a_host_behind_a_jump_host_is_logged_in_to_as_the_stages_do() {
         assert!(code == 1 && reason.contains("jump host"), "{report}");
     }
 }
+
+#[test]
+fn a_sink_whose_variable_is_empty_is_told_and_stops_no_stage() {
+    let config = "version: 1
+service: shop
+incident:
+  slack: [{ name: chat, url-env: SLACK_WEBHOOK }]
+  webhook: [{ name: hook, url-env: HOOK_URL, template: body.json.j2 }]
+  stdout: [{ name: log }]
+  templates: { update: update.j2 }
+";
+    let patient = Patient::new(config)
+        .env("SLACK_WEBHOOK", "")
+        .env("HOOK_URL", "https://hooks.example.com/c4n4ry")
+        .write("body.json.j2", "{\"text\": \"{{ title }}\"}")
+        .write("update.j2", "{{ service }\n");
+    let (_, report) = patient.ask(&["--only", "sink", "--only", "sink-templates"]);
+    let told: Vec<String> = report["outcomes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let severity = &one["severity"];
+            let reason = one["reason"].as_str().unwrap_or_default();
+            format!("{} {severity} {}: {reason}", one["id"], one["verdict"])
+        })
+        .collect();
+    assert!(!report.to_string().contains("c4n4ry"), "{report}");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    "sink/chat" "advisory" "fail": `SLACK_WEBHOOK` is set and empty
+    "sink/hook" "required" "pass": 
+    "sink/log" "required" "pass": 
+    "sink-templates" "advisory" "fail": update.j2:1: syntax error: unexpected `}`, expected end of variable block
+    "#);
+}

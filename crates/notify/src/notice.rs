@@ -1,6 +1,8 @@
 //! What people are told.
 
 use jiff::Timestamp;
+use model::Redactor;
+use model::text::cut;
 use sections::incident::{EventKind, Heard, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +107,54 @@ impl Notice {
         }
     }
 
+    /// Without what is secret, and bounded: no service takes more. The redactor knows the mark of a cut.
+    pub(crate) fn redacted(&self, redactor: &Redactor) -> Notice {
+        let clean = |text: &String| redactor.redact(&cut(text, MAX_TEXT));
+        let Notice {
+            id,
+            thread,
+            kind,
+            at,
+            service,
+            environment,
+            release,
+            severity,
+            worst,
+            phase,
+            title,
+            body,
+            fields,
+            links,
+        } = self;
+        Notice {
+            id: clean(id),
+            thread: clean(thread),
+            kind: *kind,
+            at: *at,
+            service: clean(service),
+            environment: environment.as_ref().map(clean),
+            release: release.as_ref().map(clean),
+            severity: *severity,
+            worst: *worst,
+            phase: *phase,
+            title: clean(title),
+            body: clean(body),
+            fields: fields
+                .iter()
+                .take(MAX_ENTRIES)
+                .map(|(label, value)| (clean(label), clean(value)))
+                .collect(),
+            links: links
+                .iter()
+                .take(MAX_ENTRIES)
+                .map(|Link { label, url }| Link {
+                    label: clean(label),
+                    url: clean(url),
+                })
+                .collect(),
+        }
+    }
+
     /// `shop/production`, or the service alone.
     pub(crate) fn place(&self) -> String {
         match &self.environment {
@@ -145,5 +195,9 @@ impl Notice {
     }
 }
 
+/// Characters of one text.
+const MAX_TEXT: usize = 64 << 10;
+/// Fields, and links.
+const MAX_ENTRIES: usize = 50;
 /// Longer ones are cut by some service, and then lead elsewhere.
 const MAX_URL: usize = 1000;

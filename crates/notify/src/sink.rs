@@ -4,7 +4,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use model::Env;
+use model::{Env, Redactor};
 
 use crate::{NotDelivered, Notice, Reference};
 
@@ -49,6 +49,8 @@ pub type GithubClient<'a> =
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
     pub env: &'a Env,
+    /// What is taken out of every notice before it is sent.
+    pub redactor: &'a Redactor,
     /// Where the paths of templates begin.
     pub folder: &'a Path,
     pub github: &'a GithubClient<'a>,

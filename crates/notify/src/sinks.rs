@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use model::Redactor;
 use sections::incident::{
     EmailSink, Filter, GithubDeploymentSink, GithubIssueSink, Incident, PagerdutySink,
     SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
@@ -21,6 +22,7 @@ pub struct Recipient<'a> {
     pub kind: String,
     pub name: &'a str,
     filter: Filter<'a>,
+    redactor: &'a Redactor,
     sink: Result<Box<dyn Sink + 'a>, NotDelivered>,
 }
 
@@ -30,7 +32,12 @@ impl Recipient<'_> {
         self.filter.hears(notice.heard())
     }
 
-    /// Makes one attempt, which ends by the deadline.
+    /// What is wrong with its variables and files, as far as that can be seen without asking anyone.
+    pub fn unusable(&self) -> Option<&NotDelivered> {
+        self.sink.as_ref().err()
+    }
+
+    /// Makes one attempt, which ends by the deadline. What is secret leaves nowhere.
     pub async fn deliver(
         &self,
         notice: &Notice,
@@ -38,7 +45,10 @@ impl Recipient<'_> {
         deadline: Instant,
     ) -> Result<Delivered, NotDelivered> {
         match &self.sink {
-            Ok(sink) => sink.deliver(notice, earlier, deadline).await,
+            Ok(sink) => {
+                let notice = notice.redacted(self.redactor);
+                sink.deliver(&notice, earlier, deadline).await
+            }
             Err(unusable) => Err(unusable.clone()),
         }
     }
@@ -53,6 +63,7 @@ macro_rules! all {
                 kind: key(stringify!($kind)),
                 name: config.name(),
                 filter: config.filter(),
+                redactor: around.redactor,
                 sink: config.make(around),
             }));)*
             all

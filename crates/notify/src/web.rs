@@ -3,11 +3,13 @@
 //! Addresses of webhooks are secrets, so no error names more of one than its host. Redirects are not followed: the
 //! request would carry the secret elsewhere.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use model::Redactor;
 use model::text::excerpt;
 use net::cause::plain_cause;
+use net::tls::Settings;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER, SERVER};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
@@ -19,6 +21,12 @@ pub(crate) const MAX_BODY: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(3);
 /// More is not believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// As every other client here trusts servers.
+static TLS: LazyLock<Settings> = LazyLock::new(|| Settings {
+    protocols: &["h2", "http/1.1"],
+    ..Settings::default()
+});
 
 /// A client for one sink.
 pub(crate) struct Web {
@@ -45,7 +53,12 @@ enum Redirect {
 
 impl Web {
     pub(crate) fn new(redactor: Redactor) -> Result<Web, NotDelivered> {
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        // Read once for all sinks. Without it, a webhook in plain text still works.
+        if let Ok(tls) = TLS.config() {
+            builder = builder.tls_backend_preconfigured((*tls).clone());
+        }
+        let client = builder
             .proxy(reqwest::Proxy::custom(|url| {
                 model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
             }))

@@ -14,6 +14,9 @@ use sections::incident::{EventKind, Severity};
 /// In every secret of the tests: it must be in no text that comes out.
 pub(crate) const CANARY: &str = "c4n4ry-5ecret";
 
+/// A secret that the program knows of, and that a notice holds.
+pub(crate) const LEAKED: &str = "l34ked-pa55word";
+
 mod config_of_tests {
     use sections::incident::Incident;
 
@@ -117,8 +120,10 @@ pub(crate) async fn deliver_in(
             redactor: model::Redactor::default(),
         })
     };
+    let redactor = model::Redactor::new([LEAKED]);
     let around = Around {
         env: &env,
+        redactor: &redactor,
         folder,
         github: &client,
         repository: Some("acme/shop"),

@@ -9,7 +9,7 @@ use crate::bed::{CANARY, deliver, notice};
 const HOSTILE: &str = "@channel <!here> <@U012345> [x](http://evil.example) ![](http://evil.example/p.png) \
     <http://evil.example|click> www.evil.example \r\nBcc: evil@example.com </details><script>alert(1)</script> \
     <!-- deploy-guard incident x --> @octocat #1 `code` *bold* |cell| \u{200b}\u{202e}txt.exe\u{1b}[31m {{ service }} \
-    \"}], \"text\": \"owned";
+    \"}], \"text\": \"owned l34ked-pa55word";
 
 fn hostile(text: &str) -> Notice {
     Notice {
@@ -116,6 +116,7 @@ async fn nobody_is_called_and_nothing_hidden_goes_out() {
                     "\u{200b}",
                     "\u{1b}",
                     "user:password",
+                    crate::bed::LEAKED,
                     "javascript:",
                 ] {
                     assert!(!text.contains(call), "{call:?} in {context}");

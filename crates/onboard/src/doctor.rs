@@ -10,6 +10,7 @@ mod permission;
 mod repository;
 mod router;
 mod schema;
+mod sinks;
 mod state;
 mod target;
 mod token;
@@ -48,6 +49,7 @@ impl cli::Stage for Stage {
         findings.extend(target::look(job).await);
         findings.extend(Box::pin(router::look(job)).await);
         findings.extend(Box::pin(schema::look(job)).await);
+        findings.extend(sinks::look(job).await);
         findings.extend(token::look(job, &repository).await);
         let found = findings.len();
         findings.retain(|finding| job.only.selects(&finding.outcome.id));

@@ -2,6 +2,7 @@
 //! place of a value.
 
 mod canary;
+mod github;
 mod host_list;
 pub mod incident;
 pub mod migrate;
@@ -12,6 +13,7 @@ pub use canary::{
     AccessLog, Canary, CanaryCommand, CanaryKind, CanaryMetric, CanaryPreset, CanarySides,
     CanaryThresholds, Judge, KayentaDirection, KayentaMetric, KayentaScore, LogFormat, LogSide,
 };
+pub use github::{Github, GithubApp};
 pub use host_list::HostList;
 pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
 pub use spot::{Defined, Spot, is_word};

@@ -126,11 +126,17 @@ impl Api {
         self.web.accepted(&url, &answer, WRONG)?;
         let said = read(&url, &answer.body);
         let said = said.map_err(|error| NotDelivered::later(error.to_string(), None))?;
-        // Who may not look posts again: twice is better than never.
-        if matches!(
-            said.error.as_deref(),
-            Some("missing_scope" | "not_allowed_token_type")
-        ) {
+        // Who may not look posts again, twice is better than never; a channel by its name is known to posts alone.
+        let unknown = [
+            "missing_scope",
+            "not_allowed_token_type",
+            "channel_not_found",
+        ];
+        if said
+            .error
+            .as_deref()
+            .is_some_and(|error| unknown.contains(&error))
+        {
             return Ok(None);
         }
         good(&url, &said)?;

@@ -2,11 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::{AppId, HTTP_URL};
 use yaml::Fault;
 
-use crate::value::AppId;
-use crate::value::HTTP_URL;
-use sections::Spot;
+use crate::Spot;
 
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -39,7 +38,7 @@ pub struct GithubApp {
 }
 
 impl Github {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         if let Some(url) = &self.api_url {
             spot.key("api-url").http_url(url)?;
         }
