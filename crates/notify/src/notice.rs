@@ -109,7 +109,7 @@ impl Notice {
 
     /// Without what is secret, and bounded: no service takes more. The redactor knows the mark of a cut.
     pub(crate) fn redacted(&self, redactor: &Redactor) -> Notice {
-        let clean = |text: &String| redactor.redact(&cut(text, MAX_TEXT));
+        let clean = |text: &String| redactor.redact(&cut(text, MAX_LINE));
         let Notice {
             id,
             thread,
@@ -138,7 +138,7 @@ impl Notice {
             worst: *worst,
             phase: *phase,
             title: clean(title),
-            body: clean(body),
+            body: redactor.redact(&cut(body, MAX_BODY)),
             fields: fields
                 .iter()
                 .take(MAX_ENTRIES)
@@ -196,7 +196,8 @@ impl Notice {
 }
 
 /// Characters of one text.
-const MAX_TEXT: usize = 64 << 10;
+const MAX_LINE: usize = 4 << 10;
+const MAX_BODY: usize = 64 << 10;
 /// Fields, and links.
 const MAX_ENTRIES: usize = 50;
 /// Longer ones are cut by some service, and then lead elsewhere.
