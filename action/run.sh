@@ -8,7 +8,7 @@ root=${GITHUB_ACTION_PATH:?}
 # shellcheck source=action/common.sh
 source "${BASH_SOURCE[0]%/*}/common.sh"
 
-readonly STAGES=(preflight runner-check healthgate traffic migrate rollback run)
+readonly STAGES=(preflight runner-check healthgate traffic migrate incident rollback run)
 
 # The inputs that are flags: the input as INPUT_ has it, its flag, how its text is read, and the
 # stages that take it. `line`: each line is a value; `text`: all of it is one; `switch`: true or
@@ -43,12 +43,12 @@ readonly FLAG_INPUTS=(
   'PENDING --pending switch rollback'
   'LOCK_WAIT --lock-wait text rollback'
   'FORCE --force line preflight runner-check migrate rollback run'
-  'REASON --reason text preflight runner-check traffic migrate rollback run'
-  'ONLY --only line preflight runner-check healthgate traffic migrate rollback run'
-  'SKIP --skip line preflight runner-check healthgate traffic migrate rollback run'
-  'DRY_RUN --dry-run switch preflight runner-check healthgate traffic migrate rollback run'
-  'REPORT --report text preflight runner-check healthgate traffic migrate rollback run'
-  'HTML --html text preflight runner-check healthgate traffic migrate rollback run'
+  'REASON --reason text preflight runner-check traffic migrate incident rollback run'
+  'ONLY --only line preflight runner-check healthgate traffic migrate incident rollback run'
+  'SKIP --skip line preflight runner-check healthgate traffic migrate incident rollback run'
+  'DRY_RUN --dry-run switch preflight runner-check healthgate traffic migrate incident rollback run'
+  'REPORT --report text preflight runner-check healthgate traffic migrate incident rollback run'
+  'HTML --html text preflight runner-check healthgate traffic migrate incident rollback run'
 )
 
 # The verdicts beside `pass`, which fail the step unless `fail-on` leaves them out.
@@ -102,7 +102,7 @@ choose_flags() {
   local row name flag how stages value lines line ends=$'\r\n'
   action=${INPUT_COMMAND:-}
   if holds "$action"; then
-    of_stage COMMAND preflight runner-check healthgate traffic migrate rollback
+    of_stage COMMAND preflight runner-check healthgate traffic migrate incident rollback
     # With others, such as `--help`, the step would pass without a question.
     if [[ ! $action =~ ^[a-z]+(-[a-z]+)*$ || $action == help ]]; then
       refuse "\`$action\` is not a command of $stage" "name one, such as status for rollback; its arguments go into \`args\`"
@@ -231,6 +231,7 @@ hand_over() {
     case $stage in
       rollback | migrate) action=run ;;
       traffic) action=ramp ;;
+      incident) action=watch ;;
     esac
   fi
   if [[ -n $action ]]; then args+=("$action"); fi

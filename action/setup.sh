@@ -7,7 +7,7 @@ root=${GITHUB_ACTION_PATH:?}/..
 # shellcheck source=action/common.sh
 source "${BASH_SOURCE[0]%/*}/common.sh"
 
-readonly COMMANDS=(deploy-guard preflight runner-check healthgate traffic migrate rollback)
+readonly COMMANDS=(deploy-guard preflight runner-check healthgate traffic migrate incident rollback)
 
 # Makes `links`, a folder with a link for each command: to its own binary, or to the one that holds
 # all stages and goes by the name of its link.

@@ -56,6 +56,16 @@ impl fmt::Display for Withheld {
 }
 
 impl Context {
+    /// The page of this run.
+    pub fn run_url(&self) -> Option<String> {
+        let server = self.server_url.as_ref()?;
+        let (repository, run) = (self.repository.as_ref()?, self.run_id.as_ref()?);
+        let attempt = self.run_attempt.unwrap_or(1);
+        Some(format!(
+            "{server}/{repository}/actions/runs/{run}/attempts/{attempt}"
+        ))
+    }
+
     /// Reads `GITHUB_*`; `event` reads the event file, if there is one.
     pub fn from_env(env: &Env, event: impl FnOnce(&str) -> Option<String>) -> Self {
         let text = |name: &str| env.non_empty(name).map(str::to_owned);

@@ -71,6 +71,9 @@ pub enum Format {
     Text,
     /// One JSON document and nothing else.
     Json,
+    /// Series for Prometheus, of the actions that write them.
+    #[value(hide = true)]
+    Prometheus,
 }
 
 /// When to colour.

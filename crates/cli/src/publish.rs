@@ -123,6 +123,18 @@ impl Publisher {
             .map(|path| path.with_extension(format!("{stage}.html")))
     }
 
+    /// Where the report is written, as it can be found from another folder.
+    pub fn report_place(&self) -> Option<String> {
+        let path = self.report_file.as_ref()?;
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Some(whole.display().to_string())
+    }
+
+    /// What stdout is wanted to be.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Whether stdout is for people.
     pub fn is_text(&self) -> bool {
         self.format == Format::Text
@@ -136,6 +148,7 @@ impl Publisher {
             .report_file
             .as_deref()
             .and_then(|path| write_report(path, &document(&report)));
+        let written = report.written.as_ref();
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let of_run = !parts.reports.is_empty();
         if let Some(path) = &self.html_file {
@@ -145,12 +158,16 @@ impl Publisher {
                     Some((phase.clone(), page.file_name()?.to_str()?.to_owned()))
                 });
                 page::entry(&report, &pages.collect::<Vec<_>>())
+            } else if let Some(page) = written.and_then(|written| written.html.clone()) {
+                page
             } else {
                 page::render(&report)
             };
             write_report(path, &page);
         }
-        let summary = if of_run {
+        let summary = if let Some(written) = written {
+            written.text.clone()
+        } else if of_run {
             actions::summary::run(&report, &parts.reports)
         } else {
             actions::summary::render(&report)
@@ -173,8 +190,14 @@ impl Publisher {
             );
         }
         match self.format {
-            Format::Text => to_stdout(&text::render(&report, self.quiet), self.color),
-            Format::Json => to_stdout(&document(&report), self.color),
+            Format::Text | Format::Prometheus => match written {
+                Some(written) => to_stdout(&written.text, self.color),
+                None => to_stdout(&text::render(&report, self.quiet), self.color),
+            },
+            Format::Json => match written.and_then(|written| written.json.as_ref()) {
+                Some(json) => to_stdout(json, self.color),
+                None => to_stdout(&document(&report), self.color),
+            },
         }
     }
 

@@ -49,11 +49,22 @@ pub trait Stage: Args {
         Vec::new()
     }
 
+    /// Whether the action can write series for Prometheus: `--format prometheus`.
+    fn writes_series(&self) -> bool {
+        false
+    }
+
     /// What an action prints that neither asks nor changes anything: it needs no configuration,
     /// leaves no report, and ends with 0.
     fn tell(&self, format: Format) -> Option<Result<String, Failure>> {
         let _ = format;
         None
+    }
+
+    /// Whether its end is written into the log of events, where `incident:` is configured: not that of an
+    /// action that only shows something.
+    fn is_event(&self) -> bool {
+        false
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure>;
@@ -206,6 +217,11 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
             return ExitCode::Usage;
         }
     };
+    if global.format == Format::Prometheus && !stage.writes_series() {
+        let failure = Failure::usage("`--format prometheus` is not a format of this action")
+            .hint("write `text` or `json`; `incident metrics` writes series for Prometheus");
+        return broken::<S>(&failure, env);
+    }
     if let Some(told) = stage.tell(global.format) {
         if let Some(flag) = unheeded(matches) {
             let failure = Failure::usage(format!("`--{flag}` changes nothing here: this is told on stdout"))
@@ -273,6 +289,7 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     if let Some(path) = &loaded {
         tracing::info!("configuration: {}", path.display());
     }
+    let is_event = stage.is_event() && !job.dry_run;
     let result = tokio::select! {
         biased;
         result = stage.run(&job) => result,
@@ -291,6 +308,9 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
         }
     };
     job.complete(&mut report, clock.elapsed());
+    if is_event {
+        job.write_down(&mut report).await;
+    }
     let code = match job.interrupt.caught() {
         Some(signal) => signal.exit_code(),
         None => report.verdict.exit_code(),

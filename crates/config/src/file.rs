@@ -18,7 +18,6 @@ use document::RELEASE;
 
 mod deploy;
 mod healthgate;
-mod hook;
 mod pool_rules;
 mod preflight;
 mod rollback;
@@ -27,14 +26,13 @@ mod traffic;
 
 pub use deploy::{Deploy, OnUndecided};
 pub use healthgate::*;
-pub use hook::Hook;
 pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 pub use sections::incident::Incident;
 pub use sections::migrate::*;
-pub use sections::{Github, GithubApp};
+pub use sections::{Github, GithubApp, Hook};
 pub use traffic::*;
 
 /// deploy-guard.yml

@@ -49,6 +49,7 @@ fn for_people() -> Command {
         .subcommand(by_us(cli::command::<rollback::Stage>()))
         .subcommand(by_us(cli::command::<traffic::Stage>()))
         .subcommand(by_us(cli::command::<migrate::Stage>()))
+        .subcommand(by_us(cli::command::<incident::Stage>()))
         .subcommand(cli::command::<run::Stage>())
         .subcommand(onboard::init::command())
         .subcommand(cli::command::<onboard::doctor::Stage>())
@@ -85,7 +86,7 @@ fn by_us(command: Command) -> Command {
 
 /// Where a command of ours begins in an example. Made once: each start asks for every help text.
 static BEGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback|traffic|migrate)( |$)";
+    let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback|traffic|migrate|incident)( |$)";
     Regex::new(begins).ok()
 });
 
@@ -108,6 +109,7 @@ pub fn main() -> ExitCode {
         Some("rollback") => return cli::run::<rollback::Stage>(),
         Some("traffic") => return cli::run::<traffic::Stage>(),
         Some("migrate") => return cli::run::<migrate::Stage>(),
+        Some("incident") => return cli::run::<incident::Stage>(),
         _ => {}
     }
     if let Some(code) = cli::worker() {
@@ -128,6 +130,7 @@ pub fn main() -> ExitCode {
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "traffic" => cli::dispatch::<traffic::Stage>(matches, &env),
         "migrate" => cli::dispatch::<migrate::Stage>(matches, &env),
+        "incident" => cli::dispatch::<incident::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
         "reproduce" => cli::dispatch::<reproduce::Stage>(matches, &env),
         "doctor" => cli::dispatch::<onboard::doctor::Stage>(matches, &env),

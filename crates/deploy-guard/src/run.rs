@@ -2,6 +2,7 @@
 //! configured, the schema is changed before the deployment; where `traffic:` is, `shares.rs` deploys to the
 //! idle side and ramps it up before the gate.
 
+mod book;
 mod shares;
 
 use std::cell::OnceCell;
@@ -18,7 +19,10 @@ use model::text::span;
 use model::{Id, Outcome, Report, Verdict};
 use remote::local::{Captured, Script};
 use rollback::record::Rule;
+use sections::incident::Impact;
 use tempfile::NamedTempFile;
+
+use book::{Book, Ending};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -70,6 +74,7 @@ impl cli::Stage for Stage {
         }
         let started_at = jiff::Timestamp::now();
         let previous = OnceCell::new();
+        let book = Book::start(job, release, started_at).await;
         // It holds every stage's future.
         let running = Box::pin(
             Run {
@@ -82,21 +87,62 @@ impl cli::Stage for Stage {
                 force: self.force,
                 outcomes: Vec::new(),
                 previous: &previous,
+                book: &book,
             }
             .go(),
         );
-        let ended = tokio::select! {
-            biased;
-            ended = running => ended,
-            () = job.interrupt.and(TO_END) => Err(Failure::error(format!(
-                "interrupted, and not done within {} s",
-                TO_END.as_secs()
-            ))),
-        };
+        let ended = beside(running, &book, job).await;
+        let ended = told(job, &book, ended).await;
         if deploy.after.is_empty() || job.dry_run {
             return ended;
         }
         after(job, deploy, started_at, previous.into_inner(), ended).await
+    }
+}
+
+/// Runs the deployment while the sinks are told that it started. A sink that does not answer holds nothing up.
+async fn beside(
+    running: impl Future<Output = Result<Report, Failure>>,
+    book: &Book<'_>,
+    job: &Job,
+) -> Result<Report, Failure> {
+    let telling = book.tell_start();
+    tokio::pin!(running, telling);
+    let mut is_told = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut running => break ended,
+            () = job.interrupt.and(TO_END) => break Err(Failure::error(format!(
+                "interrupted, and not done within {} s",
+                TO_END.as_secs()
+            ))),
+            () = &mut telling, if !is_told => is_told = true,
+        }
+    };
+    if !is_told && let Some(until) = book.until() {
+        // What is being sent is not cut off: whether it arrived would not be known.
+        let _ = tokio::time::timeout_at(until.into(), telling).await;
+    }
+    ended
+}
+
+/// Writes the end into the log of events. What goes wrong with that changes no verdict.
+async fn told(
+    job: &Job,
+    book: &Book<'_>,
+    ended: Result<Report, Failure>,
+) -> Result<Report, Failure> {
+    let outcomes = book.close(job, &ended).await;
+    match ended {
+        Ok(mut report) => {
+            report.outcomes.extend(outcomes);
+            Ok(report)
+        }
+        Err(mut failure) => {
+            failure.beside.extend(outcomes);
+            Err(failure)
+        }
     }
 }
 
@@ -191,6 +237,8 @@ struct Run<'a> {
     outcomes: Vec<Outcome>,
     /// The last good release before this one, once it is known.
     previous: &'a OnceCell<String>,
+    /// What is written into the log of events.
+    book: &'a Book<'a>,
 }
 
 impl Run<'_> {
@@ -205,7 +253,7 @@ impl Run<'_> {
                 _ => "preflight did not decide",
             };
             let headline = format!("{} was not deployed: {told}", self.release);
-            return Ok(self.end(preflight.verdict, headline, reason));
+            return Ok(self.end(Ending::refused(), preflight.verdict, headline, reason));
         }
         if self.job.dry_run {
             if self.job.config.migrate()?.is_some() {
@@ -219,7 +267,12 @@ impl Run<'_> {
             self.outcomes
                 .push(Outcome::skipped(Id::phase("deploy"), self.release, deploy));
             let told = "dry run: nothing was deployed";
-            return Ok(self.end(Verdict::Inconclusive, told.into(), told.into()));
+            return Ok(self.end(
+                Ending::refused(),
+                Verdict::Inconclusive,
+                told.into(),
+                told.into(),
+            ));
         }
         let within = match rollback::lease::hold(self.job, OPERATION).await {
             Ok(Some(within)) => within,
@@ -228,7 +281,8 @@ impl Run<'_> {
                 let verdict = failure.code.verdict();
                 let reason = self.not_done(Id::phase("lock"), failure, verdict);
                 let headline = format!("{} was not deployed: the lock is not free", self.release);
-                return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
+                let reason = format!("{reason}; nothing was deployed");
+                return Ok(self.end(Ending::refused(), verdict, headline, reason));
             }
         };
         // Each part runs under this lease: none waits for it.
@@ -261,7 +315,11 @@ impl Run<'_> {
                     self.release
                 );
                 let reason = format!("migrate: {}; nothing was deployed", migrated.reason);
-                return Ok(self.end(migrated.verdict, headline, reason));
+                let ending = match migrated.verdict {
+                    Verdict::Fail | Verdict::Partial => Ending::failed(),
+                    _ => Ending::refused(),
+                };
+                return Ok(self.end(ending, migrated.verdict, headline, reason));
             }
         }
         if self.job.config.traffic()?.is_some() {
@@ -275,7 +333,7 @@ impl Run<'_> {
                 let reason = format!("{}; nothing was deployed", refused.reason);
                 let stopped = stopped(Id::phase("record"), self.release, &refused);
                 self.outcomes.push(stopped);
-                return Ok(self.end(refused.verdict, headline, reason));
+                return Ok(self.end(Ending::refused(), refused.verdict, headline, reason));
             }
         };
         match self.deploy(previous.as_deref(), None).await {
@@ -286,7 +344,11 @@ impl Run<'_> {
                     return Ok(self.interrupted("while deploying"));
                 }
                 return self
-                    .back("failed to deploy", format!("deploy: {reason}"))
+                    .back(
+                        "failed to deploy",
+                        format!("deploy: {reason}"),
+                        Impact::Unknown,
+                    )
                     .await;
             }
         }
@@ -320,14 +382,21 @@ impl Run<'_> {
             _ => "failed its gate",
         };
         match undecided {
-            OnUndecided::Rollback => self.back(told, why).await,
+            OnUndecided::Rollback => self.back(told, why, book::impact(&gate)).await,
             OnUndecided::Halt => {
                 let reason = format!(
                     "{why}; {} was left where it is, look at it, then `rollback record` or `rollback run`",
                     self.release
                 );
                 let headline = format!("{} {told}; it was left where it is", self.release);
-                Ok(self.end(gate.verdict, headline, reason))
+                self.book
+                    .open(
+                        &headline,
+                        Impact::Unknown,
+                        Some("left as it is: a person decides"),
+                    )
+                    .await;
+                Ok(self.end(Ending::undecided(), gate.verdict, headline, reason))
             }
         }
     }
@@ -372,6 +441,7 @@ impl Run<'_> {
         let took = jiff::Timestamp::now().duration_since(report.started_at);
         report.duration = Duration::try_from(took).unwrap_or_default();
         self.job.publisher.show_part(name, &report);
+        self.book.stage(&report);
         let what = report.headline.as_ref().unwrap_or(&report.reason);
         self.phase(name, what.clone(), report.duration, report.verdict);
         let mut outcome = Outcome::new(Id::phase(name), self.release, report.verdict)
@@ -490,6 +560,9 @@ impl Run<'_> {
         let what = outcome.actual.clone().unwrap_or_default();
         self.phase("deploy", what, started.elapsed(), outcome.verdict);
         self.outcomes.push(outcome.took(started.elapsed()));
+        if result.is_err() {
+            self.book.failed("deploy");
+        }
         match lost {
             Some(failure) => Err(Undone::Lost(failure)),
             None => result.map_err(Undone::Failed),
@@ -499,7 +572,8 @@ impl Run<'_> {
     async fn good(mut self) -> Result<Report, Failure> {
         if self.job.config.rollback()?.is_none() {
             let reason = format!("{} is live and healthy", self.release);
-            return Ok(self.end(Verdict::Pass, reason.clone(), reason));
+            let ending = Ending::succeeded(self.release);
+            return Ok(self.end(ending, Verdict::Pass, reason.clone(), reason));
         }
         let flags = rollback::record::Flags {
             force: self.force.clone(),
@@ -508,25 +582,36 @@ impl Run<'_> {
         let report = self.stage(rollback::record::record(self.job, &flags).await, "record")?;
         if report.verdict == Verdict::Pass {
             let reason = format!("{} is live, healthy, and last-known-good", self.release);
-            return Ok(self.end(Verdict::Pass, reason.clone(), reason));
+            let ending = Ending::succeeded(self.release);
+            return Ok(self.end(ending, Verdict::Pass, reason.clone(), reason));
         }
         let headline = format!("{} is live and healthy, but was not recorded", self.release);
         let reason = format!("{headline}: {}", report.reason);
-        Ok(self.end(report.verdict, headline, reason))
+        let ending = Ending::succeeded(self.release);
+        Ok(self.end(ending, report.verdict, headline, reason))
     }
 
     /// Rolls back, and reports what is live at the end. `told` is what became of the release, and
     /// `why` is the evidence.
-    async fn back(mut self, told: &str, why: String) -> Result<Report, Failure> {
+    async fn back(mut self, told: &str, why: String, impact: Impact) -> Result<Report, Failure> {
         let told = format!("{} {told}", self.release);
-        if self.job.config.rollback()?.is_none() {
+        let goes_back = self.job.config.rollback()?.is_some();
+        let action = if goes_back {
+            "automatic rollback in progress"
+        } else {
+            "no rollback is configured: a person decides"
+        };
+        self.book
+            .open(&format!("{told}: {why}"), impact, Some(action))
+            .await;
+        if !goes_back {
             let headline = format!("{told}; nothing was put back, for no rollback is configured");
             let mut reason =
                 format!("{why}; there is no `rollback:` section, nothing was put back");
             if self.job.config.traffic()?.is_some() {
                 reason.push_str(": `traffic switch` gives everything to the other side");
             }
-            return Ok(self.end(Verdict::Fail, headline, reason));
+            return Ok(self.end(Ending::failed(), Verdict::Fail, headline, reason));
         }
         let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;
         let report = match result {
@@ -539,12 +624,14 @@ impl Run<'_> {
                     None => format!("{told}; it was not rolled back"),
                 };
                 let reason = format!("{why}; not rolled back: {failure_text}");
-                return Ok(self.end(verdict, headline, reason));
+                return Ok(self.end(Ending::failed(), verdict, headline, reason));
             }
         };
         let restored = report.outputs.iter();
         let mut restored = restored.filter(|(name, _)| name == "restored-release");
-        let back = match (report.verdict, restored.next_back()) {
+        let restored = restored.next_back();
+        let serving = restored.map(|(_, release)| release.clone());
+        let back = match (report.verdict, restored) {
             (Verdict::Pass, Some((_, release))) => {
                 format!(
                     "{release} is back and verified after {}",
@@ -564,11 +651,12 @@ impl Run<'_> {
             // The deployment failed, however well the way back went.
             Verdict::Pass => {
                 let reason = format!("{why}; {}", report.reason);
-                self.end(Verdict::Fail, headline, reason)
+                let ending = Ending::rolled_back(serving);
+                self.end(ending, Verdict::Fail, headline, reason)
             }
             verdict => {
                 let reason = format!("{why}; rollback {verdict}: {}", report.reason);
-                self.end(verdict, headline, reason)
+                self.end(Ending::failed(), verdict, headline, reason)
             }
         };
         end.outputs = report.outputs;
@@ -594,7 +682,7 @@ impl Run<'_> {
             self.release
         );
         let headline = format!("the lock was lost {when}; {} may be live", self.release);
-        self.end(Verdict::Refused, headline, reason)
+        self.end(Ending::undecided(), Verdict::Refused, headline, reason)
     }
 
     fn interrupted(self, when: &str) -> Report {
@@ -603,10 +691,11 @@ impl Run<'_> {
             self.release
         );
         let headline = format!("interrupted {when}; {} may be live", self.release);
-        self.end(Verdict::Inconclusive, headline, reason)
+        self.end(Ending::cancelled(), Verdict::Inconclusive, headline, reason)
     }
 
-    fn end(self, verdict: Verdict, headline: String, reason: String) -> Report {
+    fn end(self, ending: Ending, verdict: Verdict, headline: String, reason: String) -> Report {
+        self.book.conclude(ending);
         let mut report = Report::from_outcomes(Stage::NAME, self.started_at, self.outcomes);
         (report.verdict, report.reason) = (verdict, reason);
         report.headline = Some(headline);

@@ -58,7 +58,7 @@ pub(crate) fn man_command() -> Command {
 }
 
 /// The programs that a release holds.
-fn programs(own: Command) -> [Command; 7] {
+fn programs(own: Command) -> [Command; 8] {
     [
         cli::exemplified(own),
         cli::command::<preflight::Stage>(),
@@ -67,6 +67,7 @@ fn programs(own: Command) -> [Command; 7] {
         cli::command::<rollback::Stage>(),
         cli::command::<traffic::Stage>(),
         cli::command::<migrate::Stage>(),
+        cli::command::<incident::Stage>(),
     ]
 }
 

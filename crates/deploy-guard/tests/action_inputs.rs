@@ -13,12 +13,13 @@ use predicates::str::contains;
 use serde_json::Value;
 use testkit::{Nginx, Shop};
 
-const STAGES: [&str; 7] = [
+const STAGES: [&str; 8] = [
     "preflight",
     "runner-check",
     "healthgate",
     "traffic",
     "migrate",
+    "incident",
     "rollback",
     "run",
 ];

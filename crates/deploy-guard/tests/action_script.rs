@@ -196,7 +196,7 @@ fn a_missing_or_unknown_stage_is_our_own_error() {
             .stderr(contains(complaint))
             .stderr(contains("\n::error title=deploy-guard::"))
             .stderr(contains(
-                "preflight runner-check healthgate traffic migrate rollback run",
+                "preflight runner-check healthgate traffic migrate incident rollback run",
             ));
     }
     assert_eq!(job.seen(), "", "nothing was started");

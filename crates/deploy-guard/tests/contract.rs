@@ -106,6 +106,7 @@ fn every_binary_tells_its_version_and_refuses_unknown_flags() {
         "healthgate",
         "traffic",
         "migrate",
+        "incident",
         "rollback",
         "deploy-guard",
     ] {

@@ -108,7 +108,7 @@ fn without_a_configuration_and_with_a_broken_one() {
     stops(
         &report,
         "configuration/file",
-        "preflight, runner-check, healthgate, traffic, migrate, rollback, run",
+        "preflight, runner-check, healthgate, traffic, migrate, incident, rollback, run",
     );
     assert!(
         outcome(&report, "configuration/file")["reason"]

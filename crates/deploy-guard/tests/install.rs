@@ -128,6 +128,7 @@ fn setup_puts_every_command_of_its_release_on_the_path() {
         "healthgate",
         "traffic",
         "migrate",
+        "incident",
         "rollback",
     ] {
         run(&job, &format!("{command} 'a b'"))
@@ -195,6 +196,7 @@ fn a_link_with_the_name_of_a_stage_is_its_binary() {
         "healthgate",
         "traffic",
         "migrate",
+        "incident",
         "rollback",
     ] {
         run(&job, &format!("{stage} --version"))

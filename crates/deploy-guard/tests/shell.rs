@@ -65,6 +65,7 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
             "healthgate",
             "traffic",
             "migrate",
+            "incident",
             "rollback",
         ]
         .contains(&program.as_str())
@@ -142,6 +143,7 @@ fn each_shell_takes_its_completions_and_completes_by_them() {
         "healthgate",
         "traffic",
         "migrate",
+        "incident",
         "rollback",
     ] {
         run("bash", &["-n"], &at(&format!("{program}.bash")));

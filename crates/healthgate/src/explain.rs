@@ -23,7 +23,7 @@ impl Flags {
     pub(crate) fn tell(&self, format: Format) -> Result<String, Failure> {
         let story = story::of(&read::report(&self.file)?);
         match format {
-            Format::Text => Ok(text::render(&story)),
+            Format::Text | Format::Prometheus => Ok(text::render(&story)),
             Format::Json => serde_json::to_string_pretty(&story)
                 .map(|json| json + "\n")
                 .map_err(Failure::error),

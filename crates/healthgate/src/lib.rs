@@ -77,6 +77,10 @@ impl cli::Stage for Stage {
         }
     }
 
+    fn is_event(&self) -> bool {
+        matches!(self.action, None | Some(Action::Merge(_)))
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match &self.action {
             Some(Action::Merge(flags)) => flags.merge(job).await,

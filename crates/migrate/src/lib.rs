@@ -88,6 +88,13 @@ impl cli::Stage for Stage {
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
+    fn is_event(&self) -> bool {
+        !matches!(
+            self.action,
+            Action::Status | Action::Lint(_) | Action::Plan | Action::Decide(_)
+        )
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
             Action::Status => status::status(job).await,

@@ -160,6 +160,30 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
     pub outputs: Vec<(String, String)>,
+    /// What the stage writes in the place of its report. Not part of the JSON document.
+    pub written: Option<Written>,
+}
+
+/// A document of a stage: what it was asked to write, on stdout and for a browser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// For `--format text`, and in the summary: Markdown, or a format of another program.
+    pub text: String,
+    /// For `--format json`. `None`: the stage's report.
+    pub json: Option<String>,
+    /// For `--html`. `None`: the page of the stage's report.
+    pub html: Option<String>,
+}
+
+impl Written {
+    fn redacted(self, redactor: &Redactor) -> Self {
+        let Written { text, json, html } = self;
+        Written {
+            text: redactor.redact(&text),
+            json: json.map(|json| redactor.redact(&json)),
+            html: html.map(|html| redactor.redact(&html)),
+        }
+    }
 }
 
 impl Report {
@@ -191,6 +215,7 @@ impl Report {
             curves: Vec::new(),
             tables: Vec::new(),
             outputs: Vec::new(),
+            written: None,
         }
     }
 
@@ -223,6 +248,7 @@ impl Report {
             curves,
             tables,
             outputs,
+            written,
         } = self;
         let Context {
             tool_version,
@@ -281,6 +307,7 @@ impl Report {
                 .into_iter()
                 .map(|(name, value)| (clean(name), clean(value)))
                 .collect(),
+            written: written.map(|written| written.redacted(redactor)),
         }
     }
 }

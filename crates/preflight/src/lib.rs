@@ -97,6 +97,10 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
+    fn is_event(&self) -> bool {
+        self.action.is_none()
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight()?.cloned().unwrap_or_default();

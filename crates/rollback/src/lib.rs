@@ -94,6 +94,13 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
+    fn is_event(&self) -> bool {
+        !matches!(
+            self.action,
+            Action::Status | Action::History | Action::Plan(_) | Action::State(_)
+        )
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
             Action::Record(flags) => record::record(job, &flags).await,

@@ -130,6 +130,10 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
+    fn is_event(&self) -> bool {
+        !matches!(self.action, Some(Action::List))
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let section = job.config.runner_check()?.cloned().unwrap_or_default();
         // Each of these asks GitHub, and looks for the machine of a runner.

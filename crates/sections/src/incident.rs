@@ -12,9 +12,11 @@ use crate::Spot;
 mod chat;
 mod email;
 mod event;
+mod exposure;
 mod filter;
 mod github;
 mod pagerduty;
+mod severity_rule;
 mod sink_config;
 mod stdout;
 mod webhook;
@@ -22,9 +24,11 @@ mod webhook;
 pub use chat::{SlackSink, TeamsSink};
 pub use email::{EmailSink, EmailTls};
 pub use event::{EventKind, Severity};
+pub use exposure::Exposure;
 pub use filter::{Filter, Heard};
 pub use github::{GithubDeploymentSink, GithubIssueSink};
 pub use pagerduty::PagerdutySink;
+pub use severity_rule::{Escalate, Impact, SeverityRule, Unless};
 pub use sink_config::SinkConfig;
 pub use stdout::StdoutSink;
 pub use webhook::WebhookSink;
@@ -71,6 +75,18 @@ macro_rules! section {
             /// What people read. Default: the texts that come with the program.
             #[serde(default)]
             pub templates: IncidentTemplates,
+            /// The environments that users see. Default: `production`, `prod` and `live`; every deployment
+            /// where the file has no `environments:`.
+            pub production: Option<Vec<String>>,
+            /// How bad an incident is: the first rule that fits. Default: the table of the runbooks, which also
+            /// stands behind these rules.
+            #[serde(default)]
+            pub severity: Vec<SeverityRule>,
+            /// Who is told when an incident is not resolved in time.
+            #[serde(default)]
+            pub escalate: Vec<Escalate>,
+            /// How many requests a bad release served. Default: it is reported as unknown.
+            pub exposure: Option<Exposure>,
             $(
                 $(#[$doc])*
                 #[serde(default)]
@@ -84,6 +100,10 @@ macro_rules! section {
                     state: None,
                     delivery_budget: delivery_budget(),
                     templates: IncidentTemplates::default(),
+                    production: None,
+                    severity: Vec::new(),
+                    escalate: Vec::new(),
+                    exposure: None,
                     $($kind: Vec::new(),)*
                 }
             }
@@ -122,6 +142,15 @@ impl Incident {
         self.placed().map(|(kind, _, sink)| (kind, sink))
     }
 
+    /// Whether users see an environment; `None` where the file has none.
+    pub fn is_production(&self, environment: Option<&str>) -> bool {
+        match (&self.production, environment) {
+            (_, None) => true,
+            (Some(names), Some(name)) => names.iter().any(|one| one == name),
+            (None, Some(name)) => ["production", "prod", "live"].contains(&name),
+        }
+    }
+
     /// The rules of the section; `state` is that of the section `rollback:`, where it has one.
     pub fn check(&self, state: Option<&StateAddress>, spot: Spot<'_>) -> Result<(), Fault> {
         let hint = "an incident is of what the rollback knows: leave `incident.state` out";
@@ -151,6 +180,16 @@ impl Incident {
             sink.filter().check(spot)?;
             sink.check(spot)?;
             names.push((name, kind));
+        }
+        for (nth, rule) in self.severity.iter().enumerate() {
+            rule.check(spot.key("severity").item(nth))?;
+        }
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        for (nth, rule) in self.escalate.iter().enumerate() {
+            rule.check(&names, spot.key("escalate").item(nth))?;
+        }
+        if let Some(exposure) = &self.exposure {
+            exposure.check(spot.key("exposure"))?;
         }
         Ok(())
     }

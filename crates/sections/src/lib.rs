@@ -3,6 +3,7 @@
 
 mod canary;
 mod github;
+mod hook;
 mod host_list;
 pub mod incident;
 pub mod migrate;
@@ -14,6 +15,7 @@ pub use canary::{
     CanaryThresholds, Judge, KayentaDirection, KayentaMetric, KayentaScore, LogFormat, LogSide,
 };
 pub use github::{Github, GithubApp};
+pub use hook::Hook;
 pub use host_list::HostList;
 pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
 pub use spot::{Defined, Spot, is_word};

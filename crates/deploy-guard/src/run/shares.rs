@@ -6,7 +6,9 @@ use config::file::OnUndecided;
 use config::value::Side;
 use model::{Id, Outcome, Report, Verdict};
 
-use super::{Run, Undone};
+use sections::incident::Impact;
+
+use super::{Ending, Run, Undone};
 
 impl Run<'_> {
     /// What a dry run says beyond the command.
@@ -37,7 +39,8 @@ impl Run<'_> {
                     ..*outcome
                 });
                 let headline = format!("{} was not deployed: no side is free for it", self.release);
-                return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
+                let reason = format!("{reason}; nothing was deployed");
+                return Ok(self.end(Ending::refused(), verdict, headline, reason));
             }
         };
         // That it is being deployed is not written down: it has no requests yet.
@@ -55,7 +58,11 @@ impl Run<'_> {
                     self.release
                 );
                 let reason = format!("deploy: {reason}; {side} has no requests");
-                Ok(self.end(verdict, headline, reason))
+                let ending = match self.job.interrupt.caught() {
+                    Some(_) => Ending::cancelled(),
+                    None => Ending::failed(),
+                };
+                Ok(self.end(ending, verdict, headline, reason))
             }
         }
     }
@@ -89,7 +96,20 @@ impl Run<'_> {
                     self.release
                 )
             });
-            return Ok(self.end(verdict, told, why));
+            if verdict == Verdict::Fail {
+                self.book
+                    .open(
+                        &told,
+                        Impact::Degraded,
+                        Some("the ramp gave its requests back"),
+                    )
+                    .await;
+            }
+            let ending = match self.job.interrupt.caught() {
+                Some(_) => Ending::cancelled(),
+                None => Ending::rolled_back(self.previous.get().cloned()),
+            };
+            return Ok(self.end(ending, verdict, told, why));
         };
         let undecided = match verdict {
             Verdict::Inconclusive => self.deploy.on_inconclusive,
@@ -105,13 +125,19 @@ impl Run<'_> {
                     let verdict = verdict.max(report.verdict);
                     let back = report.headline.unwrap_or_else(|| report.reason.clone());
                     let headline = format!("{} was not judged good: {back}", self.release);
-                    Ok(self.end(verdict, headline, format!("{why}; {}", report.reason)))
+                    let ending = match report.verdict {
+                        Verdict::Pass => Ending::rolled_back(Some(rollout.stable.clone())),
+                        _ => Ending::failed(),
+                    };
+                    let reason = format!("{why}; {}", report.reason);
+                    Ok(self.end(ending, verdict, headline, reason))
                 }
                 Err(failure) => {
                     let verdict = failure.code.verdict().max(verdict);
                     let failed = self.not_done(Id::phase("abort"), failure, verdict);
                     let headline = format!("{rollout}: it was not taken back");
                     Ok(self.end(
+                        Ending::failed(),
                         verdict,
                         headline,
                         format!("{why}; not taken back: {failed}"),
@@ -123,6 +149,13 @@ impl Run<'_> {
         let reason = format!(
             "{why}; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`"
         );
-        Ok(self.end(verdict, headline, reason))
+        self.book
+            .open(
+                &headline,
+                Impact::Degraded,
+                Some("left as it is: a person decides"),
+            )
+            .await;
+        Ok(self.end(Ending::undecided(), verdict, headline, reason))
     }
 }

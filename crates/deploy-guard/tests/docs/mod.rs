@@ -17,6 +17,7 @@ const SCENES: &[Scene] = &[
     ("docs/guide/README.md", scenes::guide::page),
     ("docs/guide/canary.md", scenes::canary::page),
     ("docs/guide/hosts.md", scenes::hosts::page),
+    ("docs/guide/incident.md", scenes::incident::page),
     ("docs/guide/install.md", scenes::install::page),
     ("docs/guide/migrate.md", scenes::migrate::page),
     ("docs/guide/runners.md", scenes::runners::page),

@@ -94,6 +94,7 @@ impl World {
             "healthgate",
             "traffic",
             "migrate",
+            "incident",
         ];
         for program in programs {
             testkit::bin_path(program);

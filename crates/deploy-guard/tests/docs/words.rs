@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::docs::page::pages;
 
 /// Ours; all of them are in the one binary.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "deploy-guard",
     "preflight",
     "runner-check",
@@ -16,6 +16,7 @@ const OURS: [&str; 7] = [
     "rollback",
     "traffic",
     "migrate",
+    "incident",
 ];
 
 /// Programs of others that documents call with flags.

@@ -13,17 +13,19 @@ pub(super) enum Who {
     Healthgate,
     Traffic,
     Migrate,
+    Incident,
     Rollback,
     Run,
 }
 
 /// In the order in which they are listed.
-pub(super) const ALL: [Who; 7] = [
+pub(super) const ALL: [Who; 8] = [
     Who::Preflight,
     Who::RunnerCheck,
     Who::Healthgate,
     Who::Traffic,
     Who::Migrate,
+    Who::Incident,
     Who::Rollback,
     Who::Run,
 ];
@@ -36,6 +38,7 @@ impl Who {
             Who::Healthgate => healthgate::Stage::NAME,
             Who::Traffic => traffic::Stage::NAME,
             Who::Migrate => migrator::MIGRATE,
+            Who::Incident => cli::scribe::INCIDENT,
             Who::Rollback => rollback::Stage::NAME,
             Who::Run => "run",
         }
@@ -55,6 +58,7 @@ impl Who {
             Who::Healthgate => asks,
             Who::Traffic => !matches!(config.traffic(), Ok(None)),
             Who::Migrate => !matches!(config.migrate(), Ok(None)),
+            Who::Incident => !matches!(config.incident(), Ok(None)),
             Who::Rollback => back,
             Who::Run => !matches!(config.deploy(), Ok(None)),
         }
@@ -64,8 +68,10 @@ impl Who {
     pub(super) fn stopped_by(section: Section) -> &'static [Who] {
         match section {
             Section::Service => &ALL,
-            // What names a host cannot be used either. That people cannot be told stops nothing.
-            Section::Hosts | Section::Incident => &[],
+            // What names a host cannot be used either.
+            Section::Hosts => &[],
+            // That people cannot be told stops no other stage.
+            Section::Incident => &[Who::Incident],
             Section::Github => &[
                 Who::Preflight,
                 Who::RunnerCheck,

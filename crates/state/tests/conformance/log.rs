@@ -68,9 +68,9 @@ pub(crate) async fn forgets_a_torn_line(place: &dyn Place) {
 
 pub(crate) async fn goes_on_in_the_next_file(place: &dyn Place) {
     let log = place.store("long/state.json").log();
-    let long = "x".repeat(100 << 10);
+    let filler = "x".repeat(100 << 10);
     for number in 0..5 {
-        append(&log, &format!("{number}{long}")).await;
+        append(&log, &format!("{number}{filler}")).await;
     }
     assert_eq!(lines(&log).await.len(), 5);
     let files = log.read(None).await.unwrap();

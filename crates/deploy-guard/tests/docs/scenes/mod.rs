@@ -3,6 +3,7 @@
 pub(crate) mod canary;
 pub(crate) mod guide;
 pub(crate) mod hosts;
+pub(crate) mod incident;
 pub(crate) mod install;
 pub(crate) mod migrate;
 pub(crate) mod readme;

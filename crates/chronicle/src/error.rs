@@ -1,0 +1,34 @@
+//! Why the log could not be used.
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error("line {line} of the log {place} is damaged: {reason}")]
+    Damaged {
+        place: String,
+        line: usize,
+        reason: String,
+    },
+    #[error("line {line} of the log {place} was written by a newer deploy-guard: {reason}")]
+    Newer {
+        place: String,
+        line: usize,
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The next step for a person.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::State(error) => error.hint(),
+            Error::Damaged { place, line, .. } => format!(
+                "it was left untouched: see `sed -n {line}p {place}`, and restore the line or take it out"
+            ),
+            Error::Newer { .. } => {
+                "it was left untouched: use the release of this tool that wrote it".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One event, as a line of the log.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use model::Verdict;
+use sections::incident::{EventKind, Impact, Severity};
+use serde::{Deserialize, Serialize};
+use state::Holder;
+
+/// The format of the lines that this build writes; each line names it, because builds may take turns.
+pub const SCHEMA: &str = "deploy-guard/event/v1";
+
+/// What names an event: unique, and sorted by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(String);
+
+impl EventId {
+    /// A new one: milliseconds since 1970 in hexadecimal, and a random number.
+    pub fn new(at: Timestamp) -> EventId {
+        let millis = at.as_millisecond().max(0);
+        EventId(format!("{millis:011x}{:016x}", rand::random::<u64>()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What names an incident: short enough to be said aloud.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(String);
+
+impl IncidentId {
+    /// That of the incident that this event opens.
+    pub fn of(event: &EventId) -> IncidentId {
+        let id = event.as_str();
+        IncidentId(format!("inc-{}", &id[id.len().saturating_sub(8)..]))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`SCHEMA`].
+    pub schema: String,
+    pub id: EventId,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub subject: Subject,
+    pub by: Writer,
+    /// What shows that it is so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// The names of the sinks that must hear it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<String>,
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The same for all events of one deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+}
+
+/// Who wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Writer {
+    /// A person, or what acted for one.
+    pub actor: String,
+    /// The workflow run and its attempt: `123/1`. `None` on a laptop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Written by a stage on its own, and not because a person told it to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+}
+
+/// Where it can be seen that an event is true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// A report's file.
+    Report(String),
+    /// A journal beside the state.
+    Journal(String),
+    /// A page, such as the workflow run's.
+    Url(String),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Happening {
+    /// `deploy-guard run` began to deploy.
+    DeploymentStarted {
+        /// The release that was good before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<String>,
+        /// When its commit was made, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        committed_at: Option<Timestamp>,
+    },
+    /// A stage reported its verdict.
+    StageEnded {
+        stage: String,
+        verdict: Verdict,
+        reason: String,
+        /// The next step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+        /// What users get, where the stage looked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        impact: Option<Impact>,
+        started_at: Timestamp,
+        duration_ms: u64,
+    },
+    /// A deployment came to an end.
+    DeploymentEnded {
+        conclusion: Conclusion,
+        reason: String,
+        started_at: Timestamp,
+        duration_ms: u64,
+        /// The stage that did not pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed_stage: Option<String>,
+        /// The first evidence that it was bad.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed_at: Option<Timestamp>,
+        /// What serves now, as far as it was proved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serving: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollback: Option<RolledBack>,
+        /// What the release served until it was gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exposure: Option<Counts>,
+    },
+    IncidentOpened {
+        severity: Severity,
+        /// By which rule it has this severity.
+        why: String,
+        text: String,
+        impact: Impact,
+        /// The stage of the deployment that did not pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed_stage: Option<String>,
+        /// What is being done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<String>,
+        /// How long that takes, by the last rehearsal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        eta_ms: Option<u64>,
+    },
+    IncidentUpdated {
+        text: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
+    },
+    Note {
+        text: String,
+    },
+    SeverityChanged {
+        from: Severity,
+        to: Severity,
+        why: String,
+    },
+    /// It was not resolved, or not acknowledged, in time.
+    Escalated {
+        /// The rule's place under `escalate:`, from 0.
+        rule: usize,
+        text: String,
+    },
+    IncidentResolved {
+        text: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serving: Option<String>,
+    },
+    /// A process is about to tell sinks of events.
+    Claimed {
+        deliveries: Vec<Delivery>,
+        holder: Holder,
+        /// After this another process may take over.
+        until: Timestamp,
+    },
+    /// Claimed deliveries that were not attempted after all.
+    Released {
+        deliveries: Vec<Delivery>,
+    },
+    /// A person decided that these are not made any more.
+    GivenUp {
+        deliveries: Vec<Delivery>,
+    },
+    /// A sink was told.
+    Delivered {
+        delivery: Delivery,
+        /// What the sink calls it: a message, an issue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<serde_json::Value>,
+    },
+    /// A sink was not told.
+    Undelivered {
+        delivery: Delivery,
+        #[serde(flatten)]
+        how: Undelivered,
+    },
+}
+
+impl Happening {
+    /// What a filter calls it; `None` where no sink ever hears it.
+    pub fn kind(&self) -> Option<EventKind> {
+        Some(match self {
+            Happening::DeploymentStarted { .. } => EventKind::DeploymentStarted,
+            Happening::StageEnded { .. } => EventKind::StageEnded,
+            Happening::DeploymentEnded { .. } => EventKind::DeploymentEnded,
+            Happening::IncidentOpened { .. } => EventKind::IncidentOpened,
+            Happening::IncidentUpdated { .. } => EventKind::IncidentUpdated,
+            Happening::Note { .. } => EventKind::Note,
+            Happening::SeverityChanged { .. } => EventKind::SeverityChanged,
+            Happening::Escalated { .. } => EventKind::Escalated,
+            Happening::IncidentResolved { .. } => EventKind::IncidentResolved,
+            Happening::Claimed { .. }
+            | Happening::Released { .. }
+            | Happening::GivenUp { .. }
+            | Happening::Delivered { .. }
+            | Happening::Undelivered { .. } => return None,
+        })
+    }
+}
+
+/// An event for a sink.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Delivery {
+    pub event: EventId,
+    pub sink: String,
+}
+
+/// Why a sink was not told, and what follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undelivered {
+    pub reason: String,
+    /// The next step, where a person must change something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// It was sent, and whether it arrived is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
+    /// The sink will not take it: it is tried again only when a person asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// Not to be tried again before: the sink asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// What the attempt left at the sink all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<serde_json::Value>,
+}
+
+/// How a deployment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conclusion {
+    Succeeded,
+    /// It was not taken back, or could not be.
+    Failed,
+    RolledBack,
+    /// Nothing was deployed.
+    Refused,
+    Cancelled,
+    /// Its gate did not decide, and it was left as it was.
+    Undecided,
+}
+
+impl Conclusion {
+    /// In a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Conclusion::Succeeded => "succeeded",
+            Conclusion::Failed => "failed",
+            Conclusion::RolledBack => "rolled back",
+            Conclusion::Refused => "not deployed",
+            Conclusion::Cancelled => "cancelled",
+            Conclusion::Undecided => "undecided",
+        }
+    }
+}
+
+/// A rollback within a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    pub started_at: Timestamp,
+    pub duration_ms: u64,
+    pub verdict: Verdict,
+}
+
+/// Requests that a release served, and those of them that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub failed: u64,
+    pub total: u64,
+}
+
+/// How far an incident is, in the words of status pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    Investigating,
+    Identified,
+    Monitoring,
+    Resolved,
+}
+
+impl Phase {
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Investigating => "investigating",
+            Phase::Identified => "identified",
+            Phase::Monitoring => "monitoring",
+            Phase::Resolved => "resolved",
+        }
+    }
+}

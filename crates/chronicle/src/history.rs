@@ -1,0 +1,93 @@
+//! What was read of the log.
+
+use model::text::cut;
+use serde_json::Value;
+use state::Lines;
+
+use crate::{Error, Event, SCHEMA};
+
+/// An event and its line in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub event: Event,
+    /// Its file and line, such as `state.json.events/00000001.jsonl:7`.
+    pub place: String,
+}
+
+/// Events in the order in which they were written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    records: Vec<Record>,
+}
+
+impl History {
+    /// Reads the log's lines. A line that this build does not know is an error: what it tells would be missing.
+    pub fn parse(files: &[Lines]) -> Result<History, Error> {
+        let mut records = Vec::new();
+        for file in files {
+            for (line, text) in file.iter() {
+                let event = parse(text).map_err(|unread| unread.at(&file.place, line))?;
+                let place = format!("{}:{line}", file.place);
+                records.push(Record { event, place });
+            }
+        }
+        Ok(History { records })
+    }
+
+    /// Of events that are in no file.
+    pub fn of(events: Vec<Event>) -> History {
+        let record = |(at, event)| Record {
+            event,
+            place: format!("event {at}"),
+        };
+        History {
+            records: events.into_iter().enumerate().map(record).collect(),
+        }
+    }
+
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.records.iter().map(|record| &record.event)
+    }
+}
+
+enum Unread {
+    Damaged(String),
+    Newer(String),
+}
+
+impl Unread {
+    fn at(self, place: &str, line: usize) -> Error {
+        let place = place.to_owned();
+        match self {
+            Unread::Damaged(reason) => Error::Damaged {
+                place,
+                line,
+                reason,
+            },
+            Unread::Newer(reason) => Error::Newer {
+                place,
+                line,
+                reason,
+            },
+        }
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Event, Unread> {
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|error| Unread::Damaged(format!("not JSON: {error}")))?;
+    if value["schema"] != SCHEMA {
+        let shown = cut(&value["schema"].to_string(), 100);
+        let reason = format!("its schema is {shown}, this release reads `{SCHEMA}`");
+        return Err(if value["schema"].is_string() {
+            Unread::Newer(reason)
+        } else {
+            Unread::Damaged(reason)
+        });
+    }
+    serde_json::from_value(value).map_err(|error| Unread::Newer(error.to_string()))
+}

@@ -1,0 +1,33 @@
+//! What happened to a service, written down once: an append-only log of events beside the state, and what is
+//! told from it.
+//!
+//! [`Chronicle`] is the log. [`History`] is what was read of it; incidents, deployments, escalations and what
+//! sinks have not heard yet are pure functions of it, so that they are the same whoever asks, and whenever.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod deployment;
+mod error;
+mod escalation;
+mod event;
+mod history;
+mod incident;
+mod log;
+mod outbox;
+mod redact;
+mod severity;
+mod timeline;
+mod words;
+
+pub use deployment::{Deployment, deployments};
+pub use error::Error;
+pub use escalation::{Due, due};
+pub use event::{
+    Conclusion, Counts, Delivery, Event, EventId, Evidence, Happening, IncidentId, Phase,
+    RolledBack, SCHEMA, Subject, Undelivered, Writer,
+};
+pub use history::{History, Record};
+pub use incident::{Incident, Resolution, incidents, open};
+pub use log::{Chronicle, Seeing};
+pub use outbox::{Address, Intent, MAX_CLAIM, Pending, claim, pending};
+pub use severity::{Judged, Situation, classify};
+pub use timeline::{Entry, timeline};

@@ -1,0 +1,100 @@
+//! The log of events itself.
+
+use state::{Lines, Log, Store};
+
+use crate::{Error, Event, History};
+
+/// A decision that needs what happened lately reads this many of the log's files, of 256 KiB each.
+const RECENT_FILES: usize = 4;
+
+/// How much of the log a decision needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeing {
+    /// The newest files: about a thousand events.
+    Lately,
+    Everything,
+}
+
+/// The log of events beside a state.
+#[derive(Clone, Debug)]
+pub struct Chronicle {
+    log: Log,
+}
+
+impl Chronicle {
+    pub fn beside(store: &Store) -> Chronicle {
+        Chronicle { log: store.log() }
+    }
+
+    /// What people call it: `state.json.events`.
+    pub fn place(&self) -> String {
+        self.log.place()
+    }
+
+    /// Everything that was written down.
+    pub async fn read(&self) -> Result<History, Error> {
+        History::parse(&self.log.read(None).await?)
+    }
+
+    /// What was written down lately: about the newest thousand events, and never less than what a
+    /// decision of [`Chronicle::append`] sees.
+    pub async fn recent(&self) -> Result<History, Error> {
+        History::parse(&self.log.read(Some(RECENT_FILES)).await?)
+    }
+
+    /// Appends the events that `decide` makes of what happened, all of them in one write. It is asked again where
+    /// another process was first.
+    pub async fn append<E: From<Error>>(
+        &self,
+        seeing: Seeing,
+        mut decide: impl FnMut(&History) -> Result<Vec<Event>, E>,
+    ) -> Result<Vec<Event>, E> {
+        let mut events = Vec::new();
+        let files = match seeing {
+            Seeing::Lately => RECENT_FILES,
+            Seeing::Everything => usize::MAX,
+        };
+        let written = self.log.append(files, |files: &[Lines]| {
+            let history = History::parse(files).map_err(|error| Stop::Decided(error.into()))?;
+            events = decide(&history).map_err(Stop::Decided)?;
+            lines(&events).map_err(|error| Stop::Decided(error.into()))
+        });
+        match written.await {
+            Ok(()) => Ok(events),
+            Err(Stop::Store(error)) => Err(Error::State(error).into()),
+            Err(Stop::Decided(error)) => Err(error),
+        }
+    }
+
+    /// Appends events whatever happened. What the log holds need not be understood.
+    pub async fn write(&self, events: &[Event]) -> Result<(), Error> {
+        let lines = lines(events)?;
+        self.log.append(1, |_| Ok(lines.clone())).await
+    }
+}
+
+/// Why nothing was written.
+enum Stop<E> {
+    Store(state::Error),
+    Decided(E),
+}
+
+impl<E> From<state::Error> for Stop<E> {
+    fn from(error: state::Error) -> Stop<E> {
+        Stop::Store(error)
+    }
+}
+
+fn lines(events: &[Event]) -> Result<String, Error> {
+    let mut lines = String::new();
+    for event in events {
+        let line = serde_json::to_string(event).map_err(|error| Error::Damaged {
+            place: "that is to be written".to_owned(),
+            line: 0,
+            reason: error.to_string(),
+        })?;
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    Ok(lines)
+}

@@ -1,0 +1,223 @@
+//! An event without secrets, and of a bounded size.
+
+use model::Redactor;
+use model::text::cut;
+
+use crate::{Delivery, Event, Evidence, Happening, Subject, Undelivered, Writer};
+
+/// The most that one text of an event may have, in characters. A log is read whole.
+const MAX_TEXT: usize = 8_000;
+/// The most that a name may have, in characters.
+const MAX_NAME: usize = 300;
+/// The most pieces of evidence that an event keeps.
+const MAX_EVIDENCE: usize = 20;
+
+impl Event {
+    /// The event with every secret in every text replaced, and each text cut after that.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Event {
+        // No `..` in this file: a new field must be thought of here.
+        let Event {
+            schema,
+            id,
+            at,
+            subject,
+            by,
+            evidence,
+            sinks,
+            what,
+        } = self;
+        let clean = Clean(redactor);
+        let shown = evidence.into_iter().take(MAX_EVIDENCE);
+        Event {
+            schema,
+            id,
+            at,
+            subject: clean.subject(subject),
+            by: clean.writer(by),
+            evidence: shown.map(|one| clean.evidence(one)).collect(),
+            sinks,
+            what: clean.happening(what),
+        }
+    }
+}
+
+struct Clean<'a>(&'a Redactor);
+
+impl Clean<'_> {
+    fn text(&self, text: &str) -> String {
+        cut(&self.0.redact(text), MAX_TEXT)
+    }
+
+    fn name(&self, text: &str) -> String {
+        cut(&self.0.redact(text), MAX_NAME)
+    }
+
+    fn some_text(&self, text: Option<String>) -> Option<String> {
+        text.map(|text| self.text(&text))
+    }
+
+    fn some_name(&self, text: Option<String>) -> Option<String> {
+        text.map(|text| self.name(&text))
+    }
+
+    fn subject(&self, subject: Subject) -> Subject {
+        let Subject {
+            service,
+            environment,
+            release,
+            deployment,
+            incident,
+        } = subject;
+        Subject {
+            service: self.some_name(service),
+            environment: self.some_name(environment),
+            release: self.some_name(release),
+            deployment: self.some_name(deployment),
+            incident,
+        }
+    }
+
+    fn writer(&self, writer: Writer) -> Writer {
+        let Writer {
+            actor,
+            run,
+            automatic,
+        } = writer;
+        Writer {
+            actor: self.name(&actor),
+            run: self.some_name(run),
+            automatic,
+        }
+    }
+
+    fn evidence(&self, evidence: Evidence) -> Evidence {
+        match evidence {
+            Evidence::Report(place) => Evidence::Report(self.name(&place)),
+            Evidence::Journal(place) => Evidence::Journal(self.name(&place)),
+            Evidence::Url(url) => Evidence::Url(self.text(&url)),
+        }
+    }
+
+    fn happening(&self, what: Happening) -> Happening {
+        match what {
+            Happening::DeploymentStarted {
+                previous,
+                committed_at,
+            } => Happening::DeploymentStarted {
+                previous: self.some_name(previous),
+                committed_at,
+            },
+            Happening::StageEnded {
+                stage,
+                verdict,
+                reason,
+                hint,
+                impact,
+                started_at,
+                duration_ms,
+            } => Happening::StageEnded {
+                stage,
+                verdict,
+                reason: self.text(&reason),
+                hint: self.some_text(hint),
+                impact,
+                started_at,
+                duration_ms,
+            },
+            Happening::DeploymentEnded {
+                conclusion,
+                reason,
+                started_at,
+                duration_ms,
+                failed_stage,
+                failed_at,
+                serving,
+                rollback,
+                exposure,
+            } => Happening::DeploymentEnded {
+                conclusion,
+                reason: self.text(&reason),
+                started_at,
+                duration_ms,
+                failed_stage,
+                failed_at,
+                serving: self.some_name(serving),
+                rollback,
+                exposure,
+            },
+            Happening::IncidentOpened {
+                severity,
+                why,
+                text,
+                impact,
+                failed_stage,
+                action,
+                eta_ms,
+            } => Happening::IncidentOpened {
+                severity,
+                why: self.text(&why),
+                text: self.text(&text),
+                impact,
+                failed_stage: self.some_name(failed_stage),
+                action: self.some_text(action),
+                eta_ms,
+            },
+            Happening::IncidentUpdated { text, phase } => Happening::IncidentUpdated {
+                text: self.text(&text),
+                phase,
+            },
+            Happening::Note { text } => Happening::Note {
+                text: self.text(&text),
+            },
+            Happening::SeverityChanged { from, to, why } => Happening::SeverityChanged {
+                from,
+                to,
+                why: self.text(&why),
+            },
+            Happening::Escalated { rule, text } => Happening::Escalated {
+                rule,
+                text: self.text(&text),
+            },
+            Happening::IncidentResolved { text, serving } => Happening::IncidentResolved {
+                text: self.text(&text),
+                serving: self.some_name(serving),
+            },
+            // They hold no text but names of ours.
+            names @ (Happening::Claimed {
+                deliveries: _,
+                holder: _,
+                until: _,
+            }
+            | Happening::Released { deliveries: _ }
+            | Happening::GivenUp { deliveries: _ }
+            | Happening::Delivered {
+                delivery: _,
+                reference: _,
+            }) => names,
+            Happening::Undelivered { delivery, how } => self.undelivered(delivery, how),
+        }
+    }
+
+    fn undelivered(&self, delivery: Delivery, how: Undelivered) -> Happening {
+        let Undelivered {
+            reason,
+            hint,
+            unsure,
+            refused,
+            not_before,
+            reference,
+        } = how;
+        Happening::Undelivered {
+            delivery,
+            how: Undelivered {
+                reason: self.text(&reason),
+                hint: self.some_text(hint),
+                unsure,
+                refused,
+                not_before,
+                reference,
+            },
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! An event in one sentence, for a timeline and for people who are told.
+
+use std::time::Duration;
+
+use model::text::span;
+
+use crate::{Event, Happening};
+
+impl Event {
+    /// What happened, in plain text of any length: its writer escapes it for where it is shown.
+    pub fn sentence(&self) -> String {
+        let release = self.subject.release.as_deref().unwrap_or("the release");
+        match &self.what {
+            Happening::DeploymentStarted { previous, .. } => match previous {
+                Some(previous) => {
+                    format!("deployment of {release} started; {previous} is the last good release")
+                }
+                None => format!("deployment of {release} started"),
+            },
+            Happening::StageEnded {
+                stage,
+                verdict,
+                reason,
+                duration_ms,
+                ..
+            } => {
+                let took = span(Duration::from_millis(*duration_ms));
+                format!("{stage}: {verdict} after {took}: {reason}")
+            }
+            Happening::DeploymentEnded {
+                conclusion,
+                reason,
+                serving,
+                ..
+            } => {
+                let serving = serving
+                    .as_ref()
+                    .map(|serving| format!("; {serving} serves"))
+                    .unwrap_or_default();
+                format!(
+                    "deployment of {release} ended: {}{serving}: {reason}",
+                    conclusion.words()
+                )
+            }
+            Happening::IncidentOpened { severity, text, .. } => {
+                format!("incident opened, {severity}: {text}")
+            }
+            Happening::IncidentUpdated { text, phase } => match phase {
+                Some(phase) => format!("update, {}: {text}", phase.word()),
+                None => format!("update: {text}"),
+            },
+            Happening::Note { text } => format!("note: {text}"),
+            Happening::SeverityChanged { from, to, why } => {
+                format!("severity changed from {from} to {to}: {why}")
+            }
+            Happening::Escalated { text, .. } => format!("escalated: {text}"),
+            Happening::IncidentResolved { text, serving } => match serving {
+                Some(serving) => format!("resolved; {serving} serves: {text}"),
+                None => format!("resolved: {text}"),
+            },
+            Happening::Claimed { .. }
+            | Happening::Released { .. }
+            | Happening::GivenUp { .. }
+            | Happening::Delivered { .. }
+            | Happening::Undelivered { .. } => String::new(),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! An event in the words of a notice: a pure function of the log up to that event, so that each attempt has the
+//! same words.
+
+use std::time::Duration;
+
+use chronicle::{
+    Conclusion, Deployment, Event, Evidence, Happening, History, Incident, Phase as IncidentPhase,
+    deployments, incidents,
+};
+use jiff::{SignedDuration, Timestamp};
+use model::text::{cut, span};
+use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
+use sections::incident::{EventKind, Impact};
+
+/// A title is one line of this many characters.
+const TITLE: usize = 140;
+
+/// The notice of an event; `None` for one that is no sink's business.
+///
+/// # Errors
+/// Returns why a template of the configuration could not be used.
+pub fn notice(
+    history: &History,
+    event: &Event,
+    texts: &Texts,
+) -> Result<Option<Notice>, TemplateError> {
+    let Some(kind) = event.what.kind() else {
+        return Ok(None);
+    };
+    let past = History::of(
+        history
+            .events()
+            .take_while(|one| one.id != event.id)
+            .chain([event])
+            .cloned()
+            .collect(),
+    );
+    let incident = event.subject.incident.as_ref().and_then(|id| {
+        let all = incidents(&past);
+        all.into_iter().find(|one| one.id == *id)
+    });
+    let deployment = event.subject.deployment.as_ref().and_then(|id| {
+        let all = deployments(&past);
+        all.into_iter().rev().find(|one| one.id == *id)
+    });
+    let known = Known {
+        event,
+        incident: incident.as_ref(),
+        deployment: deployment.as_ref(),
+    };
+    let facts = known.facts();
+    let body = match kind {
+        EventKind::IncidentOpened => texts.initial_alert(&facts)?,
+        EventKind::IncidentUpdated | EventKind::SeverityChanged | EventKind::Escalated => {
+            texts.update(&facts)?
+        }
+        EventKind::IncidentResolved => texts.resolution(&facts)?,
+        EventKind::Note
+        | EventKind::DeploymentStarted
+        | EventKind::StageEnded
+        | EventKind::DeploymentEnded => event.sentence(),
+    };
+    let severity = incident.as_ref().map(|incident| incident.severity);
+    let links = event.evidence.iter().filter_map(|one| match one {
+        Evidence::Url(url) => Some(Link {
+            label: "run".to_owned(),
+            url: url.clone(),
+        }),
+        Evidence::Report(_) | Evidence::Journal(_) => None,
+    });
+    Ok(Some(Notice {
+        id: event.id.to_string(),
+        thread: event.subject.thread(),
+        kind,
+        at: event.at,
+        service: event.subject.service.clone().unwrap_or_default(),
+        environment: event.subject.environment.clone(),
+        release: event.subject.release.clone(),
+        severity,
+        worst: incident.as_ref().map(|incident| incident.worst),
+        phase: known.phase(),
+        title: known.title(),
+        body,
+        fields: known.fields(),
+        links: links.collect(),
+    }))
+}
+
+/// An event, and what was known when it was written.
+struct Known<'a> {
+    event: &'a Event,
+    incident: Option<&'a Incident>,
+    deployment: Option<&'a Deployment>,
+}
+
+impl Known<'_> {
+    fn phase(&self) -> Phase {
+        if let Happening::DeploymentStarted { .. } = &self.event.what {
+            return Phase::Deploying;
+        }
+        if let Happening::DeploymentEnded { conclusion, .. } = &self.event.what {
+            return ended(*conclusion);
+        }
+        match self.incident.map(|incident| incident.phase) {
+            Some(IncidentPhase::Investigating) => Phase::Investigating,
+            Some(IncidentPhase::Identified) => Phase::Identified,
+            Some(IncidentPhase::Monitoring) => Phase::Monitoring,
+            Some(IncidentPhase::Resolved) => Phase::Resolved,
+            None => match self.deployment {
+                Some(deployment) => deployment.conclusion.map_or(Phase::Deploying, ended),
+                None => Phase::Unknown,
+            },
+        }
+    }
+
+    fn title(&self) -> String {
+        let text = self.event.sentence();
+        let line = text.lines().next().unwrap_or_default();
+        match &self.event.subject.service {
+            Some(service) => cut(&format!("{service}: {line}"), TITLE),
+            None => cut(line, TITLE),
+        }
+    }
+
+    fn fields(&self) -> Vec<(String, String)> {
+        let incident = self.incident.map(|one| ("Incident", one.id.to_string()));
+        let stage = self.failed_stage().map(|stage| ("Failed stage", stage));
+        let exposure = self.deployment.and_then(|one| one.exposure);
+        let exposure = exposure.map(|counts| {
+            let told = format!("{} of {} requests failed", counts.failed, counts.total);
+            ("Served by the bad release", told)
+        });
+        let by = ("By", self.event.by.actor.clone());
+        let all = incident.into_iter().chain(stage).chain(exposure);
+        all.chain([by])
+            .map(|(label, value)| (label.to_owned(), value))
+            .collect()
+    }
+
+    fn failed_stage(&self) -> Option<String> {
+        let of_incident = self.incident.and_then(|one| one.failed_stage.clone());
+        of_incident.or_else(|| self.deployment?.failed_stage.clone())
+    }
+
+    fn facts(&self) -> Facts {
+        let incident = self.incident;
+        let deployment = self.deployment;
+        let started = incident.map(|one| one.opened);
+        let resolution = incident.and_then(|one| one.resolution.as_ref());
+        let serving = resolution.and_then(|end| end.serving.clone());
+        let previous = deployment.and_then(|one| one.previous.clone());
+        let run = self.event.evidence.iter().find_map(|one| match one {
+            Evidence::Url(url) => Some(url.clone()),
+            Evidence::Report(_) | Evidence::Journal(_) => None,
+        });
+        Facts {
+            service: self.event.subject.service.clone().unwrap_or_default(),
+            environment: self.event.subject.environment.clone(),
+            severity: incident.map(|one| one.severity),
+            status: Some(self.phase().word().to_owned()),
+            version: self.event.subject.release.clone(),
+            previous_version: previous,
+            current_version: serving,
+            stage: self.failed_stage(),
+            impact: incident.map(|one| impact(one.impact).to_owned()),
+            action: incident.and_then(|one| one.action.clone()),
+            eta: incident
+                .and_then(|one| one.eta_ms)
+                .map(|eta| span(Duration::from_millis(eta))),
+            rollback_status: self.rollback_status(),
+            service_status: resolution.map(|_| "operational".to_owned()),
+            cause: incident.map(|one| cut(&one.text, 500)),
+            fix: None,
+            next_step: self.next_step(),
+            redeployment: None,
+            started: started.map(|at| at.strftime("%F %T UTC").to_string()),
+            duration: started.map(|at| ago(at, self.event.at)),
+            text: Some(self.text()),
+            run_url: run,
+        }
+    }
+
+    fn rollback_status(&self) -> Option<String> {
+        let told = match self.deployment?.conclusion {
+            Some(Conclusion::RolledBack) => "completed",
+            Some(_) => "not completed",
+            None if self.incident.is_some_and(|one| one.action.is_some()) => "in progress",
+            None => return None,
+        };
+        Some(told.to_owned())
+    }
+
+    fn next_step(&self) -> Option<String> {
+        let incident = self.incident?;
+        Some(match incident.resolution {
+            Some(_) => format!("`incident report --incident {}`", incident.id),
+            None => "`rollback decide`, then `incident update`".to_owned(),
+        })
+    }
+
+    /// What a person wrote, or what happened.
+    fn text(&self) -> String {
+        match &self.event.what {
+            Happening::IncidentOpened { text, .. }
+            | Happening::IncidentUpdated { text, .. }
+            | Happening::Note { text }
+            | Happening::Escalated { text, .. }
+            | Happening::IncidentResolved { text, .. } => text.clone(),
+            _ => self.event.sentence(),
+        }
+    }
+}
+
+fn ended(conclusion: Conclusion) -> Phase {
+    match conclusion {
+        Conclusion::Succeeded => Phase::Deployed,
+        Conclusion::Failed => Phase::Failed,
+        Conclusion::RolledBack => Phase::RolledBack,
+        Conclusion::Refused => Phase::Refused,
+        Conclusion::Cancelled => Phase::Cancelled,
+        Conclusion::Undecided => Phase::Unknown,
+    }
+}
+
+/// What users notice.
+fn impact(impact: Impact) -> &'static str {
+    match impact {
+        Impact::None => "no user impact",
+        Impact::Degraded => "service degraded",
+        Impact::Down => "service down",
+        Impact::Unknown => "unknown",
+    }
+}
+
+fn ago(from: Timestamp, to: Timestamp) -> String {
+    let time = to.duration_since(from).max(SignedDuration::ZERO);
+    span(Duration::from_secs(time.unsigned_abs().as_secs()))
+}

@@ -1,0 +1,385 @@
+//! What a run writes into the log of events, where `incident:` is configured: its start and its end, each stage,
+//! and the incident that a bad release is.
+
+use std::cell::{OnceCell, RefCell};
+use std::time::{Duration, Instant};
+
+use chronicle::{
+    Conclusion, Event, Happening, History, IncidentId, RolledBack, Seeing, Situation, Subject,
+    classify, open,
+};
+use cli::scribe::{failed, not_written, stage_ended};
+use cli::{Failure, Job, Scribe};
+use courier::Round;
+use jiff::Timestamp;
+use model::{Outcome, Report, Severity as Weight, Verdict};
+use remote::local::Script;
+use sections::incident::{Impact, Severity};
+
+/// How long the time of a commit may be asked for.
+const GIT_TIME: Duration = Duration::from_secs(2);
+
+/// The log of one run. Without `incident:` nothing is written.
+pub(super) struct Book<'a> {
+    scribe: Option<Scribe<'a>>,
+    subject: Subject,
+    started_at: Timestamp,
+    notes: RefCell<Notes>,
+    until: OnceCell<Instant>,
+}
+
+/// How a run ends, and which release serves then, as far as it was proved.
+pub(super) struct Ending {
+    conclusion: Conclusion,
+    serving: Option<String>,
+}
+
+impl Ending {
+    fn unproved(conclusion: Conclusion) -> Ending {
+        Ending {
+            conclusion,
+            serving: None,
+        }
+    }
+
+    /// Nothing was deployed.
+    pub(super) fn refused() -> Ending {
+        Ending::unproved(Conclusion::Refused)
+    }
+
+    pub(super) fn failed() -> Ending {
+        Ending::unproved(Conclusion::Failed)
+    }
+
+    pub(super) fn undecided() -> Ending {
+        Ending::unproved(Conclusion::Undecided)
+    }
+
+    pub(super) fn cancelled() -> Ending {
+        Ending::unproved(Conclusion::Cancelled)
+    }
+
+    pub(super) fn succeeded(release: &str) -> Ending {
+        Ending {
+            conclusion: Conclusion::Succeeded,
+            serving: Some(release.to_owned()),
+        }
+    }
+
+    pub(super) fn rolled_back(serving: Option<String>) -> Ending {
+        Ending {
+            conclusion: Conclusion::RolledBack,
+            serving,
+        }
+    }
+}
+
+/// What was noted until now.
+#[derive(Default)]
+struct Notes {
+    /// Events that are not written yet.
+    waiting: Vec<Event>,
+    /// The incident that this run opened, or found open, and the worst that it has been.
+    incident: Option<(IncidentId, Severity)>,
+    /// The first stage that did not pass, and when that was seen.
+    failed: Option<(String, Timestamp)>,
+    rollback: Option<RolledBack>,
+    ended: Option<Ending>,
+    /// Why the log could not be written.
+    trouble: Option<Outcome>,
+}
+
+impl<'a> Book<'a> {
+    /// Writes down that the deployment started. A dry run writes nothing.
+    pub(super) async fn start(job: &'a Job, release: &str, started_at: Timestamp) -> Book<'a> {
+        let mut notes = Notes::default();
+        let scribe = job.scribe().unwrap_or_else(|failure| {
+            notes.trouble = Some(not_written("incident", &failure));
+            None
+        });
+        let scribe = scribe.filter(|_| !job.dry_run);
+        let mut subject = job.subject();
+        if let Some(scribe) = &scribe {
+            // One that cannot be read ends the run where it is needed.
+            let document = scribe.document().await.ok().flatten();
+            let happening = Happening::DeploymentStarted {
+                previous: document.and_then(|document| document.last_known_good),
+                committed_at: committed(job, release).await,
+            };
+            let mut event = scribe.event(subject.clone(), happening, None);
+            // On a laptop no run names the deployment: its first event does.
+            let id = subject
+                .deployment
+                .get_or_insert_with(|| format!("{release}#{}", event.id))
+                .clone();
+            event.subject.deployment = Some(id);
+            event.at = started_at;
+            notes.waiting.push(event);
+        }
+        let book = Book {
+            scribe,
+            subject,
+            started_at,
+            notes: RefCell::new(notes),
+            until: OnceCell::new(),
+        };
+        book.flush().await;
+        book
+    }
+
+    /// Tells the sinks that the deployment started. What a run that ends first cuts off is told at its end.
+    pub(super) async fn tell_start(&self) {
+        if let Some(scribe) = &self.scribe {
+            scribe.deliver(Round::InPassing, scribe.until()).await;
+        }
+    }
+
+    /// By when the sinks must have been told of the end, counted from the first time that this is asked.
+    pub(super) fn until(&self) -> Option<Instant> {
+        let scribe = self.scribe.as_ref()?;
+        Some(*self.until.get_or_init(|| scribe.until()))
+    }
+
+    /// Notes the end of a stage.
+    pub(super) fn stage(&self, report: &Report) {
+        let Some(scribe) = &self.scribe else { return };
+        let event = scribe.event(self.subject.clone(), stage_ended(report), None);
+        let mut notes = self.notes.borrow_mut();
+        if report.stage == "rollback" {
+            notes.rollback = Some(RolledBack {
+                started_at: report.started_at,
+                duration_ms: millis(report.duration),
+                verdict: report.verdict,
+            });
+        } else if report.verdict > Verdict::Pass && notes.failed.is_none() {
+            notes.failed = Some((report.stage.clone(), first_failure(report)));
+        }
+        notes.waiting.push(event);
+    }
+
+    /// Notes that a phase without a report did not work.
+    pub(super) fn failed(&self, phase: &str) {
+        let now = Timestamp::now();
+        let mut notes = self.notes.borrow_mut();
+        notes.failed.get_or_insert_with(|| (phase.to_owned(), now));
+    }
+
+    /// Notes how the deployment ends.
+    pub(super) fn conclude(&self, ending: Ending) {
+        self.notes.borrow_mut().ended = Some(ending);
+    }
+
+    /// Writes what was noted. What goes wrong with that is told in the report and changes nothing.
+    pub(super) async fn flush(&self) {
+        let Some(scribe) = &self.scribe else { return };
+        let waiting = std::mem::take(&mut self.notes.borrow_mut().waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        if let Err(failure) = scribe.write(&waiting).await {
+            let mut notes = self.notes.borrow_mut();
+            notes.trouble = Some(not_written(&scribe.chronicle.place(), &failure));
+            // The next attempt writes them, too.
+            notes.waiting.splice(0..0, waiting);
+        }
+    }
+
+    /// Opens an incident: users have, or may have, a bad release. Where one is open, this is its update.
+    pub(super) async fn open(&self, text: &str, impact: Impact, action: Option<&str>) {
+        let Some(scribe) = &self.scribe else { return };
+        let environment = self.subject.environment.clone();
+        let situation = Situation {
+            is_production: scribe.section.is_production(environment.as_deref()),
+            environment,
+            impact,
+            lasted: Duration::ZERO,
+            hosts: None,
+        };
+        let judged = classify(&situation, &scribe.section.severity);
+        let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
+        let opened = |history: &History| {
+            let waiting = self.notes.borrow().waiting.clone();
+            let event = if let Some(incident) = open(history) {
+                let mut subject = self.subject.clone();
+                subject.incident = Some(incident.id.clone());
+                let happening = Happening::IncidentUpdated {
+                    text: text.to_owned(),
+                    phase: None,
+                };
+                scribe.event(subject, happening, Some(incident.worst))
+            } else {
+                let happening = Happening::IncidentOpened {
+                    severity: judged.severity,
+                    why: judged.why.clone(),
+                    text: text.to_owned(),
+                    impact,
+                    failed_stage: stage.clone(),
+                    action: action.map(str::to_owned),
+                    eta_ms: None,
+                };
+                let subject = self.subject.clone();
+                let mut event = scribe.event(subject, happening, Some(judged.severity));
+                event.subject.incident = Some(IncidentId::of(&event.id));
+                event
+            };
+            Ok::<_, chronicle::Error>(waiting.into_iter().chain([event]).collect())
+        };
+        let written =
+            tokio::time::timeout(WRITE_TIME, scribe.chronicle.append(Seeing::Lately, opened)).await;
+        let mut notes = self.notes.borrow_mut();
+        match written {
+            Ok(Ok(events)) => {
+                notes.waiting.clear();
+                let id = events
+                    .last()
+                    .and_then(|event| event.subject.incident.clone());
+                notes.incident = id.map(|id| (id, judged.severity));
+            }
+            Ok(Err(error)) => {
+                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
+            }
+            Err(_) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late())),
+        }
+    }
+
+    /// Writes down the end, and that the incident is over where it is. Gives what belongs into the report.
+    pub(super) async fn close(&self, job: &Job, ended: &Result<Report, Failure>) -> Vec<Outcome> {
+        let Some(scribe) = &self.scribe else {
+            return self.notes.borrow_mut().trouble.take().into_iter().collect();
+        };
+        let reason = match ended {
+            Ok(report) => report.reason.clone(),
+            Err(failure) => failure.chain(),
+        };
+        let Ending {
+            conclusion,
+            serving,
+        } = self.ending(job);
+        let (failed_stage, failed_at) = self.notes.borrow().failed.clone().unzip();
+        let is_good = conclusion == Conclusion::Succeeded;
+        let took = Timestamp::now().duration_since(self.started_at);
+        let happening = Happening::DeploymentEnded {
+            conclusion,
+            reason: reason.clone(),
+            started_at: self.started_at,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or_default(),
+            failed_stage: failed_stage.filter(|_| !is_good),
+            failed_at: failed_at.filter(|_| !is_good),
+            serving: serving.clone(),
+            rollback: self.notes.borrow().rollback,
+            exposure: None,
+        };
+        let end = scribe.event(self.subject.clone(), happening, None);
+        self.notes.borrow_mut().waiting.push(end);
+        match (conclusion, serving) {
+            (Conclusion::Succeeded | Conclusion::RolledBack, Some(serving)) => {
+                self.resolve(scribe, &serving, is_good, &reason).await;
+            }
+            _ => self.flush().await,
+        }
+        let trouble = self.notes.borrow_mut().trouble.take();
+        let told = match self.until() {
+            Some(until) => scribe.deliver_in_passing(until).await,
+            None => Vec::new(),
+        };
+        trouble.into_iter().chain(told).collect()
+    }
+
+    /// The end as it was noted; else what follows from how far it was.
+    fn ending(&self, job: &Job) -> Ending {
+        if let Some(ended) = self.notes.borrow_mut().ended.take() {
+            return ended;
+        }
+        match job.interrupt.caught() {
+            Some(_) => Ending::cancelled(),
+            None => Ending::undecided(),
+        }
+    }
+
+    /// Ends the incident that this run opened; and one that an earlier run opened, where a release is proved good.
+    async fn resolve(&self, scribe: &Scribe<'_>, serving: &str, is_good: bool, reason: &str) {
+        let own = self.notes.borrow().incident.clone();
+        let resolved = |history: &History| {
+            let mut events = self.notes.borrow().waiting.clone();
+            let incident = open(history).filter(|incident| {
+                let is_own = own.as_ref().is_some_and(|(id, _)| *id == incident.id);
+                incident.opened_by.automatic && (is_own || is_good)
+            });
+            if let Some(incident) = incident {
+                let happening = Happening::IncidentResolved {
+                    text: reason.to_owned(),
+                    serving: Some(serving.to_owned()),
+                };
+                events.push(scribe.event(incident.subject, happening, Some(incident.worst)));
+            }
+            Ok::<_, chronicle::Error>(events)
+        };
+        let written = tokio::time::timeout(
+            WRITE_TIME,
+            scribe.chronicle.append(Seeing::Lately, resolved),
+        )
+        .await;
+        let mut notes = self.notes.borrow_mut();
+        match written {
+            Ok(Ok(_)) => notes.waiting.clear(),
+            Ok(Err(error)) => {
+                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
+            }
+            Err(_) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late())),
+        }
+    }
+}
+
+/// How long writing may take.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+
+fn late() -> Failure {
+    Failure::error(format!("not written within {} s", WRITE_TIME.as_secs()))
+}
+
+/// What users get, as the gate saw it: nothing where every required probe failed.
+pub(super) fn impact(gate: &Report) -> Impact {
+    let required = gate.outcomes.iter();
+    let mut required = required
+        .filter(|outcome| {
+            outcome.severity == Weight::Required && outcome.verdict > Verdict::Skipped
+        })
+        .peekable();
+    if required.peek().is_none() || gate.verdict != Verdict::Fail {
+        return Impact::Unknown;
+    }
+    if required.all(|outcome| outcome.verdict == Verdict::Fail) {
+        Impact::Down
+    } else {
+        Impact::Degraded
+    }
+}
+
+/// When the first evidence against the release was seen.
+fn first_failure(report: &Report) -> Timestamp {
+    let bad = report.outcomes.iter();
+    let bad = bad.filter(|outcome| outcome.weighs() > Verdict::Pass);
+    let measured = bad.flat_map(|outcome| &outcome.measurements);
+    let failed = measured.filter(|one| one.verdict > Verdict::Pass);
+    let first = failed.map(|one| one.at).min();
+    first.unwrap_or_else(|| {
+        let ended = report.started_at.checked_add(report.duration);
+        ended.unwrap_or(report.started_at)
+    })
+}
+
+/// When the release's commit was made: of the run's commit, or of the tag that has the release's name.
+async fn committed(job: &Job, release: &str) -> Option<Timestamp> {
+    let commit = job.actions.sha.as_deref().unwrap_or(release);
+    let script = Script {
+        text: "git log -1 --format=%cI \"$COMMIT\" --",
+        env: vec![("COMMIT".to_owned(), commit.to_owned())],
+        timeout: GIT_TIME,
+    };
+    let ran = remote::local::run(&script, &mut |_, _| {}).await.ok()?;
+    ran.stdout.trim().parse().ok()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

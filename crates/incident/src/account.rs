@@ -1,0 +1,136 @@
+//! What is told of an incident afterwards: a pure function of the log, so that it is the same each time.
+
+use std::time::Duration;
+
+use chronicle::{
+    Counts, Deployment, Evidence, Happening, History, Incident, deployments, timeline,
+};
+use jiff::Timestamp;
+
+/// Everything that the report of an incident holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) incident: Incident,
+    /// The deployment that caused it.
+    pub(crate) deployment: Option<Deployment>,
+    pub(crate) timeline: Vec<Row>,
+    /// What the bad release served; `None` where it is not known.
+    pub(crate) exposure: Option<Counts>,
+    pub(crate) times: Times,
+    /// What the stages reported of the cause.
+    pub(crate) findings: Vec<String>,
+    /// What people were told, in order.
+    pub(crate) updates: Vec<(Timestamp, String)>,
+}
+
+/// A row of the timeline.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) at: Timestamp,
+    pub(crate) kind: &'static str,
+    pub(crate) what: String,
+    pub(crate) by: String,
+    pub(crate) evidence: Vec<Evidence>,
+    /// The event's line in the log.
+    pub(crate) place: String,
+}
+
+/// How long each part of it took; `None` where it did not happen, or is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// From the start of the deployment until the first evidence that it was bad.
+    pub(crate) detection: Option<Duration>,
+    /// From the opening until a person acted.
+    pub(crate) response: Option<Duration>,
+    /// From the first evidence until the service was restored.
+    pub(crate) recovery: Option<Duration>,
+    /// From the opening until the resolution.
+    pub(crate) whole: Option<Duration>,
+}
+
+impl Account {
+    pub(crate) fn of(history: &History, incident: Incident) -> Account {
+        let deployment = incident.subject.deployment.as_ref();
+        let deployment = deployment.and_then(|id| {
+            let all = deployments(history);
+            all.into_iter().rev().find(|one| one.id == *id)
+        });
+        let records = timeline(history, &incident);
+        let rows = records.iter().map(|record| Row {
+            at: record.event.at,
+            kind: record.event.what.kind().map_or("", |kind| kind.word()),
+            what: record.event.sentence(),
+            by: record.event.by.actor.clone(),
+            evidence: record.event.evidence.clone(),
+            place: record.place.clone(),
+        });
+        let findings = records
+            .iter()
+            .filter_map(|record| match &record.event.what {
+                Happening::StageEnded {
+                    stage,
+                    verdict,
+                    reason,
+                    ..
+                } if *verdict > model::Verdict::Pass => {
+                    Some(format!("{stage}: {verdict}: {reason}"))
+                }
+                _ => None,
+            });
+        let updates = records
+            .iter()
+            .filter_map(|record| match &record.event.what {
+                Happening::IncidentOpened { text, .. }
+                | Happening::IncidentUpdated { text, .. }
+                | Happening::IncidentResolved { text, .. } => Some((record.event.at, text.clone())),
+                _ => None,
+            });
+        Account {
+            timeline: rows.collect(),
+            findings: findings.collect(),
+            updates: updates.collect(),
+            exposure: deployment.as_ref().and_then(|one| one.exposure),
+            times: times(&incident, deployment.as_ref()),
+            deployment,
+            incident,
+        }
+    }
+}
+
+fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
+    let resolved = incident.resolution.as_ref().map(|end| end.at);
+    let failed = deployment.and_then(|one| one.failed_at);
+    let began = failed.unwrap_or(incident.opened).min(incident.opened);
+    let restored = deployment.and_then(|one| one.restored_at);
+    let restored = restored.filter(|at| *at >= began).or(resolved);
+    Times {
+        detection: deployment.and_then(|one| Some(between(one.started, failed?))),
+        response: incident.acknowledged.map(|at| between(incident.opened, at)),
+        recovery: restored.map(|at| between(began, at)),
+        whole: resolved.map(|at| between(incident.opened, at)),
+    }
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// What a machine cannot know.
+pub(crate) const QUESTIONS: [&str; 6] = [
+    "What was the root cause, beyond the stage that noticed it?",
+    "Why did the checks before the deployment not notice it?",
+    "Who was affected, and what did they see?",
+    "What went well, and what was luck?",
+    "What would have shortened the time until someone acted?",
+    "Has it happened before?",
+];
+
+/// What follows, as the runbooks have it.
+pub(crate) const ACTIONS: [&str; 6] = [
+    "Fix the root cause",
+    "Add a test for this failure",
+    "Add or tighten the check, probe or alert that should have noticed it",
+    "Update the runbook",
+    "Plan the redeployment",
+    "Hold the post-mortem meeting",
+];

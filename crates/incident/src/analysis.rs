@@ -1,0 +1,114 @@
+//! The analysis of a failed deployment as JSON: what `deployment_failure_report.json` of the runbooks is.
+
+use std::time::Duration;
+
+use chronicle::{Counts, Evidence};
+use jiff::Timestamp;
+use sections::incident::{Impact, Severity};
+use serde::Serialize;
+
+use crate::account::{ACTIONS, Account, QUESTIONS};
+
+/// The format of the document.
+const SCHEMA: &str = "deploy-guard/incident/v1";
+
+#[derive(Serialize)]
+struct Analysis<'a> {
+    schema: &'static str,
+    incident: &'a str,
+    deployment_id: Option<&'a str>,
+    service: Option<&'a str>,
+    environment: Option<&'a str>,
+    release: Option<&'a str>,
+    previous_release: Option<&'a str>,
+    severity: Severity,
+    severity_reason: &'a str,
+    phase: &'static str,
+    impact: Impact,
+    failed_stage: Option<&'a str>,
+    conclusion: Option<chronicle::Conclusion>,
+    /// `null` where it is not known.
+    exposure: Option<Counts>,
+    summary: &'a str,
+    opened_at: Timestamp,
+    opened_by: &'a str,
+    acknowledged_at: Option<Timestamp>,
+    resolved_at: Option<Timestamp>,
+    resolution: Option<&'a str>,
+    serving: Option<&'a str>,
+    detection_ms: Option<u64>,
+    response_ms: Option<u64>,
+    recovery_ms: Option<u64>,
+    duration_ms: Option<u64>,
+    timeline: Vec<Row<'a>>,
+    findings: &'a [String],
+    questions: [&'static str; 6],
+    action_items: [&'static str; 6],
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    at: Timestamp,
+    kind: &'static str,
+    text: &'a str,
+    by: &'a str,
+    evidence: &'a [Evidence],
+    log: &'a str,
+}
+
+/// The document, with a line break at its end.
+pub(crate) fn render(account: &Account) -> String {
+    let incident = &account.incident;
+    let subject = &incident.subject;
+    let deployment = account.deployment.as_ref();
+    let end = incident.resolution.as_ref();
+    let analysis = Analysis {
+        schema: SCHEMA,
+        incident: incident.id.as_str(),
+        deployment_id: subject.deployment.as_deref(),
+        service: subject.service.as_deref(),
+        environment: subject.environment.as_deref(),
+        release: subject.release.as_deref(),
+        previous_release: deployment.and_then(|one| one.previous.as_deref()),
+        severity: incident.worst,
+        severity_reason: &incident.why,
+        phase: incident.phase.word(),
+        impact: incident.impact,
+        failed_stage: incident.failed_stage.as_deref(),
+        conclusion: deployment.and_then(|one| one.conclusion),
+        exposure: account.exposure,
+        summary: &incident.text,
+        opened_at: incident.opened,
+        opened_by: &incident.opened_by.actor,
+        acknowledged_at: incident.acknowledged,
+        resolved_at: end.map(|end| end.at),
+        resolution: end.map(|end| end.text.as_str()),
+        serving: end.and_then(|end| end.serving.as_deref()),
+        detection_ms: account.times.detection.map(millis),
+        response_ms: account.times.response.map(millis),
+        recovery_ms: account.times.recovery.map(millis),
+        duration_ms: account.times.whole.map(millis),
+        timeline: account
+            .timeline
+            .iter()
+            .map(|row| Row {
+                at: row.at,
+                kind: row.kind,
+                text: &row.what,
+                by: &row.by,
+                evidence: &row.evidence,
+                log: &row.place,
+            })
+            .collect(),
+        findings: &account.findings,
+        questions: QUESTIONS,
+        action_items: ACTIONS,
+    };
+    // The view holds text, numbers and lists only, which JSON can always say.
+    let text = serde_json::to_string_pretty(&analysis).unwrap_or_default();
+    text + "\n"
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,160 @@
+//! `incident deliver` and `incident notify`: telling the sinks, and proving that they can be told.
+
+use std::time::{Duration, Instant};
+
+use chronicle::{Happening, Subject, pending};
+use clap::Args;
+use cli::scribe::{Delivery, outcome};
+use cli::{Failure, Job};
+use config::value::Span;
+use courier::Round;
+use jiff::Timestamp;
+use model::{Outcome, Report};
+
+use crate::session::Session;
+
+/// How long `deliver` tries by default.
+const WITHIN: Duration = Duration::from_secs(15);
+/// The first pause between two rounds, which doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The least that is left for another round.
+const LEAST_ROUND: Duration = Duration::from_secs(1);
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// How long to try [default: 15s]
+    #[arg(long, value_name = "DURATION")]
+    within: Option<Span>,
+    /// Give up what this sink was not told, such as one that the configuration has no more
+    #[arg(long, value_name = "SINK")]
+    give_up: Vec<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Notify {
+    /// Tell every sink a test message that belongs to no incident
+    #[arg(long, required = true)]
+    test: bool,
+}
+
+/// Tells the sinks what they have not heard, again and again until the time is over.
+pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    if job.dry_run {
+        return dry(&session).await;
+    }
+    let given_up = give_up(&session, &flags.give_up).await?;
+    let within = flags.within.map_or(WITHIN, Span::get);
+    let until = Instant::now() + within;
+    let mut pause = FIRST_PAUSE;
+    let mut delivered = std::collections::BTreeMap::<String, usize>::new();
+    let told = loop {
+        let Delivery { told, trouble } = session.scribe.deliver(Round::Asked, until).await;
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
+        for one in &told {
+            *delivered.entry(one.sink.clone()).or_default() += one.delivered;
+        }
+        let waits = told.iter().any(|one| one.waiting > 0);
+        let asked = told.iter().filter_map(|one| one.not_before).max();
+        let asked = asked.map(|at| at.duration_since(Timestamp::now()));
+        let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
+        let wait = asked.unwrap_or_default().max(pause);
+        if !waits || Instant::now() + wait + LEAST_ROUND > until {
+            break told;
+        }
+        job.progress
+            .say(&format!("the next attempt in {}", model::text::span(wait)));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = job.interrupt.wait() => break told,
+        }
+        pause *= 2;
+    };
+    let told = told.into_iter().map(|mut one| {
+        one.delivered = delivered.get(&one.sink).copied().unwrap_or_default();
+        one
+    });
+    let mut told: Vec<courier::Told> = told.collect();
+    for (sink, count) in delivered {
+        if count > 0 && !told.iter().any(|one| one.sink == sink) {
+            told.push(courier::Told {
+                sink,
+                delivered: count,
+                ..courier::Told::default()
+            });
+        }
+    }
+    let mut outcomes: Vec<Outcome> = told.iter().map(outcome).collect();
+    outcomes.extend(given_up);
+    if outcomes.is_empty() {
+        let place = session.scribe.chronicle.place();
+        outcomes.push(Outcome::pass("incident/delivery", place).actual("nothing waits"));
+    }
+    Ok(session.report(outcomes))
+}
+
+/// What would be told.
+async fn dry(session: &Session<'_>) -> Result<Report, Failure> {
+    let waiting = pending(&session.scribe.history().await?);
+    let told = format!("would make {} deliveries", waiting.len());
+    let place = session.scribe.chronicle.place();
+    let mut report = session.report(vec![Outcome::skipped("incident/delivery", place, told)]);
+    report.headline = Some("dry run: no sink was told".to_owned());
+    Ok(report)
+}
+
+/// Ends the deliveries of sinks that a person gives up.
+async fn give_up(session: &Session<'_>, sinks: &[String]) -> Result<Vec<Outcome>, Failure> {
+    if sinks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut counts = Vec::new();
+    session
+        .append(|history| {
+            let waiting = pending(history);
+            let of = |sink: &String| {
+                let own = waiting.iter().filter(|one| one.delivery.sink == *sink);
+                own.map(|one| one.delivery.clone()).collect::<Vec<_>>()
+            };
+            counts = sinks
+                .iter()
+                .map(|sink| (sink.clone(), of(sink).len()))
+                .collect();
+            let deliveries: Vec<chronicle::Delivery> = sinks.iter().flat_map(of).collect();
+            if deliveries.is_empty() {
+                return Ok(Vec::new());
+            }
+            let happening = Happening::GivenUp { deliveries };
+            let scribe = &session.scribe;
+            Ok(vec![scribe.event_by_hand(
+                Subject::default(),
+                happening,
+                None,
+            )])
+        })
+        .await?;
+    let outcome = |(sink, count): (String, usize)| {
+        Outcome::pass(format!("sink/{sink}/given-up"), sink).actual(format!("{count} given up"))
+    };
+    Ok(counts.into_iter().map(outcome).collect())
+}
+
+/// Tells every sink a test message, which is in no log.
+pub(crate) async fn notify(job: &Job, flags: &Notify) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    debug_assert!(flags.test, "clap requires it");
+    if job.dry_run {
+        let told = "would tell every sink a test message";
+        let outcome = Outcome::skipped("sink", session.scribe.chronicle.place(), told);
+        return Ok(session.report(vec![outcome]));
+    }
+    let outcomes = session.scribe.prove_sinks().await?;
+    if outcomes.is_empty() {
+        return Err(Failure::usage("no sink is configured").hint(
+            "add one to `incident:`, such as `slack: [{ name: chat, url-env: SLACK_WEBHOOK }]`",
+        ));
+    }
+    Ok(session.report(outcomes))
+}

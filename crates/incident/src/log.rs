@@ -1,0 +1,303 @@
+//! Writing into the log: open, note, update, resolve.
+
+use chronicle::{
+    Event, Happening, Incident, IncidentId, Phase, Subject, classify, open as open_one,
+};
+use clap::Args;
+use cli::{Failure, Job};
+use jiff::{SignedDuration, Timestamp};
+use model::text::{cut, span};
+use model::{Outcome, Report};
+
+use crate::clock;
+use crate::session::Session;
+use crate::severity::{ByHand, Seen, situation};
+use crate::words;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Open {
+    /// What happens; `-` reads it from stdin
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+    #[command(flatten)]
+    by_hand: ByHand,
+    #[command(flatten)]
+    seen: Seen,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Note {
+    /// What is to be written down; `-` reads it from stdin
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Update {
+    /// What people should know; `-` reads it from stdin
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+    /// How far it is: investigating, identified, monitoring
+    #[arg(long, value_name = "PHASE", value_parser = phase)]
+    phase: Option<Phase>,
+    #[command(flatten)]
+    by_hand: ByHand,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Resolve {
+    /// How it was resolved; `-` reads it from stdin
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+}
+
+fn phase(text: &str) -> Result<Phase, String> {
+    let phases = [Phase::Investigating, Phase::Identified, Phase::Monitoring];
+    let found = phases.into_iter().find(|phase| phase.word() == text);
+    found.ok_or_else(|| "write one of investigating, identified, monitoring".to_owned())
+}
+
+/// Opens an incident. Several people may do so at once: one of them opens it, and what the others write are
+/// its first updates.
+pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
+    let text = words::text(&flags.text)?;
+    flags.by_hand.check()?;
+    let session = Session::open(job)?;
+    if job.dry_run {
+        return Ok(would(&session, "open an incident"));
+    }
+    let scribe = &session.scribe;
+    let events = session
+        .append(|history| {
+            if let Some(incident) = open_one(history) {
+                let mut events = updated(&session, &incident, &text, None, &flags.by_hand);
+                events.extend(clock::due_events(&session, history));
+                return Ok(events);
+            }
+            let impact = flags.seen.impact(history, Timestamp::now());
+            let judged = flags.by_hand.judged().unwrap_or_else(|| {
+                let situation = situation(&session, impact, SignedDuration::ZERO);
+                classify(&situation, &scribe.section.severity)
+            });
+            let happening = Happening::IncidentOpened {
+                severity: judged.severity,
+                why: judged.why,
+                text: text.clone(),
+                impact,
+                failed_stage: None,
+                action: None,
+                eta_ms: None,
+            };
+            let mut event = scribe.event_by_hand(job.subject(), happening, Some(judged.severity));
+            event.subject.incident = Some(IncidentId::of(&event.id));
+            Ok(vec![event])
+        })
+        .await?;
+    let Some(first) = events.first() else {
+        return Err(Failure::error("the log took no event").hint("try again"));
+    };
+    let id = incident_of(first);
+    let outcome = Outcome::pass(
+        format!("incident/{id}"),
+        job.release.clone().unwrap_or_default(),
+    );
+    let (outcome, headline) = match &first.what {
+        Happening::IncidentOpened { severity, why, .. } => (
+            outcome.actual(format!("opened, {severity}: {why}")),
+            format!("{id} is open, {severity}"),
+        ),
+        _ => (
+            outcome
+                .actual("it was open already: the text is its update")
+                .hint("`incident status` shows it; `incident resolve TEXT` ends it"),
+            format!("{id} was open already; the text is its update"),
+        ),
+    };
+    let mut report = session.report(vec![outcome]);
+    report.headline = Some(headline);
+    report.outputs.push(("incident".to_owned(), id));
+    Ok(session.told(report).await)
+}
+
+/// Writes something down, in the open incident or outside of one.
+pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
+    let text = words::text(&flags.text)?;
+    let session = Session::open(job)?;
+    if job.dry_run {
+        return Ok(would(&session, "write a note"));
+    }
+    let events = session
+        .append(|history| {
+            let incident = open_one(history);
+            let subject = incident
+                .as_ref()
+                .map_or_else(|| job.subject(), |incident| incident.subject.clone());
+            let worst = incident.map(|incident| incident.worst);
+            let happening = Happening::Note { text: text.clone() };
+            let mut events = vec![session.scribe.event_by_hand(subject, happening, worst)];
+            events.extend(clock::due_events(&session, history));
+            Ok(events)
+        })
+        .await?;
+    let id = events.first().map(incident_of).unwrap_or_default();
+    let said = if id.is_empty() {
+        "written down; no incident is open".to_owned()
+    } else {
+        format!("written down in {id}")
+    };
+    let mut report = session.report(vec![
+        Outcome::pass("incident/note", id).actual(said.clone()),
+    ]);
+    report.headline = Some(said);
+    Ok(session.told(report).await)
+}
+
+/// Tells people how far it is.
+pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure> {
+    let text = words::text(&flags.text)?;
+    flags.by_hand.check()?;
+    let session = Session::open(job)?;
+    if job.dry_run {
+        return Ok(would(&session, "write an update"));
+    }
+    let mut known = None;
+    let written = session
+        .append(|history| {
+            known = open_one(history);
+            Ok(match &known {
+                Some(incident) => {
+                    let mut events =
+                        updated(&session, incident, &text, flags.phase, &flags.by_hand);
+                    events.extend(clock::due_events(&session, history));
+                    events
+                }
+                None => Vec::new(),
+            })
+        })
+        .await?;
+    let Some(incident) = known else {
+        return Ok(not_open(&session, "an update"));
+    };
+    let id = incident.id.to_string();
+    let told = match flags.by_hand.judged() {
+        Some(judged) => format!("updated, {}: {}", judged.severity, judged.why),
+        None => "updated".to_owned(),
+    };
+    let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident)).actual(told);
+    let mut report = session.report(vec![outcome]);
+    report.headline = Some(match written.len() {
+        1 => format!("{id} is updated"),
+        events => format!("{id} is updated, with {} events that were due", events - 1),
+    });
+    Ok(session.told(report).await)
+}
+
+/// Ends the open incident.
+pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failure> {
+    let text = words::text(&flags.text)?;
+    let session = Session::open(job)?;
+    if job.dry_run {
+        return Ok(would(&session, "resolve the open incident"));
+    }
+    let mut known = None;
+    session
+        .append(|history| {
+            known = open_one(history);
+            Ok(known
+                .iter()
+                .map(|incident| resolved(&session, incident, &text))
+                .collect())
+        })
+        .await?;
+    let Some(incident) = known else {
+        return Ok(not_open(&session, "a resolution"));
+    };
+    let id = incident.id.to_string();
+    let lasted = span(incident.lasted(Timestamp::now()).unsigned_abs());
+    let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
+        .actual(format!("resolved after {lasted}"));
+    let mut report = session.report(vec![outcome]);
+    report.headline = Some(format!("{id} is resolved after {lasted}"));
+    report.outputs.push(("incident".to_owned(), id));
+    Ok(session.told(report).await)
+}
+
+fn resolved(session: &Session<'_>, incident: &Incident, text: &str) -> Event {
+    let happening = Happening::IncidentResolved {
+        text: text.to_owned(),
+        serving: None,
+    };
+    let subject = incident.subject.clone();
+    session
+        .scribe
+        .event_by_hand(subject, happening, Some(incident.worst))
+}
+
+/// An update, and the severity that comes with it.
+fn updated(
+    session: &Session<'_>,
+    incident: &Incident,
+    text: &str,
+    phase: Option<Phase>,
+    by_hand: &ByHand,
+) -> Vec<Event> {
+    let subject = || Subject {
+        // Another release may be what people speak of by now.
+        release: session
+            .job
+            .release
+            .clone()
+            .or(incident.subject.release.clone()),
+        ..incident.subject.clone()
+    };
+    let judged = by_hand.judged();
+    let worst = judged
+        .as_ref()
+        .map_or(incident.worst, |judged| incident.worst.max(judged.severity));
+    let happening = Happening::IncidentUpdated {
+        text: text.to_owned(),
+        phase,
+    };
+    let scribe = &session.scribe;
+    let mut events = vec![scribe.event_by_hand(subject(), happening, Some(worst))];
+    if let Some(judged) = judged.filter(|judged| judged.severity != incident.severity) {
+        let happening = Happening::SeverityChanged {
+            from: incident.severity,
+            to: judged.severity,
+            why: judged.why,
+        };
+        events.push(scribe.event_by_hand(subject(), happening, Some(worst)));
+    }
+    events
+}
+
+fn not_open(session: &Session<'_>, what: &str) -> Report {
+    let reason = format!("no incident is open: {what} needs one");
+    let outcome = Outcome::fail("incident/open", session.scribe.chronicle.place())
+        .expected("an open incident")
+        .actual("not open")
+        .reason(reason)
+        .hint("`incident open TEXT` opens one; `incident list` shows those of before");
+    session.report(vec![outcome])
+}
+
+fn would(session: &Session<'_>, what: &str) -> Report {
+    let told = format!("would {what} in {}", session.scribe.chronicle.place());
+    let outcome = Outcome::skipped("incident/log", session.scribe.chronicle.place(), told);
+    let mut report = session.report(vec![outcome]);
+    report.headline = Some("dry run: nothing was written".to_owned());
+    report
+}
+
+fn incident_of(event: &Event) -> String {
+    let id = event.subject.incident.as_ref();
+    id.map(ToString::to_string).unwrap_or_default()
+}
+
+/// The release that an incident is about, and what it is in short.
+fn subject_of(incident: &Incident) -> String {
+    match &incident.subject.release {
+        Some(release) => release.clone(),
+        None => cut(&incident.text, 60),
+    }
+}

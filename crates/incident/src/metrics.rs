@@ -1,0 +1,130 @@
+//! `incident metrics`: DORA's five and the figures of the runbooks, from the log and the state.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cli::{Failure, Format, Job};
+use config::value::{Share, Span};
+use jiff::Timestamp;
+use measures::{CanaryShare, Exposition, Labels, Measures, Window, v1};
+use model::report::Written;
+use model::{Outcome, Report};
+use state::atomic;
+
+use crate::past::Past;
+use crate::session::Session;
+
+/// As long as DORA's own questions look back.
+const WINDOW: Span = Span::from_secs(30 * 24 * 60 * 60);
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// How far the figures look back [default: 720h, which is 30 days]
+    #[arg(long, value_name = "DURATION")]
+    since: Option<Span>,
+    /// Also write the series here, for the textfile collector of node_exporter: a name that ends
+    /// with `.prom`
+    #[arg(long, value_name = "FILE")]
+    textfile: Option<PathBuf>,
+}
+
+/// The figures, on stdout and in the file.
+pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    if let Some(path) = &flags.textfile {
+        check(path)?;
+    }
+    let history = session.scribe.history().await?;
+    let document = session.scribe.document().await?;
+    let past = Past::of(&history, document.as_ref());
+    let until = session.started_at;
+    let from = until.checked_sub(flags.since.unwrap_or(WINDOW).get());
+    let window = Window {
+        from: from.unwrap_or(Timestamp::MIN),
+        until,
+    };
+    let measures = Measures::of(&past.deployments, &past.incidents, window);
+    let labels = Labels {
+        service: job.service().unwrap_or_default(),
+        environment: job.environment.clone().unwrap_or_default(),
+    };
+    let rollout = document.and_then(|document| document.rollout);
+    let series = Exposition {
+        labels: &labels,
+        measures: &measures,
+        canary: rollout.map(|rollout| CanaryShare {
+            configured: rollout.share,
+            observed: None::<Share>,
+        }),
+    };
+    let series = job.redactor.redact(&series.to_string());
+    let mut outcomes = Vec::new();
+    if let Some(path) = &flags.textfile {
+        if job.dry_run {
+            let told = format!("would write {}", path.display());
+            outcomes.push(Outcome::skipped(
+                "incident/textfile",
+                path.display().to_string(),
+                told,
+            ));
+        } else {
+            write(path, &series)?;
+            outcomes.push(
+                Outcome::pass("incident/textfile", path.display().to_string())
+                    .actual(format!("{} series", count(&series))),
+            );
+        }
+    }
+    let deployments = past.deployments.len();
+    let since = past
+        .began()
+        .map_or("nothing was recorded yet".to_owned(), |at| {
+            format!("since {}", at.strftime("%F"))
+        });
+    outcomes.insert(
+        0,
+        Outcome::pass("incident/metrics", session.scribe.chronicle.place()).actual(format!(
+            "{deployments} deployments, {} incidents, {since}",
+            past.incidents.len()
+        )),
+    );
+    let mut report = session.report(outcomes);
+    report.written = Some(Written {
+        text: match job.publisher.format() {
+            Format::Prometheus => series,
+            Format::Text | Format::Json => measures.table(),
+        },
+        json: Some(json(&labels, &measures)?),
+        html: None,
+    });
+    Ok(report)
+}
+
+fn json(labels: &Labels, measures: &Measures) -> Result<String, Failure> {
+    let view = v1::Measures::new(labels, measures);
+    let text = serde_json::to_string_pretty(&view).map_err(Failure::error)?;
+    Ok(text + "\n")
+}
+
+fn count(series: &str) -> usize {
+    series.lines().filter(|line| !line.starts_with('#')).count()
+}
+
+/// The collector reads files of that ending only.
+fn check(path: &Path) -> Result<(), Failure> {
+    if path.extension().is_some_and(|ending| ending == "prom") {
+        return Ok(());
+    }
+    Err(
+        Failure::usage(format!("{} does not end with `.prom`", path.display()))
+            .hint("node_exporter reads no other file of its `--collector.textfile.directory`"),
+    )
+}
+
+/// Replaces the file whole: the collector may read it at any moment.
+fn write(path: &Path, series: &str) -> Result<(), Failure> {
+    atomic::replace(path, series.as_bytes()).map_err(|error| {
+        Failure::error(format!("failed to write {}: {error}", path.display()))
+            .hint("name a file in a folder that exists and can be written")
+    })
+}

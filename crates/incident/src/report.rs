@@ -1,0 +1,61 @@
+//! `incident report`: what happened, for the people who were not there.
+
+use chronicle::{Incident, incidents};
+use clap::Args;
+use cli::{Failure, Job};
+use model::report::Written;
+use model::{Outcome, Report};
+
+use crate::account::Account;
+use crate::session::Session;
+use crate::{analysis, html, markdown};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// The incident [default: the open one, else the newest]
+    #[arg(long, value_name = "ID")]
+    incident: Option<String>,
+}
+
+/// The report of one incident. The same log gives the same bytes.
+pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let history = session.scribe.history().await?;
+    let all = incidents(&history);
+    let Some(incident) = chosen(&all, flags.incident.as_deref())? else {
+        let place = session.scribe.chronicle.place();
+        let outcome = Outcome::fail("incident/report", place)
+            .expected("an incident")
+            .actual("no incident was ever open")
+            .reason("no incident was ever open, so nothing can be reported")
+            .hint("`incident open TEXT` opens one");
+        return Ok(session.report(vec![outcome]));
+    };
+    let account = Account::of(&history, incident.clone());
+    let id = account.incident.id.to_string();
+    let outcome = Outcome::pass(format!("incident/{id}"), "").actual("reported");
+    let mut report = session.report(vec![outcome]);
+    report.written = Some(Written {
+        text: markdown::render(&account),
+        json: Some(analysis::render(&account)),
+        html: Some(html::render(&account)),
+    });
+    Ok(report)
+}
+
+/// # Errors
+/// Returns a usage error for an id that the log does not have.
+pub(crate) fn chosen<'a>(
+    all: &'a [Incident],
+    id: Option<&str>,
+) -> Result<Option<&'a Incident>, Failure> {
+    let Some(id) = id else {
+        let open = all.iter().rev().find(|one| one.is_open());
+        return Ok(open.or(all.last()));
+    };
+    match all.iter().find(|one| one.id.as_str() == id) {
+        Some(incident) => Ok(Some(incident)),
+        None => Err(Failure::usage(format!("no incident `{id}` is in the log"))
+            .hint("`incident list` shows their names")),
+    }
+}

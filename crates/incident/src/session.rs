@@ -1,0 +1,67 @@
+//! What every subcommand needs: the log, and the report that it ends with.
+
+use chronicle::{Event, History, Seeing};
+use cli::scribe::failed;
+use cli::{Failure, Job, Scribe};
+use jiff::Timestamp;
+use model::{Outcome, Report};
+
+/// A job with its `incident:` section.
+pub(crate) struct Session<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) scribe: Scribe<'a>,
+    pub(crate) started_at: Timestamp,
+}
+
+impl<'a> Session<'a> {
+    /// # Errors
+    /// Returns a usage error without the section.
+    pub(crate) fn open(job: &'a Job) -> Result<Self, Failure> {
+        let scribe = job.scribe()?.ok_or_else(|| {
+            Failure::usage("no incident log is configured")
+                .hint("add `incident: {}` to the configuration; sinks such as `slack:` go below it")
+        })?;
+        Ok(Session {
+            job,
+            scribe,
+            started_at: Timestamp::now(),
+        })
+    }
+
+    /// Appends the events that `decide` makes of what happened lately.
+    pub(crate) async fn append(
+        &self,
+        mut decide: impl FnMut(&History) -> Result<Vec<Event>, Failure>,
+    ) -> Result<Vec<Event>, Failure> {
+        let decide = |history: &History| decide(history).map_err(Stop::Decided);
+        match self.scribe.chronicle.append(Seeing::Lately, decide).await {
+            Ok(events) => Ok(events),
+            Err(Stop::Log(error)) => Err(failed(error)),
+            Err(Stop::Decided(failure)) => Err(failure),
+        }
+    }
+
+    /// The report, with what became of telling the sinks: that changes no verdict.
+    pub(crate) async fn told(&self, mut report: Report) -> Report {
+        report
+            .outcomes
+            .extend(self.scribe.deliver_in_passing(self.scribe.until()).await);
+        report
+    }
+
+    pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
+        Report::from_outcomes(cli::scribe::INCIDENT, self.started_at, outcomes)
+    }
+}
+
+/// Why nothing was appended.
+enum Stop {
+    Log(chronicle::Error),
+    Decided(Failure),
+}
+
+impl From<chronicle::Error> for Stop {
+    fn from(error: chronicle::Error) -> Stop {
+        Stop::Log(error)
+    }
+}

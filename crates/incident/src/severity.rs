@@ -1,0 +1,114 @@
+//! How bad the incident is: by hand with a reason, else by the rules.
+
+use chronicle::{Happening, History, Incident, Judged, Situation, classify};
+use clap::Args;
+use cli::Failure;
+use jiff::{SignedDuration, Timestamp};
+use sections::incident::{Impact, Severity};
+
+use crate::session::Session;
+
+/// How long what `rollback decide` found is taken for what users get now.
+const DECISION_HOLDS: SignedDuration = SignedDuration::from_mins(30);
+
+/// A severity by hand.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ByHand {
+    /// How bad it is, in the place of the rules; needs `--reason`
+    #[arg(long, value_name = "LEVEL", value_parser = level, requires = "reason")]
+    severity: Option<Severity>,
+    /// Why it has that severity
+    #[arg(long, value_name = "TEXT", requires = "severity")]
+    reason: Option<String>,
+}
+
+/// What a person reports of the users.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// What users get: none, degraded, down, unknown [default: what `rollback decide` found]
+    #[arg(long, value_name = "WHAT", value_parser = impact)]
+    impact: Option<Impact>,
+}
+
+impl ByHand {
+    pub(crate) fn judged(&self) -> Option<Judged> {
+        let severity = self.severity?;
+        Some(Judged {
+            severity,
+            why: self.reason.clone().unwrap_or_default(),
+        })
+    }
+
+    /// # Errors
+    /// Returns a usage error where the reason is empty.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match &self.reason {
+            Some(reason) if reason.trim().is_empty() => {
+                Err(Failure::usage("`--reason` is empty").hint("say why the rules are wrong here"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Seen {
+    /// What users get: as it was reported, else as `rollback decide` found it a short time ago.
+    pub(crate) fn impact(&self, history: &History, now: Timestamp) -> Impact {
+        let decided = || {
+            let mut events = history.events().rev();
+            events.find_map(|event| match &event.what {
+                Happening::StageEnded {
+                    impact: Some(impact),
+                    ..
+                } => (now.duration_since(event.at) < DECISION_HOLDS).then_some(*impact),
+                _ => None,
+            })
+        };
+        self.impact.or_else(decided).unwrap_or(Impact::Unknown)
+    }
+}
+
+/// What is known for the rules.
+pub(crate) fn situation(
+    session: &Session<'_>,
+    impact: Impact,
+    lasted: SignedDuration,
+) -> Situation {
+    let environment = session.job.environment.clone();
+    Situation {
+        is_production: session.scribe.section.is_production(environment.as_deref()),
+        environment,
+        impact,
+        lasted: lasted.unsigned_abs(),
+        hosts: None,
+    }
+}
+
+/// The severity that an open incident has by now, where that is worse than the one that it has.
+pub(crate) fn risen(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Option<Judged> {
+    let situation = situation(session, incident.impact, incident.lasted(now));
+    let judged = classify(&situation, &session.scribe.section.severity);
+    (judged.severity > incident.severity && incident.is_open()).then_some(judged)
+}
+
+fn level(text: &str) -> Result<Severity, String> {
+    let levels = [
+        Severity::Critical,
+        Severity::High,
+        Severity::Medium,
+        Severity::Low,
+    ];
+    let found = levels.into_iter().find(|level| level.word() == text);
+    found.ok_or_else(|| "write one of critical, high, medium, low".to_owned())
+}
+
+fn impact(text: &str) -> Result<Impact, String> {
+    let impacts = [
+        Impact::None,
+        Impact::Degraded,
+        Impact::Down,
+        Impact::Unknown,
+    ];
+    let found = impacts.into_iter().find(|impact| impact.word() == text);
+    found.ok_or_else(|| "write one of none, degraded, down, unknown".to_owned())
+}

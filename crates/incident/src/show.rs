@@ -1,0 +1,208 @@
+//! Showing the log: the open incident, and all of them.
+
+use std::time::Duration;
+
+use chronicle::{Incident, incidents, pending};
+use cli::{Failure, Job};
+use jiff::{SignedDuration, Timestamp};
+use model::report::Table;
+use model::text::{cut, span};
+use model::{Outcome, Report, Severity as Weight};
+use sections::incident::Severity;
+
+use crate::clock;
+use crate::session::Session;
+
+/// How soon a person must do something, by the runbooks' table.
+pub(crate) fn response_target(severity: Severity) -> SignedDuration {
+    match severity {
+        Severity::Critical => SignedDuration::from_mins(5),
+        Severity::High => SignedDuration::from_mins(15),
+        Severity::Medium => SignedDuration::from_hours(1),
+        Severity::Low => SignedDuration::from_hours(24),
+    }
+}
+
+/// The open incident.
+pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let mut outcomes = if job.dry_run {
+        Vec::new()
+    } else {
+        clock::tick(&session).await?
+    };
+    let history = session.scribe.history().await?;
+    let now = Timestamp::now();
+    let all = incidents(&history);
+    let open: Vec<&Incident> = all.iter().filter(|incident| incident.is_open()).collect();
+    let headline = match &open[..] {
+        [] => "no incident is open".to_owned(),
+        [one] => format!(
+            "{} is open, {}, for {}: {}",
+            one.id,
+            one.severity,
+            ago(one.lasted(now)),
+            cut(&one.latest, 100)
+        ),
+        several => format!("{} incidents are open", several.len()),
+    };
+    if open.is_empty() {
+        let place = session.scribe.chronicle.place();
+        let last = all
+            .last()
+            .map_or("no incident was ever open".to_owned(), |last| {
+                format!(
+                    "the last one was {}, of {}",
+                    last.id,
+                    last.opened.strftime("%F")
+                )
+            });
+        outcomes.push(Outcome::pass("incident", place).actual(format!("not open; {last}")));
+    }
+    for incident in &open {
+        outcomes.extend(state_of(&session, incident, now));
+    }
+    let waiting = pending(&history);
+    if !waiting.is_empty() {
+        let outcome = Outcome::inconclusive("incident/delivery", "").severity(Weight::Advisory);
+        outcomes.push(
+            outcome
+                .expected("every sink was told everything")
+                .actual(format!("{} not delivered", waiting.len()))
+                .reason(format!("{} deliveries wait", waiting.len()))
+                .hint("`incident deliver` makes them"),
+        );
+    }
+    let mut report = session.report(outcomes);
+    report.headline = Some(headline);
+    report.tables.extend(table(&all, now, Incident::is_open));
+    for incident in &open {
+        report
+            .outputs
+            .push(("incident".to_owned(), incident.id.to_string()));
+    }
+    Ok(report)
+}
+
+/// An open incident: that it is open, whether it was answered in time, and what comes next.
+fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<Outcome> {
+    let id = &incident.id;
+    let about = incident.subject.release.clone().unwrap_or_default();
+    let open = Outcome::fail(format!("incident/{id}"), about.clone())
+        .severity(Weight::Advisory)
+        .expected("resolved")
+        .actual(format!("{}, {}", incident.phase.word(), incident.severity))
+        .reason(format!(
+            "open for {}: {}",
+            ago(incident.lasted(now)),
+            cut(&incident.latest, 200)
+        ))
+        .hint("`incident update TEXT`, `incident resolve TEXT`");
+    let target = response_target(incident.severity);
+    let response = incident.response(now);
+    let within = format!("a person acts within {}", ago(target));
+    let answered = Outcome::new(
+        format!("incident/{id}/response"),
+        about.clone(),
+        if response <= target {
+            model::Verdict::Pass
+        } else {
+            model::Verdict::Fail
+        },
+    );
+    let answered =
+        answered
+            .severity(Weight::Advisory)
+            .expected(within)
+            .actual(match incident.acknowledged {
+                Some(_) => format!("after {}", ago(response)),
+                None => format!("not yet, after {}", ago(response)),
+            });
+    let answered = if response > target {
+        answered
+            .reason(format!("{} is longer than {}", ago(response), ago(target)))
+            .hint("`incident note TEXT` shows that someone works on it")
+    } else {
+        answered
+    };
+    let rules = session.scribe.section.escalate.iter().enumerate();
+    let mut next = rules.filter_map(|(nth, rule)| {
+        let at = incident.opened.checked_add(rule.after.get()).ok()?;
+        (!incident.escalated.contains(&nth) && at > now).then_some((at, &rule.to))
+    });
+    let next = next.next().map(|(at, to)| {
+        Outcome::pass(format!("incident/{id}/escalation"), about)
+            .severity(Weight::Advisory)
+            .actual(format!(
+                "{} in {} unless it is resolved",
+                to.join(", "),
+                ago(at.duration_since(now))
+            ))
+    });
+    [open, answered].into_iter().chain(next).collect()
+}
+
+/// All incidents, the newest first.
+pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let history = session.scribe.history().await?;
+    let all = incidents(&history);
+    let now = Timestamp::now();
+    let outcomes = all.iter().rev().map(|incident| {
+        let outcome = Outcome::pass(
+            format!("incident/{}", incident.id),
+            incident.subject.release.clone().unwrap_or_default(),
+        );
+        let state = match &incident.resolution {
+            Some(_) => format!("resolved after {}", ago(incident.lasted(now))),
+            None => format!("open for {}", ago(incident.lasted(now))),
+        };
+        outcome.actual(format!(
+            "{} {}, {state}: {}",
+            incident.opened.strftime("%FT%TZ"),
+            incident.severity,
+            cut(&incident.latest, 200)
+        ))
+    });
+    let mut outcomes: Vec<Outcome> = outcomes.collect();
+    let told = match (all.len(), all.iter().filter(|one| one.is_open()).count()) {
+        (0, _) => "no incident was ever open".to_owned(),
+        (count, open) => format!("{count} incidents, {open} of them open"),
+    };
+    if outcomes.is_empty() {
+        let place = session.scribe.chronicle.place();
+        outcomes.push(Outcome::pass("incident", place).actual(told.clone()));
+    }
+    let mut report = session.report(outcomes);
+    report.headline = Some(told);
+    report.tables.extend(table(&all, now, |_| true));
+    Ok(report)
+}
+
+fn table(all: &[Incident], now: Timestamp, shown: impl Fn(&Incident) -> bool) -> Option<Table> {
+    let rows = all.iter().rev().filter(|one| shown(one)).map(|incident| {
+        vec![
+            incident.id.to_string(),
+            incident.opened.strftime("%FT%TZ").to_string(),
+            incident.severity.to_string(),
+            incident.phase.word().to_owned(),
+            incident.subject.release.clone().unwrap_or_default(),
+            ago(incident.lasted(now)),
+            cut(&incident.text, 80),
+        ]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    (!rows.is_empty()).then(|| Table {
+        title: "Incidents".to_owned(),
+        header: vec![
+            "incident", "opened", "severity", "phase", "release", "lasted", "what",
+        ],
+        rows,
+        only_in_summary: false,
+    })
+}
+
+/// A time for people, in whole seconds.
+pub(crate) fn ago(time: SignedDuration) -> String {
+    span(Duration::from_secs(time.unsigned_abs().as_secs()))
+}

@@ -1,0 +1,147 @@
+//! The report, the analysis and the metrics: the same bytes each time, and nothing in them is markup.
+
+use serde_json::{Value, json};
+
+use crate::bed::Bed;
+
+/// Text that would do something where it is not escaped.
+const HOSTILE: &str =
+    "@channel <!here> [x](http://evil.example) <img src=x onerror=alert(1)> | `code` ${{ x }}";
+
+#[test]
+fn the_report_has_the_shape_of_a_post_mortem_and_the_same_bytes_each_time() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&[
+        "open",
+        "--release",
+        "v2",
+        "--impact",
+        "down",
+        "checkout answers 500",
+    ])
+    .code(0);
+    bed.run(&["update", "--phase", "identified", "rolling back to v1"])
+        .code(0);
+    bed.run(&["resolve", "v1 serves everything"]).code(0);
+    let first = bed.run(&["report", "--html", "a.html"]).code(0).stdout;
+    let second = bed.run(&["report", "--html", "b.html"]).code(0).stdout;
+    assert_eq!(first, second);
+    let page = |name: &str| std::fs::read(bed.path(name)).unwrap();
+    assert_eq!(page("a.html"), page("b.html"));
+    for heading in [
+        "## Summary",
+        "## Impact and exposure",
+        "## Timeline (UTC)",
+        "## Times",
+        "## Cause",
+        "## Resolution",
+        "## Questions",
+        "## Action items",
+        "## Messages",
+    ] {
+        assert!(first.contains(heading), "{heading}: {first}");
+    }
+    let rows = first
+        .lines()
+        .filter(|line| line.contains("state.json.events/00000001.jsonl:"));
+    assert_eq!(
+        rows.count(),
+        3,
+        "each row of the timeline names its evidence: {first}"
+    );
+    let json = || bed.run(&["report", "--format", "json"]).code(0).stdout;
+    let analysis: Value = serde_json::from_str(&json()).unwrap();
+    assert_eq!(json(), json());
+    assert_eq!(analysis["severity"], "critical");
+    assert_eq!(analysis["impact"], "down");
+    assert_eq!(analysis["timeline"].as_array().unwrap().len(), 3);
+    assert!(analysis["recovery_ms"].is_u64() && analysis["exposure"].is_null());
+}
+
+#[test]
+fn hostile_text_is_text_everywhere() {
+    let bed = Bed::new(&json!({}));
+    let release = "v2|@channel";
+    bed.run(&["open", "--release", release, HOSTILE]).code(0);
+    bed.run(&["note", HOSTILE]).code(0);
+    let markdown = bed.run(&["report", "--html", "page.html"]).code(0).stdout;
+    for markup in [
+        "@channel",
+        "<!here>",
+        "](http",
+        "<img",
+        "`code`",
+        "http://evil",
+    ] {
+        assert!(!markdown.contains(markup), "{markup}: {markdown}");
+    }
+    let page = std::fs::read_to_string(bed.path("page.html")).unwrap();
+    assert!(
+        !page.contains("<img") && !page.contains("<!here>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_secret_of_the_environment_reaches_no_line() {
+    let bed = Bed::new(&json!({"webhook": [{"name": "hook", "url-env": "HOOK_URL"}]}));
+    let secret = format!("http://127.0.0.1:9/{}", crate::bed::CANARY);
+    let mut command = bed.command(&["open", &format!("posted to {secret}")]);
+    let output = command.env("HOOK_URL", &secret).output().unwrap();
+    let shown = format!("{output:?}{:?}", bed.events());
+    assert!(!shown.contains(crate::bed::CANARY), "{shown}");
+}
+
+#[test]
+fn what_only_the_state_remembers_is_measured() {
+    let bed = Bed::new(&json!({}));
+    let now = jiff::Timestamp::now();
+    let ago = |hours: i64| (now - jiff::SignedDuration::from_hours(hours)).to_string();
+    let entry = |release: &str, status: &str, hours: i64| json!({"release": release, "status": status, "deployed_at": ago(hours), "changed_at": ago(hours - 1)});
+    let state = json!({
+        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v4",
+        "history": [
+            entry("v4", "good", 2), entry("v3", "bad", 30), entry("v2", "good", 60), entry("v1", "good", 90),
+        ],
+    });
+    std::fs::create_dir(bed.path(".deploy-guard")).unwrap();
+    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    let series = bed
+        .run(&["metrics", "--format", "prometheus"])
+        .code(0)
+        .stdout;
+    for line in [
+        "deployment_started_total{service=\"shop\",environment=\"\"} 4",
+        "deployment_completed_total{service=\"shop\",environment=\"\",status=\"success\"} 3",
+        "deployment_completed_total{service=\"shop\",environment=\"\",status=\"failure\"} 1",
+        "rollback_triggered_total{service=\"shop\",environment=\"\"} 1",
+    ] {
+        assert!(series.lines().any(|one| one == line), "{line}: {series}");
+    }
+    bed.run(&["metrics", "--textfile", "shop.prom"]).code(0);
+    assert_eq!(
+        std::fs::read_to_string(bed.path("shop.prom")).unwrap(),
+        series
+    );
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let view: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(view["deployments"]["succeeded"], 3);
+    let table = bed.run(&["metrics"]).code(0).stdout;
+    assert!(table.contains("75"), "three of four succeeded: {table}");
+}
+
+#[test]
+fn dashboard_and_alerts_need_no_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["dashboard", "alerts"] {
+        let mut incident = std::process::Command::new(testkit::bin_path("incident"));
+        testkit::clean(&mut incident);
+        let output = incident
+            .current_dir(folder.path())
+            .arg(command)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stdout.len() > 500);
+    }
+}

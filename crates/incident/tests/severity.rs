@@ -1,0 +1,136 @@
+//! Severities by rules and by hand, response times and escalations.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::bed::Bed;
+
+fn severity_of(bed: &Bed) -> Value {
+    bed.events_of("incident-opened")[0]["severity"].clone()
+}
+
+#[test]
+fn the_table_of_the_runbooks_classifies() {
+    for (environment, impact, expected) in [
+        ("production", "down", "critical"),
+        ("production", "degraded", "high"),
+        ("production", "unknown", "high"),
+        ("production", "none", "low"),
+        ("staging", "down", "medium"),
+        ("staging", "unknown", "medium"),
+        ("staging", "none", "low"),
+    ] {
+        let bed = Bed::new(&json!({}));
+        bed.configure(&json!({
+            "version": 1, "service": "shop", "incident": {},
+            "environments": {"production": {}, "staging": {}},
+        }));
+        let args = [
+            "--environment",
+            environment,
+            "open",
+            "--impact",
+            impact,
+            "slow",
+        ];
+        bed.run(&args).code(0);
+        assert_eq!(severity_of(&bed), expected, "{environment} {impact}");
+    }
+}
+
+#[test]
+fn rules_of_the_configuration_come_first_and_a_person_has_the_last_word() {
+    let rules = json!({"severity": [
+        {"is": "low", "impact": ["degraded"], "after": "1h"},
+        {"is": "critical", "impact": ["degraded", "unknown"]},
+    ]});
+    let bed = Bed::new(&rules);
+    bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
+    let opened = &bed.events_of("incident-opened")[0];
+    assert_eq!(opened["severity"], "critical");
+    assert_eq!(opened["why"], "rule 2 under `incident.severity`");
+    let by_hand = [
+        "update",
+        "--severity",
+        "low",
+        "--reason",
+        "a test account only",
+        "known",
+    ];
+    bed.run(&by_hand).code(0);
+    let changed = &bed.events_of("severity-changed")[0];
+    assert_eq!(
+        (&changed["from"], &changed["to"]),
+        (&json!("critical"), &json!("low"))
+    );
+    assert_eq!(changed["why"], "a test account only");
+}
+
+#[test]
+fn a_severity_rises_with_time() {
+    let rules = json!({"severity": [{"is": "critical", "impact": ["degraded"], "after": "1s"}]});
+    let bed = Bed::new(&rules);
+    bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
+    assert_eq!(severity_of(&bed), "high");
+    sleep(Duration::from_millis(1_100));
+    let watched = bed.run(&["watch"]).code(0);
+    assert!(
+        watched.stdout.contains("high → critical"),
+        "{}",
+        watched.stdout
+    );
+    bed.run(&["watch"]).code(0);
+    assert_eq!(bed.events_of("severity-changed").len(), 1);
+}
+
+#[test]
+fn an_incident_is_passed_on_once_unless_it_was_answered_or_resolved() {
+    let section = json!({
+        "stdout": [{"name": "boss"}, {"name": "chief"}],
+        "escalate": [
+            {"after": "1s", "unless": "acknowledged", "to": "boss"},
+            {"after": "1s", "to": ["chief"], "text": "@vp: production is down"},
+            {"after": "1s", "to": "chief", "severity": "critical"},
+        ],
+    });
+    let bed = Bed::new(&section);
+    bed.run(&["open", "slow"]).code(0);
+    bed.run(&["watch"]).code(0);
+    assert!(bed.events_of("escalated").is_empty());
+    sleep(Duration::from_millis(1_100));
+    bed.run(&["note", "every command looks at the clock"])
+        .code(0);
+    let escalated = bed.events_of("escalated");
+    assert_eq!(
+        escalated.len(),
+        1,
+        "opened by hand, so answered; not critical: {escalated:?}"
+    );
+    assert_eq!(escalated[0]["text"], "@vp: production is down");
+    assert!(
+        escalated[0]["sinks"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("chief"))
+    );
+    bed.run(&["watch"]).code(0);
+    assert_eq!(bed.events_of("escalated").len(), 1);
+    bed.run(&["resolve", "done"]).code(0);
+    bed.run(&["watch"]).code(0);
+    assert_eq!(bed.events_of("escalated").len(), 1);
+}
+
+#[test]
+fn an_escalation_names_a_sink_that_exists() {
+    let bed = Bed::new(
+        &json!({"stdout": [{"name": "log"}], "escalate": [{"after": "1m", "to": "logg"}]}),
+    );
+    let refused = bed.run(&["status"]).code(2);
+    assert!(
+        refused.stderr.contains("did you mean `log`?"),
+        "{}",
+        refused.stderr
+    );
+}

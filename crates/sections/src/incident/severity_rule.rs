@@ -1,0 +1,147 @@
+//! How bad an incident is, and whom it is passed on to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use values::{Portion, Span};
+use yaml::Fault;
+
+use super::Severity;
+use crate::Spot;
+
+/// What users get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "IncidentImpact")]
+pub enum Impact {
+    /// The service as before.
+    None,
+    /// Some requests fail, or some users get the bad release.
+    Degraded,
+    /// Nothing.
+    Down,
+    /// It is not known what users get.
+    Unknown,
+}
+
+impl Impact {
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Impact::None => "none",
+            Impact::Degraded => "degraded",
+            Impact::Down => "down",
+            Impact::Unknown => "unknown",
+        }
+    }
+}
+
+/// A severity, and when an incident has it: all conditions that are given must hold.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SeverityRule {
+    pub is: Severity,
+    /// Names under `environments:`. Default: all.
+    #[serde(default)]
+    pub environments: Vec<String>,
+    /// What users get. Default: whatever they get.
+    #[serde(default)]
+    pub impact: Vec<Impact>,
+    /// The incident has lasted so long. Default: at once.
+    pub after: Option<Span>,
+    /// So many of the hosts are affected, such as `50%`; not fulfilled where it is not known.
+    pub min_hosts: Option<Portion>,
+}
+
+/// Who is told when an incident goes on.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Escalate {
+    /// So long after it was opened.
+    pub after: Span,
+    /// What keeps it from being passed on: that it was `resolved`, which is the default, or that it was
+    /// `acknowledged` by a person.
+    #[serde(default)]
+    pub unless: Unless,
+    /// The name of a sink, or a list of them. They are told whatever their filter holds back.
+    #[serde(deserialize_with = "one_or_several")]
+    #[schemars(with = "OneOrSeveral")]
+    pub to: Vec<String>,
+    /// Only an incident that is at least so bad. Default: any.
+    pub severity: Option<Severity>,
+    /// What they are told, such as `@vp-engineering: production is down`.
+    pub text: Option<String>,
+}
+
+/// What keeps an incident from being passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unless {
+    #[default]
+    Resolved,
+    Acknowledged,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "the form of a key for the schema")]
+enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Names;
+    impl<'de> serde::de::Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the name of a sink, or a list of them")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(vec![name.to_owned()])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            mut names: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(name) = names.next_element()? {
+                all.push(name);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(Names)
+}
+
+impl SeverityRule {
+    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        for (nth, name) in self.environments.iter().enumerate() {
+            spot.key("environments").item(nth).some_text(name)?;
+        }
+        spot.key("after").some_time(self.after)
+    }
+}
+
+impl Escalate {
+    /// `sinks` are the names of all sinks.
+    pub(super) fn check(&self, sinks: &[&str], spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("after").some_time(Some(self.after))?;
+        let to = spot.key("to");
+        if self.to.is_empty() {
+            return Err(to.fault("it names no sink"));
+        }
+        for name in &self.to {
+            if !sinks.contains(&name.as_str()) {
+                let fault = to.fault(format!("no sink has the name `{name}`"));
+                return Err(match yaml::nearest(name, sinks) {
+                    Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                    None => fault.hint("add it under `incident:`, such as `slack: [{ name: … }]`"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
