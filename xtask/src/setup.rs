@@ -59,6 +59,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
+    ("prometheus-pushgateway", "prometheus-pushgateway"),
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),
     ("bsdutils", "script"),

@@ -14,6 +14,7 @@ mod markdown;
 mod metrics;
 mod observe;
 mod past;
+mod push;
 mod report;
 mod session;
 mod severity;

@@ -12,6 +12,7 @@ use model::{Outcome, Report};
 use state::atomic;
 
 use crate::past::Past;
+use crate::push::push;
 use crate::session::Session;
 
 /// As long as DORA's own questions look back.
@@ -26,6 +27,9 @@ pub(crate) struct Flags {
     /// with `.prom`
     #[arg(long, value_name = "FILE")]
     textfile: Option<PathBuf>,
+    /// Also push the series to this Pushgateway, such as `http://127.0.0.1:9091`
+    #[arg(long, value_name = "URL")]
+    pushgateway: Option<String>,
 }
 
 /// The figures, on stdout and in the file.
@@ -73,6 +77,14 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
                 Outcome::pass("incident/textfile", path.display().to_string())
                     .actual(format!("{} series", count(&series))),
             );
+        }
+    }
+    if let Some(gateway) = &flags.pushgateway {
+        if job.dry_run {
+            let told = "would push the series";
+            outcomes.push(Outcome::skipped("incident/pushgateway", gateway, told));
+        } else {
+            outcomes.push(push(job, gateway, &series).await?);
         }
     }
     let deployments = past.deployments.len();

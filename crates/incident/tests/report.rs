@@ -145,3 +145,24 @@ fn dashboard_and_alerts_need_no_configuration() {
         assert!(output.stdout.len() > 500);
     }
 }
+
+#[test]
+fn a_pushgateway_takes_the_series_and_a_second_push_replaces_them() {
+    let gateway = testkit::Pushgateway::start();
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    let url = gateway.url();
+    let push = || {
+        bed.run(&["metrics", "--format", "prometheus", "--pushgateway", &url])
+            .code(0)
+    };
+    push();
+    push();
+    let body = testkit::get(&format!("{url}/metrics")).unwrap().body;
+    let body = String::from_utf8(body).unwrap();
+    let line = "deploy_guard_incidents_total{environment=\"\",instance=\"\",job=\"deploy-guard\",service=\"shop\",severity=\"high\"} 1";
+    assert!(body.lines().any(|one| one == line), "{body}");
+    bed.run(&["metrics", "--pushgateway", "http://127.0.0.1:1"])
+        .code(4);
+    bed.run(&["metrics", "--pushgateway", "gateway"]).code(2);
+}
