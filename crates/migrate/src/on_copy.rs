@@ -81,7 +81,13 @@ impl Steps for OnCopy<'_> {
         };
         let commands = |_: &Reading| commands.clone();
         let is_made = |reading: &Reading| reading.applied.len() == self.before.applied.len();
-        self.make(&commands, &is_made).await
+        Ok(match self.make(&commands, &is_made).await? {
+            Step::Failed(said) => match self.session.tool.no_way_back(&said) {
+                Some(none) => Step::None(none),
+                None => Step::Failed(said),
+            },
+            ended => ended,
+        })
     }
 
     async fn smoke(&self) -> Result<Step, Stop> {

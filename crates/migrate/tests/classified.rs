@@ -23,7 +23,7 @@ const GOOD: &[&str] = &["reversible, compatible with the release before, not des
 const BREAKS: &[&str] = &["reversible, not compatible with the release before, not destructive"];
 const LOSES: &[&str] = &["not reversible, compatible with the release before, destructive"];
 
-const ALEMBIC: [Case; 8] = [
+const ALEMBIC: [Case; 9] = [
     Case {
         name: "a column that may be empty",
         up: "op.add_column('orders', sa.Column('coupon', sa.Text()))",
@@ -67,6 +67,16 @@ const ALEMBIC: [Case; 8] = [
         told: &["the way down is wrong", "coupon"],
     },
     Case {
+        name: "no way down",
+        up: "op.add_column('orders', sa.Column('coupon', sa.Text()))",
+        down: "raise NotImplementedError('it cannot be undone')",
+        code: 0,
+        told: &[
+            "not reversible, compatible with the release before, not destructive",
+            "it cannot be undone",
+        ],
+    },
+    Case {
         name: "another name",
         up: "op.alter_column('orders', 'note', new_column_name='remark')",
         down: "op.alter_column('orders', 'remark', new_column_name='note')",
@@ -82,7 +92,7 @@ const ALEMBIC: [Case; 8] = [
     },
 ];
 
-const DJANGO: [Case; 7] = [
+const DJANGO: [Case; 8] = [
     Case {
         name: "a field that may be empty",
         up: "migrations.AddField('order', 'coupon', models.TextField(null=True))",
@@ -130,10 +140,20 @@ const DJANGO: [Case; 7] = [
         name: "no way down",
         up: "migrations.RunSQL('ALTER TABLE orders ADD coupon text')",
         down: "",
-        code: 1,
+        code: 0,
         told: &[
             "not reversible, compatible with the release before, not destructive",
-            "is not reversible",
+            "there is no way down: shop.0002_m has no way back",
+        ],
+    },
+    Case {
+        name: "no way down, as only Django knows",
+        up: "type('Once', (migrations.RunSQL,), {'reversible': False})('ALTER TABLE orders ADD coupon text', 'SELECT 1')",
+        down: "",
+        code: 0,
+        told: &[
+            "not reversible, compatible with the release before, not destructive",
+            "there is no way down: django.db.migrations.exceptions.IrreversibleError: Operation",
         ],
     },
 ];

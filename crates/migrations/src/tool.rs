@@ -86,6 +86,11 @@ pub trait Tool {
         None
     }
 
+    /// What a way down raised because there is none: it is not wrong, it is missing.
+    fn no_way_back(&self, _told: &str) -> Option<String> {
+        None
+    }
+
     /// How the tool gets the database's URL.
     fn handover(&self) -> Handover;
 
@@ -93,6 +98,13 @@ pub trait Tool {
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         usual_next(self.name(), &self.apply(reading).text(), reading, finding)
     }
+}
+
+/// The line of an output that has the name of an error in it.
+pub(crate) fn line_with(told: &str, name: &str) -> Option<String> {
+    let mut lines = told.lines().rev().map(str::trim);
+    let line = lines.find(|line| line.contains(name) && !line.starts_with("raise "))?;
+    Some(line.to_owned())
 }
 
 /// What holds for any tool.

@@ -110,6 +110,12 @@ fn pending_migrations_are_applied_printed_and_undone() {
         tool.undo(&done, None),
         Err(NoUndo::Irreversible("shop.0003_seen".to_owned()))
     );
+    let first =
+        "accounts.0001_initial,contenttypes.0002_remove_content_type_name,shop.0001_initial";
+    for to in ["", first] {
+        let refused = Err(NoUndo::Irreversible("shop.0003_seen".to_owned()));
+        assert_eq!(tool.undo(&done, Some(to)), refused, "{to}");
+    }
     bed.write(
         "shop/migrations/0003_seen.py",
         &seen.replace("')\")", "')\", 'drop table seen')"),

@@ -15,7 +15,7 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::reading::{Reading, Standing};
 use crate::seen::{Query, Seen, Table, cell};
-use crate::tool::{Tool, usual_next};
+use crate::tool::{Tool, line_with, usual_next};
 
 mod graph;
 mod layout;
@@ -156,6 +156,10 @@ impl Tool for Configured<Alembic> {
             System::Postgres => Transactions::All,
             System::MySql => Transactions::None,
         }
+    }
+
+    fn no_way_back(&self, told: &str) -> Option<String> {
+        line_with(told, "NotImplementedError")
     }
 
     fn handover(&self) -> Handover {

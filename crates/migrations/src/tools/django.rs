@@ -19,7 +19,7 @@ use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
 use crate::seen::{Query, Seen, Table, cell, maybe};
-use crate::tool::{Tool, usual_next};
+use crate::tool::{Tool, line_with, usual_next};
 
 /// An app and a migration of it: Django writes `shop.0002_price`.
 type Key = (String, String);
@@ -383,8 +383,27 @@ impl Tool for Configured<Django> {
             }
         }
         let now = reading.current.iter().filter_map(|one| one.split_once('.'));
-        let changed = now.filter(|(app, name)| wanted.get(app) != Some(name));
+        let changed: Vec<_> = now
+            .filter(|(app, name)| wanted.get(app) != Some(name))
+            .collect();
+        // Each is a transaction: Django would undo those behind it, and only then find that one has no way back.
+        for (app, _) in &changed {
+            let of_app = |file: &&Migration| file.id.split('.').next() == Some(app);
+            let stays = |file: &&Migration| {
+                let name = file.id.split_once('.').map(|(_, name)| name);
+                name == wanted.get(app).copied()
+            };
+            let files: Vec<&Migration> = reading.files.iter().filter(of_app).collect();
+            let from = files.iter().position(stays);
+            let mut gone = files[from.map_or(0, |stays| stays + 1)..].iter().rev();
+            let is_stuck =
+                |file: &&&Migration| file.undo == Undo::Absent && reading.is_applied(&file.id);
+            if let Some(stuck) = gone.find(is_stuck) {
+                return Err(NoUndo::Irreversible(stuck.id.clone()));
+            }
+        }
         Ok(changed
+            .into_iter()
             .map(|(app, _)| back(app, wanted.get(app).unwrap_or(&"zero")))
             .collect())
     }
@@ -395,6 +414,10 @@ impl Tool for Configured<Django> {
             (Some(id.clone()), self.call(["sqlmigrate", app, name]))
         };
         Pending::Commands(reading.pending.iter().map(command).collect())
+    }
+
+    fn no_way_back(&self, told: &str) -> Option<String> {
+        line_with(told, "IrreversibleError")
     }
 
     fn handover(&self) -> Handover {

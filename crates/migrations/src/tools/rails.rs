@@ -13,7 +13,7 @@ use crate::line::{Line, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
 use crate::seen::{Query, Seen, Table, cell};
 use crate::steps::undo_each;
-use crate::tool::Tool;
+use crate::tool::{Tool, line_with};
 
 impl Configured<Rails> {
     fn folder(&self) -> &str {
@@ -118,6 +118,10 @@ impl Tool for Configured<Rails> {
 
     fn pending_sql(&self, _: &Reading) -> Pending {
         Pending::Unavailable("Rails cannot print the SQL of a migration")
+    }
+
+    fn no_way_back(&self, told: &str) -> Option<String> {
+        line_with(told, "IrreversibleMigration")
     }
 
     fn handover(&self) -> Handover {
