@@ -228,3 +228,38 @@ fn a_migration_that_breaks_the_live_release_is_refused_by_its_sql() {
         .code(0);
     assert_eq!(bed.ask("SELECT count(*) FROM schema_migrations"), "2");
 }
+
+#[test]
+fn what_node_pg_migrate_prints_is_looked_at_file_by_file_without_its_own_words() {
+    let bed = Bed::new();
+    let modules = testkit::testbed().join("node_modules");
+    std::os::unix::fs::symlink(modules, bed.path().join("node_modules")).unwrap();
+    let call = testkit::tool("node-pg-migrate").display().to_string();
+    bed.configure(json!({ "dbmate": null, "node-pg-migrate": { "command": call } }));
+    let script = |up: &str| {
+        format!("exports.up = (pgm) => {{ {up} }};\nexports.down = (pgm) => pgm.sql('SELECT 1');\n")
+    };
+    bed.write(
+        "migrations/1700000000001_t.js",
+        &script("pgm.createTable('t', { id: 'bigint', note: 'text' });"),
+    );
+    bed.run(&["lint"]).assert().code(0);
+    bed.run(&["plan"]).assert().code(0).stdout(
+        contains("compatible with the release before").and(contains("not to be told").not()),
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.write(
+        "migrations/1700000000002_more.js",
+        &script("pgm.addColumn('t', { more: 'text' });"),
+    );
+    bed.run(&["lint"]).assert().code(0);
+    bed.write(
+        "migrations/1700000000003_less.js",
+        &script("pgm.dropColumn('t', 'note');"),
+    );
+    let report = report(&bed, &["lint"], 1);
+    let rules = report["outcomes"].as_array().unwrap().iter();
+    let rules = rules.filter(|outcome| outcome["verdict"] == "fail");
+    let files: Vec<&Value> = rules.map(|outcome| &outcome["found_at"]["file"]).collect();
+    assert_eq!(files, ["migrations/1700000000003_less.js"]);
+}

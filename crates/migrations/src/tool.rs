@@ -2,7 +2,7 @@
 
 use database::System;
 
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, NoUndo, Pending, Script, Transactions};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
@@ -59,6 +59,11 @@ pub trait Tool {
 
     /// How the SQL of what is pending is had.
     fn pending_sql(&self, reading: &Reading) -> Pending;
+
+    /// The SQL of each migration in what the tool printed of all; `None` where the whole text is SQL.
+    fn printed(&self, _reading: &Reading, _text: &str) -> Option<Vec<Script>> {
+        None
+    }
 
     /// Releases the lock that a dead run left in the tool's own table; `None` where the tool has none.
     fn unlock(&self) -> Option<Command> {

@@ -38,7 +38,17 @@ fn commands_apply_and_undo_and_settings_reach_node_pg_migrate() {
         panic!("one of the files is a script");
     };
     let printed = bed.must(&commands[0].1);
-    assert!(printed.contains("create table seen"), "{printed}");
+    // Its titles and what it tells of itself are no SQL.
+    let scripts = tool.printed(&bed.read(), &printed).unwrap();
+    let of = |nth: usize| (scripts[nth].revision.as_str(), scripts[nth].sql.trim());
+    assert_eq!(scripts.len(), 3, "{printed}");
+    assert_eq!(scripts[2].path, "migrations/1800000000000_c.js");
+    let (revision, sql) = of(2);
+    assert_eq!(revision, "1800000000000_c");
+    assert!(sql.starts_with("create table seen as select"), "{sql}");
+    assert!(sql.ends_with("NOW());"), "{sql}");
+    assert_eq!(of(1).0, "20231115000000000_b");
+    assert!(!of(0).1.contains("###"), "{printed}");
     let settings = Settings {
         lock_timeout: Some(Duration::from_millis(700)),
         ..Settings::default()

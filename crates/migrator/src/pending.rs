@@ -30,13 +30,18 @@ pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<
             timeout: PRINT,
         };
         let printed = session.printed(call).await;
+        let printed = printed.map_err(|failure| failure.chain())?;
+        if let Some(each) = session.tool.printed(reading, &printed) {
+            scripts.extend(each);
+            continue;
+        }
         let file = revision
             .as_deref()
             .and_then(|revision| reading.file(revision));
         scripts.push(Script {
             revision: revision.clone().unwrap_or_default(),
             path: file.map_or_else(|| command.text(), |file| file.path.clone()),
-            sql: printed.map_err(|failure| failure.chain())?,
+            sql: printed,
         });
     }
     Ok(scripts)

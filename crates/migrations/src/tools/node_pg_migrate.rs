@@ -176,6 +176,32 @@ impl Tool for Configured<NodePgMigrate> {
         }
     }
 
+    /// It prints a title before each, and tells how it goes.
+    fn printed(&self, reading: &Reading, text: &str) -> Option<Vec<Script>> {
+        let mut scripts: Vec<Script> = Vec::new();
+        for line in text.lines() {
+            let title = line.strip_prefix("### MIGRATION ");
+            let title = title.and_then(|rest| rest.strip_suffix(" (UP) ###"));
+            let next = title.filter(|id| reading.pending.iter().any(|pending| pending == id));
+            if let Some(file) = next.and_then(|id| reading.file(id)) {
+                scripts.push(Script {
+                    revision: file.id.clone(),
+                    path: file.path.clone(),
+                    sql: String::new(),
+                });
+            } else if let Some(last) = scripts.last_mut() {
+                last.sql.push_str(line);
+                last.sql.push('\n');
+            }
+        }
+        if let Some(last) = scripts.last_mut()
+            && let Some(sql) = last.sql.trim_end().strip_suffix("Migrations complete!")
+        {
+            last.sql.truncate(sql.len());
+        }
+        Some(scripts)
+    }
+
     /// `--single-transaction` is its default.
     fn transactions(&self, _: System) -> Transactions {
         Transactions::All
