@@ -102,7 +102,7 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
     }
     let working = async |lease: &Lease, document: &Document| {
         let change = async || Box::pin(locked(session, lease, document, intent)).await;
-        session.under_lock(change).await
+        session.reported_under_lock(change).await
     };
     session.under_lease(working).await
 }

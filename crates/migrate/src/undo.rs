@@ -1,12 +1,10 @@
 //! Back down, by the tool's own way.
 
-use std::cell::OnceCell;
-
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
-use migrator::{End, MIGRATE, Recorded, Session, Truth, Undone, Unfinished, record};
+use migrator::{End, Session, Truth, Undone, Unfinished, Wish};
 use model::{Id, Outcome, Report, Verdict};
-use state::{Document, Forced, Journal, Lease};
+use state::{Document, Forced, Lease};
 
 use crate::interrupted::Interrupted;
 use crate::rule::Rule;
@@ -42,11 +40,7 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if job.dry_run {
         return Ok(dry(&session, &truth, flags.to.as_deref()));
     }
-    let wish = Wish {
-        to: flags.to.as_deref(),
-        release: job.release.as_deref(),
-        begun: OnceCell::new(),
-    };
+    let wish = Wish::new(flags.to.as_deref(), job.release.as_deref());
     under(&session, &wish).await
 }
 
@@ -108,26 +102,14 @@ pub(crate) async fn resume(
         let outcome = Outcome::skipped("undo", "", "dry run: would finish the undo");
         return Ok(session.report(vec![outcome]));
     }
-    let wish = Wish {
-        to: unfinished.to.as_deref(),
-        release: unfinished.release.as_deref(),
-        begun: OnceCell::from(unfinished.clone()),
-    };
+    let wish = Wish::begun(&unfinished);
     under(session, &wish).await
-}
-
-/// What is to be undone.
-struct Wish<'w> {
-    to: Option<&'w str>,
-    release: Option<&'w str>,
-    /// Set once it was begun, with the locks held.
-    begun: OnceCell<Unfinished>,
 }
 
 async fn under(session: &Session<'_>, wish: &Wish<'_>) -> Result<Report, Failure> {
     let working = async |lease: &Lease, _: &Document| {
         let change = async || Box::pin(locked(session, lease, wish)).await;
-        session.under_lock(change).await
+        session.reported_under_lock(change).await
     };
     session.under_lease(working).await
 }
@@ -138,53 +120,11 @@ async fn locked(session: &Session<'_>, lease: &Lease, wish: &Wish<'_>) -> Result
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    let unfinished = session.store.unfinished(MIGRATE).await?;
-    let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
-    if let Some(begun) = wish.begun.get()
-        && begun.is_done(&truth.reading)
-    {
-        return done_before(session, lease, &truth, begun, unfinished).await;
-    }
-    wish.begun.get_or_init(|| Unfinished {
-        to: wish.to.map(str::to_owned),
-        from: truth.revision(),
-        release: wish.release.map(str::to_owned),
-    });
-    // It is begun anew, with a journal of its own.
-    if let Some(mut journal) = unfinished {
-        journal.end("superseded").await?;
-    }
-    let undone = migrator::undo(session, lease, &truth, wish.to, wish.release);
+    let undone = wish.make(session, lease, &truth);
     Ok(match Box::pin(undone).await? {
         Ok(undone) => report(session, &truth, undone),
         Err(none) => session.report(vec![no_way(&truth, &none)]),
     })
-}
-
-/// Only what the tables say is to be recorded.
-async fn done_before(
-    session: &Session<'_>,
-    lease: &Lease,
-    truth: &Truth,
-    begun: &Unfinished,
-    unfinished: Option<Journal>,
-) -> Result<Report, Failure> {
-    let recorded = Recorded {
-        release: begun.release.as_deref(),
-        previous: begun.from.as_deref(),
-        is_compatible: false,
-        works_with: &[],
-    };
-    let revision = truth.revision().unwrap_or_else(|| "nothing".to_owned());
-    let undone = Outcome::pass("migrate/undo", revision.clone());
-    let mut outcomes = vec![undone.actual("undone before it was interrupted, as the tables say")];
-    outcomes.extend(record(session, lease, truth, recorded).await?);
-    if let Some(mut journal) = unfinished {
-        journal.end("pass").await?;
-    }
-    let mut report = session.report(outcomes);
-    report.headline = Some(format!("the schema is at {revision}"));
-    Ok(report)
 }
 
 fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
@@ -207,6 +147,11 @@ fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
     let now = made.truth.as_ref().and_then(Truth::revision);
     let now = now.unwrap_or_else(|| "nothing".to_owned());
     let (verdict, reason) = match &made.end {
+        End::Done if revisions.is_empty() => {
+            let undone = Outcome::pass("migrate/undo", now.clone());
+            outcomes.push(undone.actual("undone before it was interrupted, as the tables say"));
+            (Verdict::Pass, None)
+        }
         End::Done => (Verdict::Pass, None),
         End::Failed(reason) => (Verdict::Fail, Some(reason.clone())),
         End::Late(reason) => (

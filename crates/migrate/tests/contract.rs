@@ -1,5 +1,7 @@
 //! Who may be left behind, and what `rollback` does afterwards.
 
+use std::time::Duration;
+
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -284,4 +286,48 @@ fn rollback_goes_down_first_where_it_may_and_the_way_down_was_rehearsed() {
     );
     let column = "SELECT column_name FROM information_schema.columns WHERE table_name = 'orders' AND ordinal_position = 2";
     assert_eq!(bed.ask(column), "note");
+}
+
+#[test]
+fn a_way_down_of_rollback_goes_on_after_the_databases_lock_was_lost() {
+    let bed = deployed(json!({"migrate": "undo"}));
+    bed.postgres.sql("ALTER ROLE app CREATEDB");
+    bed.migration(
+        "0002_remark.sql",
+        "ALTER TABLE orders RENAME COLUMN note TO remark;",
+        "SELECT pg_sleep(3); ALTER TABLE orders RENAME COLUMN remark TO note;",
+    );
+    bed.run(&["rehearse"]).assert().code(1);
+    let insist = ["--force", "contract", "--reason", "test"];
+    let mut run = bed.run(&["run", "--release", "v3"]);
+    run.args(insist).assert().code(0);
+    std::fs::write(bed.path().join("live"), "v3").unwrap();
+    bed.program("rollback", &["record", "--release", "v3", "--pending"])
+        .assert()
+        .code(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let lose = "SELECT count(pg_terminate_backend(l.pid)) FROM pg_stat_activity l
+                WHERE l.application_name = 'deploy-guard lock'
+                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid())";
+            let is_lost = || bed.ask(lose) == "1";
+            assert!(testkit::wait_until(Duration::from_secs(20), is_lost));
+            // It is taken again, and held while the schema is changed.
+            let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                WHERE locktype = 'advisory' AND granted AND application_name = 'deploy-guard lock'";
+            let is_held = || bed.ask(held) == "1";
+            assert!(testkit::wait_until(Duration::from_secs(10), is_held));
+        });
+        bed.program("rollback", &["run"])
+            .assert()
+            .code(0)
+            .stdout(contains("v2"));
+    });
+    let column = "SELECT column_name FROM information_schema.columns WHERE table_name = 'orders' AND ordinal_position = 2";
+    assert_eq!(bed.ask(column), "note");
+    assert_eq!(bed.state()["database"]["revision"], "0001");
+    bed.run(&["resume"])
+        .assert()
+        .code(0)
+        .stdout(contains("nothing to resume"));
 }

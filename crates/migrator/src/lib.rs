@@ -31,5 +31,5 @@ pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
-pub use undo::{Undone, Unfinished, undo};
+pub use undo::{Undone, Unfinished, Wish};
 pub use watcher::Seen;

@@ -37,33 +37,47 @@ impl Session<'_> {
     /// Makes a change with the database's lock held. Where that is lost, as by a crash of its server, the change goes on
     /// under a new one, as after `resume`: `change` is called again, and finds what its journal has.
     ///
+    /// `is_done` tells that nothing is left to go on with. Returns the outcome instead where the lock is not had.
+    ///
     /// # Errors
     /// Returns what the change fails with.
-    pub async fn under_lock(
+    pub async fn under_lock<T>(
         &self,
-        change: impl AsyncFn() -> Result<Report, Failure>,
-    ) -> Result<Report, Failure> {
+        change: impl AsyncFn() -> Result<T, Failure>,
+        is_done: impl Fn(&T) -> bool,
+    ) -> Result<Result<T, Box<Outcome>>, Failure> {
         let until = Instant::now() + self.section.deadline.get();
         let mut taken = self.lock().await?;
         loop {
             let mut lock = match taken {
                 Ok(lock) => lock,
-                Err(refused) => return Ok(self.report(vec![*refused])),
+                Err(refused) => return Ok(Err(refused)),
             };
             let (ended, is_held) = while_held(&mut lock, Box::pin(change())).await;
             let is_over = Instant::now() >= until || self.job.interrupt.caught().is_some();
             match ended {
-                Some(Ok(report)) if is_held || is_over || report.verdict == Verdict::Pass => {
-                    return Ok(report);
-                }
+                Some(Ok(made)) if is_held || is_over || is_done(&made) => return Ok(Ok(made)),
                 Some(Err(failure)) if is_held || is_over => return Err(failure),
-                None if is_over => return Ok(self.report(vec![self.lost()])),
+                None if is_over => return Ok(Err(Box::new(self.lost()))),
                 _ => {}
             }
             let told = "the database's lock was lost: it is taken again, and the change goes on";
             self.job.progress.say(told);
             taken = self.lock_again(until).await?;
         }
+    }
+
+    /// The same for a change that ends in a report.
+    ///
+    /// # Errors
+    /// Returns what the change fails with.
+    pub async fn reported_under_lock(
+        &self,
+        change: impl AsyncFn() -> Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        let is_done = |report: &Report| report.verdict == Verdict::Pass;
+        let made = self.under_lock(change, is_done).await?;
+        Ok(made.unwrap_or_else(|outcome| self.report(vec![*outcome])))
     }
 
     /// The lock once more, of a server that may be coming back.

@@ -1,5 +1,8 @@
 //! The way down: migrations are undone by the tool, and what the tables say is recorded.
 
+use std::cell::OnceCell;
+use std::time::Duration;
+
 use cli::Failure;
 use migrations::{Command, NoUndo, Reading};
 use model::Outcome;
@@ -62,22 +65,110 @@ fn begun_steps(journal: &Journal) -> Vec<String> {
     steps.collect()
 }
 
+/// What is to be undone, with both locks held. Where the database's lock is lost on the way, it goes on under a new one.
+#[derive(Debug)]
+pub struct Wish<'w> {
+    to: Option<&'w str>,
+    release: Option<&'w str>,
+    /// Set once it was begun.
+    begun: OnceCell<Unfinished>,
+}
+
+impl<'w> Wish<'w> {
+    /// The migrations behind a revision; without one, the last alone. `release` is for whom.
+    pub fn new(to: Option<&'w str>, release: Option<&'w str>) -> Wish<'w> {
+        let begun = OnceCell::new();
+        Wish { to, release, begun }
+    }
+
+    /// What a run that is gone has begun.
+    pub fn begun(unfinished: &'w Unfinished) -> Wish<'w> {
+        Wish {
+            to: unfinished.to.as_deref(),
+            release: unfinished.release.as_deref(),
+            begun: OnceCell::from(unfinished.clone()),
+        }
+    }
+
+    pub fn is_begun(&self) -> bool {
+        self.begun.get().is_some()
+    }
+
+    /// Undoes it, or what is left of it.
+    ///
+    /// # Errors
+    /// Returns the reason where the tool has no way down.
+    pub async fn make(
+        &self,
+        session: &Session<'_>,
+        lease: &Lease,
+        truth: &Truth,
+    ) -> Result<Result<Undone, NoUndo>, Failure> {
+        let unfinished = session.store.unfinished(MIGRATE).await?;
+        let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
+        if let Some(begun) = self.begun.get()
+            && begun.is_done(&truth.reading)
+        {
+            let done = done_before(session, lease, truth, begun, unfinished);
+            return Ok(Ok(done.await?));
+        }
+        self.begun.get_or_init(|| Unfinished {
+            to: self.to.map(str::to_owned),
+            from: truth.revision(),
+            release: self.release.map(str::to_owned),
+        });
+        // It is begun anew, with a journal of its own.
+        if let Some(mut journal) = unfinished {
+            journal.end("superseded").await?;
+        }
+        undo(session, lease, truth, self.to, self.release).await
+    }
+}
+
+/// Only what the tables say is to be recorded.
+async fn done_before(
+    session: &Session<'_>,
+    lease: &Lease,
+    truth: &Truth,
+    begun: &Unfinished,
+    unfinished: Option<Journal>,
+) -> Result<Undone, Failure> {
+    let change = Recorded {
+        release: begun.release.as_deref(),
+        previous: begun.from.as_deref(),
+        is_compatible: false,
+        works_with: &[],
+    };
+    let recorded = record(session, lease, truth, change).await?;
+    if let Some(mut journal) = unfinished {
+        journal.end("pass").await?;
+    }
+    let made = Made {
+        end: End::Done,
+        truth: Some(truth.clone()),
+        attempts: 0,
+        took: Duration::ZERO,
+        longest_wait: 0,
+        is_unseen: false,
+    };
+    Ok(Undone {
+        revisions: Vec::new(),
+        made,
+        recorded,
+    })
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Undone {
-    /// What was applied before, newest first, and is no more.
+    /// What was applied before, newest first, and is no more. None where it was undone before, by a run that was cut off.
     pub revisions: Vec<String>,
     pub made: Made,
     /// What was recorded.
     pub recorded: Option<Outcome>,
 }
 
-/// Undoes the migrations behind a revision; without one, the last. The caller holds the lease and the
-/// database's lock, and has refused what is to be refused.
-///
-/// # Errors
-/// Returns the reason where the tool has no way down.
-pub async fn undo(
+async fn undo(
     session: &Session<'_>,
     lease: &Lease,
     truth: &Truth,

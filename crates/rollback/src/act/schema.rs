@@ -4,7 +4,7 @@
 use cli::Failure;
 use cli::force::Rule as _;
 use config::file::OnMisfit;
-use migrator::{End, Session as Migration, Truth};
+use migrator::{End, Session as Migration, Truth, Wish};
 use model::id::Kind;
 use model::{Id, Outcome};
 use state::{Document, Lease};
@@ -32,53 +32,54 @@ pub(super) async fn go_down(
         return Ok(WayDown::Refused(vec![*refusal]));
     }
     let migration = Migration::open(session.job)?;
-    let not = |refusal: Box<Outcome>, why: String| {
+    let not = |why: String| {
         let reason = refusal.reason.clone().unwrap_or_default();
+        let refusal = (*refusal).clone();
         let refusal = refusal.reason(format!("{reason}; and it is not undone: {why}"));
         Ok(WayDown::Refused(vec![refusal]))
     };
     let truth = match migration.truth().await {
         Ok(truth) => truth,
-        Err(unknown) => return not(refusal, unknown.reason.unwrap_or_default()),
+        Err(unknown) => return not(unknown.reason.unwrap_or_default()),
     };
     let Some(to) = fitting(document, &refusal.subject, &truth) else {
         let why = "no revision that it works with is applied below the present one";
-        return not(refusal, why.to_owned());
+        return not(why.to_owned());
     };
     if let Some(why) = migrator::way_down(&migration, Some(document), &truth, Some(&to)).await? {
-        return not(refusal, why);
+        return not(why);
     }
     let (job, release) = (session.job, refusal.subject.clone());
     job.progress.say(&format!("the schema goes down to {to}"));
+    let wish = Wish::new(Some(&to), Some(&release));
     let working = async |lease: &Lease, _: &Document| {
-        let lock = match migration.lock().await? {
-            Ok(lock) => lock,
-            Err(held) => return Ok(WayDown::Refused(vec![*held])),
+        let change = async || {
+            // What was true before the locks must be true under them.
+            let now = match migration.truth().await {
+                Ok(now) => now,
+                Err(unknown) => return not(unknown.reason.unwrap_or_default()),
+            };
+            if !wish.is_begun() && now.revision() != truth.revision() {
+                return not("the schema was changed meanwhile".to_owned());
+            }
+            let undone = match Box::pin(wish.make(&migration, lease, &now)).await? {
+                Ok(undone) => undone,
+                Err(none) => return not(none.to_string()),
+            };
+            let down =
+                |id: &String| Outcome::pass(Id::undo(id), "").actual("undone, as the tables say");
+            let mut outcomes: Vec<Outcome> = undone.revisions.iter().map(down).collect();
+            outcomes.extend(undone.recorded);
+            match undone.made.end {
+                End::Done => Ok(WayDown::Fits(outcomes)),
+                End::Failed(why) | End::Late(why) => not(why),
+                End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
+                End::Interrupted => not("interrupted: `migrate resume` goes on".to_owned()),
+            }
         };
-        // What was true before the locks must be true under them.
-        let now = match migration.truth().await {
-            Ok(now) => now,
-            Err(unknown) => return not(refusal, unknown.reason.unwrap_or_default()),
-        };
-        if now.revision() != truth.revision() {
-            return not(refusal, "the schema was changed meanwhile".to_owned());
-        }
-        let undone = migrator::undo(&migration, lease, &now, Some(&to), Some(&release)).await?;
-        drop(lock);
-        let undone = match undone {
-            Ok(undone) => undone,
-            Err(none) => return not(refusal, none.to_string()),
-        };
-        let down =
-            |id: &String| Outcome::pass(Id::undo(id), "").actual("undone, as the tables say");
-        let mut outcomes: Vec<Outcome> = undone.revisions.iter().map(down).collect();
-        outcomes.extend(undone.recorded);
-        match undone.made.end {
-            End::Done => Ok(WayDown::Fits(outcomes)),
-            End::Failed(why) | End::Late(why) => not(refusal, why),
-            End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
-            End::Interrupted => not(refusal, "interrupted: `migrate resume` goes on".to_owned()),
-        }
+        let is_done = |down: &WayDown| matches!(down, WayDown::Fits(_));
+        let made = migration.under_lock(change, is_done).await?;
+        Ok(made.unwrap_or_else(|held| WayDown::Refused(vec![*held])))
     };
     migration.under_lease(working).await
 }
