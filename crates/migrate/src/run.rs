@@ -259,9 +259,7 @@ pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) 
     let mut reason = match &made.end {
         End::Done => None,
         End::Failed(reason) => {
-            let hint = session.tool.hint(reason);
-            let hint = hint.unwrap_or_else(|| "`migrate decide` shows the ways out".to_owned());
-            Some((Verdict::Fail, reason.clone(), hint))
+            Some((Verdict::Fail, reason.clone(), session.hint(reason)))
         }
         End::Late(reason) => Some((
             Verdict::Inconclusive,

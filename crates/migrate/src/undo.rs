@@ -170,8 +170,7 @@ fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
             before.revision().unwrap_or_default(),
             verdict,
         );
-        let hint = session.tool.hint(&reason);
-        let hint = hint.unwrap_or_else(|| "`migrate decide` shows the ways out".to_owned());
+        let hint = session.hint(&reason);
         outcomes.push(outcome.reason(reason).hint(hint));
     }
     outcomes.extend(recorded);

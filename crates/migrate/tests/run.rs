@@ -379,3 +379,16 @@ fn a_driver_that_is_missing_is_named_with_its_package_and_the_other_scheme() {
         .code(1)
         .stdout(contains("r0001 is pending"));
 }
+
+#[test]
+fn a_tool_that_is_not_there_is_told_with_what_to_do() {
+    let bed = Bed::new();
+    bed.configure(json!({ "dbmate": { "command": "/opt/none/dbmate" } }));
+    migration(&bed, ORDERS);
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(1)
+        .stdout(
+            contains("dbmate is not there where it is called").and(contains("virtual environment")),
+        );
+}

@@ -200,6 +200,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What to do about a failure of the tool, told in these words.
+    pub fn hint(&self, told: &str) -> String {
+        if let Some(hint) = self.tool.hint(told) {
+            return hint;
+        }
+        // What `sh` says of a program that is not there.
+        if told.starts_with("exit status 127") {
+            let name = self.tool.name();
+            return format!(
+                "{name} is not there where it is called: install it, activate its virtual environment in this step, or tell how it is \
+                 called in `migrate.{name}`"
+            );
+        }
+        "`migrate decide` shows the ways out".to_owned()
+    }
+
     pub fn report(&self, outcomes: Vec<Outcome>) -> Report {
         Report::from_outcomes(MIGRATE, self.started_at, outcomes)
     }
