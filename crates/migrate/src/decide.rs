@@ -9,6 +9,7 @@ use state::KeptBackup;
 use state::journal::Event;
 
 use crate::interrupted::Interrupted;
+use crate::kept::by_hand;
 use crate::rehearse;
 
 /// A way out.
@@ -249,9 +250,8 @@ fn half_applied(
                         format!("migrate restore --backup {} --confirm {release}", backup.id)
                     }
                     System::MySql => format!(
-                        "stop the service, and restore by hand: `mariadb {} <{}`",
-                        session.database.address.database_name(),
-                        backup.path
+                        "stop the service, and restore by hand: `{}`",
+                        by_hand(session.database.address.database_name(), &backup.path)
                     ),
                 },
                 run,

@@ -1,7 +1,7 @@
 //! Where backups are kept, and how one is had that proves to be good.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::{Failure, Job};
@@ -155,11 +155,7 @@ impl<'s> Kept<'s> {
         self.verified_as(&backup.path, &expected).await
     }
 
-    async fn verified_as(
-        &self,
-        path: &std::path::Path,
-        expected: &Expected,
-    ) -> Result<Contents, Failure> {
+    async fn verified_as(&self, path: &Path, expected: &Expected) -> Result<Contents, Failure> {
         let reading = dump::verify(path, expected, &self.programs, self.timeout());
         let read = interrupted(self.session.job, reading).await?;
         read.map_err(|error| failure(&error))
@@ -210,6 +206,17 @@ pub(crate) async fn interrupted<T>(
     tokio::select! {
         done = working => Ok(done),
         _ = job.interrupt.wait() => Err(Failure::error("interrupted")),
+    }
+}
+
+/// What restores a dump of MariaDB's into its database, which no command of ours does.
+pub(crate) fn by_hand(database: &str, path: &str) -> String {
+    let is_compressed = Path::new(path).extension().is_some_and(|end| end == "gz");
+    let (database, path) = (remote::quote(database), remote::quote(path));
+    if is_compressed {
+        format!("gunzip -c {path} | mariadb {database}")
+    } else {
+        format!("mariadb {database} <{path}")
     }
 }
 

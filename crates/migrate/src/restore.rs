@@ -9,7 +9,7 @@ use remote::local::{Script, Stream};
 use state::{Document, Journal, Lease};
 
 use crate::interrupted::{self, Interrupted};
-use crate::kept::{self, Kept, failure, told};
+use crate::kept::{self, Kept, by_hand, failure, told};
 use crate::status::nothing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,11 +25,11 @@ pub(crate) struct Flags {
 /// Restores a backup.
 pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let kept = Kept::of(&session)?;
     if session.system() == System::MySql {
-        return Ok(session.report(vec![by_hand(&session)]));
+        return Ok(session.report(vec![refused_there(&session, &kept, &flags.backup)]));
     }
     let document = session.read().await?;
-    let kept = Kept::of(&session)?;
     let backup = match found(&session, &kept, &flags.backup)? {
         Ok(backup) => backup,
         Err(refused) => return Ok(session.report(vec![*refused])),
@@ -123,7 +123,20 @@ struct What<'w> {
 }
 
 /// Its databases cannot change their names.
-fn by_hand(session: &Session<'_>) -> Outcome {
+fn refused_there(session: &Session<'_>, kept: &Kept<'_>, id: &str) -> Outcome {
+    let hint = match found(session, kept, id) {
+        Ok(Ok(backup)) => format!(
+            "by hand: stop the service, then `{}`",
+            by_hand(
+                session.database.address.database_name(),
+                &backup.path.display().to_string()
+            )
+        ),
+        _ => format!(
+            "there is no backup `{id}` of it here either; with one: stop the service, then `{}`",
+            by_hand("DATABASE", "DUMP")
+        ),
+    };
     Outcome::refused(
         Id::refused("by-hand"),
         session.database.address.to_string(),
@@ -131,7 +144,7 @@ fn by_hand(session: &Session<'_>) -> Outcome {
     .expected("a PostgreSQL database, whose name can be swapped")
     .actual(session.system().as_str())
     .reason("MariaDB and MySQL cannot rename a database, so a restore would be down for as long as it takes")
-    .hint("by hand: stop the service, then `mariadb DATABASE <DUMP`; `migrate decide` names the newest backup")
+    .hint(hint)
 }
 
 /// What is deployed, else for what the schema was changed.
