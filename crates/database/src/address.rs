@@ -82,6 +82,7 @@ impl Address {
             "mysql" | "mysql2" | "mariadb" => System::MySql,
             _ => return Err(UrlError::Scheme),
         };
+        let rest = &*of_go(system, rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains(',') {
             return Err(UrlError::Hosts);
@@ -196,6 +197,16 @@ pub fn url_of_other(url: &str, name: &str) -> String {
     other
 }
 
+/// golang-migrate wants `tcp(host:port)` in the place of the host, as Go's driver for MySQL does.
+fn of_go(system: System, rest: &str) -> Cow<'_, str> {
+    let plain = || {
+        let (before, rest) = rest.split_once("@tcp(")?;
+        let (host, after) = rest.split_once(')')?;
+        (system == System::MySql).then(|| format!("{before}@{host}{after}"))
+    };
+    plain().map_or(Cow::Borrowed(rest), Cow::Owned)
+}
+
 fn some(text: Cow<'_, str>) -> Option<String> {
     (!text.is_empty()).then(|| text.into_owned())
 }
@@ -269,6 +280,10 @@ mod tests {
         let mysql = Address::parse("mysql2://root@127.0.0.1/shop?ssl-mode=REQUIRED").unwrap();
         assert_eq!((mysql.system, mysql.port), (System::MySql, 3306));
         assert_eq!(mysql.tls, PostgresTls::Require);
+        let go = Address::parse("mysql://app:p%40ss@tcp(db:3307)/shop?tls=true").unwrap();
+        assert_eq!((go.host, go.port), (Host::Name("db".to_owned()), 3307));
+        assert_eq!(go.database.as_deref(), Some("shop"));
+        assert!(Address::parse("postgresql://app@tcp(db:3307)/shop").is_err());
     }
 
     #[test]
@@ -286,6 +301,10 @@ mod tests {
             (
                 "mysql2://root@127.0.0.1/shop",
                 "mysql2://root@127.0.0.1/copy_1",
+            ),
+            (
+                "mysql://root@tcp(db:3306)/shop?tls=false",
+                "mysql://root@tcp(db:3306)/copy_1?tls=false",
             ),
             (
                 "postgresql:///shop?host=/run/pg",
