@@ -88,3 +88,67 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use sections::incident::Severity;
+
+    use super::*;
+    use crate::sample::{Past, ended, note, resolved, second, started};
+
+    #[test]
+    fn a_deployment_goes_on_until_its_end() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        past.add(started());
+        past.add(note("meanwhile"));
+        let all = deployments(&past.history());
+        assert_eq!(
+            (all.len(), all[0].conclusion, all[0].ended),
+            (1, None, None)
+        );
+        assert_eq!(all[0].previous.as_deref(), Some("v1"));
+        assert_eq!(all[0].committed, Some(second(-100)));
+        past.add(ended(Conclusion::Succeeded));
+        let all = deployments(&past.history());
+        assert_eq!(all[0].conclusion, Some(Conclusion::Succeeded));
+        assert_eq!(all[0].ended, Some(second(2)));
+        assert_eq!((all[0].restored_at, all[0].incident.as_ref()), (None, None));
+    }
+
+    #[test]
+    fn what_was_before_is_restored_by_the_rollback_else_by_the_resolution() {
+        for (conclusion, restored) in [(Conclusion::RolledBack, 2), (Conclusion::Failed, 3)] {
+            let mut past = Past::new();
+            past.about(Some("d1"), None);
+            past.add(started());
+            let id = past.open(Severity::High);
+            past.add(ended(conclusion));
+            past.add(resolved("back"));
+            let all = deployments(&past.history());
+            assert_eq!(all[0].restored_at, Some(second(restored)), "{conclusion:?}");
+            assert_eq!(all[0].incident, Some(id));
+        }
+    }
+
+    #[test]
+    fn the_same_run_deploys_twice_and_the_later_one_learns() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        past.add(started());
+        past.add(started());
+        past.add(ended(Conclusion::Cancelled));
+        let all = deployments(&past.history());
+        let conclusions: Vec<_> = all.iter().map(|one| one.conclusion).collect();
+        assert_eq!(conclusions, [None, Some(Conclusion::Cancelled)]);
+    }
+
+    #[test]
+    fn what_is_of_no_deployment_or_of_one_that_never_started_is_none() {
+        let mut past = Past::new();
+        past.add(started());
+        past.about(Some("d1"), None);
+        past.add(ended(Conclusion::Failed));
+        assert_eq!(deployments(&past.history()), []);
+    }
+}

@@ -47,3 +47,94 @@ pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<Due> 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use sections::incident::Severity;
+    use values::Span;
+
+    use super::*;
+    use crate::sample::{Past, note, resolved, second};
+    use crate::{Happening, incidents};
+
+    fn rule(after: u64, unless: Unless, severity: Option<Severity>) -> Escalate {
+        Escalate {
+            after: Span::from_secs(after),
+            unless,
+            to: vec!["page".to_owned()],
+            severity,
+            text: None,
+        }
+    }
+
+    fn at(past: &Past, rules: &[Escalate], now: i64) -> Vec<usize> {
+        let all = incidents(&past.history());
+        let due = due(&all[0], rules, second(now));
+        due.into_iter().map(|one| one.rule).collect()
+    }
+
+    #[test]
+    fn a_rule_is_due_from_its_time_on_and_once() {
+        let rules = [
+            rule(10, Unless::Resolved, None),
+            rule(20, Unless::Resolved, None),
+        ];
+        let mut past = Past::new();
+        past.open(Severity::High);
+        assert_eq!(at(&past, &rules, 9), [0; 0]);
+        assert_eq!(at(&past, &rules, 10), [0]);
+        // Looked at late: all that are due.
+        assert_eq!(at(&past, &rules, 60), [0, 1]);
+        past.add(Happening::Escalated {
+            rule: 0,
+            text: String::new(),
+        });
+        assert_eq!(at(&past, &rules, 60), [1]);
+        past.add(resolved("done"));
+        assert_eq!(at(&past, &rules, 60), [0; 0]);
+    }
+
+    #[test]
+    fn an_answer_of_a_person_keeps_back_only_what_waits_for_it() {
+        let rules = [
+            rule(10, Unless::Acknowledged, None),
+            rule(10, Unless::Resolved, None),
+        ];
+        let mut past = Past::new();
+        past.open(Severity::High);
+        assert_eq!(at(&past, &rules, 10), [0, 1]);
+        past.by(Some("ann"));
+        past.add(note("mine"));
+        assert_eq!(at(&past, &rules, 10), [1]);
+    }
+
+    #[test]
+    fn a_rule_of_a_severity_waits_until_the_incident_is_as_bad() {
+        let rules = [rule(0, Unless::Resolved, Some(Severity::Critical))];
+        let mut past = Past::new();
+        past.open(Severity::High);
+        assert_eq!(at(&past, &rules, 5), [0; 0]);
+        past.add(Happening::SeverityChanged {
+            from: Severity::High,
+            to: Severity::Critical,
+            why: String::new(),
+        });
+        assert_eq!(at(&past, &rules, 5), [0]);
+    }
+
+    #[test]
+    fn without_a_text_it_says_what_did_not_happen_in_time() {
+        let mut past = Past::new();
+        past.open(Severity::High);
+        let all = incidents(&past.history());
+        let mut own = rule(60, Unless::Acknowledged, None);
+        let text = |rule: &Escalate| {
+            due(&all[0], std::slice::from_ref(rule), second(99))
+                .remove(0)
+                .text
+        };
+        assert_eq!(text(&own), "not acknowledged within 1m");
+        own.text = Some("@vp: look".to_owned());
+        assert_eq!(text(&own), "@vp: look");
+    }
+}

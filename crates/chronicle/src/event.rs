@@ -350,3 +350,189 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Past, claimed, note, opened, resolved, second, started, to};
+
+    /// One of each, with every field that it may have.
+    fn all() -> Vec<Happening> {
+        let delivery = to(&EventId::new(second(0)), "chat");
+        let text = || "some text".to_owned();
+        let reference = Some(serde_json::json!({"kind": "message", "reason": 1}));
+        vec![
+            started(),
+            Happening::StageEnded {
+                stage: text(),
+                verdict: Verdict::Fail,
+                reason: text(),
+                hint: Some(text()),
+                impact: Some(Impact::Down),
+                started_at: second(1),
+                duration_ms: 7,
+            },
+            Happening::DeploymentEnded {
+                conclusion: Conclusion::RolledBack,
+                reason: text(),
+                started_at: second(1),
+                duration_ms: 7,
+                failed_stage: Some(text()),
+                failed_at: Some(second(2)),
+                serving: Some(text()),
+                rollback: Some(RolledBack {
+                    started_at: second(3),
+                    duration_ms: 8,
+                    verdict: Verdict::Pass,
+                }),
+                exposure: Some(Counts {
+                    failed: 1,
+                    total: 9,
+                }),
+            },
+            Happening::IncidentOpened {
+                severity: Severity::High,
+                why: text(),
+                text: text(),
+                impact: Impact::Degraded,
+                failed_stage: Some(text()),
+                action: Some(text()),
+                eta_ms: Some(5),
+            },
+            Happening::IncidentUpdated {
+                text: text(),
+                phase: Some(Phase::Monitoring),
+            },
+            note("a note"),
+            Happening::SeverityChanged {
+                from: Severity::Low,
+                to: Severity::Critical,
+                why: text(),
+            },
+            Happening::Escalated {
+                rule: 2,
+                text: text(),
+            },
+            resolved("done"),
+            claimed(
+                std::slice::from_ref(&delivery),
+                &Holder::this_process(Some("1".to_owned()), Some(2)),
+                second(9),
+            ),
+            Happening::Released {
+                deliveries: vec![delivery.clone()],
+            },
+            Happening::GivenUp {
+                deliveries: vec![delivery.clone()],
+            },
+            Happening::Delivered {
+                delivery: delivery.clone(),
+                reference: reference.clone(),
+            },
+            Happening::Undelivered {
+                delivery,
+                how: Undelivered {
+                    reason: text(),
+                    hint: Some(text()),
+                    unsure: true,
+                    refused: true,
+                    not_before: Some(second(4)),
+                    reference,
+                },
+            },
+        ]
+    }
+
+    /// How many keys it has as an object of its own, its kind among them.
+    fn keys(value: &serde_json::Value) -> usize {
+        value.as_object().map_or(0, serde_json::Map::len)
+    }
+
+    #[test]
+    fn every_event_is_read_back_as_it_was_written() {
+        let mut past = Past::new();
+        let id = IncidentId::of(&EventId::new(second(0)));
+        past.about(Some("d1"), Some(&id));
+        for what in all() {
+            past.tell(what, &["chat"]);
+        }
+        for event in &mut past.events {
+            event.subject.environment = Some("live".to_owned());
+            event.by.run = Some("1/1".to_owned());
+            event.evidence = vec![Evidence::Url("https://ci.example/1".to_owned())];
+        }
+        let kinds: std::collections::BTreeSet<String> = past
+            .events
+            .iter()
+            .map(|event| {
+                let line = serde_json::to_string(event).expect("it can be written");
+                assert!(!line.contains('\n'));
+                let back: Event = serde_json::from_str(&line).expect("it can be read");
+                assert_eq!(back, *event);
+                let value = serde_json::to_value(event).expect("it can be written");
+                value["kind"].as_str().unwrap_or_default().to_owned()
+            })
+            .collect();
+        assert_eq!(kinds.len(), all().len(), "{kinds:?}");
+    }
+
+    #[test]
+    fn no_field_of_what_happened_hides_one_of_the_event() {
+        let mut past = Past::new();
+        let id = IncidentId::of(&EventId::new(second(0)));
+        past.about(Some("d1"), Some(&id));
+        for what in all() {
+            past.tell(what, &["chat"]);
+        }
+        for mut event in past.events {
+            event.subject.environment = Some("live".to_owned());
+            event.evidence = vec![Evidence::Report("report.json".to_owned())];
+            let own = serde_json::to_value(&event.what).expect("it can be written");
+            let subject = serde_json::to_value(&event.subject).expect("it can be written");
+            let whole = serde_json::to_value(&event).expect("it can be written");
+            // schema, id, at, by, evidence, sinks
+            assert_eq!(keys(&whole), 6 + keys(&own) + keys(&subject), "{whole:#}");
+        }
+    }
+
+    #[test]
+    fn the_names_of_events_sort_by_time_and_those_of_incidents_are_short() {
+        let [early, late] = [second(0), second(1)].map(EventId::new);
+        assert!(early < late);
+        assert_ne!(EventId::new(second(0)), EventId::new(second(0)));
+        let id = IncidentId::of(&early);
+        assert_eq!(id.as_str().len(), 12);
+        assert!(early.as_str().ends_with(&id.as_str()[4..]));
+    }
+
+    #[test]
+    fn what_only_sinks_and_processes_need_is_told_to_nobody() {
+        let told = all().iter().filter(|what| what.kind().is_some()).count();
+        assert_eq!((told, all().len()), (9, 14));
+        assert!(opened(Severity::Low).kind().is_some());
+    }
+
+    #[test]
+    fn no_text_of_an_event_keeps_a_secret_or_grows_without_bound() {
+        let secret = "canary-7c1f9e2a44b0";
+        let env = model::Env::from_iter([("KEY".to_owned(), secret.to_owned())]);
+        let redactor = model::Redactor::new(env.secret("KEY"));
+        for what in all() {
+            let text = serde_json::to_string(&what).expect("it can be written");
+            let long = format!("some text {secret} {}", "x".repeat(20_000));
+            let text = text.replace("some text", &long);
+            let what: Happening = serde_json::from_str(&text).expect("it can be read");
+            let mut past = Past::new();
+            past.add(what);
+            let mut event = past.events.remove(0);
+            event.subject.release = Some(secret.to_owned());
+            event.by.actor = secret.repeat(100);
+            event.evidence = vec![Evidence::Url(format!("https://x/?key={secret}")); 50];
+            let event = event.redacted(&redactor);
+            let line = serde_json::to_string(&event).expect("it can be written");
+            assert!(!line.contains(secret), "{line}");
+            assert!(line.len() < 40_000, "{}", line.len());
+            assert_eq!(event.evidence.len(), 20);
+        }
+    }
+}

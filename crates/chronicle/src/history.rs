@@ -91,3 +91,42 @@ fn parse(text: &[u8]) -> Result<Event, Unread> {
     }
     serde_json::from_value(value).map_err(|error| Unread::Newer(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Past, note};
+
+    #[test]
+    fn a_line_of_a_newer_release_and_one_that_is_damaged_are_told_apart() {
+        let mut past = Past::new();
+        past.add(note("one"));
+        let line = serde_json::to_string(&past.events[0]).expect("it can be written");
+        assert!(parse(line.as_bytes()).is_ok());
+        for (line, is_newer) in [
+            (line.replace("event/v1", "event/v2"), true),
+            (line.replace("\"note\"", "\"dance\""), true),
+            (line[..20].to_owned(), false),
+            ("{}".to_owned(), false),
+        ] {
+            let unread = parse(line.as_bytes()).err();
+            let unread = unread.expect("it is not read").at("state.json.events/1", 7);
+            assert_eq!(
+                matches!(unread, Error::Newer { .. }),
+                is_newer,
+                "{line}: {unread}"
+            );
+            let told = unread.to_string();
+            assert!(
+                told.starts_with("line 7 of the log state.json.events/1 was")
+                    || told.starts_with("line 7 of the log state.json.events/1 is"),
+                "{told}"
+            );
+            assert!(
+                unread.hint().starts_with("it was left untouched"),
+                "{}",
+                unread.hint()
+            );
+        }
+    }
+}

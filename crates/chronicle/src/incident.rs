@@ -149,3 +149,115 @@ pub fn open(history: &History) -> Option<Incident> {
     let found = incidents(history);
     found.into_iter().rev().find(Incident::is_open)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Past, note, opened, resolved, second};
+
+    #[test]
+    fn an_incident_is_opened_and_resolved_once() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        let id = past.open(Severity::High);
+        assert_eq!(open(&past.history()).map(|one| one.id), Some(id.clone()));
+        past.add(resolved("rolled back"));
+        past.add(resolved("again"));
+        let all = incidents(&past.history());
+        assert_eq!(all.len(), 1);
+        let end = all[0].resolution.as_ref();
+        assert_eq!(end.map(|end| end.text.as_str()), Some("rolled back"));
+        assert_eq!(end.and_then(|end| end.serving.as_deref()), Some("v1"));
+        assert_eq!((all[0].phase, all[0].is_open()), (Phase::Resolved, false));
+        assert_eq!(all[0].lasted(second(99)), SignedDuration::from_secs(1));
+        assert_eq!(open(&past.history()), None);
+    }
+
+    #[test]
+    fn of_two_open_incidents_the_newest_is_the_open_one() {
+        let mut past = Past::new();
+        past.about(None, None);
+        let first = past.open(Severity::Low);
+        past.about(None, None);
+        let second = past.open(Severity::High);
+        assert_eq!(incidents(&past.history()).len(), 2);
+        assert_eq!(open(&past.history()).map(|one| one.id), Some(second));
+        past.add(resolved("done"));
+        assert_eq!(open(&past.history()).map(|one| one.id), Some(first));
+    }
+
+    #[test]
+    fn a_second_opening_of_the_same_incident_changes_nothing_of_it() {
+        let mut past = Past::new();
+        past.open(Severity::Low);
+        past.add(opened(Severity::Critical));
+        let all = incidents(&past.history());
+        assert_eq!((all.len(), all[0].severity), (1, Severity::Low));
+    }
+
+    #[test]
+    fn the_severity_is_the_newest_and_the_worst_is_kept() {
+        let mut past = Past::new();
+        past.open(Severity::High);
+        for (from, to) in [
+            (Severity::High, Severity::Critical),
+            (Severity::Critical, Severity::Low),
+        ] {
+            past.add(Happening::SeverityChanged {
+                from,
+                to,
+                why: format!("now {to}"),
+            });
+        }
+        let all = incidents(&past.history());
+        assert_eq!(all[0].severity, Severity::Low);
+        assert_eq!(all[0].worst, Severity::Critical);
+        assert_eq!(all[0].why, "now low");
+    }
+
+    #[test]
+    fn a_person_acknowledges_by_any_act_and_a_stage_by_none() {
+        let mut past = Past::new();
+        past.open(Severity::High);
+        past.add(note("by a stage"));
+        let of = |past: &Past| incidents(&past.history()).remove(0);
+        assert_eq!(of(&past).acknowledged, None);
+        assert_eq!(of(&past).response(second(9)), SignedDuration::from_secs(9));
+        past.by(Some("ann"));
+        past.add(note("I look at it"));
+        past.add(note("still"));
+        assert_eq!(of(&past).acknowledged, Some(second(2)));
+        assert_eq!(of(&past).response(second(9)), SignedDuration::from_secs(2));
+
+        let mut by_hand = Past::new();
+        by_hand.by(Some("ann"));
+        by_hand.open(Severity::High);
+        assert_eq!(of(&by_hand).acknowledged, Some(second(0)));
+    }
+
+    #[test]
+    fn an_update_without_a_phase_keeps_the_phase() {
+        let mut past = Past::new();
+        past.open(Severity::High);
+        for (text, phase) in [("found", Some(Phase::Identified)), ("later", None)] {
+            past.add(Happening::IncidentUpdated {
+                text: text.to_owned(),
+                phase,
+            });
+        }
+        let all = incidents(&past.history());
+        assert_eq!(
+            (all[0].phase, all[0].latest.as_str()),
+            (Phase::Identified, "later")
+        );
+    }
+
+    #[test]
+    fn what_is_about_an_incident_that_the_log_did_not_open_is_none() {
+        let mut past = Past::new();
+        let id = Past::new().open(Severity::High);
+        past.about(None, Some(&id));
+        past.add(resolved("of what?"));
+        assert_eq!(incidents(&past.history()), []);
+    }
+}

@@ -14,6 +14,8 @@ mod incident;
 mod log;
 mod outbox;
 mod redact;
+#[cfg(test)]
+mod sample;
 mod severity;
 mod timeline;
 mod words;

@@ -206,3 +206,197 @@ pub fn claim(
     }
     claimed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Past, claimed, note, second, to, undelivered};
+
+    fn own() -> Holder {
+        Holder::this_process(Some("1".to_owned()), Some(1))
+    }
+
+    /// A process that is certainly gone.
+    fn gone() -> Holder {
+        Holder {
+            pid: 4_194_305,
+            ..Holder::this_process(Some("2".to_owned()), Some(1))
+        }
+    }
+
+    /// One of another machine, which may be alive.
+    fn elsewhere() -> Holder {
+        Holder {
+            host: "another".to_owned(),
+            ..own()
+        }
+    }
+
+    fn send(_: &Pending) -> Intent {
+        Intent::Send
+    }
+
+    fn claims(past: &Past, now: i64) -> Vec<Delivery> {
+        let all = claim(&past.history(), send, &own(), second(now), false);
+        all.into_iter().map(|one| one.delivery).collect()
+    }
+
+    #[test]
+    fn what_is_addressed_waits_until_it_is_delivered_or_given_up() {
+        let mut past = Past::new();
+        let first = past.tell(note("one"), &["a", "b"]);
+        let second = past.tell(note("two"), &["a"]);
+        past.tell(note("nobody"), &[]);
+        let waiting = |past: &Past| -> Vec<Delivery> {
+            let all = pending(&past.history());
+            all.into_iter().map(|one| one.delivery).collect()
+        };
+        assert_eq!(
+            waiting(&past),
+            [to(&first, "a"), to(&first, "b"), to(&second, "a")]
+        );
+        past.add(Happening::Delivered {
+            delivery: to(&first, "a"),
+            reference: None,
+        });
+        assert_eq!(waiting(&past), [to(&first, "b"), to(&second, "a")]);
+        past.add(Happening::GivenUp {
+            deliveries: vec![to(&first, "b")],
+        });
+        assert_eq!(waiting(&past), [to(&second, "a")]);
+    }
+
+    #[test]
+    fn what_follows_at_a_sink_waits_with_what_may_not_be_told_yet() {
+        let mut past = Past::new();
+        let first = past.tell(note("one"), &["a", "b"]);
+        let later = past.tell(note("two"), &["a", "b"]);
+        past.add(Happening::Undelivered {
+            delivery: to(&first, "a"),
+            how: Undelivered {
+                not_before: Some(second(60)),
+                ..undelivered()
+            },
+        });
+        // `Retry-After` holds back its sink and no other.
+        assert_eq!(claims(&past, 59), [to(&first, "b"), to(&later, "b")]);
+        assert_eq!(claims(&past, 60).len(), 4);
+        let history = past.history();
+        let by = |intent: Intent| {
+            let of_first = |one: &Pending| {
+                if one.delivery.event == first {
+                    intent
+                } else {
+                    Intent::Send
+                }
+            };
+            let all = claim(&history, of_first, &own(), second(60), false);
+            all.into_iter().map(|one| one.delivery).collect::<Vec<_>>()
+        };
+        assert_eq!(by(Intent::Wait), []);
+        assert_eq!(by(Intent::Skip), [to(&later, "a"), to(&later, "b")]);
+    }
+
+    #[test]
+    fn a_claim_keeps_others_away_while_its_process_may_be_alive() {
+        for (holder, free_at_once) in [(own(), true), (gone(), true), (elsewhere(), false)] {
+            let mut past = Past::new();
+            let event = past.tell(note("one"), &["a"]);
+            past.add(claimed(&[to(&event, "a")], &holder, second(120)));
+            assert_eq!(
+                claims(&past, 119).len(),
+                usize::from(free_at_once),
+                "{holder}"
+            );
+            let later = claim(&past.history(), send, &own(), second(120), false);
+            // What was claimed and not ended may have been sent.
+            assert!(later.len() == 1 && later[0].unsure, "{holder}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_another_took_over_leaves_it_unsure() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        past.add(claimed(&[to(&event, "a")], &gone(), second(120)));
+        past.add(claimed(&[to(&event, "a")], &elsewhere(), second(120)));
+        let all = pending(&past.history());
+        assert_eq!((all[0].unsure, all[0].attempts), (true, 2));
+        assert_eq!(all[0].claim, Some((elsewhere(), second(120))));
+    }
+
+    #[test]
+    fn what_is_released_was_not_attempted() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        let delivery = to(&event, "a");
+        past.add(claimed(
+            std::slice::from_ref(&delivery),
+            &elsewhere(),
+            second(120),
+        ));
+        past.add(Happening::Released {
+            deliveries: vec![delivery.clone()],
+        });
+        let all = pending(&past.history());
+        assert_eq!(
+            (all[0].attempts, all[0].claim.clone(), all[0].unsure),
+            (0, None, false)
+        );
+        assert_eq!(claims(&past, 9), [delivery]);
+    }
+
+    #[test]
+    fn a_refusal_stays_until_a_person_decides() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        past.add(claimed(&[to(&event, "a")], &own(), second(120)));
+        past.add(Happening::Undelivered {
+            delivery: to(&event, "a"),
+            how: Undelivered {
+                refused: true,
+                ..undelivered()
+            },
+        });
+        let all = pending(&past.history());
+        assert!(all[0].is_refused() && all[0].is_free(&own(), second(9), false));
+        assert_eq!((all[0].attempts, all[0].claim.clone()), (1, None));
+        assert_eq!(all[0].failed.as_ref().map(|(_, at)| *at), Some(second(2)));
+    }
+
+    #[test]
+    fn a_reference_is_carried_on_within_its_thread_and_sink_also_from_a_failure() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        let first = past.tell(note("one"), &["a", "b"]);
+        past.tell(note("two"), &["a", "b"]);
+        past.about(Some("d2"), None);
+        past.tell(note("other"), &["a"]);
+        past.about(Some("d1"), None);
+        past.add(Happening::Delivered {
+            delivery: to(&first, "a"),
+            reference: Some("message 1".into()),
+        });
+        past.add(Happening::Undelivered {
+            delivery: to(&first, "b"),
+            how: Undelivered {
+                reference: Some("half of it".into()),
+                ..undelivered()
+            },
+        });
+        let all = pending(&past.history());
+        let references: Vec<_> = all
+            .iter()
+            .map(|one| (one.delivery.sink.as_str(), one.reference.clone()))
+            .collect();
+        assert_eq!(
+            references,
+            [
+                ("b", Some("half of it".into())),
+                ("a", Some("message 1".into())),
+                ("b", Some("half of it".into())),
+                ("a", None),
+            ]
+        );
+    }
+}

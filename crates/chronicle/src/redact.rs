@@ -117,7 +117,7 @@ impl Clean<'_> {
                 started_at,
                 duration_ms,
             } => Happening::StageEnded {
-                stage,
+                stage: self.name(&stage),
                 verdict,
                 reason: self.text(&reason),
                 hint: self.some_text(hint),
@@ -140,7 +140,7 @@ impl Clean<'_> {
                 reason: self.text(&reason),
                 started_at,
                 duration_ms,
-                failed_stage,
+                failed_stage: self.some_name(failed_stage),
                 failed_at,
                 serving: self.some_name(serving),
                 rollback,

@@ -67,3 +67,77 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
         why: format!("{place} {told}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn situation(is_production: bool, impact: Impact) -> Situation {
+        Situation {
+            environment: Some("live".to_owned()),
+            is_production,
+            impact,
+            lasted: Duration::ZERO,
+            hosts: None,
+        }
+    }
+
+    fn rules(text: &str) -> Vec<SeverityRule> {
+        serde_json::from_str(text).expect("rules")
+    }
+
+    #[test]
+    fn without_rules_the_table_of_the_runbooks_decides() {
+        for (is_production, impact, severity) in [
+            (true, Impact::Down, Severity::Critical),
+            (true, Impact::Degraded, Severity::High),
+            (true, Impact::Unknown, Severity::High),
+            (true, Impact::None, Severity::Low),
+            (false, Impact::Down, Severity::Medium),
+            (false, Impact::Degraded, Severity::Medium),
+            (false, Impact::Unknown, Severity::Medium),
+            (false, Impact::None, Severity::Low),
+        ] {
+            let judged = classify(&situation(is_production, impact), &[]);
+            assert_eq!(judged.severity, severity, "{is_production} {impact:?}");
+            assert!(judged.why.starts_with("`live` "), "{}", judged.why);
+        }
+        let alone = Situation {
+            environment: None,
+            ..situation(true, Impact::Down)
+        };
+        assert_eq!(
+            classify(&alone, &[]).why,
+            "the service is down for its users"
+        );
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_in_every_part_decides() {
+        let rules = rules(
+            r#"[{"is": "low", "environments": ["test"]},
+                {"is": "medium", "impact": ["degraded"], "after": "10m"},
+                {"is": "critical", "min-hosts": "50%"},
+                {"is": "low", "impact": ["down"]}]"#,
+        );
+        let down = situation(true, Impact::Down);
+        let judged = classify(&down, &rules);
+        assert_eq!(
+            (judged.severity, judged.why.as_str()),
+            (Severity::Low, "rule 4 under `incident.severity`")
+        );
+        let hosts = |affected, all| Situation {
+            hosts: Some((affected, all)),
+            ..down.clone()
+        };
+        assert_eq!(classify(&hosts(1, 3), &rules).severity, Severity::Low);
+        assert_eq!(classify(&hosts(2, 3), &rules).severity, Severity::Critical);
+        assert_eq!(classify(&hosts(0, 0), &rules).severity, Severity::Low);
+        let lasted = |minutes| Situation {
+            lasted: Duration::from_mins(minutes),
+            ..situation(true, Impact::Degraded)
+        };
+        assert_eq!(classify(&lasted(9), &rules).severity, Severity::High);
+        assert_eq!(classify(&lasted(10), &rules).severity, Severity::Medium);
+    }
+}
