@@ -77,6 +77,19 @@ impl Client {
         Ok(made.number)
     }
 
+    /// Replaces the title and the body of an issue; it stays open or closed.
+    pub async fn rewrite_issue(
+        &self,
+        of: &Repository,
+        issue: u64,
+        title: &str,
+        body: &str,
+    ) -> Result<(), Error> {
+        let path = format!("{}/issues/{issue}", of.path());
+        let question = json!({"title": title, "body": body});
+        self.patch(&path, &question, WRITE).await.map(drop)
+    }
+
     /// Whether an issue has a comment with a text in it.
     pub async fn has_comment(
         &self,

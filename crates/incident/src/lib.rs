@@ -1,14 +1,16 @@
 //! What happened, who must know, how are we doing over time?
 //!
 //! The log of events is `chronicle`; [`log`] writes into it, [`show`] and [`report`] tell from it, [`clock`]
-//! is what becomes due by itself.
+//! is what becomes due by itself; [`stage`] asks GitHub which stage of a run failed, without the log.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod account;
 mod analysis;
+mod cdevents;
 mod clock;
 mod deliver;
 mod html;
+mod issue;
 mod log;
 mod markdown;
 mod metrics;
@@ -19,6 +21,7 @@ mod report;
 mod session;
 mod severity;
 mod show;
+mod stage;
 mod words;
 
 use cli::{Failure, Format, Job};
@@ -53,6 +56,8 @@ enum Action {
     Dashboard(observe::Flags),
     /// Print alerts for Prometheus
     Alerts(observe::Flags),
+    /// Tell which stage of a workflow run failed, and why: this run, or `--run ID`
+    Stage(stage::Flags),
     /// Tell the sinks what they have not heard yet
     Deliver(deliver::Flags),
     /// Prove that every sink can be told
@@ -72,9 +77,12 @@ const EXAMPLES: &str = "Examples:
   incident report --html incident.html > incident.md
   incident report --format json > deployment_failure_report.json
   incident metrics --format prometheus
+  incident report --issue > incident.md
   incident metrics --textfile deploy-guard.prom
+  incident metrics --cdevents events.jsonl
   incident dashboard > dashboard.json
   incident alerts > deploy-guard.rules.yml
+  incident stage --run 1234567890 --repo acme/shop
   incident deliver
   incident notify --test
   incident watch
@@ -112,6 +120,7 @@ impl cli::Stage for Stage {
             Action::Dashboard(_) | Action::Alerts(_) => {
                 Err(Failure::usage("this is told on stdout"))
             }
+            Action::Stage(flags) => stage::stage(job, &flags).await,
             Action::Deliver(flags) => deliver::deliver(job, &flags).await,
             Action::Notify(flags) => deliver::notify(job, &flags).await,
             Action::Watch => clock::watch(job).await,

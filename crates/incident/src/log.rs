@@ -76,7 +76,8 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
             }
             let impact = flags.seen.impact(history, Timestamp::now());
             let judged = flags.by_hand.judged().unwrap_or_else(|| {
-                let situation = situation(&session, impact, SignedDuration::ZERO);
+                let environment = job.environment.clone();
+                let situation = situation(&session, environment, impact, SignedDuration::ZERO);
                 classify(&situation, &scribe.section.severity)
             });
             let happening = Happening::IncidentOpened {

@@ -11,6 +11,7 @@ use model::report::Written;
 use model::{Outcome, Report};
 use state::atomic;
 
+use crate::cdevents::Stream;
 use crate::past::Past;
 use crate::push::push;
 use crate::session::Session;
@@ -30,6 +31,9 @@ pub(crate) struct Flags {
     /// Also push the series to this Pushgateway, such as `http://127.0.0.1:9091`
     #[arg(long, value_name = "URL")]
     pushgateway: Option<String>,
+    /// Also write the deployments and incidents of that time here as CDEvents, one CloudEvent on a line
+    #[arg(long, value_name = "FILE")]
+    cdevents: Option<PathBuf>,
 }
 
 /// The figures, on stdout and in the file.
@@ -64,20 +68,13 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let series = job.redactor.redact(&series.to_string());
     let mut outcomes = Vec::new();
     if let Some(path) = &flags.textfile {
-        if job.dry_run {
-            let told = format!("would write {}", path.display());
-            outcomes.push(Outcome::skipped(
-                "incident/textfile",
-                path.display().to_string(),
-                told,
-            ));
-        } else {
-            write(path, &series)?;
-            outcomes.push(
-                Outcome::pass("incident/textfile", path.display().to_string())
-                    .actual(format!("{} series", count(&series))),
-            );
-        }
+        let told = format!("{} series", count(&series));
+        outcomes.push(written(job, "incident/textfile", path, &series, told)?);
+    }
+    if let Some(path) = &flags.cdevents {
+        let stream = Stream::of(&history, window, job)?;
+        let (lines, told) = (job.redactor.redact(&stream.lines), stream.told());
+        outcomes.push(written(job, "incident/cdevents", path, &lines, told)?);
     }
     if let Some(gateway) = &flags.pushgateway {
         if job.dry_run {
@@ -133,10 +130,16 @@ fn check(path: &Path) -> Result<(), Failure> {
     )
 }
 
-/// Replaces the file whole: the collector may read it at any moment.
-fn write(path: &Path, series: &str) -> Result<(), Failure> {
-    atomic::replace(path, series.as_bytes()).map_err(|error| {
-        Failure::error(format!("failed to write {}: {error}", path.display()))
+/// Replaces the file whole: another program may read it at any moment.
+fn written(job: &Job, id: &str, path: &Path, text: &str, told: String) -> Result<Outcome, Failure> {
+    let place = path.display().to_string();
+    if job.dry_run {
+        let would = format!("would write {place}: {told}");
+        return Ok(Outcome::skipped(id, place, would));
+    }
+    atomic::replace(path, text.as_bytes()).map_err(|error| {
+        Failure::error(format!("failed to write {place}: {error}"))
             .hint("name a file in a folder that exists and can be written")
-    })
+    })?;
+    Ok(Outcome::pass(id, place).actual(told))
 }

@@ -8,18 +8,28 @@ use model::{Outcome, Report};
 
 use crate::account::Account;
 use crate::session::Session;
-use crate::{analysis, html, markdown};
+use crate::{analysis, html, issue, markdown};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
     /// The incident [default: the open one, else the newest]
     #[arg(long, value_name = "ID")]
     incident: Option<String>,
+    /// Also file it as an issue of GitHub; another call brings the same issue up to date
+    #[arg(long)]
+    issue: bool,
+    /// The repository of the issue [default: that of the workflow]
+    #[arg(long, value_name = "OWNER/NAME", requires = "issue")]
+    repo: Option<String>,
 }
 
 /// The report of one incident. The same log gives the same bytes.
 pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let tracker = flags
+        .issue
+        .then(|| issue::Tracker::of(job, flags.repo.as_deref()));
+    let tracker = tracker.transpose()?;
     let history = session.scribe.history().await?;
     let all = incidents(&history);
     let Some(incident) = chosen(&all, flags.incident.as_deref())? else {
@@ -34,9 +44,14 @@ pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     let account = Account::of(&history, incident.clone());
     let id = account.incident.id.to_string();
     let outcome = Outcome::pass(format!("incident/{id}"), "").actual("reported");
-    let mut report = session.report(vec![outcome]);
+    let text = markdown::render(&account);
+    let filed = match &tracker {
+        Some(tracker) => Some(tracker.file(&account.incident, &text).await),
+        None => None,
+    };
+    let mut report = session.report([outcome].into_iter().chain(filed).collect());
     report.written = Some(Written {
-        text: markdown::render(&account),
+        text,
         json: Some(analysis::render(&account)),
         html: Some(html::render(&account)),
     });

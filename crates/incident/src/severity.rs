@@ -71,10 +71,10 @@ impl Seen {
 /// What is known for the rules.
 pub(crate) fn situation(
     session: &Session<'_>,
+    environment: Option<String>,
     impact: Impact,
     lasted: SignedDuration,
 ) -> Situation {
-    let environment = session.job.environment.clone();
     Situation {
         is_production: session.scribe.section.is_production(environment.as_deref()),
         environment,
@@ -86,7 +86,10 @@ pub(crate) fn situation(
 
 /// The severity that an open incident has by now, where that is worse than the one that it has.
 pub(crate) fn risen(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Option<Judged> {
-    let situation = situation(session, incident.impact, incident.lasted(now));
+    // Its own environment: whoever looks at the clock may name none.
+    let environment = incident.subject.environment.clone();
+    let lasted = incident.lasted(now);
+    let situation = situation(session, environment, incident.impact, lasted);
     let judged = classify(&situation, &session.scribe.section.severity);
     (judged.severity > incident.severity && incident.is_open()).then_some(judged)
 }

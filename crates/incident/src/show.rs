@@ -167,6 +167,7 @@ pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
     let mut outcomes: Vec<Outcome> = outcomes.collect();
     let told = match (all.len(), all.iter().filter(|one| one.is_open()).count()) {
         (0, _) => "no incident was ever open".to_owned(),
+        (1, open) => format!("1 incident, {open} of them open"),
         (count, open) => format!("{count} incidents, {open} of them open"),
     };
     if outcomes.is_empty() {
@@ -204,5 +205,8 @@ fn table(all: &[Incident], now: Timestamp, shown: impl Fn(&Incident) -> bool) ->
 
 /// A time for people, in whole seconds.
 pub(crate) fn ago(time: SignedDuration) -> String {
-    span(Duration::from_secs(time.unsigned_abs().as_secs()))
+    match time.unsigned_abs().as_secs() {
+        0 => "less than 1 s".to_owned(),
+        seconds => span(Duration::from_secs(seconds)),
+    }
 }

@@ -46,7 +46,7 @@ fn an_incident_from_its_opening_to_its_end() {
     bed.run(&["resolve", "again"]).code(1);
     let list = bed.run(&["list"]).code(0);
     assert!(
-        list.stdout.contains("1 incidents, 0 of them open"),
+        list.stdout.contains("1 incident, 0 of them open"),
         "{}",
         list.stdout
     );

@@ -3,7 +3,12 @@
 
 mod bed;
 mod delivery;
+mod github;
+mod issue;
 mod log;
+mod past;
 mod receiver;
 mod report;
+mod runbooks;
 mod severity;
+mod stage;

@@ -166,3 +166,31 @@ fn a_pushgateway_takes_the_series_and_a_second_push_replaces_them() {
         .code(4);
     bed.run(&["metrics", "--pushgateway", "gateway"]).code(2);
 }
+
+#[test]
+fn cdevents_are_read_by_the_specifications_library() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v2", 120, 8);
+    bed.rolled_back("v3", 60);
+    let write = |name: &str| {
+        bed.run(&["metrics", "--cdevents", name]).code(0);
+        std::fs::read_to_string(bed.path(name)).unwrap()
+    };
+    let text = write("a.jsonl");
+    assert_eq!(text, write("b.jsonl"), "the same log gives the same lines");
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events.len(), 4);
+    for event in events {
+        assert_eq!(event["specversion"], "1.0");
+        assert_eq!(event["source"], "/shop");
+        assert!(event["data"]["context"]["chainId"].is_string());
+        let read: cdevents_sdk::CDEvent = serde_json::from_value(event["data"].clone()).unwrap();
+        assert_eq!(read.ty(), event["type"].as_str().unwrap());
+    }
+    bed.run(&["metrics", "--cdevents", "c.jsonl", "--since", "1m"])
+        .code(0);
+    assert_eq!(std::fs::read_to_string(bed.path("c.jsonl")).unwrap(), "");
+}

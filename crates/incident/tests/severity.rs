@@ -85,6 +85,28 @@ fn a_severity_rises_with_time() {
     assert_eq!(bed.events_of("severity-changed").len(), 1);
 }
 
+/// Whoever looks at the clock names no environment.
+#[test]
+fn an_incident_of_staging_stays_one_of_staging() {
+    let bed = Bed::new(&json!({}));
+    bed.configure(&json!({
+        "version": 1, "service": "shop", "incident": {},
+        "environments": {"production": {}, "staging": {}},
+    }));
+    let open = [
+        "--environment",
+        "staging",
+        "open",
+        "--impact",
+        "down",
+        "slow",
+    ];
+    bed.run(&open).code(0);
+    bed.run(&["watch"]).code(0);
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("is open, medium"), "{status}");
+}
+
 #[test]
 fn an_incident_is_passed_on_once_unless_it_was_answered_or_resolved() {
     let section = json!({

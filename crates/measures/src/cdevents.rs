@@ -196,8 +196,8 @@ fn repository(image: &str) -> &str {
         .map_or(image, |at| &image[..name + at])
 }
 
-/// With all but letters, digits and `.-_~` as `%XX`.
-fn encoded(text: &str) -> String {
+/// A name as a part of a URI: all but letters, digits and `.-_~` as `%XX`.
+pub fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         match byte {
             b'.' | b'-' | b'_' | b'~' => encoded.push(char::from(byte)),

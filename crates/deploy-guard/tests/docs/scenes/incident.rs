@@ -20,10 +20,15 @@ pub(crate) fn page() {
     world.sh(update).code(0).says("is updated");
     world.sh(status).code(0).says("identified, high");
     world.sh(resolve).code(0).says("is resolved after");
-    world.sh(list).code(0).says("1 incidents, 0 of them open");
+    world.sh(list).code(0).says("1 incident, 0 of them open");
+
+    // GitHub's place is taken by a port that nobody listens to.
+    for ask in lines(&walk.next("incident stage --run")) {
+        world.sh(&ask).code(4).says("GitHub could not be reached");
+    }
 
     let reports = lines(&walk.next("incident report > incident.md"));
-    let [markdown, page, json] = reports.as_slice() else {
+    let [markdown, page, json, issue] = reports.as_slice() else {
         panic!("{reports:?}");
     };
     world.sh(markdown).code(0);
@@ -42,8 +47,14 @@ pub(crate) fn page() {
         .code(0)
         .says("\"summary\": \"checkout answers 500\"");
 
+    world.sh(issue).code(4);
+    world
+        .sh("cat incident.md")
+        .code(0)
+        .says("## Timeline (UTC)");
+
     let figures = lines(&walk.next("incident metrics"));
-    let [table, view, series, textfile, dashboard, alerts] = figures.as_slice() else {
+    let [table, view, series, textfile, events, dashboard, alerts] = figures.as_slice() else {
         panic!("{figures:?}");
     };
     world.sh(table).code(0).says("Change fail rate");
@@ -54,6 +65,11 @@ pub(crate) fn page() {
         .sh("cat deploy-guard.prom")
         .code(0)
         .says("deployment_started_total{");
+    world.sh(events).code(0);
+    world
+        .sh("cat events.jsonl")
+        .code(0)
+        .says("dev.cdevents.incident.resolved");
     world.sh(dashboard).code(0);
     world.sh("cat dashboard.json").code(0).says("\"panels\"");
     world.sh(alerts).code(0);
