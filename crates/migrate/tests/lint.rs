@@ -262,4 +262,13 @@ fn what_node_pg_migrate_prints_is_looked_at_file_by_file_without_its_own_words()
     let rules = rules.filter(|outcome| outcome["verdict"] == "fail");
     let files: Vec<&Value> = rules.map(|outcome| &outcome["found_at"]["file"]).collect();
     assert_eq!(files, ["migrations/1700000000003_less.js"]);
+    // One that fails ends with the database's own message.
+    bed.write(
+        "migrations/1700000000003_less.js",
+        &script("pgm.dropColumn('t', 'none');"),
+    );
+    bed.run(&["run", "--release", "v2"])
+        .assert()
+        .code(1)
+        .stdout(contains("column \"none\" of relation \"t\" does not exist"));
 }

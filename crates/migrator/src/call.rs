@@ -47,7 +47,7 @@ impl Said {
     fn line(&mut self, line: &str) {
         // A stack of Node.js is longer than what is told, and would leave no room for the error above it.
         let is_frame = line.starts_with(' ') && line.trim_start().starts_with("at ");
-        if line.trim().is_empty() || is_frame {
+        if line.trim().is_empty() || is_frame || is_empty_field(line) {
             return;
         }
         self.0.push_back(line.to_owned());
@@ -59,6 +59,19 @@ impl Said {
     fn last(self) -> String {
         Vec::from(self.0).join("\n")
     }
+}
+
+/// Node.js prints an error of PostgreSQL with all the fields that it may have. Those that it has not, and the place in the
+/// server's own source, would leave no room for the message above them.
+fn is_empty_field(line: &str) -> bool {
+    const OF_SERVER: &[&str] = &["length", "file", "line", "routine"];
+    let field = line
+        .strip_prefix("  ")
+        .and_then(|line| line.split_once(": "));
+    let is_field = |(name, value): (&str, &str)| {
+        value.trim_end_matches(',') == "undefined" || OF_SERVER.contains(&name)
+    };
+    line == "}" || field.is_some_and(is_field)
 }
 
 impl Session<'_> {
@@ -226,6 +239,32 @@ mod tests {
         said.line("");
         said.line("Node.js v20.20.2");
         let told = "error: relation \"orders\" does not exist\nNode.js v20.20.2";
+        assert_eq!(said.last(), told);
+    }
+
+    #[test]
+    fn the_message_above_the_fields_of_an_error_is_told() {
+        let mut said = Said::default();
+        said.line("error: relation \"orders\" does not exist");
+        said.line("    at async runner (/shop/node_modules/pg/lib/client.js:694:17) {");
+        for line in ["length: 90,", "severity: 'ERROR',", "code: '42P01',"] {
+            said.line(&format!("  {line}"));
+        }
+        for name in [
+            "detail", "hint", "where", "schema", "table", "column", "dataType",
+        ] {
+            said.line(&format!("  {name}: undefined,"));
+        }
+        for line in [
+            "  file: 'parse_relation.c',",
+            "  line: '1392',",
+            "  routine: 'x'",
+            "}",
+        ] {
+            said.line(line);
+        }
+        let told =
+            "error: relation \"orders\" does not exist\n  severity: 'ERROR',\n  code: '42P01',";
         assert_eq!(said.last(), told);
     }
 
