@@ -62,6 +62,12 @@ impl Interrupt {
         self.0.borrow().map(|(signal, _)| signal)
     }
 
+    /// What is left of this time after the signal; `None` if none has come.
+    pub fn left(&self, of: Duration) -> Option<Duration> {
+        let come = *self.0.borrow();
+        come.map(|(_, at)| of.saturating_sub(at.elapsed()))
+    }
+
     /// Waits for a signal.
     pub async fn wait(&self) -> Signal {
         self.come().await.0

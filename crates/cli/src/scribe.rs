@@ -1,5 +1,7 @@
 //! What a job writes into the log of events beside the state.
 
+mod exposure;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,10 @@ pub const INCIDENT: &str = "incident";
 const STATE: &str = ".deploy-guard/state.json";
 /// How long a stage may take to write down its end.
 const WRITE_TIME: Duration = Duration::from_secs(5);
+/// By when an end must be written down after a signal: people are told of it after that.
+const TO_WRITE: Duration = Duration::from_millis(6_500);
+/// How long writing may take even where that has passed.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 
 /// The log of events, for one job.
 #[derive(Clone, Debug)]
@@ -212,15 +218,24 @@ impl Scribe<'_> {
     /// # Errors
     /// Returns why the log could not be written.
     pub async fn write(&self, events: &[Event]) -> Result<(), Failure> {
-        let written = tokio::time::timeout(WRITE_TIME, self.chronicle.write(events));
-        match written.await {
-            Ok(written) => written.map_err(failed),
-            Err(_) => Err(Failure::error(format!(
-                "failed to write {} within {} s",
-                self.chronicle.place(),
-                WRITE_TIME.as_secs()
-            ))),
-        }
+        self.in_time(self.chronicle.write(events))
+            .await?
+            .map_err(failed)
+    }
+
+    /// What writes an event, within a few seconds, and within less where a signal asks us to end.
+    ///
+    /// # Errors
+    /// Returns that there was not enough time.
+    pub async fn in_time<T>(&self, writing: impl Future<Output = T>) -> Result<T, Failure> {
+        let left = self.job.interrupt.left(TO_WRITE);
+        let limit = left.map_or(WRITE_TIME, |left| WRITE_TIME.min(left.max(LEAST_TIME)));
+        let written = tokio::time::timeout(limit, writing).await;
+        written.map_err(|_| {
+            let place = self.chronicle.place();
+            let limit = model::text::span(limit);
+            Failure::error(format!("failed to write {place} within {limit}"))
+        })
     }
 
     /// The state beside the log; `None` where none was written yet.
@@ -300,9 +315,8 @@ impl Scribe<'_> {
     /// The end of the time that telling people may take now: the budget, and what a signal leaves of it.
     pub fn until(&self) -> Instant {
         let budget = self.section.delivery_budget.get();
-        let budget = match self.job.interrupt.caught() {
-            // GitHub kills a step 10 s after it asks it to end; a stage that acts ends after 7 s of them.
-            Some(_) => budget.min(TO_TELL),
+        let budget = match self.job.interrupt.left(TOLD) {
+            Some(left) => budget.min(left.max(LEAST_TIME)),
             None => budget,
         };
         Instant::now() + budget
@@ -318,8 +332,9 @@ impl Scribe<'_> {
     }
 }
 
-/// What a signal leaves for telling people.
-const TO_TELL: Duration = Duration::from_millis(2_300);
+/// By when people must have been told after a signal: GitHub's next one comes after 7.5 s, and it kills the step
+/// after 10 s.
+const TOLD: Duration = Duration::from_millis(7_300);
 
 /// What became of a sink's deliveries.
 pub fn outcome(told: &Told) -> Outcome {

@@ -107,15 +107,20 @@ async fn beside(
     job: &Job,
 ) -> Result<Report, Failure> {
     let telling = book.tell_start();
+    let to_end = if book.is_kept() {
+        TO_END_AND_TELL
+    } else {
+        TO_END
+    };
     tokio::pin!(running, telling);
     let mut is_told = false;
     let ended = loop {
         tokio::select! {
             biased;
             ended = &mut running => break ended,
-            () = job.interrupt.and(TO_END) => break Err(Failure::error(format!(
+            () = job.interrupt.and(to_end) => break Err(Failure::error(format!(
                 "interrupted, and not done within {} s",
-                TO_END.as_secs()
+                to_end.as_secs()
             ))),
             () = &mut telling, if !is_told => is_told = true,
         }
@@ -148,6 +153,8 @@ async fn told(
 
 /// How long after a signal the run itself may go on, and how long its hooks: before we are killed.
 const TO_END: Duration = Duration::from_secs(7);
+/// The same where people are told of the end: GitHub's second signal comes 7.5 s after the first.
+const TO_END_AND_TELL: Duration = Duration::from_secs(5);
 const TO_TELL: Duration = Duration::from_millis(8500);
 
 /// Runs the hooks of `deploy.after`, whatever the end was.
@@ -253,7 +260,8 @@ impl Run<'_> {
                 _ => "preflight did not decide",
             };
             let headline = format!("{} was not deployed: {told}", self.release);
-            return Ok(self.end(Ending::refused(), preflight.verdict, headline, reason));
+            let ending = self.not_deployed();
+            return Ok(self.end(ending, preflight.verdict, headline, reason));
         }
         if self.job.dry_run {
             if self.job.config.migrate()?.is_some() {
@@ -282,7 +290,8 @@ impl Run<'_> {
                 let reason = self.not_done(Id::phase("lock"), failure, verdict);
                 let headline = format!("{} was not deployed: the lock is not free", self.release);
                 let reason = format!("{reason}; nothing was deployed");
-                return Ok(self.end(Ending::refused(), verdict, headline, reason));
+                let ending = self.not_deployed();
+                return Ok(self.end(ending, verdict, headline, reason));
             }
         };
         // Each part runs under this lease: none waits for it.
@@ -307,7 +316,8 @@ impl Run<'_> {
             let migrated = Box::pin(migrate::apply(self.job)).await;
             let migrated = self.stage(migrated, "migrate")?;
             if self.job.interrupt.caught().is_some() {
-                return Ok(self.interrupted("while the schema was changed"));
+                let ending = self.book.cancelled();
+                return Ok(self.interrupted("while the schema was changed", ending));
             }
             if migrated.verdict != Verdict::Pass {
                 let headline = format!(
@@ -333,7 +343,8 @@ impl Run<'_> {
                 let reason = format!("{}; nothing was deployed", refused.reason);
                 let stopped = stopped(Id::phase("record"), self.release, &refused);
                 self.outcomes.push(stopped);
-                return Ok(self.end(Ending::refused(), refused.verdict, headline, reason));
+                let ending = self.not_deployed();
+                return Ok(self.end(ending, refused.verdict, headline, reason));
             }
         };
         match self.deploy(previous.as_deref(), None).await {
@@ -341,7 +352,8 @@ impl Run<'_> {
             Err(Undone::Lost(failure)) => return Ok(self.lost("while deploying", failure)),
             Err(Undone::Failed(reason)) => {
                 if self.job.interrupt.caught().is_some() {
-                    return Ok(self.interrupted("while deploying"));
+                    let ending = self.book.cancelled();
+                    return Ok(self.interrupted("while deploying", ending));
                 }
                 return self
                     .back(
@@ -367,7 +379,10 @@ impl Run<'_> {
         };
         let gate = self.stage(gate, "healthgate")?;
         if self.job.interrupt.caught().is_some() {
-            return Ok(self.interrupted("while the gate was watching"));
+            let is_proved = gate.verdict == Verdict::Pass;
+            let serving = is_proved.then(|| self.release.to_owned());
+            let ending = Ending::cancelled(serving);
+            return Ok(self.interrupted("while the gate was watching", ending));
         }
         let why = format!("healthgate: {}", gate.reason);
         let undecided = match gate.verdict {
@@ -441,7 +456,7 @@ impl Run<'_> {
         let took = jiff::Timestamp::now().duration_since(report.started_at);
         report.duration = Duration::try_from(took).unwrap_or_default();
         self.job.publisher.show_part(name, &report);
-        self.book.stage(&report);
+        self.book.stage(name, &report);
         let what = report.headline.as_ref().unwrap_or(&report.reason);
         self.phase(name, what.clone(), report.duration, report.verdict);
         let mut outcome = Outcome::new(Id::phase(name), self.release, report.verdict)
@@ -510,6 +525,13 @@ impl Run<'_> {
     /// Runs the command; `side` is where the release is to go.
     async fn deploy(&mut self, previous: Option<&str>, side: Option<Side>) -> Result<(), Undone> {
         let job = self.job;
+        if job.interrupt.caught().is_some() {
+            return Err(Undone::Failed("interrupted".to_owned()));
+        }
+        // What goes to an idle side reaches nobody yet.
+        if side.is_none() {
+            self.book.touch();
+        }
         job.progress.say(&format!("deploying {}", self.release));
         let mut env = vec![
             ("RELEASE".to_owned(), self.release.to_owned()),
@@ -624,7 +646,8 @@ impl Run<'_> {
                     None => format!("{told}; it was not rolled back"),
                 };
                 let reason = format!("{why}; not rolled back: {failure_text}");
-                return Ok(self.end(Ending::failed(), verdict, headline, reason));
+                let ending = self.not_back();
+                return Ok(self.end(ending, verdict, headline, reason));
             }
         };
         let restored = report.outputs.iter();
@@ -656,7 +679,8 @@ impl Run<'_> {
             }
             verdict => {
                 let reason = format!("{why}; rollback {verdict}: {}", report.reason);
-                self.end(Ending::failed(), verdict, headline, reason)
+                let ending = self.not_back();
+                self.end(ending, verdict, headline, reason)
             }
         };
         end.outputs = report.outputs;
@@ -685,13 +709,32 @@ impl Run<'_> {
         self.end(Ending::undecided(), Verdict::Refused, headline, reason)
     }
 
-    fn interrupted(self, when: &str) -> Report {
-        let reason = format!(
-            "interrupted {when}; {} may be live: `healthgate` tells, then `rollback record` or `rollback run`",
-            self.release
-        );
-        let headline = format!("interrupted {when}; {} may be live", self.release);
-        self.end(Ending::cancelled(), Verdict::Inconclusive, headline, reason)
+    fn interrupted(self, when: &str, ending: Ending) -> Report {
+        let (left, next) = if self.book.is_touched() {
+            let next = ": `healthgate` tells, then `rollback record` or `rollback run`";
+            (format!("{} may be live", self.release), next)
+        } else {
+            ("nothing was deployed".to_owned(), "")
+        };
+        let headline = format!("interrupted {when}; {left}");
+        let reason = format!("{headline}{next}");
+        self.end(ending, Verdict::Inconclusive, headline, reason)
+    }
+
+    /// The end of a run that deployed nothing.
+    fn not_deployed(&self) -> Ending {
+        match self.job.interrupt.caught() {
+            Some(_) => self.book.cancelled(),
+            None => Ending::refused(),
+        }
+    }
+
+    /// The end of a run whose way back did not work.
+    fn not_back(&self) -> Ending {
+        match self.job.interrupt.caught() {
+            Some(_) => self.book.cancelled(),
+            None => Ending::failed(),
+        }
     }
 
     fn end(self, ending: Ending, verdict: Verdict, headline: String, reason: String) -> Report {

@@ -11,6 +11,7 @@ mod docs;
 mod doctor;
 mod documented;
 mod examples;
+mod incidents;
 mod init;
 mod init_backs;
 mod init_cases;

@@ -249,3 +249,50 @@ fn killed_in_the_middle_of_the_migration_resume_finishes_it_and_the_run_is_made_
     service.deploy("v1", 0);
     assert_eq!(service.live(), "v1");
 }
+
+#[test]
+fn a_change_of_the_schema_is_an_event_of_the_log_and_a_look_at_it_is_none() {
+    let service = Service::new();
+    service.migration("1_orders.sql", "CREATE TABLE orders (id int);");
+    let config = fs::read_to_string(service.path("deploy-guard.yml")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["incident"] = json!({});
+    fs::write(service.path("deploy-guard.yml"), config.to_string()).unwrap();
+    let stages = || -> Vec<Value> {
+        let log = fs::read_dir(service.path("state.json.events"));
+        let files = log.into_iter().flatten().map(|file| file.unwrap().path());
+        let text: String = files
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect();
+        let events = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.map(|event| event["stage"].clone()).collect()
+    };
+    for words in ["status", "plan"] {
+        service.command(&["migrate", words]).output().unwrap();
+        assert_eq!(stages(), [Value::Null; 0], "{words}");
+    }
+    service
+        .command(&["migrate", "run", "--release", "v1"])
+        .assert()
+        .code(0);
+    assert_eq!(stages(), ["migrate"]);
+    // Within a run it is the run that writes it.
+    service.deploy("v1", 0);
+    let expected = [
+        "migrate",
+        "",
+        "preflight",
+        "migrate",
+        "healthgate",
+        "record",
+        "",
+    ];
+    let seen = stages();
+    let seen: Vec<&str> = seen
+        .iter()
+        .map(|stage| stage.as_str().unwrap_or(""))
+        .collect();
+    assert_eq!(seen, expected);
+}

@@ -8,21 +8,21 @@ use tempfile::TempDir;
 use testkit::{Nginx, Shop, browser};
 
 /// v1 is good and runs on blue; the new release runs on green.
-struct World {
+pub(crate) struct World {
     folder: TempDir,
-    nginx: Nginx,
+    pub(crate) nginx: Nginx,
     blue: Shop,
-    green: Shop,
+    pub(crate) green: Shop,
 }
 
-struct Ran {
-    code: i32,
-    text: String,
-    report: Value,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) text: String,
+    pub(crate) report: Value,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
         let nginx = Nginx::start(&blue.address());
         let world = World {
@@ -85,11 +85,11 @@ rollback:
         );
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         Path::join(self.folder.path(), name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
@@ -102,7 +102,7 @@ rollback:
     }
 
     /// Deploys as a person does on a laptop: nothing of GitHub is in the environment.
-    fn deploy(&self, release: &str, env: &[(&str, &str)]) -> Ran {
+    pub(crate) fn deploy(&self, release: &str, env: &[(&str, &str)]) -> Ran {
         self.green.set_release(release);
         let output = testkit::bin("deploy-guard")
             .current_dir(self.folder.path())
@@ -118,7 +118,7 @@ rollback:
         }
     }
 
-    fn live(&self) -> String {
+    pub(crate) fn live(&self) -> String {
         let answer = testkit::get(&self.nginx.url("/api/v1/version")).unwrap();
         let version: Value = serde_json::from_str(&answer.text()).unwrap();
         version["version"].as_str().unwrap().to_owned()
@@ -157,7 +157,7 @@ impl Ran {
     }
 }
 
-const HERE: &[(&str, &str)] = &[("DEPLOY_HOST", "web-01")];
+pub(crate) const HERE: &[(&str, &str)] = &[("DEPLOY_HOST", "web-01")];
 
 /// "Identify failure stage": a setting that is missing, the deployment, a health check, a smoke test.
 #[test]

@@ -1,7 +1,7 @@
 //! What a run writes into the log of events, where `incident:` is configured: its start and its end, each stage,
 //! and the incident that a bad release is.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use chronicle::{
@@ -26,6 +26,10 @@ pub(super) struct Book<'a> {
     started_at: Timestamp,
     notes: RefCell<Notes>,
     until: OnceCell<Instant>,
+    /// What was deployed before this run, good or not.
+    before: Option<String>,
+    /// Whether users may have got something of this release.
+    is_touched: Cell<bool>,
 }
 
 /// How a run ends, and which release serves then, as far as it was proved.
@@ -55,8 +59,12 @@ impl Ending {
         Ending::unproved(Conclusion::Undecided)
     }
 
-    pub(super) fn cancelled() -> Ending {
-        Ending::unproved(Conclusion::Cancelled)
+    /// By a signal; `serving` is what is known to serve all the same.
+    pub(super) fn cancelled(serving: Option<String>) -> Ending {
+        Ending {
+            conclusion: Conclusion::Cancelled,
+            serving,
+        }
     }
 
     pub(super) fn succeeded(release: &str) -> Ending {
@@ -99,9 +107,11 @@ impl<'a> Book<'a> {
         });
         let scribe = scribe.filter(|_| !job.dry_run);
         let mut subject = job.subject();
+        let mut before = None;
         if let Some(scribe) = &scribe {
             // One that cannot be read ends the run where it is needed.
             let document = scribe.document().await.ok().flatten();
+            before = document.as_ref().and_then(|it| it.current.clone());
             let happening = Happening::DeploymentStarted {
                 previous: document.and_then(|document| document.last_known_good),
                 committed_at: committed(job, release).await,
@@ -122,9 +132,32 @@ impl<'a> Book<'a> {
             started_at,
             notes: RefCell::new(notes),
             until: OnceCell::new(),
+            before,
+            is_touched: Cell::new(false),
         };
         book.flush().await;
         book
+    }
+
+    /// Whether anything is written down, so that an end needs time for telling it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.scribe.is_some()
+    }
+
+    /// Notes that from now on users may get something of the release.
+    pub(super) fn touch(&self) {
+        self.is_touched.set(true);
+    }
+
+    /// Whether users may have got something of the release.
+    pub(super) fn is_touched(&self) -> bool {
+        self.is_touched.get()
+    }
+
+    /// Cancelled here: as long as nothing was deployed, what served before serves on.
+    pub(super) fn cancelled(&self) -> Ending {
+        let before = self.before.clone();
+        Ending::cancelled(before.filter(|_| !self.is_touched()))
     }
 
     /// Tells the sinks that the deployment started. What a run that ends first cuts off is told at its end.
@@ -140,19 +173,23 @@ impl<'a> Book<'a> {
         Some(*self.until.get_or_init(|| scribe.until()))
     }
 
-    /// Notes the end of a stage.
-    pub(super) fn stage(&self, report: &Report) {
+    /// Notes the end of a phase, by its name: recording a release is a part of `rollback`, and is none.
+    pub(super) fn stage(&self, phase: &str, report: &Report) {
         let Some(scribe) = &self.scribe else { return };
-        let event = scribe.event(self.subject.clone(), stage_ended(report), None);
+        let mut happening = stage_ended(report);
+        if let Happening::StageEnded { stage, .. } = &mut happening {
+            phase.clone_into(stage);
+        }
+        let event = scribe.event(self.subject.clone(), happening, None);
         let mut notes = self.notes.borrow_mut();
-        if report.stage == "rollback" {
+        if phase == "rollback" {
             notes.rollback = Some(RolledBack {
                 started_at: report.started_at,
                 duration_ms: millis(report.duration),
                 verdict: report.verdict,
             });
         } else if report.verdict > Verdict::Pass && notes.failed.is_none() {
-            notes.failed = Some((report.stage.clone(), first_failure(report)));
+            notes.failed = Some((phase.to_owned(), first_failure(report)));
         }
         notes.waiting.push(event);
     }
@@ -224,8 +261,8 @@ impl<'a> Book<'a> {
             };
             Ok::<_, chronicle::Error>(waiting.into_iter().chain([event]).collect())
         };
-        let written =
-            tokio::time::timeout(WRITE_TIME, scribe.chronicle.append(Seeing::Lately, opened)).await;
+        let written = scribe.in_time(scribe.chronicle.append(Seeing::Lately, opened));
+        let written = written.await;
         let mut notes = self.notes.borrow_mut();
         match written {
             Ok(Ok(events)) => {
@@ -238,7 +275,7 @@ impl<'a> Book<'a> {
             Ok(Err(error)) => {
                 notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
             }
-            Err(_) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late())),
+            Err(late) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late)),
         }
     }
 
@@ -257,7 +294,18 @@ impl<'a> Book<'a> {
         } = self.ending(job);
         let (failed_stage, failed_at) = self.notes.borrow().failed.clone().unzip();
         let is_good = conclusion == Conclusion::Succeeded;
-        let took = Timestamp::now().duration_since(self.started_at);
+        let ended_at = Timestamp::now();
+        let took = ended_at.duration_since(self.started_at);
+        let exposed = if is_good || !self.is_touched() {
+            Ok(None)
+        } else {
+            let release = self.subject.release.as_deref().unwrap_or_default();
+            scribe.exposure(release, self.started_at, ended_at).await
+        };
+        let (exposure, unknown) = match exposed {
+            Ok(counts) => (counts, None),
+            Err(outcome) => (None, Some(*outcome)),
+        };
         let happening = Happening::DeploymentEnded {
             conclusion,
             reason: reason.clone(),
@@ -267,9 +315,10 @@ impl<'a> Book<'a> {
             failed_at: failed_at.filter(|_| !is_good),
             serving: serving.clone(),
             rollback: self.notes.borrow().rollback,
-            exposure: None,
+            exposure,
         };
-        let end = scribe.event(self.subject.clone(), happening, None);
+        let mut end = scribe.event(self.subject.clone(), happening, None);
+        end.at = ended_at;
         self.notes.borrow_mut().waiting.push(end);
         match (conclusion, serving) {
             (Conclusion::Succeeded | Conclusion::RolledBack, Some(serving)) => {
@@ -282,7 +331,8 @@ impl<'a> Book<'a> {
             Some(until) => scribe.deliver_in_passing(until).await,
             None => Vec::new(),
         };
-        trouble.into_iter().chain(told).collect()
+        let outcomes = unknown.into_iter().chain(trouble);
+        outcomes.chain(told).collect()
     }
 
     /// The end as it was noted; else what follows from how far it was.
@@ -291,7 +341,7 @@ impl<'a> Book<'a> {
             return ended;
         }
         match job.interrupt.caught() {
-            Some(_) => Ending::cancelled(),
+            Some(_) => self.cancelled(),
             None => Ending::undecided(),
         }
     }
@@ -314,27 +364,17 @@ impl<'a> Book<'a> {
             }
             Ok::<_, chronicle::Error>(events)
         };
-        let written = tokio::time::timeout(
-            WRITE_TIME,
-            scribe.chronicle.append(Seeing::Lately, resolved),
-        )
-        .await;
+        let written = scribe.in_time(scribe.chronicle.append(Seeing::Lately, resolved));
+        let written = written.await;
         let mut notes = self.notes.borrow_mut();
         match written {
             Ok(Ok(_)) => notes.waiting.clear(),
             Ok(Err(error)) => {
                 notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
             }
-            Err(_) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late())),
+            Err(late) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late)),
         }
     }
-}
-
-/// How long writing may take.
-const WRITE_TIME: Duration = Duration::from_secs(5);
-
-fn late() -> Failure {
-    Failure::error(format!("not written within {} s", WRITE_TIME.as_secs()))
 }
 
 /// What users get, as the gate saw it: nothing where every required probe failed.

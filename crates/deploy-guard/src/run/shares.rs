@@ -58,10 +58,7 @@ impl Run<'_> {
                     self.release
                 );
                 let reason = format!("deploy: {reason}; {side} has no requests");
-                let ending = match self.job.interrupt.caught() {
-                    Some(_) => Ending::cancelled(),
-                    None => Ending::failed(),
-                };
+                let ending = self.not_back();
                 Ok(self.end(ending, verdict, headline, reason))
             }
         }
@@ -69,6 +66,7 @@ impl Run<'_> {
 
     /// The ramp, and what follows from it.
     async fn ramped(mut self, side: Side) -> Result<Report, Failure> {
+        self.book.touch();
         let (verdict, told, reason) = match traffic::ramp(self.job).await {
             Ok(report) => {
                 let report = self.stage(Ok(report), "traffic")?;
@@ -105,9 +103,10 @@ impl Run<'_> {
                     )
                     .await;
             }
+            let serving = self.previous.get().cloned();
             let ending = match self.job.interrupt.caught() {
-                Some(_) => Ending::cancelled(),
-                None => Ending::rolled_back(self.previous.get().cloned()),
+                Some(_) => Ending::cancelled(serving),
+                None => Ending::rolled_back(serving),
             };
             return Ok(self.end(ending, verdict, told, why));
         };
@@ -127,7 +126,7 @@ impl Run<'_> {
                     let headline = format!("{} was not judged good: {back}", self.release);
                     let ending = match report.verdict {
                         Verdict::Pass => Ending::rolled_back(Some(rollout.stable.clone())),
-                        _ => Ending::failed(),
+                        _ => self.not_back(),
                     };
                     let reason = format!("{why}; {}", report.reason);
                     Ok(self.end(ending, verdict, headline, reason))
@@ -136,12 +135,9 @@ impl Run<'_> {
                     let verdict = failure.code.verdict().max(verdict);
                     let failed = self.not_done(Id::phase("abort"), failure, verdict);
                     let headline = format!("{rollout}: it was not taken back");
-                    Ok(self.end(
-                        Ending::failed(),
-                        verdict,
-                        headline,
-                        format!("{why}; not taken back: {failed}"),
-                    ))
+                    let reason = format!("{why}; not taken back: {failed}");
+                    let ending = self.not_back();
+                    Ok(self.end(ending, verdict, headline, reason))
                 }
             };
         }
@@ -156,6 +152,10 @@ impl Run<'_> {
                 Some("left as it is: a person decides"),
             )
             .await;
-        Ok(self.end(Ending::undecided(), verdict, headline, reason))
+        let ending = match self.job.interrupt.caught() {
+            Some(_) => self.book.cancelled(),
+            None => Ending::undecided(),
+        };
+        Ok(self.end(ending, verdict, headline, reason))
     }
 }
