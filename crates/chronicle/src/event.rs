@@ -172,13 +172,16 @@ pub enum Happening {
         why: String,
         text: String,
         impact: Impact,
+        /// How many of the hosts have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hosts: Option<Hosts>,
         /// The stage of the deployment that did not pass.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed_stage: Option<String>,
         /// What is being done.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         action: Option<String>,
-        /// How long that takes, by the last rehearsal.
+        /// How long that takes, by the last time that it was done.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         eta_ms: Option<u64>,
     },
@@ -330,6 +333,13 @@ pub struct Counts {
     pub total: u64,
 }
 
+/// The hosts that are affected, of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosts {
+    pub affected: usize,
+    pub all: usize,
+}
+
 /// How far an incident is, in the words of status pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -395,6 +405,10 @@ mod tests {
                 why: text(),
                 text: text(),
                 impact: Impact::Degraded,
+                hosts: Some(Hosts {
+                    affected: 1,
+                    all: 3,
+                }),
                 failed_stage: Some(text()),
                 action: Some(text()),
                 eta_ms: Some(5),
@@ -506,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_sinks_and_processes_need_is_told_to_nobody() {
+    fn what_only_sinks_and_processes_need_is_told_to_no_sink() {
         let told = all().iter().filter(|what| what.kind().is_some()).count();
         assert_eq!((told, all().len()), (9, 14));
         assert!(opened(Severity::Low).kind().is_some());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
-use crate::{Event, Happening, History, IncidentId, Phase, Subject, Writer};
+use crate::{Event, Happening, History, Hosts, IncidentId, Phase, Subject, Writer};
 
 /// An incident as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Incident {
     /// The worst that it has been.
     pub worst: Severity,
     pub impact: Impact,
+    /// How many of the hosts have it, where that is known.
+    pub hosts: Option<Hosts>,
     pub failed_stage: Option<String>,
     /// What is being done, and how long it takes, in milliseconds, where that is known.
     pub action: Option<String>,
@@ -50,6 +52,7 @@ impl Incident {
             why,
             text,
             impact,
+            hosts,
             failed_stage,
             action,
             eta_ms,
@@ -68,6 +71,7 @@ impl Incident {
             why: why.clone(),
             worst: *severity,
             impact: *impact,
+            hosts: *hosts,
             failed_stage: failed_stage.clone(),
             action: action.clone(),
             eta_ms: *eta_ms,

@@ -2,7 +2,7 @@
 //! told from it.
 //!
 //! [`Chronicle`] is the log. [`History`] is what was read of it; incidents, deployments, escalations and what
-//! sinks have not heard yet are pure functions of it, so that they are the same whoever asks, and whenever.
+//! sinks have not heard yet are pure functions of it, so that they are the same each time.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod deployment;
@@ -24,7 +24,7 @@ pub use deployment::{Deployment, deployments};
 pub use error::Error;
 pub use escalation::{Due, due};
 pub use event::{
-    Conclusion, Counts, Delivery, Event, EventId, Evidence, Happening, IncidentId, Phase,
+    Conclusion, Counts, Delivery, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
     RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
 pub use history::{History, Record};

@@ -92,6 +92,7 @@ pub(crate) fn opened(severity: Severity) -> Happening {
         why: "a rule".to_owned(),
         text: "v2 failed".to_owned(),
         impact: Impact::Down,
+        hosts: None,
         failed_stage: Some("healthgate".to_owned()),
         action: None,
         eta_ms: None,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sections::incident::{Impact, Severity, SeverityRule};
 
+use crate::Hosts;
+
 /// What is known when an incident is classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Situation {
@@ -15,8 +17,8 @@ pub struct Situation {
     pub impact: Impact,
     /// How long it has lasted.
     pub lasted: Duration,
-    /// The hosts that are affected, and all hosts, where both are known.
-    pub hosts: Option<(usize, usize)>,
+    /// The hosts that are affected, where that is known.
+    pub hosts: Option<Hosts>,
 }
 
 /// A severity, and the rule that gave it.
@@ -32,8 +34,9 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
     let fits = |rule: &&SeverityRule| {
         let named = |name: &String| rule.environments.contains(name);
         let affected = |least: values::Portion| {
-            let (affected, all) = situation.hosts.unwrap_or((0, 0));
-            all > 0 && affected >= least.at_least(all)
+            let enough =
+                |hosts: Hosts| hosts.all > 0 && hosts.affected >= least.at_least(hosts.all);
+            situation.hosts.is_some_and(enough)
         };
         (rule.environments.is_empty() || situation.environment.as_ref().is_some_and(named))
             && (rule.impact.is_empty() || rule.impact.contains(&situation.impact))
@@ -127,7 +130,7 @@ mod tests {
             (Severity::Low, "rule 4 under `incident.severity`")
         );
         let hosts = |affected, all| Situation {
-            hosts: Some((affected, all)),
+            hosts: Some(Hosts { affected, all }),
             ..down.clone()
         };
         assert_eq!(classify(&hosts(1, 3), &rules).severity, Severity::Low);

@@ -52,7 +52,7 @@ pub fn classify(facts: &Facts<'_>) -> Stage {
     Stage::Unknown
 }
 
-/// What a step's name says, or what it runs where nobody named it: GitHub calls it `Run npm ci`.
+/// What a step's name says, or what it runs where it has no name: GitHub calls it `Run npm ci`.
 fn of_step(name: &str) -> (Vec<Stage>, Option<&str>) {
     let lower = name.to_lowercase();
     if OF_THE_RUNNER.contains(&lower.as_str()) {

@@ -40,7 +40,7 @@ impl std::fmt::Display for Ended {
 impl std::fmt::Display for CancelledBy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            // Without an `@`: where it is shown, it must call nobody.
+            // Without an `@`: where it is shown, it must not mention a person.
             CancelledBy::User(login) => f.write_str(login),
             CancelledBy::NewerRun { group: Some(group) } => {
                 write!(f, "a newer run of the concurrency group {group}")

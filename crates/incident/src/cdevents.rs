@@ -17,7 +17,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// What happened in the window. The same log gives the same lines, whoever writes them.
+    /// What happened in the window. The same log gives the same lines, in each run.
     ///
     /// # Errors
     /// Returns a usage error where an event names no service.
@@ -117,7 +117,7 @@ fn line(
 ) -> Result<String, Lack> {
     let subject = &event.subject;
     let artifact = release.map(|release| package_url(service, &release, None, None));
-    // Not the run: whoever writes the stream must name the same source.
+    // Not the run: each writer of the stream must name the same source.
     let source = format!("/{}", encoded(service));
     let event = cdevents::Event {
         id: event.id.as_str(),

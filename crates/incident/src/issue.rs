@@ -86,7 +86,7 @@ impl<'a> Tracker<'a> {
     }
 }
 
-/// What the issue of an incident is found by; nobody sees it.
+/// What the issue of an incident is found by; it is not shown.
 fn mark(incident: &Incident) -> String {
     // The log is a file: an id in it may be anything, and must not end the comment.
     let id = incident.id.as_str().chars();

@@ -75,9 +75,11 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 return Ok(events);
             }
             let impact = flags.seen.impact(history, Timestamp::now());
+            let hosts = flags.seen.hosts();
             let judged = flags.by_hand.judged().unwrap_or_else(|| {
                 let environment = job.environment.clone();
-                let situation = situation(&session, environment, impact, SignedDuration::ZERO);
+                let situation =
+                    situation(&session, environment, impact, hosts, SignedDuration::ZERO);
                 classify(&situation, &scribe.section.severity)
             });
             let happening = Happening::IncidentOpened {
@@ -85,6 +87,7 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 why: judged.why,
                 text: text.clone(),
                 impact,
+                hosts,
                 failed_stage: None,
                 action: None,
                 eta_ms: None,

@@ -1,6 +1,6 @@
 //! How bad the incident is: by hand with a reason, else by the rules.
 
-use chronicle::{Happening, History, Incident, Judged, Situation, classify};
+use chronicle::{Happening, History, Hosts, Incident, Judged, Situation, classify};
 use clap::Args;
 use cli::Failure;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,9 @@ pub(crate) struct Seen {
     /// What users get: none, degraded, down, unknown [default: what `rollback decide` found]
     #[arg(long, value_name = "WHAT", value_parser = impact)]
     impact: Option<Impact>,
+    /// How many of the hosts are affected, such as `2/12`
+    #[arg(long, value_name = "COUNT/ALL", value_parser = hosts)]
+    hosts: Option<Hosts>,
 }
 
 impl ByHand {
@@ -52,6 +55,10 @@ impl ByHand {
 }
 
 impl Seen {
+    pub(crate) fn hosts(&self) -> Option<Hosts> {
+        self.hosts
+    }
+
     /// What users get: as it was reported, else as `rollback decide` found it a short time ago.
     pub(crate) fn impact(&self, history: &History, now: Timestamp) -> Impact {
         let decided = || {
@@ -73,6 +80,7 @@ pub(crate) fn situation(
     session: &Session<'_>,
     environment: Option<String>,
     impact: Impact,
+    hosts: Option<Hosts>,
     lasted: SignedDuration,
 ) -> Situation {
     Situation {
@@ -80,18 +88,38 @@ pub(crate) fn situation(
         environment,
         impact,
         lasted: lasted.unsigned_abs(),
-        hosts: None,
+        hosts,
     }
 }
 
 /// The severity that an open incident has by now, where that is worse than the one that it has.
 pub(crate) fn risen(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Option<Judged> {
-    // Its own environment: whoever looks at the clock may name none.
+    // Its own environment: the command that looks at the clock may name none.
     let environment = incident.subject.environment.clone();
     let lasted = incident.lasted(now);
-    let situation = situation(session, environment, incident.impact, lasted);
+    let situation = situation(
+        session,
+        environment,
+        incident.impact,
+        incident.hosts,
+        lasted,
+    );
     let judged = classify(&situation, &session.scribe.section.severity);
     (judged.severity > incident.severity && incident.is_open()).then_some(judged)
+}
+
+fn hosts(text: &str) -> Result<Hosts, String> {
+    let wrong = || "write the affected and all hosts, such as `2/12`".to_owned();
+    let (affected, all) = text.split_once('/').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());
+    let hosts = Hosts {
+        affected: number(affected)?,
+        all: number(all)?,
+    };
+    if hosts.affected > hosts.all {
+        return Err(wrong());
+    }
+    Ok(hosts)
 }
 
 fn level(text: &str) -> Result<Severity, String> {

@@ -69,6 +69,25 @@ fn rules_of_the_configuration_come_first_and_a_person_has_the_last_word() {
 }
 
 #[test]
+fn the_share_of_the_hosts_that_are_affected_decides() {
+    let rules = json!({"severity": [{"is": "critical", "min-hosts": "50%"}]});
+    for (hosts, expected) in [("5/12", "high"), ("6/12", "critical"), ("0/0", "high")] {
+        let bed = Bed::new(&rules);
+        bed.run(&["open", "--hosts", hosts, "slow"]).code(0);
+        assert_eq!(severity_of(&bed), expected, "{hosts}");
+    }
+    let bed = Bed::new(&rules);
+    for wrong in ["6", "x/2", "3/2"] {
+        let refused = bed.run(&["open", "--hosts", wrong, "slow"]).code(2);
+        assert!(
+            refused.stderr.contains("such as `2/12`"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
 fn a_severity_rises_with_time() {
     let rules = json!({"severity": [{"is": "critical", "impact": ["degraded"], "after": "1s"}]});
     let bed = Bed::new(&rules);

@@ -29,7 +29,7 @@ const STATUSES: [&str; 5] = ["success", "failure", "refused", "cancelled", "unde
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CanaryShare {
     pub configured: Share,
-    /// What was found; `None` where nobody looked.
+    /// What was found; `None` where it was not observed.
     pub observed: Option<Share>,
 }
 

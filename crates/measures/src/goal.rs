@@ -10,7 +10,7 @@ use crate::spread::Spread;
 pub struct Goal {
     /// What a good value is.
     pub target: Bound,
-    /// What a value is that somebody should look at.
+    /// What a value is that a person should look at.
     pub warning: Option<Bound>,
 }
 

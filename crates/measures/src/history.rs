@@ -9,7 +9,7 @@ use jiff::Timestamp;
 pub enum Conclusion {
     /// The release serves, and was not found bad since.
     Succeeded,
-    /// The release was found bad, at its gate or later, and was not taken back: somebody fixed
+    /// The release was found bad, at its gate or later, and was not taken back: people fixed
     /// forward, or still has to.
     Failed,
     /// The release was found bad, and the one before it serves again.
@@ -67,7 +67,7 @@ pub struct Deployment {
     pub restored_at: Option<Timestamp>,
     /// The rollback that it triggered.
     pub rollback: Option<Rollback>,
-    /// Requests that the release served after its gate had passed; `None` where nobody counted.
+    /// Requests that the release served after its gate had passed; `None` where they were not counted.
     pub errors_after: Option<Errors>,
     /// Measurements of its gate that failed before one passed.
     pub health_retries: Option<u64>,

@@ -4,11 +4,11 @@ use model::text::{CUT, safe};
 
 /// Words that call many people in some chat.
 const CALLS: [&str; 5] = ["channel", "here", "everyone", "all", "team"];
-/// Looks like `@`, and calls nobody.
+/// Looks like `@`, and mentions no one.
 const AT: char = '\u{ff20}';
 
-/// What a terminal or a browser would obey and what turns text round is shown as U+FFFD, what nobody sees is left out,
-/// and nobody is called by an `@`. At most so many characters, with a mark where there were more.
+/// What a terminal or a browser would obey and what turns text round is shown as U+FFFD, what is invisible is left out,
+/// and an `@` mentions no one. At most so many characters, with a mark where there were more.
 pub(crate) fn text(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut length = 0;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_called_and_addresses_stay() {
+    fn no_one_is_mentioned_and_addresses_stay() {
         for (from, expected) in [
             ("@channel", "＠channel"),
             ("now @here and @octocat", "now ＠here and ＠octocat"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_is_not_there_and_what_turns_text_is_marked() {
+    fn what_is_invisible_is_not_there_and_what_turns_text_is_marked() {
         assert_eq!(text("v1\u{200b}.2\u{feff}", 100), "v1.2");
         assert_eq!(text("a\u{202e}b\u{1b}[0m", 100), "a\u{fffd}b\u{fffd}[0m");
         assert_eq!(text("a\r\nb\rc", 100), "a\nb\u{fffd}c");

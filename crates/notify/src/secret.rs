@@ -7,7 +7,7 @@ use url::Url;
 use crate::NotDelivered;
 
 /// The value of a variable: one that is empty is refused before anyone is asked, because a request to an empty
-/// address goes to this machine, and one with an empty key to nobody.
+/// address goes to this machine, and one with an empty key nowhere.
 pub(crate) fn value(env: &Env, name: &str) -> Result<Secret, NotDelivered> {
     let reason = match env.get(name) {
         Some(text) if !text.trim().is_empty() => return Ok(Secret::from(text.trim())),

@@ -12,7 +12,7 @@ use crate::{Around, Delivered, Earlier, NotDelivered, Notice, Sink};
 
 /// How the sink of a kind is made.
 pub(crate) trait Kind {
-    /// Asks nobody. What is wrong with a sink's variables and files is told here.
+    /// Sends nothing. What is wrong with a sink's variables and files is told here.
     fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered>;
 }
 

@@ -31,7 +31,7 @@ static TLS: LazyLock<Settings> = LazyLock::new(|| Settings {
 /// A client for one sink.
 pub(crate) struct Web {
     client: reqwest::Client,
-    /// What the service may repeat and nobody may read.
+    /// What the service may repeat and no reader may see.
     redactor: Redactor,
 }
 

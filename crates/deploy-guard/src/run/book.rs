@@ -250,9 +250,10 @@ impl<'a> Book<'a> {
                     why: judged.why.clone(),
                     text: text.to_owned(),
                     impact,
+                    hosts: None,
                     failed_stage: stage.clone(),
                     action: action.map(str::to_owned),
-                    eta_ms: None,
+                    eta_ms: last_rollback(history),
                 };
                 let subject = self.subject.clone();
                 let mut event = scribe.event(subject, happening, Some(judged.severity));
@@ -375,6 +376,14 @@ impl<'a> Book<'a> {
             Err(late) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late)),
         }
     }
+}
+
+/// How long the last rollback that worked took.
+fn last_rollback(history: &History) -> Option<u64> {
+    let all = chronicle::deployments(history);
+    let mut rollbacks = all.iter().rev().filter_map(|one| one.rollback);
+    let worked = rollbacks.find(|rollback| rollback.verdict == Verdict::Pass);
+    worked.map(|rollback| rollback.duration_ms)
 }
 
 /// What users get, as the gate saw it: nothing where every required probe failed.

@@ -100,7 +100,7 @@ impl SinkConfig for EmailSink {
         }
         mailbox(&self.from, spot.key("from"))?;
         if self.to.is_empty() {
-            return spot.refuse("to", "it lists nobody");
+            return spot.refuse("to", "it names no recipient");
         }
         for (nth, to) in self.to.iter().enumerate() {
             mailbox(to, spot.key("to").item(nth))?;

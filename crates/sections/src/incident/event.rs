@@ -55,7 +55,7 @@ pub enum EventKind {
     Note,
     /// It became worse or better.
     SeverityChanged,
-    /// It was passed on, because nobody resolved it in time.
+    /// It was passed on, because it was not resolved in time.
     Escalated,
     /// It is over.
     IncidentResolved,

@@ -8,7 +8,7 @@ use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
 use crate::spot::Spot;
 
-/// What a pager hears of: incidents page, and an ended deployment is a change event, which pages nobody.
+/// What a pager hears of: incidents page, and an ended deployment is a change event, which does not page.
 const OF_PAGERS: &[EventKind] = &[
     EventKind::IncidentOpened,
     EventKind::SeverityChanged,
@@ -18,7 +18,7 @@ const OF_PAGERS: &[EventKind] = &[
 ];
 
 /// A service of PagerDuty, by its Events API v2. An incident triggers one alert and resolves it; each
-/// deployment that ended is a change event, which pages nobody.
+/// deployment that ended is a change event, which does not page.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PagerdutySink {
