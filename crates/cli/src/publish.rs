@@ -125,9 +125,7 @@ impl Publisher {
 
     /// Where the report is written, as it can be found from another folder.
     pub fn report_place(&self) -> Option<String> {
-        let path = self.report_file.as_ref()?;
-        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        Some(whole.display().to_string())
+        self.report_file.as_deref().map(whole)
     }
 
     /// What stdout is wanted to be.
@@ -180,9 +178,7 @@ impl Publisher {
             to_stderr(&actions::command::annotations(&report, in_repository));
         }
         if let Some(path) = &self.output_file {
-            // A later step may run in another folder.
-            let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            let file = file.as_ref().map(|path| whole(path).display().to_string());
+            let file = file.map(|path| whole(&path));
             let masked = |value: &str| self.redactor.masks(value);
             append(
                 path,
@@ -301,6 +297,12 @@ impl Publisher {
         let fitted = actions::summary::fit(&String::from_utf8_lossy(&whole), limit);
         overwrite(path, 0, fitted.as_bytes());
     }
+}
+
+/// A path as a later step finds it, which may run in another folder.
+fn whole(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
 }
 
 /// Text on stdout, coloured where that is wanted.

@@ -2,7 +2,7 @@
 
 mod exposure;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chronicle::{Chronicle, Event, EventId, Evidence, Happening, History, SCHEMA, Subject, Writer};
@@ -10,6 +10,7 @@ use config::file::Incident;
 use config::value::StateAddress;
 use courier::{Courier, Round, Told};
 use jiff::Timestamp;
+use model::report::v1::millis;
 use model::{Outcome, Report, Severity, Verdict};
 use notify::{Earlier, Notice, Phase, Recipient, Texts, Why};
 use sections::incident::{EventKind, Heard, Impact};
@@ -19,8 +20,6 @@ use crate::{Failure, Job};
 /// The stage that writes and tells by hand.
 pub const INCIDENT: &str = "incident";
 
-/// Where the state is kept where nothing names a place.
-const STATE: &str = ".deploy-guard/state.json";
 /// How long a stage may take to write down its end.
 const WRITE_TIME: Duration = Duration::from_secs(5);
 /// By when an end must be written down after a signal: people are told of it after that.
@@ -48,9 +47,8 @@ impl Job {
         let Some(section) = self.config.incident()? else {
             return Ok(None);
         };
-        let default = StateAddress::File(PathBuf::from(STATE));
-        let address = self.config.state_address()?.unwrap_or(&default);
-        let store = self.store(address)?;
+        let address = self.state_address()?;
+        let store = self.store(&address)?;
         Ok(Some(Scribe {
             job: self,
             section,
@@ -120,7 +118,7 @@ pub fn stage_ended(report: &Report) -> Happening {
             _ => Impact::Unknown,
         }),
         started_at: report.started_at,
-        duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+        duration_ms: millis(report.duration),
     }
 }
 

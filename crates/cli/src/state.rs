@@ -9,6 +9,8 @@ use state::{Document, Error, Holder, Lock, Store, Surroundings, Within};
 
 use crate::{Failure, Job};
 
+/// Where the state is kept where nothing names a place.
+const STATE: &str = ".deploy-guard/state.json";
 /// One question about a workflow run.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -54,6 +56,12 @@ pub(crate) fn inherited(env: &model::Env) -> Option<Within> {
 }
 
 impl Job {
+    /// Where the state is kept: in [`STATE`] where nothing names a place.
+    pub fn state_address(&self) -> Result<StateAddress, Failure> {
+        let named = self.config.state_address()?.cloned();
+        Ok(named.unwrap_or_else(|| StateAddress::File(STATE.into())))
+    }
+
     /// The store at an address; nothing is asked yet.
     pub fn store(&self, address: &StateAddress) -> Result<Store, Error> {
         let around = Surroundings {

@@ -1,9 +1,8 @@
 //! The analysis of a failed deployment as JSON: what `deployment_failure_report.json` of the runbooks is.
 
-use std::time::Duration;
-
 use chronicle::{Counts, Evidence};
 use jiff::Timestamp;
+use model::report::v1::millis;
 use sections::incident::{Impact, Severity};
 use serde::Serialize;
 
@@ -107,8 +106,4 @@ pub(crate) fn render(account: &Account) -> String {
     // The view holds text, numbers and lists only, which JSON can always say.
     let text = serde_json::to_string_pretty(&analysis).unwrap_or_default();
     text + "\n"
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,6 @@
 //! `incident deliver` and `incident notify`: telling the sinks, and proving that they can be told.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chronicle::{Happening, Subject, pending};
@@ -7,7 +8,7 @@ use clap::Args;
 use cli::scribe::{Delivery, outcome};
 use cli::{Failure, Job};
 use config::value::Span;
-use courier::Round;
+use courier::{Round, Told};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 
@@ -47,46 +48,44 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let within = flags.within.map_or(WITHIN, Span::get);
     let until = Instant::now() + within;
     let mut pause = FIRST_PAUSE;
-    let mut delivered = std::collections::BTreeMap::<String, usize>::new();
-    let told = loop {
+    // By sink: all that was delivered, and what the last round left.
+    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    loop {
         let Delivery { told, trouble } = session.scribe.deliver(Round::Asked, until).await;
         if let Some(trouble) = trouble {
             return Err(trouble);
         }
-        for one in &told {
-            *delivered.entry(one.sink.clone()).or_default() += one.delivered;
+        for (sink, one) in &mut all {
+            *one = Told {
+                sink: sink.clone(),
+                delivered: one.delivered,
+                ..Told::default()
+            };
         }
-        let waits = told.iter().any(|one| one.waiting > 0);
-        let asked = told.iter().filter_map(|one| one.not_before).max();
+        for mut one in told {
+            one.delivered += all.get(&one.sink).map_or(0, |before| before.delivered);
+            all.insert(one.sink.clone(), one);
+        }
+        let waits = all.values().any(|one| one.waiting > 0);
+        let asked = all.values().filter_map(|one| one.not_before).max();
         let asked = asked.map(|at| at.duration_since(Timestamp::now()));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
         let wait = asked.unwrap_or_default().max(pause);
         if !waits || Instant::now() + wait + LEAST_ROUND > until {
-            break told;
+            break;
         }
         job.progress
             .say(&format!("the next attempt in {}", model::text::span(wait)));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            _ = job.interrupt.wait() => break told,
+            _ = job.interrupt.wait() => break,
         }
         pause *= 2;
-    };
-    let told = told.into_iter().map(|mut one| {
-        one.delivered = delivered.get(&one.sink).copied().unwrap_or_default();
-        one
-    });
-    let mut told: Vec<courier::Told> = told.collect();
-    for (sink, count) in delivered {
-        if count > 0 && !told.iter().any(|one| one.sink == sink) {
-            told.push(courier::Told {
-                sink,
-                delivered: count,
-                ..courier::Told::default()
-            });
-        }
     }
-    let mut outcomes: Vec<Outcome> = told.iter().map(outcome).collect();
+    let told = all
+        .values()
+        .filter(|one| one.delivered + one.waiting + one.refused > 0);
+    let mut outcomes: Vec<Outcome> = told.map(outcome).collect();
     outcomes.extend(given_up);
     if outcomes.is_empty() {
         let place = session.scribe.chronicle.place();

@@ -8,6 +8,7 @@ use dump::{Backup, Scratch, Source};
 use jiff::Timestamp;
 use migrations::Table as ToolTable;
 use migrator::{Session, Truth};
+use model::report::v1::millis;
 use model::text::tenths;
 use model::{Outcome, Report, Severity, Table, Verdict};
 use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
@@ -246,7 +247,7 @@ async fn note(
         reason: (!reasons.is_empty()).then(|| model::text::cut(&reasons.join("; "), 500)),
         release: release.map(str::to_owned),
         backup: backup.map(|backup| backup.facts.id.clone()),
-        took_ms: u64::try_from(trial.took.as_millis()).unwrap_or(u64::MAX),
+        took_ms: millis(trial.took),
     };
     let noted = session.store.update(None, |document: &mut Document| {
         document.rehearsed(rehearsal.clone());

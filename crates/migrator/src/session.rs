@@ -1,12 +1,11 @@
 //! What every subcommand needs: the section, the tool, and the ways to the database and to the tool's
 //! files.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cli::{Failure, Job, Wanted};
 use config::file::Migrate;
-use config::value::{Span, StateAddress};
+use config::value::Span;
 use database::{Address, Database, System};
 use jiff::Timestamp;
 use migrations::{Tool, Where};
@@ -20,8 +19,6 @@ pub const MIGRATE: &str = "migrate";
 
 /// One question to the database, and one look at the files.
 const ASK: Duration = Duration::from_secs(20);
-/// Where the state is kept where nothing names a place.
-const STATE: &str = ".deploy-guard/state.json";
 
 /// A job with its `migrate:` section.
 pub struct Session<'a> {
@@ -76,8 +73,7 @@ impl<'a> Session<'a> {
             name: "deploy-guard".to_owned(),
             timeout: ASK,
         };
-        let default = StateAddress::File(PathBuf::from(STATE));
-        let state = job.config.state_address()?.unwrap_or(&default);
+        let state = job.state_address()?;
         Ok(Session {
             job,
             section,
@@ -89,7 +85,7 @@ impl<'a> Session<'a> {
                 None => Place::Here,
             },
             places,
-            store: job.store(state)?,
+            store: job.store(&state)?,
             started_at: Timestamp::now(),
         })
     }

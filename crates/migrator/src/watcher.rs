@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use database::Error;
 use database::pg_facts::{self, Activity, Ours, Worker};
+use model::report::v1::millis;
 use place::Place;
 
 use crate::session::Session;
@@ -146,10 +147,6 @@ fn note(activity: &Activity, seen: &RefCell<Seen>) {
         seen.was_waiting = worker.waits;
         seen.statement = Some(worker.statement.clone());
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What goes on, for a person.

@@ -8,6 +8,7 @@ pub mod body;
 pub mod budget;
 pub mod cause;
 pub mod certificate;
+pub mod client;
 pub mod hosts;
 pub mod http;
 pub mod limited;

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
-use crate::web::{MAX_BODY, Web};
+use crate::web::Web;
 use crate::{NotDelivered, Notice, Reference, secret};
 
 use api::{Api, Posted};
@@ -67,12 +67,8 @@ impl Sink for Webhook {
     ) -> Delivering<'a> {
         Box::pin(async move {
             let request = self.web.post(&self.url).json(&message::of(notice));
-            let answer = self
-                .web
-                .send(request, &self.url, deadline, MAX_BODY)
-                .await?;
             let wrong = "make a new incoming webhook for the channel, and store its URL";
-            self.web.accepted(&self.url, &answer, wrong)?;
+            self.web.tell(request, &self.url, deadline, wrong).await?;
             Ok(Delivered::default())
         })
     }

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
-use crate::web::{MAX_BODY, Web};
+use crate::web::Web;
 use crate::{NotDelivered, Notice, outside, secret};
 
 /// Teams takes 28 KB, and refuses what is larger.
@@ -43,12 +43,8 @@ impl Sink for Teams {
     ) -> Delivering<'a> {
         Box::pin(async move {
             let request = self.web.post(&self.url).json(&message(notice));
-            let answer = self
-                .web
-                .send(request, &self.url, deadline, MAX_BODY)
-                .await?;
             let wrong = "open the workflow in Teams: is it on, and is the URL that of its trigger?";
-            self.web.accepted(&self.url, &answer, wrong)?;
+            self.web.tell(request, &self.url, deadline, wrong).await?;
             Ok(Delivered::default())
         })
     }

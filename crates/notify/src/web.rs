@@ -3,13 +3,11 @@
 //! Addresses of webhooks are secrets, so no error names more of one than its host. Redirects are not followed: the
 //! request would carry the secret elsewhere.
 
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use model::Redactor;
 use model::text::excerpt;
 use net::cause::plain_cause;
-use net::tls::Settings;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER, SERVER};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
@@ -21,12 +19,6 @@ pub(crate) const MAX_BODY: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(3);
 /// More is not believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// As every other client here trusts servers.
-static TLS: LazyLock<Settings> = LazyLock::new(|| Settings {
-    protocols: &["h2", "http/1.1"],
-    ..Settings::default()
-});
 
 /// A client for one sink.
 pub(crate) struct Web {
@@ -53,17 +45,7 @@ enum Redirect {
 
 impl Web {
     pub(crate) fn new(redactor: Redactor) -> Result<Web, NotDelivered> {
-        let mut builder = reqwest::Client::builder();
-        // Read once for all sinks. Without it, a webhook in plain text still works.
-        if let Ok(tls) = TLS.config() {
-            builder = builder.tls_backend_preconfigured((*tls).clone());
-        }
-        let client = builder
-            .proxy(reqwest::Proxy::custom(|url| {
-                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
-            }))
-            .user_agent(net::USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
+        let client = net::client::trusting_builder()
             .connect_timeout(CONNECT)
             .build()
             .map_err(|error| {
@@ -100,6 +82,19 @@ impl Web {
             Ok(answer) => answer,
             Err(_) => Err(silent(&host, left)),
         }
+    }
+
+    /// Sends a notice once; nothing is wanted of the answer but that the service took it. `wrong` as in
+    /// [`Web::accepted`].
+    pub(crate) async fn tell(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+        deadline: Instant,
+        wrong: &str,
+    ) -> Result<(), NotDelivered> {
+        let answer = self.send(request, url, deadline, MAX_BODY).await?;
+        self.accepted(url, &answer, wrong)
     }
 
     /// Nothing, where the request was taken; else why not. `wrong` is the hint for a request that the service

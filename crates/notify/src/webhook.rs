@@ -17,7 +17,7 @@ use crate::body::{Body, default_body};
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::template::{Output, Template};
-use crate::web::{MAX_BODY, Web};
+use crate::web::Web;
 use crate::{NotDelivered, Notice, digest, secret};
 
 impl Kind for WebhookSink {
@@ -73,12 +73,8 @@ impl Sink for Webhook {
                 request = request.header("X-Deploy-Guard-Signature", signature);
             }
             let request = request.body(body);
-            let answer = self
-                .web
-                .send(request, &self.url, deadline, MAX_BODY)
-                .await?;
             let wrong = "look at the log of the server that the variable names";
-            self.web.accepted(&self.url, &answer, wrong)?;
+            self.web.tell(request, &self.url, deadline, wrong).await?;
             Ok(Delivered::default())
         })
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use config::file::PrometheusAccess;
 use jiff::{SignedDuration, Timestamp};
 use model::{Env, Secret, evidence};
-use net::USER_AGENT;
 use net::body::{self, Body};
 use net::budget::{self, Share};
 use net::tls::Settings;
@@ -61,12 +60,7 @@ impl Client {
         }
         base.set_query(None);
         let mut login = Login::Anonymous;
-        let mut builder = reqwest::Client::builder()
-            .proxy(reqwest::Proxy::custom(|url| {
-                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
-            }))
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none());
+        let mut builder = net::client::builder();
         if let Some(access) = access {
             builder = secured(builder, access)?.default_headers(headers(access)?);
             login = Login::of(access, env)?;

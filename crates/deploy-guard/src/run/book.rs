@@ -12,6 +12,7 @@ use cli::scribe::{failed, not_written, stage_ended};
 use cli::{Failure, Job, Scribe};
 use courier::Round;
 use jiff::Timestamp;
+use model::report::v1::millis;
 use model::{Outcome, Report, Severity as Weight, Verdict};
 use remote::local::Script;
 use sections::incident::{Impact, Severity};
@@ -260,23 +261,35 @@ impl<'a> Book<'a> {
                 event.subject.incident = Some(IncidentId::of(&event.id));
                 event
             };
-            Ok::<_, chronicle::Error>(waiting.into_iter().chain([event]).collect())
+            Ok(waiting.into_iter().chain([event]).collect())
         };
-        let written = scribe.in_time(scribe.chronicle.append(Seeing::Lately, opened));
-        let written = written.await;
+        if let Some(events) = self.append(scribe, opened).await {
+            let id = events
+                .last()
+                .and_then(|event| event.subject.incident.clone());
+            self.notes.borrow_mut().incident = id.map(|id| (id, judged.severity));
+        }
+    }
+
+    /// Appends the events that `decide` makes, the ones that wait first among them. What goes wrong with that is told in
+    /// the report and changes nothing: they wait on.
+    async fn append(
+        &self,
+        scribe: &Scribe<'_>,
+        decide: impl FnMut(&History) -> Result<Vec<Event>, chronicle::Error>,
+    ) -> Option<Vec<Event>> {
+        let appended = scribe.in_time(scribe.chronicle.append(Seeing::Lately, decide));
+        let appended = appended.await.and_then(|events| events.map_err(failed));
         let mut notes = self.notes.borrow_mut();
-        match written {
-            Ok(Ok(events)) => {
+        match appended {
+            Ok(events) => {
                 notes.waiting.clear();
-                let id = events
-                    .last()
-                    .and_then(|event| event.subject.incident.clone());
-                notes.incident = id.map(|id| (id, judged.severity));
+                Some(events)
             }
-            Ok(Err(error)) => {
-                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
+            Err(failure) => {
+                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failure));
+                None
             }
-            Err(late) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late)),
         }
     }
 
@@ -363,18 +376,9 @@ impl<'a> Book<'a> {
                 };
                 events.push(scribe.event(incident.subject, happening, Some(incident.worst)));
             }
-            Ok::<_, chronicle::Error>(events)
+            Ok(events)
         };
-        let written = scribe.in_time(scribe.chronicle.append(Seeing::Lately, resolved));
-        let written = written.await;
-        let mut notes = self.notes.borrow_mut();
-        match written {
-            Ok(Ok(_)) => notes.waiting.clear(),
-            Ok(Err(error)) => {
-                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failed(error)));
-            }
-            Err(late) => notes.trouble = Some(not_written(&scribe.chronicle.place(), &late)),
-        }
+        self.append(scribe, resolved).await;
     }
 }
 
@@ -427,8 +431,4 @@ async fn committed(job: &Job, release: &str) -> Option<Timestamp> {
     };
     let ran = remote::local::run(&script, &mut |_, _| {}).await.ok()?;
     ran.stdout.trim().parse().ok()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
