@@ -1,32 +1,12 @@
 //! `incident:` as its author sees it: the sinks.
 
-use config::{Request, Variables, load};
-use model::Env;
+use crate::told;
 
 /// The configuration, or the message with the hint.
 fn read(section: &str) -> Result<config::Config, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!(
-        "version: 1\nincident: {section}\nenvironments: {{ production: {{}}, staging: {{}} }}\n"
-    );
-    std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
-    let loaded = load(Request {
-        fetch: None,
-        path: None,
-        folder: folder.path(),
-        environment: None,
-        variables: Variables {
-            env: &Env::default(),
-            release: None,
-        },
-    });
-    match loaded {
-        Ok(loaded) => Ok(loaded.config),
-        Err(refused) => Err(match refused.error.hint() {
-            Some(hint) => format!("{}\nhint: {hint}", refused.error),
-            None => refused.error.to_string(),
-        }),
-    }
+    let environments = "environments: { production: {}, staging: {} }";
+    let text = format!("version: 1\nincident: {section}\n{environments}\n");
+    crate::read(&text).map_err(|refused| told(&refused))
 }
 
 #[test]

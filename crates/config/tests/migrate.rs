@@ -1,29 +1,12 @@
 //! `migrate:` as its author sees it: the tools.
 
-use config::{Request, Variables, load};
-use model::Env;
+use crate::told;
 
 /// "accepted", or the message with the hint.
 fn read(section: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!("version: 1\nmigrate: {section}\n");
-    std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
-    let loaded = load(Request {
-        fetch: None,
-        path: None,
-        folder: folder.path(),
-        environment: None,
-        variables: Variables {
-            env: &Env::default(),
-            release: None,
-        },
-    });
-    match loaded {
+    match crate::read(&format!("version: 1\nmigrate: {section}\n")) {
         Ok(_) => "accepted".to_owned(),
-        Err(refused) => match refused.error.hint() {
-            Some(hint) => format!("{}\nhint: {hint}", refused.error),
-            None => refused.error.to_string(),
-        },
+        Err(refused) => told(&refused),
     }
 }
 

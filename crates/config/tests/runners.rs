@@ -1,23 +1,6 @@
 //! Runners in the configuration: whose they are, where they live, and mistakes in it.
 
-use config::{Config, LoadError, Request, Variables, load};
-use model::Env;
-
-fn read(text: &str) -> Result<Config, LoadError> {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
-    let loaded = load(Request {
-        fetch: None,
-        path: None,
-        folder: folder.path(),
-        environment: None,
-        variables: Variables {
-            env: &Env::default(),
-            release: None,
-        },
-    });
-    loaded.map(|loaded| loaded.config)
-}
+use crate::read;
 
 fn error(text: &str) -> String {
     let refusal = read(&format!("version: 1\n{text}\n")).err().unwrap();

@@ -1,16 +1,13 @@
 //! What `deploy-guard run` writes into the log of events, and whom it tells: blue-green behind a real nginx.
 
-mod hook;
-
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::{Load, Prometheus, wait_until};
+use testkit::{Call, Load, Prometheus, Receiver, Reply, wait_until};
 
 use crate::runbooks::{HERE, Ran, World};
-use hook::{Call, Hook, Mode};
 
 impl World {
     /// The world of the runbooks with this under `incident:`.
@@ -94,13 +91,18 @@ fn hooked() -> Value {
     json!({"webhook": [{"name": "hook", "url-env": "HOOK"}]})
 }
 
-fn told(world: &World, release: &str, hook: &Hook) -> Ran {
+/// What a call had in it.
+fn body(call: &Call) -> Value {
+    serde_json::from_str(&call.body).unwrap()
+}
+
+fn told(world: &World, release: &str, hook: &Receiver) -> Ran {
     world.deploy(release, &[HERE[0], ("HOOK", &hook.url())])
 }
 
 #[test]
 fn a_good_deployment_is_a_start_and_an_end_and_no_incident() {
-    let hook = Hook::start(Mode::Accept);
+    let hook = Receiver::start("hook", Reply::Accept);
     let world = World::with_log(&hooked());
     let ran = told(&world, "v2", &hook);
     assert_eq!(ran.code, 0, "{}", ran.text);
@@ -123,7 +125,7 @@ fn a_good_deployment_is_a_start_and_an_end_and_no_incident() {
     let kinds: Vec<Value> = hook
         .calls()
         .iter()
-        .map(|call| call.body["event"].clone())
+        .map(|call| body(call)["event"].clone())
         .collect();
     assert_eq!(json!(kinds), json!(world.kinds()));
 }
@@ -215,8 +217,8 @@ fn a_sink_that_does_not_take_it_changes_neither_verdict_nor_exit_code_and_costs_
     let clock = Instant::now();
     assert_eq!(quiet.deploy("v2", HERE).code, 0);
     let usual = clock.elapsed();
-    for mode in [Mode::Down, Mode::Hang, Mode::Broken] {
-        let hook = Hook::start(mode);
+    for mode in [Reply::Down, Reply::Hang, Reply::Broken] {
+        let hook = Receiver::start("hook", mode);
         let world = World::with_log(&hooked());
         let clock = Instant::now();
         let ran = told(&world, "v2", &hook);
@@ -406,7 +408,7 @@ fn a_cancelled_run_tells_in_time_how_it_ended_and_what_serves() {
         (At::Gate, "TERM", 143),
         (At::Rollback, "INT", 130),
     ] {
-        let hook = Hook::start(Mode::Accept);
+        let hook = Receiver::start("hook", Reply::Accept);
         let world = stopping(at, &hooked());
         let cancelled = cancel(&world, signal, &[HERE[0], ("HOOK", &hook.url())], "here");
         assert_eq!(cancelled.code, Some(code), "{at:?}");
@@ -426,9 +428,10 @@ fn a_cancelled_run_tells_in_time_how_it_ended_and_what_serves() {
         let calls = hook.calls();
         let last: &Call = calls.last().unwrap();
         assert_eq!(
-            last.body["event"], "deployment-ended",
+            body(last)["event"],
+            "deployment-ended",
             "{at:?}: {}",
-            last.body
+            body(last)
         );
         assert!(
             last.at - cancelled.at < Duration::from_millis(7_500),
@@ -442,21 +445,21 @@ fn a_cancelled_run_tells_in_time_how_it_ended_and_what_serves() {
 #[test]
 fn slack_shows_a_cancelled_deployment_as_one_message_with_its_true_end() {
     for at in [At::Preflight, At::Deploy, At::Gate] {
-        let slack = Hook::start(Mode::Accept);
+        let slack = Receiver::start("hook", Reply::Accept);
         let sink =
             json!({"name": "chat", "token-env": "TOKEN", "channel": "C1", "api-url": slack.url()});
         let world = stopping(at, &json!({"slack": [sink]}));
         let cancelled = cancel(&world, "INT", &[HERE[0], ("TOKEN", "xoxb-1")], "here");
         let calls = slack.calls();
         let messages = calls.iter().filter(|call| {
-            call.path.ends_with("chat.postMessage") && call.body["thread_ts"].is_null()
+            call.path.ends_with("chat.postMessage") && body(call)["thread_ts"].is_null()
         });
         assert_eq!(messages.count(), 1, "{at:?}: {calls:#?}");
         let mut edits = calls
             .iter()
             .filter(|call| call.path.ends_with("chat.update"));
         let last = edits.next_back().unwrap();
-        let text = last.body.to_string();
+        let text = body(last).to_string();
         assert!(text.contains("cancelled"), "{at:?}: {text}");
         assert_eq!(
             text.contains("v1 serves"),

@@ -3,21 +3,21 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use testkit::{Receiver, Reply};
 
 use crate::bed::{Bed, CANARY};
-use crate::receiver::{Mode, Receiver};
 
 /// The budget of a stage, and what a loaded machine needs beside it.
 const AT_MOST: Duration = Duration::from_secs(9);
 
-const BAD: [Mode; 7] = [
-    Mode::Hang,
-    Mode::Down,
-    Mode::Busy,
-    Mode::Broken,
-    Mode::Gone,
-    Mode::Elsewhere,
-    Mode::Endless,
+const BAD: [Reply; 7] = [
+    Reply::Hang,
+    Reply::Down,
+    Reply::Busy,
+    Reply::Broken,
+    Reply::Gone,
+    Reply::Elsewhere,
+    Reply::Endless,
 ];
 
 /// How many rounds: `RUNS=200` for the long run.
@@ -39,7 +39,7 @@ impl Bed {
 
 #[test]
 fn a_sink_that_works_hears_each_event_once() {
-    let (bed, receiver) = (bed(), Receiver::start());
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
     bed.told(&receiver, &["open", "--release", "v2", "slow"])
         .code(0);
     bed.told(&receiver, &["update", "known"]).code(0);
@@ -55,7 +55,7 @@ fn a_sink_that_works_hears_each_event_once() {
 fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
     for round in 0..runs() {
         let mode = BAD[round % BAD.len()];
-        let (bed, receiver) = (bed(), Receiver::start());
+        let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
         receiver.set(mode);
         let clock = Instant::now();
         let opened = bed
@@ -72,7 +72,7 @@ fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
         bed.told(&receiver, &["note", "meanwhile"]).code(0);
         let waits = bed.told(&receiver, &["deliver", "--within", "2s"]);
         assert!([1, 4].contains(&waits.code), "{mode:?}: {}", waits.stdout);
-        receiver.set(Mode::Accept);
+        receiver.set(Reply::Accept);
         bed.told(&receiver, &["deliver"]).code(0);
         let counts = receiver.counts();
         assert_eq!(counts.len(), 2, "{mode:?}: {counts:?}");
@@ -87,13 +87,13 @@ fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
 
 #[test]
 fn eight_processes_that_deliver_at_once_tell_each_event_once() {
-    let (bed, receiver) = (bed(), Receiver::start());
-    receiver.set(Mode::Broken);
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    receiver.set(Reply::Broken);
     bed.told(&receiver, &["open", "slow"]).code(0);
     for number in 0..5 {
         bed.told(&receiver, &["note", &number.to_string()]).code(0);
     }
-    receiver.set(Mode::Accept);
+    receiver.set(Reply::Accept);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| bed.told(&receiver, &["deliver"]));
@@ -107,8 +107,8 @@ fn eight_processes_that_deliver_at_once_tell_each_event_once() {
 
 #[test]
 fn a_delivery_whose_process_was_killed_is_made_by_the_next_one() {
-    let (bed, receiver) = (bed(), Receiver::start());
-    receiver.set(Mode::Hang);
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    receiver.set(Reply::Hang);
     let mut command = bed.command(&["open", "slow"]);
     let mut child = command.env("HOOK_URL", receiver.url()).spawn().unwrap();
     let is_sent = testkit::wait_until(Duration::from_secs(10), || receiver.hanging() == 1);
@@ -116,7 +116,7 @@ fn a_delivery_whose_process_was_killed_is_made_by_the_next_one() {
     assert_eq!(bed.events_of("claimed").len(), 1);
     child.kill().unwrap();
     child.wait().unwrap();
-    receiver.set(Mode::Accept);
+    receiver.set(Reply::Accept);
     bed.told(&receiver, &["deliver"]).code(0);
     let counts = receiver.counts();
     assert!(counts.values().eq([&1]), "{counts:?} {:#?}", bed.events());
@@ -124,8 +124,8 @@ fn a_delivery_whose_process_was_killed_is_made_by_the_next_one() {
 
 #[test]
 fn a_sink_that_the_configuration_has_no_more_is_given_up() {
-    let (bed, receiver) = (bed(), Receiver::start());
-    receiver.set(Mode::Broken);
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    receiver.set(Reply::Broken);
     bed.told(&receiver, &["open", "slow"]).code(0);
     bed.configure(
         &json!({"version": 1, "service": "shop", "incident": {"stdout": [{"name": "log"}]}}),
@@ -142,11 +142,11 @@ fn a_sink_that_the_configuration_has_no_more_is_given_up() {
 
 #[test]
 fn a_test_message_proves_each_sink_and_is_in_no_log() {
-    let (bed, receiver) = (bed(), Receiver::start());
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
     bed.told(&receiver, &["notify", "--test"]).code(0);
-    receiver.set(Mode::Gone);
+    receiver.set(Reply::Gone);
     bed.told(&receiver, &["notify", "--test"]).code(1);
-    receiver.set(Mode::Broken);
+    receiver.set(Reply::Broken);
     bed.told(&receiver, &["notify", "--test"]).code(4);
     assert!(bed.events().is_empty());
     assert!(

@@ -7,7 +7,6 @@ mod github;
 mod issue;
 mod log;
 mod past;
-mod receiver;
 mod report;
 mod runbooks;
 mod severity;

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use testkit::{Receiver, Reply};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, CANARY};
 use crate::github::GitHub;
-use crate::receiver::Receiver;
 
 const RUN: [&str; 5] = ["stage", "--run", "42", "--repo", "acme/shop"];
 
@@ -25,7 +25,7 @@ fn shop(incident: &Value) -> Bed {
 fn heard(incident: &Value) -> (Bed, Receiver) {
     let mut incident = incident.clone();
     incident["webhook"] = json!([{"name": "hook", "url-env": "HOOK_URL"}]);
-    (shop(&incident), Receiver::start())
+    (shop(&incident), Receiver::start(CANARY, Reply::Accept))
 }
 
 /// A command for production that must end well.
@@ -422,7 +422,7 @@ fn runbook_001_escalation() {
             {"after": "1s", "severity": "critical", "to": "cto", "text": "critical at once"},
         ],
     }));
-    let receiver = Receiver::start();
+    let receiver = Receiver::start(CANARY, Reply::Accept);
     act(&bed, &receiver, &["open", "--impact", "degraded", "slow"]);
     bed.age(14);
     act(&bed, &receiver, &["watch"]);
@@ -613,7 +613,10 @@ fn runbook_003_alerts() {
 /// "Deployment failure (→ Slack), rollback triggered (→ Slack + PagerDuty)"
 #[test]
 fn runbook_003_notifications() {
-    let (chat, pager) = (Receiver::start(), Receiver::start());
+    let (chat, pager) = (
+        Receiver::start(CANARY, Reply::Accept),
+        Receiver::start(CANARY, Reply::Accept),
+    );
     let base = pager.url();
     let base = base.rsplit_once('/').unwrap().0;
     let bed = shop(&json!({

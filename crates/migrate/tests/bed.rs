@@ -1,6 +1,7 @@
 //! A database, a folder with migrations and a configuration.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -69,6 +70,22 @@ impl Bed {
     pub(crate) fn file(&self, name: &str, text: &str) {
         let path = self.path().join("db/migrations").join(name);
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Ends the session that holds the database lock while a statement with this text runs, and sees that the lock is
+    /// taken again and held while the schema is changed.
+    pub(crate) fn lose_the_lock_during(&self, text: &str) {
+        let lose = format!(
+            "SELECT count(pg_terminate_backend(l.pid)) FROM pg_stat_activity l
+                WHERE l.application_name = 'deploy-guard lock'
+                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{text}%' AND pid <> pg_backend_pid())"
+        );
+        let is_lost = || self.ask(&lose) == "1";
+        assert!(testkit::wait_until(Duration::from_secs(20), is_lost));
+        let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                WHERE locktype = 'advisory' AND granted AND application_name = 'deploy-guard lock'";
+        let is_held = || self.ask(held) == "1";
+        assert!(testkit::wait_until(Duration::from_secs(10), is_held));
     }
 
     /// Any file of the project.

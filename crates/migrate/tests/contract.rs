@@ -1,7 +1,5 @@
 //! Who may be left behind, and what `rollback` does afterwards.
 
-use std::time::Duration;
-
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -306,18 +304,7 @@ fn a_way_down_of_rollback_goes_on_after_the_databases_lock_was_lost() {
         .assert()
         .code(0);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let lose = "SELECT count(pg_terminate_backend(l.pid)) FROM pg_stat_activity l
-                WHERE l.application_name = 'deploy-guard lock'
-                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid())";
-            let is_lost = || bed.ask(lose) == "1";
-            assert!(testkit::wait_until(Duration::from_secs(20), is_lost));
-            // It is taken again, and held while the schema is changed.
-            let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-                WHERE locktype = 'advisory' AND granted AND application_name = 'deploy-guard lock'";
-            let is_held = || bed.ask(held) == "1";
-            assert!(testkit::wait_until(Duration::from_secs(10), is_held));
-        });
+        scope.spawn(|| bed.lose_the_lock_during("pg_sleep(3)"));
         bed.program("rollback", &["run"])
             .assert()
             .code(0)

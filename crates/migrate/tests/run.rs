@@ -323,18 +323,7 @@ fn an_undo_goes_on_after_the_databases_lock_was_lost() {
     );
     bed.run(&["run", "--release", "v1"]).assert().code(0);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let undone = "SELECT count(pg_terminate_backend(l.pid)) FROM pg_stat_activity l
-                WHERE l.application_name = 'deploy-guard lock'
-                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(4)%' AND pid <> pg_backend_pid())";
-            let is_lost = || bed.ask(undone) == "1";
-            assert!(testkit::wait_until(Duration::from_secs(20), is_lost));
-            // It is taken again, and held while the schema is changed.
-            let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-                WHERE locktype = 'advisory' AND granted AND application_name = 'deploy-guard lock'";
-            let is_held = || bed.ask(held) == "1";
-            assert!(testkit::wait_until(Duration::from_secs(10), is_held));
-        });
+        scope.spawn(|| bed.lose_the_lock_during("pg_sleep(4)"));
         bed.run(&["undo", "--force", "unrehearsed", "--reason", "a test"])
             .assert()
             .code(0)
