@@ -528,7 +528,7 @@ impl Run<'_> {
         if job.interrupt.caught().is_some() {
             return Err(Undone::Failed("interrupted".to_owned()));
         }
-        // What goes to an idle side reaches nobody yet.
+        // What goes to an idle side reaches no user yet.
         if side.is_none() {
             self.book.touch();
         }

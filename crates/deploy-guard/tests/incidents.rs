@@ -547,7 +547,7 @@ fn each_stage_writes_its_end_once_and_what_only_shows_writes_nothing() {
             .current_dir(world.path("."))
             .args(words)
             .env("DEPLOY_HOST", "web-01")
-            // Nobody answers there: that runner-check could not ask is an end, too.
+            // Nothing answers there: that runner-check could not ask is an end, too.
             .env("GITHUB_API_URL", "http://127.0.0.1:9")
             .env("GITHUB_REPOSITORY", "acme/shop")
             .env("GITHUB_TOKEN", "ghs_1")

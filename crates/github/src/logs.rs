@@ -15,7 +15,7 @@ pub const MAX_LOG: usize = 8 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobLog {
     Read(LogText),
-    /// There is none: the job runs, or ended before it had one.
+    /// The log does not exist: the job runs, or ended before it had one.
     Missing,
     /// GitHub kept it for as long as the repository says.
     Expired,

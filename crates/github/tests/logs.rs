@@ -227,7 +227,7 @@ async fn of_a_log_of_two_hundred_megabytes_a_part_is_read() {
         assert_eq!(log.cut, Some(cut));
         assert!(log.text.len() <= MAX_LOG && log.text.len() > MAX_LOG - 2 * LINE.len());
         assert!(log.text.lines().all(|line| line == LINE.trim_end()));
-        // The kernel holds some of what nobody reads.
+        // The kernel holds some of what is not read.
         let sent = *store.sent.lock().unwrap();
         assert!(sent < 3 * MAX_LOG as u64, "{sent}");
     }

@@ -306,7 +306,7 @@ fn runbook_001_severity_classification() {
             &bed.run(&open).code(0).stdout,
             &[&format!("is open, {severity}")],
         );
-        // Opened by a stage, so that nobody has acted yet, and for longer than allowed.
+        // Opened by a stage, so that no person has acted yet, and for longer than allowed.
         let mut events = bed.events();
         events[0]["by"]["automatic"] = json!(true);
         bed.write_log(&events);

@@ -104,7 +104,7 @@ fn a_severity_rises_with_time() {
     assert_eq!(bed.events_of("severity-changed").len(), 1);
 }
 
-/// Whoever looks at the clock names no environment.
+/// The command that looks at the clock names no environment.
 #[test]
 fn an_incident_of_staging_stays_one_of_staging() {
     let bed = Bed::new(&json!({}));

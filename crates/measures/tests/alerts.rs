@@ -128,7 +128,7 @@ fn each_alert_fires_for_its_cause_and_for_nothing_else() {
         &["HighErrorRate"],
     );
     fires(&[Series(ok, "0+95x20"), Series(bad, "0+5x20")], 10, &[]);
-    // Nobody asks: there is no rate.
+    // No requests: there is no rate.
     fires(&[Series(ok, "7x20"), Series(bad, "7x20")], 10, &[]);
 
     let bucket = |le: &str| format!(r#"http_request_duration_seconds_bucket{{le="{le}"}}"#);
@@ -196,7 +196,7 @@ fn receiver() -> (String, Arc<Mutex<String>>) {
     (url, kept)
 }
 
-/// A deployment that is rolled back now reaches whoever Alertmanager tells; a good one nobody.
+/// A deployment that is rolled back now reaches the receiver of Alertmanager; a good one does not.
 #[test]
 fn a_rollback_fires_through_prometheus_and_alertmanager() {
     let now = jiff::Timestamp::now();

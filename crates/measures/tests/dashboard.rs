@@ -101,7 +101,7 @@ fn the_panels_of_the_runbook_are_there_and_none_covers_another() {
     }
     let ids: std::collections::BTreeSet<_> = panels.iter().map(|it| it["id"].as_u64()).collect();
     assert_eq!(ids.len(), panels.len());
-    // The data source is chosen by whoever imports it.
+    // The data source is chosen at the import.
     let text = dashboard.to_string();
     assert!(
         text.matches("${datasource}").count() > panels.len(),

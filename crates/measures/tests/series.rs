@@ -130,7 +130,7 @@ fn prometheus_reads_the_figures() {
     ] {
         assert_eq!(server.number(query), Some(value), "{query}");
     }
-    // One incident is open: nobody can say that the target is met.
+    // One incident is open: it is not known whether the target is met.
     let met = r#"deploy_guard_figure_target_met{figure="mean_time_to_recovery"}"#;
     assert_eq!(server.series(met), Ok(0));
 }

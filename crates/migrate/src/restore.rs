@@ -315,7 +315,7 @@ async fn under(
     // The lock is a session in the database that is renamed.
     drop(lock);
     let swap = Swap::new(restored, session.database.clone());
-    // From here on the service may be down, and whoever comes next has to know.
+    // From here on the service may be down, and the next command has to know.
     let step = interrupted::step(&backup.facts.id, swap.restored());
     let (store, release) = (&session.store, live(document).unwrap_or_default());
     let begun = store.begin_journal(

@@ -138,7 +138,7 @@ fn a_migration_that_fails_is_told_in_the_servers_words_and_never_as_if_nothing_w
 #[test]
 fn of_three_at_once_one_applies_it() {
     let bed = Bed::new();
-    // Whoever applies it a second time adds a row.
+    // Applied a second time, it adds a row.
     bed.migration(
         "2_slow.sql",
         "INSERT INTO orders VALUES (1);\nSELECT sleep(1);",

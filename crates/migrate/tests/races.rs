@@ -11,7 +11,7 @@ use crate::projects::{FOUR, Kind};
 
 const RUNNERS: usize = 3;
 
-/// Whoever changes the schema keeps a lock until its session ends. Another one that changes it meanwhile fails,
+/// A session that changes the schema keeps a lock until its session ends. Another one that changes it meanwhile fails,
 /// and is counted, as is each time that a migration begins: no transaction takes a number of a sequence back.
 const GUARD: &str = "
     CREATE SEQUENCE two_at_once; CREATE SEQUENCE begun; GRANT USAGE ON SEQUENCE begun TO app;
@@ -205,7 +205,7 @@ fn taken_over(bed: &Bed, kind: Kind, nth: u32, dying: Dying, shares_state: bool)
     assert_eq!(rows, "1", "{told}");
     assert!(took < Duration::from_secs(45), "{told}: {took:?}");
     if !shares_state {
-        // What the dead one left is closed by whoever comes with its state.
+        // What the dead one left is closed by the next run with its state.
         bed.run(&["resume"]).assert().code(0);
         bed.run(&["run", "--release", "v1"]).assert().code(0);
     }

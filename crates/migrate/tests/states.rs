@@ -852,7 +852,7 @@ fn ask(server: &Postgres, nth: usize, state: &State) -> Told {
             "" => actual,
             reason => reason,
         };
-        // Whoever reads the reason alone knows which revision it is.
+        // The reason alone tells which revision it is.
         if let Some((_, revision)) = word(outcome, "id").split_once('/')
             && word(outcome, "verdict") == "fail"
         {

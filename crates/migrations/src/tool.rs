@@ -91,7 +91,7 @@ pub trait Tool {
         None
     }
 
-    /// What a way down raised because there is none: it is not wrong, it is missing.
+    /// What a missing way down raised: it is not wrong, it is missing.
     fn no_way_back(&self, _told: &str) -> Option<String> {
         None
     }

@@ -1,6 +1,6 @@
 //! Keeps `lock-timeout` at MariaDB and MySQL for a tool that has no such setting: its sessions are known by the
 //! connections of its processes, and a statement of theirs that waits for a lock is cancelled from another connection.
-//! Whoever comes after a change that waits would wait behind it.
+//! Sessions that come after a change that waits would wait behind it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -174,7 +174,7 @@ impl<'a> Session<'a> {
         ended
     }
 
-    /// Gives back the lease of a run that was killed between the end of its journal and its own: nobody else would
+    /// Gives back the lease of a run that was killed between the end of its journal and its own: no other run would
     /// before the next change. Nothing depends on it, so that a failure is only told.
     pub async fn give_back_left(&self, document: Option<&Document>) {
         let lock = document.and_then(|document| document.lock.as_ref());

@@ -102,7 +102,7 @@ fn texts<'v>(value: &'v Value, key: &'v str, all: &mut Vec<(&'v str, &'v str)>) 
 }
 
 #[tokio::test]
-async fn nobody_is_called_and_nothing_hidden_goes_out() {
+async fn no_one_is_mentioned_and_nothing_hidden_goes_out() {
     for (name, sink) in SINKS {
         for body in sent(sink, &hostile(HOSTILE)).await {
             let mut all = Vec::new();

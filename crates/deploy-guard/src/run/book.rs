@@ -174,7 +174,7 @@ impl<'a> Book<'a> {
         Some(*self.until.get_or_init(|| scribe.until()))
     }
 
-    /// Notes the end of a phase, by its name: recording a release is a part of `rollback`, and is none.
+    /// Notes the end of a phase, by its name: recording a release is done by `rollback`, and is not a rollback.
     pub(super) fn stage(&self, phase: &str, report: &Report) {
         let Some(scribe) = &self.scribe else { return };
         let mut happening = stage_ended(report);

@@ -22,7 +22,7 @@ pub(crate) fn page() {
     world.sh(resolve).code(0).says("is resolved after");
     world.sh(list).code(0).says("1 incident, 0 of them open");
 
-    // GitHub's place is taken by a port that nobody listens to.
+    // GitHub's place is taken by a port without a listener.
     for ask in lines(&walk.next("incident stage --run")) {
         world.sh(&ask).code(4).says("GitHub could not be reached");
     }
