@@ -64,6 +64,7 @@ const OURS: &[&str] = &[
     "state",
     "survey",
     "target",
+    "tools",
     "traffic",
     "values",
     "watch",

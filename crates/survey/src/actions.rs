@@ -34,7 +34,8 @@ impl Reader<'_> {
             .unwrap_or_default()
             .to_ascii_lowercase();
         crate::leaves::left_behind(&name, &with, step.id.as_deref(), self.step, &mut self.scope);
-        if let Some((login, program)) = crate::uses::remote_program(&name, &with, &at, &self.scope)
+        if let Some((login, program)) =
+            crate::logins::remote_program(&name, &with, &at, &self.scope)
         {
             // Its own `with:` is a mapping of this step; the lines of `script:` are the workflow's.
             let text = (step.with.iter().chain(&step.env))

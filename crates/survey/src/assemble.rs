@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::calls::kamal_login;
-use crate::deed::Deed;
 use crate::deployment::{Deployment, Login};
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, Done, copied_to, is_own, machine, rank, same_machine};
 use crate::release::{named_in, named_release, release_variables, step_env};
-use crate::tool::Tool;
+use tools::Deed;
+use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 

@@ -1,12 +1,12 @@
 //! The tool that the calls of a job make together.
 
 use crate::compose;
-use crate::deed::Deed;
 use crate::deployment::Login;
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, Done};
-use crate::tool::{ComposeCall, EcsCall, KubectlCall, Tool};
+use tools::Deed;
+use tools::{ComposeCall, EcsCall, KubectlCall, Tool};
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -200,7 +200,7 @@ impl Assembly<'_> {
 }
 
 /// The first server of Kamal, as whom it logs in, with the key that the job has.
-pub(crate) fn kamal_login(call: &crate::tool::KamalCall, run: &Run) -> Option<Login> {
+pub(crate) fn kamal_login(call: &tools::KamalCall, run: &Run) -> Option<Login> {
     let fact = |text: &Fact<String>| Fact::new(Value::new(&*text.value), text.at.clone());
     Some(Login {
         address: fact(call.hosts.first()?),

@@ -1,10 +1,10 @@
 //! Which of what a job does makes a release live: not a way back, upkeep, a preview or a test.
 
-use crate::deed::Deed;
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, Done, is_own, machine, rank};
-use crate::tool::Tool;
+use tools::Deed;
+use tools::Tool;
 use workflow::{Job, Step, Workflow};
 
 impl Assembly<'_> {
@@ -180,7 +180,7 @@ impl Assembly<'_> {
 /// Compose and what tells more than it can deploy in a job of any name.
 fn rank_of_compose() -> usize {
     rank(&Deed::Deploys(Box::new(Tool::Compose(
-        crate::tool::ComposeCall::default(),
+        tools::ComposeCall::default(),
     ))))
     .min(COPY)
 }

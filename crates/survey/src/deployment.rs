@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::tool::Tool;
+use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 

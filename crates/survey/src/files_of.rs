@@ -4,8 +4,8 @@ use crate::compose::{self, OVERRIDES, USUAL};
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, copied_to, machine};
-use crate::tool::ComposeCall;
 use repository::{ends_in, joined};
+use tools::ComposeCall;
 
 /// What the folder of a call is to the repository.
 enum Folder {

@@ -1,8 +1,8 @@
 //! `fly.toml`. Two of its keys are read; the rest is Fly's.
 
 use crate::deployment::{Health, HealthSource};
-use crate::tool::PlatformCall;
 use repository::Repository;
+use tools::PlatformCall;
 use workflow::Value;
 use workflow::{Fact, Line};
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::compose;
-use crate::deed::Deed;
 use crate::deployment::{Environment, Health, HealthSource};
 use crate::jobs::Run;
 use crate::record::{Assembly, Done, is_own};
-use crate::tool::{ComposeCall, Tool};
+use tools::Deed;
+use tools::{ComposeCall, Tool};
 use workflow::Fact;
 use workflow::Value;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::compose;
-use crate::deed::Deed;
 use crate::deployment::OwnImage;
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, Built};
-use crate::tool::Tool;
+use tools::Deed;
+use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use yaml::Node;
 
 use crate::deployment::{Health, HealthSource};
-use crate::tool::KamalCall;
 use repository::Repository;
+use tools::KamalCall;
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};

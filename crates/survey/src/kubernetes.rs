@@ -5,8 +5,8 @@ use yaml::Node;
 
 use crate::compose;
 use crate::deployment::{Environment, Health, HealthSource};
-use crate::tool::{KubectlCall, Tool};
 use repository::{Repository, ends_in};
+use tools::{KubectlCall, Tool};
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};

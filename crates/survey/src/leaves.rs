@@ -2,7 +2,7 @@
 
 use crate::deployment::Need;
 use crate::scope::Scope;
-use crate::uses::With;
+use tools::With;
 use workflow::Fact;
 
 /// What an action leaves for the steps after it: keys, and outputs that a workflow alone tells.

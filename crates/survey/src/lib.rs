@@ -12,12 +12,8 @@ mod actions;
 mod assemble;
 mod called;
 mod calls;
-mod clusters;
-mod commands;
 mod compose;
-mod containers;
 mod counts;
-mod deed;
 mod deployment;
 mod environment;
 mod event;
@@ -29,6 +25,7 @@ mod jobs;
 mod kamal;
 mod kubernetes;
 mod leaves;
+mod logins;
 mod look;
 mod nginx;
 mod record;
@@ -39,9 +36,6 @@ mod scope;
 mod script;
 mod session;
 mod ssh;
-mod tool;
-mod uses;
-mod web;
 
 use std::path::PathBuf;
 
@@ -52,7 +46,7 @@ pub use deployment::{
     Script, SetUp,
 };
 pub use look::look;
-pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
+pub use tools::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
 
 /// What was found.
 #[derive(Debug, Default)]

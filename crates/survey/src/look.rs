@@ -8,9 +8,9 @@ use crate::deployment::{Deployment, Rank};
 use crate::event::What;
 use crate::jobs;
 use crate::record::Assembly;
-use crate::tool::Tool;
 use crate::{Survey, Unused};
 use repository::{Repository, ends_in};
+use tools::Tool;
 use workflow::Workflow;
 
 /// Looks at a folder, and at the repository that it belongs to.
@@ -145,8 +145,8 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                 if !seen.insert((run.started, words, folder, address)) {
                     continue;
                 }
-                for deed in crate::commands::deeds(words, program, env, &event.at) {
-                    if let crate::deed::Deed::Deploys(tool) = deed
+                for deed in tools::of_command(words, program, env, &event.at) {
+                    if let tools::Deed::Deploys(tool) = deed
                         && let Tool::Compose(call) = *tool
                     {
                         let files = assembly.compose_files(&call, event, run);

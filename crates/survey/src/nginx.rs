@@ -3,8 +3,8 @@
 use regex::Regex;
 
 use crate::deployment::{Health, HealthSource};
-use crate::tool::Tool;
 use repository::{Repository, ends_in};
+use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 

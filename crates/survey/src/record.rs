@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::commands;
-use crate::deed::Deed;
 use crate::deployment::{JobId, Login};
 use crate::event::{Event, What};
 use crate::jobs::Run;
-use crate::tool::Tool;
-use crate::uses;
+use crate::logins;
 use repository::Repository;
+use tools::Deed;
+use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 use workflow::{Job, Workflow};
@@ -54,15 +53,15 @@ fn done(run: &Run) -> Vec<Done<'_>> {
                 words,
                 program,
                 env,
-            } => commands::deeds(words, program, env, &event.at),
-            What::Action { name, with, env } => uses::deeds(name, with, env, &event.at),
+            } => tools::of_command(words, program, env, &event.at),
+            What::Action { name, with, env } => tools::of_action(name, with, env, &event.at),
             What::Script { .. } | What::Writes { .. } => Vec::new(),
         };
         // On a machine that is logged in to, a program that is no known tool changes something, too.
         if let What::Command { words, .. } = &event.what
             && event.place.login.is_some()
             && deeds.is_empty()
-            && commands::changes(words)
+            && tools::changes(words)
         {
             deeds.push(Deed::Deploys(Box::new(Tool::Commands)));
         }
@@ -122,7 +121,7 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
         What::Action { name, with, .. } => {
             let copies =
                 name.contains("scp") || name.contains("rsync") || name == "easingthemes/ssh-deploy";
-            copies.then(|| uses::copy_login(name, with, &event.at, &run.scope))?
+            copies.then(|| logins::copy_login(name, with, &event.at, &run.scope))?
         }
         What::Script { .. } | What::Writes { .. } => None,
     }

@@ -16,7 +16,7 @@ use workflow::{Fact, Line};
 
 /// What a command line does; its first word is the program's name.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
-pub(crate) fn deeds(
+pub fn deeds(
     words: &[String],
     program: &str,
     env: &BTreeMap<String, String>,
@@ -305,7 +305,7 @@ pub(crate) fn deeds(
 }
 
 /// Whether a command on a machine changes what runs there, though it is no known tool.
-pub(crate) fn changes(words: &[String]) -> bool {
+pub fn changes(words: &[String]) -> bool {
     const PROGRAMS: [&str; 30] = [
         "java", "node", "nodejs", "npm", "yarn", "pnpm", "bun", "deno", "pip", "pip3", "poetry",
         "pipenv", "uv", "python", "python3", "mvn", "mvnw", "gradle", "gradlew", "go", "cargo",

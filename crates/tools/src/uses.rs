@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::deed::Deed;
-use crate::deployment::Login;
-use crate::scope::Scope;
 use crate::tool::{
     APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, EcsCall, FLY_BACK, HEROKU_BACK, HelmCall,
     KubectlCall, PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
@@ -12,98 +10,11 @@ use crate::tool::{
 use workflow::Value;
 use workflow::{Fact, Line};
 
-pub(crate) type With = BTreeMap<String, Fact<Value>>;
-
-/// The machine that an action logs in to, and the name of the input that is the program it runs there.
-pub(crate) fn remote_program(
-    name: &str,
-    with: &With,
-    at: &Line,
-    scope: &Scope,
-) -> Option<(Login, &'static str)> {
-    let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
-    let of_env = |key: &str| {
-        let value = scope.env.get(key)?;
-        Some(Fact::new(Value::new(&**value), at.clone()))
-    };
-    let program = match name {
-        "appleboy/ssh-action"
-        | "appleboy-ssh-action"
-        | "cross-the-world/ssh-pipeline"
-        | "cross-the-world/ssh-scp-ssh-pipelines"
-        | "kostya-ten/ssh-server-deploy" => "script",
-        "fifsky/ssh-action"
-        | "garygrossgarten/github-action-ssh"
-        | "jumptest/ssh-action"
-        | "d3rhase/ssh-command-action"
-        | "antonyurchenko/ssh-action"
-        | "matheusvanzan/sshpass-action"
-        | "tiyee/action-ssh"
-        | "nightmodealways/ssh-action" => "command",
-        "easingthemes/ssh-deploy" => "script_after",
-        _ => return None,
-    };
-    let program = if program == "command" && with.contains_key("run") {
-        "run"
-    } else {
-        program
-    };
-    let login = login(&first, &of_env, name)?;
-    Some((login, program))
-}
-
-fn login(
-    first: &dyn Fn(&[&str]) -> Option<Fact<Value>>,
-    of_env: &dyn Fn(&str) -> Option<Fact<Value>>,
-    name: &str,
-) -> Option<Login> {
-    let env = |key: &str| of_env(key).filter(|_| name == "easingthemes/ssh-deploy");
-    let address = first(&["host", "remote_host", "hostname", "server", "ssh_host"])
-        .or_else(|| env("REMOTE_HOST"))?;
-    Some(Login {
-        address,
-        user: first(&["username", "user", "remote_user", "ssh_user"])
-            .or_else(|| env("REMOTE_USER")),
-        port: first(&["port", "remote_port", "ssh_port"]).or_else(|| env("REMOTE_PORT")),
-        key: first(&[
-            "key",
-            "privatekey",
-            "private_key",
-            "private-key",
-            "ssh_private_key",
-            "remote_key",
-            "ssh_key",
-            "host_key",
-        ])
-        .or_else(|| env("SSH_PRIVATE_KEY")),
-        known_hosts: first(&["known_hosts"]),
-        passphrase: first(&["passphrase", "ssh_passphrase"]),
-        password: first(&["password", "pass"]),
-        jump: first(&["proxy_host"]).map(|address| {
-            Box::new(Login {
-                address,
-                user: first(&["proxy_username"]),
-                port: first(&["proxy_port"]),
-                key: first(&["proxy_key"]),
-                passphrase: first(&["proxy_passphrase"]),
-                known_hosts: None,
-                password: first(&["proxy_password"]),
-                jump: None,
-                client: None,
-            })
-        }),
-        client: None,
-    })
-}
+pub type With = BTreeMap<String, Fact<Value>>;
 
 /// What an action does.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
-pub(crate) fn deeds(
-    name: &str,
-    with: &With,
-    env: &BTreeMap<String, String>,
-    at: &Line,
-) -> Vec<Deed> {
+pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line) -> Vec<Deed> {
     let input = |key: &str| with.get(key).cloned();
     let text = |key: &str| {
         with.get(key)
@@ -345,34 +256,4 @@ pub(crate) fn deeds(
         }
         _ => Vec::new(),
     }
-}
-
-/// The machine that an action copies files to.
-pub(crate) fn copy_login(name: &str, with: &With, at: &Line, scope: &Scope) -> Option<Login> {
-    let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
-    let of_env = |key: &str| {
-        let value = scope.env.get(key)?;
-        Some(Fact::new(Value::new(&**value), at.clone()))
-    };
-    login(&first, &of_env, name).or_else(|| {
-        // `dest: user@host:/path`.
-        let target = first(&["dest", "target"])?;
-        let (destination, _) = openssh::split_target(target.value.text())?;
-        let part = |text: &str| Fact::new(Value::new(text), target.at.clone());
-        let (user, address) = match destination.rsplit_once('@') {
-            Some((user, address)) => (Some(part(user)), part(address)),
-            None => (None, part(destination)),
-        };
-        Some(Login {
-            address,
-            user,
-            port: None,
-            key: of_env("DEPLOY_KEY"),
-            passphrase: None,
-            known_hosts: None,
-            password: None,
-            jump: None,
-            client: None,
-        })
-    })
 }

@@ -5,7 +5,7 @@ use workflow::Value;
 use workflow::{Fact, Line};
 
 #[derive(Clone, Debug)]
-pub(crate) enum Deed {
+pub enum Deed {
     /// Makes a release live.
     Deploys(Box<Tool>),
     /// Builds an image and names it, or pushes it; with its tag.

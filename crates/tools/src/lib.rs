@@ -1,0 +1,15 @@
+//! What a command line, or an action of the marketplace, does: the tool that makes a release live, the image that is
+//! built, the address that is asked. One line at a time; what several make together is `survey`'s.
+
+mod clusters;
+mod commands;
+mod containers;
+mod deed;
+mod tool;
+mod uses;
+mod web;
+
+pub use commands::{changes, deeds as of_command};
+pub use deed::Deed;
+pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
+pub use uses::{With, deeds as of_action};
