@@ -238,6 +238,21 @@ hand_over() {
   args+=(${lines[@]+"${lines[@]}"})
 }
 
+# On cancellation the runner signals this process alone. Before the stage is started, that ends it; later
+# the stage has to hear of it in time to leave a journal that can be resumed. It hears it twice: a
+# process that has only just been started does not heed the first, and no other heeds the second.
+child='' begun='' asked=''
+on_signal() { # SIGNAL CODE
+  asked=$1
+  if [[ -z $begun ]]; then exit "$2"; fi
+  if [[ -z $child ]]; then return; fi
+  kill -s "$1" "$child" 2>/dev/null || true
+  (sleep 0.3 && kill -s "$1" "$child") &>/dev/null &
+}
+# Without a trap, bash forgets a SIGINT that comes while it waits for a program.
+trap 'on_signal INT 130' INT
+trap 'on_signal TERM 143' TERM
+
 stage='' action='' command=() args=() flags=() failing=()
 choose_stage
 choose_flags
@@ -247,13 +262,11 @@ find_binary
 if [[ -n ${INPUT_VERSION:-} ]]; then check_version "${command[0]}"; fi
 hand_over
 
+begun=yes
 # The long form, because the bash of macOS calls an empty list unset.
 "${command[@]}" ${args[@]+"${args[@]}"} ${flags[@]+"${flags[@]}"} &
 child=$!
-# On cancellation the runner signals this process alone. The stage has to hear of it in time to
-# leave a journal that can be resumed.
-trap 'kill -s INT "$child" 2>/dev/null || true' INT
-trap 'kill -s TERM "$child" 2>/dev/null || true' TERM
+if [[ -n $asked ]]; then on_signal "$asked" 0; fi
 # A signal ends `wait` early, with the stage still at work.
 code=0
 wait "$child" || code=$?

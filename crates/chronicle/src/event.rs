@@ -142,6 +142,12 @@ pub enum Happening {
         /// What users get, where the stage looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         impact: Option<Impact>,
+        /// The release that it put back, by proof.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restored: Option<String>,
+        /// A signal asked it to stop.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cancelled: bool,
         started_at: Timestamp,
         duration_ms: u64,
     },
@@ -379,6 +385,8 @@ mod tests {
                 reason: text(),
                 hint: Some(text()),
                 impact: Some(Impact::Down),
+                restored: Some(text()),
+                cancelled: true,
                 started_at: second(1),
                 duration_ms: 7,
             },

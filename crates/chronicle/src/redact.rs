@@ -114,6 +114,8 @@ impl Clean<'_> {
                 reason,
                 hint,
                 impact,
+                restored,
+                cancelled,
                 started_at,
                 duration_ms,
             } => Happening::StageEnded {
@@ -122,6 +124,8 @@ impl Clean<'_> {
                 reason: self.text(&reason),
                 hint: self.some_text(hint),
                 impact,
+                restored: self.some_name(restored),
+                cancelled,
                 started_at,
                 duration_ms,
             },
@@ -186,17 +190,10 @@ impl Clean<'_> {
                 serving: self.some_name(serving),
             },
             // They hold no text but names of ours.
-            names @ (Happening::Claimed {
-                deliveries: _,
-                holder: _,
-                until: _,
-            }
-            | Happening::Released { deliveries: _ }
-            | Happening::GivenUp { deliveries: _ }
-            | Happening::Delivered {
-                delivery: _,
-                reference: _,
-            }) => names,
+            names @ (Happening::Claimed { .. }
+            | Happening::Released { .. }
+            | Happening::GivenUp { .. }
+            | Happening::Delivered { .. }) => names,
             Happening::Undelivered { delivery, how } => self.undelivered(delivery, how),
         }
     }

@@ -21,11 +21,17 @@ impl Event {
                 stage,
                 verdict,
                 reason,
+                cancelled,
                 duration_ms,
                 ..
             } => {
                 let took = span(Duration::from_millis(*duration_ms));
-                format!("{stage}: {verdict} after {took}: {reason}")
+                let ended = if *cancelled {
+                    "cancelled"
+                } else {
+                    verdict.as_str()
+                };
+                format!("{stage}: {ended} after {took}: {reason}")
             }
             Happening::DeploymentEnded {
                 conclusion,

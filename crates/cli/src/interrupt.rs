@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM, as something a stage can look at and wait for.
+//! SIGINT, SIGTERM and SIGHUP, as something a stage can look at and wait for.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Interrupt,
+    /// Or the terminal is gone: a laptop is closed, or act cancels a step.
     Terminate,
 }
 
@@ -23,6 +24,17 @@ impl Signal {
     }
 }
 
+/// Whether who started us wants us to outlive the terminal, as `nohup` does. Where that cannot be seen, too: a
+/// hang-up is left to do what it does.
+fn is_ignored_hangup() -> bool {
+    const HANGUP: u64 = 1;
+    let status = files::read_text("/proc/self/status".as_ref(), 1 << 16).unwrap_or_default();
+    let mut lines = status.lines();
+    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask & HANGUP != 0)
+}
+
 /// Reports whether we were asked to stop. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<Option<(Signal, Instant)>>);
@@ -33,11 +45,23 @@ impl Interrupt {
         let (sender, receiver) = watch::channel(None);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = if is_ignored_hangup() {
+            None
+        } else {
+            Some(signal(SignalKind::hangup())?)
+        };
         tokio::spawn(async move {
             loop {
+                let hung_up = async {
+                    match &mut hangup {
+                        Some(hangup) => hangup.recv().await,
+                        None => std::future::pending().await,
+                    }
+                };
                 let caught = tokio::select! {
                     _ = interrupt.recv() => Signal::Interrupt,
                     _ = terminate.recv() => Signal::Terminate,
+                    _ = hung_up => Signal::Terminate,
                 };
                 // The first signal decides the exit code; later ones change nothing.
                 sender.send_if_modified(|state| match state {

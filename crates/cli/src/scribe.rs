@@ -2,10 +2,13 @@
 
 mod exposure;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chronicle::{Chronicle, Event, EventId, Evidence, Happening, History, SCHEMA, Subject, Writer};
+use chronicle::{
+    Chronicle, Event, EventId, Evidence, Happening, History, SCHEMA, Seeing, Subject, Writer,
+};
 use config::file::Incident;
 use config::value::StateAddress;
 use courier::{Courier, Round, Told};
@@ -20,12 +23,25 @@ use crate::{Failure, Job};
 /// The stage that writes and tells by hand.
 pub const INCIDENT: &str = "incident";
 
+/// The stage that puts a release back.
+const ROLLBACK: &str = "rollback";
+
 /// How long a stage may take to write down its end.
 const WRITE_TIME: Duration = Duration::from_secs(5);
 /// By when an end must be written down after a signal: people are told of it after that.
 const TO_WRITE: Duration = Duration::from_millis(6_500);
-/// How long writing may take even where that has passed.
+/// By when people must have been told after a signal: GitHub's next one comes after 7.5 s, and it kills the step
+/// after 10 s.
+const TOLD: Duration = Duration::from_millis(7_300);
+/// How long each of the two may take even where that has passed, because work that began was not cut off for it…
 const LEAST_TIME: Duration = Duration::from_secs(1);
+/// …and the last moment of both: the report is still to be left.
+const LAST_WRITTEN: Duration = Duration::from_millis(9_300);
+const LAST_TOLD: Duration = Duration::from_millis(8_500);
+/// So long after a signal, work that goes on has people told that it was cancelled: we may be killed before its end.
+const EARLY: Duration = Duration::from_millis(1_500);
+/// How long that may take: what follows needs time, too.
+const EARLY_TIME: Duration = Duration::from_secs(3);
 
 /// The log of events, for one job.
 #[derive(Clone, Debug)]
@@ -74,9 +90,51 @@ impl Job {
         }
     }
 
-    /// Writes down that a stage ended. What goes wrong with that is shown in the report and changes no
-    /// verdict.
-    pub(crate) async fn write_down(&self, report: &mut Report) {
+    /// What the work of a stage gives. Where a signal came and the work goes on all the same, `telling` runs beside
+    /// it: the truth is out before we may be killed, and costs the work no time. What it began is not cut off where
+    /// the work ends first, because whether it arrived would not be known.
+    pub async fn telling_early<T>(
+        &self,
+        work: impl Future<Output = T>,
+        telling: impl Future<Output = ()>,
+    ) -> T {
+        let has_begun = Cell::new(false);
+        let telling = async {
+            self.interrupt.and(EARLY).await;
+            has_begun.set(true);
+            telling.await;
+        };
+        tokio::pin!(work, telling);
+        let mut is_told = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut work => break ended,
+                () = &mut telling, if !is_told => is_told = true,
+            }
+        };
+        if has_begun.get() && !is_told {
+            telling.await;
+        }
+        ended
+    }
+
+    /// Writes down that the stage `name` was cancelled, and finishes what it began.
+    pub(crate) async fn write_down_early(&self, name: &str, started_at: Timestamp) {
+        let mut report = Report::from_outcomes(name, started_at, Vec::new());
+        report.reason = "interrupted; it finishes what it began".to_owned();
+        let took = Timestamp::now().duration_since(started_at);
+        report.duration = Duration::try_from(took).unwrap_or_default();
+        if let Ok(Some(scribe)) = self.scribe() {
+            // Its end is written down in any case, and what is wrong is told then.
+            let _ = scribe.write_stage(name, &report).await;
+            scribe.deliver(Round::InPassing, scribe.until_early()).await;
+        }
+    }
+
+    /// Writes down that a stage ended, by the name of what it did. What goes wrong with that is shown in the report
+    /// and changes no verdict.
+    pub(crate) async fn write_down(&self, name: &str, report: &mut Report) {
         let scribe = match self.scribe() {
             Ok(Some(scribe)) => scribe,
             Ok(None) => return,
@@ -85,9 +143,7 @@ impl Job {
                 return;
             }
         };
-        let happening = stage_ended(report);
-        let event = scribe.event(self.subject(), happening, None);
-        if let Err(failure) = scribe.write(&[event]).await {
+        if let Err(failure) = scribe.write_stage(name, report).await {
             let place = scribe.chronicle.place();
             report.outcomes.push(not_written(&place, &failure));
             return;
@@ -98,27 +154,92 @@ impl Job {
     }
 }
 
-/// The end of a stage, as its report tells it.
-pub fn stage_ended(report: &Report) -> Happening {
-    let worst = model::outcome::by_weight(&report.outcomes);
-    let hint = worst
-        .iter()
-        .filter(|outcome| outcome.weighs() > Verdict::Pass)
-        .find_map(|outcome| outcome.hint.clone());
-    let decision = report.outputs.iter();
-    let mut decision = decision.filter(|(name, _)| name == "decision");
-    Happening::StageEnded {
-        stage: report.stage.clone(),
-        verdict: report.verdict,
-        reason: report.reason.clone(),
-        hint: hint.or(report.hint.clone()),
-        impact: decision.next().map(|(_, word)| match word.as_str() {
-            "safe" => Impact::None,
-            "critical" => Impact::Down,
-            _ => Impact::Unknown,
-        }),
-        started_at: report.started_at,
-        duration_ms: millis(report.duration),
+impl Scribe<'_> {
+    /// The end of a stage, as its report tells it, by the name of what it did.
+    pub fn stage_ended(&self, name: &str, report: &Report) -> Happening {
+        let worst = model::outcome::by_weight(&report.outcomes);
+        let hint = worst
+            .iter()
+            .filter(|outcome| outcome.weighs() > Verdict::Pass)
+            .find_map(|outcome| outcome.hint.clone());
+        let output = |wanted: &str| {
+            let mut found = report.outputs.iter().filter(|(name, _)| name == wanted);
+            found.next_back().map(|(_, value)| value.as_str())
+        };
+        Happening::StageEnded {
+            stage: name.to_owned(),
+            verdict: report.verdict,
+            reason: report.reason.clone(),
+            hint: hint.or(report.hint.clone()),
+            impact: output("decision").map(|word| match word {
+                "safe" => Impact::None,
+                "critical" => Impact::Down,
+                _ => Impact::Unknown,
+            }),
+            restored: output("restored-release").map(str::to_owned),
+            cancelled: self.job.interrupt.caught().is_some(),
+            started_at: report.started_at,
+            duration_ms: millis(report.duration),
+        }
+    }
+
+    /// Writes down that a stage ended; and, where it has put a good release back by proof, that the incident is over
+    /// which a run opened of its own.
+    async fn write_stage(&self, name: &str, report: &Report) -> Result<(), Failure> {
+        let happening = self.stage_ended(name, report);
+        let restored = match &happening {
+            Happening::StageEnded { restored, .. } => restored.clone(),
+            _ => None,
+        };
+        let written = self.chronicle.append(Seeing::Lately, |history| {
+            let subject = self.about(name, history);
+            let mut events = vec![self.event(subject, happening.clone(), None)];
+            let opened = chronicle::open(history).filter(|one| one.opened_by.automatic);
+            if let Some((incident, serving)) = opened.zip(restored.clone()) {
+                let resolved = Happening::IncidentResolved {
+                    text: report.reason.clone(),
+                    serving: Some(serving),
+                };
+                events.push(self.event(incident.subject, resolved, Some(incident.worst)));
+            }
+            Ok::<_, chronicle::Error>(events)
+        });
+        let written = async {
+            match written.await {
+                // A log that is not understood, such as a newer program's, takes events all the same.
+                Err(error) if !matches!(error, chronicle::Error::State(_)) => {
+                    let event = self.event(self.job.subject(), happening.clone(), None);
+                    self.chronicle.write(&[event]).await
+                }
+                written => written.map(drop),
+            }
+        };
+        self.in_time(written).await?.map_err(failed)
+    }
+
+    /// What the end of a stage is about: where it names no release, what the stages before it in its workflow run were
+    /// about; and a rollback elsewhere is about what was deployed last.
+    fn about(&self, name: &str, history: &History) -> Subject {
+        let own = self.job.subject();
+        if own.deployment.is_some() {
+            return own;
+        }
+        let run = self.job.run_name();
+        let deployed = |event: &&Event| event.subject.deployment.is_some();
+        let events = || history.events().rev().filter(deployed);
+        let of_run = events().find(|event| run.is_some() && event.by.run == run);
+        let last = events().next().filter(|_| name == ROLLBACK);
+        match of_run.or(last) {
+            Some(event) => Subject {
+                release: event.subject.release.clone(),
+                deployment: event.subject.deployment.clone(),
+                ..own
+            },
+            None => Subject {
+                deployment: run.map(|run| format!("#{run}")),
+                ..own
+            },
+        }
     }
 }
 
@@ -226,8 +347,7 @@ impl Scribe<'_> {
     /// # Errors
     /// Returns that there was not enough time.
     pub async fn in_time<T>(&self, writing: impl Future<Output = T>) -> Result<T, Failure> {
-        let left = self.job.interrupt.left(TO_WRITE);
-        let limit = left.map_or(WRITE_TIME, |left| WRITE_TIME.min(left.max(LEAST_TIME)));
+        let limit = self.limit(WRITE_TIME, TO_WRITE, LAST_WRITTEN);
         let written = tokio::time::timeout(limit, writing).await;
         written.map_err(|_| {
             let place = self.chronicle.place();
@@ -312,12 +432,22 @@ impl Scribe<'_> {
 
     /// The end of the time that telling people may take now: the budget, and what a signal leaves of it.
     pub fn until(&self) -> Instant {
-        let budget = self.section.delivery_budget.get();
-        let budget = match self.job.interrupt.left(TOLD) {
-            Some(left) => budget.min(left.max(LEAST_TIME)),
-            None => budget,
-        };
-        Instant::now() + budget
+        Instant::now() + self.limit(self.section.delivery_budget.get(), TOLD, LAST_TOLD)
+    }
+
+    /// The same for telling that a run was cancelled which goes on.
+    pub fn until_early(&self) -> Instant {
+        self.until().min(Instant::now() + EARLY_TIME)
+    }
+
+    /// What a signal leaves of a time: what is to be done by `by`, and for a moment until `last` even where that has
+    /// passed.
+    fn limit(&self, time: Duration, by: Duration, last: Duration) -> Duration {
+        let interrupt = &self.job.interrupt;
+        match (interrupt.left(by), interrupt.left(last)) {
+            (Some(left), Some(last)) => time.min(left.max(LEAST_TIME.min(last))),
+            _ => time,
+        }
     }
 
     /// Tells the sinks beside what a stage does, and gives what belongs into its report.
@@ -329,10 +459,6 @@ impl Scribe<'_> {
         told.chain(trouble).collect()
     }
 }
-
-/// By when people must have been told after a signal: GitHub's next one comes after 7.5 s, and it kills the step
-/// after 10 s.
-const TOLD: Duration = Duration::from_millis(7_300);
 
 /// What became of a sink's deliveries.
 pub fn outcome(told: &Told) -> Outcome {

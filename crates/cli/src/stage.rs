@@ -61,10 +61,10 @@ pub trait Stage: Args {
         None
     }
 
-    /// Whether its end is written into the log of events, where `incident:` is configured: not that of an
+    /// By which name its end is written into the log of events, where `incident:` is configured. `None`: an
     /// action that only shows something.
-    fn is_event(&self) -> bool {
-        false
+    fn event(&self) -> Option<&'static str> {
+        None
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure>;
@@ -275,7 +275,12 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     let clock = std::time::Instant::now();
     let mut flags = stage.secrets();
     flags.extend(given(env, &std::env::args_os().collect::<Vec<_>>()));
-    let (job, loaded) = match prepare(&global, &stage, env, &flags) {
+    // Before anything else: what comes while the configuration is read counts, too.
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return broken::<S>(&Failure::error(error), env),
+    };
+    let (job, loaded) = match prepare(&global, &stage, env, &flags, interrupt) {
         Ok(prepared) => prepared,
         Err((failure, redactor)) => {
             return complain(S::NAME, &failure, &redactor, env, Section::Alone);
@@ -289,11 +294,21 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     if let Some(path) = &loaded {
         tracing::info!("configuration: {}", path.display());
     }
-    let is_event = stage.is_event() && !job.dry_run;
-    let result = tokio::select! {
-        biased;
-        result = stage.run(&job) => result,
-        result = expire(&job.interrupt, S::GRACE) => result,
+    let event = stage.event().filter(|_| !job.dry_run);
+    // Both hold the futures of all that they do.
+    let running = Box::pin(async {
+        tokio::select! {
+            biased;
+            result = stage.run(&job) => result,
+            result = expire(&job.interrupt, S::GRACE) => result,
+        }
+    });
+    let result = match event {
+        Some(name) => {
+            let telling = Box::pin(job.write_down_early(name, started_at));
+            job.telling_early(running, telling).await
+        }
+        None => running.await,
     };
     job.progress.clear();
     let mut report = match result {
@@ -308,8 +323,8 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
         }
     };
     job.complete(&mut report, clock.elapsed());
-    if is_event {
-        job.write_down(&mut report).await;
+    if let Some(name) = event {
+        Box::pin(job.write_down(name, &mut report)).await;
     }
     let code = match job.interrupt.caught() {
         Some(signal) => signal.exit_code(),
@@ -326,6 +341,7 @@ fn prepare<S: Stage>(
     stage: &S,
     env: &Env,
     flags: &[Secret],
+    interrupt: Interrupt,
 ) -> Result<Prepared, (Failure, Redactor)> {
     let redactor = |secrets: &config::Secrets| {
         let names = secrets.variables.iter();
@@ -387,7 +403,6 @@ fn prepare<S: Stage>(
     publisher
         .check(S::PARTS, kept(&config, loaded.path.as_deref()))
         .map_err(fail)?;
-    let interrupt = Interrupt::listen().map_err(|error| fail(Failure::error(error)))?;
     let job = Job {
         config,
         inputs: inputs::of(S::NAME, &loaded, env),

@@ -8,6 +8,7 @@ use chronicle::{
     deployments, incidents,
 };
 use jiff::{SignedDuration, Timestamp};
+use model::Verdict;
 use model::text::{cut, span};
 use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
 use sections::incident::{EventKind, Impact};
@@ -101,6 +102,9 @@ impl Known<'_> {
         if let Happening::DeploymentEnded { conclusion, .. } = &self.event.what {
             return ended(*conclusion);
         }
+        if let Some(phase) = self.after_stage() {
+            return phase;
+        }
         match self.incident.map(|incident| incident.phase) {
             Some(IncidentPhase::Investigating) => Phase::Investigating,
             Some(IncidentPhase::Identified) => Phase::Identified,
@@ -110,6 +114,35 @@ impl Known<'_> {
                 Some(deployment) => deployment.conclusion.map_or(Phase::Deploying, ended),
                 None => Phase::Unknown,
             },
+        }
+    }
+
+    /// How far a deployment is after one of its stages, where no run writes down its start and its end: each stage is a
+    /// step of its own, or came after the run.
+    fn after_stage(&self) -> Option<Phase> {
+        let Happening::StageEnded {
+            stage,
+            verdict,
+            restored,
+            cancelled,
+            ..
+        } = &self.event.what
+        else {
+            return None;
+        };
+        let of_run = self.deployment.map(|one| one.conclusion.map(ended));
+        match (of_run, restored) {
+            (Some(None), _) => Some(Phase::Deploying),
+            (_, Some(_)) => Some(Phase::RolledBack),
+            (Some(ended), None) => ended,
+            (None, None) if *cancelled => Some(Phase::Cancelled),
+            (None, None) => Some(match (stage.as_str(), verdict) {
+                ("healthgate" | "record", Verdict::Pass) => Phase::Deployed,
+                (_, Verdict::Pass) => Phase::Deploying,
+                ("preflight" | "runner-check", Verdict::Fail | Verdict::Refused) => Phase::Refused,
+                (_, Verdict::Fail | Verdict::Partial) => Phase::Failed,
+                _ => Phase::Unknown,
+            }),
         }
     }
 

@@ -91,7 +91,9 @@ impl cli::Stage for Stage {
             }
             .go(),
         );
-        let ended = beside(running, &book, job).await;
+        let running = Box::pin(beside(running, &book, job));
+        let telling = Box::pin(book.tell_cancelled());
+        let ended = job.telling_early(running, telling).await;
         let ended = told(job, &book, ended).await;
         if deploy.after.is_empty() || job.dry_run {
             return ended;
@@ -107,20 +109,15 @@ async fn beside(
     job: &Job,
 ) -> Result<Report, Failure> {
     let telling = book.tell_start();
-    let to_end = if book.is_kept() {
-        TO_END_AND_TELL
-    } else {
-        TO_END
-    };
     tokio::pin!(running, telling);
     let mut is_told = false;
     let ended = loop {
         tokio::select! {
             biased;
             ended = &mut running => break ended,
-            () = job.interrupt.and(to_end) => break Err(Failure::error(format!(
+            () = job.interrupt.and(TO_END) => break Err(Failure::error(format!(
                 "interrupted, and not done within {} s",
-                to_end.as_secs()
+                TO_END.as_secs()
             ))),
             () = &mut telling, if !is_told => is_told = true,
         }
@@ -153,8 +150,6 @@ async fn told(
 
 /// How long after a signal the run itself may go on, and how long its hooks: before we are killed.
 const TO_END: Duration = Duration::from_secs(7);
-/// The same where people are told of the end: GitHub's second signal comes 7.5 s after the first.
-const TO_END_AND_TELL: Duration = Duration::from_secs(5);
 const TO_TELL: Duration = Duration::from_millis(8500);
 
 /// Runs the hooks of `deploy.after`, whatever the end was.
@@ -313,6 +308,8 @@ impl Run<'_> {
     /// The deployment itself, and what follows from it.
     async fn under_lease(mut self) -> Result<Report, Failure> {
         if self.job.config.migrate()?.is_some() {
+            self.book
+                .goes_on("the schema may be changed; `migrate status` tells");
             let migrated = Box::pin(migrate::apply(self.job)).await;
             let migrated = self.stage(migrated, "migrate")?;
             if self.job.interrupt.caught().is_some() {
@@ -635,6 +632,9 @@ impl Run<'_> {
             }
             return Ok(self.end(Ending::failed(), Verdict::Fail, headline, reason));
         }
+        self.book.goes_on(
+            "its rollback ends the step that it is at, and `rollback resume` goes on with it",
+        );
         let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;
         let report = match result {
             Ok(report) => self.stage(Ok(report), "rollback")?,

@@ -6,6 +6,7 @@ mod action_holds;
 mod action_inputs;
 mod action_script;
 mod canary;
+mod cancelled;
 mod contract;
 mod docs;
 mod doctor;

@@ -77,8 +77,8 @@ impl cli::Stage for Stage {
         }
     }
 
-    fn is_event(&self) -> bool {
-        matches!(self.action, None | Some(Action::Merge(_)))
+    fn event(&self) -> Option<&'static str> {
+        matches!(self.action, None | Some(Action::Merge(_))).then_some(Self::NAME)
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

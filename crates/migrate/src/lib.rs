@@ -88,11 +88,11 @@ impl cli::Stage for Stage {
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
-    fn is_event(&self) -> bool {
-        !matches!(
-            self.action,
-            Action::Status | Action::Lint(_) | Action::Plan | Action::Decide(_)
-        )
+    fn event(&self) -> Option<&'static str> {
+        match self.action {
+            Action::Status | Action::Lint(_) | Action::Plan | Action::Decide(_) => None,
+            _ => Some(Self::NAME),
+        }
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

@@ -97,8 +97,8 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
-    fn is_event(&self) -> bool {
-        self.action.is_none()
+    fn event(&self) -> Option<&'static str> {
+        self.action.is_none().then_some(Self::NAME)
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

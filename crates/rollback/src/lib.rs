@@ -94,11 +94,13 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
-    fn is_event(&self) -> bool {
-        !matches!(
-            self.action,
-            Action::Status | Action::History | Action::Plan(_) | Action::State(_)
-        )
+    fn event(&self) -> Option<&'static str> {
+        match self.action {
+            Action::Status | Action::History | Action::Plan(_) | Action::State(_) => None,
+            // Recording a release is no rollback.
+            Action::Record(_) => Some("record"),
+            _ => Some(Self::NAME),
+        }
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

@@ -130,8 +130,8 @@ impl cli::Stage for Stage {
         Ok(())
     }
 
-    fn is_event(&self) -> bool {
-        !matches!(self.action, Some(Action::List))
+    fn event(&self) -> Option<&'static str> {
+        (!matches!(self.action, Some(Action::List))).then_some(Self::NAME)
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

@@ -85,6 +85,11 @@ impl Receiver {
         self.with(|shared| shared.calls.clone())
     }
 
+    /// Forgets what it accepted.
+    pub fn forget(&self) {
+        self.with(|shared| shared.calls.clear());
+    }
+
     /// How often each key was accepted.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

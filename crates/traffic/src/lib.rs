@@ -79,11 +79,11 @@ impl cli::Stage for Stage {
     // GitHub kills a step 10 s after it asks it to end; the share is taken back before.
     const GRACE: Duration = Duration::from_secs(9);
 
-    fn is_event(&self) -> bool {
-        !matches!(
-            self.action,
-            Action::Status | Action::Plan(_) | Action::History
-        )
+    fn event(&self) -> Option<&'static str> {
+        match self.action {
+            Action::Status | Action::Plan(_) | Action::History => None,
+            _ => Some(Self::NAME),
+        }
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

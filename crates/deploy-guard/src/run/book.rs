@@ -5,10 +5,10 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Conclusion, Event, Happening, History, IncidentId, RolledBack, Seeing, Situation, Subject,
-    classify, open,
+    Conclusion, Counts, Event, Happening, History, IncidentId, RolledBack, Seeing, Situation,
+    Subject, classify, open,
 };
-use cli::scribe::{failed, not_written, stage_ended};
+use cli::scribe::{failed, not_written};
 use cli::{Failure, Job, Scribe};
 use courier::Round;
 use jiff::Timestamp;
@@ -31,6 +31,10 @@ pub(super) struct Book<'a> {
     before: Option<String>,
     /// Whether users may have got something of this release.
     is_touched: Cell<bool>,
+    /// What goes on for a while after a signal, and what is to be done where it is not finished.
+    going_on: Cell<Option<&'static str>>,
+    /// One round of deliveries at a time: a second one would take what the first one sends for left behind.
+    telling: tokio::sync::Mutex<()>,
 }
 
 /// How a run ends, and which release serves then, as far as it was proved.
@@ -135,14 +139,11 @@ impl<'a> Book<'a> {
             until: OnceCell::new(),
             before,
             is_touched: Cell::new(false),
+            going_on: Cell::new(None),
+            telling: tokio::sync::Mutex::default(),
         };
         book.flush().await;
         book
-    }
-
-    /// Whether anything is written down, so that an end needs time for telling it.
-    pub(super) fn is_kept(&self) -> bool {
-        self.scribe.is_some()
     }
 
     /// Notes that from now on users may get something of the release.
@@ -155,6 +156,11 @@ impl<'a> Book<'a> {
         self.is_touched.get()
     }
 
+    /// Notes what begins now and is not left half-way by a signal.
+    pub(super) fn goes_on(&self, what: &'static str) {
+        self.going_on.set(Some(what));
+    }
+
     /// Cancelled here: as long as nothing was deployed, what served before serves on.
     pub(super) fn cancelled(&self) -> Ending {
         let before = self.before.clone();
@@ -163,9 +169,29 @@ impl<'a> Book<'a> {
 
     /// Tells the sinks that the deployment started. What a run that ends first cuts off is told at its end.
     pub(super) async fn tell_start(&self) {
+        let _one = self.telling.lock().await;
         if let Some(scribe) = &self.scribe {
             scribe.deliver(Round::InPassing, scribe.until()).await;
         }
+    }
+
+    /// Writes and tells that the run was cancelled, while what it began goes on: where it is killed before its end, this
+    /// is its end, and else its end comes after it.
+    pub(super) async fn tell_cancelled(&self) {
+        let Some(scribe) = &self.scribe else { return };
+        let release = self.subject.release.as_deref().unwrap_or("the release");
+        let left = if self.is_touched() {
+            format!("{release} may be live")
+        } else {
+            "nothing was deployed".to_owned()
+        };
+        let going_on = self.going_on.get();
+        let reason = going_on.map_or(left.clone(), |what| format!("{left}; {what}"));
+        let end = self.end(scribe, self.cancelled(), &reason, Timestamp::now(), None);
+        let _one = self.telling.lock().await;
+        // Its end is written down in any case, and what is wrong is told then.
+        let _ = scribe.write(&[end]).await;
+        scribe.deliver(Round::InPassing, scribe.until_early()).await;
     }
 
     /// By when the sinks must have been told of the end, counted from the first time that this is asked.
@@ -176,11 +202,9 @@ impl<'a> Book<'a> {
 
     /// Notes the end of a phase, by its name: recording a release is done by `rollback`, and is not a rollback.
     pub(super) fn stage(&self, phase: &str, report: &Report) {
+        self.going_on.set(None);
         let Some(scribe) = &self.scribe else { return };
-        let mut happening = stage_ended(report);
-        if let Happening::StageEnded { stage, .. } = &mut happening {
-            phase.clone_into(stage);
-        }
+        let happening = scribe.stage_ended(phase, report);
         let event = scribe.event(self.subject.clone(), happening, None);
         let mut notes = self.notes.borrow_mut();
         if phase == "rollback" {
@@ -302,14 +326,11 @@ impl<'a> Book<'a> {
             Ok(report) => report.reason.clone(),
             Err(failure) => failure.chain(),
         };
-        let Ending {
-            conclusion,
-            serving,
-        } = self.ending(job);
-        let (failed_stage, failed_at) = self.notes.borrow().failed.clone().unzip();
+        let ending = self.ending(job);
+        let conclusion = ending.conclusion;
+        let serving = ending.serving.clone();
         let is_good = conclusion == Conclusion::Succeeded;
         let ended_at = Timestamp::now();
-        let took = ended_at.duration_since(self.started_at);
         let exposed = if is_good || !self.is_touched() {
             Ok(None)
         } else {
@@ -320,19 +341,7 @@ impl<'a> Book<'a> {
             Ok(counts) => (counts, None),
             Err(outcome) => (None, Some(*outcome)),
         };
-        let happening = Happening::DeploymentEnded {
-            conclusion,
-            reason: reason.clone(),
-            started_at: self.started_at,
-            duration_ms: u64::try_from(took.as_millis()).unwrap_or_default(),
-            failed_stage: failed_stage.filter(|_| !is_good),
-            failed_at: failed_at.filter(|_| !is_good),
-            serving: serving.clone(),
-            rollback: self.notes.borrow().rollback,
-            exposure,
-        };
-        let mut end = scribe.event(self.subject.clone(), happening, None);
-        end.at = ended_at;
+        let end = self.end(scribe, ending, &reason, ended_at, exposure);
         self.notes.borrow_mut().waiting.push(end);
         match (conclusion, serving) {
             (Conclusion::Succeeded | Conclusion::RolledBack, Some(serving)) => {
@@ -347,6 +356,39 @@ impl<'a> Book<'a> {
         };
         let outcomes = unknown.into_iter().chain(trouble);
         outcomes.chain(told).collect()
+    }
+
+    /// The end of the deployment, as an event.
+    fn end(
+        &self,
+        scribe: &Scribe<'_>,
+        ending: Ending,
+        reason: &str,
+        at: Timestamp,
+        exposure: Option<Counts>,
+    ) -> Event {
+        let Ending {
+            conclusion,
+            serving,
+        } = ending;
+        let notes = self.notes.borrow();
+        let (failed_stage, failed_at) = notes.failed.clone().unzip();
+        let is_good = conclusion == Conclusion::Succeeded;
+        let took = at.duration_since(self.started_at);
+        let happening = Happening::DeploymentEnded {
+            conclusion,
+            reason: reason.to_owned(),
+            started_at: self.started_at,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or_default(),
+            failed_stage: failed_stage.filter(|_| !is_good),
+            failed_at: failed_at.filter(|_| !is_good),
+            serving,
+            rollback: notes.rollback,
+            exposure,
+        };
+        let mut end = scribe.event(self.subject.clone(), happening, None);
+        end.at = at;
+        end
     }
 
     /// The end as it was noted; else what follows from how far it was.

@@ -67,6 +67,8 @@ impl Run<'_> {
     /// The ramp, and what follows from it.
     async fn ramped(mut self, side: Side) -> Result<Report, Failure> {
         self.book.touch();
+        self.book
+            .goes_on("its requests are given back; `traffic status` tells");
         let (verdict, told, reason) = match traffic::ramp(self.job).await {
             Ok(report) => {
                 let report = self.stage(Ok(report), "traffic")?;
