@@ -8,35 +8,13 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use testkit::{Moto, Postgres, Sshd};
 
-/// A folder with a configuration that asks for one backup.
-fn asking(backup: &str, hosts: &str) -> (TempDir, assert_cmd::Command) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "version: 1\n{hosts}preflight:\n  timeout: 40s\n  backup:\n    - {{ name: nightly, {backup} }}\n"
-    );
-    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
-    let mut command = testkit::bin("preflight");
-    command
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .args(["--format", "json"]);
-    (folder, command)
-}
+use crate::one_check::{configured, outcome};
 
-fn outcome(command: &mut assert_cmd::Command) -> (i32, serde_json::Value) {
-    let output = command.output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let outcome = report["outcomes"][0].clone();
-    for key in ["expected", "actual"] {
-        assert!(outcome[key].is_string(), "{key}: {outcome}");
-    }
-    if outcome["verdict"] != "pass" {
-        for key in ["reason", "hint"] {
-            assert!(outcome[key].is_string(), "{key}: {outcome}");
-        }
-    }
-    (output.status.code().unwrap(), outcome)
+/// Asks for one backup.
+fn asking(backup: &str, hosts: &str) -> (TempDir, assert_cmd::Command) {
+    configured(&format!(
+        "version: 1\n{hosts}preflight:\n  timeout: 40s\n  backup:\n    - {{ name: nightly, {backup} }}\n"
+    ))
 }
 
 fn told(outcome: &serde_json::Value, key: &str) -> String {

@@ -11,37 +11,13 @@ use testkit::{Moto, Registry};
 use wiremock::matchers::{header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// A folder with a configuration that asks for one image.
-fn asking(image: &str, more: &str) -> (TempDir, assert_cmd::Command) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "version: 1\npreflight:\n  timeout: 4s\n  images:\n    - {{ name: backend, image: '{image}'{more} }}\n"
-    );
-    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
-    let mut command = testkit::bin("preflight");
-    command
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .args(["--format", "json"]);
-    (folder, command)
-}
+use crate::one_check::{configured, outcome};
 
-/// The exit code and the one outcome; every outcome has expected and actual, and says what to do
-/// where it is not good.
-fn outcome(command: &mut assert_cmd::Command) -> (i32, serde_json::Value) {
-    let output = command.output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let outcome = report["outcomes"][0].clone();
-    for key in ["expected", "actual"] {
-        assert!(outcome[key].is_string(), "{key}: {outcome}");
-    }
-    if outcome["verdict"] != "pass" {
-        for key in ["reason", "hint"] {
-            assert!(outcome[key].is_string(), "{key}: {outcome}");
-        }
-    }
-    (output.status.code().unwrap(), outcome)
+/// Asks for one image.
+fn asking(image: &str, more: &str) -> (TempDir, assert_cmd::Command) {
+    configured(&format!(
+        "version: 1\npreflight:\n  timeout: 4s\n  images:\n    - {{ name: backend, image: '{image}'{more} }}\n"
+    ))
 }
 
 fn check(image: &str, more: &str, code: i32, key: &str, text: &str) {

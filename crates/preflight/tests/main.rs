@@ -13,6 +13,7 @@ mod github_secrets;
 mod hosts;
 mod images;
 mod migrations;
+mod one_check;
 mod rollback_ready;
 mod runbook_004_network;
 mod runbooks;

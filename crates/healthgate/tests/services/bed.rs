@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use testkit::{Sshd, SystemdHost};
+use testkit::{End, Sshd, SystemdHost};
 
 /// Measured often, with time enough for a machine that does much else.
 pub(crate) const QUICK: &str =
@@ -13,27 +13,6 @@ pub(crate) struct Bed {
     folder: TempDir,
     hosts: String,
     variables: Vec<(String, String)>,
-}
-
-pub(crate) struct End {
-    pub(crate) code: i32,
-    pub(crate) text: String,
-    pub(crate) report: serde_json::Value,
-}
-
-impl End {
-    #[track_caller]
-    pub(crate) fn is(self, code: i32, all: &[&str]) -> End {
-        assert_eq!(self.code, code, "{}", self.text);
-        for part in all {
-            assert!(
-                self.text.contains(part),
-                "`{part}` is not in:\n{}",
-                self.text
-            );
-        }
-        self
-    }
 }
 
 impl Bed {
@@ -107,13 +86,12 @@ impl Bed {
         command.current_dir(self.folder.path()).args(args);
         command.args(["--report", "report.json"]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
+        command.output().unwrap().into()
+    }
+
+    /// Of the last run; null if it wrote none.
+    pub(crate) fn report(&self) -> serde_json::Value {
         let report = std::fs::read(self.path("report.json")).unwrap_or_default();
-        End {
-            code: output.status.code().unwrap(),
-            text: String::from_utf8(text).unwrap(),
-            report: serde_json::from_slice(&report).unwrap_or_default(),
-        }
+        serde_json::from_slice(&report).unwrap_or_default()
     }
 }

@@ -42,8 +42,8 @@ fn status_and_output_decide_here_as_on_a_host() {
             ("run: 'echo x', matches: '^rows'", "does not match `^rows`"),
             ("run: 'kill -9 $$$$'", "signal"),
         ] {
-            let end = bed.gate(QUICK, &probes(&[&with(line)])).is(1, &[why]);
-            assert_eq!(end.report["verdict"], "fail");
+            bed.gate(QUICK, &probes(&[&with(line)])).is(1, &[why]);
+            assert_eq!(bed.report()["verdict"], "fail");
         }
         logins += 6 * usize::from(!place.is_empty());
     }
@@ -63,7 +63,8 @@ fn hg_command_127_a_program_that_is_missing_or_may_not_be_run_is_an_error_here_a
             ("true && /no/such/check.sh", "a program in it was not found"),
         ] {
             let end = bed.gate(QUICK, &probes(&[&format!("run: '{run}'{place}")]));
-            assert_eq!(end.is(4, &[why]).report["verdict"], "error");
+            end.is(4, &[why]);
+            assert_eq!(bed.report()["verdict"], "error");
         }
         // An expected status is a pass, also 127.
         let wanted = format!("run: 'exit 127', status: [127]{place}");
@@ -132,8 +133,9 @@ fn what_a_command_printed_is_kept_without_its_secrets() {
         probes(&[line])
     );
     let end = bed.gate(QUICK, &text).is(1, &["the token is"]);
-    assert!(!end.text.contains("c4nary") && !end.report.to_string().contains("c4nary"));
-    let evidence = &end.report["outcomes"][0]["measurements"][0]["evidence"];
+    let report = bed.report();
+    assert!(!end.text.contains("c4nary") && !report.to_string().contains("c4nary"));
+    let evidence = &report["outcomes"][0]["measurements"][0]["evidence"];
     assert!(
         evidence.as_str().unwrap().contains("the token is"),
         "{evidence}"

@@ -5,9 +5,9 @@ use std::fs;
 use std::process::Output;
 use std::time::Duration;
 
-use testkit::{Compose, Docker, wait_until};
+use testkit::{Compose, Docker, End, wait_until};
 
-use crate::services::bed::{Bed, End, QUICK};
+use crate::services::bed::{Bed, QUICK};
 
 /// A project on its own engine, in the folder of the gate.
 struct Project {

@@ -76,8 +76,8 @@ fn runbook_000_failure_d_health_check_failure() {
     bed.gate(QUICK, &probes).is(0, &[]);
     shop.set_health("unhealthy", 503);
     drop(database);
-    let end = bed.gate(QUICK, &probes).is(1, &[]);
-    assert_eq!(end.report["verdict"], "fail");
+    bed.gate(QUICK, &probes).is(1, &[]);
+    assert_eq!(bed.report()["verdict"], "fail");
     shop.set_health("healthy", 200);
 
     // `docker ps`: Restarting.

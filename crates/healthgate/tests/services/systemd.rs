@@ -64,10 +64,10 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
     assert_eq!(end.code, 1, "{}", end.text);
     // Failures may be allowed; a service that was restarted stays one.
     let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 30, deadline: 8s, initial-delay: 1500ms }";
-    let end = bed
-        .gate(patient, &unit(&["crashes"]))
+    bed.gate(patient, &unit(&["crashes"]))
         .is(1, &["restarted ("]);
-    let last = end.report["outcomes"][0]["measurements"]
+    let report = bed.report();
+    let last = report["outcomes"][0]["measurements"]
         .as_array()
         .unwrap()
         .last()
@@ -103,11 +103,11 @@ fn a_restart_that_was_one_too_many_ends_the_gate_at_once() {
     let bed = Bed::new().systemd("web-01", &host);
     let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 3000, deadline: 10m }";
     let allowed = "  systemd: [{ name: it, unit: crashes, host: web-01, min-uptime: 0s }]";
-    let end = bed.gate(patient, allowed).is(
+    bed.gate(patient, allowed).is(
         1,
         &["failed, and cannot pass any more: restarted (1) > max-restarts (0)"],
     );
-    assert!(end.report["duration_ms"].as_u64().unwrap() < 300_000);
+    assert!(bed.report()["duration_ms"].as_u64().unwrap() < 300_000);
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn machines_are_asked_as_one_group() {
             &format!("  systemd: [{{ name: it, unit: {rest} }}]"),
         )
     };
-    let end = ask("stable, hosts: [web-01, web-02]").is(0, &[]);
-    assert_eq!(end.report["outcomes"][0]["members"]["passed"], 2);
+    ask("stable, hosts: [web-01, web-02]").is(0, &[]);
+    assert_eq!(bed.report()["outcomes"][0]["members"]["passed"], 2);
     ask("stable, hosts: all").is(4, &["web-03"]);
     ask("stable, hosts: 'web-*', require: 60%").is(0, &[]);
     ask("dies, hosts: all, require: 60%").is(1, &["failed (2) > allowed (1): web-01"]);

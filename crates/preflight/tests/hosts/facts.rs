@@ -5,6 +5,7 @@ use std::process::Command;
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
+use tempfile::TempDir;
 use testkit::Shop;
 use testkit::Sshd;
 use testkit::SshdSetup;
@@ -153,6 +154,23 @@ fn a_full_disk_and_used_up_inodes_are_told_apart() {
     assert!(text.contains("du -xh"), "{text}");
 }
 
+/// A host where this program is a script of this line.
+fn with_program(name: &str, line: &str) -> (TempDir, Sshd) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join(name);
+    std::fs::write(&program, format!("#!/bin/sh\n{line}\n")).unwrap();
+    Command::new("chmod")
+        .arg("755")
+        .arg(&program)
+        .status()
+        .unwrap();
+    let setup = SshdSetup {
+        config: format!("SetEnv PATH={}:/usr/bin:/bin\n", folder.path().display()),
+        ..SshdSetup::default()
+    };
+    (folder, setup.start())
+}
+
 /// A server with its own sudo files, which know the user `deploy`.
 fn with_sudo(rule: &str) -> Sshd {
     let setup = SshdSetup {
@@ -187,19 +205,7 @@ fn sudo_without_a_password_works_or_is_refused() {
 #[test]
 fn a_clock_that_is_wrong_is_seen_however_long_the_script_takes() {
     // `date` an hour ahead: the machine's own clock is not ours to set.
-    let folder = tempfile::tempdir().unwrap();
-    let shim = folder.path().join("date");
-    std::fs::write(&shim, "#!/bin/sh\nexec /bin/date -d '+1 hour' \"$@\"\n").unwrap();
-    Command::new("chmod")
-        .arg("755")
-        .arg(&shim)
-        .status()
-        .unwrap();
-    let setup = SshdSetup {
-        config: format!("SetEnv PATH={}:/usr/bin:/bin\n", folder.path().display()),
-        ..SshdSetup::default()
-    };
-    let sshd = setup.start();
+    let (_folder, sshd) = with_program("date", "exec /bin/date -d '+1 hour' \"$@\"");
     Bed::new(&sshd)
         .wants("max-clock-skew: 30s")
         .run()
@@ -209,19 +215,7 @@ fn a_clock_that_is_wrong_is_seen_however_long_the_script_takes() {
 
 #[test]
 fn a_fact_that_hangs_leaves_the_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let shim = folder.path().join("curl");
-    std::fs::write(&shim, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    Command::new("chmod")
-        .arg("755")
-        .arg(&shim)
-        .status()
-        .unwrap();
-    let setup = SshdSetup {
-        config: format!("SetEnv PATH={}:/usr/bin:/bin\n", folder.path().display()),
-        ..SshdSetup::default()
-    };
-    let sshd = setup.start();
+    let (_folder, sshd) = with_program("curl", "exec sleep 60");
     Bed::new(&sshd)
         .replace("timeout: 20s", "timeout: 6s")
         .wants("commands: [sh]\ndisk: [{ path: /, min-free: 1KiB, min-inodes: 1 }]\negress: ['http://127.0.0.1:1/']")

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::End;
 use tokio::runtime::Builder;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Respond};
@@ -14,26 +15,6 @@ use wiremock::{Mock, MockServer, Respond};
 pub(crate) struct Bed {
     folder: TempDir,
     env: Vec<(String, String)>,
-}
-
-pub(crate) struct End {
-    pub(crate) code: i32,
-    pub(crate) text: String,
-}
-
-impl End {
-    #[track_caller]
-    pub(crate) fn is(self, code: i32, all: &[&str]) -> End {
-        assert_eq!(self.code, code, "{}", self.text);
-        for part in all {
-            assert!(
-                self.text.contains(part),
-                "`{part}` is not in:\n{}",
-                self.text
-            );
-        }
-        self
-    }
 }
 
 impl Bed {
@@ -80,12 +61,7 @@ impl Bed {
     }
 
     pub(crate) fn rollback(&self, args: &[&str]) -> End {
-        let output = self.command(args).output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        End {
-            code: output.status.code().unwrap_or(-1),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        }
+        self.command(args).output().unwrap().into()
     }
 
     /// `good` was deployed and recorded; then `bad` was deployed, without a verdict so far.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use testkit::{
-    HostCertificate, Nginx, Shop, SshAgent, SshAuthority, Sshd, SshdSetup, free_port, wait_until,
+    End, HostCertificate, Nginx, Shop, SshAgent, SshAuthority, Sshd, SshdSetup, free_port,
+    wait_until,
 };
 
-use crate::targets::bed::{Bed, End};
+use crate::targets::bed::Bed;
 
 struct World {
     bed: Bed,
@@ -121,10 +122,7 @@ impl World {
             .args(args)
             .output()
             .unwrap();
-        End {
-            code: output.status.code().unwrap_or(-1),
-            text: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        }
+        output.into()
     }
 
     fn upstream(&self) -> String {
