@@ -87,6 +87,48 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
             uses("akhileshns/heroku-deploy", "heroku_app_name: shop-live"),
             vec![],
         ),
+        // A cluster goes back where a release has a name of its own and the step is not the only one with a login.
+        (
+            ON,
+            run("kubectl --context live rollout restart deployment/web"),
+            vec![],
+        ),
+        (
+            ON,
+            format!(
+                "      - uses: docker/build-push-action@v6\n        with: {{ push: true, tags: 'acme/shop:live' }}\n{}",
+                run("helm upgrade --install web chart")
+            ),
+            vec![],
+        ),
+        (
+            ON,
+            run(
+                "helm upgrade --install web chart --set image.tag=${{ github.sha }} --kube-context live",
+            ),
+            vec![],
+        ),
+        (
+            ON,
+            run(
+                "|\n          export KUBECONFIG=live.conf\n          helm upgrade --install web chart --set image.tag=${{ github.sha }}",
+            ),
+            vec![],
+        ),
+        (
+            ON,
+            run(
+                "ssh ops@box.example 'kubectl set image deployment/web web=acme/shop:${{ github.sha }}'",
+            ),
+            vec![],
+        ),
+        (ON, run("supabase functions deploy"), vec![]),
+        (ON, run("yarn wrangler deploy"), vec![]),
+        (
+            "on: { workflow_dispatch: { inputs: { operation: { type: choice, options: [deploy, rollback] } } } }\n",
+            run("railway up"),
+            vec![],
+        ),
         (ON, run("vercel deploy --prod"), vec![]),
         (ON, run("railway up --service web"), vec![]),
         (

@@ -115,9 +115,22 @@ fn nothing(survey: &Survey) -> Problem {
             "no step of its workflows makes a release live, as far as they can be read".to_owned(),
         );
     }
+    // "Nothing" would be a guess where a job says otherwise.
+    let hands_out = (survey.published.iter()).any(|one| one.value != "an image");
+    let called: Vec<String> = (survey.called_so.iter().filter(|_| !hands_out))
+        .map(|one| format!("`{}` ({})", text::line(&one.value), one.at))
+        .collect();
+    let what = if called.is_empty() {
+        format!("nothing here is deployed: {}", why.join("; "))
+    } else {
+        format!(
+            "{} is called a deployment, and what makes a release live in it is not known to init",
+            called.join(", ")
+        )
+    };
     Problem {
         code: ExitCode::Inconclusive,
-        what: format!("nothing here is deployed: {}", why.join("; ")),
+        what,
         hint: "if it is, say how: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
             .to_owned(),
     }

@@ -118,7 +118,12 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
         };
         add(Spot::Before(first), frame.step(stage));
     }
-    let after = Spot::After(lead.last_step);
+    // A job that goes to several machines is asked once all of them have the release.
+    let same_job = (proposal.others.iter()).filter(|other| {
+        other.job() == part.group.job() && other.environment() == part.group.environment()
+    });
+    let last = same_job.map(|other| other.lead.last_step).max();
+    let after = Spot::After(lead.last_step.max(last.unwrap_or_default()));
     let for_gate = of_gate(parts, &handed);
     add(
         after,

@@ -39,18 +39,10 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         return Back::None("the workflow is not known".to_owned());
     };
     let job = workflow.jobs.get(lead.job.job);
-    let again = again(workflow, job, group);
+    let again = again(started(survey, workflow, group), job, group);
     match &lead.tool {
         Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
-        Tool::Ecs(call) => {
-            if call.cluster.is_some() && call.service.is_some() && usable(lead.release.as_ref()) {
-                Back::Configured
-            } else {
-                Back::None(format!(
-                    "cluster, service or release are only known to the workflow's shell; the way back is {again}"
-                ))
-            }
-        }
+        Tool::Ecs(call) => ecs(call, lead.release.as_ref(), &again),
         Tool::Kamal(call) => {
             let known = matches!(reach, Reach::Hosts(all) if !all.is_empty());
             if usable(lead.release.as_ref()) && known {
@@ -62,6 +54,8 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
                     call.program,
                     if known {
                         "the version that the workflow gives to Kamal is only known to its shell"
+                    } else if call.hosts.is_empty() {
+                        "its configuration names no host as it stands, and on a host the last good version would be kept"
                     } else {
                         "no key for its hosts is seen, where the last good version would be kept"
                     }
@@ -69,7 +63,7 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
             }
         }
         Tool::Kubectl(call) => kubectl(call, job, group, &again),
-        Tool::Helm(call) => helm(call, job, group),
+        Tool::Helm(call) => helm(call, job, group, &again),
         Tool::Deployer { stage } => deployer(stage.as_ref(), job, group),
         Tool::Capistrano { program, stage } => {
             let mut handed = Handed::default();
@@ -118,9 +112,27 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Site { host } => Back::None(format!(
             "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
         )),
+        Tool::Other { name } => Back::None(format!(
+            "how {name} goes back is not known here; the way back is {again}"
+        )),
         Tool::Hook { .. } => Back::None(format!(
             "what the request starts is not in this repository; the way back is {again}"
         )),
+    }
+}
+
+fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &str) -> Back {
+    if !call.besides.is_empty() {
+        Back::None(format!(
+            "the services go live one after the other: where a later one fails, the ones before it are on the new release \
+             already, and a way back for all would have to know it; the way back is {again}"
+        ))
+    } else if call.cluster.is_some() && call.service.is_some() && usable(release) {
+        Back::Configured
+    } else {
+        Back::None(format!(
+            "cluster, service or release are only known to the workflow's shell; the way back is {again}"
+        ))
     }
 }
 
@@ -162,6 +174,13 @@ fn platform(
     own_step("Go back to the release before", run, handed, job, group)
 }
 
+/// The workflow that has runs of its own: one that is called has none.
+fn started<'s>(survey: &'s Survey, workflow: &'s Workflow, group: &Group<'_>) -> &'s Workflow {
+    let caller = group.lead.by.first();
+    let caller = caller.and_then(|line| survey.workflows.iter().find(|one| one.path == line.path));
+    caller.unwrap_or(workflow)
+}
+
 /// How the same workflow deploys an earlier release.
 fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
     let file = workflow.path.rsplit('/').next().unwrap_or_default();
@@ -187,6 +206,9 @@ fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
         .iter()
         .any(|trigger| trigger == "workflow_dispatch")
     {
+        if let Some(choice) = rollback_input(workflow) {
+            return format!("its own rollback (`gh workflow run {file} {choice}`)");
+        }
         if let Some(inputs) = release_input(workflow, group) {
             return format!(
                 "the same workflow for the earlier release (`gh workflow run {file} {inputs}`)"
@@ -223,6 +245,25 @@ fn release_input(workflow: &Workflow, group: &Group<'_>) -> Option<String> {
         words.push_str(&format!(" -f {}=…", key.name));
     }
     Some(words)
+}
+
+/// The input by which a workflow goes back itself: `-f operation=rollback`, `-f rollback=true`.
+fn rollback_input(workflow: &Workflow) -> Option<String> {
+    let on = workflow.on.as_ref()?;
+    let inputs = on.get("workflow_dispatch")?.get("inputs")?.entries();
+    let says = |text: &str| text.to_ascii_lowercase().replace(['-', '_', ' '], "") == "rollback";
+    inputs.iter().find_map(|(key, input)| {
+        let options = input.get("options").map_or(&[][..], yaml::Node::items);
+        let option = options
+            .iter()
+            .filter_map(yaml::Node::text)
+            .find(|option| says(option));
+        let is_switch = input.get("type").and_then(yaml::Node::text) == Some("boolean");
+        match option {
+            Some(option) => Some(format!("-f {}={option}", key.name)),
+            None => (is_switch && says(&key.name)).then(|| format!("-f {}=true", key.name)),
+        }
+    })
 }
 
 /// In backquotes, unless it has its own.
@@ -377,7 +418,61 @@ pub fn folder_on_host(folder: &str) -> Option<String> {
     }
 }
 
+/// Why what a cluster goes back to would not be the release before, or cannot be told to go back by a step of its own.
+fn no_undo(
+    command: &str,
+    kubeconfig: Option<&Value>,
+    job: Option<&Job>,
+    group: &Group<'_>,
+) -> Option<String> {
+    let lead = group.lead;
+    if lead.login.is_some() {
+        return Some(format!(
+            "`{command}` goes back by hand on the machine: the runner does not reach the cluster"
+        ));
+    }
+    let fixed = lead
+        .images
+        .iter()
+        .find_map(|own| own.fixed_tag.as_ref().map(|tag| (own, tag)));
+    if let (Some((own, tag)), None) = (fixed, lead.release.as_ref()) {
+        return Some(format!(
+            "each release has the tag {tag} of {}, so `{command}` would start the same image again; a tag by the commit would make \
+             a way back",
+            own.image
+        ));
+    }
+    let runs = lead
+        .steps
+        .iter()
+        .filter_map(|nth| job?.steps.get(*nth)?.run.as_ref());
+    let own_login = |text: &str| {
+        text.lines().any(|line| {
+            let sets = line.contains("KUBECONFIG=") && !line.contains("GITHUB_ENV");
+            let removes =
+                line.trim_start().starts_with("rm ") && line.to_ascii_lowercase().contains("kube");
+            sets || removes
+        })
+    };
+    let gone = runs.into_iter().any(|run| own_login(run.value.text()))
+        || kubeconfig.is_some_and(|file| file.text().replace("${{", "").contains('$'));
+    gone.then(|| {
+        format!(
+            "`{command}` goes back by hand; only the step that deploys has the login of the cluster"
+        )
+    })
+}
+
 fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
+    if call.restarts {
+        return Back::None(format!(
+            "the workloads are only started again, with the image that they have, so `kubectl rollout undo` goes to no earlier release; \
+             the way back is {again}"
+        ));
+    }
+    if let Some(why) = no_undo("kubectl rollout undo", call.kubeconfig.as_ref(), job, group) {
+        return Back::None(format!("{why}; or {again}"));
+    }
     if call.workloads.is_empty() {
         return Back::None(format!(
             "`kubectl rollout undo deployment/NAME` goes back by hand; which workloads change is not seen; or {again}"
@@ -386,6 +481,7 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
     let mut handed = Handed::default();
     let mut options = String::new();
     for (flag, value, usual) in [
+        ("--kubeconfig", call.kubeconfig.as_ref(), "KUBECONFIG_FILE"),
         ("--context", call.context.as_ref(), "KUBE_CONTEXT"),
         ("--namespace", call.namespace.as_ref(), "NAMESPACE"),
     ] {
@@ -411,18 +507,28 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
     own_step("Undo the rollout", run, handed, job, group)
 }
 
-fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>) -> Back {
+fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
+    if let Some(why) = no_undo("helm rollback", call.kubeconfig.as_ref(), job, group) {
+        return Back::None(format!("{why}; or {again}"));
+    }
     let mut handed = Handed::default();
     let release = handed.shell_word(&call.release, "HELM_RELEASE");
-    let namespace = match &call.namespace {
-        Some(namespace) => handed
-            .shell_word(&namespace.value, "NAMESPACE")
-            .map(|word| format!(" --namespace {word}")),
-        None => Some(String::new()),
-    };
-    match (release, namespace) {
-        (Some(release), Some(namespace)) => {
-            let run = format!("helm rollback {release}{namespace} --wait --timeout 5m\n");
+    let namespace = call.namespace.as_ref().map(|fact| &fact.value);
+    let mut options = Some(String::new());
+    for (flag, value, usual) in [
+        ("--namespace", namespace, "NAMESPACE"),
+        ("--kube-context", call.context.as_ref(), "KUBE_CONTEXT"),
+        ("--kubeconfig", call.kubeconfig.as_ref(), "KUBECONFIG_FILE"),
+    ] {
+        let Some(value) = value else { continue };
+        let word = handed.shell_word(value, usual);
+        options = options
+            .zip(word)
+            .map(|(options, word)| format!("{options} {flag} {word}"));
+    }
+    match (release, options) {
+        (Some(release), Some(options)) => {
+            let run = format!("helm rollback {release}{options} --wait --timeout 5m\n");
             own_step("Roll the chart back", run, handed, job, group)
         }
         _ => Back::None(format!(

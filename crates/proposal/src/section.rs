@@ -185,18 +185,28 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
             map.add_noted("The units stay up.", "systemd", Tree::List(each.collect()));
         }
         Tool::Ecs(call) => {
-            if let Some(mut probe) = service(call, handed) {
-                if let Some(container) = &call.container
+            let calls = [call].into_iter().chain(&call.besides).enumerate();
+            let each = calls.filter_map(|(nth, one)| {
+                let mut named = Map::default();
+                if call.besides.is_empty() {
+                    named.add("name", Tree::plain("service"));
+                } else {
+                    named.add("name", Tree::text(&format!("service-{}", nth + 1)));
+                }
+                named.append(service(one, handed)?);
+                if let Some(container) = &one.container
                     && let Some(text) = handed.filled(&container.value, "CONTAINER_NAME")
                 {
-                    probe.add("container", Tree::filled(&text));
+                    named.add("container", Tree::filled(&text));
                 }
-                let mut named = Map::default().with("name", Tree::plain("service"));
-                named.append(probe);
+                Some(Tree::Map(named))
+            });
+            let each: Vec<Tree> = each.collect();
+            if !each.is_empty() {
                 map.add_noted(
                     "Its PRIMARY deployment is ours, because the image's tag is the release, and is rolled out.",
                     "ecs",
-                    Tree::List(vec![Tree::Map(named)]),
+                    Tree::List(each),
                 );
             }
         }

@@ -35,6 +35,7 @@ pub fn by(tool: &Tool) -> String {
         Tool::Script { path } => path.clone(),
         Tool::Platform(call) => call.name.to_owned(),
         Tool::Site { host } => format!("{host}, a static site"),
+        Tool::Other { name } => name.clone(),
         Tool::Hook { .. } => "a request that starts it elsewhere".to_owned(),
     }
 }
@@ -58,7 +59,8 @@ pub fn weight(tool: &Tool) -> u8 {
         | Tool::Supervisor { .. }
         | Tool::Commands
         | Tool::Script { .. }
-        | Tool::Platform(_) => 1,
+        | Tool::Platform(_)
+        | Tool::Other { .. } => 1,
         Tool::Copy { .. } | Tool::Hook { .. } => 2,
         Tool::Site { .. } => 3,
     }

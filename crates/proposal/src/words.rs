@@ -293,6 +293,10 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
             let named = |fact: &&survey::Fact<Value>| !fact.value.text().contains("$(");
             table.fact("definition", call.task_definition.as_ref().filter(named));
             table.fact("container", call.container.as_ref());
+            for besides in &call.besides {
+                table.fact("service", besides.service.as_ref());
+                table.fact("container", besides.container.as_ref());
+            }
             table.fact("role", call.role.as_ref());
         }
         Tool::CodeDeploy { application, group } => {
@@ -319,8 +323,9 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
             }
         }
         Tool::Ansible { playbook, .. } => table.row("playbook", playbook.text()),
+        Tool::Copy { target, .. } if target.is_empty() => {}
         Tool::Copy { target, .. } => table.row("to", target.text()),
-        Tool::Commands | Tool::Script { .. } | Tool::Site { .. } => {}
+        Tool::Commands | Tool::Script { .. } | Tool::Site { .. } | Tool::Other { .. } => {}
         Tool::Hook { url } => table.row("asks", url.text()),
     }
 }
@@ -370,11 +375,15 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         Table(&mut text).row("configuration", config);
     }
     for other in &proposal.others {
-        let _ = writeln!(
-            text,
-            "  also deploys {}; `--workflow` and `--environment` choose it",
-            line(&group::shown(other))
-        );
+        let same_job = proposal.parts.iter().any(|part| {
+            part.group.job() == other.job() && part.group.environment() == other.environment()
+        });
+        let how = if same_job {
+            "in the same job, and the gate asks the first alone"
+        } else {
+            "`--workflow` and `--environment` choose it"
+        };
+        let _ = writeln!(text, "  also deploys {}; {how}", line(&group::shown(other)));
     }
     text
 }
@@ -407,7 +416,10 @@ fn gate(part: &Part<'_>) -> String {
                     all.push("the containers of its services".to_owned());
                 }
                 Tool::Systemd { .. } => all.push("its units".to_owned()),
-                Tool::Ecs(_) => all.push("the service's PRIMARY deployment".to_owned()),
+                Tool::Ecs(call) if call.besides.is_empty() => {
+                    all.push("the service's PRIMARY deployment".to_owned());
+                }
+                Tool::Ecs(_) => all.push("the PRIMARY deployment of each service".to_owned()),
                 _ => {}
             }
             all.join(", and ")

@@ -1,7 +1,7 @@
 //! The commands of a program, one after the other.
 
 use crate::command::{Command, Input, Lookup, Word};
-use crate::wrapping::{assignment, unwrap};
+use crate::wrapping::{appended, assignment, is_name, unwrap};
 
 /// Longer programs are cut here: deployments are short.
 const MAX_COMMANDS: usize = 2_000;
@@ -260,11 +260,14 @@ impl Program {
                     redirect = Some('>');
                 }
                 Some(_) => {
-                    let split = self.word(lookup);
+                    let mut split = self.word(lookup);
+                    let array = self.array(&mut split.text, lookup);
                     let word = Word {
                         text: split.text.replace(FIELD, " "),
                         line: split.line,
                     };
+                    let written = if array { &split.text } else { &word.text };
+                    let set = appended(written, lookup).or_else(|| assignment(written));
                     match redirect.take() {
                         Some('<') => command.input = Some(Input::File(word.text)),
                         Some(_) => command.outputs.push(word.text),
@@ -272,7 +275,7 @@ impl Program {
                         None if matches!(self.peek(), Some('>' | '<'))
                             && matches!(word.text.as_str(), "0" | "1" | "2") => {}
                         None if command.words.len() > MAX_WORDS => {}
-                        None => match assignment(&word.text) {
+                        None => match set {
                             Some(pair) if command.words.is_empty() => {
                                 command.assignments.push(pair);
                             }
@@ -291,6 +294,34 @@ impl Program {
                 }
             }
         }
+    }
+
+    /// `NAME=(A B)` and `NAME+=(C)`: the elements, marked where the shell keeps them apart. Tells whether it is one.
+    fn array(&mut self, text: &mut String, lookup: Lookup<'_>) -> bool {
+        if self.peek() != Some('(')
+            || !text.ends_with('=')
+            || !is_name(text.trim_end_matches(['=', '+']))
+        {
+            return false;
+        }
+        self.take();
+        let mut elements = 0;
+        while self.peek().is_some_and(|c| c != ')') && elements < MAX_WORDS {
+            let before = self.at;
+            let word = self.word(lookup);
+            if self.at == before {
+                // A blank, a line's end or a sign that no element has.
+                self.take();
+                continue;
+            }
+            if elements > 0 {
+                text.push(FIELD);
+            }
+            text.push_str(&word.text);
+            elements += 1;
+        }
+        self.take();
+        true
     }
 
     pub(crate) fn blanks(&mut self) {

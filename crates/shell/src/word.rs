@@ -229,6 +229,13 @@ impl Program {
                 text.push_str(&head);
             }
             ["pwd"] => text.push('.'),
+            // What it quotes for another shell is the same word there.
+            ["printf", "%q" | "'%q'" | "\"%q\"", ..] if self.depth < MAX_DEPTH => {
+                let quoted = inner.split_once("%q").map_or("", |(_, rest)| rest);
+                let quoted = quoted.trim_start_matches(['\'', '"']).trim_start();
+                let word = Program::at_depth(quoted, self.depth + 1).word(lookup);
+                text.push_str(&word.text.replace(FIELD, " "));
+            }
             _ => {
                 text.push_str("$(");
                 text.push_str(inner);
@@ -312,7 +319,9 @@ fn parameter(inner: &str, lookup: Lookup<'_>, depth: usize) -> String {
             let default = rest[2..].trim_matches(['"', '\'']);
             with_default(&value, &Program::at_depth(default, depth).filled(lookup)).unwrap_or(value)
         }
-        Some(value) if rest.is_empty() || rest.starts_with([':', '-']) => value,
+        // All elements of an array: as one word, or each as its own.
+        Some(value) if rest == "[*]" => value.replace(FIELD, " "),
+        Some(value) if rest.is_empty() || rest == "[@]" || rest.starts_with([':', '-']) => value,
         _ if name.is_empty() => format!("${{{inner}}}"),
         _ => fallback(),
     }

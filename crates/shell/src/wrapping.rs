@@ -1,12 +1,30 @@
 //! What leads to a command and is not part of it.
 
-use crate::command::Command;
+use crate::command::{Command, Lookup};
+use crate::program::{FIELD, MAX_VALUE};
 
 pub(crate) fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
+    is_name(name).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// `NAME+=VALUE`: what the variable is then, where what it was is known; the elements of an array stay apart.
+pub(crate) fn appended(word: &str, lookup: Lookup<'_>) -> Option<(String, String)> {
+    let (name, more) = word.split_once("+=")?;
+    let old = is_name(name).then(|| lookup(name))??;
+    let between = if old.contains(FIELD) || more.contains(FIELD) {
+        FIELD.to_string()
+    } else {
+        String::new()
+    };
+    let fits = old.len() + more.len() < MAX_VALUE;
+    fits.then(|| (name.to_owned(), format!("{old}{between}{more}")))
+}
+
+/// The name of a variable.
+pub(crate) fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (starts && name.chars().all(good)).then(|| (name.to_owned(), value.to_owned()))
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(good)
 }
 
 /// Drops what leads to a command and is not one: `if`, `then`, `sudo -n`, `env A=b`, `timeout 30`.

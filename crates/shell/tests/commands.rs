@@ -126,3 +126,33 @@ proptest::proptest! {
         commands(&parts.concat());
     }
 }
+
+#[test]
+fn the_elements_of_an_array_are_words_of_their_own() {
+    let text = "run=(docker compose -f a.yml)\nrun+=(-p \"my shop\")\n\"${run[@]}\" up -d\n";
+    let known = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let mut program = Program::new(text);
+    let mut last = Vec::new();
+    while let Some(command) =
+        program.next(&|name| known.borrow().get(name).map(|value: &String| value.clone()))
+    {
+        known.borrow_mut().extend(command.assignments);
+        last = command.words.into_iter().map(|word| word.text).collect();
+    }
+    assert_eq!(
+        last,
+        [
+            "docker", "compose", "-f", "a.yml", "-p", "my shop", "up", "-d"
+        ]
+    );
+    // What is not known stays as it is written, and what does not end is read to its end.
+    assert_eq!(commands("\"${run[@]}\" up"), ["0: ${run[@]} up"]);
+    assert_eq!(commands("a=(b c"), ["0: a=b\u{1f}c "]);
+}
+
+#[test]
+fn what_is_quoted_for_another_shell_is_the_same_there() {
+    let text = "ssh box \"APP=$(printf '%q' \"$TAG\") sh -s\"";
+    let all = commands(text);
+    assert_eq!(all.last().unwrap(), "0: ssh box APP=v1 sh -s");
+}

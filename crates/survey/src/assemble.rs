@@ -203,7 +203,11 @@ impl Assembly<'_> {
             What::Writes { .. } => BTreeMap::new(),
         };
         let own = self.own_images(run);
-        let (images, tag) = self.images(run, &tool, &own, &env);
+        let (images, tag) = if starts_images(&tool) {
+            self.images(run, &tool, &own, &env)
+        } else {
+            (Vec::new(), None)
+        };
         // What the step has for itself, on a machine too, where its commands name it.
         let own_step = step_env(run, job, main.step);
         let named = || named_in(main).or_else(|| named_release(&env, &own_step, &main.at));
@@ -211,6 +215,13 @@ impl Assembly<'_> {
         let release = self.release(run, &tool, tag, &named, first);
         let release = release.and_then(|release| self.as_job_writes(run, job, release));
         let release_variables = release_variables(release.as_ref(), &env, &run.scope.env);
+        // What is built may not be what files that are not here start.
+        let unseen = matches!(&tool, Tool::Compose(call) if call.known_files.is_empty() && call.services.is_empty());
+        let images = if unseen && release_variables.is_empty() {
+            Vec::new()
+        } else {
+            images
+        };
         let health = self.health(
             run,
             &tool,
@@ -291,14 +302,12 @@ impl Assembly<'_> {
         match tool {
             // What it starts again is the task that it has.
             Tool::Ecs(call) if call.task_definition.is_none() => None,
+            // The tag in the definition is what the service runs, whatever is checked out.
+            Tool::Ecs(call) => self.rendered_release(run, call).or(tag),
             _ if tag.is_some() => tag,
             // Images that each release overwrites have no name to go back to.
             Tool::Compose(call) if call.builds.is_none() && own => None,
-            Tool::Container { .. }
-            | Tool::Swarm { .. }
-            | Tool::Kubectl(_)
-            | Tool::Helm(_)
-            | Tool::Ecs(_)
+            Tool::Container { .. } | Tool::Swarm { .. } | Tool::Kubectl(_) | Tool::Helm(_)
                 if own =>
             {
                 None
@@ -326,6 +335,20 @@ fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fac
         _ => String::new(),
     };
     Some(Fact::new(text, one.event.at.clone()))
+}
+
+/// Whether a tool may start an image, and not only files.
+fn starts_images(tool: &Tool) -> bool {
+    !matches!(
+        tool,
+        Tool::Copy { .. }
+            | Tool::Site { .. }
+            | Tool::Systemd { .. }
+            | Tool::Pm2 { .. }
+            | Tool::Supervisor { .. }
+            | Tool::Deployer { .. }
+            | Tool::Capistrano { .. }
+    )
 }
 
 /// A tool whose files or project only the machine knows.

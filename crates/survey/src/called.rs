@@ -44,7 +44,10 @@ impl Reader<'_> {
                 } else {
                     return None;
                 };
-                return Some((format!("npm {script}"), Vec::new()));
+                let folder = shell.place.folder.as_ref().filter(|_| shell.runner);
+                let below = folder.map_or("", |folder| &*folder.value);
+                let is_script = package_script(self.repository, below, script).is_some();
+                return is_script.then(|| (format!("npm {script}"), Vec::new()));
             }
             _ if program.contains('/')
                 && !program.starts_with("/usr/")
@@ -67,7 +70,41 @@ impl Reader<'_> {
         {
             return None;
         }
-        Some((shell.in_repository(path, self.repository), rest.to_vec()))
+        let inside = shell.in_repository(path, self.repository);
+        let sent = (!shell.runner && !self.repository.has(&inside)).then(|| self.sent(&inside));
+        Some((sent.flatten().unwrap_or(inside), rest.to_vec()))
+    }
+
+    /// The only file of this name, where an earlier step of the job copies it to a machine.
+    fn sent(&self, path: &str) -> Option<String> {
+        let name = path.rsplit('/').next().filter(|name| name.contains('.'))?;
+        let end = format!("/{name}");
+        let mut files = self
+            .repository
+            .files
+            .iter()
+            .filter(|file| file.ends_with(&end) || *file == name);
+        let only = files.next().filter(|_| files.next().is_none())?;
+        let copied = |text: &str| {
+            let mut sources = text
+                .split([',', ' ', '\n'])
+                .map(|source| source.trim_start_matches("./"));
+            sources.any(|source| source == only)
+        };
+        let is_sent = self.trace.events.iter().any(|event| match &event.what {
+            What::Action { name, with, .. } => {
+                name.contains("scp")
+                    && with
+                        .get("source")
+                        .is_some_and(|fact| copied(fact.value.text()))
+            }
+            What::Command { words, .. } => {
+                matches!(words.first().map(String::as_str), Some("scp" | "rsync"))
+                    && words.iter().any(|word| copied(word))
+            }
+            What::Script { .. } | What::Writes { .. } => false,
+        });
+        is_sent.then(|| only.clone())
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a command is read with")]

@@ -42,9 +42,14 @@ impl Assembly<'_> {
                 (Tool::Systemd { units, sudo: false }, at)
             }
             Tool::Kubectl(_) => {
-                let mut call = KubectlCall::default();
+                let mut call = KubectlCall {
+                    restarts: true,
+                    ..KubectlCall::default()
+                };
                 for (tool, _) in &tools {
                     if let Tool::Kubectl(one) = tool {
+                        call.restarts &= one.restarts;
+                        call.kubeconfig = call.kubeconfig.or_else(|| one.kubeconfig.clone());
                         call.namespace = call.namespace.or_else(|| one.namespace.clone());
                         call.context = call.context.or_else(|| one.context.clone());
                         call.files.extend(one.files.iter().cloned());
@@ -77,12 +82,13 @@ impl Assembly<'_> {
                 }
                 (Tool::Helm(call), at)
             }
-            Tool::Platform(call) => {
-                let mut call = call.clone();
-                if call.name == "Fly" && call.app.is_none() {
-                    call.app = crate::fly::app(self.repository);
-                }
-                (Tool::Platform(call), at)
+            Tool::Platform(call) if call.name == "Fly" => {
+                let folder = event.place.folder.as_ref();
+                let folder = folder.map_or("", |folder| &*folder.value);
+                (
+                    Tool::Platform(crate::fly::completed(self.repository, call.clone(), folder)),
+                    at,
+                )
             }
             other => (other.clone(), at),
         })
@@ -155,16 +161,39 @@ impl Assembly<'_> {
         Some((Tool::Compose(call), event.at.clone()))
     }
 
+    /// The services that calls deploy, each with the container that gets the release.
     fn ecs(&self, tools: &[(&Tool, &Event)], done: &[Done<'_>]) -> Tool {
-        let mut call = EcsCall::default();
+        let mut services: Vec<EcsCall> = Vec::new();
         for (tool, _) in tools {
-            if let Tool::Ecs(one) = tool {
-                call.cluster = call.cluster.or_else(|| one.cluster.clone());
-                call.service = call.service.or_else(|| one.service.clone());
-                call.region = call.region.or_else(|| one.region.clone());
-                call.task_definition = call.task_definition.or_else(|| one.task_definition.clone());
+            let Tool::Ecs(one) = tool else { continue };
+            let same = |there: &&mut EcsCall| {
+                let value =
+                    |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
+                value(&there.service) == value(&one.service)
+                    && value(&there.cluster) == value(&one.cluster)
+            };
+            match services.iter_mut().find(same) {
+                Some(there) => {
+                    there.region = there.region.take().or_else(|| one.region.clone());
+                    there.task_definition = there
+                        .task_definition
+                        .take()
+                        .or_else(|| one.task_definition.clone());
+                }
+                None => services.push(one.clone()),
             }
         }
+        let several = services.len() > 1;
+        for call in &mut services {
+            self.complete(call, done, several);
+        }
+        let besides = services.split_off(1.min(services.len()));
+        let first = services.pop().unwrap_or_default();
+        Tool::Ecs(EcsCall { besides, ..first })
+    }
+
+    /// What the job's other steps say of a service.
+    fn complete(&self, call: &mut EcsCall, done: &[Done<'_>], several: bool) {
         for one in done {
             match &one.deed {
                 Deed::LogsInToAws {
@@ -172,16 +201,16 @@ impl Assembly<'_> {
                     key_pair,
                     region,
                 } => {
-                    call.region = call.region.or_else(|| region.clone());
+                    call.region = call.region.take().or_else(|| region.clone());
                     call.role.clone_from(role);
                     // A role may be taken with a pair of keys; the role is what the job is then.
                     call.key_pair = key_pair.clone().filter(|_| role.is_none());
                 }
                 Deed::RendersTask {
                     file, container, ..
-                } => {
-                    call.task_definition = file.clone().or(call.task_definition);
-                    call.container = container.clone().or(call.container);
+                } if renders(call, file.as_ref()) || !several => {
+                    call.task_definition = file.clone().or(call.task_definition.take());
+                    call.container = container.clone().or(call.container.take());
                 }
                 _ => {}
             }
@@ -195,8 +224,24 @@ impl Assembly<'_> {
         {
             call.family = json["family"].as_str().map(str::to_owned);
         }
-        Tool::Ecs(call)
     }
+
+    /// The release as the tag of the image that is put into the service's task definition.
+    pub(crate) fn rendered_release(&self, run: &Run, call: &EcsCall) -> Option<Fact<Value>> {
+        let images = self.done(run).iter().filter_map(|one| match &one.deed {
+            Deed::RendersTask { file, image, .. } if renders(call, file.as_ref()) => image.as_ref(),
+            _ => None,
+        });
+        let mut releases = images.filter_map(|image| self.handed_release(run, image));
+        releases.next()
+    }
+}
+
+/// Whether a step puts an image into the service's own definition.
+fn renders(call: &EcsCall, file: Option<&Fact<Value>>) -> bool {
+    let name = |fact: &Fact<Value>| fact.value.text().trim_start_matches("./").to_owned();
+    let own = call.task_definition.as_ref().map(name);
+    own.is_some() && own == file.map(name)
 }
 
 /// The first server of Kamal, as whom it logs in, with the key that the job has.

@@ -21,7 +21,7 @@ impl Assembly<'_> {
             job.name.as_deref(),
         ];
         !(inner(condition) == "false"
-            || is_of_pull_requests(&self.workflows[run.started], job)
+            || is_of_pull_requests(&self.workflows[run.started], workflow, job)
             || after_failure(Some(condition))
             || names.into_iter().flatten().any(is_way_back))
     }
@@ -58,7 +58,12 @@ impl Assembly<'_> {
                 _ => true,
             }
         };
-        let found: Vec<&Done<'_>> = done.iter().filter(counts).collect();
+        let mut found: Vec<&Done<'_>> = done.iter().filter(counts).collect();
+        // What is known by its name alone tells something where nothing else does.
+        let by_name = |one: &&Done<'_>| matches!(&one.deed, Deed::Deploys(tool) if matches!(**tool, Tool::Other { .. }));
+        if found.iter().any(|one| !by_name(one)) {
+            found.retain(|one| !by_name(one));
+        }
         if self.is_upkeep(run) && found.iter().all(|one| rank(&one.deed) > rank_of_compose()) {
             return Vec::new();
         }
@@ -220,13 +225,27 @@ fn is_way_back(name: &str) -> bool {
 }
 
 /// Where events of a pull request alone start it, what it deploys is a preview; but not once the request is merged.
-fn is_of_pull_requests(started: &Workflow, job: &Job) -> bool {
+fn is_of_pull_requests(started: &Workflow, workflow: &Workflow, job: &Job) -> bool {
     let condition = inner(job.condition.as_deref().unwrap_or_default());
     if condition.starts_with("github.event_name == 'pull_request") && !condition.contains("||") {
         return !condition.contains("merged");
     }
     started.is_of_pull_requests()
-        && !(started.is_of_closed_requests() && condition.contains("merged"))
+        && !(started.is_of_closed_requests() && waits_for_merge(workflow, job, 0))
+}
+
+/// Whether the job, or one that it needs, runs for a merged request alone.
+fn waits_for_merge(workflow: &Workflow, job: &Job, depth: usize) -> bool {
+    const MAX_DEPTH: usize = 8;
+    let merged = |condition: &Option<String>| {
+        condition
+            .as_deref()
+            .is_some_and(|text| text.contains("merged"))
+    };
+    let mut needed = (workflow.jobs.iter()).filter(|other| job.needs.contains(&other.id));
+    merged(&job.condition)
+        || job.steps.iter().any(|step| merged(&step.condition))
+        || depth < MAX_DEPTH && needed.any(|other| waits_for_merge(workflow, other, depth + 1))
 }
 
 /// Commands that AWS hands to a machine.

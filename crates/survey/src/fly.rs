@@ -1,16 +1,16 @@
 //! `fly.toml`. Two of its keys are read; the rest is Fly's.
 
 use crate::deployment::{Health, HealthSource};
-use repository::Repository;
+use repository::{Repository, joined};
 use tools::PlatformCall;
 use workflow::Value;
 use workflow::{Fact, Line};
 
-const FILE: &str = "fly.toml";
+const USUAL: &str = "fly.toml";
 
 /// The value of `key = "value"`, the first below a table whose name contains `table`.
-fn value(repository: &Repository, table: &str, key: &str) -> Option<Fact<String>> {
-    let text = repository.text(FILE)?;
+fn value(repository: &Repository, file: &str, table: &str, key: &str) -> Option<Fact<String>> {
+    let text = repository.text(file)?;
     let mut within = table.is_empty();
     for (at, line) in text.lines().map(str::trim).enumerate() {
         if line.starts_with('[') {
@@ -21,24 +21,37 @@ fn value(repository: &Repository, table: &str, key: &str) -> Option<Fact<String>
         {
             let value = value.trim().split(" #").next().unwrap_or_default();
             let value = value.trim().trim_matches(['"', '\'']).to_owned();
-            return Some(Fact::new(value, Line::new(FILE, at + 1)));
+            return Some(Fact::new(value, Line::new(file, at + 1)));
         }
     }
     None
 }
 
-pub(crate) fn app(repository: &Repository) -> Option<Fact<Value>> {
-    let app = value(repository, "", "app")?;
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    (!app.value.is_empty() && app.value.chars().all(good))
-        .then(|| Fact::new(Value::new(app.value), app.at))
+/// The call with the file that it reads, from the root, and the app that is named there.
+pub(crate) fn completed(
+    repository: &Repository,
+    mut call: PlatformCall,
+    folder: &str,
+) -> PlatformCall {
+    let named = call.config.as_deref().unwrap_or(USUAL);
+    call.config = joined(folder, named).filter(|path| repository.has(path));
+    if call.app.is_none()
+        && let Some(file) = &call.config
+        && let Some(app) = value(repository, file, "", "app")
+    {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let known = !app.value.is_empty() && app.value.chars().all(good);
+        call.app = known.then(|| Fact::new(Value::new(app.value), app.at));
+    }
+    call
 }
 
 /// The app's usual address, which a domain of its own may replace, with the path of its check.
 pub(crate) fn health(repository: &Repository, call: &PlatformCall) -> Option<Health> {
     let app = call.app.as_ref()?;
     let name = app.value.literal()?;
-    let path = value(repository, "checks", "path");
+    let file = call.config.as_deref();
+    let path = file.and_then(|file| value(repository, file, "checks", "path"));
     let mut at = vec![app.at.clone()];
     at.extend(path.as_ref().map(|path| path.at.clone()));
     let path = path.map_or_else(|| "/".to_owned(), |path| path.value);

@@ -16,6 +16,50 @@ use workflow::{Fact, Line};
 /// More than one repository builds.
 const MAX_IMAGES: usize = 200;
 
+/// By which tag an image is started.
+enum Tag<'t> {
+    /// One that names the release.
+    Release(String),
+    /// The same one each time, though it gets one of the release's where it is built.
+    Fixed(&'t str, Option<String>),
+    /// The one of the release that it gets where it is built.
+    AsBuilt(Option<String>),
+}
+
+/// The images that a tool starts, and the release as the tag of the first.
+#[derive(Default)]
+struct Started {
+    images: Vec<OwnImage>,
+    release: Option<Fact<Value>>,
+}
+
+impl Started {
+    fn add(&mut self, service: &str, image: Value, built: Option<&Built>, tag: Tag<'_>, at: &Line) {
+        let at = built.map_or(at, |built| &built.at).clone();
+        let (tag, fixed) = match tag {
+            Tag::Release(tag) => (Some(tag), None),
+            Tag::Fixed(tag, as_built) => (as_built, Some(tag)),
+            Tag::AsBuilt(tag) => (tag, None),
+        };
+        if let Some(tag) = &tag
+            && self.release.is_none()
+        {
+            self.release = Some(Fact::new(Value::new(tag.as_str()), at.clone()));
+        }
+        let own_tag = built.and_then(|built| compose::split_tag(built.name.text()).1);
+        let own_tag = fixed.or(own_tag).unwrap_or("latest");
+        self.images.push(OwnImage {
+            service: service.to_owned(),
+            image,
+            before: String::new(),
+            after: String::new(),
+            fixed_tag: (tag.is_none() || fixed.is_some()).then(|| own_tag.to_owned()),
+            at,
+            pushed: built.is_some_and(|built| built.pushed),
+        });
+    }
+}
+
 impl Assembly<'_> {
     /// What the workflow that led here builds and pushes; else what any workflow does, as one may start another.
     pub(crate) fn own_images(&self, run: &Run) -> Rc<Vec<Built>> {
@@ -94,34 +138,8 @@ impl Assembly<'_> {
                 .filter(|tag| !self.moves(run, tag))
                 .map(str::to_owned)
         };
-        let mut images: Vec<OwnImage> = Vec::new();
-        let mut release: Option<Fact<Value>> = None;
-        let mut add = |release: &mut Option<Fact<Value>>,
-                       service: &str,
-                       name: Value,
-                       built: Option<&Built>,
-                       tag: Option<&str>,
-                       at: &Line| {
-            let at = built.map_or(at, |built| &built.at).clone();
-            let tag = tag.map(str::to_owned).or_else(|| tag_of(&built?.name));
-            if let Some(tag) = &tag
-                && release.is_none()
-            {
-                *release = Some(Fact::new(Value::new(tag.as_str()), at.clone()));
-            }
-            let own_tag = built.and_then(|built| compose::split_tag(built.name.text()).1);
-            images.push(OwnImage {
-                service: service.to_owned(),
-                image: name,
-                before: String::new(),
-                after: String::new(),
-                fixed_tag: tag
-                    .is_none()
-                    .then(|| own_tag.unwrap_or("latest").to_owned()),
-                at,
-                pushed: built.is_some_and(|built| built.pushed),
-            });
-        };
+        let as_built = |built: Option<&Built>| built.and_then(|built| tag_of(&built.name));
+        let mut started = Started::default();
         // Of the tags of an image, the one that names a release.
         let best = |fits: &dyn Fn(&Built) -> bool| {
             let fitting = || own.iter().filter(|one| fits(one));
@@ -134,11 +152,12 @@ impl Assembly<'_> {
             && !call.known_files.is_empty()
         {
             let project = compose::project(self.repository, &call.known_files);
-            let started = |name: &String| {
+            let is_called = |name: &String| {
                 call.services.is_empty()
                     || call.services.iter().any(|service| service.value == *name)
             };
-            for (service_name, service) in project.services.iter().filter(|(name, _)| started(name))
+            for (service_name, service) in
+                project.services.iter().filter(|(name, _)| is_called(name))
             {
                 let Some(written) = &service.image else {
                     continue;
@@ -151,21 +170,22 @@ impl Assembly<'_> {
                     continue;
                 }
                 let name = built.map_or_else(|| image.to_owned(), name_of);
+                // A tag that the file itself names is started, whichever others the image gets.
+                let written_down = tag.unwrap_or("latest");
+                let literal = is_overwritten(own, &plain, written_down);
                 // What is built where it runs, each time by the same name, has no release's name.
                 let tag = tag.filter(|tag| tag.contains("${{") && !self.moves(run, tag));
                 if built.is_none() && tag.is_none() {
                     continue;
                 }
-                add(
-                    &mut release,
-                    service_name,
-                    Value::new(name),
-                    built,
-                    tag,
-                    &written.at,
-                );
+                let tag = match tag {
+                    Some(tag) => Tag::Release(tag.to_owned()),
+                    None if literal => Tag::Fixed(written_down, as_built(built)),
+                    None => Tag::AsBuilt(as_built(built)),
+                };
+                started.add(service_name, Value::new(name), built, tag, &written.at);
             }
-            return (images, release);
+            return (started.images, started.release);
         }
         // A job that builds its own image starts that one.
         let here = own.iter().any(|one| one.job == run.id);
@@ -174,18 +194,24 @@ impl Assembly<'_> {
             let name = name_of(one);
             // A name that a command prints is not known.
             let printed = name.contains("$(") || name.contains('`');
-            if printed && release.is_none() {
+            if printed && started.release.is_none() {
                 let tag = tag_of(&one.name).filter(|tag| !tag.contains("$("));
-                release = tag.map(|tag| Fact::new(Value::new(tag), one.at.clone()));
+                started.release = tag.map(|tag| Fact::new(Value::new(tag), one.at.clone()));
             }
             if name.is_empty() || printed || seen.contains(&name) {
                 continue;
             }
             let built = best(&|other| name_of(other) == name && (!here || other.job == run.id));
-            add(&mut release, "", Value::new(&*name), built, None, &one.at);
+            started.add(
+                "",
+                Value::new(&*name),
+                built,
+                Tag::AsBuilt(as_built(built)),
+                &one.at,
+            );
             seen.push(name);
         }
-        (images, release)
+        (started.images, started.release)
     }
 
     /// The images that a job gives to Kubernetes, by their tags.
@@ -237,6 +263,15 @@ fn same_image(pushed: &str, started: &str) -> bool {
     let last = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
     let (one, other) = (&pushed[last(pushed)..], &started[last(started)..]);
     one == other && !one.contains('$') && (pushed.contains('$') || started.contains('$'))
+}
+
+/// Whether a tag is the same for each release of an image: `latest`, or another that a workflow pushes again.
+fn is_overwritten(own: &[Built], plain: &str, tag: &str) -> bool {
+    let pushed_again = own.iter().any(|one| {
+        let (name, other) = compose::split_tag(one.name.text());
+        other.unwrap_or("latest") == tag && same_image(&name.to_ascii_lowercase(), plain)
+    });
+    !tag.contains('$') && (pushed_again || tag == "latest")
 }
 
 /// The tag that a release brings: one with an expression in it.

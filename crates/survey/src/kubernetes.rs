@@ -37,7 +37,17 @@ pub(crate) fn health(
     let base = if host.value.contains("://") {
         host.value.clone()
     } else {
-        format!("https://{}", host.value)
+        // An ingress that says nothing of certificates answers as it is.
+        let text = repository.text(&host.at.path).unwrap_or_default();
+        let secure = ["tls:", "certificate", "ssl", "https"]
+            .iter()
+            .any(|word| text.contains(word));
+        let scheme = if secure || !text.contains("kind: Ingress") {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", host.value)
     };
     // An address that has a path already is more than a host.
     if base

@@ -37,6 +37,13 @@ pub(crate) fn left_behind(
                 scope.keys.push((file, key));
             }
         }
+        // Its output is the same file with another image.
+        "aws-actions/amazon-ecs-render-task-definition" => {
+            if let (Some(id), Some(file)) = (id, input("task-definition")) {
+                let key = (id.to_owned(), "task-definition".to_owned());
+                scope.output(key, file.value.text());
+            }
+        }
         "docker/metadata-action" => {
             let (Some(id), Some(images)) = (id, input("images")) else {
                 return;

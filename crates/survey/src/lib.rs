@@ -63,6 +63,8 @@ pub struct Survey {
     pub deployments: Vec<Deployment>,
     /// Files that could deploy something and that no workflow and no script of one uses.
     pub unused: Vec<Unused>,
+    /// Jobs and steps that are called a deployment though nothing that is known to be one is in them.
+    pub called_so: Vec<Fact<String>>,
     /// What workflows hand out instead of deploying it: a package, a crate, an image, files of a release.
     pub published: Vec<Fact<String>>,
     /// What could not be read, and why.

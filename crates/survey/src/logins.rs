@@ -1,5 +1,7 @@
 //! The machines that actions log in to and copy files to.
 
+use std::collections::BTreeMap;
+
 use crate::deployment::Login;
 use crate::scope::Scope;
 use tools::With;
@@ -89,10 +91,15 @@ fn login(
 }
 
 /// The machine that an action copies files to.
-pub(crate) fn copy_login(name: &str, with: &With, at: &Line, scope: &Scope) -> Option<Login> {
+pub(crate) fn copy_login(
+    name: &str,
+    with: &With,
+    at: &Line,
+    env: &BTreeMap<String, String>,
+) -> Option<Login> {
     let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
     let of_env = |key: &str| {
-        let value = scope.env.get(key)?;
+        let value = env.get(key)?;
         Some(Fact::new(Value::new(&**value), at.clone()))
     };
     login(&first, &of_env, name).or_else(|| {

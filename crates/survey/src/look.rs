@@ -11,7 +11,7 @@ use crate::record::Assembly;
 use crate::{Survey, Unused};
 use repository::{Repository, ends_in};
 use tools::Tool;
-use workflow::Workflow;
+use workflow::{Fact, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.
 pub fn look(folder: &Path) -> std::io::Result<Survey> {
@@ -32,6 +32,11 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         below: repository.below.clone(),
         git: repository.git,
         origin,
+        called_so: if found.deployments.is_empty() {
+            called_so(&workflows)
+        } else {
+            Vec::new()
+        },
         deployments: found.deployments,
         published: found.published,
         passed_over: repository.passed_over.take(),
@@ -123,6 +128,32 @@ fn workflows(repository: &Repository) -> Vec<Workflow> {
         .collect()
 }
 
+/// Jobs and steps that are called a deployment.
+fn called_so(workflows: &[Workflow]) -> Vec<Fact<String>> {
+    const MOST: usize = 5;
+    let says = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+        words.any(|word| matches!(word, "deploy" | "deployment" | "deploys"))
+    };
+    let mut all = Vec::new();
+    for workflow in workflows {
+        for job in &workflow.jobs {
+            let names = [Some(&job.id), job.name.as_ref()];
+            let job_name = names.into_iter().flatten().find(|name| says(name));
+            let mut steps = job.steps.iter().filter_map(|step| {
+                let name = step.name.as_ref().filter(|name| says(name))?;
+                Some((name, step.line))
+            });
+            // The step tells more than the job that it is in.
+            let last = steps.next_back().or_else(|| Some((job_name?, job.line)));
+            all.extend(last.map(|(name, line)| Fact::new(name.clone(), workflow.line(line))));
+        }
+    }
+    all.truncate(MOST);
+    all
+}
+
 /// The files that workflows and their scripts use, for tests too.
 fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
@@ -173,6 +204,21 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
             }
             What::Writes { .. } => {}
         }
+    }
+    // A call whose files only the machine knows may read any of them.
+    let any = deployments.iter().any(|one| {
+        matches!(&one.tool, Tool::Compose(call) if call.known_files.is_empty()
+            && call.files.iter().any(|file| file.value.contains('$')))
+    });
+    if any {
+        used.extend(
+            assembly
+                .repository
+                .files
+                .iter()
+                .filter(|path| compose::is_one(path))
+                .cloned(),
+        );
     }
     let unsure = assembly.repository.files.iter().filter(|path| {
         path.rsplit('/')

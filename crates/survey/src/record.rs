@@ -118,10 +118,10 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
             }
             _ => None,
         },
-        What::Action { name, with, .. } => {
+        What::Action { name, with, env } => {
             let copies =
                 name.contains("scp") || name.contains("rsync") || name == "easingthemes/ssh-deploy";
-            copies.then(|| logins::copy_login(name, with, &event.at, &run.scope))?
+            copies.then(|| logins::copy_login(name, with, &event.at, env))?
         }
         What::Script { .. } | What::Writes { .. } => None,
     }
@@ -150,6 +150,7 @@ pub(crate) fn rank(deed: &Deed) -> usize {
         Tool::Container { .. } => 12,
         Tool::Script { .. } => 13,
         Tool::Commands => 16,
+        Tool::Other { .. } => 17,
         Tool::Site { .. } => 14,
         Tool::Hook { .. } => 15,
         Tool::Copy { .. } => COPY,

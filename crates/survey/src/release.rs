@@ -32,8 +32,12 @@ const INPUTS: [&str; 11] = [
     "commit_sha",
 ];
 
-/// Whether a context names the release: `github.sha`, `inputs.version`.
-fn is_release(context: &str) -> bool {
+/// Whether an expression names the release: `github.sha`, `inputs.version || github.sha`.
+fn is_release(expression: &str) -> bool {
+    expression.split("||").any(|part| is_name(part.trim()))
+}
+
+fn is_name(context: &str) -> bool {
     let input = context.strip_prefix("github.event.").unwrap_or(context);
     let input = input.strip_prefix("inputs.");
     RELEASES.contains(&context)
@@ -45,6 +49,9 @@ fn is_release(context: &str) -> bool {
 impl Assembly<'_> {
     /// What the job has checked out and hands over as it is: the commit, or the tag that started it.
     pub(crate) fn checked_out(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
+        if checks_out_another(run, before) {
+            return None;
+        }
         let (checkout, named) = self.checkout(run, before)?;
         let branch = ["${{ github.ref }}", "${{ github.ref_name }}"];
         if let Some(named) = named.filter(|named| !branch.contains(&named.value.text())) {
@@ -66,6 +73,9 @@ impl Assembly<'_> {
 
     /// The commit that is checked out, as Kamal names a version.
     pub(crate) fn commit(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
+        if checks_out_another(run, before) {
+            return None;
+        }
         let (checkout, named) = self.checkout(run, before)?;
         let sha = |fact: &Fact<Value>| fact.value.text().contains("sha }}");
         named.filter(sha).or_else(|| {
@@ -163,6 +173,23 @@ impl Assembly<'_> {
     }
 }
 
+/// Whether a command of Git's takes something else than the run's commit, before the deployment on the runner.
+fn checks_out_another(run: &Run, before: usize) -> bool {
+    run.events.iter().any(|event| match &event.what {
+        What::Command { words, .. } => {
+            let here = event.place.login.is_none() && event.step <= before;
+            let new = words
+                .iter()
+                .any(|word| matches!(word.as_str(), "-b" | "-B" | "-c" | "--orphan" | "--"));
+            here && !new
+                && words.len() > 2
+                && words[0] == "git"
+                && matches!(words[1].as_str(), "checkout" | "switch")
+        }
+        _ => false,
+    })
+}
+
 /// The variables of a step: its own, and those of its job and workflow.
 pub(crate) fn step_env(run: &Run, job: &Job, step: usize) -> BTreeMap<String, String> {
     let mut env = run.scope.env.clone();
@@ -211,10 +238,10 @@ pub(crate) fn named_release(
     at: &Line,
 ) -> Option<Fact<Value>> {
     let names = |value: &str| {
-        let inners = workflow::expression::inners(value);
-        let mut words = inners.flat_map(|inner| inner.split("||")).map(str::trim);
-        (words.any(is_release) || RELEASES.iter().any(|name| value.contains(name)))
+        (workflow::expression::inners(value).any(is_release)
+            || RELEASES.iter().any(|name| value.contains(name)))
             && !value.contains("://")
+            && !value.chars().any(char::is_control)
             && value.len() < 200
     };
     let whole = |value: &str| Value::new(value).expression().is_some();

@@ -202,7 +202,7 @@ fn a_tag_that_moves_names_no_release() {
 }
 
 #[test]
-fn of_two_tags_the_release_is_the_one_that_does_not_move() {
+fn of_two_tags_the_release_is_the_one_that_does_not_move_and_the_file_tells_which_is_started() {
     let flow = steps(concat!(
         "      - uses: docker/build-push-action@v6\n",
         "        with: { push: true, tags: \"mill/web:latest,mill/web:${{ github.sha }}\" }\n",
@@ -217,7 +217,7 @@ fn of_two_tags_the_release_is_the_one_that_does_not_move() {
     ]);
     let one = only(&survey);
     assert_eq!(text(one.release.as_ref()).unwrap(), "${{ github.sha }} 7");
-    assert_eq!(one.images[0].fixed_tag, None);
+    assert_eq!(one.images[0].fixed_tag.as_deref(), Some("latest"));
     assert_eq!(compose(one).standing, ["db"]);
 }
 

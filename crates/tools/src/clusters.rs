@@ -18,6 +18,7 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
         namespace: arguments.one(&["-n", "--namespace"]).map(Value::new),
         workloads: Vec::new(),
         context: arguments.one(&["--context"]).map(Value::new),
+        kubeconfig: arguments.one(&["--kubeconfig"]).map(Value::new),
         ..KubectlCall::default()
     };
     let workload = |words: &[&str]| -> Option<Fact<Value>> {
@@ -71,6 +72,7 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
             }));
         }
         Some("rollout") if matches!(operands.get(1), Some(&"restart" | &"status")) => {
+            call.restarts = true;
             call.workloads
                 .extend(workload(operands.get(2..).unwrap_or_default()));
         }
@@ -87,6 +89,9 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
             --kubeconfig --repo --history-max --set-file --set-json --description",
     };
     let operands = arguments.operands();
+    if operands.first() == Some(&"push") {
+        return vec![Deed::Publishes { what: "a chart" }];
+    }
     if !matches!(operands.first(), Some(&"upgrade" | &"install"))
         || operands.len() < 2
         || arguments.has("--dry-run")
@@ -107,6 +112,8 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
             .into_iter()
             .map(Value::new)
             .collect(),
+        context: arguments.one(&["--kube-context"]).map(Value::new),
+        kubeconfig: arguments.one(&["--kubeconfig"]).map(Value::new),
     })))];
     let sets = arguments.all(&["--set", "--set-string"]);
     let pairs = sets
@@ -143,6 +150,7 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
+            config: None,
             back,
             undo: None,
         }))
@@ -160,7 +168,9 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
             group: value(&["--deployment-group-name"]),
         }),
         "ssm" if has("send-command") => deploys(Tool::Commands),
-        "s3" if has("sync") => deploys(Tool::Site { host: "a bucket" }),
+        "s3" if has("sync") || has("cp") && has("--recursive") => {
+            deploys(Tool::Site { host: "a bucket" })
+        }
         "lambda" if has("update-function-code") => {
             platform("AWS Lambda", fact(&["--function-name"]), None)
         }

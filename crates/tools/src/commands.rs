@@ -39,6 +39,7 @@ pub fn deeds(
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
+            config: None,
             back,
             undo: None,
         }))
@@ -47,6 +48,7 @@ pub fn deeds(
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
+            config: None,
             back,
             undo: Some(undo),
         }))
@@ -77,6 +79,8 @@ pub fn deeds(
             chart: Value::new("helmfile"),
             namespace: None,
             values: Vec::new(),
+            context: None,
+            kubeconfig: None,
         })),
         "aws" => aws(rest, at),
         "systemctl" | "service" => systemd(name, rest, at),
@@ -162,7 +166,13 @@ pub fn deeds(
             with: "FTP",
             target: Value::default(),
         }),
-        "flyctl" | "fly" if first == "deploy" => platform("Fly", app(&["-a", "--app"]), FLY_BACK),
+        "flyctl" | "fly" if first == "deploy" => deploys(Tool::Platform(PlatformCall {
+            name: "Fly",
+            app: app(&["-a", "--app"]),
+            config: plain("").one(&["-c", "--config"]).map(str::to_owned),
+            back: FLY_BACK,
+            undo: None,
+        })),
         "heroku" if matches!(first, "container:release" | "deploy:jar") => {
             let undo = Undo {
                 command: format!("{program} rollback"),
@@ -191,7 +201,14 @@ pub fn deeds(
             }
         }
         "netlify" | "netlify-cli" if first == "deploy" => deploys(Tool::Site { host: "Netlify" }),
-        "firebase" if first == "deploy" => deploys(Tool::Site { host: "Firebase" }),
+        "firebase" if first == "deploy" => match plain("").one(&["--only"]) {
+            Some(only) if only.split(',').all(|part| part.starts_with("hosting")) => {
+                deploys(Tool::Site {
+                    host: "Firebase Hosting",
+                })
+            }
+            _ => platform("Firebase", None, None),
+        },
         "wrangler" if first == "pages" => deploys(Tool::Site {
             host: "Cloudflare Pages",
         }),
@@ -300,8 +317,86 @@ pub fn deeds(
         {
             vec![Deed::Migrates]
         }
-        _ => Vec::new(),
+        // `pnpm exec vercel`, `yarn wrangler`: a program of a package, where it is no script's name.
+        "yarn" | "pnpm" | "bun" | "npm" => {
+            let words = match first {
+                "exec" | "dlx" | "x" => &rest[1..],
+                _ if name == "npm" => return Vec::new(),
+                _ => rest,
+            };
+            let words: Vec<String> = words
+                .iter()
+                .skip_while(|word| *word == "--")
+                .cloned()
+                .collect();
+            match words.first().cloned() {
+                Some(inner) if PACKAGED.contains(&inner.as_str()) => {
+                    deeds(&words, &format!("{name} {inner}"), env, at)
+                }
+                _ => Vec::new(),
+            }
+        }
+        _ => other(name, first, second),
     }
+}
+
+/// Programs that deploy and that come as packages.
+const PACKAGED: [&str; 12] = [
+    "wrangler",
+    "vercel",
+    "netlify",
+    "firebase",
+    "serverless",
+    "sls",
+    "cdk",
+    "sst",
+    "convex",
+    "supabase",
+    "netlify-cli",
+    "prisma",
+];
+
+/// A program of another name that says that it deploys: `supabase functions deploy`, `deployctl deploy`.
+fn other(name: &str, first: &str, second: &str) -> Vec<Deed> {
+    // They run what their own files say, or hand out something that is no service.
+    const OTHERS: [&str; 26] = [
+        "npm",
+        "yarn",
+        "pnpm",
+        "bun",
+        "make",
+        "rake",
+        "just",
+        "task",
+        "gradle",
+        "gradlew",
+        "mvn",
+        "mvnw",
+        "nx",
+        "lerna",
+        "turbo",
+        "python",
+        "python3",
+        "php",
+        "node",
+        "hardhat",
+        "truffle",
+        "forge",
+        "anchor",
+        "mike",
+        "git",
+        "sentry-cli",
+    ];
+    let plain = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if OTHERS.contains(&name) || !plain(name) || !plain(first) {
+        return Vec::new();
+    }
+    let name = match (first, second) {
+        ("deploy", _) => format!("{name} deploy"),
+        (_, "deploy") if !first.starts_with('-') => format!("{name} {first} deploy"),
+        _ => return Vec::new(),
+    };
+    vec![Deed::Deploys(Box::new(Tool::Other { name }))]
 }
 
 /// Whether a command on a machine changes what runs there, though it is no known tool.

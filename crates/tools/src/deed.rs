@@ -31,6 +31,7 @@ pub enum Deed {
     RendersTask {
         file: Option<Fact<Value>>,
         container: Option<Fact<Value>>,
+        image: Option<Fact<Value>>,
     },
     /// Checks the repository out.
     ChecksOut,

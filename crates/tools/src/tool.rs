@@ -65,6 +65,11 @@ pub enum Tool {
     Site {
         host: &'static str,
     },
+    /// A program or an action that says that it deploys, and of which nothing more is known.
+    Other {
+        /// `supabase functions deploy`, `acme/deploy-action`.
+        name: String,
+    },
     /// A request to an address that starts a deployment elsewhere.
     Hook {
         url: Value,
@@ -118,6 +123,9 @@ pub struct KubectlCall {
     pub files: Vec<Value>,
     pub images: Vec<Value>,
     pub context: Option<Value>,
+    pub kubeconfig: Option<Value>,
+    /// It only starts workloads again, with the image that they have.
+    pub restarts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +134,8 @@ pub struct HelmCall {
     pub chart: Value,
     pub namespace: Option<Fact<Value>>,
     pub values: Vec<Value>,
+    pub context: Option<Value>,
+    pub kubeconfig: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -139,6 +149,8 @@ pub struct EcsCall {
     /// The role that the job takes, or the key pair it has; never both.
     pub role: Option<Fact<Value>>,
     pub key_pair: Option<(Fact<Value>, Fact<Value>)>,
+    /// Further services that the job deploys after this one.
+    pub besides: Vec<EcsCall>,
 }
 
 /// A platform and the app on it.
@@ -146,6 +158,8 @@ pub struct EcsCall {
 pub struct PlatformCall {
     pub name: &'static str,
     pub app: Option<Fact<Value>>,
+    /// The file that the call names instead of the usual one: `fly.production.toml`.
+    pub config: Option<String>,
     /// The command that goes back there, as its documents name it, with `APP` in the place of the app.
     pub back: Option<&'static str>,
     /// The command that goes back to the release before and needs nothing more to be known, as this job can call it.

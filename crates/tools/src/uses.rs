@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::deed::Deed;
 use crate::tool::{
-    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, EcsCall, FLY_BACK, HEROKU_BACK, HelmCall,
-    KubectlCall, PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
+    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall,
+    PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
 };
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -27,6 +27,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
+            config: None,
             back,
             undo: None,
         }))
@@ -62,6 +63,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         "aws-actions/amazon-ecs-render-task-definition" => vec![Deed::RendersTask {
             file: input("task-definition"),
             container: input("container-name"),
+            image: input("image"),
         }],
         "aws-actions/amazon-ecs-deploy-task-definition" => deploys(Tool::Ecs(EcsCall {
             cluster: input("cluster"),
@@ -130,10 +132,14 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         "google-github-actions/deploy-cloud-functions" => {
             platform("Cloud Functions", &["name"], None)
         }
-        "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5"
-            if text("args").contains("deploy") =>
-        {
-            platform("Fly", &[], FLY_BACK)
+        "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5" => {
+            let args = text("args");
+            let words: Vec<String> = ["flyctl"]
+                .into_iter()
+                .chain(args.split_whitespace())
+                .map(str::to_owned)
+                .collect();
+            crate::commands::deeds(&words, &words[0], env, at)
         }
         "akhileshns/heroku-deploy" => platform("Heroku", &["heroku_app_name"], HEROKU_BACK),
         "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
@@ -169,9 +175,13 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
             host: "Cloudflare Pages",
         }),
         "nwtgck/actions-netlify" | "netlify/actions/cli" => deploys(Tool::Site { host: "Netlify" }),
-        "firebaseextended/action-hosting-deploy" => deploys(Tool::Site {
-            host: "Firebase Hosting",
-        }),
+        // Any other channel is a preview.
+        "firebaseextended/action-hosting-deploy" if text("channelid") == "live" => {
+            deploys(Tool::Site {
+                host: "Firebase Hosting",
+            })
+        }
+        "firebaseextended/action-hosting-deploy" => Vec::new(),
         "actions/deploy-pages"
         | "peaceiris/actions-gh-pages"
         | "jamesives/github-pages-deploy-action"
@@ -209,6 +219,8 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
                 chart: input("chart").map(|fact| fact.value).unwrap_or_default(),
                 namespace,
                 values: Vec::new(),
+                context: None,
+                kubeconfig: None,
             }))
         }
         "kodermax/kubectl-aws-eks" | "actions-hub/kubectl" | "steebchen/kubectl" => {
@@ -254,6 +266,49 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
                 url: input("url").map(|fact| fact.value).unwrap_or_default(),
             }]
         }
-        _ => Vec::new(),
+        _ => other(name),
     }
+}
+
+/// An action of another name that says what it does: `acme/actions/deploy-ecs`.
+fn other(name: &str) -> Vec<Deed> {
+    const TELLS: [&str; 12] = [
+        "status",
+        "notify",
+        "notification",
+        "slack",
+        "discord",
+        "wait",
+        "delete",
+        "comment",
+        "marker",
+        "tracker",
+        "preview",
+        "sentry",
+    ];
+    let Some((_, of_repository)) = name.split_once('/') else {
+        return Vec::new();
+    };
+    let mut words = of_repository.split(|c: char| !c.is_ascii_alphanumeric());
+    let says = words
+        .clone()
+        .any(|word| matches!(word, "deploy" | "deployer"));
+    if !says || words.clone().any(|word| TELLS.contains(&word)) {
+        return Vec::new();
+    }
+    let tool = if words.clone().any(|word| word == "pages") {
+        Tool::Site {
+            host: "GitHub Pages",
+        }
+    } else if words.any(|word| matches!(word, "ftp" | "sftp" | "ftps")) {
+        Tool::Copy {
+            with: "FTP",
+            target: Value::default(),
+        }
+    } else {
+        Tool::Other {
+            name: name.to_owned(),
+        }
+    };
+    vec![Deed::Deploys(Box::new(tool))]
 }

@@ -78,10 +78,7 @@ fn value(expression: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<Str
     match value(first, known) {
         Some(text) if !text.is_empty() => Some(text),
         Some(_) => value(rest.trim(), known),
-        None if empty && known(first).is_none() => value(rest.trim(), known).or_else(|| {
-            let rest = rest.trim();
-            (!rest.contains("||") && rest.chars().all(path)).then(|| format!("${{{{ {rest} }}}}"))
-        }),
+        None if empty => value(rest.trim(), known),
         None => None,
     }
 }
@@ -107,7 +104,10 @@ mod tests {
             ),
             ("${{ secrets.PORT || 22 }}", "${{ secrets.PORT || 22 }}"),
             ("${{ inputs.tag || 'v1' }}", "v1"),
-            ("${{ inputs.tag || github.sha }}", "${{ github.sha }}"),
+            (
+                "${{ inputs.tag || github.sha }}",
+                "${{ inputs.tag || github.sha }}",
+            ),
             ("${{ 'it''s' }}", "it's"),
             ("${{ broken", "${{ broken"),
         ];

@@ -1,0 +1,309 @@
+//! Small repositories of which something was told that is not so: another service's container, another app's address,
+//! an image that is never started, or that nothing is deployed.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+use survey::{Deployment, Survey, Tool, look};
+
+const FLOW: &str = ".github/workflows/live.yml";
+
+fn read(files: &[(&str, &str)]) -> Survey {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".git")).unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    look(folder.path()).unwrap()
+}
+
+/// A workflow that pushes to main start, with one job of these steps.
+fn steps(text: &str) -> String {
+    format!(
+        "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{text}"
+    )
+}
+
+fn only(survey: &Survey) -> &Deployment {
+    let [one] = &survey.deployments[..] else {
+        panic!("{:#?}", survey.deployments);
+    };
+    one
+}
+
+#[test]
+fn two_services_of_one_job_have_each_their_own_container_and_the_tag_that_was_put_in() {
+    let service = |name: &str| {
+        format!(
+            "      - id: {name}\n        uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with: {{ task-definition: {name}.json, container-name: {name}-main, image: \"${{{{ secrets.REGISTRY }}}}/{name}:${{{{ inputs.version || github.ref_name }}}}\" }}\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: {{ task-definition: \"${{{{ steps.{name}.outputs.task-definition }}}}\", service: {name}-live, cluster: mill }}\n"
+        )
+    };
+    let flow = format!(
+        "on:\n  push: {{ tags: ['v*'] }}\n  workflow_dispatch: {{ inputs: {{ version: {{ required: true }} }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n{}{}",
+        service("api"),
+        service("worker")
+    );
+    let survey = read(&[(FLOW, &flow)]);
+    let one = only(&survey);
+    let Tool::Ecs(call) = &one.tool else {
+        panic!("{:?}", one.tool);
+    };
+    let told = |call: &survey::EcsCall| {
+        let value =
+            |fact: &Option<survey::Fact<survey::Value>>| fact.as_ref().unwrap().value.to_string();
+        (value(&call.service), value(&call.container))
+    };
+    assert_eq!(told(call), ("api-live".to_owned(), "api-main".to_owned()));
+    let besides: Vec<_> = call.besides.iter().map(told).collect();
+    assert_eq!(
+        besides,
+        [("worker-live".to_owned(), "worker-main".to_owned())]
+    );
+    // A person who starts it names the version: what is checked out is not what runs.
+    assert_eq!(
+        one.release.as_ref().unwrap().value.text(),
+        "${{ inputs.version || github.ref_name }}"
+    );
+}
+
+#[test]
+fn the_file_that_a_call_of_fly_names_tells_the_app() {
+    let files = |flow: &'static str| {
+        let flow = steps(flow);
+        let survey = read(&[
+            (FLOW, &flow),
+            ("fly.toml", "app = 'mill-staging'\n"),
+            (
+                "web/fly.live.toml",
+                "app = \"mill\"\n[[http_service.checks]]\n  path = \"/ready\"\n",
+            ),
+        ]);
+        let one = only(&survey);
+        one.health.first().map(|health| health.url.to_string())
+    };
+    let ready = Some("https://mill.fly.dev/ready".to_owned());
+    assert_eq!(
+        files("      - run: cd web && flyctl deploy --remote-only -c fly.live.toml\n"),
+        ready
+    );
+    assert_eq!(
+        files("      - run: fly deploy --config web/fly.live.toml\n"),
+        ready
+    );
+    assert_eq!(
+        files(
+            "      - uses: superfly/flyctl-actions@1.5\n        with: { args: \"deploy -c web/fly.live.toml\" }\n"
+        ),
+        ready
+    );
+    // A file that is not here names nothing, and the usual one is another app's.
+    assert_eq!(files("      - run: fly deploy -c fly.other.toml\n"), None);
+    assert_eq!(
+        files("      - run: fly deploy\n").unwrap(),
+        "https://mill-staging.fly.dev/"
+    );
+}
+
+#[test]
+fn a_job_after_one_that_waits_for_the_merge_deploys() {
+    let flow = |condition: &str| {
+        format!(
+            "on: {{ pull_request: {{ types: [closed], branches: [main] }} }}\njobs:\n  build:\n{condition}    runs-on: ubuntu-latest\n    steps: [{{ run: make }}]\n  live:\n    needs: build\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'systemctl restart mill'\n"
+        )
+    };
+    let merged = flow("    if: github.event.pull_request.merged == true\n");
+    assert_eq!(read(&[(FLOW, &merged)]).deployments.len(), 1);
+    assert_eq!(read(&[(FLOW, &flow(""))]).deployments.len(), 0);
+}
+
+#[test]
+fn what_says_that_it_deploys_is_told_by_its_name() {
+    for (step, name) in [
+        (
+            "run: supabase functions deploy --no-verify-jwt",
+            "supabase functions deploy",
+        ),
+        ("run: npx convex deploy -y", "convex deploy"),
+        (
+            "uses: acme/actions/deploy-ecs@v1",
+            "acme/actions/deploy-ecs",
+        ),
+    ] {
+        let survey = read(&[(FLOW, &steps(&format!("      - {step}\n")))]);
+        let one = only(&survey);
+        assert!(
+            matches!(&one.tool, Tool::Other { name: told } if told == name),
+            "{step}: {:?}",
+            one.tool
+        );
+    }
+    // What tells of a deployment makes none; and a contract on a chain is no service.
+    for step in [
+        "uses: acme/notify-slack-deploy@v1",
+        "uses: acme/deployment-status@v2",
+        "run: npx hardhat deploy",
+        "run: npm deploy",
+    ] {
+        let survey = read(&[(FLOW, &steps(&format!("      - {step}\n")))]);
+        assert_eq!(survey.deployments.len(), 0, "{step}");
+    }
+    // Beside a tool that is known it says nothing.
+    let both = "      - run: ssh ops@box.example 'systemctl restart mill'\n      - uses: acme/deploy-docs@v1\n";
+    let survey = read(&[(FLOW, &steps(both))]);
+    assert!(matches!(only(&survey).tool, Tool::Systemd { .. }));
+}
+
+#[test]
+fn a_deployment_of_which_nothing_is_known_is_not_denied() {
+    let flow = steps("      - name: Deploy to the mill\n        run: ./mill --to live\n");
+    let survey = read(&[(FLOW, &flow)]);
+    assert_eq!(survey.deployments.len(), 0);
+    let called: Vec<_> = survey
+        .called_so
+        .iter()
+        .map(|one| (one.value.as_str(), one.at.number))
+        .collect();
+    assert_eq!(called, [("Deploy to the mill", 6)]);
+}
+
+#[test]
+fn of_firebase_only_the_hosting_is_a_site() {
+    let tool = |only_of: &str| {
+        let flow = steps(&format!("      - run: firebase deploy{only_of}\n"));
+        only(&read(&[(FLOW, &flow)])).tool.clone()
+    };
+    assert!(matches!(tool(" --only hosting:mill"), Tool::Site { .. }));
+    assert!(
+        matches!(tool(" --only functions,hosting"), Tool::Platform(call) if call.name == "Firebase")
+    );
+    let channel = |input: &str| {
+        let flow = steps(&format!(
+            "      - uses: FirebaseExtended/action-hosting-deploy@v0\n        with: {{ firebaseServiceAccount: \"${{{{ secrets.KEY }}}}\"{input} }}\n"
+        ));
+        read(&[(FLOW, &flow)]).deployments.len()
+    };
+    assert_eq!((channel(", channelId: live"), channel("")), (1, 0));
+}
+
+#[test]
+fn files_that_are_copied_start_no_image_that_another_job_pushes() {
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  image:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"acme/mill:${{ github.run_number }}\" }\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - run: lftp -e 'mirror -R ./' ftp.box.example\n";
+    let survey = read(&[(FLOW, flow)]);
+    let one = only(&survey);
+    assert!(one.images.is_empty());
+    assert_eq!(
+        one.release.as_ref().unwrap().value.text(),
+        "${{ github.sha }}"
+    );
+}
+
+#[test]
+fn the_key_that_a_step_has_for_itself_is_the_copys() {
+    let flow = steps(
+        "      - uses: Pendect/action-rsyncer@v2\n        env: { DEPLOY_KEY: \"${{ secrets.BOX_KEY }}\" }\n        with: { src: ., dest: \"ops@box.example:/srv/mill\" }\n",
+    );
+    let survey = read(&[(FLOW, &flow)]);
+    let login = only(&survey).login.as_ref().unwrap();
+    assert_eq!(
+        login.key.as_ref().unwrap().value.text(),
+        "${{ secrets.BOX_KEY }}"
+    );
+}
+
+#[test]
+fn a_command_in_an_array_is_read_where_quoted_variables_lead_to_it() {
+    let flow = steps(concat!(
+        "      - env: { ROOT: \"${{ secrets.ROOT || '/srv/mill' }}\", FILES: \"${{ secrets.FILES }}\" }\n",
+        "        run: |\n",
+        "          handed=(\"ROOT=$(printf '%q' \"$ROOT\")\" \"FILES=$(printf '%q' \"$FILES\")\")\n",
+        "          ssh ops@box.example \"${handed[*]} bash -se\" <<'END'\n",
+        "          cd \"$ROOT\"\n",
+        "          compose=(docker compose)\n",
+        "          for file in $FILES; do compose+=(-f \"$file\"); done\n",
+        "          \"${compose[@]}\" up -d\n",
+        "          END\n",
+    ));
+    let survey = read(&[
+        (FLOW, &flow),
+        (
+            "compose.yaml",
+            "services:\n  mill: { image: \"acme/mill:${TAG}\" }\n",
+        ),
+    ]);
+    let one = only(&survey);
+    assert!(matches!(one.tool, Tool::Compose(_)), "{:?}", one.tool);
+    assert_eq!(
+        one.folder.as_ref().unwrap().value,
+        "${{ secrets.ROOT || '/srv/mill' }}"
+    );
+    // Any file may be the one that the variable names.
+    assert!(survey.unused.is_empty());
+}
+
+#[test]
+fn a_script_that_the_job_copies_is_read_where_it_is_called() {
+    let call = "      - run: ssh ops@box.example 'cd ~/mill && ./live.sh'\n";
+    let copied = format!("      - run: scp ops/live.sh ops@box.example:mill/\n{call}");
+    let script = "#!/bin/sh\ndocker compose up -d\n";
+    let tool = |flow: &str| {
+        only(&read(&[(FLOW, &steps(flow)), ("ops/live.sh", script)]))
+            .tool
+            .clone()
+    };
+    assert!(matches!(tool(&copied), Tool::Compose(_)));
+    // Without the copy, what is there is not known to be the same.
+    let survey = read(&[(FLOW, &steps(call)), ("ops/live.sh", script)]);
+    assert!(
+        survey
+            .deployments
+            .iter()
+            .all(|one| !matches!(one.tool, Tool::Compose(_)))
+    );
+}
+
+#[test]
+fn another_checkout_on_the_runner_is_not_the_runs_commit() {
+    let release = |between: &str| {
+        let flow = steps(&format!(
+            "      - uses: actions/checkout@v4\n      - run: {between}\n      - run: bin/kamal deploy\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        only(&survey)
+            .release
+            .as_ref()
+            .map(|release| release.value.to_string())
+    };
+    assert_eq!(release("git checkout \"$REF\""), None);
+    let commit = Some("${{ github.sha }}".to_owned());
+    assert_eq!(release("git checkout -b work"), commit);
+    assert_eq!(release("git checkout -- web"), commit);
+}
+
+#[test]
+fn a_chart_that_is_pushed_is_published() {
+    let survey = read(&[(
+        FLOW,
+        &steps("      - run: helm push mill.tgz oci://box.example\n"),
+    )]);
+    assert_eq!(survey.deployments.len(), 0);
+    assert_eq!(survey.published[0].value, "a chart");
+}
+
+#[test]
+fn an_ingress_without_a_certificate_is_asked_as_it_is() {
+    let url = |more: &str| {
+        let ingress = format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nspec:\n{more}  rules:\n    - host: mill.example.com\n---\nspec:\n  readinessProbe:\n    httpGet: {{ path: /ready }}\n"
+        );
+        let survey = read(&[
+            (FLOW, &steps("      - run: kubectl apply -f k8s/\n")),
+            ("k8s/web.yaml", &ingress),
+        ]);
+        only(&survey).health[0].url.to_string()
+    };
+    assert_eq!(url(""), "http://mill.example.com/ready");
+    assert_eq!(
+        url("  tls: [{ secretName: mill }]\n"),
+        "https://mill.example.com/ready"
+    );
+}
