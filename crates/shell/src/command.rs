@@ -3,6 +3,12 @@
 /// What `lookup` is asked for the commit that is checked out.
 pub const HEAD: &str = "git rev-parse HEAD";
 
+/// A longer value is not filled in.
+pub(crate) const MAX_VALUE: usize = 1 << 13;
+
+/// Where a shell splits the value of a variable that is not quoted: `$COMPOSE up`.
+pub(crate) const FIELD: char = '\u{1f}';
+
 /// One command, without its wrapping in conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {

@@ -1,6 +1,6 @@
 //! The commands of a program, one after the other.
 
-use crate::command::{Command, Input, Lookup, Word};
+use crate::command::{Command, FIELD, Input, Lookup, Word};
 use crate::wrapping::{appended, assignment, is_name, unwrap};
 
 /// Longer programs are cut here: deployments are short.
@@ -9,13 +9,8 @@ pub(crate) const MAX_TEXT: usize = 1 << 18;
 const MAX_WORDS: usize = 1_000;
 /// Subshells within subshells.
 const MAX_GROUPS: usize = 32;
-/// A longer value is not filled in.
-pub(crate) const MAX_VALUE: usize = 1 << 13;
 /// Substitutions within substitutions.
 pub(crate) const MAX_DEPTH: usize = 8;
-
-/// Where a shell splits the value of a variable that is not quoted: `$COMPOSE up`.
-pub(crate) const FIELD: char = '\u{1f}';
 
 /// Reads the next command each time, so that its assignments count for those after it.
 pub struct Program {

@@ -1,7 +1,7 @@
 //! Words: quotes, variables, substitutions.
 
-use crate::command::{HEAD, Lookup, Word};
-use crate::program::{FIELD, MAX_DEPTH, MAX_TEXT, MAX_VALUE, Program};
+use crate::command::{FIELD, HEAD, Lookup, MAX_VALUE, Word};
+use crate::program::{MAX_DEPTH, MAX_TEXT, Program};
 
 impl Program {
     pub(crate) fn word(&mut self, lookup: Lookup<'_>) -> Word {

@@ -1,7 +1,6 @@
 //! What leads to a command and is not part of it.
 
-use crate::command::{Command, Lookup};
-use crate::program::{FIELD, MAX_VALUE};
+use crate::command::{Command, FIELD, Lookup, MAX_VALUE};
 
 pub(crate) fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
