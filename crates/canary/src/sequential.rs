@@ -112,7 +112,9 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
         Reason::HalvesOfStable => {
             "stable's instances differ from each other: compare instances of one kind, with the same traffic"
         }
-        Reason::RequestsPerInstance { .. } | Reason::UnequalStable { .. } => {
+        Reason::RequestsPerInstance { .. }
+        | Reason::UnequalCanary(_)
+        | Reason::UnequalStable(_) => {
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }
         Reason::Doubt(judge::Doubt::NotWhole) => {

@@ -32,6 +32,7 @@ mod watch;
 pub use band::Band;
 pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Reason, Verdict};
 pub use gauge::Margin;
+pub use load::Spread;
 pub use outlook::Outlook;
 pub use plan::{Plan, Reach, Traffic, plan};
 pub use settings::{Chance, Metric, Rule, Settings, SettingsError, Tolerance};

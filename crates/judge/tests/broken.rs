@@ -234,6 +234,32 @@ fn unequal_requests_per_instance_are_no_ground_for_a_verdict() {
     }
 }
 
+#[test]
+fn unequal_requests_within_the_canary_are_no_ground_for_a_verdict() {
+    for (canary, verdict) in [
+        (&[(3, 300), (3, 300)][..], Verdict::Pass),
+        (&[(5, 500), (1, 100)], Verdict::Inconclusive),
+        (&[(50, 500), (10, 100)], Verdict::Inconclusive),
+    ] {
+        let mut watch = watch(ratio(2.0, None));
+        for _ in 0..60 {
+            watch
+                .observe(&by_instance(canary, &[(3, 300), (3, 300), (3, 300)]))
+                .unwrap();
+        }
+        assert_eq!(watch.verdict(), verdict, "{canary:?}");
+        let words: Vec<String> = reasons(&watch).iter().map(ToString::to_string).collect();
+        let names = |words: &String| {
+            words.contains("requests per instance") && words.contains("within the canary")
+        };
+        assert_eq!(
+            words.iter().any(names),
+            verdict != Verdict::Pass,
+            "{words:?}"
+        );
+    }
+}
+
 /// A canary that is no list is one instance; one with little to do may fail, and cannot pass.
 #[test]
 fn a_canary_without_instances_is_one_instance() {

@@ -223,6 +223,64 @@ fn a_quiet_histogram_passes_at_ordinary_traffic() {
     assert!(got.percent >= 95.0 && got.median <= 20, "{got:?}");
 }
 
+/// Far from the limits the evidence is not computed in full: no verdict is later for that.
+#[test]
+fn a_verdict_comes_with_the_interval_that_reaches_its_limit() {
+    let mut random = Random::new(26);
+    let mut verdicts = [0; 2];
+    for run in 0..40 {
+        let instances = [1, 3][run % 2];
+        let slow = [0.0, 0.03][run / 2 % 2];
+        let fault = Fault { slow, times: 1.0 };
+        let mut watch = watch(rule(1.5));
+        for n in 1..=60 {
+            let minute = minute(Service::Fast, &fault, instances, &mut random);
+            watch.observe(&minute).unwrap();
+            let (fail, pass) = watch.evidence(0).unwrap();
+            let fails = fail.ln_e >= fail.limit;
+            assert_eq!(fails, watch.verdict() == Verdict::Fail, "{run} {n}");
+            if watch.decided_at().is_some() {
+                assert!(fails || pass.ln_e >= pass.limit, "{run} {n}");
+                verdicts[usize::from(fails)] += 1;
+                break;
+            }
+            // At most a third later: an early pass waits.
+            assert!(pass.ln_e < pass.limit + 4.0, "{run} {n}");
+        }
+    }
+    assert!(verdicts[0] >= 10 && verdicts[1] >= 18, "{verdicts:?}");
+}
+
+/// What a pass says without an absolute limit holds for few slow requests as well.
+#[test]
+fn slow_requests_at_the_tolerance_pass_in_at_most_one_of_twenty_rollouts() {
+    let runs = runs(40).min(2000);
+    // The part of stable's requests that are a second slower, and of the canary's.
+    for (stable, canary) in [(0.0, 0.003), (0.002, 0.003), (0.004, 0.006), (0.02, 0.03)] {
+        for requests in [100, 500] {
+            let mut random = Random::new(27);
+            let got = found(Verdict::Pass, runs, |_| {
+                crate::support::follow(rule(1.5), &mut random, |_, random| {
+                    let mut side = |requests: u64, slow: f64| {
+                        let slow = random.poisson(requests as f64 * slow).min(requests);
+                        let bounds = [(0.5, requests - slow), (1.5, requests)];
+                        let all = bounds.into_iter().chain([(f64::INFINITY, requests)]);
+                        Side::Whole(Buckets::new(all).unwrap())
+                    };
+                    let canary = side(requests, canary);
+                    let stable = side(9 * requests, stable);
+                    one(Reading::Histogram(Sides { canary, stable }))
+                })
+            });
+            report(format_args!(
+                "{canary} slow against {stable}, {requests} requests: {:.2} % pass",
+                got.percent
+            ));
+            assert!(got.percent <= at_most(5.0, runs), "{canary}, {stable}");
+        }
+    }
+}
+
 #[test]
 fn the_verdict_names_the_bound() {
     let mut random = Random::new(23);

@@ -30,8 +30,27 @@ impl Shown {
 #[derive(Clone, Debug)]
 pub(crate) struct Absolute {
     limit: f64,
-    /// Rates with the logarithms of their weights.
-    grid: Vec<(f64, f64)>,
+    grid: Vec<Point>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    rate: f64,
+    ln_weight: f64,
+    /// What a failure and a success count for where failures are independent.
+    ln_failed: f64,
+    ln_good: f64,
+}
+
+impl Point {
+    fn new(rate: f64, ln_weight: f64, limit: f64) -> Point {
+        Point {
+            rate,
+            ln_weight,
+            ln_failed: (rate / limit).ln(),
+            ln_good: ((1.0 - rate) / (1.0 - limit)).ln(),
+        }
+    }
 }
 
 impl Absolute {
@@ -42,12 +61,13 @@ impl Absolute {
             let step = n as f64 * 32_f64.ln() / POINTS as f64;
             let odds = limit / (1.0 - limit) * step.exp();
             let spread = 4_f64.ln();
-            (odds / (1.0 + odds), -step * step / (2.0 * spread * spread))
+            let ln_weight = -step * step / (2.0 * spread * spread);
+            Point::new(odds / (1.0 + odds), ln_weight, limit)
         });
-        let mut grid: Vec<(f64, f64)> = points.collect();
-        let total = ln_sum_exp(grid.iter().map(|(_, weight)| *weight));
-        for (_, weight) in &mut grid {
-            *weight -= total;
+        let mut grid: Vec<Point> = points.collect();
+        let total = ln_sum_exp(grid.iter().map(|point| point.ln_weight));
+        for point in &mut grid {
+            point.ln_weight -= total;
         }
         Absolute { limit, grid }
     }
@@ -57,9 +77,10 @@ impl Absolute {
     pub(crate) fn below(limit: f64) -> Absolute {
         let points = (0..POINTS).map(|n| {
             let step = -64_f64.ln() * (1.0 - n as f64 / POINTS as f64);
-            (limit * step.exp(), (0.7 / POINTS as f64).ln())
+            Point::new(limit * step.exp(), (0.7 / POINTS as f64).ln(), limit)
         });
-        let grid = std::iter::once((0.0, 0.3_f64.ln())).chain(points).collect();
+        let never = Point::new(0.0, 0.3_f64.ln(), limit);
+        let grid = std::iter::once(never).chain(points).collect();
         Absolute { limit, grid }
     }
 
@@ -69,30 +90,27 @@ impl Absolute {
             total,
             failing,
         } = shown;
-        let mix = |ln: &dyn Fn(f64) -> f64| {
-            ln_sum_exp(self.grid.iter().map(|(rate, weight)| weight + ln(*rate)))
+        let mix = |ln: &dyn Fn(&Point) -> f64| {
+            ln_sum_exp(self.grid.iter().map(|point| point.ln_weight + ln(point)))
         };
         let limit = self.limit;
         let Some(variance) = variance else {
-            return mix(&|rate| {
-                times(failed, (rate / limit).ln())
-                    + (total - failed) * ((1.0 - rate) / (1.0 - limit)).ln()
-            });
+            return mix(&|point| times(failed, point.ln_failed) + (total - failed) * point.ln_good);
         };
         let v = 1.0 / variance.max(1.0);
-        let deflated = mix(&|rate| {
-            let excess = rate / limit - 1.0;
+        let deflated = mix(&|point| {
+            let excess = point.rate / limit - 1.0;
             let weight = if excess > 0.0 && v < 1.0 {
                 damped(excess, v)
             } else {
-                v * (rate / limit).ln()
+                v * point.ln_failed
             };
-            times(failed, weight) - total * v * (rate - limit)
+            times(failed, weight) - total * v * (point.rate - limit)
         });
-        if self.grid[0].0 < limit {
+        if self.grid[0].rate < limit {
             return deflated;
         }
-        let once = mix(&|rate| times(failing, (rate / limit).ln()) - total * (rate - limit));
+        let once = mix(&|point| times(failing, point.ln_failed) - total * (point.rate - limit));
         ln_mean_exp(&[deflated, once])
     }
 }

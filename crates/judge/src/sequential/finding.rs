@@ -5,7 +5,7 @@ use std::fmt;
 use crate::reading::Doubt;
 use crate::sequential::band::Band;
 use crate::sequential::gauge::FEWEST_BLOCKS;
-use crate::sequential::load::Unequal;
+use crate::sequential::load::{Spread, Unequal};
 use crate::sequential::outlook::Outlook;
 
 /// Fail is the worst.
@@ -109,11 +109,9 @@ pub enum Reason {
         canary: f64,
         stable: f64,
     },
-    /// The most and the fewest requests of stable's instances in an interval.
-    UnequalStable {
-        most: f64,
-        fewest: f64,
-    },
+    /// Of instances of one side.
+    UnequalCanary(Spread),
+    UnequalStable(Spread),
     NoCommonBounds,
     FewBlocks {
         blocks: usize,
@@ -135,7 +133,8 @@ impl From<Unequal> for Reason {
             Unequal::More { canary, stable } | Unequal::Less { canary, stable } => {
                 Reason::RequestsPerInstance { canary, stable }
             }
-            Unequal::WithinStable { most, fewest } => Reason::UnequalStable { most, fewest },
+            Unequal::WithinCanary(spread) => Reason::UnequalCanary(spread),
+            Unequal::WithinStable(spread) => Reason::UnequalStable(spread),
         }
     }
 }
@@ -160,10 +159,8 @@ impl fmt::Display for Reason {
                 f,
                 "requests per instance differ more than twofold: {canary:.1} on the canary, {stable:.1} on stable in an interval"
             ),
-            Reason::UnequalStable { most, fewest } => write!(
-                f,
-                "requests per instance differ more than twofold within stable: {most:.1} and {fewest:.1} in an interval"
-            ),
+            Reason::UnequalCanary(spread) => within(f, "the canary", *spread),
+            Reason::UnequalStable(spread) => within(f, "stable", *spread),
             Reason::NoCommonBounds => write!(f, "the histograms have no bound in common"),
             Reason::FewBlocks { blocks, scrapes } => write!(
                 f,
@@ -187,6 +184,13 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+fn within(f: &mut fmt::Formatter<'_>, side: &str, Spread { most, fewest }: Spread) -> fmt::Result {
+    write!(
+        f,
+        "requests per instance differ more than twofold within {side}: {most:.1} and {fewest:.1} in an interval"
+    )
 }
 
 /// All about one metric after the intervals so far.

@@ -1,31 +1,32 @@
 //! Whether each instance serves about as many requests as any other. Where it does not, errors that
 //! depend on the load are no errors of the release.
 //!
-//! - It is asked where stable's instances are known: a list of two or more, or lists on both sides.
-//!   With one instance on each side the router's split is the canary's share, and there is nothing
-//!   to compare.
-//! - A canary that is no list is one instance.
-//! - A canary with more than twice the load may fail for that alone, and stable's instances with
-//!   more than twice the load of others are not one thing: then there is no verdict.
+//! - The sides are compared where stable's instances are known: a list of two or more, or lists on both
+//!   sides. With one instance on each side the router's split is the canary's share, and there is nothing
+//!   to compare. A canary that is no list is one instance.
+//! - The instances of a side are compared where it is a list.
+//! - A canary with more than twice the load may fail for that alone, and instances of a side with more
+//!   than twice the load of others are not one thing: then there is no verdict.
 //! - A canary with less than half the load is judged under conditions that are too good: it can
 //!   fail, and a pass would say nothing of its behaviour under the full load.
 
-/// Requests and instances, summed over the intervals in which stable's instances were known.
+use crate::reading::Side;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
     canary: Served,
     stable: Served,
-    intervals: f64,
-    /// The requests of each of stable's instances, by its place in the list, while that has the
-    /// same length.
-    each: Vec<f64>,
-    intervals_of_each: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// The requests that a side served.
+#[derive(Clone, Debug, Default)]
 struct Served {
+    /// With the instances, summed over the intervals in which the sides can be compared.
     requests: f64,
     instances: f64,
+    /// The requests of each instance, by its place in the list, while that has the same length.
+    each: Vec<f64>,
+    intervals_of_each: f64,
 }
 
 /// Requests per instance and interval, where they are unequal.
@@ -40,11 +41,16 @@ pub(crate) enum Unequal {
         canary: f64,
         stable: f64,
     },
-    /// The most and the fewest of stable's instances.
-    WithinStable {
-        most: f64,
-        fewest: f64,
-    },
+    /// The most and the fewest of a side's instances.
+    WithinCanary(Spread),
+    WithinStable(Spread),
+}
+
+/// The most and the fewest requests of an instance in an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub most: f64,
+    pub fewest: f64,
 }
 
 /// One may have so many times the requests of the other.
@@ -53,33 +59,27 @@ const MOST: f64 = 2.0;
 const DEVIATIONS: f64 = 3.0;
 
 impl Load {
-    /// The requests of each instance in an interval. `canary` is `None` where it is one whole.
-    pub(crate) fn add(&mut self, canary: (f64, Option<usize>), stable: &[f64]) {
-        let (requests, instances) = canary;
-        if stable.len() < 2 && (stable.is_empty() || instances.is_none_or(|count| count < 2)) {
-            return;
-        }
-        self.intervals += 1.0;
-        self.canary.requests += requests;
-        self.canary.instances += instances.unwrap_or(1) as f64;
-        self.stable.requests += stable.iter().sum::<f64>();
-        self.stable.instances += stable.len() as f64;
-        if self.each.len() != stable.len() {
-            (self.each, self.intervals_of_each) = (vec![0.0; stable.len()], 0.0);
-        }
-        self.intervals_of_each += 1.0;
-        for (each, requests) in self.each.iter_mut().zip(stable) {
-            *each += requests;
+    /// The requests of each instance in an interval.
+    pub(crate) fn add(&mut self, canary: &Side<f64>, stable: &Side<f64>) {
+        self.canary.add_each(canary);
+        self.stable.add_each(stable);
+        let is_list = |side: &Side<f64>| side.instances().is_some_and(|count| count > 1);
+        if stable.instances().is_some_and(|count| count > 0) && (is_list(stable) || is_list(canary))
+        {
+            self.canary.add(canary.parts());
+            self.stable.add(stable.parts());
         }
     }
 
     /// What is too different for chance.
     pub(crate) fn unequal(&self) -> Option<Unequal> {
-        self.within_stable().or_else(|| self.between_sides())
+        let within = self.stable.unequal().map(Unequal::WithinStable);
+        let within = within.or_else(|| self.canary.unequal().map(Unequal::WithinCanary));
+        within.or_else(|| self.between_sides())
     }
 
     fn between_sides(&self) -> Option<Unequal> {
-        let sides = [self.canary, self.stable];
+        let sides = [&self.canary, &self.stable];
         if sides.iter().any(|side| side.instances == 0.0) {
             return None;
         }
@@ -94,9 +94,29 @@ impl Load {
             None
         }
     }
+}
+
+impl Served {
+    fn add(&mut self, instances: &[f64]) {
+        self.requests += instances.iter().sum::<f64>();
+        self.instances += instances.len() as f64;
+    }
+
+    fn add_each(&mut self, side: &Side<f64>) {
+        let Side::Instances(instances) = side else {
+            return;
+        };
+        if self.each.len() != instances.len() {
+            (self.each, self.intervals_of_each) = (vec![0.0; instances.len()], 0.0);
+        }
+        self.intervals_of_each += 1.0;
+        for (each, requests) in self.each.iter_mut().zip(instances) {
+            *each += requests;
+        }
+    }
 
     /// An instance that serves nothing at all is a spare one.
-    fn within_stable(&self) -> Option<Unequal> {
+    fn unequal(&self) -> Option<Spread> {
         let serving = self.each.iter().filter(|requests| **requests > 0.0);
         let (fewest, most) = serving.fold((f64::INFINITY, 0.0_f64), |(low, high), requests| {
             (low.min(*requests), high.max(*requests))
@@ -104,7 +124,7 @@ impl Load {
         let intervals = self.intervals_of_each;
         let [fewest, most] =
             [fewest, most].map(|requests| (requests / intervals, requests / intervals.powi(2)));
-        is_above(most, fewest).then_some(Unequal::WithinStable {
+        is_above(most, fewest).then_some(Spread {
             most: most.0,
             fewest: fewest.0,
         })
@@ -121,6 +141,15 @@ mod tests {
     use super::*;
 
     fn unequal(canary: (f64, Option<usize>), stable: &[f64]) -> Option<Unequal> {
+        let (requests, instances) = canary;
+        let canary = match instances {
+            None => Side::Whole(requests),
+            Some(count) => Side::Instances(vec![requests / count as f64; count]),
+        };
+        of_sides(&canary, &Side::Instances(stable.to_vec()))
+    }
+
+    fn of_sides(canary: &Side<f64>, stable: &Side<f64>) -> Option<Unequal> {
         let mut load = Load::default();
         for _ in 0..10 {
             load.add(canary, stable);
@@ -156,14 +185,29 @@ mod tests {
     fn stables_own_instances_are_compared_and_a_spare_one_is_not() {
         assert_eq!(
             unequal((300.0, None), &[500.0, 100.0]),
-            Some(Unequal::WithinStable {
+            Some(Unequal::WithinStable(Spread {
                 most: 500.0,
                 fewest: 100.0
-            })
+            }))
         );
         assert_eq!(unequal((300.0, None), &[400.0, 250.0]), None);
         assert_eq!(unequal((300.0, None), &[600.0, 0.0]), None);
         // By chance one of many has few.
         assert_eq!(unequal((2.0, None), &[4.0, 1.0, 2.0, 2.0]), None);
+    }
+    #[test]
+    fn the_canarys_own_instances_are_compared_whatever_is_known_of_stable() {
+        let uneven = Side::Instances(vec![500.0, 100.0]);
+        for stable in [Side::Whole(900.0), Side::Instances(vec![300.0; 3])] {
+            assert_eq!(
+                of_sides(&uneven, &stable),
+                Some(Unequal::WithinCanary(Spread {
+                    most: 500.0,
+                    fewest: 100.0
+                }))
+            );
+            let even = Side::Instances(vec![330.0, 270.0]);
+            assert_eq!(of_sides(&even, &stable), None);
+        }
     }
 }

@@ -214,8 +214,22 @@ impl Mixture {
     /// The logarithm of the e-value. With `variance`, the counts vary so many times more than
     /// chance alone, and errors of the worse side that are `beyond` what counts are left out.
     pub(crate) fn ln_e(&self, variance: Option<f64>, beyond: &[(f64, &Weights)]) -> f64 {
+        self.ln_e_by(exact, variance, beyond)
+    }
+
+    /// No less than the evidence, and cheap: most intervals are far from any limit.
+    pub(crate) fn ln_e_at_most(&self, variance: Option<f64>) -> f64 {
+        self.ln_e_by(at_most, variance, &[])
+    }
+
+    fn ln_e_by(
+        &self,
+        total: fn(&[f64; POINTS]) -> f64,
+        variance: Option<f64>,
+        beyond: &[(f64, &Weights)],
+    ) -> f64 {
         let (Some(variance), Some(deflated)) = (variance, &self.deflated) else {
-            return self.mix(|n| self.plain[n]);
+            return self.mix(total, |n| self.plain[n]);
         };
         let last = LEVELS.len() - 1;
         let v = (1.0 / variance).min(of_level(LEVELS[0]));
@@ -233,36 +247,51 @@ impl Mixture {
         let (low, at_low) = (rising(below), of_level(LEVELS[below]));
         let scaled = match below.checked_sub(1) {
             // By Jensen's inequality a power below 1 is valid, too.
-            _ if v < at_low => self.mix(|n| low[n] * v / at_low + deflated.falling[n] * v),
+            _ if v < at_low => self.mix(total, |n| low[n] * v / at_low + deflated.falling[n] * v),
             Some(above) if v > at_low => {
                 let high = rising(above);
                 let [at, from, to] =
                     [v, at_low, of_level(LEVELS[above])].map(|v: f64| -(-v).ln_1p());
                 let part = (at - from) / (to - from);
-                self.mix(|n| low[n] + part * (high[n] - low[n]) + deflated.falling[n] * v)
+                self.mix(total, |n| {
+                    low[n] + part * (high[n] - low[n]) + deflated.falling[n] * v
+                })
             }
-            _ => self.mix(|n| low[n] + deflated.falling[n] * v),
+            _ => self.mix(total, |n| low[n] + deflated.falling[n] * v),
         };
-        let once = self.mix(|n| deflated.once[n]);
+        let once = self.mix(total, |n| deflated.once[n]);
         ln_sum_exp([ONCE.ln() + once, (1.0 - ONCE).ln() + scaled].into_iter())
     }
 
     /// With all evidence divided by a variance: not a valid process for it, and near enough for a
     /// look at whether stable can be trusted.
     pub(crate) fn ln_e_divided(&self, variance: f64) -> f64 {
-        self.mix(|n| self.plain[n] / variance.max(1.0))
+        self.mix(exact, |n| self.plain[n] / variance.max(1.0))
+    }
+
+    /// No less than that.
+    pub(crate) fn ln_e_divided_at_most(&self, variance: f64) -> f64 {
+        self.mix(at_most, |n| self.plain[n] / variance.max(1.0))
     }
 
     /// The evidence of an average canary with stable's rate, after so many times as many errors of
     /// stable.
     pub(crate) fn ln_even(&self, times: f64, variance: f64) -> f64 {
-        self.mix(|n| self.even[n] * times / variance.max(1.0))
+        self.mix(exact, |n| self.even[n] * times / variance.max(1.0))
     }
 
-    fn mix(&self, sum: impl Fn(usize) -> f64) -> f64 {
-        let terms: [f64; POINTS] = std::array::from_fn(|n| self.grid[n].ln_weight + sum(n));
-        ln_sum_exp(terms.iter().copied())
+    fn mix(&self, total: fn(&[f64; POINTS]) -> f64, sum: impl Fn(usize) -> f64) -> f64 {
+        total(&std::array::from_fn(|n| self.grid[n].ln_weight + sum(n)))
     }
+}
+
+fn exact(terms: &[f64; POINTS]) -> f64 {
+    ln_sum_exp(terms.iter().copied())
+}
+
+/// As if all terms were as large as the largest one.
+fn at_most(terms: &[f64; POINTS]) -> f64 {
+    terms.iter().copied().fold(f64::NEG_INFINITY, f64::max) + (POINTS as f64).ln()
 }
 
 /// `Θ` at each level, of factors with these logarithms.
@@ -417,6 +446,24 @@ mod tests {
             }
         }
         assert!(divided > 2.0, "{divided}");
+    }
+
+    #[test]
+    fn the_cheap_bound_is_never_below_the_evidence() {
+        let mut random = crate::random::Random::new(1);
+        for mut mixture in [Mixture::above(1.0, 4.0), Mixture::below(1.5)] {
+            mixture.deflate();
+            for _ in 0..200 {
+                let [x, y] = [1.5, 9.0].map(|mean| random.poisson(mean) as f64);
+                mixture.add(x, y, 0.1, 1.0);
+                for variance in [None, Some(1.0), Some(3.0), Some(1000.0)] {
+                    let exact = mixture.ln_e(variance, &[]);
+                    let at_most = mixture.ln_e_at_most(variance);
+                    assert!(exact <= at_most, "{variance:?}: {exact}, {at_most}");
+                    assert!(at_most <= exact + 3.2, "{variance:?}: {exact}, {at_most}");
+                }
+            }
+        }
     }
 
     /// Interpolated weights are at most those of the formula.

@@ -122,9 +122,17 @@ impl Placebo {
     /// Evidence that one half does the other one harm. At a bound of a histogram that few requests
     /// exceed, `assumed` is what the other ones show of the variance.
     pub(crate) fn ln_e(&self, assumed: f64) -> f64 {
-        let harm = self
-            .harm
-            .ln_e_divided(self.clustering.times(TRUSTED).variance(assumed));
+        let harm = self.harm.ln_e_divided(self.variance(assumed));
         ln_mean_exp(&[harm, self.excess.ln_e().0])
+    }
+
+    /// No less than that, and cheap.
+    pub(crate) fn ln_e_at_most(&self, assumed: f64) -> f64 {
+        let harm = self.harm.ratio.ln_e_divided_at_most(self.variance(assumed));
+        harm.max(self.excess.ln_e().0)
+    }
+
+    fn variance(&self, assumed: f64) -> f64 {
+        self.clustering.times(TRUSTED).variance(assumed)
     }
 }

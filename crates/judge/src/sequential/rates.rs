@@ -23,8 +23,8 @@ pub(crate) const RATIOS: f64 = 4.0;
 /// Errors that come at any time do not exceed it in the hour of a rollout.
 pub(crate) const BURSTS: f64 = 3.5;
 
-/// Before the deadline, a pass takes at least two thirds of the errors of stable with which an average
-/// good release passes. It then says more than that the canary was lucky, and the time that it takes
+/// Before the deadline, a pass takes at least two thirds of the requests, or of the errors of stable, with
+/// which an average good release passes. It then says more than that the canary was lucky, and the time that it takes
 /// can be planned: half to twice of one number holds for more than four of five good releases.
 const EARLIEST: f64 = 1.5;
 
@@ -146,6 +146,11 @@ impl Rates {
         self.harm.ln_e(variance, &beyond)
     }
 
+    /// No less than that, and cheap.
+    pub(crate) fn ln_fail_at_most(&self, variance: Option<f64>) -> f64 {
+        self.harm.ratio.ln_e_at_most(variance)
+    }
+
     /// Evidence that there is none.
     pub(crate) fn ln_pass(&self, variance: Option<f64>) -> f64 {
         let ratio = self.harmless.ln_e(variance, &[]);
@@ -156,17 +161,24 @@ impl Rates {
     }
 
     /// Whether the evidence for a pass comes early, and is luck for the most part: an average canary
-    /// with stable's rate would not reach the limit with [`EARLIEST`] times as many errors of
-    /// stable. Errors of the canary do not count here, so that none of them helps it.
+    /// with stable's rate would not reach the limit with [`EARLIEST`] times as many requests. Errors of
+    /// the canary do not count here, so that none of them helps it.
     pub(crate) fn is_early(&self, variance: Option<f64>, limit: f64) -> bool {
-        if self.harmless.ln_even(EARLIEST, variance.unwrap_or(1.0)) >= limit {
-            return false;
-        }
-        // The mean of both is reached by the absolute limit alone.
-        let negligible = &self.negligible;
-        negligible.as_ref().is_none_or(|negligible| {
-            negligible.ln_e(self.harm.canary, variance) - 2_f64.ln() < limit
-        })
+        let ratio = self.harmless.ln_even(EARLIEST, variance.unwrap_or(1.0));
+        let even = match &self.negligible {
+            None => ratio,
+            Some(negligible) => {
+                let total = EARLIEST * self.harm.canary.total;
+                let failed = total * self.stable.rate();
+                let average = Shown {
+                    failed,
+                    total,
+                    failing: failed,
+                };
+                ln_mean_exp(&[ratio, negligible.ln_e(average, variance)])
+            }
+        };
+        even < limit
     }
 
     /// Evidence that one half of stable does the other one harm: that of the data or the
@@ -174,6 +186,12 @@ impl Rates {
     pub(crate) fn ln_placebo(&self, assumed: f64) -> f64 {
         let instances = self.instances.as_ref();
         instances.map_or(0.0, |instances| instances.placebo.ln_e(assumed))
+    }
+
+    /// No less than that, and cheap.
+    pub(crate) fn ln_placebo_at_most(&self, assumed: f64) -> f64 {
+        let instances = self.instances.as_ref();
+        instances.map_or(0.0, |instances| instances.placebo.ln_e_at_most(assumed))
     }
 
     /// Whether the halves of stable may well differ.

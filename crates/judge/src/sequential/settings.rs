@@ -55,7 +55,7 @@ pub enum Rule {
         at_most: Option<Chance>,
     },
     /// Requests slower than a bound; a pass means that at no bound the canary's slower
-    /// requests are both above the tolerance and above `at_most`, 1 % where that is not set.
+    /// requests are both above the tolerance and above `at_most`, 0.25 % where that is not set.
     Histogram {
         tolerance: Tolerance,
         at_most: Option<Chance>,

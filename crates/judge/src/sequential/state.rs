@@ -1,6 +1,7 @@
 //! What is held of one metric during a watch.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use crate::reading::{Doubt, Sample};
 use crate::sequential::clustering::ASSUMED;
@@ -17,7 +18,8 @@ use crate::sequential::test::{Added, Test, Weighed};
 pub(crate) struct State {
     pub(crate) test: Test,
     pub(crate) load: Load,
-    pub(crate) weighed: Weighed,
+    /// Of the intervals so far, once it was needed.
+    weighed: OnceLock<Weighed>,
     /// Intervals with data of both sides, and those without a reading.
     pub(crate) seen: u32,
     pub(crate) missing: u32,
@@ -35,7 +37,7 @@ impl State {
         State {
             test: Test::new(rule),
             load: Load::default(),
-            weighed: Weighed::default(),
+            weighed: OnceLock::new(),
             seen: 0,
             missing: 0,
             no_common_bounds: false,
@@ -61,13 +63,19 @@ impl State {
                 self.missing += 1;
             }
         }
-        self.weighed = self.test.weigh();
-        self.halves_differ |= self.weighed.placebo >= limit;
+        self.weighed = OnceLock::new();
+        if !self.halves_differ && self.test.placebo_may_reach(limit) {
+            self.halves_differ = self.weighed().placebo >= limit;
+        }
+    }
+
+    fn weighed(&self) -> &Weighed {
+        self.weighed.get_or_init(|| self.test.weigh())
     }
 
     /// Whether the halves of stable may differ: what they show so far points that way.
     pub(crate) fn halves_may_differ(&self) -> bool {
-        self.weighed.is_placebo_leaning
+        self.weighed().is_placebo_leaning
     }
 
     pub(crate) fn is(&self, verdict: Verdict) -> bool {
@@ -84,7 +92,7 @@ impl State {
     /// Evidence of harm; where the sides cannot be compared, there is none.
     pub(crate) fn ln_fail(&self) -> f64 {
         if self.is_comparable() {
-            self.weighed.fail
+            self.weighed().fail
         } else {
             f64::NEG_INFINITY
         }
@@ -93,7 +101,7 @@ impl State {
     /// Evidence against harm. What a doubt is about may hide harm, and so may a light load.
     pub(crate) fn ln_pass(&self) -> f64 {
         if self.is_comparable() && self.doubts.is_empty() && self.load.unequal().is_none() {
-            self.weighed.pass
+            self.weighed().pass
         } else {
             f64::NEG_INFINITY
         }

@@ -135,6 +135,27 @@ impl Test {
         }
     }
 
+    /// Whether the evidence for a fail or for a pass may have reached its limit, and that between the
+    /// halves of stable that of a fail: most intervals do not need to know more.
+    pub(crate) fn may_reach(&mut self, fail: f64, pass: f64) -> bool {
+        match self {
+            Test::Rates(rates) => {
+                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                rates.ln_fail_at_most(variance) >= fail || rates.ln_pass(variance) >= pass
+            }
+            Test::Latency(latency) => latency.may_reach(fail, pass),
+            Test::Gauge(_) => true,
+        }
+    }
+
+    pub(crate) fn placebo_may_reach(&self, limit: f64) -> bool {
+        match self {
+            Test::Rates(rates) => rates.ln_placebo_at_most(ASSUMED) >= limit,
+            Test::Latency(latency) => latency.ln_placebo_at_most() >= limit,
+            Test::Gauge(_) => true,
+        }
+    }
+
     /// Whether a difference between the halves of stable would be seen by now.
     pub(crate) fn is_placebo_told(&self) -> bool {
         match self {
@@ -186,13 +207,17 @@ fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) 
 
 /// Nothing where a part has no total.
 fn serve<T>(load: &mut Load, sides: &Sides<T>, total: impl Fn(&T) -> Option<u64>) {
-    let requests = |side: &Side<T>| -> Option<Vec<f64>> {
+    let requests = |side: &Side<T>| -> Option<Side<f64>> {
         let totals = side.parts().iter().map(&total);
-        totals.map(|total| Some(total? as f64)).collect()
+        let totals = totals
+            .map(|total| Some(total? as f64))
+            .collect::<Option<Vec<_>>>()?;
+        Some(match side {
+            Side::Whole(_) => Side::Whole(totals.iter().sum()),
+            Side::Instances(_) => Side::Instances(totals),
+        })
     };
-    if let (Some(canary), Some(stable)) = (requests(&sides.canary), requests(&sides.stable))
-        && matches!(sides.stable, Side::Instances(_))
-    {
-        load.add((canary.iter().sum(), sides.canary.instances()), &stable);
+    if let (Some(canary), Some(stable)) = (requests(&sides.canary), requests(&sides.stable)) {
+        load.add(&canary, &stable);
     }
 }

@@ -59,7 +59,14 @@ impl Watch {
         for (state, sample) in self.metrics.iter_mut().zip(&interval.metrics) {
             state.observe(sample, limit);
         }
-        self.decide();
+        let beta = self.settings.beta.limit();
+        let metrics = &mut self.metrics;
+        if metrics
+            .iter_mut()
+            .any(|state| state.test.may_reach(limit, beta))
+        {
+            self.decide();
+        }
         Ok(())
     }
 

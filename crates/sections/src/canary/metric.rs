@@ -30,7 +30,7 @@ pub struct CanaryMetric {
     pub tolerance: Option<Quantity>,
     /// The share of the canary's requests that may fail, or be slow, whatever stable's is, such as
     /// `0.1%`: harm is more than this and more than the tolerance. Default: the tolerance alone decides;
-    /// of a histogram 1%.
+    /// of a histogram 0.25%.
     pub at_most: Option<Quantity>,
     /// For `judge: threshold`: the greatest value. Of a ratio the share that failed, of a histogram the
     /// `quantile`.
