@@ -6,11 +6,13 @@ use cli::{Failure, Job};
 use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate};
 use config::value::{Quantity, Span, Unit};
 use jiff::Timestamp;
-use judge::sequential::{Chance, Plan, Reach, SettingsError, Tolerance, Traffic, plan};
+use judge::sequential::{
+    Chance, Plan, Reach, SettingsError, Tolerance, Traffic, plan, plan_latency,
+};
 use model::planned;
 use model::report::Table;
 use model::{Outcome, Report, Verdict};
-use prometheus::Client;
+use prometheus::{Client, Sample};
 
 /// Over which time the traffic is asked for.
 const WINDOW: &str = "30m";
@@ -62,10 +64,42 @@ fn share(text: &str) -> Result<Quantity, Unfit> {
 }
 
 /// What a metric's traffic is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     per_minute: f64,
-    rate: f64,
+    errors: Errors,
+}
+
+#[derive(Clone, Debug)]
+enum Errors {
+    /// The part of the requests that fails.
+    Failed(f64),
+    /// Of each bound of a histogram, the part of the requests that is slower.
+    Slower(Vec<(f64, f64)>),
+}
+
+impl Seen {
+    fn told(&self) -> String {
+        let per_minute = few_digits(self.per_minute, Unit::Plain);
+        let percent = |part: f64| few_digits(part, Unit::Percent);
+        let of_them = match &self.errors {
+            Errors::Failed(rate) => format!("{} of them fail", percent(*rate)),
+            Errors::Slower(bounds) => {
+                let is_seen = |(_, slower): &&(f64, f64)| *slower > 0.0;
+                match bounds.iter().rfind(is_seen).or(bounds.first()) {
+                    Some((bound, slower)) => {
+                        format!(
+                            "{} of them above {}",
+                            percent(*slower),
+                            Unit::Seconds.show(*bound)
+                        )
+                    }
+                    None => "in no buckets".to_owned(),
+                }
+            }
+        };
+        format!("{per_minute} requests a minute, {of_them}")
+    }
 }
 
 impl Flags {
@@ -97,25 +131,42 @@ impl Flags {
             if shares.is_empty() {
                 continue;
             }
-            if metric.kind != CanaryKind::Ratio {
-                outcomes.push(Outcome::skipped(
-                    format!("plan/{}", metric.name),
-                    "",
-                    "only a ratio is planned: it has one rate of failures",
-                ));
-                continue;
-            }
-            let seen = match (&client, self.requests_per_minute, self.error_rate) {
-                (_, Some(per_minute), Some(rate)) => Seen {
+            let mut skip = |why| {
+                outcomes.push(Outcome::skipped(format!("plan/{}", metric.name), "", why));
+            };
+            let given = self.requests_per_minute.zip(self.error_rate);
+            let seen = match (metric.kind, &client, given) {
+                (CanaryKind::Ratio, _, Some((per_minute, rate))) => Seen {
                     per_minute,
-                    rate: rate.get(),
+                    errors: Errors::Failed(rate.get()),
                 },
-                (Some(client), ..) => asked(client, metric, &canary).await?,
-                _ => continue,
+                (CanaryKind::Ratio, Some(client), None) => {
+                    failures(client, metric, &canary).await?
+                }
+                (CanaryKind::Histogram, Some(client), None) => {
+                    durations(client, metric, &canary).await?
+                }
+                (CanaryKind::Histogram, ..) => {
+                    skip(
+                        "its buckets are not known: without `--error-rate`, Prometheus is asked for them",
+                    );
+                    continue;
+                }
+                (CanaryKind::Count, ..) => {
+                    skip(
+                        "only ratios and histograms are planned: the times of events are not known",
+                    );
+                    continue;
+                }
+                (CanaryKind::Gauge, ..) => {
+                    skip("only ratios and histograms are planned: how a gauge moves is not known");
+                    continue;
+                }
+                (CanaryKind::Ratio, None, None) => continue,
             };
             for share in shares {
-                let planned = planned(&canary, metric, seen, *share);
-                let (outcome, row) = told(id(share), &canary, metric, seen, *share, planned);
+                let planned = planned(&canary, metric, &seen, *share);
+                let (outcome, row) = told(id(share), &canary, metric, &seen, *share, planned);
                 outcomes.push(outcome);
                 rows.push(row);
             }
@@ -128,7 +179,7 @@ impl Flags {
         );
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
-            title: "How long it takes: half to twice of this in most rollouts (at most, in nine of ten)"
+            title: "How long it takes: a pass half to twice of this (at most, in nine of ten), a fail in between, in eight of ten rollouts"
                 .to_owned(),
             header: vec![
                 "metric",
@@ -160,8 +211,63 @@ fn client(job: &Job, canary: &Canary) -> Result<Client, Failure> {
     Client::new(server, access, &job.env).map_err(Failure::usage)
 }
 
-/// The traffic of both sides together, as it was lately.
-async fn asked(client: &Client, metric: &CanaryMetric, canary: &Canary) -> Result<Seen, Failure> {
+/// The requests of both sides together, as they were lately.
+async fn failures(
+    client: &Client,
+    metric: &CanaryMetric,
+    canary: &Canary,
+) -> Result<Seen, Failure> {
+    let mut rates = [0.0; 2];
+    let queries = [&metric.total, &metric.failed];
+    for (rate, query) in rates.iter_mut().zip(queries) {
+        let samples = asked(client, metric, canary, query.as_deref(), "sum").await?;
+        *rate = samples.first().map_or(0.0, |sample| sample.value);
+    }
+    let [total, failed] = rates;
+    Ok(Seen {
+        per_minute: total * 60.0,
+        errors: Errors::Failed(part_of(failed, total)),
+    })
+}
+
+async fn durations(
+    client: &Client,
+    metric: &CanaryMetric,
+    canary: &Canary,
+) -> Result<Seen, Failure> {
+    let query = metric.buckets.as_deref();
+    let samples = asked(client, metric, canary, query, "sum by (le)").await?;
+    let buckets = samples.iter().filter_map(|sample| {
+        let bound: f64 = sample.labels.get("le")?.parse().ok()?;
+        Some((bound, sample.value))
+    });
+    let (finite, all): (Vec<_>, Vec<_>) = buckets.partition(|(bound, _)| bound.is_finite());
+    let total = all.first().map_or(0.0, |(_, total)| *total);
+    let mut slower: Vec<(f64, f64)> = { finite.into_iter() }
+        .map(|(bound, below)| (bound, part_of(total - below, total)))
+        .collect();
+    slower.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(Seen {
+        per_minute: total * 60.0,
+        errors: Errors::Slower(slower),
+    })
+}
+
+fn part_of(part: f64, total: f64) -> f64 {
+    if total > 0.0 {
+        (part / total).clamp(0.0, 1.0)
+    } else {
+        0.0
+    }
+}
+
+async fn asked(
+    client: &Client,
+    metric: &CanaryMetric,
+    canary: &Canary,
+    query: Option<&str>,
+    sum: &str,
+) -> Result<Vec<Sample>, Failure> {
     let labels: Vec<String> = { canary.labels.iter() }
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
@@ -170,39 +276,29 @@ async fn asked(client: &Client, metric: &CanaryMetric, canary: &Canary) -> Resul
     } else {
         labels.join(",")
     };
-    let mut rates = [0.0; 2];
-    let queries = [&metric.total, &metric.failed];
-    for (rate, query) in rates.iter_mut().zip(queries) {
-        let query = query.as_deref().unwrap_or_default().replace("{side}", &all);
-        let query = format!("sum(rate({query}[{WINDOW}]))");
-        let samples = client.samples(&query, TIMEOUT).await.map_err(|error| {
-            Failure::error(format!("failed to ask {}: {error}", metric.name))
-                .hint(format!("ask it yourself: {query}"))
-        })?;
-        *rate = samples.first().map_or(0.0, |sample| sample.value);
-    }
-    let [total, failed] = rates;
-    Ok(Seen {
-        per_minute: total * 60.0,
-        rate: if total > 0.0 {
-            (failed / total).clamp(0.0, 1.0)
-        } else {
-            0.0
-        },
+    let query = query.unwrap_or_default().replace("{side}", &all);
+    let query = format!("{sum} (rate({query}[{WINDOW}]))");
+    client.samples(&query, TIMEOUT).await.map_err(|error| {
+        Failure::error(format!("failed to ask {}: {error}", metric.name))
+            .hint(format!("ask it yourself: {query}"))
     })
 }
 
 fn planned(
     canary: &Canary,
     metric: &CanaryMetric,
-    seen: Seen,
+    seen: &Seen,
     share: Quantity,
 ) -> Result<Plan, SettingsError> {
     let minutes = canary.interval.get().as_secs_f64() / 60.0;
-    plan(&Traffic {
+    let rate = match seen.errors {
+        Errors::Failed(rate) => rate.min(0.999_999),
+        Errors::Slower(_) => 0.0,
+    };
+    let traffic = Traffic {
         requests: seen.per_minute * minutes,
         share: Chance::new(share.get())?,
-        rate: seen.rate.min(0.999_999),
+        rate,
         tolerance: Tolerance::new(metric.tolerance())?,
         at_most: metric
             .at_most
@@ -211,22 +307,22 @@ fn planned(
         alpha: Chance::new(canary.alpha.get())?,
         beta: Chance::new(canary.beta.get())?,
         deadline: canary::intervals(canary.deadline, canary.interval),
-    })
+    };
+    match &seen.errors {
+        Errors::Failed(_) => plan(&traffic),
+        Errors::Slower(bounds) => plan_latency(&traffic, bounds.iter().copied()),
+    }
 }
 
 fn told(
     id: String,
     canary: &Canary,
     metric: &CanaryMetric,
-    seen: Seen,
+    seen: &Seen,
     share: Quantity,
     planned: Result<Plan, SettingsError>,
 ) -> (Outcome, Vec<String>) {
-    let subject = format!(
-        "{} requests a minute, {} of them fail",
-        few_digits(seen.per_minute, Unit::Plain),
-        few_digits(seen.rate, Unit::Percent)
-    );
+    let subject = seen.told();
     let expected = format!("both verdicts within {}", canary.deadline);
     let plan = match planned {
         Ok(plan) => plan,
@@ -238,6 +334,7 @@ fn told(
             };
             let outcome = Outcome::inconclusive(id, subject)
                 .expected(expected)
+                .actual("unknown")
                 .reason(why)
                 .hint(
                     "pass `--requests-per-minute N --error-rate SHARE`, or check the metric's name",
@@ -258,7 +355,11 @@ fn told(
         ("a release five times as bad is found", plan.fivefold),
     ];
     let figures = reaches.map(|(_, reach)| figures(reach, canary, seen));
-    let cells = reaches.map(|(_, reach)| cell(reach, canary.interval));
+    let cells = [
+        cell(plan.pass, canary.interval, typical),
+        cell(plan.twice, canary.interval, range),
+        cell(plan.fivefold, canary.interval, range),
+    ];
     let actual: Vec<String> = { reaches.iter().zip(&cells) }
         .map(|((what, _), cell)| format!("{what}: {cell}"))
         .collect();
@@ -294,7 +395,10 @@ fn told(
     let [pass, twice, five_times] = figures;
     outcome.planned = Some(planned::Planned {
         requests_per_minute: seen.per_minute,
-        error_rate: seen.rate,
+        error_rate: match seen.errors {
+            Errors::Failed(rate) => Some(rate),
+            Errors::Slower(_) => None,
+        },
         share: share.get(),
         pass,
         twice,
@@ -317,18 +421,25 @@ fn few_digits(number: f64, unit: Unit) -> String {
 }
 
 /// The same as data.
-fn figures(reach: Reach, canary: &Canary, seen: Seen) -> planned::Reach {
+fn figures(reach: Reach, canary: &Canary, seen: &Seen) -> planned::Reach {
     let time = |count: u32| canary.interval.get() * count;
     match reach {
         Reach::Within {
             typical,
             median,
             ninety_percent,
-        } => planned::Reach::Within {
-            typical: time(typical),
-            median: time(median),
-            ninety_percent: (ninety_percent < u32::MAX).then(|| time(ninety_percent)),
-        },
+            earliest,
+            latest,
+        } => {
+            let known = |count: u32| (count < u32::MAX).then(|| time(count));
+            planned::Reach::Within {
+                typical: time(typical),
+                median: time(median),
+                ninety_percent: known(ninety_percent),
+                earliest: time(earliest),
+                latest: known(latest),
+            }
+        }
         Reach::Beyond { needed } => {
             let deadline = canary::intervals(canary.deadline, canary.interval);
             let per_interval = seen.per_minute * canary.interval.get().as_secs_f64() / 60.0;
@@ -351,8 +462,32 @@ fn figures(reach: Reach, canary: &Canary, seen: Seen) -> planned::Reach {
     }
 }
 
-/// `6m (12m)`.
-fn cell(reach: Reach, interval: Span) -> String {
+/// When a verdict comes, in a cell of the table.
+struct Times {
+    typical: String,
+    ninety_percent: Option<String>,
+    earliest: String,
+    latest: Option<String>,
+}
+
+/// `6m (12m)`: a pass waits until it is due, and is near one number.
+fn typical(times: &Times) -> String {
+    match &times.ninety_percent {
+        Some(ninety_percent) => format!("{} ({ninety_percent})", times.typical),
+        None => times.typical.clone(),
+    }
+}
+
+/// `2m to 12m`: a fail waits for nothing, and chance makes it early or late.
+fn range(times: &Times) -> String {
+    match &times.latest {
+        Some(latest) if *latest == times.earliest => latest.clone(),
+        Some(latest) => format!("{} to {latest}", times.earliest),
+        None => format!("{} or later", times.earliest),
+    }
+}
+
+fn cell(reach: Reach, interval: Span, within: impl Fn(&Times) -> String) -> String {
     let time = |count: u32| {
         let seconds = (interval.get() * count).as_secs();
         // To the minute, where it is long.
@@ -363,19 +498,20 @@ fn cell(reach: Reach, interval: Span) -> String {
         };
         Span::from_secs(seconds).to_string()
     };
+    let known = |count: u32| (count < u32::MAX).then(|| time(count));
     match reach {
         Reach::Within {
             typical,
-            ninety_percent: u32::MAX,
-            ..
-        } => time(typical),
-        Reach::Within {
-            typical,
             ninety_percent,
+            earliest,
+            latest,
             ..
-        } => {
-            format!("{} ({})", time(typical), time(ninety_percent))
-        }
+        } => within(&Times {
+            typical: time(typical),
+            ninety_percent: known(ninety_percent),
+            earliest: time(earliest),
+            latest: known(latest),
+        }),
         Reach::Beyond {
             needed: Some(needed),
         } if interval.get() * needed < FORESEEN => format!("too late: {}", time(needed)),

@@ -125,6 +125,38 @@ fn a_share_of_failures_is_found_and_ends_the_gate() {
     assert_eq!(measured(repeated), measured(outcome));
 }
 
+/// The traffic that a plan reckons with is that of the last half hour, by failures and by buckets.
+#[test]
+fn a_plan_asks_for_the_traffic_of_failures_and_of_buckets() {
+    let bed = Bed::new(1, |canary| canary.fail_one_in(Some(5)));
+    let section = format!(
+        "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 100s, metrics: [{ERRORS}, {LATENCY}] }}\n",
+        bed.prometheus.url()
+    );
+    let plan = || gate(&section).args(&["plan", "--share", "25%"]).run();
+    let is_known = || {
+        let ran = plan();
+        let of_failures = ran.outcome("plan/errors/25%");
+        of_failures["planned"]["error_rate"].as_f64() > Some(0.0)
+    };
+    assert!(wait_until(Duration::from_secs(60), is_known));
+    let ran = plan();
+    let of_failures = ran.outcome("plan/errors/25%")["planned"].clone();
+    let rate = of_failures["error_rate"].as_f64().unwrap();
+    assert!((0.005..0.05).contains(&rate), "{of_failures}");
+    let outcome = ran.outcome("plan/latency/25%");
+    let of_buckets = &outcome["planned"];
+    assert!(of_buckets["error_rate"].is_null(), "{of_buckets}");
+    let requests = of_buckets["requests_per_minute"].as_f64();
+    assert!(requests > Some(1.0), "{outcome}");
+    // The shop is fast, and 2 % may be slow: more than that is not needed for a pass.
+    let pass = &of_buckets["pass"];
+    assert!(pass["median_ms"].as_u64() >= Some(1000), "{outcome}");
+    assert_eq!(of_buckets["twice"]["tolerated"], true, "{outcome}");
+    let subject = outcome["subject"].as_str().unwrap();
+    assert!(subject.contains("of them above"), "{subject}");
+}
+
 /// 1 % of its requests one second slower.
 #[test]
 fn a_slow_tail_is_found_and_its_bound_is_named() {

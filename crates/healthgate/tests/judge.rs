@@ -543,6 +543,19 @@ fn a_plan_has_its_figures_as_data() {
         time
     });
     assert!(typical <= ninety, "{planned}");
+    // When a bad release is found is spread by chance, and told as a range.
+    let [earliest, median, latest] = ["earliest_ms", "median_ms", "latest_ms"]
+        .map(|key| planned["twice"][key].as_u64().unwrap());
+    assert!(earliest < median && median < latest, "{planned}");
+    let actual = ordinary[0]["actual"].as_str().unwrap();
+    let found = actual
+        .split_once("a release twice as bad is found: ")
+        .unwrap()
+        .1;
+    assert!(
+        found.split(';').next().unwrap().contains(" to "),
+        "{actual}"
+    );
     let fivefold = planned["five_times"]["median_ms"].as_u64().unwrap();
     assert!(fivefold <= planned["twice"]["median_ms"].as_u64().unwrap());
     // Little traffic: what is missing is a number, too.

@@ -34,6 +34,6 @@ pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Reason, 
 pub use gauge::Margin;
 pub use load::Spread;
 pub use outlook::Outlook;
-pub use plan::{Plan, Reach, Traffic, plan};
+pub use plan::{Plan, Reach, Traffic, plan, plan_latency};
 pub use settings::{Chance, Metric, Rule, Settings, SettingsError, Tolerance};
 pub use watch::{Watch, WatchError};

@@ -5,9 +5,10 @@ use std::time::Duration;
 /// Of a judge's verdicts, before the rollout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Planned {
-    /// Requests a minute of both sides, the part of them that fails, and the canary's part of them.
+    /// Requests a minute of both sides, the part of them that fails, where it is about failures, and the
+    /// canary's part of them.
     pub requests_per_minute: f64,
-    pub error_rate: f64,
+    pub error_rate: Option<f64>,
     pub share: f64,
     /// Until a good release passes.
     pub pass: Reach,
@@ -25,6 +26,9 @@ pub enum Reach {
         median: Duration,
         /// `None` where more than one of ten take longer than could be simulated.
         ninety_percent: Option<Duration>,
+        /// At least eight of ten rollouts end in between; `None` as above.
+        earliest: Duration,
+        latest: Option<Duration>,
     },
     /// Not before the deadline; the median where it is known, and the requests that are missing
     /// until then.

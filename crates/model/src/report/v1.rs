@@ -173,8 +173,8 @@ pub struct FoundAt {
 pub struct Planned {
     /// Of both sides together.
     pub requests_per_minute: f64,
-    /// The part of them that fails: 0.01 for 1 %.
-    pub error_rate: f64,
+    /// The part of them that fails: 0.01 for 1 %; null for a histogram.
+    pub error_rate: Option<f64>,
     /// The canary's part of the requests.
     pub share: f64,
     /// Until a good release passes.
@@ -194,6 +194,10 @@ pub struct Reach {
     pub median_ms: Option<u64>,
     /// Nine of ten rollouts take no longer.
     pub ninety_percent_ms: Option<u64>,
+    /// Eight of ten rollouts, at least, end between this and `latest_ms`.
+    pub earliest_ms: Option<u64>,
+    /// Null also where it is too far to tell.
+    pub latest_ms: Option<u64>,
     /// What is missing before the deadline.
     pub missing_requests: Option<u64>,
     /// Whether a release that is so much worse is tolerated.
@@ -359,6 +363,8 @@ impl From<crate::planned::Reach> for Reach {
             typical_ms: None,
             median_ms: None,
             ninety_percent_ms: None,
+            earliest_ms: None,
+            latest_ms: None,
             missing_requests: None,
             tolerated: false,
         };
@@ -367,10 +373,14 @@ impl From<crate::planned::Reach> for Reach {
                 typical,
                 median,
                 ninety_percent,
+                earliest,
+                latest,
             } => Reach {
                 typical_ms: Some(millis(typical)),
                 median_ms: Some(millis(median)),
                 ninety_percent_ms: ninety_percent.map(millis),
+                earliest_ms: Some(millis(earliest)),
+                latest_ms: latest.map(millis),
                 ..none
             },
             crate::planned::Reach::Beyond {
