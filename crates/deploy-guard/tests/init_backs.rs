@@ -32,10 +32,14 @@ fn told(on: &str, step: &str, files: &[(&str, &str)]) -> String {
     let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let back = printed.lines().find(|line| line.contains("way back  "));
     let patched = fs::read_to_string(folder.path().join(".github/workflows/ship.yml")).unwrap();
+    let noted = patched
+        .lines()
+        .skip_while(|line| !line.contains("Note what serves"))
+        .take_while(|line| !line.contains("- name: Ship") && !line.contains("- uses:"));
     let own = patched
         .lines()
         .skip_while(|line| !line.contains("# Only what the gate refused"));
-    let own: Vec<&str> = own.skip(1).collect();
+    let own: Vec<&str> = noted.chain(own.skip(1)).collect();
     format!("{}\n{}\n", back.unwrap_or(&printed).trim(), own.join("\n"))
 }
 
@@ -122,7 +126,79 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
             ),
             vec![],
         ),
+        // What serves is noted before, where the platform has to be told what to go back to.
+        (
+            ON,
+            run(
+                "gcloud run deploy shop --image acme/shop:${{ github.sha }} --region ${{ vars.REGION }}",
+            ),
+            vec![],
+        ),
+        (
+            ON,
+            run("gcloud run deploy shop --image acme/shop --region europe-west1 --no-traffic"),
+            vec![],
+        ),
+        (
+            ON,
+            format!(
+                "{}{}",
+                uses(
+                    "google-github-actions/auth",
+                    "credentials_json: '${{ secrets.KEY }}'"
+                ),
+                uses(
+                    "google-github-actions/deploy-appengine",
+                    "project_id: acme, deliverables: web/app.yaml"
+                )
+            ),
+            vec![("web/app.yaml", "runtime: nodejs22\nservice: web\n")],
+        ),
+        (
+            ON,
+            run("gcloud app deploy --version live"),
+            vec![("app.yaml", "runtime: nodejs22\n")],
+        ),
+        (
+            ON,
+            run("fly deploy -c fly.live.toml"),
+            vec![("fly.live.toml", "app = 'shop'\n")],
+        ),
+        (
+            ON,
+            uses(
+                "deployphp/action",
+                "private-key: '${{ secrets.KEY }}', dep: 'deploy production -v'",
+            ),
+            vec![],
+        ),
+        (
+            ON,
+            uses(
+                "actions-hub/kubectl",
+                "args: 'set image deployment/web web=acme/shop:${{ github.sha }}'",
+            ),
+            vec![],
+        ),
         (ON, run("supabase functions deploy"), vec![]),
+        // The workflow itself, where a push tells the release and the token may start it.
+        (
+            "on: { push: { branches: [main] }, workflow_dispatch: { inputs: { version: {} } } }\npermissions: { contents: read, actions: write }\n",
+            run("supabase functions deploy --ref ${{ inputs.version || github.sha }}"),
+            vec![],
+        ),
+        (
+            "on: { push: { tags: ['v*'] }, workflow_dispatch: { inputs: { version: {} } } }\npermissions: write-all\nconcurrency: live\n",
+            run(
+                "supabase functions deploy --ref ${{ github.event.inputs.version || github.ref_name }}",
+            ),
+            vec![],
+        ),
+        (
+            "on: { push: { branches: [main] }, workflow_dispatch: { inputs: { version: {} } } }\n",
+            run("supabase functions deploy --ref ${{ inputs.version || github.sha }}"),
+            vec![],
+        ),
         (ON, run("yarn wrangler deploy"), vec![]),
         (
             "on: { workflow_dispatch: { inputs: { operation: { type: choice, options: [deploy, rollback] } } } }\n",
@@ -180,4 +256,71 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
     insta::with_settings!({ snapshot_path => "init/snapshots", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("ways-back", text);
     });
+}
+
+/// What the steps read out of the platforms' own JSON, by the program that the runner has.
+#[test]
+fn what_serves_is_read_from_what_the_platforms_print() {
+    let filter = |program: &str, key: &str| {
+        let start = program.find(&format!("'\"{key}=")).unwrap();
+        let rest = &program[start + 1..];
+        rest[..rest.find('\'').unwrap()].to_owned()
+    };
+    let read = |filter: &str, json: &str| {
+        let mut jq = std::process::Command::new("jq");
+        let mut child = jq
+            .args(["-r", filter])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), json.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{filter}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let step = |line: &str, files: &[(&str, &str)]| {
+        told(
+            ON,
+            &format!("      - name: Ship\n        run: {line}\n"),
+            files,
+        )
+    };
+    let run = step(
+        "gcloud run deploy shop --image acme/shop --region europe-west1",
+        &[],
+    );
+    let (revision, pinned) = (filter(&run, "revision"), filter(&run, "pinned"));
+    let latest = r#"{"spec":{"traffic":[{"latestRevision":true,"percent":100}]},"status":{"traffic":[{"latestRevision":true,"percent":100,"revisionName":"shop-00007"},{"revisionName":"shop-00002","tag":"old"}]}}"#;
+    let back = r#"{"spec":{"traffic":[{"revisionName":"shop-00006","percent":100}]},"status":{"traffic":[{"revisionName":"shop-00006","percent":100}]}}"#;
+    let split = r#"{"spec":{"traffic":[{"revisionName":"a","percent":90},{"latestRevision":true,"percent":10}]},"status":{"traffic":[{"revisionName":"a","percent":90},{"revisionName":"b","percent":10}]}}"#;
+    for (json, serves, pins) in [
+        (latest, "revision=shop-00007", "pinned=false"),
+        (back, "revision=shop-00006", "pinned=true"),
+        // What users of a split had is not put back by one revision.
+        (split, "revision=", "pinned=false"),
+        ("{}", "revision=", "pinned=false"),
+    ] {
+        assert_eq!(read(&revision, json), serves);
+        assert_eq!(read(&pinned, json), pins);
+    }
+    let app = step("gcloud app deploy", &[("app.yaml", "runtime: go122\n")]);
+    let version = filter(&app, "version");
+    assert_eq!(
+        read(
+            &version,
+            r#"{"id":"default","split":{"allocations":{"v7":1.0}}}"#
+        ),
+        "version=v7"
+    );
+    assert_eq!(
+        read(&version, r#"{"split":{"allocations":{"v7":0.5,"v6":0.5}}}"#),
+        "version="
+    );
+    assert_eq!(read(&version, "{}"), "version=");
+    let fly = step("fly deploy", &[("fly.toml", "app = 'shop'\n")]);
+    let image = filter(&fly, "image");
+    let releases = r#"[{"Version":9,"Status":"failed","ImageRef":"registry.fly.io/shop:9"},{"Version":8,"Status":"complete","ImageRef":"registry.fly.io/shop:8"}]"#;
+    assert_eq!(read(&image, releases), "image=registry.fly.io/shop:8");
+    assert_eq!(read(&image, "[]"), "image=");
 }

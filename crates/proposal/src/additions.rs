@@ -6,8 +6,9 @@ use crate::back::Back;
 use crate::group::shares_job;
 use crate::handed::Handed;
 use crate::patch::{Addition, Spot, Unpatchable, patched};
+use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, has_checkout, release};
-use crate::steps::{Frame, Stage, free_id};
+use crate::steps::{Act, Frame, Own, Stage, free_id};
 use crate::text::{expression, scalar};
 
 /// A workflow and what becomes of it.
@@ -124,6 +125,14 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     });
     let last = same_job.map(|other| other.lead.last_step).max();
     let after = Spot::After(lead.last_step.max(last.unwrap_or_default()));
+    let own = own_back(parts);
+    for extra in own.iter().filter_map(|own| own.before.as_ref()) {
+        add(Spot::Before(first), extra_step(&frame, extra));
+    }
+    let beside = own.iter().filter_map(|own| own.after.as_ref());
+    for extra in beside.chain(&part.address) {
+        add(after, extra_step(&frame, extra));
+    }
     let for_gate = of_gate(parts, &handed);
     add(
         after,
@@ -168,42 +177,74 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     all
 }
 
-/// The tool's own way back, once for each environment that has another.
-fn own_steps(frame: &Frame, parts: &[&Part<'_>], gate: &str) -> Vec<String> {
-    let own = |part: &&Part<'_>| match &part.back {
-        Back::Step(own) => Some(own.clone()),
+/// The tool's own way back that is the same for all environments of the job.
+fn own_back<'p>(parts: &'p [&Part<'_>]) -> Option<&'p OwnStep> {
+    let own = |part: &&'p Part<'_>| match &part.back {
+        Back::Step(own) => Some(&**own),
         _ => None,
     };
-    let all: Vec<_> = parts.iter().map(own).collect();
-    let alike = all.iter().all(|one| {
-        let same = |other: &crate::back::OwnStep| {
-            one.as_ref()
-                .is_some_and(|one| one.run == other.run && one.handed == other.handed)
-        };
-        all[0].as_ref().is_some_and(same)
-    });
-    let each = parts
+    let first = parts.first().and_then(own)?;
+    parts
         .iter()
-        .zip(&all)
-        .take(if alike { 1 } else { all.len() });
-    each.filter_map(|(part, own)| {
-        let own = own.as_ref()?;
-        let mut condition = format!("failure() && steps.{gate}.outcome == 'failure'");
-        let mut name = own.name.clone();
-        if !alike {
-            condition.push_str(&format!(" && {}", is_for(part)?));
-            name.push_str(&format!(" in {}", part.group.environment()?));
+        .all(|part| own(part) == Some(first))
+        .then_some(first)
+}
+
+/// The tool's own way back, once for each environment that has another.
+fn own_steps(frame: &Frame, parts: &[&Part<'_>], gate: &str) -> Vec<String> {
+    let failed = format!("failure() && steps.{gate}.outcome == 'failure'");
+    if let Some(own) = own_back(parts) {
+        return vec![own_step(frame, own, &own.name, failed)];
+    }
+    // What is noted before the deployment is noted for one environment alone.
+    let each = parts.iter().filter_map(|part| match &part.back {
+        Back::Step(own) if own.before.is_none() => {
+            let condition = format!("{failed} && {}", is_for(part)?);
+            let name = format!("{} in {}", own.name, part.group.environment()?);
+            Some(own_step(frame, own, &name, condition))
         }
-        Some(frame.run(
-            "Only what the gate refused: an undo where nothing was deployed would take a good release back.",
-            &name,
-            &condition,
-            own.folder.as_deref(),
-            &own.run,
-            &own.handed,
-        ))
+        _ => None,
+    });
+    each.collect()
+}
+
+fn own_step(frame: &Frame, own: &OwnStep, name: &str, mut condition: String) -> String {
+    if let Some(noted) = &own.condition {
+        condition.push_str(&format!(" && {noted}"));
+    }
+    frame.own(&Own {
+        note: "Only what the gate refused: an undo where nothing was deployed would take a good release back.",
+        name,
+        id: None,
+        condition: Some(&condition),
+        folder: own.folder.as_deref(),
+        act: &own.act,
+        handed: &own.handed,
     })
-    .collect()
+}
+
+/// What the deploying step skips, this skips.
+fn extra_step(frame: &Frame, extra: &Extra) -> String {
+    let condition = match (&frame.condition, &extra.condition) {
+        (Some(own), Some(more)) => Some(format!("({}) && {more}", inner(own))),
+        (own, more) => own.clone().or_else(|| more.clone()),
+    };
+    frame.own(&Own {
+        note: extra.note,
+        name: extra.name,
+        id: extra.id.as_deref(),
+        condition: condition.as_deref(),
+        folder: None,
+        act: &Act::Run(extra.run.clone()),
+        handed: &extra.handed,
+    })
+}
+
+/// A condition without `${{` and `}}`.
+fn inner(condition: &str) -> &str {
+    let inside = condition.trim().strip_prefix("${{");
+    let inside = inside.and_then(|rest| rest.strip_suffix("}}"));
+    inside.unwrap_or(condition).trim()
 }
 
 /// A condition that holds where the job deploys into the part's environment.
@@ -234,14 +275,7 @@ fn condition(
     match (own, only.as_str()) {
         (own, "") => own,
         (None, only) => Some(only.to_owned()),
-        (Some(own), only) => {
-            let own = own
-                .trim()
-                .trim_start_matches("${{")
-                .trim_end_matches("}}")
-                .trim();
-            Some(format!("({own}) && ({only})"))
-        }
+        (Some(own), only) => Some(format!("({}) && ({only})", inner(&own))),
     }
 }
 
@@ -331,6 +365,15 @@ fn gate_step(
         _ => scalar(GAP),
     };
     stage.with.push(("url", url));
+    // Of an app whose health check nobody names, an error of its own is all that can be told.
+    let by_platform = |part: &&Part<'_>| {
+        part.asked
+            .iter()
+            .any(|asked| asked.from == HealthSource::Platform)
+    };
+    if parts.iter().any(by_platform) {
+        stage.with.push(("status", "200-499".to_owned()));
+    }
     stage.with.push(("deadline", "3m".to_owned()));
     frame.step(stage)
 }
@@ -339,8 +382,14 @@ fn gate_step(
 fn gate_note(parts: &[&Part<'_>]) -> String {
     let mut note = "Fails the job unless three answers in a row are good.".to_owned();
     for asked in parts.iter().flat_map(|part| &part.asked) {
-        let doubtful = matches!(asked.from, HealthSource::Guess | HealthSource::Environment);
-        let line = format!("\n{}: {}.", asked.url, asked.evidence());
+        let doubtful = matches!(
+            asked.from,
+            HealthSource::Guess | HealthSource::Environment | HealthSource::Platform
+        );
+        let line = match asked.url.expression() {
+            Some(_) => format!("\n{}.", asked.evidence()),
+            None => format!("\n{}: {}.", asked.url, asked.evidence()),
+        };
         if doubtful && !note.contains(&line) {
             note.push_str(&line);
         }

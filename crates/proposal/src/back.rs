@@ -1,10 +1,13 @@
 //! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
 
-use survey::{ComposeCall, Job, OwnImage, Step, Survey, Tool, Value, Workflow};
+use survey::{ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow};
 
+use crate::dispatch;
 use crate::group::Group;
 use crate::handed::Handed;
 use crate::hosts::{Reached, Unreachable};
+use crate::platform::{self, OwnStep, Place};
+use crate::steps::Act;
 
 /// Where our programs can act.
 #[derive(Clone, Debug)]
@@ -21,19 +24,34 @@ pub enum Back {
     /// `rollback:` of the configuration.
     Configured,
     /// The tool's own command, in a step after a gate that failed.
-    Step(OwnStep),
+    Step(Box<OwnStep>),
     None(String),
 }
 
-#[derive(Clone, Debug)]
-pub struct OwnStep {
-    pub name: String,
-    pub run: String,
-    pub folder: Option<String>,
-    pub handed: Handed,
+pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
+    let by_tool = by_tool(survey, group, reach);
+    let Back::None(why) = by_tool else {
+        return by_tool;
+    };
+    // A workflow that is called, and a machine that takes the branch by itself, are given no release by a dispatch.
+    let job = (survey.workflows.get(group.lead.job.workflow))
+        .and_then(|workflow| Some((workflow, workflow.jobs.get(group.lead.job.job)?)))
+        .filter(|(workflow, job)| {
+            std::ptr::eq(started(survey, workflow, group), *workflow)
+                && !takes_branch(Some(job), group)
+        });
+    match job.map(|(workflow, job)| dispatch::step(workflow, job, group)) {
+        Some(Ok(own)) => Back::Step(Box::new(own)),
+        Some(Err(bound)) => Back::None(match dispatch::told(&bound) {
+            Some(more) => format!("{why}; {more}"),
+            None => why,
+        }),
+        None => Back::None(why),
+    }
 }
 
-pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
+/// By what the tool itself can do.
+fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
     let lead = group.lead;
     let Some(workflow) = survey.workflows.get(lead.job.workflow) else {
         return Back::None("the workflow is not known".to_owned());
@@ -121,6 +139,20 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
     }
 }
 
+/// Whether the deploying step is an action that calls `kubectl` itself, with a login that other steps do not have.
+fn has_own_kubectl(place: &Place<'_>) -> bool {
+    const ACTIONS: [&str; 3] = [
+        "kodermax/kubectl-aws-eks@",
+        "actions-hub/kubectl@",
+        "steebchen/kubectl@",
+    ];
+    let uses = place.step().and_then(|step| step.uses.as_ref());
+    uses.is_some_and(|uses| {
+        let name = uses.value.text().to_ascii_lowercase();
+        ACTIONS.iter().any(|action| name.starts_with(action))
+    })
+}
+
 fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &str) -> Back {
     if !call.besides.is_empty() {
         Back::None(format!(
@@ -138,6 +170,14 @@ fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &st
 
 const OVERWRITTEN: &str =
     "the deployment overwrites its only copy, so there is nothing to switch back to";
+
+/// The step of the job that deploys.
+fn place<'p>(job: Option<&'p Job>, group: &Group<'_>) -> Option<Place<'p>> {
+    Some(Place {
+        job: job?,
+        nth: *group.lead.steps.last()?,
+    })
+}
 
 /// By the platform's own command, where this job can call it and it needs nothing more.
 fn platform(
@@ -158,7 +198,24 @@ fn platform(
             None => format!("{} goes back in its own console; or {again}", call.name),
         })
     };
+    match call.live {
+        Live::New => {}
+        Live::HeldBack => {
+            return Back::None(format!(
+                "this call sends the release no requests: what does goes back, too, or {again}"
+            ));
+        }
+        Live::Overwrites => {
+            return Back::None(format!(
+                "each deployment replaces the version of the same name; the way back is {again}"
+            ));
+        }
+    }
     // On a machine it would need the login, too.
+    let place = place(job, group).filter(|_| group.lead.login.is_none());
+    if let Some(own) = place.and_then(|place| platform::back(call, &place)) {
+        return Back::Step(Box::new(own));
+    }
     let Some(undo) = call.undo.as_ref().filter(|_| group.lead.login.is_none()) else {
         return by_hand();
     };
@@ -181,9 +238,8 @@ fn started<'s>(survey: &'s Survey, workflow: &'s Workflow, group: &Group<'_>) ->
     caller.unwrap_or(workflow)
 }
 
-/// How the same workflow deploys an earlier release.
-fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
-    let file = workflow.path.rsplit('/').next().unwrap_or_default();
+/// Whether the machine takes the branch as it is then, whichever commit the run is for.
+fn takes_branch(job: Option<&Job>, group: &Group<'_>) -> bool {
     let deploying = group
         .lead
         .steps
@@ -193,12 +249,16 @@ fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
         let inputs = step.with.iter().map(|(_, text)| text.value.text());
         inputs.chain(step.run.as_ref().map(|run| run.value.text()))
     });
-    // The machine takes the branch as it is then, whichever commit the run is for.
     let pulls = ["git pull", "reset --hard origin", "reset --hard \"origin"];
-    let takes_branch = texts
+    texts
         .into_iter()
-        .any(|text| pulls.iter().any(|pull| text.contains(pull)));
-    if takes_branch {
+        .any(|text| pulls.iter().any(|pull| text.contains(pull)))
+}
+
+/// How the same workflow deploys an earlier release.
+fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
+    let file = workflow.path.rsplit('/').next().unwrap_or_default();
+    if takes_branch(job, group) {
         return "a revert on its branch, which the same workflow deploys".to_owned();
     }
     if workflow
@@ -493,6 +553,20 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
         };
         options.push_str(&format!(" {flag} {word}"));
     }
+    let action = place(job, group).filter(|place| has_own_kubectl(place));
+    if let Some(place) = action {
+        let literal = |workload: &survey::Fact<Value>| workload.value.literal().map(str::to_owned);
+        let own = match &call.workloads[..] {
+            [only] if handed.is_empty() => literal(only),
+            _ => None,
+        };
+        let own = own
+            .and_then(|name| platform::kubectl(&format!("rollout undo{options} {name}"), &place));
+        return own.map_or_else(
+            || Back::None(format!("`kubectl rollout undo` goes back by hand: the action has a login of its own; or {again}")),
+            |own| Back::Step(Box::new(own)),
+        );
+    }
     let mut run = String::new();
     for verb in ["undo", "status --timeout=5m"] {
         for workload in &call.workloads {
@@ -510,6 +584,15 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
 fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
     if let Some(why) = no_undo("helm rollback", call.kubeconfig.as_ref(), job, group) {
         return Back::None(format!("{why}; or {again}"));
+    }
+    // An action has its program and its login in itself.
+    let by_action =
+        place(job, group).is_some_and(|place| place.step().is_some_and(|step| step.uses.is_some()));
+    if by_action {
+        return Back::None(format!(
+            "`helm rollback {}` goes back by hand: the action has a login of its own; or {again}",
+            call.release
+        ));
     }
     let mut handed = Handed::default();
     let release = handed.shell_word(&call.release, "HELM_RELEASE");
@@ -540,6 +623,9 @@ fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &s
 }
 
 fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> Back {
+    if let Some(own) = place(job, group).and_then(|place| platform::deployer(&place)) {
+        return Back::Step(Box::new(own));
+    }
     let mut handed = Handed::default();
     let stage = match stage {
         Some(stage) => handed.shell_word(stage, "STAGE"),
@@ -576,12 +662,15 @@ fn own_step(
     for (name, text) in step.iter().flat_map(|step| &step.env) {
         handed.set(name, text.value.text());
     }
-    Back::Step(OwnStep {
+    Back::Step(Box::new(OwnStep {
         name: name.to_owned(),
-        run,
+        act: Act::Run(run),
         folder: step.and_then(|step| step.folder.clone()),
         handed,
-    })
+        before: None,
+        after: None,
+        condition: None,
+    }))
 }
 
 /// The command that makes `$RELEASE` live on the machine: the script that is there, called as the workflow calls

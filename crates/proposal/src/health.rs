@@ -80,6 +80,11 @@ impl Asked {
         match self.from {
             _ if self.at.is_empty() => "as `--url` says".to_owned(),
             HealthSource::Guess => format!("a guess, put together from {at}"),
+            HealthSource::Platform => {
+                format!(
+                    "{at}: the platform's address of the app, of which an answer below 500 is all that is known"
+                )
+            }
             HealthSource::Environment => {
                 format!("{at}: the environment's address, which tells that it answers and no more")
             }

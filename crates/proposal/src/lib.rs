@@ -7,6 +7,7 @@
 
 pub mod additions;
 pub mod back;
+pub mod dispatch;
 pub mod group;
 pub mod handed;
 pub mod health;
@@ -15,6 +16,7 @@ pub mod machine;
 mod migration;
 pub mod new_workflow;
 pub mod patch;
+pub mod platform;
 pub mod proposal;
 pub mod section;
 pub mod steps;

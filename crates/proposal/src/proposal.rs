@@ -9,6 +9,7 @@ use crate::health::{self, Asked};
 use crate::hosts;
 use crate::machine::Machine;
 use crate::migration;
+use crate::platform::{self, Extra, Place};
 use crate::section;
 use crate::tree::{Map, Tree};
 
@@ -30,6 +31,8 @@ pub struct Part<'s> {
     pub workflow: &'s Workflow,
     pub job: &'s Job,
     pub asked: Vec<Asked>,
+    /// The step that finds the address, where only the platform knows it.
+    pub address: Option<Extra>,
     pub reach: Reach,
     pub gate: Gate,
     pub back: Back,
@@ -134,7 +137,19 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
     let workflow = survey.workflows.get(id.workflow)?;
     let job = workflow.jobs.get(id.job)?;
     let mut handed = Handed::default();
-    let asked = health::asked(&group, asks.url);
+    let mut asked = health::asked(&group, asks.url);
+    let mut address = None;
+    if asked.is_empty()
+        && let Some((url, step)) = given_address(&group, job)
+    {
+        asked.push(Asked {
+            url: Value::new(url),
+            at: vec![group.lead.at.clone()],
+            from: HealthSource::Platform,
+            on_host: false,
+        });
+        address = step;
+    }
     let reach = reach(&group, job, asks.machines, &mut handed);
     let back = if asks.gate_only {
         Back::None("only the gate was asked for".to_owned())
@@ -176,12 +191,25 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
         workflow,
         job,
         asked,
+        address,
         reach,
         gate,
         back,
         map,
         handed,
     })
+}
+
+/// The address that a platform gives the app, for which a step may have to ask it.
+fn given_address(group: &Group<'_>, job: &Job) -> Option<(String, Option<Extra>)> {
+    let Tool::Platform(call) = &group.lead.tool else {
+        return None;
+    };
+    let place = Place {
+        job,
+        nth: *group.lead.steps.last()?,
+    };
+    platform::address(call, &place).filter(|_| group.lead.login.is_none())
 }
 
 fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut Handed) -> Reach {
@@ -268,9 +296,12 @@ impl Gate {
     /// Whether the address tells only that something answers.
     pub fn is_weak(&self, asked: &[Asked]) -> bool {
         matches!(self, Gate::Step(_))
-            && asked
-                .iter()
-                .all(|asked| asked.from == HealthSource::Environment)
+            && asked.iter().all(|asked| {
+                matches!(
+                    asked.from,
+                    HealthSource::Environment | HealthSource::Platform
+                )
+            })
     }
 }
 

@@ -35,6 +35,60 @@ pub struct Stage<'t> {
     pub handed: Handed,
 }
 
+/// What a step of the tool itself does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    Run(String),
+    /// The action of the deploying step, with these inputs.
+    Uses {
+        action: String,
+        with: Vec<(String, String)>,
+    },
+}
+
+impl Act {
+    /// What goes back, in one line for a person.
+    pub fn told(&self) -> String {
+        match self {
+            // Of a program that asks and waits, the call that does it tells enough.
+            Act::Run(run) => match run.lines().find(|line| line.starts_with("gh workflow run")) {
+                Some(call) => call.to_owned(),
+                None => run.lines().collect::<Vec<_>>().join("; "),
+            },
+            Act::Uses { action, with } => {
+                let inputs = ["command", "dep", "args"];
+                let named = with
+                    .iter()
+                    .find(|(name, _)| inputs.contains(&name.as_str()));
+                let name = action.split('@').next().unwrap_or_default();
+                named.map_or_else(
+                    || name.to_owned(),
+                    |(key, value)| format!("{name} with `{key}: {value}`"),
+                )
+            }
+        }
+    }
+}
+
+/// One step that calls a tool, or its action.
+pub struct Own<'t> {
+    pub note: &'t str,
+    pub name: &'t str,
+    pub id: Option<&'t str>,
+    pub condition: Option<&'t str>,
+    pub folder: Option<&'t str>,
+    pub act: &'t Act,
+    pub handed: &'t Handed,
+}
+
+/// An input of another's action, as it is written there.
+fn input(name: &str, value: &str) -> String {
+    if value.trim_end().contains('\n') {
+        return format!("  {name}: |\n{}", indented(value, 4));
+    }
+    format!("  {name}: {}\n", expression(value.trim_end()))
+}
+
 impl Frame {
     pub fn step(&self, stage: Stage<'_>) -> String {
         let Stage {
@@ -81,21 +135,30 @@ impl Frame {
     }
 
     /// A step that calls the tool itself.
-    pub fn run(
-        &self,
-        note: &str,
-        name: &str,
-        condition: &str,
-        folder: Option<&str>,
-        run: &str,
-        handed: &Handed,
-    ) -> String {
-        let mut text = head(note, name, None, Some(condition));
-        if let Some(folder) = folder {
+    pub fn own(&self, own: &Own<'_>) -> String {
+        let mut text = head(own.note, own.name, own.id, own.condition);
+        if let Some(folder) = own.folder {
             text.push_str(&format!("working-directory: {}\n", expression(folder)));
         }
-        text.push_str(&env(handed));
-        text.push_str(&format!("run: |\n{}", indented(run, 2)));
+        match own.act {
+            Act::Run(run) => {
+                text.push_str(&env(own.handed));
+                text.push_str(&format!("run: |\n{}", indented(run, 2)));
+            }
+            Act::Uses { action, with } => {
+                let (_, at) = action.rsplit_once('@').unwrap_or_default();
+                let note = if is_commit(at) {
+                    ""
+                } else {
+                    " # zizmor: ignore[unpinned-uses] as it is used above"
+                };
+                text.push_str(&format!("uses: {}{note}\nwith:\n", plain_action(action)));
+                for (name, value) in with {
+                    text.push_str(&input(name, value));
+                }
+                text.push_str(&env(own.handed));
+            }
+        }
         text
     }
 
@@ -152,10 +215,24 @@ fn plain(condition: &str) -> String {
 /// A tag is as good as a commit where releases are immutable; zizmor does not know.
 pub fn pinned(action: &str) -> &'static str {
     let (_, at) = action.rsplit_once('@').unwrap_or_default();
-    if at.len() == 40 && at.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if is_commit(at) {
         ""
     } else {
         " # zizmor: ignore[unpinned-uses] releases are immutable"
+    }
+}
+
+fn is_commit(at: &str) -> bool {
+    at.len() == 40 && at.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The name of an action is plain text; anything else is quoted.
+fn plain_action(action: &str) -> String {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-/@".contains(c);
+    if action.chars().all(good) {
+        action.to_owned()
+    } else {
+        scalar(action)
     }
 }
 

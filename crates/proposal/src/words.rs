@@ -437,10 +437,7 @@ fn back(part: &Part<'_>) -> String {
             ),
             _ => "to the newest release that passed its gate".to_owned(),
         },
-        Back::Step(own) => format!(
-            "where the gate fails: {}",
-            own.run.lines().collect::<Vec<_>>().join("; ")
-        ),
+        Back::Step(own) => format!("where the gate fails: {}", own.act.told()),
         Back::None(why) => format!("none is written: {why}"),
     }
 }

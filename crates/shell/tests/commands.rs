@@ -130,12 +130,10 @@ proptest::proptest! {
 #[test]
 fn the_elements_of_an_array_are_words_of_their_own() {
     let text = "run=(docker compose -f a.yml)\nrun+=(-p \"my shop\")\n\"${run[@]}\" up -d\n";
-    let known = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let known = std::cell::RefCell::new(std::collections::BTreeMap::<String, String>::new());
     let mut program = Program::new(text);
     let mut last = Vec::new();
-    while let Some(command) =
-        program.next(&|name| known.borrow().get(name).map(|value: &String| value.clone()))
-    {
+    while let Some(command) = program.next(&|name| known.borrow().get(name).cloned()) {
         known.borrow_mut().extend(command.assignments);
         last = command.words.into_iter().map(|word| word.text).collect();
     }

@@ -82,13 +82,16 @@ impl Assembly<'_> {
                 }
                 (Tool::Helm(call), at)
             }
-            Tool::Platform(call) if call.name == "Fly" => {
+            Tool::Platform(call) => {
                 let folder = event.place.folder.as_ref();
                 let folder = folder.map_or("", |folder| &*folder.value);
-                (
-                    Tool::Platform(crate::fly::completed(self.repository, call.clone(), folder)),
-                    at,
-                )
+                let call = call.clone();
+                let call = match call.name {
+                    "Fly" => crate::fly::completed(self.repository, call, folder),
+                    "App Engine" => crate::app_engine::completed(self.repository, call, folder),
+                    _ => call,
+                };
+                (Tool::Platform(call), at)
             }
             other => (other.clone(), at),
         })

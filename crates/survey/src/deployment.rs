@@ -180,6 +180,8 @@ pub enum HealthSource {
     Workflow,
     /// The configuration of the tool (Kamal's proxy, Fly's checks, a health check of Compose, a Dockerfile).
     Tool,
+    /// The platform gives it to the app: that it answers says something, which answer is a good one it does not.
+    Platform,
     /// Put together from several files, such as an ingress's host and a readiness probe's path.
     Guess,
     /// `environment.url`: that it answers says something, that it is healthy it may not.

@@ -54,11 +54,16 @@ pub(crate) fn health(repository: &Repository, call: &PlatformCall) -> Option<Hea
     let path = file.and_then(|file| value(repository, file, "checks", "path"));
     let mut at = vec![app.at.clone()];
     at.extend(path.as_ref().map(|path| path.at.clone()));
+    // Without a check's path nothing says what a good answer is.
+    let from = match path {
+        Some(_) => HealthSource::Guess,
+        None => HealthSource::Platform,
+    };
     let path = path.map_or_else(|| "/".to_owned(), |path| path.value);
     Some(Health {
         url: Value::new(format!("https://{name}.fly.dev{path}")),
         at,
-        from: HealthSource::Guess,
+        from,
         on_host: false,
     })
 }

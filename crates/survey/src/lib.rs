@@ -9,6 +9,7 @@
 )]
 
 mod actions;
+mod app_engine;
 mod assemble;
 mod called;
 mod calls;
@@ -46,7 +47,9 @@ pub use deployment::{
     Script, SetUp,
 };
 pub use look::look;
-pub use tools::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
+pub use tools::{
+    ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+};
 
 /// What was found.
 #[derive(Debug, Default)]

@@ -150,9 +150,8 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
-            config: None,
             back,
-            undo: None,
+            ..PlatformCall::default()
         }))
     };
     match service {

@@ -6,8 +6,8 @@ use crate::clusters::{aws, helm, kubectl};
 use crate::containers::{compose, docker, kamal};
 use crate::deed::Deed;
 use crate::tool::{
-    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall,
-    SERVERLESS_BACK, Tool, Undo, VERCEL_BACK,
+    APP_SERVICE_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, SERVERLESS_BACK,
+    Tool, Undo, VERCEL_BACK,
 };
 use crate::web::web;
 use shell::Arguments;
@@ -39,18 +39,17 @@ pub fn deeds(
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
-            config: None,
             back,
-            undo: None,
+            ..PlatformCall::default()
         }))
     };
     let undone = |name, app: Option<Fact<Value>>, back, undo: Undo| {
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
-            config: None,
             back,
             undo: Some(undo),
+            ..PlatformCall::default()
         }))
     };
     // The same option again, where the deploying call has it.
@@ -169,9 +168,10 @@ pub fn deeds(
         "flyctl" | "fly" if first == "deploy" => deploys(Tool::Platform(PlatformCall {
             name: "Fly",
             app: app(&["-a", "--app"]),
+            program: program.to_owned(),
             config: plain("").one(&["-c", "--config"]).map(str::to_owned),
             back: FLY_BACK,
-            undo: None,
+            ..PlatformCall::default()
         })),
         "heroku" if matches!(first, "container:release" | "deploy:jar") => {
             let undo = Undo {
@@ -224,29 +224,7 @@ pub fn deeds(
             };
             undone("Cloudflare Workers", None, Some("wrangler rollback"), undo)
         }
-        "gcloud" => match (
-            first,
-            second,
-            rest.get(2).map(String::as_str).unwrap_or_default(),
-        ) {
-            ("run", "deploy", service) | ("beta", "run", service) => {
-                platform("Cloud Run", Some(fact(service)), CLOUD_RUN_BACK)
-            }
-            ("run", "services", "update" | "replace") => platform(
-                "Cloud Run",
-                rest.get(3).map(|word| fact(word)),
-                CLOUD_RUN_BACK,
-            ),
-            ("app", "deploy", _) => platform(
-                "App Engine",
-                None,
-                Some("gcloud app services set-traffic default --splits VERSION=1"),
-            ),
-            ("functions", "deploy", function) => {
-                platform("Cloud Functions", Some(fact(function)), None)
-            }
-            _ => Vec::new(),
-        },
+        "gcloud" => crate::google::gcloud(rest, at),
         "az" => match (first, second) {
             ("webapp", "deploy" | "deployment" | "up" | "config" | "restart") => platform(
                 "Azure App Service",

@@ -1,8 +1,13 @@
 //! What a command or an action does, as far as a deployment is concerned.
 
+use std::collections::BTreeMap;
+
 use crate::tool::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
+
+/// The inputs of an action, by their names in small letters.
+pub type With = BTreeMap<String, Fact<Value>>;
 
 #[derive(Clone, Debug)]
 pub enum Deed {

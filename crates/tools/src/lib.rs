@@ -5,11 +5,14 @@ mod clusters;
 mod commands;
 mod containers;
 mod deed;
+mod google;
 mod tool;
 mod uses;
 mod web;
 
 pub use commands::{changes, deeds as of_command};
-pub use deed::Deed;
-pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
-pub use uses::{With, deeds as of_action};
+pub use deed::{Deed, With};
+pub use tool::{
+    ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+};
+pub use uses::deeds as of_action;

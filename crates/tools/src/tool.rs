@@ -154,16 +154,35 @@ pub struct EcsCall {
 }
 
 /// A platform and the app on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PlatformCall {
     pub name: &'static str,
     pub app: Option<Fact<Value>>,
-    /// The file that the call names instead of the usual one: `fly.production.toml`.
+    /// The program as the workflow calls it: `flyctl`.
+    pub program: String,
+    /// The file that the call reads: `fly.production.toml`, `app.yaml`; later from the root, where it is in the repository.
     pub config: Option<String>,
+    /// Options that each call about the app needs: `--region`, `--project`.
+    pub place: Vec<(&'static str, Value)>,
+    /// Whether the call says that anyone may ask the app.
+    pub open: bool,
+    pub live: Live,
     /// The command that goes back there, as its documents name it, with `APP` in the place of the app.
     pub back: Option<&'static str>,
     /// The command that goes back to the release before and needs nothing more to be known, as this job can call it.
     pub undo: Option<Undo>,
+}
+
+/// What a call does with the requests of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Live {
+    /// The new release gets them.
+    #[default]
+    New,
+    /// Another call gives them to it: `--no-traffic`, `--no-promote`.
+    HeldBack,
+    /// It replaces the release of the same name, so that none is left to go back to.
+    Overwrites,
 }
 
 /// `heroku rollback --app APP`, `npx wrangler rollback --yes`.
@@ -182,6 +201,8 @@ pub(crate) const VERCEL_BACK: Option<&str> =
 pub(crate) const CLOUD_RUN_BACK: Option<&str> = Some(
     "gcloud run services update-traffic APP --to-revisions REVISION=100 (later deployments get no traffic until `--to-latest`)",
 );
+pub(crate) const APP_ENGINE_BACK: Option<&str> =
+    Some("gcloud app services set-traffic default --splits VERSION=1");
 pub(crate) const APP_SERVICE_BACK: Option<&str> = Some(
     "az webapp deployment slot swap --name APP --slot SLOT (where the slot that was swapped still has the release before)",
 );

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::deed::Deed;
+use crate::deed::{Deed, With};
 use crate::tool::{
-    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall,
-    PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
+    APP_SERVICE_BACK, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall, PlatformCall,
+    SERVERLESS_BACK, Tool, VERCEL_BACK,
 };
+use workflow::Line;
 use workflow::Value;
-use workflow::{Fact, Line};
-
-pub type With = BTreeMap<String, Fact<Value>>;
 
 /// What an action does.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
@@ -27,9 +25,8 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
-            config: None,
             back,
-            undo: None,
+            ..PlatformCall::default()
         }))
     };
     match name {
@@ -122,13 +119,14 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
             deeds
         }
         "google-github-actions/deploy-cloudrun" => {
-            platform("Cloud Run", &["service"], CLOUD_RUN_BACK)
+            let call = crate::google::deploy_cloudrun(with);
+            call.into_iter()
+                .flat_map(|call| deploys(Tool::Platform(call)))
+                .collect()
         }
-        "google-github-actions/deploy-appengine" => platform(
-            "App Engine",
-            &["project_id"],
-            Some("gcloud app services set-traffic default --splits VERSION=1"),
-        ),
+        "google-github-actions/deploy-appengine" => {
+            deploys(Tool::Platform(crate::google::deploy_appengine(with)))
+        }
         "google-github-actions/deploy-cloud-functions" => {
             platform("Cloud Functions", &["name"], None)
         }

@@ -1,0 +1,331 @@
+//! Platforms and tools that go back by a command or an action of their own: what is noted before the deployment, what
+//! goes back after a gate that failed, and the address that a platform gives an app.
+
+use survey::{Job, Live, PlatformCall, Step, Text};
+
+use crate::handed::Handed;
+use crate::steps::{Act, free_id};
+
+/// A step of ours beside the one that deploys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    pub id: Option<String>,
+    pub note: &'static str,
+    pub name: &'static str,
+    /// Besides that of the step that deploys.
+    pub condition: Option<String>,
+    pub run: String,
+    pub handed: Handed,
+}
+
+/// The way back in a step of its own, after a gate that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnStep {
+    pub name: String,
+    pub act: Act,
+    pub folder: Option<String>,
+    pub handed: Handed,
+    /// What is noted before the deployment, because the step needs it.
+    pub before: Option<Extra>,
+    /// What the deployment needs after an earlier way back.
+    pub after: Option<Extra>,
+    /// Whether something was noted: `steps.before.outputs.revision != ''`.
+    pub condition: Option<String>,
+}
+
+/// What is known of the step that deploys.
+pub struct Place<'p> {
+    pub job: &'p Job,
+    pub nth: usize,
+}
+
+impl Place<'_> {
+    pub fn step(&self) -> Option<&Step> {
+        self.job.steps.get(self.nth)
+    }
+
+    fn action(&self) -> Option<&str> {
+        Some(self.step()?.uses.as_ref()?.value.text())
+    }
+
+    /// Variables of the deploying step's own, which its tool may need.
+    fn env(&self, mut handed: Handed) -> Handed {
+        for (name, text) in self.step().iter().flat_map(|step| &step.env) {
+            handed.set(name, text.value.text());
+        }
+        handed
+    }
+
+    /// Whether the job has what GitHub's runners for Linux and macOS have.
+    fn has_jq(&self) -> bool {
+        let windows = |label: &survey::Value| label.text().to_ascii_lowercase().contains("windows");
+        !self.job.container && !self.job.labels.iter().any(windows)
+    }
+
+    /// Whether `gcloud` has a login in a step of its own: another step gave it one, or it is called already.
+    fn has_gcloud(&self) -> bool {
+        let before = self.job.steps.iter().take(self.nth);
+        let mut actions = before.filter_map(|step| step.uses.as_ref());
+        self.action().is_none()
+            || actions.any(|uses| uses.value.text().starts_with("google-github-actions/auth@"))
+    }
+
+    /// The deploying step's action again, with other words for what it does; `None` where it is no such action.
+    fn again(&self, changes: &dyn Fn(&str, &Text) -> Option<String>) -> Option<Act> {
+        let step = self.step()?;
+        let with = step
+            .with
+            .iter()
+            .filter_map(|(name, text)| Some((name.clone(), changes(name, text)?)));
+        Some(Act::Uses {
+            action: self.action()?.to_owned(),
+            with: with.collect(),
+        })
+    }
+}
+
+/// By the platform's own commands, where this job can call them.
+pub fn back(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
+    match call.name {
+        // The steps are programs for bash, and read JSON with `jq`.
+        "Cloud Run" | "App Engine" | "Fly" if !place.has_jq() => None,
+        "Cloud Run" => cloud_run(call, place),
+        "App Engine" => app_engine(call, place),
+        "Fly" => fly(call, place),
+        "Cloudflare Workers" => wrangler(place),
+        _ => None,
+    }
+}
+
+/// `--region europe-west1 --project acme`, each with a blank before it.
+fn options(call: &PlatformCall, handed: &mut Handed) -> Option<String> {
+    let mut all = String::new();
+    for (name, value) in &call.place {
+        let usual = name.trim_start_matches('-').to_ascii_uppercase();
+        all.push_str(&format!(" {name} {}", handed.shell_word(value, &usual)?));
+    }
+    Some(all)
+}
+
+fn cloud_run(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
+    if call.live != Live::New || !place.has_gcloud() {
+        return None;
+    }
+    let mut handed = Handed::default();
+    let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
+    let service = format!("{app}{}", options(call, &mut handed)?);
+    let id = free_id(place.job, "before");
+    let handed = place.env(handed);
+    let mut back = handed.clone();
+    let revision = back.name(
+        &format!("${{{{ steps.{id}.outputs.revision }}}}"),
+        "REVISION",
+    );
+    Some(OwnStep {
+        name: "Send the requests to the revision before".to_owned(),
+        act: Act::Run(format!(
+            "gcloud run services update-traffic {service} --to-revisions \"${revision}=100\"\n"
+        )),
+        folder: None,
+        handed: back,
+        condition: Some(format!("steps.{id}.outputs.revision != ''")),
+        after: Some(Extra {
+            id: None,
+            note: "After a way back the requests stay with one revision: the new one gets them again.",
+            name: "Send the requests to the new revision",
+            condition: Some(format!("steps.{id}.outputs.pinned == 'true'")),
+            run: format!("gcloud run services update-traffic {service} --to-latest\n"),
+            handed: handed.clone(),
+        }),
+        before: Some(Extra {
+            id: Some(id),
+            note: "The revision that serves now is what a way back goes to.",
+            name: "Note what serves before the deployment",
+            condition: None,
+            run: format!(
+                "service=$(gcloud run services describe {service} --format json || echo '{{}}')\n\
+                 {{\n\
+                 \x20 jq -r '\"revision=\" + ([.status.traffic[]? | select(.percent == 100)][0].revisionName // \"\")' <<<\"$service\"\n\
+                 \x20 jq -r '\"pinned=\" + ([.spec.traffic[]? | select(.percent == 100 and (.latestRevision | not))] | length > 0 | tostring)' <<<\"$service\"\n\
+                 }} >>\"$GITHUB_OUTPUT\"\n"
+            ),
+            handed,
+        }),
+    })
+}
+
+fn app_engine(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
+    if call.live != Live::New || !place.has_gcloud() {
+        return None;
+    }
+    let mut handed = Handed::default();
+    let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
+    let service = format!("{app}{}", options(call, &mut handed)?);
+    let id = free_id(place.job, "before");
+    let handed = place.env(handed);
+    let mut back = handed.clone();
+    let version = back.name(&format!("${{{{ steps.{id}.outputs.version }}}}"), "VERSION");
+    Some(OwnStep {
+        name: "Send the requests to the version before".to_owned(),
+        act: Act::Run(format!(
+            "gcloud app services set-traffic {service} --splits \"${version}=1\" --quiet\n"
+        )),
+        folder: None,
+        handed: back,
+        condition: Some(format!("steps.{id}.outputs.version != ''")),
+        after: None,
+        before: Some(Extra {
+            id: Some(id),
+            note: "The version that serves now is what a way back goes to.",
+            name: "Note what serves before the deployment",
+            condition: None,
+            run: format!(
+                "service=$(gcloud app services describe {service} --format json || echo '{{}}')\n\
+                 jq -r '\"version=\" + ([.split.allocations // {{}} | to_entries[] | select(.value == 1)][0].key // \"\")' <<<\"$service\" \\\n\
+                 \x20 >>\"$GITHUB_OUTPUT\"\n"
+            ),
+            handed,
+        }),
+    })
+}
+
+fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
+    // Within an action the program is in a container of its own.
+    if place.action().is_some() || call.program.is_empty() {
+        return None;
+    }
+    let program = &call.program;
+    let mut handed = Handed::default();
+    let app = handed.shell_word(&call.app.as_ref()?.value, "FLY_APP")?;
+    let config = call.config.as_ref().map_or(String::new(), |file| {
+        format!(" --config {}", remote::quote(file))
+    });
+    let id = free_id(place.job, "before");
+    let handed = place.env(handed);
+    let mut back = handed.clone();
+    let image = back.name(&format!("${{{{ steps.{id}.outputs.image }}}}"), "IMAGE");
+    Some(OwnStep {
+        name: "Deploy the image before again".to_owned(),
+        act: Act::Run(format!(
+            "{program} deploy --app {app}{config} --image \"${image}\"\n"
+        )),
+        folder: None,
+        handed: back,
+        condition: Some(format!("steps.{id}.outputs.image != ''")),
+        after: None,
+        before: Some(Extra {
+            id: Some(id),
+            note: "The image of the last release that was completed is what a way back deploys.",
+            name: "Note what serves before the deployment",
+            condition: None,
+            run: format!(
+                "releases=$({program} releases --app {app} --image --json || echo '[]')\n\
+                 jq -r '\"image=\" + ([.[] | select(.Status == \"complete\" or .Status == \"succeeded\")][0].ImageRef // \"\")' \\\n\
+                 \x20 <<<\"$releases\" >>\"$GITHUB_OUTPUT\"\n"
+            ),
+            handed,
+        }),
+    })
+}
+
+fn wrangler(place: &Place<'_>) -> Option<OwnStep> {
+    const KEPT: [&str; 6] = [
+        "apitoken",
+        "accountid",
+        "environment",
+        "workingdirectory",
+        "wranglerversion",
+        "packagemanager",
+    ];
+    let mut act = place.again(&|name, text| {
+        let kept = KEPT.contains(&name.to_ascii_lowercase().as_str());
+        kept.then(|| text.value.text().to_owned())
+    })?;
+    if let Act::Uses { with, .. } = &mut act {
+        with.push(("command".to_owned(), "rollback --yes".to_owned()));
+    }
+    Some(plain(act, place))
+}
+
+/// `deployphp/action` with `dep: rollback STAGE`.
+pub fn deployer(place: &Place<'_>) -> Option<OwnStep> {
+    let is_it = place
+        .action()
+        .is_some_and(|action| action.starts_with("deployphp/action@"));
+    let act = place.again(&|name, text| {
+        let value = text.value.text();
+        match name {
+            "dep" => Some(value.replacen("deploy", "rollback", 1)),
+            _ => Some(value.to_owned()),
+        }
+    });
+    act.filter(|_| is_it).map(|act| plain(act, place))
+}
+
+/// An action that calls `kubectl` with a login of its own, for one workload.
+pub fn kubectl(command: &str, place: &Place<'_>) -> Option<OwnStep> {
+    let act = place.again(&|name, text| match name {
+        "args" => Some(command.to_owned()),
+        _ => Some(text.value.text().to_owned()),
+    });
+    act.map(|act| plain(act, place))
+}
+
+fn plain(act: Act, place: &Place<'_>) -> OwnStep {
+    OwnStep {
+        name: "Go back to the release before".to_owned(),
+        act,
+        folder: None,
+        handed: place.env(Handed::default()),
+        before: None,
+        after: None,
+        condition: None,
+    }
+}
+
+/// The address that the platform gives the app, and the step that asks it for that.
+pub fn address(call: &PlatformCall, place: &Place<'_>) -> Option<(String, Option<Extra>)> {
+    if call.live != Live::New || !call.open {
+        return None;
+    }
+    let id = place.step()?.id.as_deref();
+    let output = match (call.name, place.action()) {
+        ("Cloud Run", Some(_)) => Some("url"),
+        // Its first versions had one address.
+        ("App Engine", Some(action)) if action.contains("@v0") || action.contains("@v1") => {
+            Some("url")
+        }
+        ("App Engine", Some(action)) if action.contains("@v") => Some("version_url"),
+        _ => None,
+    };
+    if let (Some(id), Some(output)) = (id, output) {
+        return Some((format!("${{{{ steps.{id}.outputs.{output} }}}}"), None));
+    }
+    if !place.has_gcloud() {
+        return None;
+    }
+    let mut handed = Handed::default();
+    let app = &call.app.as_ref()?.value;
+    let url = match call.name {
+        "Cloud Run" => {
+            let app = handed.shell_word(app, "SERVICE")?;
+            let options = options(call, &mut handed)?;
+            format!("$(gcloud run services describe {app}{options} --format 'value(status.url)')")
+        }
+        "App Engine" if app.text() == "default" => {
+            let options = options(call, &mut handed)?;
+            format!("https://$(gcloud app describe{options} --format 'value(defaultHostname)')")
+        }
+        _ => return None,
+    };
+    let id = free_id(place.job, "service");
+    let step = Extra {
+        id: Some(id.clone()),
+        note: "The address that the platform gives the app.",
+        name: "Find the address of the app",
+        condition: None,
+        run: format!("echo \"url={url}\" >>\"$GITHUB_OUTPUT\"\n"),
+        handed: place.env(handed),
+    };
+    Some((format!("${{{{ steps.{id}.outputs.url }}}}"), Some(step)))
+}
