@@ -14,8 +14,11 @@ use model::report::Table;
 use model::{Outcome, Report, Verdict};
 use prometheus::{Client, Sample};
 
-/// Over which time the traffic is asked for.
-const WINDOW: &str = "30m";
+/// Over which times the traffic is asked for. The longest one counts that there was traffic in.
+const WINDOWS: [&str; 4] = ["30m", "10m", "3m", "1m"];
+/// A window with less than such a part of the requests a second that another one has reaches back to
+/// before the traffic: Prometheus divides by all of it.
+const FULL: f64 = 0.75;
 /// A matcher that every series fits.
 const ANY: &str = "instance=~\".*\"";
 /// Nobody waits so long for a verdict.
@@ -25,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Which traffic.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
-    /// The requests of both sides together [default: as Prometheus counted them in the last 30 minutes]
+    /// The requests of both sides together [default: as Prometheus counted them in the last 30 minutes, or since they began]
     #[arg(long, value_name = "N", requires = "error_rate", value_parser = requests)]
     requests_per_minute: Option<f64>,
     /// The share of them that fails, such as `0.5%`
@@ -217,13 +220,20 @@ async fn failures(
     metric: &CanaryMetric,
     canary: &Canary,
 ) -> Result<Seen, Failure> {
-    let mut rates = [0.0; 2];
-    let queries = [&metric.total, &metric.failed];
-    for (rate, query) in rates.iter_mut().zip(queries) {
-        let samples = asked(client, metric, canary, query.as_deref(), "sum").await?;
-        *rate = samples.first().map_or(0.0, |sample| sample.value);
-    }
-    let [total, failed] = rates;
+    let value = |samples: &[Sample]| samples.first().map_or(0.0, |sample| sample.value);
+    let sum = Sum {
+        metric,
+        canary,
+        query: metric.total.as_deref(),
+        by: "sum",
+    };
+    let (window, samples) = sum.lately(client, value).await?;
+    let total = value(&samples);
+    let sum = Sum {
+        query: metric.failed.as_deref(),
+        ..sum
+    };
+    let failed = value(&sum.within(client, window).await?);
     Ok(Seen {
         per_minute: total * 60.0,
         errors: Errors::Failed(part_of(failed, total)),
@@ -235,17 +245,25 @@ async fn durations(
     metric: &CanaryMetric,
     canary: &Canary,
 ) -> Result<Seen, Failure> {
-    let query = metric.buckets.as_deref();
-    let samples = asked(client, metric, canary, query, "sum by (le)").await?;
-    let buckets = samples.iter().filter_map(|sample| {
-        let bound: f64 = sample.labels.get("le")?.parse().ok()?;
-        Some((bound, sample.value))
+    let bound = |sample: &Sample| sample.labels.get("le")?.parse::<f64>().ok();
+    let all = |samples: &[Sample]| {
+        let is_infinite = |sample: &&Sample| bound(sample) == Some(f64::INFINITY);
+        let all = samples.iter().find(is_infinite);
+        all.map_or(0.0, |sample| sample.value)
+    };
+    let sum = Sum {
+        metric,
+        canary,
+        query: metric.buckets.as_deref(),
+        by: "sum by (le)",
+    };
+    let (_, samples) = sum.lately(client, all).await?;
+    let total = all(&samples);
+    let finite = samples.iter().filter_map(|sample| {
+        let bound = bound(sample).filter(|bound| bound.is_finite())?;
+        Some((bound, part_of(total - sample.value, total)))
     });
-    let (finite, all): (Vec<_>, Vec<_>) = buckets.partition(|(bound, _)| bound.is_finite());
-    let total = all.first().map_or(0.0, |(_, total)| *total);
-    let mut slower: Vec<(f64, f64)> = { finite.into_iter() }
-        .map(|(bound, below)| (bound, part_of(total - below, total)))
-        .collect();
+    let mut slower: Vec<(f64, f64)> = finite.collect();
     slower.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(Seen {
         per_minute: total * 60.0,
@@ -261,27 +279,48 @@ fn part_of(part: f64, total: f64) -> f64 {
     }
 }
 
-async fn asked(
-    client: &Client,
-    metric: &CanaryMetric,
-    canary: &Canary,
-    query: Option<&str>,
-    sum: &str,
-) -> Result<Vec<Sample>, Failure> {
-    let labels: Vec<String> = { canary.labels.iter() }
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
-    let all = if labels.is_empty() {
-        ANY.to_owned()
-    } else {
-        labels.join(",")
-    };
-    let query = query.unwrap_or_default().replace("{side}", &all);
-    let query = format!("{sum} (rate({query}[{WINDOW}]))");
-    client.samples(&query, TIMEOUT).await.map_err(|error| {
-        Failure::error(format!("failed to ask {}: {error}", metric.name))
-            .hint(format!("ask it yourself: {query}"))
-    })
+/// A counter of both sides together.
+#[derive(Clone, Copy)]
+struct Sum<'c> {
+    metric: &'c CanaryMetric,
+    canary: &'c Canary,
+    query: Option<&'c str>,
+    by: &'static str,
+}
+
+impl Sum<'_> {
+    /// A second, over the longest window that has traffic throughout; `total` tells how much it is.
+    async fn lately(
+        &self,
+        client: &Client,
+        total: impl Fn(&[Sample]) -> f64,
+    ) -> Result<(&'static str, Vec<Sample>), Failure> {
+        let mut seen = Vec::new();
+        for window in WINDOWS {
+            seen.push((window, self.within(client, window).await?));
+        }
+        let totals = seen.iter().map(|(_, samples)| total(samples));
+        let most = totals.fold(0.0, f64::max);
+        let full = { seen.into_iter() }.find(|(_, samples)| total(samples) >= FULL * most);
+        Ok(full.unwrap_or((WINDOWS[0], Vec::new())))
+    }
+
+    async fn within(&self, client: &Client, window: &str) -> Result<Vec<Sample>, Failure> {
+        let labels: Vec<String> = { self.canary.labels.iter() }
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        let all = if labels.is_empty() {
+            ANY.to_owned()
+        } else {
+            labels.join(",")
+        };
+        let query = self.query.unwrap_or_default().replace("{side}", &all);
+        let query = format!("{} (rate({query}[{window}]))", self.by);
+        client.samples(&query, TIMEOUT).await.map_err(|error| {
+            Failure::error(format!("failed to ask {}: {error}", self.metric.name))
+                .hint(format!("ask it yourself: {query}"))
+        })
+    }
 }
 
 fn planned(
