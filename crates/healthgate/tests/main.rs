@@ -3,6 +3,7 @@
 
 mod canary_broken;
 mod canary_live;
+mod canary_native;
 mod cloud;
 mod ecs;
 mod explain;

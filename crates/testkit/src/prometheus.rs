@@ -38,8 +38,13 @@ impl Prometheus {
     /// Started with these targets, each an `address:port` with labels such as `release: v2`, and ready
     /// when each was scraped twice.
     pub fn watching(targets: &[(String, String)]) -> Prometheus {
+        Prometheus::watching_with(targets, &[])
+    }
+
+    /// The same, with further arguments.
+    pub fn watching_with(targets: &[(String, String)], args: &[&str]) -> Prometheus {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Prometheus::launch(folder, Arc::default(), 0, &jobs(targets), &[]);
+        let server = Prometheus::launch(folder, Arc::default(), 0, &jobs(targets), args);
         let twice = format!("count(count_over_time(up[1h]) > 1) == {}", targets.len());
         let seen = wait_until(Duration::from_mins(1), || server.number(&twice).is_some());
         assert!(seen, "not all is scraped: {}", server.process.log());
