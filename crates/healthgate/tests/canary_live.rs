@@ -2,10 +2,11 @@
 //! scrapes them each second.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Load, Nginx, Prometheus, Shop, wait_until};
+use testkit::{Load, Nginx, Prometheus, Shop, Sshd, wait_until};
 
 use crate::gating::{Ran, gate};
 
@@ -318,12 +319,9 @@ fn runbook_003_troubleshooting_4_the_comparison_names_what_is_missing() {
     ask(&without_label, rate).code(2).says("whole number");
 }
 
-/// Without Prometheus: nginx's log has the address of the upstream and the time that it took.
-#[test]
-fn an_access_log_tells_both_sides() {
-    let (canary, stable) = (Shop::start("v2"), Shop::start("v1"));
-    canary.fail_one_in(Some(4));
-    let nginx = Nginx::serving(
+/// An nginx at 10:90, whose log names the server that answered as field 10.
+fn logging(canary: &Shop, stable: &Shop) -> Nginx {
+    Nginx::serving(
         "log_format sides '$remote_addr - $remote_user [$time_local] \"$request\" $status \
          $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $upstream_addr $request_time';
          upstream both { server CANARY weight=1; server STABLE weight=9; keepalive 64; }
@@ -335,7 +333,15 @@ fn an_access_log_tells_both_sides() {
         .replace("CANARY", &canary.address())
         .replace("STABLE", &stable.address())
         .as_str(),
-    );
+    )
+}
+
+/// Without Prometheus: nginx's log has the address of the upstream and the time that it took.
+#[test]
+fn an_access_log_tells_both_sides() {
+    let (canary, stable) = (Shop::start("v2"), Shop::start("v1"));
+    canary.fail_one_in(Some(4));
+    let nginx = logging(&canary, &stable);
     let _load = Load::on(nginx.port(), 400);
     let log = nginx.folder().join("access.log");
     let section = |side: &str| {
@@ -362,6 +368,47 @@ fn an_access_log_tells_both_sides() {
         "inconclusive",
         "no line names `10.9.9.9:*`",
     );
+}
+
+/// The same log on a host, through a real sshd.
+#[test]
+fn an_access_log_is_read_on_a_host() {
+    let (canary, stable) = (Shop::start("v2"), Shop::start("v1"));
+    canary.fail_one_in(Some(4));
+    let nginx = logging(&canary, &stable);
+    let _load = Load::on(nginx.port(), 400);
+    let log = nginx.folder().join("access.log");
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let known_hosts = folder.path().join("known_hosts");
+    std::fs::write(&known_hosts, sshd.known_hosts()).unwrap();
+    let section = |file: &Path, deadline: &str| {
+        format!(
+            "  canary: {{ interval: 1s, deadline: {deadline}, metrics: [{ERRORS}], access-log: {{ file: '{}', host: web-01, side: {{ field: 10, canary: '{}', stable: '{}' }} }} }}\nhosts:\n  web-01: {{ address: 127.0.0.1, port: {}, user: {}, key-file: {}, known-hosts: {} }}\n",
+            file.display(),
+            canary.address(),
+            stable.address(),
+            sshd.port(),
+            sshd.user(),
+            sshd.key().display(),
+            known_hosts.display()
+        )
+    };
+    let ran = gate(&section(&log, "60s")).run().code(1);
+    ran.ends("canary/errors", "fail", "");
+    // All looks of a gate have one login.
+    let logins = sshd.process().log().matches("Accepted publickey").count();
+    assert_eq!(logins, 1, "{}", sshd.process().log());
+    // What was logged before the gate does not count, and a log that is rotated is followed.
+    canary.fail_one_in(None);
+    std::fs::rename(&log, nginx.folder().join("access.log.1")).unwrap();
+    nginx.process().signal("USR1");
+    let ran = gate(&section(&log, "60s")).run().code(0);
+    ran.ends("canary/errors", "pass", "");
+    let missing = nginx.folder().join("none.log");
+    let ran = gate(&section(&missing, "4s")).run();
+    assert_ne!(ran.code, 0, "{}", ran.text);
+    ran.says("none.log");
 }
 
 /// A canary whose intervals this script prints.
