@@ -2,7 +2,7 @@
 //! the release beside it.
 
 use cli::{Failure, Job};
-use config::file::{Healthgate, HttpProbe, Identity};
+use config::file::{Canary, Healthgate, HttpProbe, Identity};
 use config::value::{Share, Span};
 use futures_util::future::join_all;
 use model::report::Curve;
@@ -133,11 +133,18 @@ async fn at_share(
     gate.policy.startup = Span::ZERO;
     gate.policy.initial_delay = Span::ZERO;
     match &mut gate.canary {
-        Some(canary) => canary.deadline = canary.deadline.min(duration),
+        Some(canary) => *canary = within(canary, duration),
         // Without a comparison, time is all that shows anything.
         None => gate.policy.soak = gate.policy.soak.max(duration),
     }
     gate
+}
+
+/// A comparison as it is made at one share.
+pub(crate) fn within(canary: &Canary, duration: Span) -> Canary {
+    let mut canary = canary.clone();
+    canary.deadline = canary.deadline.min(duration);
+    canary
 }
 
 /// The probes that go through the front door, at the release's own side; those of them that have a

@@ -13,6 +13,7 @@ mod found;
 mod gate;
 mod idle;
 mod judge;
+mod minutes;
 mod others;
 mod plan;
 mod ramp;

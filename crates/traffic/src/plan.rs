@@ -1,18 +1,30 @@
 //! What a ramp or a switch would do, step by step; changes nothing.
 
+use std::time::Duration;
+
 use cli::{Failure, Job};
 use config::value::Share;
 use futures_util::future::join_all;
-use model::{Outcome, Report};
+use model::text::span;
+use model::{Outcome, Report, Table};
 use operation::shares::observe::answers_needed;
-use operation::shares::work::Work;
 use router::{Router, Split};
 use state::Document;
 
 use crate::choose::{self, Beside, Goal, Pair};
+use crate::minutes::Minutes;
 use crate::ramp;
 use crate::refuse;
 use crate::session::Session;
+
+/// What a change is followed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// Each share is judged before the next one.
+    Judged,
+    /// It is proved, and stays.
+    Stays,
+}
 
 /// The steps of a ramp of `--release`.
 pub(crate) async fn plan(job: &Job, flags: &ramp::Flags) -> Result<Report, Failure> {
@@ -23,13 +35,8 @@ pub(crate) async fn plan(job: &Job, flags: &ramp::Flags) -> Result<Report, Failu
     if let Some(outcome) = refuse::begin(&session, document.as_ref(), release).await? {
         return Ok(session.report(vec![outcome]));
     }
-    steps(
-        &session,
-        document.as_ref(),
-        &Goal::Release(release),
-        &stages,
-    )
-    .await
+    let goal = Goal::Release(release);
+    steps(&session, document.as_ref(), &goal, &stages, Then::Judged).await
 }
 
 /// The one step of a switch, or of a share that is set.
@@ -39,7 +46,7 @@ pub(crate) async fn one(
     goal: &Goal<'_>,
     share: Share,
 ) -> Result<Report, Failure> {
-    steps(session, document, goal, &[share]).await
+    steps(session, document, goal, &[share], Then::Stays).await
 }
 
 async fn steps(
@@ -47,6 +54,7 @@ async fn steps(
     document: Option<&Document>,
     goal: &Goal<'_>,
     stages: &[Share],
+    then: Then,
 ) -> Result<Report, Failure> {
     let work = session.work(document);
     let context = work.context();
@@ -64,29 +72,68 @@ async fn steps(
     if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return Ok(session.report(vec![outcome]));
     }
-    let mut outcomes = Vec::new();
+    let minutes = match then {
+        Then::Judged => {
+            let duration = session.section.stage_duration;
+            Some(Minutes::ask(session.job, gate, duration).await)
+        }
+        Then::Stays => None,
+    };
+    let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
+    let mut in_all = (Some(Duration::ZERO), Duration::ZERO);
     let mut before = pair.share;
     for share in stages {
-        outcomes.extend(step(&work, &*router, &pair, (before, *share)).await);
+        let stay = minutes.as_ref().map(|minutes| minutes.at(*share));
+        let told = stay.as_ref().map_or("and stays so", |stay| &stay.told);
+        outcomes.extend(step(&*router, &pair, (before, *share), told).await);
+        if let Some(stay) = stay {
+            in_all.0 = in_all.0.zip(stay.likely).map(|(sum, more)| sum + more);
+            in_all.1 += stay.at_most;
+            outcomes.extend(stay.outcomes);
+            rows.extend(stay.rows.into_iter().map(|row| table_row(*share, row)));
+        }
         before = *share;
     }
     let mut report = session.report(outcomes);
     let shares: Vec<String> = stages.iter().map(Share::to_string).collect();
+    let time = match (then, in_all) {
+        (Then::Stays, _) => String::new(),
+        (Then::Judged, (Some(likely), at_most)) if likely == at_most => {
+            format!(" within {}", span(at_most))
+        }
+        (Then::Judged, (Some(likely), at_most)) => {
+            format!(" in about {}, at most {}", span(likely), span(at_most))
+        }
+        (Then::Judged, (None, at_most)) => format!(" within {} at most", span(at_most)),
+    };
     report.headline = Some(format!(
-        "would give {} to {} ({} has it now); nothing was changed",
+        "would give {} to {} ({} has it now){time}; nothing was changed",
         shares.join(", "),
         pair.release,
         pair.share
     ));
+    if !rows.is_empty() {
+        report.tables.push(Table {
+            title: "How long a share is judged: half to twice of this in most rollouts (at most, in nine of ten)"
+                .to_owned(),
+            header: vec!["share", "metric", "a good release passes", "2 times worse is found"],
+            rows,
+            only_in_summary: false,
+        });
+    }
     Ok(report)
 }
 
-/// One share at every place.
+fn table_row(share: Share, [metric, passes, twice]: [String; 3]) -> Vec<String> {
+    vec![share.to_string(), metric, passes, twice]
+}
+
+/// One share at every place, and what follows there.
 async fn step(
-    work: &Work<'_>,
     router: &dyn Router,
     pair: &Pair,
     (before, share): (Share, Share),
+    then: &str,
 ) -> Vec<Outcome> {
     let several = pair.sides.len() > 1;
     let asking = pair.sides.iter().map(|(place, side)| async move {
@@ -96,31 +143,31 @@ async fn step(
             format!("plan/{share}")
         };
         let (was, split) = (Split::giving(*side, before), Split::giving(*side, share));
-        match router.check(place, split).await {
-            Ok(change) if change.split != split => Outcome::refused(id, place.to_string())
+        let refused = |reason: String| {
+            Outcome::refused(id.clone(), place.to_string())
                 .expected(split.to_string())
-                .actual(change.split.to_string())
-                .reason(format!(
-                    "{} cannot express {share}: the nearest is {}",
-                    router.kind(),
-                    change.split.of(*side)
-                ))
-                .hint("choose another share with `--stages`"),
+                .actual(reason.clone())
+                .reason(reason)
+                .hint("choose another share with `--stages`")
+        };
+        let proof = answers_needed(was, split);
+        match router.check(place, split).await {
+            Ok(change) if change.split != split => refused(format!(
+                "{} cannot express {share}: the nearest is {}",
+                router.kind(),
+                change.split.of(*side)
+            )),
+            Ok(_) if proof.is_none() => refused(format!(
+                "no number of requests that may be made tells {split} from {was}"
+            )),
             Ok(change) => {
                 let mut does = change.does;
                 if !change.writes.is_empty() {
                     does = format!("{does}; it writes `{}`", change.writes.join("`, `"));
                 }
-                let proof = match answers_needed(was, split) {
-                    Some(answers) => format!("proved by {answers} requests"),
-                    None => "too small to be proved by requests".to_owned(),
-                };
-                let judged = if share.is_all() {
-                    "then the gate".to_owned()
-                } else {
-                    format!("then judged for at most {}", work.section.stage_duration)
-                };
-                Outcome::pass(id, place.to_string()).actual(format!("{does}; {proof}, {judged}"))
+                let answers = proof.unwrap_or_default();
+                Outcome::pass(id, place.to_string())
+                    .actual(format!("{does}; proved by {answers} requests, {then}"))
             }
             Err(error) => Outcome::error(id, place.to_string())
                 .expected(format!("{share} can be set"))

@@ -11,4 +11,5 @@ mod lies;
 mod load;
 mod nginx;
 mod others;
+mod plan;
 mod runbooks;

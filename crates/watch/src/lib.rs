@@ -4,6 +4,7 @@
 
 mod compared;
 mod live;
+pub mod outlook;
 mod view;
 
 use std::path::Path;

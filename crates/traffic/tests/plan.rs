@@ -1,0 +1,152 @@
+//! What a ramp would do and how long it takes, before it begins.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use testkit::Prometheus;
+
+use crate::bed::Bed;
+
+/// So many requests a minute over the last 40 minutes, of which one in a hundred failed.
+fn counted(per_minute: u64) -> Prometheus {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (now, mut text) = (now.as_secs(), String::new());
+    for (status, each) in [
+        ("200", per_minute / 4 * 99 / 100),
+        ("500", per_minute / 4 / 100),
+    ] {
+        for n in 0..=160 {
+            let at = now - 2400 + n * 15;
+            let count = n * each;
+            let _ = writeln!(
+                text,
+                "http_requests_total{{status=\"{status}\"}} {count} {at}"
+            );
+        }
+    }
+    Prometheus::recorded(&format!("{text}# EOF\n"), &[])
+}
+
+/// The comparison of both releases by what a server has counted.
+fn compared(server: &str) -> String {
+    format!(
+        "healthgate:\n  canary:\n    interval: 10s\n    server: '{server}'\n    label: release\n    metrics:\n    \
+         - {{ name: errors, kind: ratio, total: 'http_requests_total{{ {{side}} }}', \
+         failed: 'http_requests_total{{ {{side}},status=~\"5..\" }}', tolerance: 2 }}\n    \
+         - {{ name: memory, kind: gauge, query: 'process_resident_memory_bytes{{ {{side}} }}', severity: advisory }}\n"
+    )
+}
+
+/// What is asked of Prometheus has one series for each side: before a rollout, any side.
+const ANY: &str = "instance=~";
+
+#[test]
+fn a_plan_says_the_minutes_of_each_share_by_the_judge_and_the_traffic_of_late() {
+    let bed = Bed::new("", "");
+    let prometheus = counted(60_000);
+    bed.configure("  stages: [10%, 50%, 100%]\n", &compared(&prometheus.url()));
+    let end = bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "would give 10%, 50%, 100% to v2 (0% has it now) in about ",
+            ", at most 20 m 00 s; nothing was changed",
+            "weight=9",
+            "proved by 272 requests, then judged: a good release passes in about ",
+            "within 10m at most",
+            "How long a share is judged",
+            "minutes/10%/memory",
+            "unknown: only ratios and histograms are planned: how a gauge moves is not known",
+        ],
+    );
+    // It is the judge's own plan, as `healthgate plan` has it.
+    assert!(
+        end.text
+            .contains("60000 requests a minute, 1% of them fail"),
+        "{}",
+        end.text
+    );
+    assert!(!end.text.contains(ANY), "{}", end.text);
+    assert_eq!(bed.configured(), 0);
+    let ramp = bed.traffic(&["ramp", "--release", "v2", "--dry-run"]);
+    assert_eq!(
+        ramp.is(0, &["in about "]).text.lines().count(),
+        end.text.lines().count()
+    );
+}
+
+#[test]
+fn traffic_that_is_too_little_for_a_share_is_told_with_what_is_missing() {
+    let bed = Bed::new("", "");
+    let prometheus = counted(4000);
+    let stages = "  stages: [10%, 100%]\n  stage-duration: 30s\n";
+    bed.configure(stages, &compared(&prometheus.url()));
+    bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "would give 10%, 100% to v2 (0% has it now) within 30.0 s at most",
+            "how soon it passes is unknown (errors: the traffic cannot show it",
+            "requests are missing",
+            "set a longer `traffic.stage-duration`",
+        ],
+    );
+}
+
+#[test]
+fn minutes_that_nobody_knows_are_unknown_with_the_reason() {
+    let bed = Bed::new("", "");
+    let closed = format!("http://127.0.0.1:{}", testkit::free_port());
+    bed.configure("", &compared(&closed));
+    bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "how soon it passes is unknown (errors: failed to ask ",
+            &closed,
+        ],
+    );
+    let log = "healthgate:\n  canary:\n    metrics: [{ name: errors, kind: ratio }]\n    \
+               access-log: { file: /var/log/nginx/access.log, side: { field: 10, canary: a, stable: b } }\n";
+    bed.configure("", log);
+    bed.traffic(&["plan", "--release", "v2"])
+        .is(0, &["an access log is read from its end on"]);
+    let kayenta = compared(&closed).replace("interval: 10s", "judge: kayenta");
+    bed.configure("", &kayenta);
+    bed.traffic(&["plan", "--release", "v2"])
+        .is(0, &["`judge: kayenta` has no plan"]);
+}
+
+#[test]
+fn probes_alone_take_the_whole_time_of_each_share() {
+    let gate = "healthgate:\n  policy: { interval: 1s, deadline: 30s }\n  http: [{ name: ready, url: URL }]\n";
+    let bed = Bed::new("", "");
+    let gate = gate.replace("URL", &bed.nginx.url("/health/ready"));
+    bed.configure("  stages: [50%, 100%]\n  stage-duration: 5m\n", &gate);
+    bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "in about 5 m 02 s, at most 5 m 30 s",
+            "then judged for 5 m 00 s",
+            "then the gate decides, within 30.0 s",
+        ],
+    );
+    // Neither a switch nor a share that is set is judged after it.
+    for args in [
+        &["switch", "--dry-run"][..],
+        &["set", "25%", "--release", "v2", "--dry-run"],
+    ] {
+        bed.traffic(args)
+            .is(0, &["and stays so", "nothing was changed"]);
+    }
+}
+
+#[test]
+fn a_share_that_requests_cannot_prove_is_refused_by_the_plan_as_by_the_ramp() {
+    let bed = Bed::new("", "");
+    for args in [
+        &["plan", "--release", "v2", "--stages", "0.01%,100%"][..],
+        &["ramp", "--release", "v2", "--stages", "0.01%,100%"],
+    ] {
+        bed.traffic(args)
+            .is(5, &["no number of requests that may be made tells"]);
+    }
+    assert_eq!(bed.configured(), 0);
+}
