@@ -61,6 +61,7 @@ const OURS: &[&str] = &[
     "runners",
     "sections",
     "shell",
+    "sides",
     "state",
     "survey",
     "target",

@@ -19,6 +19,7 @@ mod init_cases;
 mod init_guards;
 mod init_patched;
 mod init_schema;
+mod init_sides;
 mod init_ways;
 mod install;
 mod job;

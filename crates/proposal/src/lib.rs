@@ -19,6 +19,7 @@ pub mod patch;
 pub mod platform;
 pub mod proposal;
 pub mod section;
+pub mod shares;
 pub mod steps;
 pub mod text;
 pub mod tools;

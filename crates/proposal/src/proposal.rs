@@ -1,5 +1,6 @@
 //! What is proposed for a deployment: the gate, the way back, and what the configuration says for them.
 
+use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
 use crate::back::{self, Back, Reach};
@@ -11,6 +12,7 @@ use crate::machine::Machine;
 use crate::migration;
 use crate::platform::{self, Extra, Place};
 use crate::section;
+use crate::shares::Unshared;
 use crate::tree::{Map, Tree};
 
 /// What the gate is.
@@ -38,6 +40,8 @@ pub struct Part<'s> {
     pub back: Back,
     /// The configuration, but for what all have alike; empty where none is needed.
     pub map: Map,
+    /// The two sides of a router: in the configuration, or why not; `None` where there are none.
+    pub shares: Option<(Sides, Result<(), Unshared>)>,
     /// All that the configuration names of the step's environment.
     pub handed: Handed,
 }
@@ -57,6 +61,7 @@ pub struct Asks<'w> {
     pub url: Option<&'w str>,
     pub gate_only: bool,
     pub machines: &'w [Machine],
+    pub sides: Option<&'w Sides>,
 }
 
 impl<'s> Proposal<'s> {
@@ -161,10 +166,16 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
         (Back::Configured, Err(why)) => Back::None(why.clone()),
         (back, _) => back,
     };
-    let gate = gate(&group, &asked, &reach, &back, &configurable, asks.gate_only);
+    let sides = asks.sides.filter(|_| !asks.gate_only);
+    let insists = Insists {
+        gate_only: asks.gate_only,
+        has_sides: sides.is_some(),
+    };
+    let gate = gate(&group, &asked, &reach, &back, &configurable, insists);
     let mut map = Map::default();
+    let mut shares = Some(Err(Unshared::NoConfiguration));
     if gate == Gate::Configured || matches!(back, Back::Configured) {
-        map = section::of(
+        (map, shares) = section::of(
             &section::Facts {
                 service: &asks.service,
                 group: &group,
@@ -173,6 +184,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
                 back: &back,
                 job,
                 in_matrix: back::has_matrix(workflow, Some(job)),
+                sides,
             },
             &mut handed,
         );
@@ -186,6 +198,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
     } else {
         handed = Handed::default();
     }
+    let shares = sides.cloned().zip(shares);
     Some(Part {
         group,
         workflow,
@@ -196,6 +209,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
         gate,
         back,
         map,
+        shares,
         handed,
     })
 }
@@ -244,13 +258,21 @@ fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), 
     Ok(())
 }
 
+/// What the choice of the gate has to serve beside.
+#[derive(Clone, Copy)]
+struct Insists {
+    gate_only: bool,
+    /// Two sides of a router are a section of the configuration.
+    has_sides: bool,
+}
+
 fn gate(
     group: &Group<'_>,
     asked: &[Asked],
     reach: &Reach,
     back: &Back,
     configurable: &Result<(), String>,
-    gate_only: bool,
+    insists: Insists,
 ) -> Gate {
     let on_host = asked.iter().any(|asked| asked.on_host);
     let can_reach = !matches!(reach, Reach::Nowhere(_));
@@ -263,7 +285,8 @@ fn gate(
         Tool::Compose(_) => can_reach && asked.is_empty(),
         _ => false,
     };
-    let configured = matches!(back, Back::Configured);
+    let has_shares = insists.has_sides && can_reach && !asked.is_empty();
+    let configured = matches!(back, Back::Configured) || has_shares;
     if configurable.is_ok() && (configured || (on_host && can_reach)) {
         return Gate::Configured;
     }
@@ -272,7 +295,7 @@ fn gate(
         .filter(|asked| !asked.on_host)
         .map(|asked| asked.url.text().to_owned())
         .collect();
-    if gate_only && !open.is_empty() {
+    if insists.gate_only && !open.is_empty() {
         return Gate::Step(open);
     }
     if configurable.is_ok() && probes {

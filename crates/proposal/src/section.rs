@@ -1,5 +1,6 @@
 //! What the configuration says for one deployment.
 
+use sides::Sides;
 use survey::{ComposeCall, EcsCall, HealthSource, Job, Tool, Value};
 
 use crate::back::{Back, Reach, folder_on_host, released, script_on_hosts};
@@ -7,6 +8,7 @@ use crate::group::Group;
 use crate::handed::Handed;
 use crate::health::Asked;
 use crate::hosts::Reached;
+use crate::shares::{self, Unshared};
 use crate::tree::{Map, Tree};
 
 pub struct Facts<'f, 's> {
@@ -17,13 +19,24 @@ pub struct Facts<'f, 's> {
     pub back: &'f Back,
     pub job: &'f Job,
     pub in_matrix: bool,
+    /// Two sides of a router, where the repository has them.
+    pub sides: Option<&'f Sides>,
 }
 
-/// All sections; `handed` gets what they name of the step's environment.
-pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+/// All sections; `handed` gets what they name of the step's environment. Also whether the two sides
+/// are among them.
+pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(), Unshared>>) {
     let mut map = Map::default();
+    let gate = healthgate(facts, handed);
+    let asks = gate.get("http").is_some();
+    let sides = facts.sides;
+    let folder = facts.group.lead.folder.as_ref();
+    let folder = folder
+        .and_then(|folder| folder_on_host(&folder.value))
+        .filter(|folder| !folder.contains("${{"));
+    let traffic = sides.map(|sides| shares::section(sides, facts.reach, asks, folder.as_deref()));
     if let Reach::Hosts(all) = facts.reach
-        && needs_hosts(facts)
+        && (needs_hosts(facts) || matches!(traffic, Some(Ok(_))))
     {
         let mut hosts = Map::default();
         for one in all.iter().flat_map(|one| one.between.iter().chain([one])) {
@@ -47,7 +60,7 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
     map.add_noted(
         "After: whether it is healthy.",
         "healthgate",
-        Tree::Map(healthgate(facts, handed)),
+        Tree::Map(gate),
     );
     if matches!(facts.back, Back::Configured) {
         map.add_noted(
@@ -56,7 +69,22 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
             Tree::Map(rollback(facts, handed)),
         );
     }
-    map
+    let shares = traffic.map(|traffic| {
+        traffic.map(|router| {
+            let mut section = Map::default();
+            if !matches!(facts.back, Back::Configured) {
+                let (note, state) = state(facts, handed);
+                section.add_noted(&note, "state", Tree::filled(&state));
+            }
+            section.append(router);
+            map.add_noted(
+                "Shares: `traffic switch` gives the other side all requests, `traffic ramp` a share after another.",
+                "traffic",
+                Tree::Map(section),
+            );
+        })
+    });
+    (map, shares)
 }
 
 /// An environment that is not asked for anything on a machine does not need its login.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use sides::Sides;
 use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
 
 use crate::additions::Change;
@@ -11,6 +12,7 @@ use crate::group::{self, Group};
 use crate::health;
 use crate::migration;
 use crate::proposal::{Gate, Part, Proposal};
+use crate::shares::Unshared;
 use crate::text::{indented, line};
 
 /// What was seen.
@@ -364,6 +366,9 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         let mut table = Table(&mut text);
         table.row("gate", &gate(part));
         table.row("way back", &back(part));
+        if let Some((sides, shares)) = &part.shares {
+            table.row("shares", &shared(sides, shares));
+        }
         if part.is_configured() && part.group.environment().is_none() {
             table.row(
                 "environment",
@@ -386,6 +391,14 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         let _ = writeln!(text, "  also deploys {}; {how}", line(&group::shown(other)));
     }
     text
+}
+
+fn shared(sides: &Sides, shares: &Result<(), Unshared>) -> String {
+    let two = format!("blue {}, green {} ({})", sides.blue, sides.green, sides.at);
+    match shares {
+        Ok(()) => format!("{two}: `traffic:` of the configuration"),
+        Err(why) => format!("{two}: no `traffic:` is written: {why}"),
+    }
 }
 
 fn gate(part: &Part<'_>) -> String {

@@ -23,6 +23,7 @@ use proposal::new_workflow;
 use proposal::proposal::{Asks, Proposal};
 use proposal::tree::{Map, Tree};
 use proposal::words;
+use repository::Repository;
 
 pub(super) fn run(
     survey: &Survey,
@@ -124,7 +125,15 @@ pub(super) fn proposal<'s>(
     } else {
         machines(wishes, &mut Ask::new(false))?
     };
+    let unreadable = |error: std::io::Error| Problem {
+        code: ExitCode::Error,
+        what: format!("this folder cannot be read: {error}"),
+        hint: "call it in the repository: `cd REPOSITORY && deploy-guard init`".to_owned(),
+    };
+    let repository = Repository::of(&survey.root.join(&survey.below)).map_err(unreadable)?;
+    let sides = sides::look(&repository);
     let asks = Asks {
+        sides: sides.as_ref(),
         service,
         url: url.as_deref(),
         gate_only: wishes.kind.as_deref() == Some("gate"),

@@ -48,6 +48,7 @@ pub(super) fn text(plan: &Plan) -> String {
     deploy(plan, &mut text);
     gate::write(plan, &mut text);
     back::write(plan, &mut text);
+    back::shares(plan, &mut text);
     text
 }
 

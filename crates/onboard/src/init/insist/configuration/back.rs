@@ -81,6 +81,20 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
     }
 }
 
+/// `traffic:`, where the repository has both colours: the same router as `rollback:`, with the same state.
+pub(super) fn shares(plan: &Plan, text: &mut String) {
+    let Way::Nginx(Some(colours)) = &plan.way else {
+        return;
+    };
+    text.push_str("\n# Shares: `traffic switch` gives the other colour all requests, `traffic ramp` a share after another.\ntraffic:\n");
+    let everywhere = if plan.machines.is_empty() {
+        ""
+    } else {
+        "    hosts: all\n"
+    };
+    nginx(Some(colours), everywhere, text);
+}
+
 fn nginx(colours: Option<&Colours>, everywhere: &str, text: &mut String) {
     let (file, blue, green) = match colours {
         Some(colours) => (
