@@ -12,7 +12,7 @@ use model::{Outcome, Report, Severity};
 use operation::shares::work::{Work, sides_of};
 use place::Place;
 use router::Router;
-use state::{Lease, Rollout, Status};
+use state::{Document, Lease, Rollout, Status};
 
 use crate::found::Found;
 use crate::session::Session;
@@ -45,8 +45,9 @@ pub(crate) async fn finish(
     });
     recorded.await?;
     found.mark(Share::ALL);
-    found.outcomes.extend(old_side(work, router, rollout).await);
-    session.release(lease).await?;
+    found
+        .outcomes
+        .extend(old_side(session, work, router, lease, rollout).await?);
     let mut report = session.report(found.outcomes.clone());
     let Rollout {
         release, stable, ..
@@ -56,38 +57,100 @@ pub(crate) async fn finish(
     Ok(report)
 }
 
-/// The side that was left at each place: kept, or drained and stopped.
-async fn old_side(work: &Work<'_>, router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+/// The side that was left: kept, or drained and stopped after its time. Gives the lease back.
+async fn old_side(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    router: &dyn Router,
+    lease: &Lease,
+    rollout: &Rollout,
+) -> Result<Vec<Outcome>, Failure> {
     let section = work.section;
     let Some(stop) = section.stop.as_ref().filter(|_| !section.keep_old) else {
+        session.release(lease).await?;
         let outcome = Outcome::pass("old-side", &rollout.stable);
-        return vec![outcome.actual("kept: a switch back needs no start")];
+        return Ok(vec![outcome.actual("kept: a switch back needs no start")]);
     };
-    let interrupt = &work.job.interrupt;
-    if !section.keep_for.get().is_zero() {
-        let progress = &work.job.progress;
-        progress.say(&format!(
-            "{} is kept for {}",
-            rollout.stable, section.keep_for
-        ));
-        tokio::select! {
-            () = tokio::time::sleep(section.keep_for.get()) => {}
-            _ = interrupt.wait() => {
-                return vec![
-                    Outcome::skipped("old-side", &rollout.stable, "interrupted: it is kept")
-                ];
-            }
-        }
+    if section.keep_for.get().is_zero() {
+        let stopped = under_lease(session, work, router, lease, rollout, stop).await;
+        session.release(lease).await?;
+        return Ok(stopped);
     }
+    // The way back is what it is kept for: nothing may be locked meanwhile.
+    session.release(lease).await?;
+    let kept = |why: String| Ok(vec![Outcome::skipped("old-side", &rollout.stable, why)]);
+    let progress = &work.job.progress;
+    progress.say(&format!(
+        "{} is kept for {}",
+        rollout.stable, section.keep_for
+    ));
+    tokio::select! {
+        () = tokio::time::sleep(section.keep_for.get()) => {}
+        _ = work.job.interrupt.wait() => return kept("interrupted: it is kept".to_owned()),
+    }
+    let (lease, document) = match session.acquire().await {
+        Ok(acquired) => acquired,
+        Err(failure) => return kept(format!("it is kept: {}", failure.chain())),
+    };
+    let outcomes = match changed_since(router, &document, rollout).await {
+        None => under_lease(session, work, router, &lease, rollout, stop).await,
+        Some(why) => {
+            let why = format!("it is kept: {why}");
+            vec![Outcome::skipped("old-side", &rollout.stable, why)]
+        }
+    };
+    session.release(&lease).await?;
+    Ok(outcomes)
+}
+
+/// Why a side that was left may have requests again, or get them.
+async fn changed_since(
+    router: &dyn Router,
+    document: &Document,
+    rollout: &Rollout,
+) -> Option<String> {
+    if let Some(next) = &document.rollout {
+        return Some(format!("a rollout of {} is in progress", next.release));
+    }
+    if document.current.as_ref() != Some(&rollout.release) {
+        let now = document.current.as_deref().unwrap_or("no release");
+        return Some(format!("{now} is live now"));
+    }
+    let sides = sides_of(router, rollout);
+    let looking = sides.iter().map(|(place, side)| async move {
+        match router.configured(place).await {
+            Ok(split) if split.of(*side).is_all() => None,
+            Ok(split) => Some(format!("{place} has {split} now")),
+            Err(error) => Some(format!("{place} cannot be asked ({error})")),
+        }
+    });
+    join_all(looking).await.into_iter().flatten().next()
+}
+
+/// Drains and stops it at each place, for as long as the lease is held.
+async fn under_lease(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    router: &dyn Router,
+    lease: &Lease,
+    rollout: &Rollout,
+    stop: &str,
+) -> Vec<Outcome> {
     let sides = sides_of(router, rollout);
     let stopping = sides.iter().map(|(place, side)| {
         let old = side.other();
         async move {
-            let open = drained(router, place, old, section.drain_timeout).await;
+            let open = drained(router, place, old, work.section.drain_timeout).await;
             stopped(work, rollout, (place, old), stop, open).await
         }
     });
-    join_all(stopping).await
+    tokio::select! {
+        outcomes = join_all(stopping) => outcomes,
+        error = session.keep(lease) => {
+            let why = format!("whether it is stopped is not known: {error}");
+            vec![Outcome::skipped("old-side", &rollout.stable, why)]
+        }
+    }
 }
 
 /// Waits until nothing is open at a side; how much still is at the end, where the router can tell.

@@ -43,7 +43,11 @@ impl Found {
 
     /// From now on this share is in effect.
     pub(crate) fn mark(&mut self, share: Share) {
-        let at = self.clock.elapsed();
+        self.mark_at(self.clock.elapsed(), share);
+    }
+
+    /// Since a moment that is over.
+    pub(crate) fn mark_at(&mut self, at: Duration, share: Share) {
         self.marks.push(Mark { at, share });
     }
 

@@ -162,7 +162,10 @@ impl<'a> Ramp<'a> {
         self.found.mark(self.rollout.share);
         let stages = self.rollout.stages.clone();
         let current = self.rollout.share;
-        for share in stages.into_iter().filter(|share| *share >= current) {
+        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
+        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
+        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
+        for share in stages.into_iter().filter(is_left) {
             if share > self.limit() {
                 if self.no_wait {
                     return self.waits().await;

@@ -1,9 +1,11 @@
 //! One change to a share that stays: all requests to the other side, or a share that a person sets.
 
+use std::time::Duration;
+
 use cli::{Failure, Job};
 use config::value::{Share, Side};
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, ShareChange, Work};
+use operation::shares::work::{ChangeEnd, Changed, ShareChange, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
@@ -116,7 +118,7 @@ async fn under(
     } else {
         Beside::Answers
     };
-    let pair = match choose::pair(&work, &*router, wish.goal.clone(), beside).await {
+    let mut pair = match choose::pair(&work, &*router, wish.goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
     };
@@ -132,35 +134,58 @@ async fn under(
         if let Some(outcome) = unhealthy {
             return session.give_up(lease, vec![outcome]).await;
         }
-        let delay = session.section.switch_delay.get();
-        if !delay.is_zero() {
-            let progress = &session.job.progress;
-            progress.say(&format!("{} is healthy; the switch waits", pair.release));
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                _ = session.job.interrupt.wait() => {
-                    let outcome = Outcome::inconclusive("switch/interrupted", &pair.release)
-                        .expected("the switch is made")
-                        .actual("interrupted before it")
-                        .reason("interrupted before the switch; nothing was changed")
-                        .hint("run it again");
-                    return session.give_up(lease, vec![outcome]).await;
-                }
+        if !session.section.switch_delay.get().is_zero() {
+            if let Some(outcome) = delay(session, lease, &pair.release).await? {
+                return session.give_up(lease, vec![outcome]).await;
             }
+            // What was true before the delay may have ended in it.
+            let goal = Goal::Release(&pair.release);
+            let again = choose::pair(&work, &*router, goal, beside).await;
+            let unhealthy = match &again {
+                Ok(pair) => choose::unhealthy(&work, &*router, pair, gate.as_ref()).await,
+                Err(outcome) => Some((**outcome).clone()),
+            };
+            if let Some(outcome) = unhealthy {
+                return session.give_up(lease, vec![outcome]).await;
+            }
+            pair = again.unwrap_or(pair);
         }
     }
     let share = wish.share.max(pair.share);
     let rollout = pair.rollout(session.job, share, vec![wish.share]);
-    session.begin_rollout(lease, &rollout).await?;
     let change = ShareChange {
         before: pair.share,
         after: wish.share,
         restores: true,
     };
-    make(session, &work, &*router, lease, &rollout, change).await
+    let begun = session.begin_rollout(lease, &rollout);
+    let changing = work.change_once(&*router, lease, &rollout, change, begun);
+    let changed = Box::pin(changing).await?;
+    conclude(session, &work, &*router, (lease, &rollout), change, changed).await
 }
 
-/// The change, and what is written down of it.
+/// Waits before the switch; the outcome, where a signal came before it.
+async fn delay(
+    session: &Session<'_>,
+    lease: &Lease,
+    release: &str,
+) -> Result<Option<Outcome>, Failure> {
+    let progress = &session.job.progress;
+    progress.say(&format!("{release} is healthy; the switch waits"));
+    tokio::select! {
+        () = tokio::time::sleep(session.section.switch_delay.get()) => Ok(None),
+        error = session.keep(lease) => Err(error.into()),
+        _ = session.job.interrupt.wait() => Ok(Some(
+            Outcome::inconclusive("switch/interrupted", release)
+                .expected("the switch is made")
+                .actual("interrupted before it")
+                .reason("interrupted before the switch; nothing was changed")
+                .hint("run it again"),
+        )),
+    }
+}
+
+/// The change of a rollout that was written down, and what comes of it.
 pub(crate) async fn make(
     session: &Session<'_>,
     work: &Work<'_>,
@@ -169,9 +194,21 @@ pub(crate) async fn make(
     rollout: &Rollout,
     change: ShareChange,
 ) -> Result<Report, Failure> {
+    let changed = work.change(router, lease, rollout, change).await?;
+    conclude(session, work, router, (lease, rollout), change, changed).await
+}
+
+/// What is written down of a change that was made, or not.
+async fn conclude(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    router: &dyn Router,
+    (lease, rollout): (&Lease, &Rollout),
+    change: ShareChange,
+    mut changed: Changed,
+) -> Result<Report, Failure> {
     let mut found = Found::new(work.clock);
-    found.mark(change.before);
-    let mut changed = work.change(router, lease, rollout, change).await?;
+    found.mark_at(Duration::ZERO, change.before);
     found.changed(change.after, &mut changed);
     let failed = match changed.end {
         ChangeEnd::Made { failed } => failed,

@@ -179,6 +179,13 @@ impl Bed {
     }
 }
 
+/// Sends a signal to a process.
+pub(crate) fn signal(name: &str, process: u32) {
+    let mut kill = Command::new("kill");
+    let sent = testkit::clean(&mut kill).args([&format!("-{name}"), &process.to_string()]);
+    assert!(sent.status().unwrap().success());
+}
+
 pub(crate) fn ended(output: std::process::Output) -> End {
     let text = [output.stdout, output.stderr].concat();
     End {

@@ -4,7 +4,9 @@
 mod bed;
 mod canary;
 mod ecs_gate;
+mod ends;
 mod fleet;
+mod foreign;
 mod haproxy;
 mod kill;
 mod lies;

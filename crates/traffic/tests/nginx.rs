@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, ended};
+use crate::bed::{Bed, ended, signal};
 
 #[test]
 fn a_switch_goes_to_the_idle_side_and_back() {
@@ -76,10 +76,7 @@ fn a_signal_takes_the_share_back_at_once() {
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.phase("judging");
     let began = Instant::now();
-    testkit::clean(&mut std::process::Command::new("kill"))
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
+    signal("TERM", child.id());
     let end = ended(child.wait_with_output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(7), "{}", end.text);
     end.is(143, &["v1 has 100% again"]);

@@ -1,5 +1,7 @@
 //! How soon a release that was judged bad has nothing again: `traffic abort` at 10 %, from its start to its end,
-//! which comes after the proof; and a whole `traffic switch` beside a bare shell script.
+//! which comes after the proof; and a whole `traffic switch` beside shell scripts: a bare one that writes,
+//! tests, reloads and waits for the first new answer, and a careful one that waits for as many in a row as
+//! prove it.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -15,6 +17,8 @@ use crate::command::{Failure, program, run};
 
 /// How often each is done where nobody asks for more.
 pub(super) const RUNS: usize = 20;
+/// So many answers in a row prove that a side has everything.
+const PROOF: &str = "44";
 /// nginx and HAProxy in front, the blue side and the green one.
 const NGINX: u16 = 18_090;
 const HAPROXY: u16 = 18_091;
@@ -60,35 +64,49 @@ fn abort(
     })
 }
 
-/// Until the new side is seen through nginx, and until the command ends: it waits until no old worker can
-/// still answer, and proves that none does, which the script does not.
+/// Until the new side is seen through nginx, and until the command ends. Each script does what it takes to
+/// know as much: the bare one ends with the first new answer, the careful one with as many in a row as our
+/// proof takes.
 fn switch(site: &Site, traffic: &Path, runs: usize) -> Result<Vec<Figure>, Failure> {
-    let (mut seen, mut ended, mut script) = (Vec::new(), Vec::new(), Vec::new());
+    let [mut seen, mut ended, mut bare, mut careful] = [const { Vec::new() }; 4];
     let back = || run(&mut site.traffic(traffic, "nginx", &["switch", "--to", "v1"]));
     // In turns, so that a busy moment of the machine falls on both.
     for round in 0..=runs {
         let ours = watched(&mut site.traffic(traffic, "nginx", &["switch", "--to", "v2"]))?;
         back()?;
-        let mut bare = program("sh");
-        bare.arg("switch.sh").current_dir(site.path("nginx"));
-        let theirs = timed(&mut bare)?;
-        back()?;
+        let mut theirs = [Duration::ZERO; 2];
+        for (took, answers) in theirs.iter_mut().zip(["1", PROOF]) {
+            let mut script = program("sh");
+            script
+                .args(["switch.sh", answers])
+                .current_dir(site.path("nginx"));
+            *took = timed(&mut script)?;
+            back()?;
+        }
         if round > 0 {
             seen.push(ours.0);
             ended.push(ours.1);
-            script.push(theirs);
+            bare.push(theirs[0]);
+            careful.push(theirs[1]);
         }
     }
-    let script = median(script);
-    let beside = |what, ours: Duration| Figure {
-        what,
-        ours: milliseconds(ours),
-        peer: format!("shell script {}", milliseconds(script)),
-        ratio: Some(ours.as_secs_f64() / script.as_secs_f64()),
+    let beside = |what, ours: Vec<Duration>, script: Vec<Duration>, kind| {
+        let (ours, script) = (median(ours), median(script));
+        Figure {
+            what,
+            ours: milliseconds(ours),
+            peer: format!("{kind} script {}", milliseconds(script)),
+            ratio: Some(ours.as_secs_f64() / script.as_secs_f64()),
+        }
     };
     Ok(vec![
-        beside("nginx, switched and seen (1.3)", median(seen)),
-        beside("nginx, switched and proved", median(ended)),
+        beside("nginx, switched and seen (1.3)", seen, bare, "bare"),
+        beside(
+            "nginx, switched and proved (1.3)",
+            ended,
+            careful,
+            "careful",
+        ),
     ])
 }
 
@@ -166,7 +184,7 @@ impl Site {
             &format!(
                 "set -e\nprintf 'upstream app {{\\n  server 127.0.0.1:{GREEN};\\n}}\\n' >upstream.conf.new\n\
                  mv upstream.conf.new upstream.conf\n{nginx} -t 2>/dev/null\n{nginx} -s reload\n\
-                 until [ \"$(curl -sf http://127.0.0.1:{NGINX}/)\" = v2 ]; do :; done\n"
+                 n=0\nuntil [ $n = $1 ]; do\n  if [ \"$(curl -sf http://127.0.0.1:{NGINX}/)\" = v2 ]; then n=$((n + 1)); else n=0; fi\ndone\n"
             ),
         )?;
         let head = "version: 1\nservice: shop\ntraffic:\n  state: state.json\n";

@@ -8,6 +8,7 @@ use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
 use engine::{CurrentRelease, End, Execution, Means, PlaceRelease, Plan, Settings, Watch};
+use futures_util::future::join;
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome};
@@ -119,16 +120,28 @@ impl<'a> Work<'a> {
         rollout: &Rollout,
         change: ShareChange,
     ) -> Result<Changed, Failure> {
-        let tree = Tree::new(TRAFFIC, &self.job.progress, &self.job.interrupt);
         let highest = change.before.max(change.after);
-        self.note(lease, |noted| {
+        let noted = self.note(lease, |noted| {
             noted.share = highest;
             noted.phase = Phase::Setting;
-        })
-        .await?;
+        });
+        Box::pin(self.change_once(router, lease, rollout, change, noted)).await
+    }
+
+    /// The same, where `written` writes it down: nothing is changed before that has ended, and the router is
+    /// asked meanwhile whether the change is possible.
+    pub async fn change_once(
+        &self,
+        router: &dyn Router,
+        lease: &Lease,
+        rollout: &Rollout,
+        change: ShareChange,
+        written: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<Changed, Failure> {
+        let tree = Tree::new(TRAFFIC, &self.job.progress, &self.job.interrupt);
         let shift = self.shift(router, rollout, change, false);
         let settings = self.settings(self.section.max_failed, change.restores);
-        self.execute(&tree, &shift, lease, settings).await
+        self.execute(&tree, &shift, lease, settings, written).await
     }
 
     /// Gives all requests to the stable release again, at every place that can be reached, and ends the
@@ -158,7 +171,9 @@ impl<'a> Work<'a> {
             bars,
             places,
             end,
-        } = self.execute(&tree, &shift, lease, settings).await?;
+        } = self
+            .execute(&tree, &shift, lease, settings, async { Ok(()) })
+            .await?;
         let is_whole = matches!(end, ChangeEnd::Made { failed: 0 });
         if let ChangeEnd::Stopped(error) = end {
             return Err(error.into());
@@ -237,6 +252,7 @@ impl<'a> Work<'a> {
         shift: &Shift<'_>,
         lease: &Lease,
         settings: Settings,
+        written: impl Future<Output = Result<(), Failure>>,
     ) -> Result<Changed, Failure> {
         let watch = Watch {
             operator: tree,
@@ -253,7 +269,9 @@ impl<'a> Work<'a> {
             &current,
             self.section.deadline.get() / 3,
         );
-        let (plan, mut bars) = drafting.await;
+        // The draft first: its commands run while the disk is waited for.
+        let ((plan, mut bars), written) = join(drafting, written).await;
+        written?;
         if let Some(failed) = plan.impossible(settings.max_failed)
             && !shift.is_way_back
         {

@@ -100,11 +100,23 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
+    /// Lets nginx check what its files say, as they are; what is odd about `text` among them. `nginx -T`
+    /// tells both at once, so that `-t` is for where that may not be run, or finds a fault.
+    ///
+    /// # Errors
+    /// Returns what it said against them.
+    pub async fn sound(&self, place: &Place, text: &str) -> Result<Option<String>, Error> {
+        match self.shows(place, "-T").await {
+            Some(dump) => Ok(self.doubts_by(&dump, text)),
+            None => self.test_unchanged(place).await.map(|()| None),
+        }
+    }
+
     /// Lets nginx check what its files say, as they are.
     ///
     /// # Errors
     /// Returns what it said against them.
-    pub async fn test_unchanged(&self, place: &Place) -> Result<(), Error> {
+    async fn test_unchanged(&self, place: &Place) -> Result<(), Error> {
         let test = &self.config.test;
         let (what, limit) = (format!("`{test}`"), self.limit());
         let asking = self
@@ -172,12 +184,7 @@ impl<'a> Site<'a> {
     }
 
     /// What is odd about the file by nginx's own word on its files: that it does not read it, or that no
-    /// site passes requests there. Nothing where it may not be asked.
-    pub async fn doubts(&self, place: &Place, text: &str) -> Option<String> {
-        let dump = self.shows(place, "-T").await?;
-        self.doubts_by(&dump, text)
-    }
-
+    /// site passes requests there.
     fn doubts_by(&self, dump: &str, text: &str) -> Option<String> {
         if !dump.contains(text.trim()) {
             let file = self.config.upstream_file.display();

@@ -1,0 +1,213 @@
+//! How a change of shares ends where not all goes as it should: delays in which something changes, a side
+//! that is still in use, a judge that cannot decide, a lock that is lost.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use testkit::{Haproxy, Sshd};
+
+use crate::bed::{Bed, ended, signal};
+
+/// Ends the old side by a file that tells when it ran.
+const STOPS: &str =
+    "  keep-old: false\n  drain-timeout: 1s\n  stop: echo \"$SIDE $RELEASE\" > stopped\n";
+
+fn gate(bed: &Bed) -> String {
+    let url = bed.nginx.url("/health/ready");
+    format!(
+        "healthgate:\n  policy: {{ interval: 50ms }}\n  http: [{{ name: ready, url: {url} }}]\n"
+    )
+}
+
+#[test]
+fn the_old_side_is_kept_for_its_time_and_then_stopped() {
+    let bed = Bed::new(&format!("{STOPS}  keep-for: 2s\n"), "");
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+    bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+    assert!(!bed.path("stopped").exists(), "before its time");
+    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%", "blue is stopped"]);
+    let stopped = fs::read_to_string(bed.path("stopped")).unwrap();
+    assert_eq!(stopped, "blue v1\n");
+}
+
+#[test]
+fn a_way_back_while_the_old_side_is_kept_is_open_and_keeps_it() {
+    let bed = Bed::new("", "");
+    bed.configure(&format!("{STOPS}  keep-for: 3s\n"), "");
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+    bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+    // By a hand that stops nothing.
+    let text = fs::read_to_string(bed.path("deploy-guard.yml")).unwrap();
+    let back = text.replace(&format!("{STOPS}  keep-for: 3s\n"), "");
+    fs::write(bed.path("back.yml"), back).unwrap();
+    bed.traffic(&["--config", "back.yml", "switch", "--to", "v1"])
+        .is(0, &["v1 has 100%"]);
+    ended(child.wait_with_output().unwrap()).is(0, &["it is kept: v1 is live now"]);
+    assert!(!bed.path("stopped").exists());
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+}
+
+#[test]
+fn a_signal_while_the_old_side_is_kept_leaves_it_running() {
+    let bed = Bed::new(&format!("{STOPS}  keep-for: 60s\n"), "");
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+    bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+    signal("TERM", child.id());
+    ended(child.wait_with_output().unwrap()).is(143, &["interrupted: it is kept"]);
+    assert!(!bed.path("stopped").exists());
+    assert_eq!(bed.configured(), 100);
+}
+
+/// HAProxy tells what is open: a download that began before the switch is whole, and the old side is
+/// stopped when it has ended, long before `drain-timeout`.
+#[test]
+fn the_drain_waits_for_a_download_and_no_longer() {
+    let bed = Bed::new("", "");
+    let proxy = Haproxy::start(bed.blue.port(), bed.green.port(), false);
+    let router = format!(
+        "  keep-old: false\n  drain-timeout: 60s\n  stop: touch stopped\n  haproxy:\n    socket: {}\n    backend: app\n    \
+         blue: blue\n    green: green\n    release: {{ url: 'http://127.0.0.1:{}/api/v1/version', jq: .version }}\n",
+        proxy.socket().display(),
+        proxy.port()
+    );
+    bed.write(&router, "");
+    let mut download = BufReader::new(TcpStream::connect(("127.0.0.1", proxy.port())).unwrap());
+    let request = "GET /download HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    download.get_mut().write_all(request.as_bytes()).unwrap();
+    let mut first = String::new();
+    download.read_line(&mut first).unwrap();
+    assert!(first.contains(" 200"), "{first}");
+    let began = Instant::now();
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+    assert!(!bed.path("stopped").exists(), "a download is open");
+    let rest = std::io::copy(&mut download, &mut std::io::sink()).unwrap();
+    assert!(rest > 1000, "{rest}");
+    ended(child.wait_with_output().unwrap()).is(0, &["blue is stopped; nothing was open there"]);
+    assert!(bed.path("stopped").exists());
+    assert!(began.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn a_side_that_becomes_sick_in_the_delay_gets_nothing() {
+    let bed = Bed::new("", "");
+    bed.configure("  switch-delay: 2s\n", &gate(&bed));
+    let before = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the lock", |bed| !bed.state()["lock"].is_null());
+    std::thread::sleep(Duration::from_millis(700));
+    bed.green.set_health("unhealthy", 503);
+    ended(child.wait_with_output().unwrap()).is(5, &["v2 is not healthy", "status 503"]);
+    let after = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
+    assert_eq!(after, before);
+    assert!(bed.state()["lock"].is_null());
+    bed.green.set_health("healthy", 200);
+    let began = Instant::now();
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+    assert!(began.elapsed() >= Duration::from_secs(2));
+}
+
+#[test]
+fn a_signal_in_the_delay_changes_nothing() {
+    let bed = Bed::new("  switch-delay: 60s\n", "");
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the lock", |bed| !bed.state()["lock"].is_null());
+    std::thread::sleep(Duration::from_millis(500));
+    signal("INT", child.id());
+    ended(child.wait_with_output().unwrap()).is(130, &["nothing was changed"]);
+    assert_eq!(bed.configured(), 0);
+    assert!(bed.state()["lock"].is_null() && bed.state()["rollout"].is_null());
+}
+
+/// Nobody knows the numbers: the judge cannot decide.
+#[test]
+fn a_stage_that_cannot_be_judged_holds_or_goes_on_as_it_is_told() {
+    let bed = Bed::new("", "");
+    let closed = testkit::free_port();
+    let canary = format!(
+        "healthgate:\n  canary: {{ server: 'http://127.0.0.1:{closed}', label: release, interval: 200ms, deadline: 1s }}\n"
+    );
+    let stages = "  stages: [10%, 100%]\n  stage-duration: 1s\n";
+    bed.configure(&format!("{stages}  on-inconclusive: hold\n"), &canary);
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(4, &["v2 has 10% and waits for a promotion"]);
+    assert_eq!((bed.configured(), bed.recorded()), (10, Some(10)));
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(5, &["a rollout of v2 is in progress"]);
+    // A person has looked.
+    bed.traffic(&["promote"]).is(0, &["v2 has 100%"]);
+    bed.forget();
+    bed.all_to_blue();
+    bed.configure(&format!("{stages}  on-inconclusive: continue\n"), &canary);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(0, &["v2 has 100%"]);
+    bed.forget();
+    bed.all_to_blue();
+    bed.configure(stages, &canary);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(4, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
+/// A person deletes the lock, or another's clock is ahead: whoever has the share without it takes it back.
+#[test]
+fn a_ramp_that_loses_its_lock_takes_the_share_back_where_no_other_has_it() {
+    let more = "  stage-duration: 60s\n  lock-ttl: 3s\n";
+    let bed = Bed::new(more, "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    let mut state = bed.state();
+    state["lock"] = serde_json::Value::Null;
+    state["generation"] = (state["generation"].as_u64().unwrap() + 1).into();
+    fs::write(bed.path("state.json"), state.to_string()).unwrap();
+    ended(child.wait_with_output().unwrap()).is(4, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+    assert!(bed.state()["rollout"].is_null());
+}
+
+/// The state is where both machines reach it, and the second one has nothing but the configuration.
+#[test]
+fn a_promotion_and_an_abort_come_from_another_machine() {
+    let bed = Bed::new("", "");
+    let shared = Sshd::start();
+    fs::write(bed.path("known_hosts"), shared.known_hosts()).unwrap();
+    fs::copy(shared.key(), bed.path("key")).unwrap();
+    let hosts = format!(
+        "hosts:\n  box: {{ address: 127.0.0.1, port: {}, user: {}, key-file: key, known-hosts: known_hosts }}\n",
+        shared.port(),
+        shared.user()
+    );
+    let state = format!("ssh://box{}/shop.json", shared.home().display());
+    bed.configure("  stage-duration: 200ms\n  max-share: 10%\n", &hosts);
+    let text = fs::read_to_string(bed.path("deploy-guard.yml")).unwrap();
+    let text = text.replace("state: state.json", &format!("state: {state}"));
+    fs::write(bed.path("deploy-guard.yml"), text).unwrap();
+    let elsewhere = bed.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for name in ["deploy-guard.yml", "known_hosts", "key"] {
+        fs::copy(bed.path(name), elsewhere.join(name)).unwrap();
+    }
+    let there = |args: &[&str]| {
+        let mut command = bed.command(args);
+        ended(command.current_dir(&elsewhere).output().unwrap())
+    };
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.wait_for("10%", |bed| bed.configured() == 10);
+    let waits = Instant::now() + Duration::from_secs(30);
+    while !there(&["status"]).text.contains("(waiting)") {
+        assert!(Instant::now() < waits, "it does not wait");
+    }
+    there(&["promote"]).is(0, &["v2 may have up to 100%"]);
+    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
+    there(&["switch", "--to", "v1"]).is(0, &["v1 has 100%"]);
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.wait_for("10%", |bed| bed.configured() == 10);
+    there(&["abort", "--reason", "seen from afar"]).is(0, &[]);
+    ended(child.wait_with_output().unwrap()).is(1, &["seen from afar", "v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}

@@ -1,0 +1,304 @@
+//! Another hand on the router while a ramp is under way: noticed at each kind of router, both values are
+//! told, and nothing is overwritten.
+
+use std::fs;
+
+use serde_json::json;
+use testkit::{Caddy, CaddyBuild, Haproxy, Moto};
+
+use crate::bed::{Bed, ended};
+
+const MORE: &str = "  stages: [10%, 100%]\n  stage-duration: 60s\n  watch-interval: 200ms\n";
+const ELB: (&str, &str) = ("elasticloadbalancing", "2015-12-01");
+
+/// A ramp that is judged at 10 % when this is done to its router; `told` is what it finds there.
+fn disturbed(bed: &Bed, variables: &[(String, String)], change: impl FnOnce(), told: &str) {
+    let mut command = bed.command(&["ramp", "--release", "v2"]);
+    command
+        .envs(variables.iter().cloned())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    bed.phase("judging");
+    change();
+    ended(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            told,
+            "blue 90%, green 10% was set: another changed it",
+            "the ramp stops",
+        ],
+    );
+    let rollout = &bed.state()["rollout"];
+    assert_eq!(
+        (&rollout["phase"], &rollout["share"]),
+        (&json!("held"), &json!("10%"))
+    );
+}
+
+#[test]
+fn haproxys_weights_at_its_socket() {
+    let bed = Bed::new("", "");
+    let proxy = Haproxy::start(bed.blue.port(), bed.green.port(), false);
+    bed.write(
+        &format!(
+            "{MORE}  haproxy:\n    socket: {}\n    backend: app\n    blue: blue\n    green: green\n    \
+             release: {{ url: 'http://127.0.0.1:{}/api/v1/version', jq: .version }}\n",
+            proxy.socket().display(),
+            proxy.port()
+        ),
+        "",
+    );
+    let other = || {
+        proxy.say("set weight app/blue 128");
+        proxy.say("set weight app/green 128");
+    };
+    disturbed(&bed, &[], other, "blue 50%, green 50%");
+    let weight = proxy.say("get weight app/green");
+    assert!(weight.starts_with("128"), "{weight}");
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+#[test]
+fn caddys_configuration_over_its_api() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let policy =
+        |blue: u32, green: u32| json!({"policy": "weighted_round_robin", "weights": [blue, green]});
+    let proxy = json!({
+        "handler": "reverse_proxy",
+        "@id": "shop",
+        "load_balancing": {"selection_policy": policy(1, 0)},
+        "upstreams": [{"dial": blue}, {"dial": green}],
+    });
+    let config = json!({
+        "admin": {"listen": "127.0.0.1:ADMIN"},
+        "apps": {"http": {"servers": {"shop": {
+            "listen": ["127.0.0.1:PORT"],
+            "automatic_https": {"disable": true},
+            "routes": [{"handle": [proxy]}],
+        }}}},
+    });
+    let caddy = Caddy::start(CaddyBuild::Newest, "caddy.json", &config.to_string());
+    bed.write(
+        &format!(
+            "{MORE}  caddy:\n    admin: '{}'\n    config-file: {}\n    blue: {blue}\n    green: {green}\n    \
+             release: {{ url: '{}', jq: .version }}\n",
+            caddy.admin(),
+            caddy.file().display(),
+            caddy.url("/api/v1/version")
+        ),
+        "",
+    );
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+    let other = || {
+        let path = "/id/shop/load_balancing/selection_policy";
+        let answer = caddy.tell("PATCH", path, &policy(3, 1).to_string());
+        assert_eq!(answer.status, 200);
+    };
+    disturbed(&bed, &[], other, "blue 75%, green 25%");
+    bed.traffic(&["status"]).is(
+        1,
+        &["caddy uses blue 75%, green 25%, and its configuration says blue 90%, green 10%"],
+    );
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+#[test]
+fn the_share_that_a_command_prints() {
+    let bed = Bed::new("", "");
+    // It divides by nginx, as a script of a person would.
+    let script = format!(
+        "set -e\nif [ \"$1\" = get ]; then cat {0}; exit; fi\n\
+         if [ \"$SIDE\" = green ]; then g=$SHARE; else g=$((100 - SHARE)); fi\n\
+         line() {{ if [ \"$2\" = 0 ]; then echo \"server $1 down;\"; else echo \"server $1 weight=$2;\"; fi; }}\n\
+         {{ echo 'upstream shop {{'; line {1} $((100 - g)); line {2} $g; echo '}}'; }} >{3}.new\nmv {3}.new {3}\n{4}\n\
+         sleep 0.2\necho $g >{0}\n",
+        bed.path("share").display(),
+        bed.blue.address(),
+        bed.green.address(),
+        bed.nginx.upstream_file().display(),
+        bed.nginx.reload_command(),
+    );
+    fs::write(bed.path("weigh.sh"), script).unwrap();
+    fs::write(bed.path("share"), "0\n").unwrap();
+    let get = "sh weigh.sh get | { read -r g; if [ \"$SIDE\" = green ]; then echo $g; else echo $((100 - g)); fi; }";
+    bed.write(
+        &format!(
+            "{MORE}  command:\n    set: sh weigh.sh set\n    get: '{get}'\n    blue: {}\n    green: {}\n    \
+             release: {{ url: '{}', jq: .version }}\n",
+            bed.blue.address(),
+            bed.green.address(),
+            bed.nginx.url("/api/v1/version"),
+        ),
+        "",
+    );
+    let other = || fs::write(bed.path("share"), "40\n").unwrap();
+    disturbed(&bed, &[], other, "blue 60%, green 40%");
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
+/// The first text of an element of this name.
+fn part(xml: &str, name: &str) -> String {
+    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+    let rest = &xml[xml.find(&begin).unwrap() + begin.len()..];
+    rest[..rest.find(&end).unwrap()].to_owned()
+}
+
+/// Infrastructure code that puts its own weights back. moto has the control plane alone: nginx divides the
+/// requests as the balancer would.
+#[test]
+fn the_weights_of_a_load_balancer_of_aws() {
+    let moto = Moto::start();
+    let ec2 = ("ec2", "2016-11-15");
+    let vpc = part(&moto.query(ec2, &[("Action", "DescribeVpcs")]), "vpcId");
+    let subnets = moto.query(ec2, &[("Action", "DescribeSubnets")]);
+    let subnets: Vec<String> = subnets
+        .split("<subnetId>")
+        .skip(1)
+        .map(|text| text[..text.find('<').unwrap()].to_owned())
+        .collect();
+    let balancer = moto.query(
+        ELB,
+        &[
+            ("Action", "CreateLoadBalancer"),
+            ("Name", "shop"),
+            ("Subnets.member.1", &subnets[0]),
+            ("Subnets.member.2", &subnets[1]),
+        ],
+    );
+    let bed = Bed::new("", "");
+    let group = |name: &str, port: u16| {
+        let made = moto.query(
+            ELB,
+            &[
+                ("Action", "CreateTargetGroup"),
+                ("Name", name),
+                ("Protocol", "HTTP"),
+                ("Port", "80"),
+                ("VpcId", &vpc),
+                ("TargetType", "ip"),
+            ],
+        );
+        let arn = part(&made, "TargetGroupArn");
+        moto.query(
+            ELB,
+            &[
+                ("Action", "RegisterTargets"),
+                ("TargetGroupArn", &arn),
+                ("Targets.member.1.Id", "127.0.0.1"),
+                ("Targets.member.1.Port", &port.to_string()),
+            ],
+        );
+        arn
+    };
+    let (blue, green) = (
+        group("blue", bed.blue.port()),
+        group("green", bed.green.port()),
+    );
+    let listener = moto.query(
+        ELB,
+        &[
+            ("Action", "CreateListener"),
+            ("LoadBalancerArn", &part(&balancer, "LoadBalancerArn")),
+            ("Protocol", "HTTP"),
+            ("Port", "80"),
+            ("DefaultActions.member.1.Type", "forward"),
+            ("DefaultActions.member.1.TargetGroupArn", &blue),
+        ],
+    );
+    let listener = part(&listener, "ListenerArn");
+    bed.write(
+        &format!(
+            "{MORE}  alb:\n    listener: '{listener}'\n    blue: '{blue}'\n    green: '{green}'\n    overlap: 100ms\n    \
+             release: {{ url: '{}', jq: .version }}\n",
+            bed.nginx.url("/api/v1/version")
+        ),
+        "",
+    );
+    // What the balancer will do when it has been told so.
+    bed.weigh(9, 1);
+    let other = || {
+        moto.query(
+            ELB,
+            &[
+                ("Action", "ModifyListener"),
+                ("ListenerArn", &listener),
+                ("DefaultActions.member.1.Type", "forward"),
+                ("DefaultActions.member.1.TargetGroupArn", &blue),
+            ],
+        );
+    };
+    let variables: Vec<(String, String)> = moto
+        .variables()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    disturbed(&bed, &variables, other, "blue 100%, green 0%");
+    bed.all_to_blue();
+    let mut abort = bed.command(&["abort"]);
+    ended(abort.envs(variables).output().unwrap()).is(0, &["v1 has 100% again"]);
+}
+
+/// Users who are divided by a cookie stay where they are while the share grows.
+#[test]
+fn users_divided_by_a_cookie_stay_on_their_side_through_a_ramp() {
+    let bed = Bed::new("", "");
+    let sides = bed.path("split.conf");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let split = |share: &str| {
+        format!("split_clients $cookie_id $up {{\n  {share} {green};\n  * {blue};\n}}\n")
+    };
+    fs::write(
+        &sides,
+        format!("split_clients $cookie_id $up {{ * {blue}; }}\n"),
+    )
+    .unwrap();
+    let nginx = testkit::Nginx::serving(&format!(
+        "include {};\nserver {{ listen 127.0.0.1:PORT; location / {{ proxy_pass http://$up; }} }}",
+        sides.display()
+    ));
+    bed.write(
+        &format!(
+            "  stages: [10%, 50%, 100%]\n  stage-duration: 200ms\n  auto-promote: false\n  nginx:\n    upstream-file: {}\n    \
+             sticky: $cookie_id\n    test: {}\n    reload: {}\n    blue: {blue}\n    green: {green}\n    \
+             release: {{ url: {}, jq: .version }}\n",
+            sides.display(),
+            nginx.test_command(),
+            nginx.reload_command(),
+            nginx.url("/api/v1/version"),
+        ),
+        "",
+    );
+    // Of two hundred users, those who have v2.
+    let with_v2 = || {
+        let users = 0..200;
+        let has = users.filter(|user| {
+            let id = format!("id=user-{user}");
+            let cookie = [("Cookie", id.as_str())];
+            let answer = testkit::request("GET", &nginx.url("/"), &cookie, b"").unwrap();
+            answer.header("x-version") == Some("v2")
+        });
+        has.collect::<Vec<i32>>()
+    };
+    assert!(with_v2().is_empty());
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(3, &["v2 has 10%"]);
+    let first = with_v2();
+    assert!((5..40).contains(&first.len()), "{first:?}");
+    bed.traffic(&["promote", "--no-wait"])
+        .is(3, &["v2 has 50%"]);
+    let half = with_v2();
+    assert!((70..130).contains(&half.len()), "{half:?}");
+    assert!(
+        first.iter().all(|user| half.contains(user)),
+        "{first:?} {half:?}"
+    );
+    // Another hand, at a moment when nothing watches: seen by whoever looks next.
+    fs::write(&sides, split("70%")).unwrap();
+    bed.traffic(&["status"])
+        .is(1, &["recorded 50%, and the configuration says 70%"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert!(with_v2().is_empty());
+}
