@@ -200,6 +200,12 @@ impl Config {
         selected(names, &self.hosts.groups, selector)
     }
 
+    /// The hosts that several selectors name, each once.
+    pub fn hosts_of(&self, selectors: &[String]) -> BTreeSet<&str> {
+        let each = selectors.iter().map(|one| self.hosts_named(one));
+        each.flatten().collect()
+    }
+
     /// How names of releases are compared wherever no probe of the gate does it: in the state, at
     /// `rollback`, in `preflight`. The widest `match` that the file has, because what the gate has
     /// passed must not be denied by what comes after it.

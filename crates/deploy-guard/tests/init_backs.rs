@@ -324,3 +324,55 @@ fn what_serves_is_read_from_what_the_platforms_print() {
     assert_eq!(read(&image, releases), "image=registry.fly.io/shop:8");
     assert_eq!(read(&image, "[]"), "image=");
 }
+
+/// A gate of one step has no configuration that could be missing, and it is compared with its workflow all the same.
+#[test]
+fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join(".github/workflows")).unwrap();
+    fs::create_dir_all(folder.path().join(".git")).unwrap();
+    let path = folder.path().join(".github/workflows/ship.yml");
+    fs::write(
+        &path,
+        "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: { name: production, url: 'https://shop.example.com/up' }\n    steps:\n      - uses: actions/checkout@v4\n      - run: railway up\n",
+    )
+    .unwrap();
+    let run = |args: &[&str]| {
+        let mut command = testkit::bin("deploy-guard");
+        let output = command
+            .current_dir(folder.path())
+            .args(args)
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    assert_eq!(run(&["init", "--yes", "--patch"]).0, 0);
+    let (code, text) = run(&["init", "--check"]);
+    assert_eq!(
+        (
+            code,
+            text.contains("ship.yml:11 asks what the workflow says")
+        ),
+        (0, true),
+        "{text}"
+    );
+    let (code, text) = run(&["doctor"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("none is needed: .github/workflows/ship.yml:11 asks an address by itself"),
+        "{text}"
+    );
+    let moved = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        moved.replacen("shop.example.com/up", "shop.example.com/ready", 1),
+    )
+    .unwrap();
+    let (code, text) = run(&["init", "--check"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("the workflow says https://shop.example.com/ready"),
+        "{text}"
+    );
+}

@@ -39,9 +39,10 @@ impl cli::Stage for Stage {
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
-        let mut findings = configuration::look(job);
-        findings.extend(machine::look(job).await);
         let repository = repository::Repository::find();
+        let alone = repository.asks_by_itself();
+        let mut findings = configuration::look(job, alone.as_ref());
+        findings.extend(machine::look(job).await);
         findings.extend(repository.look(job));
         findings.extend(handed::look(job, &repository).await);
         findings.extend(workflows::look(job, &repository).await);
@@ -59,7 +60,7 @@ impl cli::Stage for Stage {
             "nothing of what was chosen"
         };
         // Without a configuration every stage is asked for, and none of them can start.
-        let all = job.config_path.is_none();
+        let all = job.config_path.is_none() && alone.is_none();
         let counts = |who: Who| all || who.is_configured(&job.config);
         let table = table(&findings, counts, nothing);
         let outcomes = findings

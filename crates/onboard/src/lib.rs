@@ -8,3 +8,4 @@
 pub mod doctor;
 pub mod init;
 mod inventory;
+mod ours;

@@ -531,7 +531,7 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
         ));
     }
     if let Some(why) = no_undo("kubectl rollout undo", call.kubeconfig.as_ref(), job, group) {
-        return Back::None(format!("{why}; or {again}"));
+        return Back::None(format!("{why}; the way back is {again}"));
     }
     if call.workloads.is_empty() {
         return Back::None(format!(
@@ -583,7 +583,7 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
 
 fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
     if let Some(why) = no_undo("helm rollback", call.kubeconfig.as_ref(), job, group) {
-        return Back::None(format!("{why}; or {again}"));
+        return Back::None(format!("{why}; the way back is {again}"));
     }
     // An action has its program and its login in itself.
     let by_action =

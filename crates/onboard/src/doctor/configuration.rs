@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cli::Job;
 use model::Outcome;
+use survey::Line;
 
 use super::finding::{ALL, Finding, Who};
 
@@ -15,7 +16,8 @@ pub(super) const TOKENS: [&str; 4] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 ];
 
-pub(super) fn look(job: &Job) -> Vec<Finding> {
+/// `alone` is the step that needs none.
+pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
     if let Some(broken) = &job.broken {
         // The lines and the mark are on the terminal already, as every command draws them.
         let hint = broken
@@ -29,6 +31,12 @@ pub(super) fn look(job: &Job) -> Vec<Finding> {
         return vec![Finding::new(outcome, &ALL)];
     }
     let Some(path) = &job.config_path else {
+        if let Some(step) = alone {
+            let outcome = Outcome::pass("configuration/file", "the configuration")
+                .expected("what the steps of the workflows need")
+                .actual(format!("none is needed: {step} asks an address by itself"));
+            return vec![Finding::new(outcome, &[])];
+        }
         let outcome = Outcome::fail("configuration/file", "the configuration")
             .expected(format!("one of {}", config::PLACES.join(", ")))
             .actual("none")

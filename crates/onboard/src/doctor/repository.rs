@@ -2,11 +2,12 @@
 
 use cli::Job;
 use model::Outcome;
-use survey::{Survey, Workflow};
+use survey::{Line, Step, Survey, Workflow};
 use yaml::{Kind, Node};
 
 use super::finding::Finding;
 use super::permission::{Permission, needed};
+use crate::ours::is_ours;
 
 pub(super) struct Repository(Option<Survey>);
 
@@ -20,6 +21,20 @@ impl Repository {
     pub(super) fn name(&self, job: &Job) -> Option<String> {
         let origin = || self.0.as_ref()?.origin.clone();
         job.actions.repository.clone().or_else(origin)
+    }
+
+    /// The step that asks an address by itself, where no step of ours needs a configuration.
+    pub(super) fn asks_by_itself(&self) -> Option<Line> {
+        let workflows = &self.survey()?.workflows;
+        let steps = workflows.iter().flat_map(|workflow| {
+            let steps = workflow.jobs.iter().flat_map(|job| &job.steps);
+            steps.map(move |step| (workflow, step))
+        });
+        let ours: Vec<_> = steps.filter(|(_, step)| is_ours(step)).collect();
+        let has_url =
+            |(_, step): &(&Workflow, &Step)| step.with.iter().any(|(name, _)| name == "url");
+        let (workflow, step) = ours.first()?;
+        ours.iter().all(has_url).then(|| workflow.line(step.line))
     }
 
     /// What it contains, where it is one.

@@ -12,21 +12,28 @@ use super::output::tell;
 use super::problem::Problem;
 use super::propose;
 use super::wishes::Wishes;
-use proposal::proposal::{Gate, Part};
+use crate::ours::is_ours;
+use proposal::health::Asked;
+use proposal::proposal::{Gate, Part, Proposal};
 use proposal::text::line;
 
 /// A configuration is shorter.
 const MAX_FILE: u64 = 1 << 20;
 
 pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Result<(), Problem> {
-    let (path, text) = configuration(survey, wishes)?;
+    let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
+    let (path, text) = match configuration(survey, wishes) {
+        Err(none) if !proposal.is_configured() => {
+            return step_alone(&proposal).unwrap_or(Err(none));
+        }
+        found => found?,
+    };
     let unreadable = |why: String| Problem {
         code: ExitCode::Usage,
         what: format!("{} cannot be compared: {why}", path.display()),
         hint: "`deploy-guard doctor` shows what is wrong with it".to_owned(),
     };
     let ours = Node::parse(&text).map_err(|fault| unreadable(fault.message))?;
-    let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
     let proposed = if proposal.is_configured() {
         let text = propose::configuration(&proposal);
         Node::parse(&text).map_err(|fault| unreadable(fault.message))?
@@ -77,6 +84,35 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
         what: format!("{file} differs from what the workflows do in {} places", rows.len()),
         hint: "correct the one that is wrong; `deploy-guard init --dry-run` shows what would be written now".to_owned(),
     })
+}
+
+/// The gate's step that needs no configuration: whether it asks what the workflow says. `None` where there is none.
+fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
+    let part = proposal.parts.first()?;
+    let Gate::Step(urls) = &part.gate else {
+        return None;
+    };
+    let mut ours = part.job.steps.iter().filter(|step| is_ours(step));
+    let (step, asked) = ours.find_map(|step| {
+        let asked = step.with.iter().find(|(name, _)| name == "url")?;
+        Some((step, asked))
+    })?;
+    let asked: Vec<&str> = asked.1.value.text().lines().map(str::trim).collect();
+    let at = part.workflow.line(step.line);
+    if urls.iter().all(|url| asked.contains(&url.as_str())) {
+        return Some(tell(&format!("{at} asks what the workflow says.\n")));
+    }
+    let evidence: Vec<String> = part.asked.iter().map(Asked::evidence).collect();
+    Some(Err(Problem {
+        code: ExitCode::Fail,
+        what: format!(
+            "{at} asks {}, and the workflow says {} ({})",
+            line(&asked.join(", ")),
+            line(&urls.join(", ")),
+            evidence.join(", ")
+        ),
+        hint: "correct the one that is wrong".to_owned(),
+    }))
 }
 
 fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), Problem> {

@@ -52,11 +52,11 @@ fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
         planned.push(token::plan(check, scene));
     }
     planned.extend(max_age.map(|limit| age::plan(check, limit, scene)));
-    for host in hosts {
+    for host in job.config.hosts_of(hosts) {
         let id = format!("secrets/{name}@{host}");
         planned.push(Planned {
             id: id.clone(),
-            subject: host.clone(),
+            subject: host.to_owned(),
             severity: *severity,
             weight: *weight,
             asks: format!("log in at {host} with the key in {name}"),
@@ -96,10 +96,8 @@ fn judge(id: &str, check: &SecretCheck, job: &Job) -> Outcome {
 
 /// The variable with the passphrase of a key: the check's own, else that of its hosts.
 fn passphrase<'a>(check: &'a SecretCheck, job: &'a Job) -> Option<&'a String> {
-    let mut hosts = check
-        .hosts
-        .iter()
-        .filter_map(|name| job.config.hosts.get(name));
+    let names = job.config.hosts_of(&check.hosts);
+    let mut hosts = names.iter().filter_map(|name| job.config.hosts.get(*name));
     check
         .passphrase_env
         .as_ref()

@@ -105,3 +105,42 @@ fn an_inventory_that_cannot_be_read_is_an_error_of_the_configuration() {
         .code(2)
         .stderr(contains("not done in time"));
 }
+
+#[test]
+fn a_key_logs_in_at_each_host_of_a_group_once() {
+    let world = World::new();
+    let (port, user) = (world.sshd.port(), world.sshd.user());
+    let host = |name: &str, address: &str, groups: &str| {
+        format!(
+            "- {{ name: {name}, address: {address}, port: {port}, user: {user}, groups: [{groups}] }}\n"
+        )
+    };
+    let list = [
+        host("web-01", "127.0.0.1", "web"),
+        host("web-02", "127.0.0.2", "web"),
+        host("db-01", "127.0.0.1", "db"),
+    ];
+    world.write("hosts.yml", &list.concat());
+    let run = |hosts: &str| {
+        let config = format!(
+            "version: 1\nhosts-from:\n  file: hosts.yml\n  defaults: {{ known-hosts: known_hosts, key-env: KEY }}\n\
+             preflight:\n  timeout: 20s\n  secrets: [{{ name: KEY, kind: ssh-private-key, hosts: {hosts} }}]\n"
+        );
+        world.write("deploy-guard.yml", &config);
+        let mut command = testkit::bin("preflight");
+        command.current_dir(world.folder.path());
+        command.env("KEY", std::fs::read_to_string(world.sshd.key()).unwrap());
+        command.assert()
+    };
+    let each = contains("✓ secrets/KEY@web-01").and(contains("✓ secrets/KEY@web-02"));
+    run("[web, web-01, 'web-*']").code(0).stdout(
+        each.and(contains("KEY@db-01").not())
+            .and(contains("KEY@web-01").count(1)),
+    );
+    run("[wep]")
+        .code(2)
+        .stderr(contains("no host `wep` under `hosts:`"));
+    run("['mail-*']")
+        .code(2)
+        .stderr(contains("`mail-*` fits no host"));
+}

@@ -31,7 +31,7 @@ pub struct SecretCheck {
     /// The environment variable that holds the passphrase of an `ssh-private-key`. Default: that
     /// of its hosts, else it must have none.
     pub passphrase_env: Option<String>,
-    /// Hosts (names under `hosts:`) at which this SSH key must log in.
+    /// Hosts at which this SSH key must log in: names, groups and patterns of `hosts:`, or `all`.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
@@ -92,7 +92,7 @@ impl CheckConfig for SecretCheck {
             return spot.refuse("min-days", message);
         }
         for (nth, host) in self.hosts.iter().enumerate() {
-            spot.key("hosts").item(nth).known_host(host)?;
+            super::named_hosts(spot.key("hosts").item(nth), host)?;
         }
         Ok(())
     }
