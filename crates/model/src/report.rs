@@ -52,6 +52,17 @@ pub struct Curve {
     pub lines: Vec<Line>,
     /// What each is called, and where it is.
     pub limits: Vec<(&'static str, f64)>,
+    /// The values of a line lie evenly from 0 to this many of `along`; else each value is one of them.
+    pub length: Option<f64>,
+    pub moments: Vec<Moment>,
+}
+
+/// What happened at one place along a curve of a known length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    pub at: f64,
+    pub told: String,
+    pub stroke: Stroke,
 }
 
 /// One number over time; `None` where it is not known.
@@ -80,6 +91,8 @@ impl Curve {
             upwards,
             lines: Vec::new(),
             limits: Vec::new(),
+            length: None,
+            moments: Vec::new(),
         }
     }
 
@@ -102,6 +115,12 @@ impl Curve {
         let values = lines.flat_map(|line| line.values.iter().flatten());
         let values = values.map(|value: &f64| value.abs() * 1.1);
         values.fold(limits.fold(1.0, f64::max) * times, f64::max)
+    }
+
+    #[must_use]
+    pub fn over(mut self, length: f64) -> Curve {
+        self.length = Some(length);
+        self
     }
 
     #[must_use]
@@ -296,6 +315,12 @@ impl Report {
                 .into_iter()
                 .map(|curve| Curve {
                     title: clean(curve.title),
+                    moments: { curve.moments.into_iter() }
+                        .map(|moment| Moment {
+                            told: clean(moment.told),
+                            ..moment
+                        })
+                        .collect(),
                     ..curve
                 })
                 .collect(),

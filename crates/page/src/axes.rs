@@ -22,6 +22,22 @@ pub(crate) fn upwards(lowest: f64, highest: f64) -> Scale {
     Scale::new(lowest, highest * 1.08, BOTTOM, TOP)
 }
 
+/// What happened at a place along the drawing; those that follow one another stand on lines of their own.
+pub(crate) fn moment(x: Scale, nth: usize, (at, told): (f64, &str), class: &str) -> Markup {
+    let rows = [0.0, 1.0, 2.0, 3.0];
+    let y = TOP + 10.0 + rows[nth % rows.len()] * 15.0;
+    let (place, is_late) = (x.at(at), x.at(at) > f64::midpoint(LEFT, RIGHT));
+    let (text_at, anchor) = if is_late {
+        (place - 5.0, "end")
+    } else {
+        (place + 5.0, "start")
+    };
+    html! {
+        line class={ "moment " (class) } x1=(place) x2=(place) y1=(TOP) y2=(BOTTOM) {}
+        text class={ "moment " (class) } x=(text_at) y=(y) text-anchor=(anchor) { (told) }
+    }
+}
+
 /// The grid, the ticks with the unit of each axis, and a line for each named limit.
 pub(crate) fn drawn<N: AsRef<str>>(
     (x, unit_along): (Scale, &str),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use config::value::Share;
 use engine::PlaceRelease;
-use model::report::{Bar, Curve, Stroke};
+use model::report::{Bar, Curve, Moment, Stroke};
 use model::{Outcome, Report, Verdict};
 use operation::gantt;
 use operation::shares::work::{Changed, WayBack};
@@ -100,7 +100,7 @@ impl Found {
             .pictures
             .extend(over_time(&self.marks, &self.verdicts));
         report.pictures.extend(gantt::drawn(&self.bars));
-        report.curves.extend(curve(&self.marks));
+        report.curves.extend(curve(&self.marks, &self.verdicts));
         report.curves.append(&mut self.curves);
         report.timeline = self.bars;
         if self.places.len() > 1 {
@@ -150,14 +150,24 @@ fn over_time(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<
     ))
 }
 
-/// The same for the page.
-fn curve(marks: &[Mark]) -> Option<Curve> {
-    let (_, points) = sampled(marks)?;
+/// The same for the page, with the verdict of each share where it was found.
+fn curve(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<Curve> {
+    let (end, points) = sampled(marks)?;
     let rest = points.iter().map(|share| Some(100.0 - share)).collect();
     let share = points.into_iter().map(Some).collect();
-    Some(
-        Curve::new("Share of the requests", "time", "%")
-            .line("the new release", Stroke::Line, share)
-            .line("the stable release", Stroke::Good, rest),
-    )
+    let mut curve = Curve::new("Share of the requests", "seconds", "%")
+        .line("the new release", Stroke::Line, share)
+        .line("the stable release", Stroke::Good, rest)
+        .over(end.as_secs_f64());
+    let moments = verdicts.iter().map(|(share, verdict, at)| Moment {
+        at: at.as_secs_f64(),
+        told: format!("{share}: {verdict}"),
+        stroke: match verdict {
+            Verdict::Pass => Stroke::Good,
+            Verdict::Fail => Stroke::Bad,
+            _ => Stroke::Edge,
+        },
+    });
+    curve.moments.extend(moments);
+    Some(curve)
 }
