@@ -297,6 +297,53 @@ fn the_verdict_names_the_bound() {
     assert!(worst.canary > 0.02 && worst.stable < 0.001, "{worst:?}");
 }
 
+#[test]
+fn the_order_of_the_minutes_is_no_evidence() {
+    for instances in [1, 9] {
+        let mut random = Random::new(29);
+        let mut minutes: Vec<_> = (0..20)
+            .map(|n| {
+                let slow = if n % 7 == 3 { 0.05 } else { 0.0 };
+                let fault = Fault { slow, times: 1.0 };
+                minute(Service::Tailed, &fault, instances, &mut random)
+            })
+            .collect();
+        let evidence = |minutes: &[judge::Interval]| {
+            let mut watch = watch(rule(1.5));
+            for minute in minutes {
+                watch.observe(minute).unwrap();
+            }
+            let (fail, pass) = watch.evidence(0).unwrap();
+            [fail.ln_e, pass.ln_e]
+        };
+        let forth = evidence(&minutes);
+        minutes.reverse();
+        let back = evidence(&minutes);
+        for (one, other) in forth.into_iter().zip(back) {
+            assert!(
+                one.is_finite() && (one - other).abs() < 1e-6,
+                "{one} {other}"
+            );
+        }
+    }
+}
+
+/// No request of either side is above 0.5 s: there is no ratio to show there.
+#[test]
+fn a_pass_shows_a_bound_that_is_exceeded() {
+    let mut random = Random::new(28);
+    let watch = rollout(Service::Fast, 1.5, &QUIET, 1, &mut random);
+    assert_eq!(watch.verdict(), Verdict::Pass);
+    let Figures::Latency { worst, ratio, .. } = watch.findings()[0].figures else {
+        unreachable!()
+    };
+    assert!(worst.bound < 0.5 && worst.stable > 0.0, "{worst:?}");
+    assert!(
+        ratio.estimate.is_some() && ratio.high.is_finite(),
+        "{ratio:?}"
+    );
+}
+
 fn with_bounds(bounds: &[(f64, u64)]) -> Buckets {
     Buckets::new(bounds.iter().copied()).unwrap()
 }

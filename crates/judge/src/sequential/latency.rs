@@ -225,10 +225,21 @@ impl Latency {
         ln_mean_exp(&each)
     }
 
-    /// Where the evidence of harm is largest.
+    /// Where the evidence of harm is largest, among the bounds that any request exceeds where there are
+    /// such: of the others no ratio is known.
     pub(crate) fn worst(&self, variances: &[Option<f64>]) -> Option<usize> {
-        let ln = |at: &usize| self.bounds[*at].1.ln_fail(variances[*at]);
-        (0..self.bounds.len()).max_by(|a, b| ln(a).total_cmp(&ln(b)))
+        let is_exceeded = |rates: &Rates| {
+            let (canary, stable) = rates.shown();
+            canary.failed + stable.failed > 0.0
+        };
+        let ln = |at: usize| {
+            let rates = &self.bounds[at].1;
+            (is_exceeded(rates), rates.ln_fail(variances[at]))
+        };
+        (0..self.bounds.len()).max_by(|a, b| {
+            let (a, b) = (ln(*a), ln(*b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })
     }
 
     /// Where the evidence against harm is smallest.
