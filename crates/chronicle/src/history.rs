@@ -4,7 +4,7 @@ use model::text::cut;
 use serde_json::Value;
 use state::Lines;
 
-use crate::{Error, Event, SCHEMA};
+use crate::{Error, Event, Happening, SCHEMA};
 
 /// An event and its line in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,7 @@ pub struct Record {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     records: Vec<Record>,
+    is_cut: bool,
 }
 
 impl History {
@@ -31,7 +32,34 @@ impl History {
                 records.push(Record { event, place });
             }
         }
-        Ok(History { records })
+        Ok(History {
+            records,
+            is_cut: false,
+        })
+    }
+
+    /// The newest files of a log, of which at most so many were read.
+    pub(crate) fn newest(files: &[Lines], most: usize) -> Result<History, Error> {
+        let is_cut = files.len() >= most;
+        let history = History::parse(files)?;
+        Ok(History { is_cut, ..history })
+    }
+
+    /// Whether there may be events before these.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Whether it has the beginning of what an event is about.
+    pub fn has_beginning(&self, of: &Event) -> bool {
+        let thread = of.subject.thread();
+        let mut events = self.events().filter(|one| {
+            let is_opened = matches!(one.what, Happening::IncidentOpened { .. });
+            let is_own = is_opened && one.subject.incident == of.subject.incident;
+            let is_started = matches!(one.what, Happening::DeploymentStarted { .. });
+            is_own || of.subject.incident.is_none() && is_started && one.subject.thread() == thread
+        });
+        events.next().is_some()
     }
 
     /// Of events that are in no file.
@@ -42,6 +70,7 @@ impl History {
         };
         History {
             records: events.into_iter().enumerate().map(record).collect(),
+            is_cut: false,
         }
     }
 

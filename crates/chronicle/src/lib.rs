@@ -33,3 +33,4 @@ pub use log::{Chronicle, Seeing};
 pub use outbox::{Address, Intent, MAX_CLAIM, Pending, claim, pending};
 pub use severity::{Judged, Situation, classify};
 pub use timeline::{Entry, timeline};
+pub use words::lasted;

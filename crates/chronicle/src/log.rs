@@ -39,7 +39,7 @@ impl Chronicle {
     /// What was written down lately: about the newest thousand events, and never less than what a
     /// decision of [`Chronicle::append`] sees.
     pub async fn recent(&self) -> Result<History, Error> {
-        History::parse(&self.log.read(Some(RECENT_FILES)).await?)
+        History::newest(&self.log.read(Some(RECENT_FILES)).await?, RECENT_FILES)
     }
 
     /// Appends the events that `decide` makes of what happened, all of them in one write. It is asked again where
@@ -54,8 +54,9 @@ impl Chronicle {
             Seeing::Lately => RECENT_FILES,
             Seeing::Everything => usize::MAX,
         };
-        let written = self.log.append(files, |files: &[Lines]| {
-            let history = History::parse(files).map_err(|error| Stop::Decided(error.into()))?;
+        let written = self.log.append(files, |read: &[Lines]| {
+            let history =
+                History::newest(read, files).map_err(|error| Stop::Decided(error.into()))?;
             events = decide(&history).map_err(Stop::Decided)?;
             lines(&events).map_err(|error| Stop::Decided(error.into()))
         });
@@ -66,10 +67,19 @@ impl Chronicle {
         }
     }
 
-    /// Appends events whatever happened. What the log holds need not be understood.
+    /// Appends events whatever happened. What the log holds need not be understood. An event that is there already is
+    /// not written again: how an earlier attempt ended may not be known.
     pub async fn write(&self, events: &[Event]) -> Result<(), Error> {
         let lines = lines(events)?;
-        self.log.append(1, |_| Ok(lines.clone())).await
+        let missing = |read: &[Lines]| {
+            let is_there = |line: &str| {
+                let mut known = read.iter().flat_map(Lines::iter);
+                known.any(|(_, known)| known == line.trim_end().as_bytes())
+            };
+            let missing = lines.split_inclusive('\n').filter(|line| !is_there(line));
+            Ok(missing.collect())
+        };
+        self.log.append(1, missing).await
     }
 }
 

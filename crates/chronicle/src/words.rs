@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use model::text::span;
 
 use crate::{Event, Happening};
+
+/// How long something lasted, for people: in whole seconds.
+pub fn lasted(time: SignedDuration) -> String {
+    match time.max(SignedDuration::ZERO).unsigned_abs().as_secs() {
+        0 => "less than 1 s".to_owned(),
+        seconds => span(Duration::from_secs(seconds)),
+    }
+}
 
 impl Event {
     /// What happened, in plain text of any length: its writer escapes it for where it is shown.

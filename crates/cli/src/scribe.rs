@@ -191,7 +191,12 @@ impl Scribe<'_> {
             Happening::StageEnded { restored, .. } => restored.clone(),
             _ => None,
         };
-        let written = self.chronicle.append(Seeing::Lately, |history| {
+        // An incident may be open for longer than the newest events tell.
+        let seeing = match restored {
+            Some(_) => Seeing::Everything,
+            None => Seeing::Lately,
+        };
+        let written = self.chronicle.append(seeing, |history| {
             let subject = self.about(name, history);
             let mut events = vec![self.event(subject, happening.clone(), None)];
             let opened = chronicle::open(history).filter(|one| one.opened_by.automatic);
@@ -528,6 +533,7 @@ impl Scribe<'_> {
             thread: format!("{service}/test/{event}"),
             kind,
             at,
+            began: at,
             service,
             environment: subject.environment,
             release: subject.release,

@@ -70,7 +70,17 @@ impl Courier<'_> {
     /// # Errors
     /// Returns why the log could not be read or written. No sink is told then.
     pub async fn deliver(&self, round: Round, until: Instant) -> Result<Vec<Told>, Error> {
-        let (claimed, history) = self.claim(round).await?;
+        let (mut claimed, mut history) = self.claim(round).await?;
+        let is_lost = |one: &Pending| !history.has_beginning(&one.event);
+        if history.is_cut() && claimed.iter().any(is_lost) {
+            // It tells to which message, and to which incident, an event belongs.
+            history = self.chronicle.read().await?;
+            let known = pending(&history);
+            for one in &mut claimed {
+                let same = known.iter().find(|same| same.delivery == one.delivery);
+                one.reference = same.and_then(|same| same.reference.clone());
+            }
+        }
         let mut by_sink: BTreeMap<&str, Vec<&Pending>> = BTreeMap::new();
         for pending in &claimed {
             let sink = pending.delivery.sink.as_str();

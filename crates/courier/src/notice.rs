@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chronicle::{
     Conclusion, Deployment, Event, Evidence, Happening, History, Incident, Phase as IncidentPhase,
-    deployments, incidents,
+    deployments, incidents, lasted,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use model::Verdict;
 use model::text::{cut, span};
 use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
@@ -74,6 +74,7 @@ pub fn notice(
         thread: event.subject.thread(),
         kind,
         at: event.at,
+        began: began(&past, event),
         service: event.subject.service.clone().unwrap_or_default(),
         environment: event.subject.environment.clone(),
         release: event.subject.release.clone(),
@@ -207,7 +208,7 @@ impl Known<'_> {
             next_step: self.next_step(),
             redeployment: None,
             started: started.map(|at| at.strftime("%F %T UTC").to_string()),
-            duration: started.map(|at| ago(at, self.event.at)),
+            duration: started.map(|at| lasted(self.event.at.duration_since(at))),
             text: Some(self.text()),
             run_url: run,
         }
@@ -244,6 +245,14 @@ impl Known<'_> {
     }
 }
 
+/// When the first event of its thread was written.
+fn began(past: &History, event: &Event) -> Timestamp {
+    let thread = event.subject.thread();
+    let mut of_thread = past.events().filter(|one| one.subject.thread() == thread);
+    let first = of_thread.next().unwrap_or(event);
+    first.at.min(event.at)
+}
+
 fn ended(conclusion: Conclusion) -> Phase {
     match conclusion {
         Conclusion::Succeeded => Phase::Deployed,
@@ -263,9 +272,4 @@ fn impact(impact: Impact) -> &'static str {
         Impact::Down => "service down",
         Impact::Unknown => "unknown",
     }
-}
-
-fn ago(from: Timestamp, to: Timestamp) -> String {
-    let time = to.duration_since(from).max(SignedDuration::ZERO);
-    span(Duration::from_secs(time.unsigned_abs().as_secs()))
 }

@@ -1,5 +1,6 @@
 //! Issues and their comments: written, and found again by a text that is hidden in them.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,9 +16,11 @@ const WRITE: Needs = Needs::workflow(
     "issues: write",
     "`issues: write` (classic token: `repo`)",
 );
-/// An incident is young: its issue is among the newest.
-const PAGES: u32 = 3;
+/// Ten thousand issues and pull requests.
+const PAGES: u32 = 100;
 const PER_PAGE: usize = 100;
+/// The clocks of who writes an issue and of GitHub may differ by as much.
+const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
 
 /// An issue, as far as it is looked at.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +29,7 @@ pub struct Issue {
     /// `open` or `closed`.
     pub state: String,
     pub body: Option<String>,
+    created_at: Option<Timestamp>,
     #[serde(default)]
     pull_request: Option<serde::de::IgnoredAny>,
 }
@@ -41,8 +45,15 @@ struct Numbered {
 }
 
 impl Client {
-    /// The issue with a text in its body, among the 300 newest; of several on a page, the one that was made first.
-    pub async fn issue_with(&self, of: &Repository, text: &str) -> Result<Option<Issue>, Error> {
+    /// The issue with a text in its body that was made after `since`; of several on a page, the one that was made first.
+    /// The list of issues is asked, and not the search, which knows nothing of the last minutes.
+    pub async fn issue_with(
+        &self,
+        of: &Repository,
+        text: &str,
+        since: Timestamp,
+    ) -> Result<Option<Issue>, Error> {
+        let since = since.checked_sub(CLOCKS).unwrap_or(Timestamp::MIN);
         let mut found: Option<Issue> = None;
         for page in 1..=PAGES {
             let path = format!(
@@ -50,7 +61,8 @@ impl Client {
                 of.path()
             );
             let issues: Vec<Issue> = self.get(&path, READ).await?;
-            let is_last = issues.len() < PER_PAGE;
+            let oldest = issues.last().and_then(|issue| issue.created_at);
+            let is_last = issues.len() < PER_PAGE || oldest.is_some_and(|oldest| oldest < since);
             let marked = issues.into_iter().rfind(|issue| {
                 let has = issue.body.as_ref().is_some_and(|body| body.contains(text));
                 has && issue.pull_request.is_none()

@@ -56,7 +56,7 @@ impl<'a> Tracker<'a> {
         let redacted = |text: &str| self.job.redactor.redact(text);
         let title = redacted(&title(incident));
         let body = body(&mark(incident), &redacted(report));
-        match self.filed(&mark(incident), &title, &body).await {
+        match self.filed(incident, &title, &body).await {
             Ok((number, word)) => Outcome::pass(id, place).actual(format!("#{number} {word}")),
             Err(error) => Outcome::error(id, place)
                 .expected("the report is filed as an issue")
@@ -68,12 +68,15 @@ impl<'a> Tracker<'a> {
     /// The number of the issue, and what became of it.
     async fn filed(
         &self,
-        mark: &str,
+        incident: &Incident,
         title: &str,
         body: &str,
     ) -> Result<(u64, &'static str), Error> {
         let (client, of) = (&self.client, &self.repository);
-        match client.issue_with(of, mark).await? {
+        match client
+            .issue_with(of, &mark(incident), incident.opened)
+            .await?
+        {
             Some(issue) if issue.body.as_deref() == Some(body) => {
                 Ok((issue.number, "is up to date"))
             }

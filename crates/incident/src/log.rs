@@ -6,7 +6,7 @@ use chronicle::{
 use clap::Args;
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
-use model::text::{cut, span};
+use model::text::cut;
 use model::{Outcome, Report};
 
 use crate::clock;
@@ -217,7 +217,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
         return Ok(not_open(&session, "a resolution"));
     };
     let id = incident.id.to_string();
-    let lasted = span(incident.lasted(Timestamp::now()).unsigned_abs());
+    let lasted = chronicle::lasted(incident.lasted(Timestamp::now()));
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
         .actual(format!("resolved after {lasted}"));
     let mut report = session.report(vec![outcome]);

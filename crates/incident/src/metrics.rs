@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cli::{Failure, Format, Job};
 use config::value::{Share, Span};
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use measures::{CanaryShare, Exposition, Labels, Measures, Window, v1};
 use model::report::Written;
 use model::{Outcome, Report};
@@ -18,6 +18,7 @@ use crate::session::Session;
 
 /// As long as DORA's own questions look back.
 const WINDOW: Span = Span::from_secs(30 * 24 * 60 * 60);
+const DAY: std::time::Duration = std::time::Duration::from_hours(24);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -36,6 +37,23 @@ pub(crate) struct Flags {
     cdevents: Option<PathBuf>,
 }
 
+/// The time that is measured. One of days ends with the hour, so that the same log gives the same bytes within it.
+fn window(now: Timestamp, since: Span) -> Window {
+    let end_of_hour = TimestampRound::new()
+        .smallest(Unit::Hour)
+        .mode(RoundMode::Ceil);
+    let until = if since.get() < DAY {
+        now
+    } else {
+        now.round(end_of_hour).unwrap_or(now)
+    };
+    let from = until.checked_sub(since.get());
+    Window {
+        from: from.unwrap_or(Timestamp::MIN),
+        until,
+    }
+}
+
 /// The figures, on stdout and in the file.
 pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
@@ -45,12 +63,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let history = session.scribe.history().await?;
     let document = session.scribe.document().await?;
     let past = Past::of(&history, document.as_ref());
-    let until = session.started_at;
-    let from = until.checked_sub(flags.since.unwrap_or(WINDOW).get());
-    let window = Window {
-        from: from.unwrap_or(Timestamp::MIN),
-        until,
-    };
+    let window = window(session.started_at, flags.since.unwrap_or(WINDOW));
     let measures = Measures::of(&past.deployments, &past.incidents, window);
     let labels = Labels {
         service: job.service().unwrap_or_default(),

@@ -28,13 +28,19 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Appends the events that `decide` makes of what happened lately.
+    /// Appends the events that `decide` makes of what happened: an incident may be open for longer than the newest
+    /// events tell.
     pub(crate) async fn append(
         &self,
         mut decide: impl FnMut(&History) -> Result<Vec<Event>, Failure>,
     ) -> Result<Vec<Event>, Failure> {
         let decide = |history: &History| decide(history).map_err(Stop::Decided);
-        match self.scribe.chronicle.append(Seeing::Lately, decide).await {
+        match self
+            .scribe
+            .chronicle
+            .append(Seeing::Everything, decide)
+            .await
+        {
             Ok(events) => Ok(events),
             Err(Stop::Log(error)) => Err(failed(error)),
             Err(Stop::Decided(failure)) => Err(failure),

@@ -1,12 +1,10 @@
 //! Showing the log: the open incident, and all of them.
 
-use std::time::Duration;
-
-use chronicle::{Incident, incidents, pending};
+use chronicle::{Incident, incidents, lasted, pending};
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
 use model::report::Table;
-use model::text::{cut, span};
+use model::text::cut;
 use model::{Outcome, Report, Severity as Weight};
 use sections::incident::Severity;
 
@@ -41,7 +39,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             "{} is open, {}, for {}: {}",
             one.id,
             one.severity,
-            ago(one.lasted(now)),
+            lasted(one.lasted(now)),
             cut(&one.latest, 100)
         ),
         several => format!("{} incidents are open", several.len()),
@@ -94,13 +92,13 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
         .actual(format!("{}, {}", incident.phase.word(), incident.severity))
         .reason(format!(
             "open for {}: {}",
-            ago(incident.lasted(now)),
+            lasted(incident.lasted(now)),
             cut(&incident.latest, 200)
         ))
         .hint("`incident update TEXT`, `incident resolve TEXT`");
     let target = response_target(incident.severity);
     let response = incident.response(now);
-    let within = format!("a person acts within {}", ago(target));
+    let within = format!("a person acts within {}", lasted(target));
     let answered = Outcome::new(
         format!("incident/{id}/response"),
         about.clone(),
@@ -115,12 +113,16 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
             .severity(Weight::Advisory)
             .expected(within)
             .actual(match incident.acknowledged {
-                Some(_) => format!("after {}", ago(response)),
-                None => format!("not yet, after {}", ago(response)),
+                Some(_) => format!("after {}", lasted(response)),
+                None => format!("not yet, after {}", lasted(response)),
             });
     let answered = if response > target {
         answered
-            .reason(format!("{} is longer than {}", ago(response), ago(target)))
+            .reason(format!(
+                "{} is longer than {}",
+                lasted(response),
+                lasted(target)
+            ))
             .hint("`incident note TEXT` shows that someone works on it")
     } else {
         answered
@@ -136,7 +138,7 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
             .actual(format!(
                 "{} in {} unless it is resolved",
                 to.join(", "),
-                ago(at.duration_since(now))
+                lasted(at.duration_since(now))
             ))
     });
     [open, answered].into_iter().chain(next).collect()
@@ -154,8 +156,8 @@ pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
             incident.subject.release.clone().unwrap_or_default(),
         );
         let state = match &incident.resolution {
-            Some(_) => format!("resolved after {}", ago(incident.lasted(now))),
-            None => format!("open for {}", ago(incident.lasted(now))),
+            Some(_) => format!("resolved after {}", lasted(incident.lasted(now))),
+            None => format!("open for {}", lasted(incident.lasted(now))),
         };
         outcome.actual(format!(
             "{} {}, {state}: {}",
@@ -188,7 +190,7 @@ fn table(all: &[Incident], now: Timestamp, shown: impl Fn(&Incident) -> bool) ->
             incident.severity.to_string(),
             incident.phase.word().to_owned(),
             incident.subject.release.clone().unwrap_or_default(),
-            ago(incident.lasted(now)),
+            lasted(incident.lasted(now)),
             cut(&incident.text, 80),
         ]
     });
@@ -201,12 +203,4 @@ fn table(all: &[Incident], now: Timestamp, shown: impl Fn(&Incident) -> bool) ->
         rows,
         only_in_summary: false,
     })
-}
-
-/// A time for people, in whole seconds.
-pub(crate) fn ago(time: SignedDuration) -> String {
-    match time.unsigned_abs().as_secs() {
-        0 => "less than 1 s".to_owned(),
-        seconds => span(Duration::from_secs(seconds)),
-    }
 }

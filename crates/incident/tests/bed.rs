@@ -11,6 +11,8 @@ pub(crate) const CANARY: &str = "canary-7c1f9e2a44b0";
 
 pub(crate) struct Bed {
     folder: TempDir,
+    /// What each command has in its environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 pub(crate) struct Ran {
@@ -24,6 +26,7 @@ impl Bed {
     pub(crate) fn new(incident: &Value) -> Bed {
         let bed = Bed {
             folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
         };
         bed.configure(&json!({"version": 1, "service": "shop", "incident": incident}));
         bed
@@ -42,6 +45,8 @@ impl Bed {
         testkit::clean(&mut command);
         command.current_dir(self.folder.path()).args(args);
         command.env("USER", "ann");
+        let variables = self.variables.iter();
+        command.envs(variables.map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,39 +1,267 @@
 //! Telling the sinks: whatever they do, no verdict changes, and each hears each event once.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use testkit::{Receiver, Reply};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::{Authority, Certificate, Receiver, Reply, TlsServer};
 
-use crate::bed::{Bed, CANARY};
+use crate::bed::{Bed, CANARY, Ran};
 
 /// The budget of a stage, and what a loaded machine needs beside it.
 const AT_MOST: Duration = Duration::from_secs(9);
 
-const BAD: [Reply; 7] = [
-    Reply::Hang,
-    Reply::Down,
-    Reply::Busy,
-    Reply::Broken,
-    Reply::Gone,
-    Reply::Elsewhere,
-    Reply::Endless,
+/// What is wrong with a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bad {
+    Answers(Reply),
+    Tls(Tls),
+}
+
+/// What is wrong with the certificate of a sink, or with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    Expired,
+    OfAnotherHost,
+    Unknown,
+    /// TLS is spoken to a server that does not speak it.
+    None,
+    /// A server that speaks it is spoken to without.
+    Only,
+}
+
+const BAD: [Bad; 14] = [
+    Bad::Answers(Reply::Hang),
+    Bad::Answers(Reply::Down),
+    Bad::Answers(Reply::Busy),
+    Bad::Answers(Reply::Broken),
+    Bad::Answers(Reply::Gone),
+    Bad::Answers(Reply::Elsewhere),
+    Bad::Answers(Reply::Endless),
+    Bad::Answers(Reply::Slow),
+    Bad::Answers(Reply::Garbage),
+    Bad::Tls(Tls::Expired),
+    Bad::Tls(Tls::OfAnotherHost),
+    Bad::Tls(Tls::Unknown),
+    Bad::Tls(Tls::None),
+    Bad::Tls(Tls::Only),
 ];
+
+/// The kinds of sinks that speak HTTP, but for GitHub's, which have tests of their own.
+const KINDS: [&str; 5] = ["webhook", "slack", "bot", "pagerduty", "teams"];
 
 /// How many rounds: `RUNS=200` for the long run.
 fn runs() -> usize {
     let wanted = std::env::var("RUNS").ok();
-    wanted.map_or(7, |text| text.parse().unwrap())
+    wanted.map_or(BAD.len(), |text| text.parse().unwrap())
 }
 
 fn bed() -> Bed {
     Bed::new(&json!({"webhook": [{"name": "hook", "url-env": "HOOK_URL"}]}))
 }
 
+/// With one sink of a kind, which hears everything, at this address.
+fn configured(kind: &str, url: &str) -> Value {
+    let events = ["incident-opened", "note"];
+    let sink = match kind {
+        "slack" | "teams" => {
+            json!({kind: [{"name": "hook", "url-env": "HOOK_URL", "events": events}]})
+        }
+        "bot" => json!({"slack": [{
+            "name": "hook", "token-env": "KEY", "channel": "C1", "api-url": url, "events": events,
+        }]}),
+        "pagerduty" => json!({"pagerduty": [{
+            "name": "hook", "routing-key-env": "KEY", "url": url, "events": events,
+        }]}),
+        _ => json!({"webhook": [{"name": "hook", "url-env": "HOOK_URL", "events": events}]}),
+    };
+    json!({"version": 1, "service": "shop", "incident": sink})
+}
+
 impl Bed {
-    fn told(&self, receiver: &Receiver, args: &[&str]) -> crate::bed::Ran {
-        let output = self.command(args).env("HOOK_URL", receiver.url()).output();
-        crate::bed::Ran::of(&output.unwrap())
+    fn told(&self, receiver: &Receiver, args: &[&str]) -> Ran {
+        self.told_at(&receiver.url(), None, args)
+    }
+
+    /// `trusted`: the authority whose certificates the machine trusts.
+    fn told_at(&self, url: &str, trusted: Option<&Authority>, args: &[&str]) -> Ran {
+        let mut command = self.command(args);
+        command.env("HOOK_URL", url).env("KEY", CANARY);
+        if let Some(authority) = trusted {
+            command.env("SSL_CERT_FILE", authority.file());
+        }
+        Ran::of(&command.output().unwrap())
+    }
+}
+
+/// Servers with the certificates that one should not talk to.
+struct Certificates {
+    authority: Authority,
+    _folder: TempDir,
+    servers: Vec<TlsServer>,
+}
+
+impl Certificates {
+    fn new() -> Certificates {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        let all: [Certificate; 4] = [
+            authority.certificate("127.0.0.1", 0),
+            authority.certificate("hooks.example.com", 30),
+            Certificate::self_signed(folder.path(), "127.0.0.1"),
+            authority.certificate("127.0.0.1", 30),
+        ];
+        let servers = all.iter().enumerate().map(|(number, certificate)| {
+            let home: PathBuf = folder.path().join(number.to_string());
+            std::fs::create_dir(&home).unwrap();
+            TlsServer::start(&home, certificate)
+        });
+        let servers = servers.collect();
+        Certificates {
+            authority,
+            _folder: folder,
+            servers,
+        }
+    }
+
+    /// The address of a sink that has this fault.
+    fn url(&self, fault: Tls, good: &Receiver) -> String {
+        let (server, scheme) = match fault {
+            Tls::Expired => (0, "https"),
+            Tls::OfAnotherHost => (1, "https"),
+            Tls::Unknown => (2, "https"),
+            Tls::Only => (3, "http"),
+            Tls::None => return good.url().replace("http://", "https://"),
+        };
+        let port = self.servers[server].port();
+        format!("{scheme}://127.0.0.1:{port}/{CANARY}")
+    }
+}
+
+/// How often each of the events was told, by its text.
+fn heard(kind: &str, receiver: &Receiver) -> BTreeMap<&'static str, usize> {
+    let calls = receiver.calls();
+    // A bot shows each event in its message, and answers with each once. What it asks has no body.
+    let counted = calls.iter().filter(|call| {
+        let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
+        !body.is_null() && (kind != "bot" || !body["thread_ts"].is_null())
+    });
+    let mut all = BTreeMap::new();
+    for call in counted {
+        for text in ["slow", "meanwhile"] {
+            let is_it = call.body.contains(&format!(": {text}"))
+                || call.body.contains(&format!(" {text}\""));
+            if is_it && (text == "meanwhile" || !call.body.contains("meanwhile")) {
+                *all.entry(text).or_default() += 1;
+            }
+        }
+    }
+    all
+}
+
+/// One sink that is bad in one way, and well again later. What went wrong.
+fn round(kind: &str, bad: Bad, certificates: &Certificates) {
+    let context = format!("{kind}, {bad:?}");
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let good = receiver.url();
+    let url = match bad {
+        Bad::Answers(reply) => {
+            receiver.set(reply);
+            good.clone()
+        }
+        Bad::Tls(fault) => certificates.url(fault, &receiver),
+    };
+    let bed = Bed::new(&json!({}));
+    bed.configure(&configured(kind, &url));
+    let trusted = Some(&certificates.authority);
+    let clock = Instant::now();
+    let opened = bed
+        .told_at(&url, trusted, &["open", "--release", "v2", "slow"])
+        .code(0);
+    assert!(
+        clock.elapsed() < AT_MOST,
+        "{context}: {:?}",
+        clock.elapsed()
+    );
+    assert!(
+        opened.stdout.contains("sink/hook"),
+        "{context}: {}",
+        opened.stdout
+    );
+    bed.told_at(&url, trusted, &["note", "meanwhile"]).code(0);
+    let waits = bed.told_at(&url, trusted, &["deliver", "--within", "2s"]);
+    assert!([1, 4].contains(&waits.code), "{context}: {}", waits.stdout);
+    if let Bad::Tls(fault) = bad {
+        let word = match fault {
+            Tls::Expired => "expired",
+            Tls::OfAnotherHost => "hooks.example.com",
+            Tls::Unknown | Tls::None | Tls::Only => "127.0.0.1",
+        };
+        assert!(waits.stdout.contains(word), "{context}: {}", waits.stdout);
+    }
+    for ran in [&opened, &waits] {
+        assert!(!ran.stdout.contains(CANARY), "{context}: {}", ran.stdout);
+        assert!(!ran.stderr.contains(CANARY), "{context}: {}", ran.stderr);
+    }
+    receiver.set(Reply::Accept);
+    bed.configure(&configured(kind, &good));
+    bed.told_at(&good, None, &["deliver"]).code(0);
+    let heard = heard(kind, &receiver);
+    let once = BTreeMap::from([("slow", 1), ("meanwhile", 1)]);
+    assert_eq!(heard, once, "{context}: {:#?}", receiver.calls());
+    let log = format!("{:?}", bed.events());
+    assert!(!log.contains(CANARY), "{context}: {log}");
+}
+
+#[test]
+fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
+    let certificates = Certificates::new();
+    let next = AtomicUsize::new(0);
+    // They wait more than they compute.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= runs() {
+                        break;
+                    }
+                    let (kind, bad) = (KINDS[number % KINDS.len()], BAD[number % BAD.len()]);
+                    round(kind, bad, &certificates);
+                }
+            });
+        }
+    });
+}
+
+/// It was taken: that the answer has no end is no reason to send it again.
+#[test]
+fn an_answer_without_an_end_is_an_answer() {
+    for kind in KINDS {
+        let receiver = Receiver::start(CANARY, Reply::AcceptSlowly);
+        let bed = Bed::new(&json!({}));
+        bed.configure(&configured(kind, &receiver.url()));
+        let clock = Instant::now();
+        bed.told(&receiver, &["open", "--release", "v2", "slow"])
+            .code(0);
+        bed.told(&receiver, &["note", "meanwhile"]).code(0);
+        assert!(
+            clock.elapsed() < 2 * AT_MOST,
+            "{kind}: {:?}",
+            clock.elapsed()
+        );
+        receiver.set(Reply::Accept);
+        bed.told(&receiver, &["deliver"]).code(0);
+        let once = BTreeMap::from([("slow", 1), ("meanwhile", 1)]);
+        assert_eq!(
+            heard(kind, &receiver),
+            once,
+            "{kind}: {:#?}",
+            receiver.calls()
+        );
     }
 }
 
@@ -49,40 +277,6 @@ fn a_sink_that_works_hears_each_event_once() {
     let counts = receiver.counts();
     assert_eq!(counts.len(), 3, "{counts:?}");
     assert!(counts.values().all(|count| *count == 1), "{counts:?}");
-}
-
-#[test]
-fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
-    for round in 0..runs() {
-        let mode = BAD[round % BAD.len()];
-        let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
-        receiver.set(mode);
-        let clock = Instant::now();
-        let opened = bed
-            .told(&receiver, &["open", "--release", "v2", "slow"])
-            .code(0);
-        assert!(clock.elapsed() < AT_MOST, "{mode:?}: {:?}", clock.elapsed());
-        assert!(
-            opened.stdout.contains("sink/hook"),
-            "{mode:?}: {}",
-            opened.stdout
-        );
-        assert!(!opened.stdout.contains(CANARY), "{}", opened.stdout);
-        assert!(!opened.stderr.contains(CANARY), "{}", opened.stderr);
-        bed.told(&receiver, &["note", "meanwhile"]).code(0);
-        let waits = bed.told(&receiver, &["deliver", "--within", "2s"]);
-        assert!([1, 4].contains(&waits.code), "{mode:?}: {}", waits.stdout);
-        receiver.set(Reply::Accept);
-        bed.told(&receiver, &["deliver"]).code(0);
-        let counts = receiver.counts();
-        assert_eq!(counts.len(), 2, "{mode:?}: {counts:?}");
-        assert!(
-            counts.values().all(|count| *count == 1),
-            "{mode:?}: {counts:?}"
-        );
-        let log = format!("{:?}", bed.events());
-        assert!(!log.contains(CANARY), "{log}");
-    }
 }
 
 #[test]
@@ -154,4 +348,53 @@ fn a_test_message_proves_each_sink_and_is_in_no_log() {
         "{:?}",
         receiver.bodies()
     );
+}
+
+/// The message is in the first of the log's files, of which a decision reads the newest four.
+#[test]
+fn a_long_incident_is_one_message_all_the_same() {
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let bed = Bed::new(&json!({"slack": [{
+        "name": "chat", "token-env": "KEY", "channel": "C1", "api-url": receiver.url(),
+        "events": ["incident-opened", "incident-resolved"],
+    }]}));
+    bed.told(&receiver, &["open", "--release", "v2", "slow"])
+        .code(0);
+    bed.told(&receiver, &["note", "nothing new"]).code(0);
+    // Other notes, as many as five files hold.
+    let file = |number: u32| {
+        bed.path(&format!(
+            ".deploy-guard/state.json.events/{number:08}.jsonl"
+        ))
+    };
+    let first = std::fs::read_to_string(file(1)).unwrap();
+    let note = first
+        .lines()
+        .find(|line| line.contains("\"note\""))
+        .unwrap();
+    let id = note
+        .split("\"id\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    for number in 2..7 {
+        let notes = (0..400).map(|nth| note.replace(id, &format!("{number}-{nth}")) + "\n");
+        std::fs::write(file(number), notes.collect::<String>()).unwrap();
+    }
+    bed.told(&receiver, &["resolve", "v1 serves everything"])
+        .code(0);
+    let calls = receiver.calls();
+    let posted = calls
+        .iter()
+        .filter(|call| call.path.ends_with("chat.postMessage"));
+    let messages = posted.filter(|call| !call.body.contains("thread_ts"));
+    assert_eq!(messages.count(), 1, "{calls:#?}");
+    let mut edits = calls
+        .iter()
+        .filter(|call| call.path.ends_with("chat.update"));
+    let last = edits.next_back().unwrap();
+    assert!(last.body.contains("Severity: high"), "{}", last.body);
+    assert!(last.body.contains("resolved"), "{}", last.body);
 }

@@ -1,19 +1,23 @@
 //! The log: written by several processes at once, and killed at any moment.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::{Moto, Sshd};
 
 use crate::bed::Bed;
 
 /// Processes that write at once.
 const WRITERS: usize = 8;
 
-/// How many rounds or kills: `KILLS=100` for the long run.
-fn kills() -> usize {
+/// How many kills: `KILLS=100` for the long run.
+fn kills(usual: usize) -> usize {
     let wanted = std::env::var("KILLS").ok();
-    wanted.map_or(12, |text| text.parse().unwrap())
+    wanted.map_or(usual, |text| text.parse().unwrap())
 }
 
 fn texts(events: &[Value]) -> Vec<String> {
@@ -103,33 +107,180 @@ fn eight_people_open_one_incident_and_lose_no_word() {
     }
 }
 
-/// What a command reported as written is there once, and a command that was killed is there once or not at all.
-#[test]
-fn a_kill_at_any_moment_loses_and_doubles_nothing() {
-    let bed = Bed::new(&json!({}));
-    bed.run(&["open", "--release", "v2", "slow"]).code(0);
-    let mut written = Vec::new();
-    for number in 0..kills() {
-        let text = format!("note {number}");
-        let mut child = bed.command(&["note", &text]).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(1_500 * (number as u64 % 12)));
-        let _ = child.kill();
-        if child.wait().unwrap().success() {
-            written.push(text);
+/// Where a log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Path,
+    Host,
+    Bucket,
+}
+
+/// A log somewhere, and what reads it without us.
+struct Kept {
+    bed: Bed,
+    host: Option<Sshd>,
+    bucket: Option<Moto>,
+}
+
+impl Kept {
+    fn new(at: At) -> Kept {
+        let mut bed = Bed::new(&json!({}));
+        let config = |state: Option<String>, hosts: Value| json!({"version": 1, "service": "shop", "hosts": hosts, "incident": {"state": state}});
+        let (mut host, mut bucket) = (None, None);
+        match at {
+            At::Path => {}
+            At::Host => {
+                let sshd = Sshd::start();
+                std::fs::write(bed.path("known_hosts"), sshd.known_hosts()).unwrap();
+                let web = json!({
+                    "address": "127.0.0.1", "port": sshd.port(), "user": sshd.user(),
+                    "key-file": sshd.key(), "known-hosts": "known_hosts",
+                });
+                let state = format!(
+                    "ssh://web{}",
+                    bed.path(".deploy-guard/state.json").display()
+                );
+                bed.configure(&config(Some(state), json!({"web": web})));
+                host = Some(sshd);
+            }
+            At::Bucket => {
+                let moto = Moto::one_at_a_time();
+                moto.make_bucket("states");
+                bed.configure(&config(
+                    Some("s3://states/shop/state.json".to_owned()),
+                    json!({}),
+                ));
+                bed.variables.extend(moto.variables());
+                bucket = Some(moto);
+            }
         }
-        // Another process goes on at once.
-        let after = format!("after {number}");
-        bed.run(&["note", &after]).code(0);
-        written.push(after);
+        Kept { bed, host, bucket }
     }
-    let notes = texts(&bed.events_of("note"));
-    for text in &written {
-        let times = notes.iter().filter(|note| *note == text).count();
-        assert_eq!(times, 1, "{text}: {notes:?}");
+
+    /// The log, the oldest event first.
+    fn events(&self) -> Vec<Value> {
+        let Some(moto) = &self.bucket else {
+            return self.bed.events();
+        };
+        let file = |number: u32| {
+            moto.object(
+                "states",
+                &format!("shop/state.json.events/{number:08}.jsonl"),
+            )
+        };
+        let files = (1..).map_while(file);
+        let text: String = files
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+            .collect();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Everything that is told from the log, in each of its forms.
+    fn told(&self) -> Vec<String> {
+        let forms: [&[&str]; 5] = [
+            &["report", "--html", "page.html"],
+            &["report", "--format", "json"],
+            &["metrics", "--format", "json"],
+            &["metrics", "--format", "prometheus"],
+            &["metrics", "--cdevents", "events.jsonl"],
+        ];
+        let printed = forms.map(|form| self.bed.run(form).code(0).stdout);
+        let written = ["page.html", "events.jsonl"]
+            .map(|name| std::fs::read_to_string(self.bed.path(name)).unwrap());
+        printed.into_iter().chain(written).collect()
+    }
+}
+
+/// What commands reported as written is there once, and what one that was killed would have written is there once or
+/// not at all, while seven others write; what is told of it is the same each time.
+fn loses_and_doubles_nothing(at: At, kills: usize) {
+    let kept = Kept::new(at);
+    kept.bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    let clock = Instant::now();
+    kept.bed.run(&["note", "how long it takes"]).code(0);
+    let usual = clock.elapsed();
+    let written = Mutex::new(vec!["how long it takes".to_owned()]);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= kills {
+                        break;
+                    }
+                    let text = format!("note {number}");
+                    let mut command = kept.bed.command(&["note", &text]);
+                    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+                    let mut child = command.spawn().unwrap();
+                    // Spread evenly over the time that it takes, and over twice that beside seven others.
+                    let parts = u32::try_from(number * 21 % 34).unwrap();
+                    std::thread::sleep(usual * parts / 17);
+                    let _ = child.kill();
+                    if child.wait().unwrap().success() {
+                        written.lock().unwrap().push(text);
+                    }
+                    // The same process would go on at once.
+                    let after = format!("after {number}");
+                    kept.bed.run(&["note", &after]).code(0);
+                    written.lock().unwrap().push(after);
+                }
+            });
+        }
+    });
+    let events = kept.events();
+    let notes: Vec<Value> = events
+        .iter()
+        .filter(|event| event["kind"] == "note")
+        .cloned()
+        .collect();
+    let notes = texts(&notes);
+    for text in written.into_inner().unwrap() {
+        let times = notes.iter().filter(|note| **note == text).count();
+        assert_eq!(times, 1, "{at:?}: {text}: {notes:?}");
     }
     let distinct: BTreeSet<&String> = notes.iter().collect();
-    assert_eq!(distinct.len(), notes.len());
-    bed.run(&["status"]).code(0);
+    assert_eq!(distinct.len(), notes.len(), "{at:?}");
+    let ids: BTreeSet<String> = events.iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!(ids.len(), events.len(), "{at:?}");
+    kept.bed.run(&["resolve", "v1 serves everything"]).code(0);
+    let told = kept.told();
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert_eq!(told, kept.told(), "{at:?}");
+    drop(kept.host);
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_and_doubles_nothing() {
+    loses_and_doubles_nothing(At::Path, kills(16));
+}
+
+#[test]
+fn nor_does_one_while_the_log_is_on_a_host() {
+    loses_and_doubles_nothing(At::Host, kills(8));
+}
+
+#[test]
+fn nor_does_one_while_the_log_is_in_a_bucket() {
+    loses_and_doubles_nothing(At::Bucket, kills(8));
+}
+
+/// The log is all that there is: in another place it tells the same.
+#[test]
+fn what_is_told_of_a_copy_of_the_log_is_the_same() {
+    let kept = Kept::new(At::Path);
+    kept.bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    kept.bed
+        .run(&["update", "--phase", "identified", "known"])
+        .code(0);
+    kept.bed.run(&["resolve", "v1 serves everything"]).code(0);
+    let copy = Kept::new(At::Path);
+    let [from, to] = [&kept, &copy].map(|one| one.bed.path(".deploy-guard/state.json.events"));
+    std::fs::create_dir_all(&to).unwrap();
+    std::fs::copy(from.join("00000001.jsonl"), to.join("00000001.jsonl")).unwrap();
+    assert_eq!(kept.told(), copy.told());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod delivery;
 mod github;
 mod issue;
 mod log;
+mod outputs;
 mod past;
 mod report;
 mod runbooks;

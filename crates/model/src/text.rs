@@ -74,6 +74,35 @@ pub fn safe(c: char) -> char {
     }
 }
 
+/// Words that call many people in some chat.
+const CALLS: [&str; 5] = ["channel", "here", "everyone", "all", "team"];
+
+/// Looks like `@`, and mentions no one.
+pub const AT: char = '\u{ff20}';
+
+/// Whether an `@` between these may call someone. One within a word is an address of e-mail. An entity of HTML would
+/// not help: services look for mentions in what they have rendered.
+pub fn calls(before: char, behind: &str) -> bool {
+    let is_name = behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let word: String = behind
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .take_while(|c| c.is_alphanumeric())
+        .take(16)
+        .collect();
+    let is_call = CALLS.iter().any(|call| word.eq_ignore_ascii_case(call));
+    // What is no letter of ASCII is the end of a word to GitHub.
+    is_call || is_name && !before.is_ascii_alphanumeric()
+}
+
+/// Neither a space nor a mark: a name with one of them looks like another name, and a text may hide in some.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
+        | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// As a person reads it: three digits and a unit.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn bytes(count: u64) -> String {

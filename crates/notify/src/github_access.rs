@@ -7,46 +7,58 @@ use github::{Client, Error, Repository};
 use crate::NotDelivered;
 use crate::sink::{Around, Delivered};
 
-/// The sink's repository, or that of the run.
-pub(crate) fn repository(
-    own: Option<&str>,
-    around: Around<'_>,
-) -> Result<Repository, NotDelivered> {
-    let Some(name) = own.or(around.repository) else {
-        let hint = "add `repository: owner/name` to the sink";
-        return Err(NotDelivered::refused("no repository is known", hint));
-    };
-    Repository::parse(name).map_err(|error| refused(&error))
+/// What a sink of GitHub begins with.
+pub(crate) struct Access<'a> {
+    pub(crate) repository: Repository,
+    token_env: Option<&'a str>,
+    around: Around<'a>,
 }
 
-pub(crate) fn client(
-    token_env: Option<&str>,
-    around: Around<'_>,
-    deadline: Instant,
-) -> Result<Client, NotDelivered> {
-    if let Some(name) = token_env {
-        crate::secret::value(around.env, name)?;
+impl<'a> Access<'a> {
+    /// To the sink's repository, or that of the run.
+    pub(crate) fn new(
+        repository: Option<&str>,
+        token_env: Option<&'a str>,
+        around: Around<'a>,
+    ) -> Result<Access<'a>, NotDelivered> {
+        let Some(name) = repository.or(around.repository) else {
+            let hint = "add `repository: owner/name` to the sink";
+            return Err(NotDelivered::refused("no repository is known", hint));
+        };
+        Ok(Access {
+            repository: Repository::parse(name).map_err(|error| refused(&error))?,
+            token_env,
+            around,
+        })
     }
-    let left = deadline.saturating_duration_since(Instant::now());
-    (around.github)(token_env, left, deadline).map_err(|error| refused(&error))
-}
 
-/// What a delivery to GitHub comes to by the deadline: it takes several questions.
-pub(crate) async fn within(
-    deadline: Instant,
-    delivery: impl Future<Output = Result<Delivered, NotDelivered>>,
-) -> Result<Delivered, NotDelivered> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left < Duration::from_millis(1) {
-        let reason = "GitHub was not asked: the time was up";
-        return Err(NotDelivered::later(reason, None));
+    /// What a delivery comes to by the deadline: it takes several questions.
+    pub(crate) async fn within(
+        &self,
+        deadline: Instant,
+        delivery: impl AsyncFnOnce(&Client) -> Result<Delivered, NotDelivered>,
+    ) -> Result<Delivered, NotDelivered> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < Duration::from_millis(1) {
+            let reason = "GitHub was not asked: the time was up";
+            return Err(NotDelivered::later(reason, None));
+        }
+        let client = self.client(left, deadline)?;
+        let delivered = tokio::time::timeout(left, delivery(&client)).await;
+        delivered.unwrap_or_else(|_| {
+            let left = model::text::span(left);
+            let reason = format!("GitHub did not answer within {left}");
+            Err(NotDelivered::unsure(reason))
+        })
     }
-    let delivered = tokio::time::timeout(left, delivery).await;
-    delivered.unwrap_or_else(|_| {
-        let left = model::text::span(left);
-        let reason = format!("GitHub did not answer within {left}");
-        Err(NotDelivered::unsure(reason))
-    })
+
+    fn client(&self, left: Duration, deadline: Instant) -> Result<Client, NotDelivered> {
+        if let Some(name) = self.token_env {
+            crate::secret::value(self.around.env, name)?;
+        }
+        let client = (self.around.github)(self.token_env, left, deadline);
+        client.map_err(|error| refused(&error))
+    }
 }
 
 /// A question that changes nothing.

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use github::Client;
 use github::deployments::{Made, NewStatus};
-use github::{Client, Repository};
 use sections::incident::GithubDeploymentSink;
 
+use crate::github_access::Access;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::{NotDelivered, Notice, Phase, Reference, digest, github_access, outside};
@@ -18,19 +19,18 @@ const ENVIRONMENT: &str = "production";
 
 impl Kind for GithubDeploymentSink {
     fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
-        let repository = github_access::repository(self.repository.as_deref(), around)?;
+        let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Deployment {
-            config: self,
-            around,
-            repository,
+            github: Access::new(repository, token, around)?,
+            commit: around.commit,
         }))
     }
 }
 
 struct Deployment<'a> {
-    config: &'a GithubDeploymentSink,
-    around: Around<'a>,
-    repository: Repository,
+    github: Access<'a>,
+    /// Of the run.
+    commit: Option<&'a str>,
 }
 
 impl Sink for Deployment<'_> {
@@ -40,19 +40,18 @@ impl Sink for Deployment<'_> {
         earlier: Earlier<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
-        Box::pin(github_access::within(deadline, async move {
-            let token = self.config.token_env.as_deref();
-            let client = github_access::client(token, self.around, deadline)?;
+        let delivery = async move |client: &Client| {
             let id = match earlier.reference {
                 Some(Reference::GithubDeployment { id }) => *id,
-                _ => self.found_or_made(&client, notice).await?,
+                _ => self.found_or_made(client, notice).await?,
             };
             let reference = Some(Reference::GithubDeployment { id });
-            match self.set(&client, notice, id, earlier.unsure).await {
+            match self.set(client, notice, id, earlier.unsure).await {
                 Ok(()) => Ok(Delivered { reference }),
                 Err(error) => Err(error.leaving(reference)),
             }
-        }))
+        };
+        Box::pin(self.github.within(deadline, delivery))
     }
 }
 
@@ -61,11 +60,11 @@ impl Deployment<'_> {
         let environment = notice.environment.as_deref().unwrap_or(ENVIRONMENT);
         let environment = outside::line(environment, NAME);
         let mark = digest::of(&notice.thread);
-        let found = client.deployment_with(&self.repository, &environment, &mark);
+        let found = client.deployment_with(&self.github.repository, &environment, &mark);
         if let Some(id) = found.await.map_err(|error| github_access::read(&error))? {
             return Ok(id);
         }
-        let Some(reference) = self.around.commit.or(notice.release.as_deref()) else {
+        let Some(reference) = self.commit.or(notice.release.as_deref()) else {
             let hint =
                 "a deployment of GitHub is of a commit: run it in a workflow, or with `--release`";
             return Err(NotDelivered::refused("no commit is known", hint));
@@ -77,7 +76,7 @@ impl Deployment<'_> {
             description: &description,
             mark: &mark,
         };
-        let made = client.make_deployment(&self.repository, made).await;
+        let made = client.make_deployment(&self.github.repository, made).await;
         made.map_err(|error| github_access::written(&error))
     }
 
@@ -96,12 +95,12 @@ impl Deployment<'_> {
             log_url: page.as_ref().map(url::Url::as_str),
         };
         if unsure {
-            let has = client.has_status(&self.repository, id, status).await;
+            let has = client.has_status(&self.github.repository, id, status).await;
             if has.map_err(|error| github_access::read(&error))? {
                 return Ok(());
             }
         }
-        let set = client.set_status(&self.repository, id, status).await;
+        let set = client.set_status(&self.github.repository, id, status).await;
         set.map_err(|error| github_access::written(&error))
     }
 }

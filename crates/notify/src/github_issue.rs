@@ -5,15 +5,17 @@
 use std::time::Instant;
 
 use actions::summary::markdown;
-use github::{Client, Repository};
+use github::Client;
 use sections::incident::{EventKind, GithubIssueSink};
 
+use crate::github_access::Access;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::{NotDelivered, Notice, Reference, github_access, marker, outside};
 
 const TITLE: usize = 200;
-/// A comment has at most 65,536 characters; a character takes up to seven when it is escaped.
+/// A comment has at most 65,536 characters, and a character takes up to six when it is escaped.
+const MAX: usize = 65_000;
 const BODY: usize = 6000;
 const FIELDS: usize = 20;
 const FIELD: usize = 100;
@@ -21,19 +23,17 @@ const LINKS: usize = 10;
 
 impl Kind for GithubIssueSink {
     fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
-        let repository = github_access::repository(self.repository.as_deref(), around)?;
+        let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Issue {
-            config: self,
-            around,
-            repository,
+            github: Access::new(repository, token, around)?,
+            labels: &self.labels,
         }))
     }
 }
 
 struct Issue<'a> {
-    config: &'a GithubIssueSink,
-    around: Around<'a>,
-    repository: Repository,
+    github: Access<'a>,
+    labels: &'a [String],
 }
 
 impl Sink for Issue<'_> {
@@ -43,27 +43,27 @@ impl Sink for Issue<'_> {
         earlier: Earlier<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
-        Box::pin(github_access::within(deadline, async move {
-            let token = self.config.token_env.as_deref();
-            let client = github_access::client(token, self.around, deadline)?;
+        let delivery = async move |client: &Client| {
             let reading = |error| github_access::read(&error);
             let mark = marker::of_thread(&notice.thread);
             let known = if let Some(Reference::GithubIssue { number }) = earlier.reference {
                 Some(*number)
             } else {
-                let found = client.issue_with(&self.repository, &mark).await;
+                let of = &self.github.repository;
+                let found = client.issue_with(of, &mark, notice.began).await;
                 found.map_err(reading)?.map(|issue| issue.number)
             };
             let Some(number) = known else {
-                return self.open(&client, notice, &mark).await;
+                return self.open(client, notice, &mark).await;
             };
             let reference = Some(Reference::GithubIssue { number });
-            let told = self.tell(&client, notice, number, earlier.unsure).await;
+            let told = self.tell(client, notice, number, earlier.unsure).await;
             match told {
                 Ok(()) => Ok(Delivered { reference }),
                 Err(error) => Err(error.leaving(reference)),
             }
-        }))
+        };
+        Box::pin(self.github.within(deadline, delivery))
     }
 }
 
@@ -77,11 +77,11 @@ impl Issue<'_> {
     ) -> Result<Delivered, NotDelivered> {
         let body = format!("{mark}\n{}", text(notice));
         let title = outside::line(&notice.title, TITLE);
-        let made = client.make_issue(&self.repository, &title, &body, &self.config.labels);
+        let made = client.make_issue(&self.github.repository, &title, &body, self.labels);
         let number = made.await.map_err(|error| github_access::written(&error))?;
         let reference = Some(Reference::GithubIssue { number });
         if notice.kind == EventKind::IncidentResolved {
-            let closed = client.close_issue(&self.repository, number).await;
+            let closed = client.close_issue(&self.github.repository, number).await;
             closed.map_err(|error| github_access::written(&error).leaving(reference.clone()))?;
         }
         Ok(Delivered { reference })
@@ -95,9 +95,9 @@ impl Issue<'_> {
         unsure: bool,
     ) -> Result<(), NotDelivered> {
         let mark = marker::of_event(&notice.id);
-        let of = &self.repository;
+        let of = &self.github.repository;
         let is_there = if unsure {
-            let first = client.issue_with(of, &mark).await;
+            let first = client.issue_with(of, &mark, notice.began).await;
             let first = first.map_err(|error| github_access::read(&error))?;
             let has = client.has_comment(of, number, &mark).await;
             first.is_some() || has.map_err(|error| github_access::read(&error))?
@@ -119,8 +119,20 @@ impl Issue<'_> {
     }
 }
 
-/// The notice as Markdown; with the mark of the event, so that an issue's own body counts as its first comment.
+/// The notice as Markdown, with as much of its text as there is room for.
 fn text(notice: &Notice) -> String {
+    let mut most = BODY;
+    loop {
+        let text = text_within(notice, most);
+        if text.chars().count() <= MAX || most < 10 {
+            return text;
+        }
+        most /= 2;
+    }
+}
+
+/// With the mark of the event, so that an issue's own body counts as its first comment.
+fn text_within(notice: &Notice, most: usize) -> String {
     let mut parts = vec![
         marker::of_event(&notice.id),
         format!(
@@ -133,9 +145,10 @@ fn text(notice: &Notice) -> String {
     ];
     let body = notice.body.trim();
     if !body.is_empty() {
-        parts.push(markdown(&outside::text(body, BODY), BODY));
+        parts.push(markdown(&outside::text(body, most), most));
     }
-    let cell = |text: &str| markdown(&outside::line(text, FIELD), FIELD);
+    let field = FIELD.min(most);
+    let cell = |text: &str| markdown(&outside::line(text, field), field);
     let rows: Vec<String> = notice
         .rows(FIELDS)
         .iter()

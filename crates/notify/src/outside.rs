@@ -1,11 +1,6 @@
 //! Text from outside: release names, commit messages, logs. What is the same for every sink.
 
-use model::text::{CUT, safe};
-
-/// Words that call many people in some chat.
-const CALLS: [&str; 5] = ["channel", "here", "everyone", "all", "team"];
-/// Looks like `@`, and mentions no one.
-const AT: char = '\u{ff20}';
+use model::text::{AT, CUT, calls, is_invisible, safe};
 
 /// What a terminal or a browser would obey and what turns text round is shown as U+FFFD, what is invisible is left out,
 /// and an `@` mentions no one. At most so many characters, with a mark where there were more.
@@ -41,24 +36,6 @@ pub(crate) fn line(from: &str, most: usize) -> String {
     text(&joined, most)
 }
 
-/// Neither a space nor a mark: a name with one of them looks like another name.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' | '\u{180e}')
-}
-
-/// Whether an `@` between these may call someone. One within a word is an address of e-mail.
-fn calls(before: char, behind: &str) -> bool {
-    let is_name = behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    let word: String = behind
-        .chars()
-        .filter(|c| !is_invisible(*c))
-        .take_while(|c| c.is_alphanumeric())
-        .take(16)
-        .collect();
-    let is_call = CALLS.iter().any(|call| word.eq_ignore_ascii_case(call));
-    is_call || is_name && !before.is_alphanumeric()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +49,7 @@ mod tests {
             ("@\u{200b}everyone", "＠everyone"),
             ("mail a@example.com", "mail a@example.com"),
             ("sha@", "sha@"),
+            ("\u{e9}@octocat", "\u{e9}＠octocat"),
         ] {
             assert_eq!(text(from, 100), expected);
         }
@@ -79,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_is_invisible_is_not_there_and_what_turns_text_is_marked() {
-        assert_eq!(text("v1\u{200b}.2\u{feff}", 100), "v1.2");
+        assert_eq!(text("v1\u{200b}.2\u{feff}\u{e0041}", 100), "v1.2");
         assert_eq!(text("a\u{202e}b\u{1b}[0m", 100), "a\u{fffd}b\u{fffd}[0m");
         assert_eq!(text("a\r\nb\rc", 100), "a\nb\u{fffd}c");
         assert_eq!(line("a\r\nBcc: b\n", 100), "a Bcc: b");

@@ -39,5 +39,6 @@ fn line(notice: &Notice) -> String {
         notice.phase.emoji(),
         notice.title
     );
-    outside::line(&line, LINE)
+    // The runner takes this for a command wherever it stands.
+    outside::line(&line.replace("##[", "# #["), LINE)
 }

@@ -17,6 +17,8 @@ use crate::NotDelivered;
 /// A service says in a few bytes what it thinks of a request.
 pub(crate) const MAX_BODY: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(3);
+/// And at once: an answer that never ends takes no more of the time that other deliveries need.
+const BODY_TIME: Duration = Duration::from_secs(2);
 /// More is not believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -73,15 +75,13 @@ impl Web {
             let reason = format!("{host} was not asked: the time was up");
             return Err(NotDelivered::later(reason, None));
         }
-        let sending = async {
-            let response = request.timeout(left).send().await;
-            let response = response.map_err(|error| broken(&host, &error, left))?;
-            Ok(read(url, response, most).await)
+        let sending = request.timeout(left).send();
+        let Ok(sent) = tokio::time::timeout_at(deadline.into(), sending).await else {
+            return Err(silent(&host, left));
         };
-        match tokio::time::timeout(left, sending).await {
-            Ok(answer) => answer,
-            Err(_) => Err(silent(&host, left)),
-        }
+        let response = sent.map_err(|error| broken(&host, &error, left))?;
+        let until = deadline.min(Instant::now() + BODY_TIME);
+        Ok(read(url, response, most, until).await)
     }
 
     /// Sends a notice once; nothing is wanted of the answer but that the service took it. `wrong` as in
@@ -156,7 +156,7 @@ fn silent(host: &str, left: Duration) -> NotDelivered {
     NotDelivered::unsure(format!("{host} did not answer within {left}"))
 }
 
-async fn read(url: &Url, mut response: Response, most: usize) -> Answer {
+async fn read(url: &Url, mut response: Response, most: usize, until: Instant) -> Answer {
     let headers = response.headers();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let status = response.status().as_u16();
@@ -167,8 +167,8 @@ async fn read(url: &Url, mut response: Response, most: usize) -> Answer {
         redirect: redirect(url, text(LOCATION)),
         is_of_proxy: model::proxy::refuses(status, text(SERVER)),
     };
-    // The status is known: what breaks off afterwards changes nothing of it.
-    while let Ok(Some(chunk)) = response.chunk().await {
+    // The status is known: what breaks off afterwards, or never ends, changes nothing of it.
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(until.into(), response.chunk()).await {
         let room = most - answer.body.len();
         answer.body.extend(chunk.iter().take(room));
         if chunk.len() >= room {

@@ -55,7 +55,17 @@ impl Respond for Hub {
             other => panic!("{method} {other}"),
         };
         if method == "GET" {
-            let newest: Vec<&Value> = list.iter().rev().collect();
+            let query: std::collections::HashMap<_, _> = request.url.query_pairs().collect();
+            let number = |name: &str, usual: usize| {
+                query.get(name).map_or(usual, |text| text.parse().unwrap())
+            };
+            let (page, size) = (number("page", 1), number("per_page", 30));
+            let newest: Vec<&Value> = list
+                .iter()
+                .rev()
+                .skip((page - 1) * size)
+                .take(size)
+                .collect();
             return ResponseTemplate::new(200).set_body_json(newest);
         }
         let number = list.len() + 1;
@@ -63,6 +73,7 @@ impl Respond for Hub {
         body["id"] = number.into();
         if kind == "issues" {
             body["state"] = "open".into();
+            body["created_at"] = "2026-11-21T02:45:50Z".into();
         }
         list.push(body.clone());
         if state.loses_answers > 0 {
@@ -144,6 +155,39 @@ async fn an_incident_is_one_issue_with_a_comment_per_event_and_closed_at_its_end
         state.issues[0]["title"],
         all.join("\n----\n")
     ));
+}
+
+/// Another runner knows of no issue, and the repository is a busy one.
+#[tokio::test]
+async fn an_issue_is_found_however_many_were_made_since_and_no_older_one_is_looked_at() {
+    let (hub, server) = Hub::start().await;
+    let filler = |number: u64, at: &str| json!({"number": number, "state": "open", "body": "another", "created_at": at});
+    let old = (1..=450).map(|number| filler(1000 + number, "2026-11-20T00:00:00Z"));
+    hub.0.lock().unwrap().issues.extend(old);
+    send(&server, ISSUE, &notice(), Earlier::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        hub.0.lock().unwrap().asked,
+        [
+            "GET /repos/acme/shop/issues",
+            "POST /repos/acme/shop/issues"
+        ]
+    );
+    // The fixture of this file numbers its issues by their place.
+    hub.0.lock().unwrap().issues[450]["number"] = 1.into();
+    let new = (1..=450).map(|number| filler(2000 + number, "2026-11-21T03:00:00Z"));
+    hub.0.lock().unwrap().issues.extend(new);
+    let next = Notice {
+        id: "2".into(),
+        ..notice()
+    };
+    let found = send(&server, ISSUE, &next, Earlier::default());
+    let found = found.await.unwrap();
+    assert_eq!(found.reference, Some(Reference::GithubIssue { number: 1 }));
+    let state = hub.0.lock().unwrap();
+    assert_eq!((state.issues.len(), state.comments.len()), (901, 1));
+    assert_eq!(state.asked.len(), 2 + 5 + 1, "{:?}", state.asked);
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! Text from outside in every place of a notice, to every sink: it stays text.
 
+use std::collections::BTreeMap;
+
 use notify::{Earlier, Link, Notice};
 use serde_json::Value;
+use testkit::{HOSTILE, markdown, mention};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 
-use crate::bed::{CANARY, deliver, notice};
+use crate::bed::{CANARY, deliver, deliver_in, notice};
 
-const HOSTILE: &str = "@channel <!here> <@U012345> [x](http://evil.example) ![](http://evil.example/p.png) \
+const WORST: &str = "@channel <!here> <@U012345> [x](http://evil.example) ![](http://evil.example/p.png) \
     <http://evil.example|click> www.evil.example \r\nBcc: evil@example.com </details><script>alert(1)</script> \
     <!-- deploy-guard incident x --> @octocat #1 `code` *bold* |cell| \u{200b}\u{202e}txt.exe\u{1b}[31m {{ service }} \
     \"}], \"text\": \"owned l34ked-pa55word";
@@ -104,7 +107,7 @@ fn texts<'v>(value: &'v Value, key: &'v str, all: &mut Vec<(&'v str, &'v str)>) 
 #[tokio::test]
 async fn no_one_is_mentioned_and_nothing_hidden_goes_out() {
     for (name, sink) in SINKS {
-        for body in sent(sink, &hostile(HOSTILE)).await {
+        for body in sent(sink, &hostile(WORST)).await {
             let mut all = Vec::new();
             texts(&body, "", &mut all);
             for (key, text) in all {
@@ -137,10 +140,112 @@ async fn no_one_is_mentioned_and_nothing_hidden_goes_out() {
     }
 }
 
+/// What is in no text that a person is shown.
+fn is_hidden(c: char) -> bool {
+    let is_control = c.is_control() && c != '\n' && c != '\t';
+    is_control || model::text::is_bidi(c) || model::text::is_invisible(c)
+}
+
+/// Each hostile text in every place of a notice, to each sink.
+#[tokio::test]
+async fn each_hostile_text_stays_text_at_each_sink() {
+    for (what, text) in HOSTILE {
+        for (name, sink) in SINKS {
+            let context = format!("{what}, {name}");
+            for body in sent(sink, &hostile(text)).await {
+                let mut all = Vec::new();
+                texts(&body, "", &mut all);
+                for (key, text) in all {
+                    let context = format!("{context}, {key}: {text:?}");
+                    assert!(!text.contains(is_hidden), "{context}");
+                    assert_eq!(mention(text), None, "{context}");
+                    assert!(
+                        !text.contains("javascript:") || !text.starts_with("javascript:"),
+                        "{context}"
+                    );
+                    if name == "slack" || name == "bot" {
+                        slack_reads(key, text, &context);
+                    }
+                }
+                if name == "issue" {
+                    let (found, words) = markdown(body["body"].as_str().unwrap());
+                    issue_has(&found, &context);
+                    assert_eq!(mention(&words), None, "{context}: {words}");
+                }
+            }
+        }
+    }
+}
+
+/// In Slack markup is between `<` and `>`: we write the links of the notice.
+fn slack_reads(key: &str, text: &str, context: &str) {
+    if key == "text" {
+        let ours = "<https://good.example/a%7Cb%3Ec?d=%3Ce%3E&amp;f=%22g%22|";
+        let rest = text.strip_prefix(ours);
+        let rest = rest.map_or(text, |rest| rest.strip_suffix('>').unwrap_or(rest));
+        assert!(!rest.contains(['<', '>']), "{context}");
+    }
+}
+
+/// Our two marks, our link, our table, our one strong line, and line breaks.
+fn issue_has(found: &BTreeMap<String, usize>, context: &str) {
+    for (one, times) in found {
+        let most = match one.as_str() {
+            "Table" | "Strong" => 1,
+            "TableRow" | "TableCell" | "html <br>" => usize::MAX,
+            link if link.starts_with("link https://good.example/") => 1,
+            mark if mark.starts_with("html <!-- deploy-guard ") => {
+                usize::from(mark.matches("<!--").count() <= 2)
+            }
+            _ => 0,
+        };
+        assert!(*times <= most, "{context}: {one} of {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_hostile_text_stays_text_in_a_template_and_in_a_line_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let template =
+        r#"{"text": "{{ title }} {{ text }} {{ release }}", "fields": {{ fields | tojson }}}"#;
+    std::fs::write(folder.path().join("body.json.j2"), template).unwrap();
+    for (what, text) in HOSTILE {
+        let server = MockServer::start().await;
+        Mock::given(matchers::any())
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        let time = std::time::Duration::from_secs(2);
+        let uri = server.uri();
+        let yaml = "webhook: [{ name: a, url-env: URL, template: body.json.j2 }]";
+        let env = [("URL", uri.as_str())];
+        let notice = hostile(text);
+        deliver_in(folder.path(), yaml, &env, &notice, Earlier::default(), time)
+            .await
+            .unwrap();
+        let all = server.received_requests().await.unwrap();
+        let body: Value = serde_json::from_slice(&all[0].body).unwrap();
+        let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["fields", "text"], "{what}");
+        let mut all = Vec::new();
+        texts(&body, "", &mut all);
+        for (_, text) in all {
+            assert!(
+                !text.contains(is_hidden) && mention(text).is_none(),
+                "{what}: {text:?}"
+            );
+        }
+        // The bed takes no line with a line break.
+        deliver("stdout: [{ name: log }]", &[], &notice, Earlier::default())
+            .await
+            .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn in_slack_only_our_links_are_markup() {
     for (_, sink) in &SINKS[..2] {
-        for body in sent(sink, &hostile(HOSTILE)).await {
+        for body in sent(sink, &hostile(WORST)).await {
             let mut all = Vec::new();
             texts(&body, "", &mut all);
             for (key, text) in all.into_iter().filter(|(key, _)| *key == "text") {
@@ -164,7 +269,7 @@ async fn in_slack_only_our_links_are_markup() {
 
 #[tokio::test]
 async fn in_an_issue_nothing_is_markup_a_link_or_a_mark() {
-    let bodies = sent(SINKS[4].1, &hostile(HOSTILE)).await;
+    let bodies = sent(SINKS[4].1, &hostile(WORST)).await;
     let body = bodies[0]["body"].as_str().unwrap();
     // Our two marks and our one link.
     assert_eq!(body.matches("<!--").count(), 2, "{body}");
@@ -185,8 +290,25 @@ async fn in_an_issue_nothing_is_markup_a_link_or_a_mark() {
 
 #[tokio::test]
 async fn texts_of_a_megabyte_are_cut_to_what_each_service_takes() {
-    for unit in ["a", "<", "\u{1F6A8}", "a b\n", "&"] {
-        let long = hostile(&unit.repeat((1 << 20) / unit.len()));
+    for unit in [
+        "a",
+        "<",
+        "\u{1F6A8}",
+        "a b\n",
+        "&",
+        "~",
+        "@a ",
+        "\"",
+        "\u{1}",
+    ] {
+        let mut long = hostile(&unit.repeat((1 << 20) / unit.len()));
+        let url = format!("https://good.example/{}", "x".repeat(900));
+        long.links = (0..20)
+            .map(|_| Link {
+                label: unit.repeat(300),
+                url: url.clone(),
+            })
+            .collect();
         for (name, sink) in SINKS {
             for body in sent(sink, &long).await {
                 let size = body.to_string().len();

@@ -20,6 +20,12 @@ pub enum Reply {
     Elsewhere,
     /// 10 MB.
     Endless,
+    /// A byte now and then, and no end.
+    Slow,
+    /// Takes it, and then is as slow.
+    AcceptSlowly,
+    /// What is no text.
+    Garbage,
 }
 
 /// A request that it accepted.
@@ -142,7 +148,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8_lossy(&body).into_owned();
     let (head, answer) = match reply {
-        Reply::Accept => {
+        Reply::Accept | Reply::AcceptSlowly => {
             let mut shared = shared.lock().ok()?;
             let answer = accepted(&body, shared.calls.len());
             let at = Instant::now();
@@ -167,14 +173,36 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
             "no".to_owned(),
         ),
         Reply::Endless => ("500 Internal Server Error", "x".repeat(10_000_000)),
+        Reply::Slow => ("500 Internal Server Error", String::new()),
+        Reply::Garbage => {
+            let head = b"HTTP/1.1 500 \xff\xfe\r\ncontent-length: 4\r\n\r\n\xc3\x28\xff\0";
+            return stream.write_all(head).ok();
+        }
         Reply::Down => return None,
     };
+    if matches!(reply, Reply::Slow | Reply::AcceptSlowly) {
+        return drip(&mut stream, head, &answer);
+    }
     write!(
         stream,
         "HTTP/1.1 {head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
         answer.len()
     )
     .ok()
+}
+
+/// The answer at once, and then a blank now and then for a minute.
+fn drip(stream: &mut TcpStream, head: &str, answer: &str) -> Option<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {head}\r\nconnection: close\r\n\r\n{answer}"
+    )
+    .ok()?;
+    for _ in 0..600 {
+        std::thread::sleep(Duration::from_millis(100));
+        stream.write_all(b" ").ok()?;
+    }
+    Some(())
 }
 
 /// As Slack answers: a message that is changed keeps its time.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::text::{plain, safe};
+use model::text::{AT, calls, plain, safe};
 
 /// A cell longer than this is cut: a table is read at a glance.
 pub(super) const CELL: usize = 300;
@@ -22,10 +22,16 @@ pub(super) fn long_cell(text: &str) -> String {
 /// Text of at most so many characters, the middle cut out of a longer one, as Markdown: nothing in it is
 /// markup, a link or a mention.
 pub fn escaped(text: &str, limit: usize) -> String {
+    let text = shorten(text.trim(), limit);
     let mut escaped = String::new();
-    for c in shorten(text.trim(), limit).chars() {
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
         match c {
             '\n' => escaped.push_str("<br>"),
+            '@' if calls(before, &text[at + 1..]) || is_host(&text[at + 1..]) => escaped.push(AT),
+            '-' | '+' | '.' | ')' | ':' if begins_block(&text, at) => {
+                let _ = write!(escaped, "&#{};", u32::from(c));
+            }
             '&' | '<' | '>' | '|' | '`' | '*' | '_' | '[' | ']' | '~' | '\\' | '#' | '@' | '$'
             | '!' => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
@@ -33,11 +39,33 @@ pub fn escaped(text: &str, limit: usize) -> String {
             c if c.is_control() => escaped.push(' '),
             c => escaped.push(safe(c)),
         }
+        before = c;
     }
     // GitHub turns a bare URL into a link; remote text must not choose what a reader clicks.
     escaped
         .replace("://", "&#58;//")
         .replace("www.", "www&#46;")
+}
+
+/// Whether an address of e-mail ends so, which GitHub makes a link of, whatever it is written with.
+fn is_host(text: &str) -> bool {
+    let is_part = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.chars().take_while(is_part).any(|c| c == '.')
+}
+
+/// Whether the sign there makes the text an item of a list, a line across the page, or a command of the runner,
+/// which reads what is printed in a job.
+fn begins_block(text: &str, at: usize) -> bool {
+    let (head, tail) = (&text[..at], &text[at + 1..]);
+    let is_item = tail.is_empty() || tail.starts_with(char::is_whitespace);
+    match text.as_bytes()[at] {
+        b'.' | b')' => {
+            let is_number = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
+            is_number && is_item
+        }
+        b':' => head.is_empty() && tail.starts_with(':'),
+        _ => head.is_empty() && (is_item || tail.trim_start().starts_with('-')),
+    }
 }
 
 /// Text within `<pre>` or `<summary>`.
@@ -81,6 +109,28 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_begins_a_block_or_mentions_anyone() {
+        for (text, expected) in [
+            ("- a - b", "&#45; a - b"),
+            ("+", "&#43;"),
+            ("---", "&#45;--"),
+            ("--force -1", "&#45;-force -1"),
+            ("-1.5", "-1.5"),
+            ("1. a 2. b", "1&#46; a 2. b"),
+            ("12) a", "12&#41; a"),
+            ("1.5 s", "1.5 s"),
+            ("::error::x", "&#58;:error::x"),
+            (
+                "@octocat a@b.example @",
+                "\u{ff20}octocat a\u{ff20}b.example &#64;",
+            ),
+            ("shop@sha256:0a", "shop&#64;sha256:0a"),
+        ] {
+            assert_eq!(escaped(text, 100), expected);
+        }
+    }
 
     #[test]
     fn no_text_ends_its_fence() {

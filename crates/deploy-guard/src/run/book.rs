@@ -295,23 +295,25 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// Appends the events that `decide` makes, the ones that wait first among them. What goes wrong with that is told in
-    /// the report and changes nothing: they wait on.
+    /// Appends the events that `decide` makes of everything that happened, because an incident may be open for long; the
+    /// ones that wait are first among them, and are written alone where that does not work. What goes wrong is told in
+    /// the report and changes nothing.
     async fn append(
         &self,
         scribe: &Scribe<'_>,
         decide: impl FnMut(&History) -> Result<Vec<Event>, chronicle::Error>,
     ) -> Option<Vec<Event>> {
-        let appended = scribe.in_time(scribe.chronicle.append(Seeing::Lately, decide));
+        let appended = scribe.in_time(scribe.chronicle.append(Seeing::Everything, decide));
         let appended = appended.await.and_then(|events| events.map_err(failed));
-        let mut notes = self.notes.borrow_mut();
         match appended {
             Ok(events) => {
-                notes.waiting.clear();
+                self.notes.borrow_mut().waiting.clear();
                 Some(events)
             }
             Err(failure) => {
-                notes.trouble = Some(not_written(&scribe.chronicle.place(), &failure));
+                self.flush().await;
+                let trouble = not_written(&scribe.chronicle.place(), &failure);
+                self.notes.borrow_mut().trouble = Some(trouble);
                 None
             }
         }

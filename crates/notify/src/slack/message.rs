@@ -17,6 +17,7 @@ const FIELDS: usize = 10;
 const FIELD: usize = 400;
 const LINKS: usize = 4;
 const LABEL: usize = 75;
+const BETWEEN: &str = "  ·  ";
 
 /// The message, without the channel.
 pub(super) fn of(notice: &Notice) -> Value {
@@ -29,12 +30,19 @@ pub(super) fn of(notice: &Notice) -> Value {
     if !fields.is_empty() {
         blocks.push(json!({"type": "section", "fields": fields}));
     }
+    let mut room = SECTION;
     let links: Vec<String> = notice
         .web_links(LINKS)
         .map(|(label, url)| format!("<{}|{}>", address(&url), name(label)))
+        .take_while(|link| {
+            let length = link.chars().count() + BETWEEN.chars().count();
+            let has_room = length <= room;
+            room = room.saturating_sub(length);
+            has_room
+        })
         .collect();
     if !links.is_empty() {
-        let text = json!({"type": "mrkdwn", "text": links.join("  ·  "), "verbatim": true});
+        let text = json!({"type": "mrkdwn", "text": links.join(BETWEEN), "verbatim": true});
         blocks.push(json!({"type": "context", "elements": [text]}));
     }
     json!({
