@@ -1,5 +1,7 @@
 //! Asks GitHub for a run and makes a diagnosis of it.
 
+use std::path::Path;
+
 use github::annotations::Annotation;
 use github::jobs::Step;
 use github::logs::JobLog;
@@ -7,6 +9,7 @@ use github::{Client, Job, Repository, RunId};
 use jiff::Timestamp;
 use model::Redactor;
 use model::text::cut;
+use workflow::Workflow;
 
 use crate::cause::{Cause, Suspect, cause};
 use crate::classify::{Facts, classify};
@@ -15,7 +18,7 @@ use crate::dockerfile::{self, DockerfileStep};
 use crate::ended::{CancelledBy, Ended};
 use crate::gap::{Error, Gap};
 use crate::log::{StepLog, error_lines, is_generic};
-use crate::needed::Needed;
+use crate::needed::{needed, runs};
 use crate::plain::short;
 use crate::stage::Stage;
 
@@ -24,6 +27,8 @@ const MAX_NAME: usize = 200;
 const MAX_MESSAGE: usize = 500;
 const MAX_NOTES: usize = 10;
 const MAX_OTHERS: usize = 20;
+/// GitHub takes no larger workflow, in bytes.
+const MAX_WORKFLOW: u64 = 1 << 20;
 
 /// Which run.
 #[derive(Clone, Debug)]
@@ -32,8 +37,8 @@ pub struct Question<'a> {
     pub run: RunId,
     /// Else the latest attempt.
     pub attempt: Option<u32>,
-    /// Which jobs need which, where the workflow is known.
-    pub needed: &'a Needed,
+    /// The folder of a checkout that has the workflow's file, where there is one.
+    pub checkout: Option<&'a Path>,
 }
 
 /// Asks for the run, its jobs, and of the job that is the cause the annotations and the log. Only the
@@ -61,13 +66,20 @@ pub async fn diagnose(
         others: Vec::new(),
         gaps: Vec::new(),
     };
-    let Some(Cause { first, others }) = cause(&jobs, question.needed) else {
+    let path = run.path.as_deref();
+    let workflow = question
+        .checkout
+        .zip(path)
+        .and_then(|(folder, path)| read(folder, path));
+    let needed = workflow.as_ref().map(needed).unwrap_or_default();
+    let Some(Cause { first, others }) = cause(&jobs, &needed) else {
         let never_began = run.conclusion.as_deref() == Some("startup_failure");
         diagnosis.ended = never_began.then_some(Ended::NotStarted);
         return Ok(diagnosis);
     };
     let others = others.iter().take(MAX_OTHERS);
-    diagnosis.others = others.map(|other| other_job(other, redactor)).collect();
+    let other = |other: &Suspect<'_>| other_job(other, workflow.as_ref(), redactor);
+    diagnosis.others = others.map(other).collect();
     diagnosis.job = Some(name(&first.job.name));
     diagnosis.step = first.step.map(|step| name(&step.name));
     diagnosis.url = first.job.html_url.as_deref().map(name).or(diagnosis.url);
@@ -77,10 +89,13 @@ pub async fn diagnose(
     );
     let messages = diagnosis.add_annotations(annotations, redactor);
     let log = diagnosis.add_log(log, &first, redactor);
+    // What the log says that it ran is surer: the checkout may be of another commit.
+    let is_logged = log.as_ref().is_some_and(|log| log.runs.is_some());
+    let written = does(workflow.as_ref().filter(|_| !is_logged), &first);
     let facts = Facts {
         job: &first.job.name,
         step: first.step.map(|step| step.name.as_str()),
-        runs: None,
+        runs: written.as_deref(),
         log: log.as_ref(),
     };
     diagnosis.stage = classify(&facts);
@@ -96,7 +111,7 @@ async fn run_and_jobs(
         repository,
         run: id,
         attempt,
-        needed: _,
+        checkout: _,
     } = question;
     let no_run = |error: github::Error| match error {
         error @ github::Error::NoPermission { status: 404, .. } => Error::NoRun {
@@ -133,13 +148,14 @@ async fn log(
     Some(client.job_log(repository, suspect.job.id).await)
 }
 
-/// By its names alone: one log is read, and it is that of the cause.
-fn other_job(other: &Suspect<'_>, redactor: &Redactor) -> OtherJob {
+/// By its names, and by what the workflow has for it: one log is read, and it is that of the cause.
+fn other_job(other: &Suspect<'_>, workflow: Option<&Workflow>, redactor: &Redactor) -> OtherJob {
     let name = |text: &str| short(text, redactor, MAX_NAME);
+    let written = does(workflow, other);
     let facts = Facts {
         job: &other.job.name,
         step: other.step.map(|step| step.name.as_str()),
-        runs: None,
+        runs: written.as_deref(),
         log: None,
     };
     OtherJob {
@@ -148,6 +164,22 @@ fn other_job(other: &Suspect<'_>, redactor: &Redactor) -> OtherJob {
         stage: classify(&facts),
         conclusion: other.job.conclusion.as_deref().map(name),
     }
+}
+
+/// The workflow in a checkout. One that is not there, or cannot be read, helps nothing and harms nothing.
+fn read(folder: &Path, path: &str) -> Option<Workflow> {
+    let name = path.strip_prefix(".github/workflows/")?;
+    if name.contains('/') {
+        return None;
+    }
+    let text = files::read_text(&folder.join(path), MAX_WORKFLOW).ok()?;
+    let tree = yaml::Node::parse(&text).ok()?;
+    Some(Workflow::read(path, &text, &tree))
+}
+
+/// What a step runs, as the workflow has it.
+fn does(workflow: Option<&Workflow>, suspect: &Suspect<'_>) -> Option<String> {
+    runs(workflow?, &suspect.job.name, &suspect.step?.name)
 }
 
 /// The times of a step, if it has begun.

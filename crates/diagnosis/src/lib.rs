@@ -28,5 +28,5 @@ pub use dockerfile::DockerfileStep;
 pub use ended::{CancelledBy, Ended};
 pub use gap::{Error, Gap};
 pub use log::{StepLog, error_lines};
-pub use needed::{Needed, needed};
+pub use needed::{Needed, needed, runs};
 pub use stage::Stage;

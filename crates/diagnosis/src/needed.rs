@@ -35,3 +35,31 @@ pub(crate) fn base(name: &str) -> String {
         .trim()
         .to_owned()
 }
+
+/// What a step runs: the action that it uses, or the commands of its shell; by the names that GitHub shows. `None` where
+/// the workflow's file has no such step.
+pub fn runs(workflow: &Workflow, job: &str, step: &str) -> Option<String> {
+    let wanted = base(job);
+    let is_wanted = |job: &&workflow::Job| base(job.name.as_deref().unwrap_or(&job.id)) == wanted;
+    let job = workflow.jobs.iter().find(is_wanted)?;
+    job.steps.iter().find_map(|one| {
+        let (does, shown) = match (&one.uses, &one.run) {
+            (Some(uses), _) => (uses.value.text(), uses.value.text()),
+            (None, Some(run)) => {
+                let run = run.value.text();
+                (run, run.lines().next().unwrap_or_default())
+            }
+            (None, None) => return None,
+        };
+        let is_it = match &one.name {
+            Some(name) => name.trim() == step,
+            None => step.strip_prefix("Run ") == Some(shown.trim()),
+        };
+        // Of our own Action, the stage is an input.
+        let inputs = one
+            .with
+            .iter()
+            .map(|(key, text)| format!("\n{key}: {}", text.value.text()));
+        is_it.then(|| does.to_owned() + &inputs.collect::<String>())
+    })
+}

@@ -1,8 +1,9 @@
 //! What GitHub answers, and what becomes of it: whole, refused, expired, not there yet.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use diagnosis::{CancelledBy, Diagnosis, Ended, Error, Gap, Needed, Question, Stage, diagnose};
+use diagnosis::{CancelledBy, Diagnosis, Ended, Error, Gap, Question, Stage, diagnose};
 use github::logs::Cut;
 use github::{Access, Client, Credentials, Job, Repository, RunId};
 use model::Redactor;
@@ -14,8 +15,8 @@ use crate::made::{job, jobs, log};
 
 const SECRET: &str = "canary-0123456789";
 
-/// GitHub, with run 42 of acme/shop.
-struct Played(MockServer);
+/// GitHub, with run 42 of acme/shop; and a checkout of it.
+struct Played(MockServer, Option<PathBuf>);
 
 fn answer(status: u16) -> ResponseTemplate {
     ResponseTemplate::new(status)
@@ -40,12 +41,12 @@ fn shown(job: &Job) -> Value {
 impl Played {
     /// An attempt that ended so (`-`: it runs), with these jobs.
     async fn run(conclusion: &str, lines: &str) -> Played {
-        let played = Played(MockServer::start().await);
+        let played = Played(MockServer::start().await, None);
         let is_over = conclusion != "-";
         let run = json!({
             "id": 42, "status": if is_over { "completed" } else { "in_progress" },
             "conclusion": is_over.then_some(conclusion), "run_attempt": 2,
-            "html_url": "https://github.com/acme/shop/actions/runs/42",
+            "html_url": "https://github.com/acme/shop/actions/runs/42", "path": ".github/workflows/deploy.yml",
         });
         played.on("runs/42", answer(200).set_body_json(run)).await;
         let jobs: Vec<Value> = jobs(lines).iter().map(shown).collect();
@@ -103,7 +104,7 @@ impl Played {
             repository: &Repository::parse("acme/shop").unwrap(),
             run: RunId::from(42),
             attempt: None,
-            needed: &Needed::new(),
+            checkout: self.1.as_deref(),
         };
         let redactor = Redactor::new([SECRET.to_owned()]);
         diagnose(&Client::new(access).unwrap(), &question, &redactor).await
@@ -234,6 +235,42 @@ async fn a_log_that_is_not_kept_or_not_there_yet_is_a_gap() {
     }
 }
 
+#[tokio::test]
+async fn a_step_whose_name_says_nothing_is_known_by_the_file_of_its_workflow() {
+    const WORKFLOW: &str = "on: push\njobs:\n  go:\n    needs: [lint]\n    steps:\n      - name: Second step\n        \
+        run: |\n          cd api\n          alembic upgrade head\n      - uses: acme/url-health-check@v1\n      - \
+        uses: acme/deploy-guard@v1\n        with: { stage: rollback, command: run }\n      - run: |\n          make \
+        ship\n          docker push shop\n";
+    let checkout = tempfile::tempdir().unwrap();
+    let folder = checkout.path().join(".github/workflows");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("deploy.yml");
+    for (step, named, stage) in [
+        ("Second step", Stage::Unknown, Stage::Migration),
+        ("Run acme/url-health-check@v1", Stage::Health, Stage::Health),
+        ("Run acme/deploy-guard@v1", Stage::Deploy, Stage::Rollback),
+        ("Run make ship", Stage::Unknown, Stage::Image),
+        // It was renamed since.
+        ("Third step", Stage::Unknown, Stage::Unknown),
+    ] {
+        let jobs = format!("go failure: Set up job ok; {step} FAIL; Complete job ok");
+        let mut played = Played::run("failure", &jobs).await;
+        played.on("jobs/1/logs", answer(410)).await;
+        played.says(1, &[]).await;
+        let without = played.diagnosis().await;
+        played.1 = Some(checkout.path().to_owned());
+        std::fs::write(&file, WORKFLOW).unwrap();
+        let with = played.diagnosis().await;
+        assert_eq!(with.stage, stage, "{step}");
+        assert_eq!(without.stage, named, "{step}");
+        // A file that is none harms nothing.
+        for text in ["jobs: [", "\u{0}", "jobs: { go: { steps: 7 } }"] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(played.diagnosis().await, without, "{text:?}");
+        }
+    }
+}
+
 /// Serves a part, as the server of logs does.
 struct Ranged(String);
 
@@ -276,7 +313,7 @@ async fn of_a_long_log_the_end_is_read_where_the_error_is() {
 
 #[tokio::test]
 async fn a_run_that_is_not_there_and_a_rate_limit_are_errors() {
-    let played = Played(MockServer::start().await);
+    let played = Played(MockServer::start().await, None);
     let error = played.ask().await.unwrap_err();
     assert!(matches!(error, Error::NoRun { .. }), "{error}");
     assert_eq!(
@@ -284,7 +321,7 @@ async fn a_run_that_is_not_there_and_a_rate_limit_are_errors() {
         "there is no run 42 in acme/shop, or the token may not see it"
     );
     assert!(error.hint().contains("actions: read"), "{}", error.hint());
-    let played = Played(MockServer::start().await);
+    let played = Played(MockServer::start().await, None);
     played
         .on("runs/42", answer(429).insert_header("retry-after", "3600"))
         .await;
@@ -293,7 +330,7 @@ async fn a_run_that_is_not_there_and_a_rate_limit_are_errors() {
         matches!(error, Error::GitHub(github::Error::RateLimited { .. })),
         "{error}"
     );
-    let played = Played(MockServer::start().await);
+    let played = Played(MockServer::start().await, None);
     played
         .on("runs/42", answer(200).set_body_string("<html>"))
         .await;

@@ -43,6 +43,9 @@ pub struct Run {
     /// Its page.
     #[serde(default)]
     pub html_url: Option<String>,
+    /// The file of its workflow: `.github/workflows/deploy.yml`.
+    #[serde(default)]
+    pub path: Option<String>,
 }
 
 impl Run {

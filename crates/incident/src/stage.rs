@@ -1,10 +1,11 @@
 //! `incident stage`: which stage of a workflow run failed, as GitHub tells it. The log of events is not touched.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use cli::{Failure, Job};
-use diagnosis::{Diagnosis, Needed, Question, diagnose};
+use diagnosis::{Diagnosis, Question, diagnose};
 use github::{Repository, RunId};
 use jiff::Timestamp;
 use model::report::Table;
@@ -60,6 +61,8 @@ fn run(text: &str) -> Result<Asked, String> {
 
 /// Which run of which repository is meant.
 struct Target {
+    /// A folder that may have its workflow's file: this one, unless the run is of another repository.
+    checkout: Option<PathBuf>,
     repository: Repository,
     run: RunId,
     attempt: Option<u32>,
@@ -80,20 +83,24 @@ impl Flags {
         })?;
         let repository = Repository::parse(name)
             .map_err(|error| Failure::usage(error).hint("for example `--repo acme/shop`"))?;
+        let is_here = here.is_some_and(|here| here.eq_ignore_ascii_case(name));
+        // On a laptop nothing tells of which repository the folder is.
+        let checkout = (is_here || here.is_none()).then(|| PathBuf::from("."));
         if let Some(asked) = &self.run {
             return Ok(Target {
+                checkout,
                 repository,
                 run: asked.run,
                 attempt: self.attempt,
             });
         }
-        let is_here = here.is_some_and(|here| here.eq_ignore_ascii_case(name));
         let own = actions.run_id.as_deref().and_then(RunId::parse);
         let run = own.filter(|_| is_here).ok_or_else(|| {
             Failure::usage("it is not known which run is meant")
                 .hint("add `--run ID`; `gh run list --status failure` shows the numbers")
         })?;
         Ok(Target {
+            checkout,
             repository,
             run,
             attempt: self.attempt.or(actions.run_attempt),
@@ -115,7 +122,7 @@ pub(crate) async fn stage(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         repository: &target.repository,
         run: target.run,
         attempt: target.attempt,
-        needed: &Needed::new(),
+        checkout: target.checkout.as_deref(),
     };
     let diagnosis = diagnose(&client, &question, &job.redactor).await;
     let diagnosis = diagnosis.map_err(|error| {
