@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Conclusion, Counts, Happening, History, IncidentId, RolledBack, Subject};
+use crate::{Conclusion, Exposure, Happening, History, IncidentId, RolledBack, Subject};
 
 /// A deployment by `deploy-guard run`, as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,8 @@ pub struct Deployment {
     /// When what was before it served again, by proof.
     pub restored_at: Option<Timestamp>,
     pub rollback: Option<RolledBack>,
-    pub exposure: Option<Counts>,
+    /// What it served, as far as it is known.
+    pub exposure: Option<Exposure>,
     /// The incident that it caused.
     pub incident: Option<IncidentId>,
 }
@@ -72,11 +73,15 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 deployment.failed_stage.clone_from(failed_stage);
                 deployment.failed_at = *failed_at;
                 deployment.rollback = *rollback;
-                deployment.exposure = *exposure;
+                deployment.exposure.clone_from(exposure);
                 if *conclusion == Conclusion::RolledBack {
                     deployment.restored_at = Some(event.at);
                 }
             }
+            Happening::ExposureMeasured {
+                exposure: Some(exposure),
+                ..
+            } => deployment.exposure = Some(exposure.clone()),
             Happening::IncidentOpened { .. } => {
                 deployment.incident.clone_from(&event.subject.incident);
             }

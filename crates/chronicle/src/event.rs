@@ -8,6 +8,8 @@ use sections::incident::{EventKind, Impact, Severity};
 use serde::{Deserialize, Serialize};
 use state::Holder;
 
+use crate::{EtaBy, Exposure};
+
 /// The format of the lines that this build writes; each line names it, because builds may take turns.
 pub const SCHEMA: &str = "deploy-guard/event/v1";
 
@@ -150,6 +152,12 @@ pub enum Happening {
         cancelled: bool,
         started_at: Timestamp,
         duration_ms: u64,
+        /// What the release served while the stage compared it with the one before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counted: Option<Counts>,
+        /// The hosts that do not have what they should, where the stage looked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hosts: Option<Hosts>,
     },
     /// A deployment came to an end.
     DeploymentEnded {
@@ -168,9 +176,18 @@ pub enum Happening {
         serving: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rollback: Option<RolledBack>,
-        /// What the release served until it was gone.
+        /// What the release served until it was gone, or until then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        exposure: Option<Counts>,
+        exposure: Option<Exposure>,
+    },
+    /// It was asked what a bad release served.
+    ExposureMeasured {
+        /// `None`: it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exposure: Option<Exposure>,
+        /// Why it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unknown: Option<String>,
     },
     IncidentOpened {
         severity: Severity,
@@ -187,9 +204,12 @@ pub enum Happening {
         /// What is being done.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         action: Option<String>,
-        /// How long that takes, by the last time that it was done.
+        /// How long that takes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         eta_ms: Option<u64>,
+        /// How that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        eta_by: Option<EtaBy>,
     },
     IncidentUpdated {
         text: String,
@@ -252,6 +272,7 @@ impl Happening {
             Happening::DeploymentStarted { .. } => EventKind::DeploymentStarted,
             Happening::StageEnded { .. } => EventKind::StageEnded,
             Happening::DeploymentEnded { .. } => EventKind::DeploymentEnded,
+            Happening::ExposureMeasured { .. } => EventKind::ExposureMeasured,
             Happening::IncidentOpened { .. } => EventKind::IncidentOpened,
             Happening::IncidentUpdated { .. } => EventKind::IncidentUpdated,
             Happening::Note { .. } => EventKind::Note,
@@ -370,7 +391,7 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Past, claimed, note, opened, resolved, second, started, to};
+    use crate::sample::{Past, claimed, exposure, note, opened, resolved, second, started, to};
 
     /// One of each, with every field that it may have.
     fn all() -> Vec<Happening> {
@@ -389,6 +410,11 @@ mod tests {
                 cancelled: true,
                 started_at: second(1),
                 duration_ms: 7,
+                counted: Some(exposure().counts()),
+                hosts: Some(Hosts {
+                    affected: 1,
+                    all: 3,
+                }),
             },
             Happening::DeploymentEnded {
                 conclusion: Conclusion::RolledBack,
@@ -403,10 +429,11 @@ mod tests {
                     duration_ms: 8,
                     verdict: Verdict::Pass,
                 }),
-                exposure: Some(Counts {
-                    failed: 1,
-                    total: 9,
-                }),
+                exposure: Some(exposure()),
+            },
+            Happening::ExposureMeasured {
+                exposure: Some(exposure()),
+                unknown: Some(text()),
             },
             Happening::IncidentOpened {
                 severity: Severity::High,
@@ -420,6 +447,7 @@ mod tests {
                 failed_stage: Some(text()),
                 action: Some(text()),
                 eta_ms: Some(5),
+                eta_by: Some(EtaBy::Rehearsal),
             },
             Happening::IncidentUpdated {
                 text: text(),
@@ -530,7 +558,7 @@ mod tests {
     #[test]
     fn what_only_sinks_and_processes_need_is_told_to_no_sink() {
         let told = all().iter().filter(|what| what.kind().is_some()).count();
-        assert_eq!((told, all().len()), (9, 14));
+        assert_eq!((told, all().len()), (10, 15));
         assert!(opened(Severity::Low).kind().is_some());
     }
 

@@ -74,6 +74,13 @@ impl History {
         }
     }
 
+    /// This history, and what another one has after it.
+    #[must_use]
+    pub fn with(mut self, later: History) -> History {
+        self.records.extend(later.records);
+        self
+    }
+
     pub fn records(&self) -> &[Record] {
         &self.records
     }

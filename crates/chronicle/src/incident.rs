@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
-use crate::{Event, Happening, History, Hosts, IncidentId, Phase, Subject, Writer};
+use crate::{Eta, Event, Happening, History, Hosts, IncidentId, Phase, Subject, Writer};
 
 /// An incident as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +23,9 @@ pub struct Incident {
     /// How many of the hosts have it, where that is known.
     pub hosts: Option<Hosts>,
     pub failed_stage: Option<String>,
-    /// What is being done, and how long it takes, in milliseconds, where that is known.
+    /// What is being done, and how long it takes, where that is known.
     pub action: Option<String>,
-    pub eta_ms: Option<u64>,
+    pub eta: Option<Eta>,
     pub phase: Phase,
     /// When a person first did something about it.
     pub acknowledged: Option<Timestamp>,
@@ -56,6 +56,7 @@ impl Incident {
             failed_stage,
             action,
             eta_ms,
+            eta_by,
         } = &event.what
         else {
             return None;
@@ -74,7 +75,10 @@ impl Incident {
             hosts: *hosts,
             failed_stage: failed_stage.clone(),
             action: action.clone(),
-            eta_ms: *eta_ms,
+            eta: eta_ms.map(|takes_ms| Eta {
+                takes_ms,
+                by: *eta_by,
+            }),
             phase: Phase::Investigating,
             acknowledged: by_hand.then_some(event.at),
             resolution: None,

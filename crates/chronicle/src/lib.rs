@@ -8,7 +8,9 @@
 mod deployment;
 mod error;
 mod escalation;
+mod eta;
 mod event;
+mod exposure;
 mod history;
 mod incident;
 mod log;
@@ -23,10 +25,12 @@ mod words;
 pub use deployment::{Deployment, deployments};
 pub use error::Error;
 pub use escalation::{Due, due};
+pub use eta::{Eta, EtaBy, eta};
 pub use event::{
     Conclusion, Counts, Delivery, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
     RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
+pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, incidents, open};
 pub use log::{Chronicle, Seeing};

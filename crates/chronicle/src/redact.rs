@@ -99,6 +99,7 @@ impl Clean<'_> {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn happening(&self, what: Happening) -> Happening {
         match what {
             Happening::DeploymentStarted {
@@ -118,6 +119,8 @@ impl Clean<'_> {
                 cancelled,
                 started_at,
                 duration_ms,
+                counted,
+                hosts,
             } => Happening::StageEnded {
                 stage: self.name(&stage),
                 verdict,
@@ -128,6 +131,8 @@ impl Clean<'_> {
                 cancelled,
                 started_at,
                 duration_ms,
+                counted,
+                hosts,
             },
             Happening::DeploymentEnded {
                 conclusion,
@@ -150,6 +155,10 @@ impl Clean<'_> {
                 rollback,
                 exposure,
             },
+            Happening::ExposureMeasured { exposure, unknown } => Happening::ExposureMeasured {
+                exposure,
+                unknown: self.some_text(unknown),
+            },
             Happening::IncidentOpened {
                 severity,
                 why,
@@ -159,6 +168,7 @@ impl Clean<'_> {
                 failed_stage,
                 action,
                 eta_ms,
+                eta_by,
             } => Happening::IncidentOpened {
                 severity,
                 why: self.text(&why),
@@ -168,6 +178,7 @@ impl Clean<'_> {
                 failed_stage: self.some_name(failed_stage),
                 action: self.some_text(action),
                 eta_ms,
+                eta_by,
             },
             Happening::IncidentUpdated { text, phase } => Happening::IncidentUpdated {
                 text: self.text(&text),

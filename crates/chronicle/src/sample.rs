@@ -5,8 +5,8 @@ use sections::incident::{Impact, Severity};
 use state::Holder;
 
 use crate::{
-    Conclusion, Delivery, Event, EventId, Happening, History, IncidentId, SCHEMA, Subject,
-    Undelivered, Writer,
+    Bound, Conclusion, Counts, Delivery, Event, EventId, Exposure, Happening, History, IncidentId,
+    SCHEMA, Slice, Source, Subject, Undelivered, Writer,
 };
 
 /// A history that grows by an event each second.
@@ -96,6 +96,7 @@ pub(crate) fn opened(severity: Severity) -> Happening {
         failed_stage: Some("healthgate".to_owned()),
         action: None,
         eta_ms: None,
+        eta_by: None,
     }
 }
 
@@ -130,6 +131,28 @@ pub(crate) fn ended(conclusion: Conclusion) -> Happening {
         serving: None,
         rollback: None,
         exposure: None,
+    }
+}
+
+/// With everything that one may have.
+pub(crate) fn exposure() -> Exposure {
+    let counts = Counts {
+        failed: 2,
+        total: 10,
+    };
+    Exposure {
+        failed: 1,
+        total: 9,
+        bound: Bound::AtMost(counts),
+        source: Source::Prometheus,
+        from: Some(second(0)),
+        until: Some(second(9)),
+        over_time: vec![Slice {
+            from: second(0),
+            failed: 1,
+            total: 9,
+            of_all: Some(20),
+        }],
     }
 }
 

@@ -57,6 +57,11 @@ impl Event {
                     conclusion.words()
                 )
             }
+            Happening::ExposureMeasured { exposure, unknown } => match (exposure, unknown) {
+                (Some(exposure), _) => format!("{release} served {exposure}"),
+                (None, Some(why)) => format!("what {release} served is unknown: {why}"),
+                (None, None) => format!("what {release} served is unknown"),
+            },
             Happening::IncidentOpened { severity, text, .. } => {
                 format!("incident opened, {severity}: {text}")
             }

@@ -2,6 +2,8 @@
 
 mod exposure;
 
+pub use self::exposure::{Ask, Measured};
+
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -143,7 +145,14 @@ impl Job {
                 return;
             }
         };
-        if let Err(failure) = scribe.write_stage(name, report).await {
+        let mut written = scribe.write_stage(name, report).await;
+        // What it served is asked when the end is on disk.
+        if written.is_ok()
+            && let Ok(Some(event)) = scribe.exposure_of_left(report).await
+        {
+            written = scribe.write(&[event]).await;
+        }
+        if let Err(failure) = written {
             let place = scribe.chronicle.place();
             report.outcomes.push(not_written(&place, &failure));
             return;
@@ -180,6 +189,8 @@ impl Scribe<'_> {
             cancelled: self.job.interrupt.caught().is_some(),
             started_at: report.started_at,
             duration_ms: millis(report.duration),
+            counted: counted(report),
+            hosts: hosts(report),
         }
     }
 
@@ -246,6 +257,38 @@ impl Scribe<'_> {
             },
         }
     }
+}
+
+/// The hosts that do not have what they should: as the stage tells it, else of the group that fared worst.
+fn hosts(report: &Report) -> Option<chronicle::Hosts> {
+    if let Some((affected, all)) = report.hosts {
+        return Some(chronicle::Hosts { affected, all });
+    }
+    let groups = report
+        .outcomes
+        .iter()
+        .filter_map(|outcome| outcome.members.as_ref());
+    let groups = groups.map(|members| chronicle::Hosts {
+        affected: members.tally.failed,
+        all: members.all,
+    });
+    groups.max_by_key(|hosts| hosts.affected)
+}
+
+/// What the release served while it was compared, all comparisons together.
+fn counted(report: &Report) -> Option<chronicle::Counts> {
+    let all = report
+        .outcomes
+        .iter()
+        .filter_map(|outcome| outcome.requests);
+    let counts = all.map(|requests| chronicle::Counts {
+        failed: requests.failed,
+        total: requests.total,
+    });
+    counts.reduce(|a, b| chronicle::Counts {
+        failed: a.failed.saturating_add(b.failed),
+        total: a.total.saturating_add(b.total),
+    })
 }
 
 /// What a report shows where an event could not be written: it changes no verdict.

@@ -59,7 +59,8 @@ pub fn notice(
         EventKind::Note
         | EventKind::DeploymentStarted
         | EventKind::StageEnded
-        | EventKind::DeploymentEnded => event.sentence(),
+        | EventKind::DeploymentEnded
+        | EventKind::ExposureMeasured => event.sentence(),
     };
     let severity = incident.as_ref().map(|incident| incident.severity);
     let links = event.evidence.iter().filter_map(|one| match one {
@@ -159,11 +160,10 @@ impl Known<'_> {
     fn fields(&self) -> Vec<(String, String)> {
         let incident = self.incident.map(|one| ("Incident", one.id.to_string()));
         let stage = self.failed_stage().map(|stage| ("Failed stage", stage));
-        let exposure = self.deployment.and_then(|one| one.exposure);
-        let exposure = exposure.map(|counts| {
-            let told = format!("{} of {} requests failed", counts.failed, counts.total);
-            ("Served by the bad release", told)
-        });
+        let exposure = self.deployment.and_then(|one| one.exposure.as_ref());
+        let is_bad = |one: &&Deployment| one.conclusion != Some(Conclusion::Succeeded);
+        let exposure = exposure.filter(|_| self.deployment.as_ref().is_some_and(is_bad));
+        let exposure = exposure.map(|exposure| ("Served by the bad release", exposure.to_string()));
         let by = ("By", self.event.by.actor.clone());
         let all = incident.into_iter().chain(stage).chain(exposure);
         all.chain([by])
@@ -198,9 +198,7 @@ impl Known<'_> {
             stage: self.failed_stage(),
             impact: incident.map(|one| impact(one.impact).to_owned()),
             action: incident.and_then(|one| one.action.clone()),
-            eta: incident
-                .and_then(|one| one.eta_ms)
-                .map(|eta| span(Duration::from_millis(eta))),
+            eta: incident.and_then(|one| one.eta).map(|eta| eta.to_string()),
             rollback_status: self.rollback_status(),
             service_status: resolution.map(|_| "operational".to_owned()),
             cause: incident.map(|one| cut(&one.text, 500)),

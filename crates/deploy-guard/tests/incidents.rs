@@ -474,6 +474,16 @@ fn slack_shows_a_cancelled_deployment_as_one_message_with_its_true_end() {
 }
 
 /// "Exposure": what the load generator saw is what the log has.
+/// What green itself has counted.
+fn requests(world: &World) -> u64 {
+    let counted = testkit::get(&world.green.url("/metrics")).unwrap().text();
+    let pages = counted.lines();
+    let pages = pages.filter(|line| line.starts_with("http_requests_total"));
+    pages
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum()
+}
+
 #[test]
 fn what_a_bad_release_served_is_counted_by_prometheus() {
     let world = World::new();
@@ -499,13 +509,7 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     drop(load);
     assert_eq!(ran.code, 1, "{}", ran.text);
     let end = world.newest("deployment-ended");
-    // What the service itself has counted when all is over.
-    let counted = testkit::get(&world.green.url("/metrics")).unwrap().text();
-    let pages = counted
-        .lines()
-        .filter(|line| line.starts_with("http_requests_total"));
-    let pages = pages.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
-    let total: u64 = pages.sum();
+    let total = requests(&world);
     let failed = world.green.failures();
     assert!(total > 1_000 && failed > 100, "{total} {failed}");
     for (name, truth) in [("total", total), ("failed", failed)] {
@@ -517,9 +521,45 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
         );
     }
 
+    assert_eq!(end["exposure"]["bound"], "exact", "{end}");
+
+    // The same by the stages as steps of their own: the one that takes it back asks.
+    world.change("release=\\\"{release}\\\"}\"", "release=\\\"v2\\\"}\"");
+    world.change(
+        "release=\\\"{release}\\\",status",
+        "release=\\\"v2\\\",status",
+    );
+    world.green.set_release("v3");
+    let load = Load::on(world.nginx.port(), 400);
+    let step = |program: &str, args: &[&str]| {
+        let output = testkit::bin(program)
+            .current_dir(world.path("."))
+            .args(args)
+            .env("RELEASE", "v3")
+            .output();
+        output.unwrap().status.code().unwrap()
+    };
+    let deployed = Command::new("sh")
+        .current_dir(world.path("."))
+        .arg("deploy.sh")
+        .env("RELEASE", "v3")
+        .status();
+    assert!(deployed.unwrap().success());
+    assert_eq!(step("healthgate", &["--release", "v3"]), 1);
+    assert_eq!(step("rollback", &["run"]), 0);
+    drop(load);
+    let served = requests(&world) - total;
+    let told = world.newest("exposure-measured");
+    assert_eq!(told["release"], "v3", "{told}");
+    let seen = told["exposure"]["total"].as_u64().unwrap();
+    assert!(
+        served > 500 && seen.abs_diff(served) * 100 <= served,
+        "{seen} of {served}: {told}"
+    );
+
     // A server that does not answer: it is not known, and that is all.
     drop(prometheus);
-    let ran = world.deploy("v3", HERE);
+    let ran = world.deploy("v4", HERE);
     assert_eq!(ran.code, 1, "{}", ran.text);
     assert!(world.newest("deployment-ended")["exposure"].is_null());
     let outcomes = ran.report["outcomes"].as_array().unwrap();

@@ -2,6 +2,7 @@
 
 mod follow;
 mod line;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use judge::{Interval, Sample};
 use probe::shell::Shell;
 
 pub use line::{Field, Format, Layout, TimeUnit};
+pub use past::{PastLog, PastRequest, PastSettings};
 
 use crate::error::Error;
 use crate::flaw::Flaw;

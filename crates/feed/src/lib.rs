@@ -21,7 +21,10 @@ mod side;
 mod source;
 mod trace_line;
 
-pub use access_log::{AccessLog, Field, Format, Layout, LogMetric, LogSettings, TimeUnit};
+pub use access_log::{
+    AccessLog, Field, Format, Layout, LogMetric, LogSettings, PastLog, PastRequest, PastSettings,
+    TimeUnit,
+};
 pub use command::Command;
 pub use error::Error;
 pub use flaw::Flaw;

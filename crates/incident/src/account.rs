@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chronicle::{
-    Counts, Deployment, Evidence, Happening, History, Incident, deployments, timeline,
+    Deployment, Entry, Evidence, Exposure, Happening, History, Incident, deployments, timeline,
 };
 use jiff::Timestamp;
 
@@ -14,13 +14,31 @@ pub(crate) struct Account {
     /// The deployment that caused it.
     pub(crate) deployment: Option<Deployment>,
     pub(crate) timeline: Vec<Row>,
-    /// What the bad release served; `None` where it is not known.
-    pub(crate) exposure: Option<Counts>,
+    /// What the bad release served.
+    pub(crate) exposure: Exposed,
     pub(crate) times: Times,
     /// What the stages reported of the cause.
     pub(crate) findings: Vec<String>,
     /// What people were told, in order.
     pub(crate) updates: Vec<(Timestamp, String)>,
+}
+
+/// What the bad release served, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exposed {
+    pub(crate) known: Option<Exposure>,
+    /// Why it is not known, where it was asked.
+    pub(crate) unknown: Option<String>,
+}
+
+impl std::fmt::Display for Exposed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.known, &self.unknown) {
+            (Some(exposure), _) => exposure.fmt(f),
+            (None, Some(why)) => write!(f, "unknown: {why}"),
+            (None, None) => f.write_str("unknown"),
+        }
+    }
 }
 
 /// A row of the timeline.
@@ -89,12 +107,32 @@ impl Account {
             timeline: rows.collect(),
             findings: findings.collect(),
             updates: updates.collect(),
-            exposure: deployment.as_ref().and_then(|one| one.exposure),
+            exposure: exposed(&records),
             times: times(&incident, deployment.as_ref()),
             deployment,
             incident,
         }
     }
+}
+
+/// The newest answer; one that is known is not forgotten for a later one that is not.
+fn exposed(records: &[Entry<'_>]) -> Exposed {
+    let mut exposed = Exposed::default();
+    for record in records {
+        match &record.event.what {
+            Happening::DeploymentEnded {
+                exposure: Some(exposure),
+                ..
+            }
+            | Happening::ExposureMeasured {
+                exposure: Some(exposure),
+                ..
+            } => exposed.known = Some(exposure.clone()),
+            Happening::ExposureMeasured { unknown, .. } => exposed.unknown.clone_from(unknown),
+            _ => {}
+        }
+    }
+    exposed
 }
 
 fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {

@@ -1,6 +1,6 @@
 //! The analysis of a failed deployment as JSON: what `deployment_failure_report.json` of the runbooks is.
 
-use chronicle::{Counts, Evidence};
+use chronicle::{Counts, Evidence, Exposure};
 use jiff::Timestamp;
 use model::report::v1::millis;
 use sections::incident::{Impact, Severity};
@@ -26,8 +26,12 @@ struct Analysis<'a> {
     impact: Impact,
     failed_stage: Option<&'a str>,
     conclusion: Option<chronicle::Conclusion>,
-    /// `null` where it is not known.
+    /// What is certain; `null` where nothing is.
     exposure: Option<Counts>,
+    /// The same with its bound, its source, and part by part.
+    exposure_detail: Option<&'a Exposure>,
+    /// Why it is not known, where it was asked.
+    exposure_unknown: Option<&'a str>,
     summary: &'a str,
     opened_at: Timestamp,
     opened_by: &'a str,
@@ -75,7 +79,12 @@ pub(crate) fn render(account: &Account) -> String {
         impact: incident.impact,
         failed_stage: incident.failed_stage.as_deref(),
         conclusion: deployment.and_then(|one| one.conclusion),
-        exposure: account.exposure,
+        exposure: account.exposure.known.as_ref().map(Exposure::counts),
+        exposure_detail: account.exposure.known.as_ref(),
+        exposure_unknown: match account.exposure.known {
+            Some(_) => None,
+            None => account.exposure.unknown.as_deref(),
+        },
         summary: &incident.text,
         opened_at: incident.opened,
         opened_by: &incident.opened_by.actor,

@@ -1,9 +1,10 @@
 //! Deployments and incidents of the log as a stream of CDEvents, for people with an event bus.
 
-use chronicle::{Conclusion, Event, Happening, History, deployments};
+use chronicle::{Conclusion, Event, Evidence, Happening, History, Subject, deployments};
 use cli::{Failure, Job};
 use measures::Window;
 use measures::cdevents::{self, Lack, What, encoded, package_url};
+use notify::Reference;
 
 /// What the specification requires a name of, where the configuration has no environments.
 const ENVIRONMENT: &str = "default";
@@ -29,11 +30,16 @@ impl Stream {
             nameless: 0,
         };
         for event in history.events().filter(|event| window.holds(event.at)) {
-            let Some((what, release)) = told(event, history) else {
+            let ticket = ticket(event, history);
+            let reported = ticket.as_ref().map(|ticket| reported(ticket));
+            let Some((what, release)) = reported.or_else(|| told(event, history)) else {
                 continue;
             };
-            let service = event.subject.service.as_deref().or(own.as_deref());
-            match line(event, service.unwrap_or_default(), what, release) {
+            let subject = ticket
+                .as_ref()
+                .map_or(&event.subject, |ticket| ticket.subject);
+            let service = subject.service.as_deref().or(own.as_deref());
+            match line(event, subject, service.unwrap_or_default(), what, release) {
                 Ok(line) => {
                     stream.lines.push_str(&line);
                     stream.count += 1;
@@ -60,6 +66,67 @@ impl Stream {
             ),
         }
     }
+}
+
+/// An issue that an incident got.
+struct Ticket<'a> {
+    incident: &'a str,
+    text: Option<&'a str>,
+    /// Of the event that it was made for.
+    subject: &'a Subject,
+    url: String,
+}
+
+/// The issue that this event tells of, if it is the first of its incident. Its address is known where a workflow run
+/// wrote the event that it was made for.
+fn ticket<'a>(event: &Event, history: &'a History) -> Option<Ticket<'a>> {
+    let (about, number) = issue(event, history)?;
+    let incident = about.subject.incident.as_ref()?;
+    let is_of_it = |earlier: &&Event| {
+        let of = issue(earlier, history).and_then(|(about, _)| about.subject.incident.as_ref());
+        of == Some(incident)
+    };
+    let first = history.events().find(is_of_it)?;
+    let page = about.evidence.iter().find_map(|one| match one {
+        Evidence::Url(url) => url.split_once("/actions/runs/"),
+        Evidence::Report(_) | Evidence::Journal(_) => None,
+    });
+    let (repository, _) = page.filter(|_| first.id == event.id)?;
+    Some(Ticket {
+        incident: incident.as_str(),
+        text: match &about.what {
+            Happening::IncidentOpened { text, .. } => Some(text),
+            _ => None,
+        },
+        subject: &about.subject,
+        url: format!("{repository}/issues/{number}"),
+    })
+}
+
+/// Of a delivery that made an issue: the event that was delivered, and the number of the issue.
+fn issue<'a>(event: &Event, history: &'a History) -> Option<(&'a Event, u64)> {
+    let Happening::Delivered {
+        delivery,
+        reference: Some(reference),
+    } = &event.what
+    else {
+        return None;
+    };
+    let reference = serde_json::from_value(reference.clone()).ok()?;
+    let Reference::GithubIssue { number } = reference else {
+        return None;
+    };
+    let about = history.events().find(|one| one.id == delivery.event)?;
+    Some((about, number))
+}
+
+fn reported<'a>(ticket: &'a Ticket<'_>) -> (What<'a>, Option<String>) {
+    let what = What::IncidentReported {
+        incident: ticket.incident,
+        description: ticket.text,
+        ticket: &ticket.url,
+    };
+    (what, ticket.subject.release.clone())
 }
 
 /// What an event of the log is for CDEvents, and the release that it is about: what serves since, or what the
@@ -111,11 +178,11 @@ fn told<'a>(event: &'a Event, history: &History) -> Option<(What<'a>, Option<Str
 /// One CloudEvent.
 fn line(
     event: &Event,
+    subject: &Subject,
     service: &str,
     what: What<'_>,
     release: Option<String>,
 ) -> Result<String, Lack> {
-    let subject = &event.subject;
     let artifact = release.map(|release| package_url(service, &release, None, None));
     // Not the run: each writer of the stream must name the same source.
     let source = format!("/{}", encoded(service));

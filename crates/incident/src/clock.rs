@@ -1,11 +1,11 @@
 //! What becomes due by itself: a severity that rises with time, and escalations.
 
-use chronicle::{Event, Happening, History, due, open};
+use chronicle::{Event, Happening, History, due, incidents, open};
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 
-use crate::session::Session;
+use crate::session::{Ask, Session};
 use crate::severity::risen;
 
 /// The events that are due now for the open incident. Every command writes them, so that nothing needs to
@@ -47,10 +47,20 @@ pub(crate) fn due_events(session: &Session<'_>, history: &History) -> Vec<Event>
 
 /// Writes down what is due.
 pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure> {
+    let mut newest = None;
     let written = session
-        .append(|history| Ok(due_events(session, history)))
+        .append(|history| {
+            let all = incidents(history);
+            newest = all.last().map(|incident| incident.id.clone());
+            Ok(due_events(session, history))
+        })
         .await?;
-    Ok(written.iter().filter_map(told).collect())
+    let unknown = match newest {
+        // A release that is gone may have been scraped only later.
+        Some(id) => session.measure(&id, Ask::WhereItIsGone).await,
+        None => None,
+    };
+    Ok(written.iter().filter_map(told).chain(unknown).collect())
 }
 
 /// An event of the clock as an outcome.

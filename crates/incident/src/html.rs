@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::text::plain as shown;
 
 use crate::account::{ACTIONS, Account, QUESTIONS, Row};
-use crate::markdown::{exposed, known, utc};
+use crate::markdown::{PARTS, known, part, utc};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d0d7de}
@@ -38,6 +38,7 @@ pub(crate) fn render(account: &Account) -> String {
                     (facts(account))
                 }
                 main {
+                    (exposure(account))
                     (timeline(&account.timeline))
                     h2 { "Times" }
                     (pairs(&[
@@ -89,13 +90,34 @@ fn facts(account: &Account) -> Markup {
         ("state", state),
         ("duration", known(account.times.whole)),
         ("users", incident.impact.word().to_owned()),
-        ("served by the bad release", exposed(account.exposure)),
+        (
+            "served by the bad release",
+            shown(&account.exposure.to_string()),
+        ),
         ("failed stage", or(&incident.failed_stage)),
     ])
 }
 
 fn pairs(rows: &[(&str, String)]) -> Markup {
     html! { table { tbody { @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } } } } }
+}
+
+/// What the bad release served, part by part.
+fn exposure(account: &Account) -> Markup {
+    let Some(exposure) = &account.exposure.known else {
+        return html! {};
+    };
+    html! {
+        @if exposure.over_time.len() > 1 {
+            h2 { "Served by the bad release" }
+            table {
+                thead { tr { @for column in PARTS { th scope="col" { (column) } } } }
+                tbody { @for slice in &exposure.over_time { tr {
+                    @for cell in part(slice) { td { (cell) } }
+                } } }
+            }
+        }
+    }
 }
 
 fn timeline(rows: &[Row]) -> Markup {

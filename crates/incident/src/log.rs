@@ -1,7 +1,7 @@
 //! Writing into the log: open, note, update, resolve.
 
 use chronicle::{
-    Event, Happening, Incident, IncidentId, Phase, Subject, classify, open as open_one,
+    Event, Happening, Incident, IncidentId, Phase, Subject, classify, eta, open as open_one,
 };
 use clap::Args;
 use cli::{Failure, Job};
@@ -10,7 +10,7 @@ use model::text::cut;
 use model::{Outcome, Report};
 
 use crate::clock;
-use crate::session::Session;
+use crate::session::{Ask, Session};
 use crate::severity::{ByHand, Seen, situation};
 use crate::words;
 
@@ -67,6 +67,8 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
         return Ok(would(&session, "open an incident"));
     }
     let scribe = &session.scribe;
+    // An incident is opened also where the state cannot be read.
+    let document = scribe.document().await.ok().flatten();
     let events = session
         .append(|history| {
             if let Some(incident) = open_one(history) {
@@ -75,7 +77,8 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 return Ok(events);
             }
             let impact = flags.seen.impact(history, Timestamp::now());
-            let hosts = flags.seen.hosts();
+            let hosts = flags.seen.hosts(history, Timestamp::now());
+            let eta = eta(history, document.as_ref());
             let judged = flags.by_hand.judged().unwrap_or_else(|| {
                 let environment = job.environment.clone();
                 let situation =
@@ -90,7 +93,8 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 hosts,
                 failed_stage: None,
                 action: None,
-                eta_ms: None,
+                eta_ms: eta.map(|eta| eta.takes_ms),
+                eta_by: eta.and_then(|eta| eta.by),
             };
             let mut event = scribe.event_by_hand(job.subject(), happening, Some(judged.severity));
             event.subject.incident = Some(IncidentId::of(&event.id));
@@ -182,13 +186,14 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let Some(incident) = known else {
         return Ok(not_open(&session, "an update"));
     };
+    let trouble = session.measure(&incident.id, Ask::WhereItIsGone).await;
     let id = incident.id.to_string();
     let told = match flags.by_hand.judged() {
         Some(judged) => format!("updated, {}: {}", judged.severity, judged.why),
         None => "updated".to_owned(),
     };
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident)).actual(told);
-    let mut report = session.report(vec![outcome]);
+    let mut report = session.report([outcome].into_iter().chain(trouble).collect());
     report.headline = Some(match written.len() {
         1 => format!("{id} is updated"),
         events => format!("{id} is updated, with {} events that were due", events - 1),
@@ -216,11 +221,12 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let Some(incident) = known else {
         return Ok(not_open(&session, "a resolution"));
     };
+    let trouble = session.measure(&incident.id, Ask::Always).await;
     let id = incident.id.to_string();
     let lasted = chronicle::lasted(incident.lasted(Timestamp::now()));
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
         .actual(format!("resolved after {lasted}"));
-    let mut report = session.report(vec![outcome]);
+    let mut report = session.report([outcome].into_iter().chain(trouble).collect());
     report.headline = Some(format!("{id} is resolved after {lasted}"));
     report.outputs.push(("incident".to_owned(), id));
     Ok(session.told(report).await)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use actions::summary::markdown;
-use chronicle::{Counts, Evidence};
+use chronicle::{Evidence, Slice, share};
 use jiff::Timestamp;
 use model::text::span;
 
@@ -32,21 +32,26 @@ pub(crate) fn known(time: Option<Duration>) -> String {
     time.map_or_else(|| "unknown".to_owned(), span)
 }
 
-/// Requests that were served, those that failed, and their share.
-pub(crate) fn exposed(counts: Option<Counts>) -> String {
-    match counts {
-        None => "unknown".to_owned(),
-        Some(Counts { failed, total: 0 }) => format!("0 requests, {failed} failed"),
-        Some(Counts { failed, total }) => {
-            // In steps of 0.01 %, rounded half up.
-            let steps = (u128::from(failed) * 10_000 + u128::from(total) / 2) / u128::from(total);
-            format!(
-                "{total} requests, {failed} failed ({}.{:02} %)",
-                steps / 100,
-                steps % 100
-            )
-        }
-    }
+/// The columns of what the bad release served, part by part.
+pub(crate) const PARTS: [&str; 5] = [
+    "from (UTC)",
+    "requests",
+    "failed",
+    "failed share",
+    "share of all",
+];
+
+/// A row of them.
+pub(crate) fn part(slice: &Slice) -> [String; 5] {
+    let of = |part, of| share(part, of).unwrap_or_else(|| "–".to_owned());
+    let of_all = slice.of_all.map(|all| of(slice.total, all));
+    [
+        utc(slice.from),
+        slice.total.to_string(),
+        slice.failed.to_string(),
+        of(slice.failed, slice.total),
+        of_all.unwrap_or_else(|| "unknown".to_owned()),
+    ]
 }
 
 /// The report.
@@ -165,8 +170,29 @@ fn impact(text: &mut String, account: &Account) {
         text,
         "## Impact and exposure\n\n- Users: {}\n- Served by the bad release: {}\n- Failed stage: {stage}\n",
         incident.impact.word(),
-        exposed(account.exposure),
+        long_cell(&account.exposure.to_string()),
     );
+    over_time(text, account);
+}
+
+/// What the bad release served, part by part.
+fn over_time(text: &mut String, account: &Account) {
+    let exposure = account.exposure.known.as_ref();
+    let parts = exposure.map_or(&[][..], |exposure| &exposure.over_time);
+    // One part is told by the sum.
+    if parts.len() < 2 {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "| {} |\n|{}",
+        PARTS.join(" | "),
+        " --- |".repeat(PARTS.len())
+    );
+    for slice in parts {
+        let _ = writeln!(text, "| {} |", part(slice).join(" | "));
+    }
+    text.push('\n');
 }
 
 fn times(text: &mut String, account: &Account) {

@@ -1,6 +1,8 @@
 //! The deployments and incidents that are measured: those of the log, and those that only the state remembers.
 
-use chronicle::{Conclusion as Ended, Deployment as Logged, History, deployments, incidents};
+use chronicle::{
+    Bound, Conclusion as Ended, Deployment as Logged, Exposure, History, deployments, incidents,
+};
 use jiff::{SignedDuration, Timestamp};
 use measures::{Conclusion, Deployment, Errors, Incident, Rollback};
 use model::Verdict;
@@ -93,15 +95,22 @@ fn from_log(logged: &Logged) -> Deployment {
                 restored: Some(rollback.verdict == Verdict::Pass),
             }
         }),
-        errors_after: logged
-            .exposure
-            .filter(|_| conclusion == Conclusion::Succeeded)
-            .map(|counts| Errors {
-                failed: counts.failed,
-                total: counts.total,
-            }),
+        errors_after: logged.exposure.as_ref().and_then(errors),
         health_retries: None,
     }
+}
+
+/// The requests that failed, where that is known exactly.
+fn errors(exposure: &Exposure) -> Option<Errors> {
+    let is_exact = match exposure.bound {
+        Bound::Exact => true,
+        Bound::AtMost(most) => most.failed == exposure.failed,
+        Bound::AtLeast => false,
+    };
+    is_exact.then_some(Errors {
+        failed: exposure.failed,
+        total: exposure.total,
+    })
 }
 
 /// A deployment of which only the state knows: what became of it, and not how long it took.

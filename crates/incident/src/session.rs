@@ -1,10 +1,12 @@
 //! What every subcommand needs: the log, and the report that it ends with.
 
-use chronicle::{Event, History, Seeing};
-use cli::scribe::failed;
+use chronicle::{Event, Happening, History, IncidentId, Seeing, incidents};
+use cli::scribe::{failed, not_written};
 use cli::{Failure, Job, Scribe};
 use jiff::Timestamp;
-use model::{Outcome, Report};
+use model::{Outcome, Report, Severity};
+
+pub(crate) use cli::scribe::Ask;
 
 /// A job with its `incident:` section.
 pub(crate) struct Session<'a> {
@@ -45,6 +47,37 @@ impl<'a> Session<'a> {
             Err(Stop::Log(error)) => Err(failed(error)),
             Err(Stop::Decided(failure)) => Err(failure),
         }
+    }
+
+    /// Writes down what the bad release of an incident served, where that can be told now and is not told already.
+    /// Gives what belongs into the report: why it is not known, or could not be written down.
+    pub(crate) async fn measure(&self, id: &IncidentId, ask: Ask) -> Option<Outcome> {
+        let place = self.scribe.chronicle.place();
+        let history = match self.scribe.chronicle.recent().await {
+            Ok(history) => history,
+            Err(error) => return Some(not_written(&place, &failed(error))),
+        };
+        let all = incidents(&history);
+        let incident = all.iter().find(|one| one.id == *id)?;
+        let event = self.scribe.exposure_of(&history, incident, ask).await?;
+        let unknown = match &event.what {
+            Happening::ExposureMeasured {
+                exposure: None,
+                unknown,
+            } => unknown.clone(),
+            _ => None,
+        };
+        if let Err(failure) = self.scribe.write(&[event]).await {
+            return Some(not_written(&place, &failure));
+        }
+        let outcome = Outcome::inconclusive("incident/exposure", id.as_str());
+        let outcome = outcome.severity(Severity::Advisory);
+        unknown.map(|why| {
+            outcome
+                .expected("the requests that the bad release served")
+                .reason(why)
+                .hint("the report says that it is not known; see `incident.exposure`")
+        })
     }
 
     /// The report, with what became of telling the sinks: that changes no verdict.

@@ -55,8 +55,17 @@ impl ByHand {
 }
 
 impl Seen {
-    pub(crate) fn hosts(&self) -> Option<Hosts> {
-        self.hosts
+    /// How many hosts are affected: as it was reported, else as a stage saw it a short time ago.
+    pub(crate) fn hosts(&self, history: &History, now: Timestamp) -> Option<Hosts> {
+        let seen = || {
+            let mut events = history.events().rev();
+            let seen = events.find_map(|event| match event.what {
+                Happening::StageEnded { hosts, .. } => hosts.map(|hosts| (event.at, hosts)),
+                _ => None,
+            });
+            seen.filter(|(at, _)| now.duration_since(*at) < DECISION_HOLDS)
+        };
+        self.hosts.or_else(|| seen().map(|(_, hosts)| hosts))
     }
 
     /// What users get: as it was reported, else as `rollback decide` found it a short time ago.

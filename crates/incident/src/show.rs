@@ -96,6 +96,11 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
             cut(&incident.latest, 200)
         ))
         .hint("`incident update TEXT`, `incident resolve TEXT`");
+    let way_back = incident.eta.map(|eta| {
+        Outcome::pass(format!("incident/{id}/eta"), about.clone())
+            .severity(Weight::Advisory)
+            .actual(format!("a rollback takes {eta}"))
+    });
     let target = response_target(incident.severity);
     let response = incident.response(now);
     let within = format!("a person acts within {}", lasted(target));
@@ -141,7 +146,8 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
                 lasted(at.duration_since(now))
             ))
     });
-    [open, answered].into_iter().chain(next).collect()
+    let told = [open, answered].into_iter();
+    told.chain(way_back).chain(next).collect()
 }
 
 /// All incidents, the newest first.

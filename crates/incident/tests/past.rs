@@ -49,6 +49,27 @@ impl Bed {
         self.append(release, ended, end);
     }
 
+    /// A release that was deployed at a time and, where it was, taken back at another; what it served is not known.
+    pub(crate) fn bad(&self, release: &str, started: Timestamp, back: Option<Timestamp>) {
+        let start = json!({"kind": "deployment-started", "previous": "v1"});
+        self.append(release, started, start);
+        let open = json!({
+            "kind": "incident-opened", "incident": format!("inc-{release}"), "severity": "high",
+            "why": "a rule", "text": format!("{release} is bad"), "impact": "degraded",
+        });
+        self.append(release, started, open);
+        let (conclusion, serving) = match back {
+            Some(_) => ("rolled-back", json!("v1")),
+            None => ("failed", Value::Null),
+        };
+        let end = json!({
+            "kind": "deployment-ended", "conclusion": conclusion, "reason": "it is bad",
+            "started_at": started, "duration_ms": 60_000, "serving": serving,
+        });
+        let at = back.unwrap_or(started + SignedDuration::from_mins(1));
+        self.append(release, at, end);
+    }
+
     /// A release whose gate failed 4 minutes after the start, and that was taken back within another 2 minutes.
     pub(crate) fn rolled_back(&self, release: &str, began: i64) {
         let started = minutes_ago(began);

@@ -172,6 +172,19 @@ fn cdevents_are_read_by_the_specifications_library() {
     let bed = Bed::new(&json!({}));
     bed.deployed("v2", 120, 8);
     bed.rolled_back("v3", 60);
+    // The sink of GitHub made an issue, and wrote a comment into it.
+    let mut log = bed.events();
+    let opened = log.iter().find(|event| event["kind"] == "incident-opened");
+    let (opened, at) = opened
+        .map(|event| (event["id"].clone(), event["at"].clone()))
+        .unwrap();
+    for id in ["7f", "80"] {
+        log.push(json!({
+            "schema": "deploy-guard/event/v1", "id": id, "at": at, "by": {"actor": "ann"}, "kind": "delivered",
+            "delivery": {"event": opened, "sink": "issue"}, "reference": {"kind": "github-issue", "number": 9},
+        }));
+    }
+    bed.write_log(&log);
     let write = |name: &str| {
         bed.run(&["metrics", "--cdevents", name]).code(0);
         std::fs::read_to_string(bed.path(name)).unwrap()
@@ -182,7 +195,15 @@ fn cdevents_are_read_by_the_specifications_library() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(events.len(), 4);
+    assert_eq!(events.len(), 5);
+    let reported = events.last().unwrap();
+    assert_eq!(reported["type"], "dev.cdevents.incident.reported.0.3.0");
+    let content = &reported["data"]["subject"]["content"];
+    assert_eq!(
+        content["ticketURI"],
+        "https://github.com/acme/shop/issues/9"
+    );
+    assert_eq!(content["environment"]["id"], "production");
     for event in events {
         assert_eq!(event["specversion"], "1.0");
         assert_eq!(event["source"], "/shop");

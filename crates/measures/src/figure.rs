@@ -104,7 +104,7 @@ impl Kind {
             }
             Kind::MeanTimeToRecovery => "From the opening of an incident to its resolution.",
             Kind::PostDeploymentErrors => {
-                "Failed requests after the gate of a deployment that succeeded, failed or was rolled back."
+                "Failed requests to the new release until the end of a deployment that succeeded, failed or was rolled back."
             }
         }
     }

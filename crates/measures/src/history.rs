@@ -67,7 +67,7 @@ pub struct Deployment {
     pub restored_at: Option<Timestamp>,
     /// The rollback that it triggered.
     pub rollback: Option<Rollback>,
-    /// Requests that the release served after its gate had passed; `None` where they were not counted.
+    /// Requests that the release served until the deployment's end; `None` where they were not counted.
     pub errors_after: Option<Errors>,
     /// Measurements of its gate that failed before one passed.
     pub health_retries: Option<u64>,

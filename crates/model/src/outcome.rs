@@ -92,6 +92,15 @@ pub struct Outcome {
     pub planned: Option<crate::planned::Planned>,
     /// Where in the repository's files it is found.
     pub found_at: Option<FoundAt>,
+    /// What the release under test served while it was compared. Not part of the JSON document.
+    pub requests: Option<Requests>,
+}
+
+/// Requests that were counted, and those of them that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    pub failed: u64,
+    pub total: u64,
 }
 
 /// A place in a file of the repository.
@@ -121,6 +130,7 @@ impl Outcome {
             members: None,
             planned: None,
             found_at: None,
+            requests: None,
         }
     }
 
@@ -142,6 +152,7 @@ impl Outcome {
             members,
             planned,
             found_at,
+            requests,
         } = self;
         let clean = |text: String| redactor.redact(&text);
         let measurements = measurements.into_iter();
@@ -164,6 +175,7 @@ impl Outcome {
                 file: redactor.redact(&found.file),
                 ..found
             }),
+            requests,
         }
     }
 

@@ -166,6 +166,9 @@ pub struct Report {
     pub pauses: Vec<Pause>,
     /// The part of the endpoints that was asked, where others asked the rest.
     pub shard: Option<crate::Shard>,
+    /// How many of the hosts do not have what they should, of all; where the stage looked. Not part of the JSON
+    /// document.
+    pub hosts: Option<(usize, usize)>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -227,6 +230,7 @@ impl Report {
             policy: None,
             pauses: Vec::new(),
             shard: None,
+            hosts: None,
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -260,6 +264,7 @@ impl Report {
             policy,
             pauses,
             shard,
+            hosts,
             context,
             inputs,
             pictures,
@@ -297,6 +302,7 @@ impl Report {
             policy: policy.map(crate::Policy::redacted),
             pauses,
             shard,
+            hosts,
             context: Context {
                 tool_version,
                 repository: maybe(repository),

@@ -36,30 +36,6 @@ pub struct Native {
     pub buckets: Vec<(f64, f64, f64)>,
 }
 
-impl RawSeries {
-    /// What a counter counted between two times, in seconds since 1970: from its last sample at or before `from`
-    /// until its first at or after `until`, or its newest. One without a sample before began at zero, and so does
-    /// one whose value falls: it was reset. Nothing is extrapolated.
-    pub fn counted(&self, from: f64, until: f64) -> f64 {
-        let mut before = 0.0;
-        let mut counted = 0.0;
-        for (at, value) in &self.samples {
-            if *at > from {
-                counted += if *value < before {
-                    *value
-                } else {
-                    *value - before
-                };
-            }
-            before = *value;
-            if *at >= until {
-                break;
-            }
-        }
-        counted
-    }
-}
-
 impl Raw {
     pub fn parse(body: &[u8]) -> Result<Raw, Error> {
         let Envelope {
@@ -176,46 +152,6 @@ mod tests {
             buckets: vec![(0.5, 1.0, 2.0), (1.0, 2.0, 1.0)],
         };
         assert_eq!(raw.series[1].histograms, [(10.0, native)]);
-    }
-
-    #[test]
-    fn a_counter_is_counted_from_its_samples_alone() {
-        let count = |samples: &[(f64, f64)]| {
-            let series = RawSeries {
-                samples: samples.to_vec(),
-                ..RawSeries::default()
-            };
-            series.counted(10.0, 20.0).to_string()
-        };
-        // From the last sample before until the first one after.
-        assert_eq!(
-            count(&[
-                (5.0, 3.0),
-                (9.0, 7.0),
-                (15.0, 9.0),
-                (21.0, 20.0),
-                (25.0, 90.0)
-            ]),
-            "13"
-        );
-        // Born within.
-        assert_eq!(count(&[(12.0, 4.0), (17.0, 6.0)]), "6");
-        // Reset within, and again.
-        assert_eq!(
-            count(&[
-                (9.0, 7.0),
-                (12.0, 9.0),
-                (14.0, 1.0),
-                (16.0, 5.0),
-                (20.0, 2.0)
-            ]),
-            "9"
-        );
-        // Nothing of it within.
-        assert_eq!(count(&[(5.0, 3.0), (9.0, 7.0)]), "0");
-        assert_eq!(count(&[]), "0");
-        // A sample at the very start belongs to what was before.
-        assert_eq!(count(&[(10.0, 7.0), (20.0, 8.0), (30.0, 9.0)]), "1");
     }
 
     #[test]

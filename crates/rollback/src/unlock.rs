@@ -1,9 +1,13 @@
 //! What a person takes away or notes: a lock, a freeze, a drill.
 
+use std::time::Duration;
+
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
 use jiff::Timestamp;
+use model::report::v1::millis;
 use model::{Id, Outcome, Report};
+use state::RehearsedRollback;
 
 use crate::session::Session;
 
@@ -115,21 +119,32 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
 pub(crate) async fn record_drill(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     session.read().await?;
-    let outcome = drilled(&session, "record-drill").await?;
+    let outcome = drilled(&session, "record-drill", None).await?;
     Ok(session.report(vec![outcome]))
 }
 
 /// Remembers a drill that was made now, as this operation.
-pub(crate) async fn drilled(session: &Session<'_>, operation: &str) -> Result<Outcome, Failure> {
+pub(crate) async fn drilled(
+    session: &Session<'_>,
+    operation: &str,
+    rehearsed: Option<(&str, Duration)>,
+) -> Result<Outcome, Failure> {
     let (id, place) = ("drill/recorded", session.store.place());
     if session.job.dry_run {
         return Ok(Outcome::skipped(id, place, "dry run: would record a drill"));
     }
     let now = Timestamp::now();
     let (lease, ()) = session.acquire(operation, |_, _| ()).await?;
-    let released = session
-        .store
-        .release(&lease, |document| document.last_drill = Some(now));
+    let released = session.store.release(&lease, |document| {
+        document.last_drill = Some(now);
+        if let Some((destination, takes)) = rehearsed {
+            document.rehearsed = Some(RehearsedRollback {
+                destination: destination.to_owned(),
+                takes_ms: millis(takes),
+                at: now,
+            });
+        }
+    });
     released.await?;
     Ok(Outcome::pass(id, place).actual(format!("a drill is recorded at {now:.0}")))
 }

@@ -24,7 +24,7 @@ mod webhook;
 pub use chat::{SlackSink, TeamsSink};
 pub use email::{EmailSink, EmailTls};
 pub use event::{EventKind, Severity};
-pub use exposure::Exposure;
+pub use exposure::{Exposure, ExposureLog};
 pub use filter::{Filter, Heard};
 pub use github::{GithubDeploymentSink, GithubIssueSink};
 pub use pagerduty::PagerdutySink;

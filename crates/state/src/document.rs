@@ -73,6 +73,9 @@ pub struct Document {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub last_drill: Option<Timestamp>,
+    /// The rehearsal that found out how long a rollback takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<RehearsedRollback>,
     /// How its releases' names are compared: the configuration's word, which is not written down.
     #[serde(skip)]
     pub rule: Match,
@@ -193,6 +196,18 @@ impl Lock {
     }
 }
 
+/// The whole way back to a release, walked without a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RehearsedRollback {
+    /// Where it leads to.
+    pub destination: String,
+    /// How long it would take.
+    pub takes_ms: u64,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
 /// Why no deployment is allowed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -222,6 +237,7 @@ impl Document {
             backup: None,
             rehearsals: Vec::new(),
             last_drill: None,
+            rehearsed: None,
             rule: Match::default(),
         }
     }

@@ -24,7 +24,7 @@ mod surroundings;
 pub mod validate;
 
 pub use database::DatabaseSchema;
-pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
+pub use document::{Document, Entry, Forced, Frozen, Lock, RehearsedRollback, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;

@@ -188,6 +188,7 @@ fn meaning(document: &Document) -> Vec<Finding> {
         backup: _,
         rehearsals: _,
         last_drill: _,
+        rehearsed: _,
         rule: _,
     } = document;
     let mut first = std::collections::HashMap::new();

@@ -19,7 +19,8 @@ use canary::{Comparison, MOST_MISSING};
 use cli::{Failure, Job};
 use config::file::{Canary, Healthgate};
 use jiff::Timestamp;
-use judge::Interval;
+use judge::{Interval, Reading};
+use model::outcome::Requests;
 use model::{Outcome, Verdict};
 
 pub(crate) use beside::Beside;
@@ -51,6 +52,8 @@ pub(crate) struct Live<'a> {
     from: Option<Timestamp>,
     /// What the last look gave instead of data.
     waiting: Option<Interval>,
+    /// What the canary served, by the first metric that counts requests, whose place this is.
+    served: Option<(usize, Requests)>,
 }
 
 /// How it ended.
@@ -93,6 +96,7 @@ impl<'a> Live<'a> {
             comparison,
             from: None,
             waiting: None,
+            served: None,
         })
     }
 
@@ -219,6 +223,7 @@ impl<'a> Live<'a> {
         self.lines.push(&line);
         match self.trace.read() {
             Ok(Some(Item::Interval(recorded))) => {
+                self.served(&recorded.interval);
                 self.comparison.observe(&recorded.interval);
                 for (nth, problem) in recorded.problems.into_iter().enumerate() {
                     if let Some(problem) = problem {
@@ -239,6 +244,22 @@ impl<'a> Live<'a> {
         self.told.measured(at, &self.comparison.findings());
     }
 
+    /// Counts what the canary served in an interval.
+    fn served(&mut self, interval: &Interval) {
+        let mut readings = interval.metrics.iter().map(|sample| &sample.reading);
+        let is_ratio = |reading: &Option<Reading>| matches!(reading, Some(Reading::Ratio(_)));
+        let Some(nth) = readings.position(is_ratio) else {
+            return;
+        };
+        let (counts, served) = self.served.get_or_insert((nth, Requests::default()));
+        if let Some(Reading::Ratio(sides)) = &interval.metrics[*counts].reading {
+            for part in sides.canary.parts() {
+                served.failed = served.failed.saturating_add(part.failed());
+                served.total = served.total.saturating_add(part.total());
+            }
+        }
+    }
+
     fn outcomes(&mut self, end: &End, took: Duration) -> Vec<Outcome> {
         if self.comparison.intervals() == 0
             && let Some(waiting) = self.waiting.take()
@@ -255,6 +276,8 @@ impl<'a> Live<'a> {
         let outcomes = findings.into_iter().enumerate().map(|(nth, finding)| {
             let is_open = finding.verdict == Verdict::Inconclusive;
             let mut outcome = self.told.outcome(nth, finding, took);
+            let served = self.served.filter(|(counts, _)| *counts == nth);
+            outcome.requests = served.map(|(_, requests)| requests);
             if let (Some(open), true) = (&open, is_open) {
                 let reason = outcome.reason.take().unwrap_or_default();
                 outcome.reason = Some(format!("{open}: {reason}"));

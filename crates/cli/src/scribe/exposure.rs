@@ -1,152 +1,296 @@
-//! How many requests a bad release served, and how many of them failed, by the counters of a Prometheus server.
+//! What a bad release served: asked once, of what the configuration has for it, and written down.
 
 use std::time::{Duration, Instant};
 
-use chronicle::Counts;
-use jiff::{SignedDuration, Timestamp};
-use model::{Outcome, Severity, Verdict};
-use prometheus::raw::RawSeries;
-use prometheus::{Client, Error};
-use sections::incident::Exposure;
+use chronicle::{Bound, Event, Exposure, Happening, History, Incident};
+use config::file::CanaryKind;
+use exposure::{Selectors, Stay, Unknown, is_settled, of_incident, of_left, of_log, of_prometheus};
+use jiff::Timestamp;
+use model::{Outcome, Report, Severity, Verdict};
+use net::hosts::Hosts;
+use probe::ProbeContext;
+use prometheus::Client;
+use sections::PrometheusAccess;
+use sections::incident::ExposureLog;
 
 use super::Scribe;
+use crate::Failure;
 
-/// How long all of it may take.
-const TIME: Duration = Duration::from_secs(2);
-/// Between two questions whether the last scrape has come.
-const PAUSE: Duration = Duration::from_millis(150);
-/// So long before a deployment a counter is looked for: one that is not there is born later. Prometheus itself
-/// takes a series for gone after it.
-const BEFORE: SignedDuration = SignedDuration::from_mins(5);
+/// How long asking may take within a deployment, for each of server and log; and where a person waits for it.
+const PASSING: Duration = Duration::from_secs(4);
+const BY_HAND: Duration = Duration::from_secs(20);
+/// How long a scrape is waited for, where the configuration does not say it.
+const WAIT: Duration = Duration::from_secs(2);
+/// What stands for the side in a canary's queries.
+const SIDE: &str = "{side}";
 
-/// Above it a float skips whole numbers.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// What became of the question.
+#[derive(Debug)]
+pub enum Measured {
+    Known(Exposure),
+    Unknown(Box<Outcome>),
+    /// Nothing is configured that could tell it.
+    NotAsked,
+}
 
-/// Why the counts are not known.
-#[derive(Debug, thiserror::Error)]
-enum Unknown {
-    #[error(transparent)]
-    Prometheus(#[from] Error),
-    #[error("no series of `{0}`")]
-    NoSeries(String),
-    #[error("the newest scrape is {} s older than the end of the release", .0.as_secs())]
-    NotScraped(SignedDuration),
-    #[error("{0} is no number of requests: the selectors must give counters")]
-    NoCounter(f64),
-    #[error("a signal leaves no time for it")]
-    NoTime,
+/// When the question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Where users have the release no more.
+    WhereItIsGone,
+    Always,
+}
+
+/// Where counts come from.
+struct Counters {
+    prometheus: Option<Server>,
+    log: Option<ExposureLog>,
+    wait: Duration,
+}
+
+struct Server {
+    url: String,
+    access: Option<PrometheusAccess>,
+    total: String,
+    failed: String,
+    of_all: Option<String>,
 }
 
 impl Scribe<'_> {
-    /// What the release served between two times; `None` without `incident.exposure`.
-    ///
-    /// # Errors
-    /// Returns an outcome that says why it is not known.
-    pub async fn exposure(
-        &self,
-        release: &str,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<Counts>, Box<Outcome>> {
-        let Some(section) = &self.section.exposure else {
-            return Ok(None);
-        };
-        let asked = self.ask(section, release, from, until).await;
-        asked.map(Some).map_err(|unknown| {
-            let outcome = Outcome::new("incident/exposure", &*section.server, Verdict::Error);
-            let outcome = outcome.severity(Severity::Advisory);
-            let outcome = outcome.expected("the requests that the release served");
-            Box::new(outcome.reason(unknown.to_string()).hint(
-                "it changes no verdict: the report says that it is not known; see `incident.exposure`",
-            ))
-        })
+    /// What a release served; what the gate counted, where nothing else tells it.
+    pub async fn measure(&self, history: &History, stay: &Stay) -> Measured {
+        self.measured(history, stay, PASSING).await
     }
 
-    async fn ask(
-        &self,
-        section: &Exposure,
-        release: &str,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<Counts, Unknown> {
-        if self.job.interrupt.caught().is_some() {
-            return Err(Unknown::NoTime);
-        }
-        let client = Client::new(&section.server, section.access.as_ref(), &self.job.env)?;
-        let end = Instant::now() + TIME;
-        loop {
-            let looked = look(&client, section, release, from, until);
-            let looked = tokio::time::timeout_at(end.into(), looked).await;
-            match looked.unwrap_or(Err(Unknown::Prometheus(Error::Late(TIME)))) {
-                // A release that has just had its first request, or its last, is scraped soon.
-                Err(Unknown::NotScraped(_) | Unknown::NoSeries(_))
-                    if Instant::now() + PAUSE < end =>
-                {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                ended => return ended,
+    async fn measured(&self, history: &History, stay: &Stay, patience: Duration) -> Measured {
+        let judged = exposure::of_gate(history, stay);
+        match (self.asked(stay, patience).await, judged) {
+            (Ok(Some(exposure)), _) | (_, Some(exposure)) => Measured::Known(exposure),
+            (Ok(None), None) => Measured::NotAsked,
+            (Err(reason), None) => {
+                let outcome = Outcome::new("incident/exposure", &stay.release, Verdict::Error);
+                let outcome = outcome.severity(Severity::Advisory);
+                let outcome = outcome.expected("the requests that the release served");
+                Measured::Unknown(Box::new(outcome.reason(reason).hint(
+                    "it changes no verdict: the report says that it is not known; see `incident.exposure`",
+                )))
             }
         }
     }
-}
 
-async fn look(
-    client: &Client,
-    section: &Exposure,
-    release: &str,
-    from: Timestamp,
-    until: Timestamp,
-) -> Result<Counts, Unknown> {
-    // The first answer tells by how much the clocks differ.
-    client.time().await?;
-    let now = client.now();
-    let (from, until) = (from + client.ahead(), until + client.ahead());
-    let window = now.duration_since(from) + BEFORE;
-    let window = Duration::try_from(window).unwrap_or_default();
-    let [total, failed] = [&section.total, &section.failed].map(|text| selector(text, release));
-    let (asked, failures) = tokio::try_join!(
-        client.raw(&total, window, now),
-        client.raw(&failed, window, now)
-    )?;
-    for raw in [&asked, &failures] {
-        if let Some(warning) = raw.lacks_data() {
-            return Err(Error::Warning(warning.to_owned()).into());
+    /// # Errors
+    /// Returns why it is not known.
+    async fn asked(&self, stay: &Stay, patience: Duration) -> Result<Option<Exposure>, String> {
+        if self.job.interrupt.caught().is_some() {
+            return Err("a signal leaves no time for it".to_owned());
+        }
+        let Some(Counters {
+            prometheus,
+            log,
+            wait,
+        }) = self.counters(stay).await?
+        else {
+            return Ok(None);
+        };
+        let asked = match &prometheus {
+            Some(server) => Some(self.scraped(server, stay, wait, patience).await),
+            None => None,
+        };
+        if let Some(Ok(exposure)) = &asked
+            && (exposure.bound == Bound::Exact || log.is_none())
+        {
+            return Ok(Some(exposure.clone()));
+        }
+        let Some(log) = log else {
+            return match asked {
+                Some(Err(unknown)) => Err(unknown.to_string()),
+                _ => Ok(None),
+            };
+        };
+        let around = ProbeContext {
+            env: self.job.env.clone(),
+            hosts: Hosts::new(&self.job.config.hosts, &self.job.env),
+            redactor: model::Redactor::clone(&self.job.redactor),
+        };
+        let read = of_log(&log, &around, stay, patience);
+        let read = tokio::time::timeout(patience, read).await;
+        let late = || format!("the log `{}` was not read in time", log.file.display());
+        match (read.map_err(|_| late()), asked) {
+            (Ok(Ok(exposure)), _) | (_, Some(Ok(exposure))) => Ok(Some(exposure)),
+            (Ok(Err(unknown)), None) => Err(unknown.to_string()),
+            (Ok(Err(unknown)), Some(Err(other))) => Err(format!("{other}; {unknown}")),
+            (Err(late), None) => Err(late),
+            (Err(late), Some(Err(other))) => Err(format!("{other}; {late}")),
         }
     }
-    let times = asked.series.iter().filter_map(|one| one.samples.last());
-    let newest = times.map(|(at, _)| *at).reduce(f64::max);
-    let newest = newest.ok_or(Unknown::NoSeries(total))?;
-    let (from, until) = (seconds(from), seconds(until));
-    if newest < until {
-        let missing = SignedDuration::try_from_secs_f64(until - newest).unwrap_or_default();
-        return Err(Unknown::NotScraped(missing));
+
+    async fn scraped(
+        &self,
+        server: &Server,
+        stay: &Stay,
+        wait: Duration,
+        patience: Duration,
+    ) -> Result<Exposure, Unknown> {
+        let client = Client::new(&server.url, server.access.as_ref(), &self.job.env)?;
+        let selectors = Selectors {
+            total: &server.total,
+            failed: &server.failed,
+            of_all: server.of_all.as_deref(),
+        };
+        let end = Instant::now() + wait + patience;
+        of_prometheus(&client, selectors, stay, wait, end).await
     }
-    Ok(Counts {
-        failed: sum(&failures.series, from, until)?,
-        total: sum(&asked.series, from, until)?,
-    })
-}
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is within the range"
-)]
-fn sum(series: &[RawSeries], from: f64, until: f64) -> Result<u64, Unknown> {
-    let counted: f64 = series.iter().map(|one| one.counted(from, until)).sum();
-    if (0.0..=MAX_EXACT).contains(&counted) {
-        Ok(counted.round() as u64)
-    } else {
-        Err(Unknown::NoCounter(counted))
+    /// What is configured: `incident.exposure`, else what the canary is judged by.
+    async fn counters(&self, stay: &Stay) -> Result<Option<Counters>, String> {
+        if let Some(section) = &self.section.exposure {
+            let server = section.server.as_ref().map(|url| Server {
+                url: url.clone(),
+                access: section.access.clone(),
+                // That both are there is a rule of the section.
+                total: section.total.clone().unwrap_or_default(),
+                failed: section.failed.clone().unwrap_or_default(),
+                of_all: section.of_all.clone(),
+            });
+            return Ok(Some(Counters {
+                prometheus: server,
+                log: section.access_log.clone(),
+                wait: section.wait.get(),
+            }));
+        }
+        let told = |why: String| format!("`healthgate.canary` cannot be used: {why}");
+        let gate = self.job.config.healthgate();
+        let Some(gate) = gate.map_err(|error| told(error.to_string()))? else {
+            return Ok(None);
+        };
+        let Some(canary) = &gate.canary else {
+            return Ok(None);
+        };
+        let log = canary.access_log.as_ref();
+        if let Some(log) = log {
+            return Ok(Some(Counters {
+                prometheus: None,
+                log: Some(ExposureLog::of_canary(log, &canary.names.errors)),
+                wait: WAIT,
+            }));
+        }
+        // `${RELEASE}` in `sides` is what this job is about.
+        let is_of_job = self.job.release.as_deref() == Some(&stay.release);
+        if canary.command.is_some() || (canary.sides.is_some() && !is_of_job) {
+            return Ok(None);
+        }
+        let document = self.document().await.ok().flatten();
+        let before = document.and_then(|document| document.last_known_good);
+        let sides = canary.sides_of(&stay.release, &before.unwrap_or_default());
+        let first = gate.prometheus.first();
+        let (url, access) = match (&canary.server, first) {
+            (Some(url), _) => (url, &canary.access),
+            (None, Some(probe)) => (&probe.server, &probe.access),
+            (None, None) => return Ok(None),
+        };
+        let ratio = canary.compared().into_iter();
+        let ratio = { ratio }.find(|metric| metric.kind == CanaryKind::Ratio);
+        let (Some(sides), Some(ratio)) = (sides, ratio) else {
+            return Ok(None);
+        };
+        let put = |query: Option<String>| query.map(|it| it.replace(SIDE, &sides.canary));
+        let (Some(total), Some(failed)) = (put(ratio.total), put(ratio.failed)) else {
+            return Ok(None);
+        };
+        Ok(Some(Counters {
+            prometheus: Some(Server {
+                url: url.clone(),
+                access: access.clone(),
+                total,
+                failed,
+                of_all: None,
+            }),
+            log: None,
+            wait: WAIT,
+        }))
+    }
+
+    /// Asks what the release of an incident served, and makes the event that tells it. `None` where that is told
+    /// already, or where nothing tells it.
+    pub async fn exposure_of(
+        &self,
+        history: &History,
+        incident: &Incident,
+        ask: Ask,
+    ) -> Option<Event> {
+        let document = self.document().await.ok().flatten();
+        let stay = of_incident(history, incident, document.as_ref(), Timestamp::now())?;
+        if ask == Ask::WhereItIsGone && !stay.gone {
+            return None;
+        }
+        let mut event = self.exposure_of_stay(history, &stay, BY_HAND).await?;
+        event.subject.incident = Some(incident.id.clone());
+        Some(event)
+    }
+
+    /// The same of a release that this stage left.
+    pub(super) async fn exposure_of_left(&self, report: &Report) -> Result<Option<Event>, Failure> {
+        if report.verdict > Verdict::Pass || !LEAVERS.contains(&report.stage.as_str()) {
+            return Ok(None);
+        }
+        let Some(document) = self.document().await? else {
+            return Ok(None);
+        };
+        let history = self.chronicle.recent().await.map_err(super::failed)?;
+        let Some(stay) = of_left(&history, &document, report.started_at) else {
+            return Ok(None);
+        };
+        let Some(mut event) = self.exposure_of_stay(&history, &stay, PASSING).await else {
+            return Ok(None);
+        };
+        // That it was taken back may have resolved the incident by now.
+        let is_of = |incident: &Incident| {
+            let release = incident.subject.release.as_deref();
+            release == Some(&stay.release) && incident.opened >= stay.from
+        };
+        let all = chronicle::incidents(&history).into_iter();
+        event.subject.incident = { all.rev() }.find(is_of).map(|incident| incident.id);
+        Ok(Some(event))
+    }
+
+    async fn exposure_of_stay(
+        &self,
+        history: &History,
+        stay: &Stay,
+        patience: Duration,
+    ) -> Option<Event> {
+        if is_settled(history, stay) {
+            return None;
+        }
+        let (exposure, unknown) = match self.measured(history, stay, patience).await {
+            Measured::Known(exposure) => (Some(exposure), None),
+            Measured::Unknown(outcome) => (None, outcome.reason),
+            Measured::NotAsked => return None,
+        };
+        // The same is not told twice, and an unknown not after a count.
+        let known = exposure::told_last(history, stay);
+        let is_told = match (&exposure, known) {
+            (Some(exposure), Some(known)) => is_same(known, exposure),
+            (Some(_), None) => false,
+            (None, Some(_)) => true,
+            (None, None) => exposure::is_told_unknown(history, stay, unknown.as_deref()),
+        };
+        if is_told {
+            return None;
+        }
+        let mut subject = self.job.subject();
+        subject.release = Some(stay.release.clone());
+        subject.deployment = stay.deployment.clone().or(subject.deployment);
+        let happening = Happening::ExposureMeasured { exposure, unknown };
+        Some(self.event(subject, happening, None))
     }
 }
 
-/// The selector of a release: its name is put into a quoted string.
-fn selector(text: &str, release: &str) -> String {
-    let quoted = release.replace('\\', "\\\\").replace('"', "\\\"");
-    text.replace("{release}", &quoted.replace('\n', "\\n"))
-}
+/// The stages that take a release away from users.
+const LEAVERS: [&str; 2] = ["rollback", "traffic"];
 
-fn seconds(at: Timestamp) -> f64 {
-    at.as_duration().as_secs_f64()
+/// Whether both tell the same counts, by the same source.
+fn is_same(known: &Exposure, exposure: &Exposure) -> bool {
+    let counts = |one: &Exposure| (one.counts(), one.bound, one.source);
+    counts(exposure) == counts(known)
 }

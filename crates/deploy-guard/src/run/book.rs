@@ -5,12 +5,13 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Conclusion, Counts, Event, Happening, History, IncidentId, RolledBack, Seeing, Situation,
-    Subject, classify, open,
+    Conclusion, Event, Exposure, Happening, History, Hosts, IncidentId, RolledBack, Seeing,
+    Situation, Subject, classify, eta, open,
 };
-use cli::scribe::{failed, not_written};
+use cli::scribe::{Measured, failed, not_written};
 use cli::{Failure, Job, Scribe};
 use courier::Round;
+use exposure::Stay;
 use jiff::Timestamp;
 use model::report::v1::millis;
 use model::{Outcome, Report, Severity as Weight, Verdict};
@@ -250,12 +251,16 @@ impl<'a> Book<'a> {
     pub(super) async fn open(&self, text: &str, impact: Impact, action: Option<&str>) {
         let Some(scribe) = &self.scribe else { return };
         let environment = self.subject.environment.clone();
+        let waiting = History::of(self.notes.borrow().waiting.clone());
+        let written = scribe.chronicle.recent().await.unwrap_or_default();
+        let hosts = hosts_of(&written.with(waiting), self.subject.deployment.as_deref());
+        let document = scribe.document().await.ok().flatten();
         let situation = Situation {
             is_production: scribe.section.is_production(environment.as_deref()),
             environment,
             impact,
             lasted: Duration::ZERO,
-            hosts: None,
+            hosts,
         };
         let judged = classify(&situation, &scribe.section.severity);
         let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
@@ -270,15 +275,17 @@ impl<'a> Book<'a> {
                 };
                 scribe.event(subject, happening, Some(incident.worst))
             } else {
+                let eta = eta(history, document.as_ref());
                 let happening = Happening::IncidentOpened {
                     severity: judged.severity,
                     why: judged.why.clone(),
                     text: text.to_owned(),
                     impact,
-                    hosts: None,
+                    hosts,
                     failed_stage: stage.clone(),
                     action: action.map(str::to_owned),
-                    eta_ms: last_rollback(history),
+                    eta_ms: eta.map(|eta| eta.takes_ms),
+                    eta_by: eta.and_then(|eta| eta.by),
                 };
                 let subject = self.subject.clone();
                 let mut event = scribe.event(subject, happening, Some(judged.severity));
@@ -333,16 +340,13 @@ impl<'a> Book<'a> {
         let serving = ending.serving.clone();
         let is_good = conclusion == Conclusion::Succeeded;
         let ended_at = Timestamp::now();
-        let exposed = if is_good || !self.is_touched() {
-            Ok(None)
+        let (exposure, unknown) = if self.is_touched() {
+            self.exposed(scribe, conclusion, ended_at).await
         } else {
-            let release = self.subject.release.as_deref().unwrap_or_default();
-            scribe.exposure(release, self.started_at, ended_at).await
+            (None, None)
         };
-        let (exposure, unknown) = match exposed {
-            Ok(counts) => (counts, None),
-            Err(outcome) => (None, Some(*outcome)),
-        };
+        // What a good release served is only a figure.
+        let unknown = unknown.filter(|_| !is_good);
         let end = self.end(scribe, ending, &reason, ended_at, exposure);
         self.notes.borrow_mut().waiting.push(end);
         match (conclusion, serving) {
@@ -367,7 +371,7 @@ impl<'a> Book<'a> {
         ending: Ending,
         reason: &str,
         at: Timestamp,
-        exposure: Option<Counts>,
+        exposure: Option<Exposure>,
     ) -> Event {
         let Ending {
             conclusion,
@@ -391,6 +395,36 @@ impl<'a> Book<'a> {
         let mut end = scribe.event(self.subject.clone(), happening, None);
         end.at = at;
         end
+    }
+
+    /// What the release served; or an outcome that says why it is not known.
+    async fn exposed(
+        &self,
+        scribe: &Scribe<'_>,
+        conclusion: Conclusion,
+        until: Timestamp,
+    ) -> (Option<Exposure>, Option<Outcome>) {
+        let release = self.subject.release.clone().unwrap_or_default();
+        let stay = Stay {
+            fresh: self
+                .before
+                .as_ref()
+                .is_some_and(|before| *before != release),
+            gone: conclusion == Conclusion::RolledBack,
+            deployment: self.subject.deployment.clone(),
+            from: self.started_at,
+            until,
+            release,
+        };
+        // What a stage of this run counted may wait to be written still.
+        let waiting = History::of(self.notes.borrow().waiting.clone());
+        let written = scribe.chronicle.recent().await.unwrap_or_default();
+        let history = written.with(waiting);
+        match scribe.measure(&history, &stay).await {
+            Measured::Known(exposure) => (Some(exposure), None),
+            Measured::Unknown(outcome) => (None, Some(*outcome)),
+            Measured::NotAsked => (None, None),
+        }
     }
 
     /// The end as it was noted; else what follows from how far it was.
@@ -426,12 +460,16 @@ impl<'a> Book<'a> {
     }
 }
 
-/// How long the last rollback that worked took.
-fn last_rollback(history: &History) -> Option<u64> {
-    let all = chronicle::deployments(history);
-    let mut rollbacks = all.iter().rev().filter_map(|one| one.rollback);
-    let worked = rollbacks.find(|rollback| rollback.verdict == Verdict::Pass);
-    worked.map(|rollback| rollback.duration_ms)
+/// How many of the hosts were affected when a stage of this deployment looked last.
+fn hosts_of(history: &History, deployment: Option<&str>) -> Option<Hosts> {
+    let mut stages = history.events().rev().filter_map(|event| {
+        let is_own = event.subject.deployment.as_deref() == deployment;
+        match event.what {
+            Happening::StageEnded { hosts, .. } if is_own => hosts,
+            _ => None,
+        }
+    });
+    stages.next()
 }
 
 /// What users get, as the gate saw it: nothing where every required probe failed.

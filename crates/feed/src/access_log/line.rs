@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Where a value is in a line.
@@ -51,10 +52,24 @@ pub(crate) struct Line {
 
 /// `None`: it is no line of this layout.
 pub(crate) fn parse(layout: &Layout, text: &str) -> Option<Line> {
-    let fields = match layout.format {
+    read(layout, &fields(layout.format, text)?)
+}
+
+/// The same, and when it was written: by the first of these fields that the line has.
+pub(crate) fn dated(layout: &Layout, at: &[Field], text: &str) -> Option<(Line, When)> {
+    let fields = fields(layout.format, text)?;
+    let when = at.iter().find_map(|field| fields.get(field))?;
+    Some((read(layout, &fields)?, When::parse(&when)?))
+}
+
+fn fields(format: Format, text: &str) -> Option<Fields<'_>> {
+    Some(match format {
         Format::Combined => Fields::Columns(columns(text)?),
         Format::Json => Fields::Json(serde_json::from_str(text).ok()?),
-    };
+    })
+}
+
+fn read(layout: &Layout, fields: &Fields<'_>) -> Option<Line> {
     let status = fields.get(&layout.status)?.trim().parse().ok()?;
     if !(100..1000).contains(&status) {
         return None;
@@ -97,6 +112,49 @@ fn seconds(text: &str, unit: TimeUnit) -> Option<f64> {
     let longest = Duration::from_hours(24 * 365).as_secs_f64();
     (0.0..longest).contains(&seconds).then_some(seconds)
 }
+
+/// When a line was written, in seconds since 1970: at `from` or later, and before `until`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct When {
+    pub(crate) from: f64,
+    pub(crate) until: f64,
+}
+
+impl When {
+    /// Seconds since 1970 (or milliseconds, and smaller units, as their size tells), RFC 3339, or the time of the
+    /// combined format.
+    fn parse(text: &str) -> Option<When> {
+        let text = text.trim();
+        if let Ok(number) = text.parse::<f64>() {
+            if !number.is_finite() {
+                return None;
+            }
+            let unit = [1.0, 1e3, 1e6, 1e9].into_iter().rev();
+            let unit = { unit }.find(|unit| number >= unit * SMALLEST_SECONDS)?;
+            let decimals = text.split_once('.').map_or(0, |(_, part)| part.len());
+            let decimals = i32::try_from(decimals.min(9)).ok()?;
+            let step = 10_f64.powi(-decimals) / unit;
+            return Some(When::step(number / unit, step));
+        }
+        let (at, has_fraction) = match text.parse::<Timestamp>() {
+            Ok(at) => (at, text.contains('.')),
+            Err(_) => (
+                Timestamp::strptime("%d/%b/%Y:%H:%M:%S %z", text).ok()?,
+                false,
+            ),
+        };
+        let step = if has_fraction { 1e-3 } else { 1.0 };
+        Some(When::step(at.as_duration().as_secs_f64(), step))
+    }
+
+    fn step(from: f64, step: f64) -> When {
+        let until = from + step;
+        When { from, until }
+    }
+}
+
+/// 2001: no log is older, and no count of milliseconds is smaller.
+const SMALLEST_SECONDS: f64 = 1e9;
 
 enum Fields<'l> {
     Columns(Vec<&'l str>),
@@ -214,6 +272,39 @@ mod tests {
             Some(line) => format!("{} {} {:?}", line.servers.join("|"), line.status, line.took),
             None => "none".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_line_has_the_time_of_its_format() {
+        for (text, from, step) in [
+            ("29/Nov/2026:03:26:39 +0000", 1_795_922_799.0, 1.0),
+            ("29/Nov/2026:05:26:39 +0200", 1_795_922_799.0, 1.0),
+            ("2026-11-29T03:26:39+00:00", 1_795_922_799.0, 1.0),
+            ("2026-11-29T03:26:39.250Z", 1_795_922_799.25, 0.001),
+            ("1795922799.250", 1_795_922_799.25, 0.001),
+            ("1795922799", 1_795_922_799.0, 1.0),
+            ("1795922799250", 1_795_922_799.25, 0.001),
+        ] {
+            let when = When::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert!((when.from - from).abs() < 1e-4, "{text}: {when:?}");
+            let seen = when.until - when.from;
+            assert!((seen - step).abs() < 1e-4, "{text}: {when:?}");
+        }
+        for text in [
+            "",
+            "-",
+            "7",
+            "NaN",
+            "inf",
+            "yesterday",
+            "99/Nov/2026:03:26:39 +0000",
+        ] {
+            assert_eq!(When::parse(text), None, "{text}");
+        }
+        let layout = combined(Field::Column(6), None);
+        let (line, when) = dated(&layout, &[Field::Column(4)], COMBINED).unwrap();
+        assert_eq!((line.status, when.from), (200, 1_795_922_799.0));
+        assert_eq!(dated(&layout, &[Field::Column(5)], COMBINED), None);
     }
 
     #[test]

@@ -40,7 +40,10 @@ impl Findings {
 
 impl Rollback<'_> {
     fn reported(&self, found: &mut Findings) -> Report {
-        self.session.report(std::mem::take(&mut found.outcomes))
+        let mut report = self.session.report(std::mem::take(&mut found.outcomes));
+        let all = found.places.len();
+        report.hosts = (all > 1).then(|| (all - found.run(self.destination), all));
+        report
     }
 
     /// The destination is live, verified or not, and that is recorded.

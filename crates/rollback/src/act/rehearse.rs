@@ -112,7 +112,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     }
     outcomes.push(estimate(&session, &destination, &parts));
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
-    outcomes.push(record(&session, verdict).await?);
+    outcomes.push(record(&session, verdict, (&destination, parts.whole())).await?);
     let mut report = session.report(outcomes);
     let found = Findings {
         outcomes: Vec::new(),
@@ -298,9 +298,13 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome 
 }
 
 /// Remembers the drill, if it was one that would have worked.
-async fn record(session: &Session<'_>, verdict: Verdict) -> Result<Outcome, Failure> {
+async fn record(
+    session: &Session<'_>,
+    verdict: Verdict,
+    rehearsed: (&str, Duration),
+) -> Result<Outcome, Failure> {
     if verdict == Verdict::Pass {
-        return unlock::drilled(session, "rehearse").await;
+        return unlock::drilled(session, "rehearse", Some(rehearsed)).await;
     }
     let why = "the rehearsal did not pass: no drill is recorded";
     Ok(Outcome::skipped(

@@ -65,11 +65,13 @@ pub enum EventKind {
     StageEnded,
     /// A deployment ended, well or badly.
     DeploymentEnded,
+    /// How many requests a bad release served became known.
+    ExposureMeasured,
 }
 
 impl EventKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [EventKind; 9] = [
+    pub const ALL: [EventKind; 10] = [
         EventKind::IncidentOpened,
         EventKind::IncidentUpdated,
         EventKind::Note,
@@ -79,6 +81,7 @@ impl EventKind {
         EventKind::DeploymentStarted,
         EventKind::StageEnded,
         EventKind::DeploymentEnded,
+        EventKind::ExposureMeasured,
     ];
 
     /// As it is written in the file.
@@ -93,6 +96,7 @@ impl EventKind {
             EventKind::DeploymentStarted => "deployment-started",
             EventKind::StageEnded => "stage-ended",
             EventKind::DeploymentEnded => "deployment-ended",
+            EventKind::ExposureMeasured => "exposure-measured",
         }
     }
 
@@ -100,7 +104,10 @@ impl EventKind {
     pub fn is_of_incident(self) -> bool {
         !matches!(
             self,
-            EventKind::DeploymentStarted | EventKind::StageEnded | EventKind::DeploymentEnded
+            EventKind::DeploymentStarted
+                | EventKind::StageEnded
+                | EventKind::DeploymentEnded
+                | EventKind::ExposureMeasured
         )
     }
 }

@@ -1,0 +1,160 @@
+//! What users got of a bad release: how many requests it served, and how many of them failed.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Counts;
+
+/// What a release served between two times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// What is certain, of the requests that failed and of all.
+    pub failed: u64,
+    pub total: u64,
+    #[serde(default)]
+    pub bound: Bound,
+    #[serde(default)]
+    pub source: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The same part by part, each as long as the others; what is certain only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over_time: Vec<Slice>,
+}
+
+/// How far the truth may be above what is certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    #[default]
+    Exact,
+    AtMost(Counts),
+    /// Something was not seen: nothing bounds it.
+    AtLeast,
+}
+
+/// Who counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    #[default]
+    Prometheus,
+    AccessLog,
+    /// The gate, while it compared the release with the one before it.
+    Gate,
+}
+
+impl Source {
+    fn words(self) -> &'static str {
+        match self {
+            Source::Prometheus => "Prometheus",
+            Source::AccessLog => "the access log",
+            Source::Gate => "the gate while it judged",
+        }
+    }
+}
+
+/// A part of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    pub from: Timestamp,
+    pub failed: u64,
+    pub total: u64,
+    /// Requests to all releases, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_all: Option<u64>,
+}
+
+impl Exposure {
+    /// The counts that are certain.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            failed: self.failed,
+            total: self.total,
+        }
+    }
+}
+
+/// Such as `between 900 and 1000 requests, 12 failed (1.20 %)`.
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Exposure { failed, total, .. } = self;
+        match self.bound {
+            Bound::Exact => write!(f, "{total} requests, {failed} failed")?,
+            Bound::AtLeast => write!(f, "at least {total} requests, {failed} failed")?,
+            Bound::AtMost(most) => {
+                write!(f, "{} requests, ", range(*total, most.total))?;
+                write!(f, "{} failed", range(*failed, most.failed))?;
+            }
+        }
+        if let Some(share) = share(*failed, *total) {
+            write!(f, " ({share})")?;
+        }
+        write!(f, ", counted by {}", self.source.words())
+    }
+}
+
+fn range(least: u64, most: u64) -> String {
+    if least == most {
+        least.to_string()
+    } else {
+        format!("between {least} and {most}")
+    }
+}
+
+/// A share in steps of 0.01 %, rounded half up; `None` of nothing.
+pub fn share(part: u64, of: u64) -> Option<String> {
+    let (part, whole) = (u128::from(part), u128::from(of));
+    let steps = (part * 10_000 + whole / 2).checked_div(whole)?;
+    Some(format!("{}.{:02} %", steps / 100, steps % 100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::second;
+
+    #[test]
+    fn what_is_certain_and_what_is_not_are_told_apart() {
+        let told = |total, bound, source| {
+            let exposure = Exposure {
+                failed: 12,
+                total,
+                bound,
+                source,
+                from: Some(second(0)),
+                until: None,
+                over_time: Vec::new(),
+            };
+            exposure.to_string()
+        };
+        let most = |failed, total| Bound::AtMost(Counts { failed, total });
+        let all = [
+            told(1000, Bound::Exact, Source::Prometheus),
+            told(900, most(12, 1000), Source::Prometheus),
+            told(900, most(20, 900), Source::AccessLog),
+            told(900, Bound::AtLeast, Source::Gate),
+            told(0, Bound::Exact, Source::Prometheus),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        1000 requests, 12 failed (1.20 %), counted by Prometheus
+        between 900 and 1000 requests, 12 failed (1.33 %), counted by Prometheus
+        900 requests, between 12 and 20 failed (1.33 %), counted by the access log
+        at least 900 requests, 12 failed (1.33 %), counted by the gate while it judged
+        0 requests, 12 failed, counted by Prometheus
+        ");
+    }
+
+    #[test]
+    fn a_share_is_rounded_half_up() {
+        for (part, of, told) in [(1, 3, "33.33 %"), (2, 3, "66.67 %"), (1, 20_000, "0.01 %")] {
+            assert_eq!(share(part, of).as_deref(), Some(told));
+        }
+        assert_eq!(share(0, 0), None);
+        assert_eq!(share(u64::MAX, u64::MAX).as_deref(), Some("100.00 %"));
+    }
+}

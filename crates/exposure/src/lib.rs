@@ -1,0 +1,31 @@
+//! What users got of a bad release: the requests that it served, counted after the fact, from a Prometheus server
+//! or an access log.
+//!
+//! [`Stay`] is the time in which they had it; [`tally`] is what is certain and what is not, whoever counts.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod gate;
+mod log;
+mod scraped;
+mod stay;
+mod tally;
+
+pub use gate::of_gate;
+pub use log::of_log;
+pub use scraped::{Selectors, of_prometheus};
+pub use stay::{Stay, is_settled, is_told_unknown, of_incident, of_left, told_last};
+
+/// Why it is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    #[error(transparent)]
+    Prometheus(#[from] prometheus::Error),
+    #[error(transparent)]
+    Log(#[from] feed::Error),
+    #[error(transparent)]
+    Shell(#[from] probe::Error),
+    #[error("no series of `{0}`")]
+    NoSeries(String),
+    #[error("{0} is no number of requests: the selectors must give counters")]
+    NoCounter(f64),
+}

@@ -1,0 +1,172 @@
+//! From the counters of a Prometheus server, by the samples as they were scraped: a counter that fell was reset, one
+//! that was not there before began at zero, and nothing is extrapolated.
+
+use std::time::{Duration, Instant};
+
+use chronicle::{Exposure, Source};
+use jiff::SignedDuration;
+use prometheus::raw::{Raw, RawSeries};
+use prometheus::{Client, Error};
+
+use crate::Unknown;
+use crate::stay::Stay;
+use crate::tally::{Seen, Tally, What, seconds};
+
+/// Between two questions whether the last scrape has come.
+const PAUSE: Duration = Duration::from_millis(150);
+/// So long before a deployment a counter is looked for: one that is not there is born later. Prometheus itself
+/// takes a series for gone after it.
+const BEFORE: SignedDuration = SignedDuration::from_mins(5);
+/// A counter that was not there at the scrape before began after that: scrapes are not exact in time.
+const LATE_SCRAPE: f64 = 1.5;
+
+/// The counters of a release. `{release}` in them stands for its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Selectors<'a> {
+    pub total: &'a str,
+    pub failed: &'a str,
+    /// Of all releases.
+    pub of_all: Option<&'a str>,
+}
+
+/// What the release served, as a Prometheus server has it. Waits so long for the scrape after its end, where it is due by
+/// then; the answers must be there until `end`.
+///
+/// # Errors
+/// Returns why it is not known.
+pub async fn of_prometheus(
+    client: &Client,
+    selectors: Selectors<'_>,
+    stay: &Stay,
+    wait: Duration,
+    end: Instant,
+) -> Result<Exposure, Unknown> {
+    let began = Instant::now();
+    let waited = began + wait;
+    let mut seen = None;
+    loop {
+        let looked = tokio::time::timeout_at(end.into(), look(client, selectors, stay)).await;
+        let Ok(looked) = looked else {
+            let late = Unknown::Prometheus(Error::Late(began.elapsed()));
+            return seen.ok_or(late);
+        };
+        let left = waited.saturating_duration_since(Instant::now());
+        let waits = match &looked {
+            // A release that has just had its first request is scraped soon.
+            Err(Unknown::NoSeries(_)) => true,
+            Ok(looked) => looked.due.is_some_and(|due| due < left),
+            Err(_) => false,
+        };
+        let looked = looked.map(|looked| looked.exposure);
+        if !waits || left <= PAUSE {
+            return looked;
+        }
+        seen = looked.ok().or(seen);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+struct Looked {
+    exposure: Exposure,
+    /// When a scrape after the end is due that has not come, and is not overdue.
+    due: Option<Duration>,
+}
+
+async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<Looked, Unknown> {
+    // The first answer tells by how much the clocks differ.
+    client.time().await?;
+    let now = client.now();
+    let ahead = client.ahead().as_secs_f64();
+    let window = now.duration_since(stay.from + client.ahead()) + BEFORE;
+    let window = Duration::try_from(window).unwrap_or_default();
+    let put = |text: &str| put_in(text, &stay.release);
+    let [total, failed] = [selectors.total, selectors.failed].map(put);
+    let of_all = selectors.of_all.map(put);
+    let ask_all = async {
+        match &of_all {
+            Some(text) => client.raw(text, window, now).await,
+            None => Ok(Raw::default()),
+        }
+    };
+    let (asked, failures, all) = tokio::try_join!(
+        client.raw(&total, window, now),
+        client.raw(&failed, window, now),
+        ask_all
+    )?;
+    for raw in [&asked, &failures, &all] {
+        if let Some(warning) = raw.lacks_data() {
+            return Err(Error::Warning(warning.to_owned()).into());
+        }
+    }
+    if asked.series.iter().all(|one| one.samples.is_empty()) {
+        return Err(Unknown::NoSeries(total));
+    }
+    let spacing = spacing(&asked.series);
+    let mut tally = Tally::new(stay, spacing.unwrap_or(1.0));
+    for (what, raw) in [
+        (What::Total, &asked),
+        (What::Failed, &failures),
+        (What::OfAll, &all),
+    ] {
+        for one in &raw.series {
+            count(&mut tally, what, one, spacing, ahead);
+        }
+    }
+    let (from, until) = (seconds(stay.from) + ahead, seconds(stay.until) + ahead);
+    let ends = asked.series.iter().filter_map(|one| one.samples.last());
+    // Those whose end was not seen: they were stopped, or are not scraped yet.
+    let open: Vec<f64> = { ends.map(|(at, _)| *at) }
+        .filter(|at| (from..until).contains(at))
+        .collect();
+    if !open.is_empty() {
+        tally.open();
+    }
+    let due = open.iter().filter_map(|at| {
+        let due = at + spacing.unwrap_or(1.0) * LATE_SCRAPE - seconds(now);
+        Duration::try_from_secs_f64(due).ok()
+    });
+    Ok(Looked {
+        due: due.min(),
+        exposure: tally.exposure(Source::Prometheus)?,
+    })
+}
+
+/// Counts one series.
+fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, spacing: Option<f64>, ahead: f64) {
+    let mut before: Option<(f64, f64)> = None;
+    for (at, value) in &one.samples {
+        let (by, value) = (*at - ahead, *value);
+        let (after, count) = match before {
+            Some((at, last)) if value < last => {
+                // What it counted since the last scrape and before its reset is lost.
+                if what != What::OfAll && tally.overlaps(at, by) {
+                    tally.open();
+                }
+                (at, value)
+            }
+            Some((at, last)) => (at, value - last),
+            None => match spacing {
+                Some(spacing) => (by - spacing * LATE_SCRAPE, value),
+                None => (f64::MIN, value),
+            },
+        };
+        before = Some((by, value));
+        tally.add(what, Seen { after, by, count });
+    }
+}
+
+/// The usual time between two scrapes, in seconds.
+fn spacing(series: &[RawSeries]) -> Option<f64> {
+    let mut gaps: Vec<f64> = series
+        .iter()
+        .flat_map(|one| one.samples.windows(2).map(|pair| pair[1].0 - pair[0].0))
+        .collect();
+    gaps.sort_by(f64::total_cmp);
+    gaps.get(gaps.len() / 2).copied()
+}
+
+/// The selector of a release: its name is put into a quoted string.
+fn put_in(text: &str, release: &str) -> String {
+    let quoted = release.replace('\\', "\\\\").replace('"', "\\\"");
+    text.replace("{release}", &quoted.replace('\n', "\\n"))
+}
