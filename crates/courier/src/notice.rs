@@ -1,15 +1,13 @@
 //! An event in the words of a notice: a pure function of the log up to that event, so that each attempt has the
 //! same words.
 
-use std::time::Duration;
-
 use chronicle::{
     Conclusion, Deployment, Event, Evidence, Happening, History, Incident, Phase as IncidentPhase,
     deployments, incidents, lasted,
 };
 use jiff::Timestamp;
 use model::Verdict;
-use model::text::{cut, span};
+use model::text::cut;
 use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
 use sections::incident::{EventKind, Impact};
 
