@@ -43,19 +43,25 @@ fn told(on: &str, step: &str, files: &[(&str, &str)]) -> String {
     format!("{}\n{}\n", back.unwrap_or(&printed).trim(), own.join("\n"))
 }
 
-#[test]
-fn each_tool_has_its_own_way_back_or_a_true_sentence() {
-    let run = |line: &str| {
-        format!(
-            "      - name: Ship\n        env: {{ TOKEN: \"${{{{ secrets.TOKEN }}}}\" }}\n        run: {line}\n"
-        )
-    };
-    let uses =
-        |name: &str, with: &str| format!("      - uses: {name}@v1\n        with: {{ {with} }}\n");
-    let manifest = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web # the shop\n  namespace: shop\n  labels:\n    name: other\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          image: acme/shop:latest\n---\nkind: StatefulSet\nmetadata:\n  namespace: shop\n  name: queue\nspec: { template: { spec: { containers: [{ image: redis }] } } }\n";
-    let unknown = "kind: Deployment\nmetadata:\n  name: web-${COLOUR}\n";
-    let mut text = String::new();
-    for (on, step, files) in [
+/// The triggers of a workflow, its deploying step, and the files that the step uses.
+type Case = (&'static str, String, Vec<(&'static str, &'static str)>);
+
+const MANIFEST: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web # the shop\n  namespace: shop\n  labels:\n    name: other\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          image: acme/shop:latest\n---\nkind: StatefulSet\nmetadata:\n  namespace: shop\n  name: queue\nspec: { template: { spec: { containers: [{ image: redis }] } } }\n";
+const MANIFEST_OF_UNKNOWN: &str = "kind: Deployment\nmetadata:\n  name: web-${COLOUR}\n";
+
+fn run(line: &str) -> String {
+    format!(
+        "      - name: Ship\n        env: {{ TOKEN: \"${{{{ secrets.TOKEN }}}}\" }}\n        run: {line}\n"
+    )
+}
+
+fn uses(name: &str, with: &str) -> String {
+    format!("      - uses: {name}@v1\n        with: {{ {with} }}\n")
+}
+
+/// What takes its release from a command on a server or in a cluster.
+fn servers_and_clusters() -> Vec<Case> {
+    vec![
         (
             ON,
             run("heroku container:release web --app shop-live"),
@@ -71,12 +77,12 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
         (
             ON,
             run("kubectl apply -f k8s/"),
-            vec![("k8s/web.yaml", manifest)],
+            vec![("k8s/web.yaml", MANIFEST)],
         ),
         (
             ON,
             run("kubectl apply -f k8s/"),
-            vec![("k8s/web.yaml", unknown)],
+            vec![("k8s/web.yaml", MANIFEST_OF_UNKNOWN)],
         ),
         (
             ON,
@@ -84,7 +90,7 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
                 "azure/k8s-deploy",
                 "namespace: shop, manifests: k8s/web.yaml, images: 'acme/shop:${{ github.sha }}'",
             ),
-            vec![("k8s/web.yaml", manifest)],
+            vec![("k8s/web.yaml", MANIFEST)],
         ),
         (
             ON,
@@ -126,6 +132,12 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
             ),
             vec![],
         ),
+    ]
+}
+
+/// Platforms and actions.
+fn platforms() -> Vec<Case> {
+    vec![
         // What serves is noted before, where the platform has to be told what to go back to.
         (
             ON,
@@ -181,6 +193,12 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
             vec![],
         ),
         (ON, run("supabase functions deploy"), vec![]),
+    ]
+}
+
+/// What goes back by its own workflow, and what has no way back that is known.
+fn dispatched_and_unknown() -> Vec<Case> {
+    vec![
         // The workflow itself, where a push tells the release and the token may start it.
         (
             "on: { push: { branches: [main] }, workflow_dispatch: { inputs: { version: {} } } }\npermissions: { contents: read, actions: write }\n",
@@ -246,7 +264,18 @@ fn each_tool_has_its_own_way_back_or_a_true_sentence() {
             run("flyctl deploy --app shop --image acme/shop:${{ inputs.version }}"),
             vec![],
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn each_tool_has_its_own_way_back_or_a_true_sentence() {
+    let mut text = String::new();
+    let cases = [
+        servers_and_clusters(),
+        platforms(),
+        dispatched_and_unknown(),
+    ];
+    for (on, step, files) in cases.into_iter().flatten() {
         text.push_str(&format!(
             "{}\n{}\n",
             step.trim_end(),
