@@ -263,7 +263,7 @@ async fn a_step_whose_name_says_nothing_is_known_by_the_file_of_its_workflow() {
         let with = played.diagnosis().await;
         assert_eq!(with.stage, stage, "{step}");
         assert_eq!(without.stage, named, "{step}");
-        // A file that is none harms nothing.
+        // What is not a workflow file changes nothing.
         for text in ["jobs: [", "\u{0}", "jobs: { go: { steps: 7 } }"] {
             std::fs::write(&file, text).unwrap();
             assert_eq!(played.diagnosis().await, without, "{text:?}");

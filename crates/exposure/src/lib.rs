@@ -1,7 +1,7 @@
 //! What users got of a bad release: the requests that it served, counted after the fact, from a Prometheus server
 //! or an access log.
 //!
-//! [`Stay`] is the time in which they had it; [`tally`] is what is certain and what is not, whoever counts.
+//! [`Stay`] is the time in which they had it; [`tally`] is what is certain and what is not, by any source.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod gate;

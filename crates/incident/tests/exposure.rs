@@ -166,7 +166,7 @@ fn scrapes_that_are_far_apart_give_the_count_or_bounds_of_it() {
 }
 
 #[test]
-fn what_users_have_still_is_at_least_so_much_and_what_nobody_counted_is_unknown() {
+fn what_users_have_still_is_at_least_so_much_and_what_was_not_counted_is_unknown() {
     let start = minutes_ago(20);
     let back = start + SignedDuration::from_secs(100);
     let prometheus = taken_back(start);

@@ -365,7 +365,7 @@ fn gate_step(
         _ => scalar(GAP),
     };
     stage.with.push(("url", url));
-    // Of an app whose health check nobody names, an error of its own is all that can be told.
+    // Where no health check is named, only a status of 500 and above tells that the app is broken.
     let by_platform = |part: &&Part<'_>| {
         part.asked
             .iter()

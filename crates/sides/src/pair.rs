@@ -5,7 +5,7 @@
 pub(crate) struct Server<'t> {
     pub(crate) name: &'t str,
     pub(crate) line: &'t str,
-    /// It gets no request until somebody says so.
+    /// It gets no request until a person or a script enables it.
     pub(crate) waits: bool,
     pub(crate) weight: u32,
 }

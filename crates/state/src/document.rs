@@ -549,12 +549,12 @@ mod tests {
         assert_eq!(
             document.status("v3"),
             Some(Status::Bad),
-            "a release nobody recorded is bad too"
+            "a release that was never recorded is bad, too"
         );
         document.rolled_back(Some("v1"), "v2", false, at);
         assert_eq!(
             document.last_known_good, None,
-            "neither what was left nor what nobody verified"
+            "neither what was left nor what was not verified"
         );
         document.rolled_back(Some("v1"), "v9", true, at);
         assert_eq!(document.last_known_good.as_deref(), Some("v9"));
@@ -656,7 +656,7 @@ mod tests {
         assert_eq!(
             document.schema_in_force(),
             Some(("v1", "1")),
-            "somebody said so"
+            "a person said so"
         );
     }
 }

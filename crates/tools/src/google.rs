@@ -76,7 +76,7 @@ pub(crate) fn gcloud(words: &[String], at: &Line) -> Vec<Deed> {
     }
 }
 
-/// `google-github-actions/deploy-cloudrun`; `None` where it starts a job, which answers nobody.
+/// `google-github-actions/deploy-cloudrun`; `None` where it starts a job, which serves no requests.
 pub(crate) fn deploy_cloudrun(with: &With) -> Option<PlatformCall> {
     let input = |key: &str| with.get(key).cloned();
     if with.contains_key("job") {

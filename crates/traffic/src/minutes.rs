@@ -149,7 +149,7 @@ fn advisory(outcome: Outcome) -> Outcome {
     )
 }
 
-/// Who knows the traffic of late; else why nobody does.
+/// The source of the recent traffic, or why it is unknown.
 fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
     match canary.judge {
         Judge::Sequential => {}

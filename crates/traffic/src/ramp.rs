@@ -425,7 +425,7 @@ impl<'a> Ramp<'a> {
             .await
     }
 
-    /// It needs a promotion, and nobody waits for it here.
+    /// It needs a promotion, and this process does not wait for it.
     async fn waits(&mut self) -> Result<Report, Failure> {
         self.phase(Phase::Waiting).await?;
         let Rollout { release, share, .. } = &self.rollout;

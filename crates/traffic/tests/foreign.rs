@@ -295,7 +295,7 @@ fn users_divided_by_a_cookie_stay_on_their_side_through_a_ramp() {
         first.iter().all(|user| half.contains(user)),
         "{first:?} {half:?}"
     );
-    // Another hand, at a moment when nothing watches: seen by whoever looks next.
+    // A change by hand while no command watches: the next command sees it.
     fs::write(&sides, split("70%")).unwrap();
     bed.traffic(&["status"])
         .is(1, &["recorded 50%, and the configuration says 70%"]);

@@ -92,7 +92,7 @@ fn traffic_that_is_too_little_for_a_share_is_told_with_what_is_missing() {
 }
 
 #[test]
-fn minutes_that_nobody_knows_are_unknown_with_the_reason() {
+fn minutes_that_cannot_be_known_are_unknown_with_the_reason() {
     let bed = Bed::new("", "");
     let closed = format!("http://127.0.0.1:{}", testkit::free_port());
     bed.configure("", &compared(&closed));
