@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use judge::{Interval, Sample};
+use model::glob;
 use probe::shell::Shell;
 
 pub use line::{Field, Format, Layout, TimeUnit};
@@ -129,7 +130,7 @@ impl AccessLog {
     fn count(&mut self, line: &line::Line) {
         let last = line.servers.len().saturating_sub(1);
         for (nth, server) in line.servers.iter().enumerate() {
-            let of = |side: &SideName| fits(self.settings.sides.of(*side), server);
+            let of = |side: &SideName| glob(self.settings.sides.of(*side), server);
             let Some(side) = SideName::BOTH.iter().find(|side| of(side)).copied() else {
                 if self.others.len() < 100 {
                     *self.others.entry(server.clone()).or_default() += 1;
@@ -160,27 +161,6 @@ impl AccessLog {
             }
         }
     }
-}
-
-/// Whether a text is as a pattern has it.
-fn fits(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut text) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts = rest.split('*').peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return text.ends_with(part);
-        }
-        match text.find(part) {
-            Some(at) => text = &text[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
 }
 
 fn taken(metric: &LogMetric, pending: &mut PerSide<Increases>, flaws: &mut Vec<Flaw>) -> Sample {
@@ -230,7 +210,7 @@ mod tests {
             ("a*b*c", "a1c", false),
             ("*", "", true),
         ] {
-            assert_eq!(fits(pattern, text), is, "{pattern} {text}");
+            assert_eq!(glob(pattern, text), is, "{pattern} {text}");
         }
     }
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use model::glob;
 use probe::shell::Shell;
 use remote::quote_path;
 
-use super::fits;
 use super::line::{self, Field, Layout, When};
 use crate::error::Error;
 
@@ -268,7 +268,7 @@ impl Reading<'_> {
         (self.see)(PastRequest {
             after: when.from,
             by: when.until,
-            is_of_side: answered.is_some_and(|server| fits(&settings.side, server)),
+            is_of_side: answered.is_some_and(|server| glob(&settings.side, server)),
             failed: settings.failures.contains(&line.status),
         });
         true
