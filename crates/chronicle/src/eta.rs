@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use model::Verdict;
 use model::text::span;
-use serde::{Deserialize, Serialize};
 use state::Document;
 
-use crate::{Happening, History};
+use crate::{EtaBy, Happening, History};
 
 /// How long something takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,16 +15,6 @@ pub struct Eta {
     pub takes_ms: u64,
     /// How that is known; `None` in a log that does not tell it.
     pub by: Option<EtaBy>,
-}
-
-/// How an ETA is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EtaBy {
-    /// The way to the same release was rehearsed.
-    Rehearsal,
-    /// The last rollback that worked took so long.
-    Rollback,
 }
 
 /// Such as `2 m 00 s, as rehearsed`.

@@ -8,7 +8,7 @@ use sections::incident::{EventKind, Impact, Severity};
 use serde::{Deserialize, Serialize};
 use state::Holder;
 
-use crate::{EtaBy, Exposure};
+use crate::{Counts, Exposure};
 
 /// The format of the lines that this build writes; each line names it, because builds may take turns.
 pub const SCHEMA: &str = "deploy-guard/event/v1";
@@ -353,11 +353,14 @@ pub struct RolledBack {
     pub verdict: Verdict,
 }
 
-/// Requests that a release served, and those of them that failed.
+/// How an ETA is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub failed: u64,
-    pub total: u64,
+#[serde(rename_all = "kebab-case")]
+pub enum EtaBy {
+    /// The way to the same release was rehearsed.
+    Rehearsal,
+    /// The last rollback that worked took so long.
+    Rollback,
 }
 
 /// The hosts that are affected, of all.

@@ -5,7 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Counts;
+/// Requests that a release served, and those of them that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub failed: u64,
+    pub total: u64,
+}
 
 /// What a release served between two times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

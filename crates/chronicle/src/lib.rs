@@ -25,12 +25,12 @@ mod words;
 pub use deployment::{Deployment, deployments};
 pub use error::Error;
 pub use escalation::{Due, due};
-pub use eta::{Eta, EtaBy, eta};
+pub use eta::{Eta, eta};
 pub use event::{
-    Conclusion, Counts, Delivery, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
+    Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
     RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
-pub use exposure::{Bound, Exposure, Slice, Source, share};
+pub use exposure::{Bound, Counts, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, incidents, open};
 pub use log::{Chronicle, Seeing};

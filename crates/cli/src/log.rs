@@ -26,6 +26,7 @@ const OURS: &[&str] = &[
     "dotenv",
     "dump",
     "engine",
+    "exposure",
     "feed",
     "files",
     "gate",
