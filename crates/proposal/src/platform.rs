@@ -107,6 +107,49 @@ fn options(call: &PlatformCall, handed: &mut Handed) -> Option<String> {
     Some(all)
 }
 
+/// What serves before the deployment, and the command that goes back to it.
+struct Noted<'n> {
+    /// What it is called, such as `revision`: the output of the step that notes it.
+    what: &'n str,
+    note: &'static str,
+    /// Writes the output.
+    run: String,
+    /// The name of the step that goes back.
+    name: &'n str,
+    /// Goes back to what the variable of this name has.
+    back: &'n dyn Fn(&str) -> String,
+}
+
+impl Noted<'_> {
+    /// `handed` is what both commands need.
+    fn step(self, place: &Place<'_>, handed: Handed) -> OwnStep {
+        let id = free_id(place.job, "before");
+        let handed = place.env(handed);
+        let output = format!("steps.{id}.outputs.{}", self.what);
+        let mut back = handed.clone();
+        let variable = back.name(
+            &format!("${{{{ {output} }}}}"),
+            &self.what.to_ascii_uppercase(),
+        );
+        OwnStep {
+            name: self.name.to_owned(),
+            act: Act::Run((self.back)(&variable)),
+            folder: None,
+            handed: back,
+            condition: Some(format!("{output} != ''")),
+            after: None,
+            before: Some(Extra {
+                id: Some(id),
+                note: self.note,
+                name: "Note what serves before the deployment",
+                condition: None,
+                run: self.run,
+                handed,
+            }),
+        }
+    }
+}
+
 fn cloud_run(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     if call.live != Live::New || !place.has_gcloud() {
         return None;
@@ -114,44 +157,36 @@ fn cloud_run(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     let mut handed = Handed::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
     let service = format!("{app}{}", options(call, &mut handed)?);
-    let id = free_id(place.job, "before");
-    let handed = place.env(handed);
-    let mut back = handed.clone();
-    let revision = back.name(
-        &format!("${{{{ steps.{id}.outputs.revision }}}}"),
-        "REVISION",
-    );
-    Some(OwnStep {
-        name: "Send the requests to the revision before".to_owned(),
-        act: Act::Run(format!(
-            "gcloud run services update-traffic {service} --to-revisions \"${revision}=100\"\n"
-        )),
-        folder: None,
-        handed: back,
-        condition: Some(format!("steps.{id}.outputs.revision != ''")),
-        after: Some(Extra {
+    let noted = Noted {
+        what: "revision",
+        note: "The revision that serves now is what a way back goes to.",
+        run: format!(
+            "service=$(gcloud run services describe {service} --format json || echo '{{}}')\n\
+             {{\n\
+             \x20 jq -r '\"revision=\" + ([.status.traffic[]? | select(.percent == 100)][0].revisionName // \"\")' <<<\"$service\"\n\
+             \x20 jq -r '\"pinned=\" + ([.spec.traffic[]? | select(.percent == 100 and (.latestRevision | not))] | length > 0 | tostring)' <<<\"$service\"\n\
+             }} >>\"$GITHUB_OUTPUT\"\n"
+        ),
+        name: "Send the requests to the revision before",
+        back: &|revision| {
+            format!(
+                "gcloud run services update-traffic {service} --to-revisions \"${revision}=100\"\n"
+            )
+        },
+    };
+    let mut own = noted.step(place, handed);
+    own.after = own.before.as_ref().and_then(|before| {
+        let id = before.id.as_deref()?;
+        Some(Extra {
             id: None,
             note: "After a way back the requests stay with one revision: the new one gets them again.",
             name: "Send the requests to the new revision",
             condition: Some(format!("steps.{id}.outputs.pinned == 'true'")),
             run: format!("gcloud run services update-traffic {service} --to-latest\n"),
-            handed: handed.clone(),
-        }),
-        before: Some(Extra {
-            id: Some(id),
-            note: "The revision that serves now is what a way back goes to.",
-            name: "Note what serves before the deployment",
-            condition: None,
-            run: format!(
-                "service=$(gcloud run services describe {service} --format json || echo '{{}}')\n\
-                 {{\n\
-                 \x20 jq -r '\"revision=\" + ([.status.traffic[]? | select(.percent == 100)][0].revisionName // \"\")' <<<\"$service\"\n\
-                 \x20 jq -r '\"pinned=\" + ([.spec.traffic[]? | select(.percent == 100 and (.latestRevision | not))] | length > 0 | tostring)' <<<\"$service\"\n\
-                 }} >>\"$GITHUB_OUTPUT\"\n"
-            ),
-            handed,
-        }),
-    })
+            handed: before.handed.clone(),
+        })
+    });
+    Some(own)
 }
 
 fn app_engine(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
@@ -161,32 +196,20 @@ fn app_engine(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     let mut handed = Handed::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
     let service = format!("{app}{}", options(call, &mut handed)?);
-    let id = free_id(place.job, "before");
-    let handed = place.env(handed);
-    let mut back = handed.clone();
-    let version = back.name(&format!("${{{{ steps.{id}.outputs.version }}}}"), "VERSION");
-    Some(OwnStep {
-        name: "Send the requests to the version before".to_owned(),
-        act: Act::Run(format!(
-            "gcloud app services set-traffic {service} --splits \"${version}=1\" --quiet\n"
-        )),
-        folder: None,
-        handed: back,
-        condition: Some(format!("steps.{id}.outputs.version != ''")),
-        after: None,
-        before: Some(Extra {
-            id: Some(id),
-            note: "The version that serves now is what a way back goes to.",
-            name: "Note what serves before the deployment",
-            condition: None,
-            run: format!(
-                "service=$(gcloud app services describe {service} --format json || echo '{{}}')\n\
-                 jq -r '\"version=\" + ([.split.allocations // {{}} | to_entries[] | select(.value == 1)][0].key // \"\")' <<<\"$service\" \\\n\
-                 \x20 >>\"$GITHUB_OUTPUT\"\n"
-            ),
-            handed,
-        }),
-    })
+    let noted = Noted {
+        what: "version",
+        note: "The version that serves now is what a way back goes to.",
+        run: format!(
+            "service=$(gcloud app services describe {service} --format json || echo '{{}}')\n\
+             jq -r '\"version=\" + ([.split.allocations // {{}} | to_entries[] | select(.value == 1)][0].key // \"\")' <<<\"$service\" \\\n\
+             \x20 >>\"$GITHUB_OUTPUT\"\n"
+        ),
+        name: "Send the requests to the version before",
+        back: &|version| {
+            format!("gcloud app services set-traffic {service} --splits \"${version}=1\" --quiet\n")
+        },
+    };
+    Some(noted.step(place, handed))
 }
 
 fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
@@ -200,32 +223,18 @@ fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     let config = call.config.as_ref().map_or(String::new(), |file| {
         format!(" --config {}", remote::quote(file))
     });
-    let id = free_id(place.job, "before");
-    let handed = place.env(handed);
-    let mut back = handed.clone();
-    let image = back.name(&format!("${{{{ steps.{id}.outputs.image }}}}"), "IMAGE");
-    Some(OwnStep {
-        name: "Deploy the image before again".to_owned(),
-        act: Act::Run(format!(
-            "{program} deploy --app {app}{config} --image \"${image}\"\n"
-        )),
-        folder: None,
-        handed: back,
-        condition: Some(format!("steps.{id}.outputs.image != ''")),
-        after: None,
-        before: Some(Extra {
-            id: Some(id),
-            note: "The image of the last release that was completed is what a way back deploys.",
-            name: "Note what serves before the deployment",
-            condition: None,
-            run: format!(
-                "releases=$({program} releases --app {app} --image --json || echo '[]')\n\
-                 jq -r '\"image=\" + ([.[] | select(.Status == \"complete\" or .Status == \"succeeded\")][0].ImageRef // \"\")' \\\n\
-                 \x20 <<<\"$releases\" >>\"$GITHUB_OUTPUT\"\n"
-            ),
-            handed,
-        }),
-    })
+    let noted = Noted {
+        what: "image",
+        note: "The image of the last release that was completed is what a way back deploys.",
+        run: format!(
+            "releases=$({program} releases --app {app} --image --json || echo '[]')\n\
+             jq -r '\"image=\" + ([.[] | select(.Status == \"complete\" or .Status == \"succeeded\")][0].ImageRef // \"\")' \\\n\
+             \x20 <<<\"$releases\" >>\"$GITHUB_OUTPUT\"\n"
+        ),
+        name: "Deploy the image before again",
+        back: &|image| format!("{program} deploy --app {app}{config} --image \"${image}\"\n"),
+    };
+    Some(noted.step(place, handed))
 }
 
 fn wrangler(place: &Place<'_>) -> Option<OwnStep> {
