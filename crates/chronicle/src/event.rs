@@ -4,11 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use model::Verdict;
+use model::outcome::Requests;
 use sections::incident::{EventKind, Impact, Severity};
 use serde::{Deserialize, Serialize};
 use state::Holder;
 
-use crate::{Counts, Exposure};
+use crate::Exposure;
 
 /// The format of the lines that this build writes; each line names it, because builds may take turns.
 pub const SCHEMA: &str = "deploy-guard/event/v1";
@@ -154,7 +155,7 @@ pub enum Happening {
         duration_ms: u64,
         /// What the release served while the stage compared it with the one before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        counted: Option<Counts>,
+        counted: Option<Requests>,
         /// The hosts that do not have what they should, where the stage looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hosts: Option<Hosts>,

@@ -3,14 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use model::outcome::Requests;
 use serde::{Deserialize, Serialize};
-
-/// Requests that a release served, and those of them that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub failed: u64,
-    pub total: u64,
-}
 
 /// What a release served between two times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +31,7 @@ pub struct Exposure {
 pub enum Bound {
     #[default]
     Exact,
-    AtMost(Counts),
+    AtMost(Requests),
     /// Something was not seen: nothing bounds it.
     AtLeast,
 }
@@ -76,8 +70,8 @@ pub struct Slice {
 
 impl Exposure {
     /// The counts that are certain.
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> Requests {
+        Requests {
             failed: self.failed,
             total: self.total,
         }
@@ -137,7 +131,7 @@ mod tests {
             };
             exposure.to_string()
         };
-        let most = |failed, total| Bound::AtMost(Counts { failed, total });
+        let most = |failed, total| Bound::AtMost(Requests { failed, total });
         let all = [
             told(1000, Bound::Exact, Source::Prometheus),
             told(900, most(12, 1000), Source::Prometheus),

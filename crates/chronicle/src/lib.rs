@@ -30,7 +30,7 @@ pub use event::{
     Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
     RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
-pub use exposure::{Bound, Counts, Exposure, Slice, Source, share};
+pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, incidents, open};
 pub use log::{Chronicle, Seeing};

@@ -1,12 +1,13 @@
 //! Events as tests write them: one each second.
 
 use jiff::Timestamp;
+use model::outcome::Requests;
 use sections::incident::{Impact, Severity};
 use state::Holder;
 
 use crate::{
-    Bound, Conclusion, Counts, Delivery, Event, EventId, Exposure, Happening, History, IncidentId,
-    SCHEMA, Slice, Source, Subject, Undelivered, Writer,
+    Bound, Conclusion, Delivery, Event, EventId, Exposure, Happening, History, IncidentId, SCHEMA,
+    Slice, Source, Subject, Undelivered, Writer,
 };
 
 /// A history that grows by an event each second.
@@ -136,7 +137,7 @@ pub(crate) fn ended(conclusion: Conclusion) -> Happening {
 
 /// With everything that one may have.
 pub(crate) fn exposure() -> Exposure {
-    let counts = Counts {
+    let counts = Requests {
         failed: 2,
         total: 10,
     };

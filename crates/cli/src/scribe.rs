@@ -15,6 +15,7 @@ use config::file::Incident;
 use config::value::StateAddress;
 use courier::{Courier, Round, Told};
 use jiff::Timestamp;
+use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Outcome, Report, Severity, Verdict};
 use notify::{Earlier, Notice, Phase, Recipient, Texts, Why};
@@ -276,16 +277,12 @@ fn hosts(report: &Report) -> Option<chronicle::Hosts> {
 }
 
 /// What the release served while it was compared, all comparisons together.
-fn counted(report: &Report) -> Option<chronicle::Counts> {
+fn counted(report: &Report) -> Option<Requests> {
     let all = report
         .outcomes
         .iter()
         .filter_map(|outcome| outcome.requests);
-    let counts = all.map(|requests| chronicle::Counts {
-        failed: requests.failed,
-        total: requests.total,
-    });
-    counts.reduce(|a, b| chronicle::Counts {
+    all.reduce(|a, b| Requests {
         failed: a.failed.saturating_add(b.failed),
         total: a.total.saturating_add(b.total),
     })

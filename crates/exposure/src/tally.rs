@@ -1,7 +1,8 @@
 //! What is certain, and what is not: counts of which it is known between which two times they happened.
 
-use chronicle::{Bound, Counts, Exposure, Slice, Source};
+use chronicle::{Bound, Exposure, Slice, Source};
 use jiff::{SignedDuration, Timestamp};
+use model::outcome::Requests;
 
 use crate::Unknown;
 use crate::stay::Stay;
@@ -148,11 +149,11 @@ impl<'a> Tally<'a> {
         let most_total = whole(self.total.most)?;
         // What is not certain of all requests may have failed.
         let most_failed = whole(self.failed.most)?.min(failed.saturating_add(most_total - total));
-        let most = Counts {
+        let most = Requests {
             failed: most_failed,
             total: most_total,
         };
-        let bound = match (self.is_open, Counts { failed, total } == most) {
+        let bound = match (self.is_open, Requests { failed, total } == most) {
             (true, _) => Bound::AtLeast,
             (false, true) => Bound::Exact,
             (false, false) => Bound::AtMost(most),
@@ -260,7 +261,7 @@ mod tests {
             (What::Total, seen(55.0, 70.0, 7.0)),
             (What::Total, seen(70.0, 85.0, 1000.0)),
         ];
-        let most = |total| Bound::AtMost(Counts { failed: 0, total });
+        let most = |total| Bound::AtMost(Requests { failed: 0, total });
         assert_eq!(told(&stay(true, true), &all), (547, 0, Bound::Exact));
         assert_eq!(told(&stay(false, true), &all), (507, 0, most(547)));
         assert_eq!(told(&stay(true, false), &all), (540, 0, most(547)));
@@ -281,7 +282,7 @@ mod tests {
             // Of other scrapes than the total.
             (What::Failed, seen(40.0, 70.0, 8.0)),
         ];
-        let most = Counts {
+        let most = Requests {
             failed: 5,
             total: 13,
         };

@@ -1,7 +1,8 @@
 //! The analysis of a failed deployment as JSON: what `deployment_failure_report.json` of the runbooks is.
 
-use chronicle::{Counts, Evidence, Exposure};
+use chronicle::{Evidence, Exposure};
 use jiff::Timestamp;
+use model::outcome::Requests;
 use model::report::v1::millis;
 use sections::incident::{Impact, Severity};
 use serde::Serialize;
@@ -27,7 +28,7 @@ struct Analysis<'a> {
     failed_stage: Option<&'a str>,
     conclusion: Option<chronicle::Conclusion>,
     /// What is certain; `null` where nothing is.
-    exposure: Option<Counts>,
+    exposure: Option<Requests>,
     /// The same with its bound, its source, and part by part.
     exposure_detail: Option<&'a Exposure>,
     /// Why it is not known, where it was asked.

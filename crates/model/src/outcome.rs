@@ -97,7 +97,7 @@ pub struct Outcome {
 }
 
 /// Requests that were counted, and those of them that failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     pub failed: u64,
     pub total: u64,
