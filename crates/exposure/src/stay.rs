@@ -1,7 +1,7 @@
 //! The time in which users had a bad release, as the log and the state tell it.
 
 use chronicle::{
-    Bound, Conclusion, Deployment, Exposure, Happening, History, Incident, deployments,
+    Bound, Conclusion, Deployment, Event, Exposure, Happening, History, Incident, deployments,
 };
 use jiff::{SignedDuration, Timestamp};
 use state::{Document, Entry, Status};
@@ -95,34 +95,28 @@ pub fn told_last<'a>(history: &'a History, stay: &Stay) -> Option<&'a Exposure> 
 
 /// Whether the log tells already that it is not known, for this reason.
 pub fn is_told_unknown(history: &History, stay: &Stay, why: Option<&str>) -> bool {
-    let mut since = history
-        .events()
-        .rev()
-        .take_while(|event| event.at >= stay.from);
-    since.any(|event| match &event.what {
-        Happening::ExposureMeasured { unknown, .. } => {
-            let is_of = event.subject.release.as_deref() == Some(&stay.release);
-            is_of && unknown.as_deref() == why
-        }
+    since(history, stay).any(|event| match &event.what {
+        Happening::ExposureMeasured { unknown, .. } => unknown.as_deref() == why,
         _ => false,
     })
 }
 
 /// What the log tells of it, the newest first, and when it was told.
 fn told<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = (Timestamp, &'a Exposure)> {
-    let since = history
-        .events()
-        .rev()
-        .take_while(|event| event.at >= stay.from);
-    since.filter_map(|event| {
-        let is_of = event.subject.release.as_deref() == Some(&stay.release);
-        let exposure = match &event.what {
-            Happening::DeploymentEnded { exposure, .. }
-            | Happening::ExposureMeasured { exposure, .. } => exposure.as_ref()?,
-            _ => return None,
-        };
-        is_of.then_some((event.at, exposure))
+    since(history, stay).filter_map(|event| match &event.what {
+        Happening::DeploymentEnded { exposure, .. }
+        | Happening::ExposureMeasured { exposure, .. } => Some((event.at, exposure.as_ref()?)),
+        _ => None,
     })
+}
+
+/// The events of the release since it came, the newest first.
+fn since<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = &'a Event> {
+    let is_of = |event: &&Event| event.subject.release.as_deref() == Some(&stay.release);
+    let events = history.events().rev();
+    events
+        .take_while(|event| event.at >= stay.from)
+        .filter(is_of)
 }
 
 struct Began {

@@ -1,6 +1,8 @@
 //! Deployments and incidents of the log as a stream of CDEvents, for people with an event bus.
 
-use chronicle::{Conclusion, Event, Evidence, Happening, History, Subject, deployments};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chronicle::{Conclusion, Event, EventId, Evidence, Happening, History, Subject, deployments};
 use cli::{Failure, Job};
 use measures::Window;
 use measures::cdevents::{self, Lack, What, encoded, package_url};
@@ -29,15 +31,14 @@ impl Stream {
             count: 0,
             nameless: 0,
         };
+        let tickets = tickets(history);
         for event in history.events().filter(|event| window.holds(event.at)) {
-            let ticket = ticket(event, history);
-            let reported = ticket.as_ref().map(|ticket| reported(ticket));
+            let ticket = tickets.get(&event.id);
+            let reported = ticket.map(reported);
             let Some((what, release)) = reported.or_else(|| told(event, history)) else {
                 continue;
             };
-            let subject = ticket
-                .as_ref()
-                .map_or(&event.subject, |ticket| ticket.subject);
+            let subject = ticket.map_or(&event.subject, |ticket| ticket.subject);
             let service = subject.service.as_deref().or(own.as_deref());
             match line(event, subject, service.unwrap_or_default(), what, release) {
                 Ok(line) => {
@@ -77,34 +78,46 @@ struct Ticket<'a> {
     url: String,
 }
 
-/// The issue that this event tells of, if it is the first of its incident. Its address is known where a workflow run
-/// wrote the event that it was made for.
-fn ticket<'a>(event: &Event, history: &'a History) -> Option<Ticket<'a>> {
-    let (about, number) = issue(event, history)?;
-    let incident = about.subject.incident.as_ref()?;
-    let is_of_it = |earlier: &&Event| {
-        let of = issue(earlier, history).and_then(|(about, _)| about.subject.incident.as_ref());
-        of == Some(incident)
-    };
-    let first = history.events().find(is_of_it)?;
-    let page = about.evidence.iter().find_map(|one| match one {
-        Evidence::Url(url) => url.split_once("/actions/runs/"),
-        Evidence::Report(_) | Evidence::Journal(_) => None,
-    });
-    let (repository, _) = page.filter(|_| first.id == event.id)?;
-    Some(Ticket {
-        incident: incident.as_str(),
-        text: match &about.what {
-            Happening::IncidentOpened { text, .. } => Some(text),
-            _ => None,
-        },
-        subject: &about.subject,
-        url: format!("{repository}/issues/{number}"),
-    })
+/// The first issue of each incident, by the event that tells that it was made. Its address is known where a workflow
+/// run wrote the event that it was made for.
+fn tickets(history: &History) -> BTreeMap<&EventId, Ticket<'_>> {
+    let by_id: BTreeMap<&EventId, &Event> =
+        history.events().map(|event| (&event.id, event)).collect();
+    let mut reported = BTreeSet::new();
+    let mut tickets = BTreeMap::new();
+    for event in history.events() {
+        let Some((about, number)) = issue(event, &by_id) else {
+            continue;
+        };
+        let Some(incident) = &about.subject.incident else {
+            continue;
+        };
+        if !reported.insert(incident) {
+            continue;
+        }
+        let page = about.evidence.iter().find_map(|one| match one {
+            Evidence::Url(url) => url.split_once("/actions/runs/"),
+            Evidence::Report(_) | Evidence::Journal(_) => None,
+        });
+        let Some((repository, _)) = page else {
+            continue;
+        };
+        let ticket = Ticket {
+            incident: incident.as_str(),
+            text: match &about.what {
+                Happening::IncidentOpened { text, .. } => Some(text),
+                _ => None,
+            },
+            subject: &about.subject,
+            url: format!("{repository}/issues/{number}"),
+        };
+        tickets.insert(&event.id, ticket);
+    }
+    tickets
 }
 
 /// Of a delivery that made an issue: the event that was delivered, and the number of the issue.
-fn issue<'a>(event: &Event, history: &'a History) -> Option<(&'a Event, u64)> {
+fn issue<'a>(event: &Event, by_id: &BTreeMap<&EventId, &'a Event>) -> Option<(&'a Event, u64)> {
     let Happening::Delivered {
         delivery,
         reference: Some(reference),
@@ -116,7 +129,7 @@ fn issue<'a>(event: &Event, history: &'a History) -> Option<(&'a Event, u64)> {
     let Reference::GithubIssue { number } = reference else {
         return None;
     };
-    let about = history.events().find(|one| one.id == delivery.event)?;
+    let about = by_id.get(&delivery.event)?;
     Some((about, number))
 }
 

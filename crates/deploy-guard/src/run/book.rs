@@ -251,21 +251,22 @@ impl<'a> Book<'a> {
     pub(super) async fn open(&self, text: &str, impact: Impact, action: Option<&str>) {
         let Some(scribe) = &self.scribe else { return };
         let environment = self.subject.environment.clone();
-        let waiting = History::of(self.notes.borrow().waiting.clone());
-        let written = scribe.chronicle.recent().await.unwrap_or_default();
-        let hosts = hosts_of(&written.with(waiting), self.subject.deployment.as_deref());
         let document = scribe.document().await.ok().flatten();
-        let situation = Situation {
-            is_production: scribe.section.is_production(environment.as_deref()),
-            environment,
-            impact,
-            lasted: Duration::ZERO,
-            hosts,
-        };
-        let judged = classify(&situation, &scribe.section.severity);
         let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
+        let mut severity = None;
         let opened = |history: &History| {
             let waiting = self.notes.borrow().waiting.clone();
+            let newest = waiting.iter().rev().chain(history.events().rev());
+            let hosts = hosts_of(newest, self.subject.deployment.as_deref());
+            let situation = Situation {
+                is_production: scribe.section.is_production(environment.as_deref()),
+                environment: environment.clone(),
+                impact,
+                lasted: Duration::ZERO,
+                hosts,
+            };
+            let judged = classify(&situation, &scribe.section.severity);
+            severity = Some(judged.severity);
             let event = if let Some(incident) = open(history) {
                 let mut subject = self.subject.clone();
                 subject.incident = Some(incident.id.clone());
@@ -278,7 +279,7 @@ impl<'a> Book<'a> {
                 let eta = eta(history, document.as_ref());
                 let happening = Happening::IncidentOpened {
                     severity: judged.severity,
-                    why: judged.why.clone(),
+                    why: judged.why,
                     text: text.to_owned(),
                     impact,
                     hosts,
@@ -298,7 +299,7 @@ impl<'a> Book<'a> {
             let id = events
                 .last()
                 .and_then(|event| event.subject.incident.clone());
-            self.notes.borrow_mut().incident = id.map(|id| (id, judged.severity));
+            self.notes.borrow_mut().incident = id.zip(severity);
         }
     }
 
@@ -461,8 +462,11 @@ impl<'a> Book<'a> {
 }
 
 /// How many of the hosts were affected when a stage of this deployment looked last.
-fn hosts_of(history: &History, deployment: Option<&str>) -> Option<Hosts> {
-    let mut stages = history.events().rev().filter_map(|event| {
+fn hosts_of<'a>(
+    newest: impl Iterator<Item = &'a Event>,
+    deployment: Option<&str>,
+) -> Option<Hosts> {
+    let mut stages = newest.filter_map(|event| {
         let is_own = event.subject.deployment.as_deref() == deployment;
         match event.what {
             Happening::StageEnded { hosts, .. } if is_own => hosts,
