@@ -51,6 +51,25 @@ struct Site {
     folder: TempDir,
 }
 
+/// A workflow with a job of these steps behind the checkout; `BIN` is the folder of our binaries.
+fn flow(steps: &str) -> String {
+    let program = testkit::bin_path("deploy-guard");
+    let bin = format!("'{}'", program.parent().unwrap().display());
+    let steps = steps.replace("BIN", &bin);
+    format!(
+        "name: deploy
+on: push
+permissions: {{}}
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    env: {{ TOKEN: {TOKEN} }}
+    steps:
+      - uses: actions/checkout@v4
+{steps}"
+    )
+}
+
 /// How a cancelled job went on.
 struct Cancelled {
     /// When it was asked to end.
@@ -171,51 +190,29 @@ impl Site {
 
     /// One step does it all.
     fn workflow(&self) -> String {
-        let program = testkit::bin_path("deploy-guard");
-        let bin = program.parent().unwrap().display();
-        format!(
-            "name: deploy
-on: push
-permissions: {{}}
-jobs:
-  deploy:
-    runs-on: ubuntu-latest
-    env: {{ TOKEN: {TOKEN} }}
-    steps:
-      - uses: actions/checkout@v4
-      - uses: ./
-        with: {{ stage: run, release: v2, bin-dir: '{bin}' }}
+        flow(&format!(
+            "      - uses: ./
+        with: {{ stage: run, release: v2, bin-dir: BIN }}
       - run: touch '{here}'; sleep 30
 ",
             here = self.path("here").display(),
-        )
+        ))
     }
 
     /// A step for each stage.
     fn stages(&self) -> String {
-        let program = testkit::bin_path("deploy-guard");
-        let bin = program.parent().unwrap().display();
-        format!(
-            "name: deploy
-on: push
-permissions: {{}}
-jobs:
-  deploy:
-    runs-on: ubuntu-latest
-    env: {{ TOKEN: {TOKEN} }}
-    steps:
-      - uses: actions/checkout@v4
-      - uses: ./
-        with: {{ stage: preflight, release: v2, bin-dir: '{bin}' }}
+        flow(&format!(
+            "      - uses: ./
+        with: {{ stage: preflight, release: v2, bin-dir: BIN }}
       - run: sh '{deploy}'
       - uses: ./
-        with: {{ stage: healthgate, release: v2, bin-dir: '{bin}' }}
+        with: {{ stage: healthgate, release: v2, bin-dir: BIN }}
       - if: failure() || cancelled()
         uses: ./
-        with: {{ stage: rollback, bin-dir: '{bin}' }}
+        with: {{ stage: rollback, bin-dir: BIN }}
 ",
             deploy = self.path("deploy.sh").display(),
-        )
+        ))
     }
 
     fn start(&self, workflow: &str) -> Child {

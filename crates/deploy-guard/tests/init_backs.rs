@@ -3,27 +3,16 @@
 
 use std::fs;
 
-use tempfile::TempDir;
-
 const ON: &str = "on: { push: { branches: [main] } }\n";
 const DISPATCH: &str = "on:\n  workflow_dispatch:\n    inputs:\n      version: { required: true }\n      region: { required: true }\n      note: { required: true, default: none }\n";
 
 /// What `init` tells of the way back, and the step that it adds for it.
 fn told(on: &str, step: &str, files: &[(&str, &str)]) -> String {
-    let folder = TempDir::new().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    write(".git/config", "[core]\n\tbare = false\n");
-    for (path, text) in files {
-        write(path, text);
-    }
     let flow = format!(
         "{on}jobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: {{ name: production, url: 'https://shop.example.com/up' }}\n    steps:\n      - uses: actions/checkout@v4\n{step}"
     );
-    write(".github/workflows/ship.yml", &flow);
+    let flow = (".github/workflows/ship.yml", flow.as_str());
+    let folder = testkit::repository(&[files, &[flow]].concat());
     let output = testkit::bin("deploy-guard")
         .current_dir(folder.path())
         .args(["init", "--yes", "--patch"])
@@ -357,15 +346,12 @@ fn what_serves_is_read_from_what_the_platforms_print() {
 /// A gate of one step has no configuration that could be missing, and it is compared with its workflow all the same.
 #[test]
 fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir_all(folder.path().join(".github/workflows")).unwrap();
-    fs::create_dir_all(folder.path().join(".git")).unwrap();
-    let path = folder.path().join(".github/workflows/ship.yml");
-    fs::write(
-        &path,
+    let flow = ".github/workflows/ship.yml";
+    let folder = testkit::repository(&[(
+        flow,
         "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: { name: production, url: 'https://shop.example.com/up' }\n    steps:\n      - uses: actions/checkout@v4\n      - run: railway up\n",
-    )
-    .unwrap();
+    )]);
+    let path = folder.path().join(flow);
     let run = |args: &[&str]| {
         let mut command = testkit::bin("deploy-guard");
         let output = command

@@ -2,26 +2,13 @@
 
 use std::fs;
 
-use tempfile::TempDir;
-
 /// What `init` says of shares and of the next steps, and the section `traffic:`.
 fn told(files: &[(&str, &str)], deploying: &str) -> String {
-    let folder = TempDir::new().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    write(".git/config", "[core]\n\tbare = false\n");
-    for (path, text) in files {
-        write(path, text);
-    }
-    write(
-        ".github/workflows/deploy.yml",
-        &format!(
-            "on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n{deploying}"
-        ),
+    let flow = format!(
+        "on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n{deploying}"
     );
+    let flow = (".github/workflows/deploy.yml", flow.as_str());
+    let folder = testkit::repository(&[files, &[flow]].concat());
     let output = testkit::bin("deploy-guard")
         .current_dir(folder.path())
         .args(["init", "--yes"])

@@ -3,8 +3,6 @@
 
 use std::fs;
 
-use tempfile::TempDir;
-
 /// The steps that a form begins with, and the words between `ssh` and the machine.
 struct Form {
     name: &'static str,
@@ -47,23 +45,16 @@ const FORMS: [Form; 6] = [
 
 /// `init` in a repository with this workflow: what it says of the login, the configuration, and what is next.
 fn told(steps: &str, deploying: &str) -> String {
-    let folder = TempDir::new().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    write(".git/config", "[core]\n\tbare = false\n");
-    write(
-        "compose.prod.yml",
-        "services:\n  web: { image: \"ghcr.io/acme/shop:${TAG}\" }\n",
+    let flow = format!(
+        "on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: docker/build-push-action@v6\n        with: {{ push: true, tags: \"ghcr.io/acme/shop:${{{{ github.ref_name }}}}\" }}\n{steps}{deploying}"
     );
-    write(
-        ".github/workflows/deploy.yml",
-        &format!(
-            "on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: docker/build-push-action@v6\n        with: {{ push: true, tags: \"ghcr.io/acme/shop:${{{{ github.ref_name }}}}\" }}\n{steps}{deploying}"
+    let folder = testkit::repository(&[
+        (
+            "compose.prod.yml",
+            "services:\n  web: { image: \"ghcr.io/acme/shop:${TAG}\" }\n",
         ),
-    );
+        (".github/workflows/deploy.yml", &flow),
+    ]);
     let output = testkit::bin("deploy-guard")
         .current_dir(folder.path())
         .args(["init", "--yes"])

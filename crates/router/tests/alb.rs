@@ -4,129 +4,65 @@
 use model::Env;
 use place::{Error, Place};
 use router::{Health, Side};
-use testkit::{Moto, Shop};
+use testkit::{Balancer, ELB, Shop, xml_text};
 use wiremock::matchers::body_string_contains;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::world::{World, green, refused};
 
 const HERE: Place = Place::Here;
-const ELB: (&str, &str) = ("elasticloadbalancing", "2015-12-01");
 
-/// Two groups behind a listener and a rule, blue with all requests, with one target each.
-struct Balancer {
-    moto: Moto,
-    listener: String,
+/// A listener and a rule, blue with all requests.
+struct Alb {
+    balancer: Balancer,
     rule: String,
-    blue: String,
-    green: String,
 }
 
-/// The first text of an element of this name.
-fn part(xml: &str, name: &str) -> String {
-    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
-    let rest = &xml[xml.find(&begin).unwrap() + begin.len()..];
-    rest[..rest.find(&end).unwrap()].to_owned()
-}
-
-impl Balancer {
-    fn start() -> Balancer {
-        let moto = Moto::start();
-        let ec2 = ("ec2", "2016-11-15");
-        let vpc = part(&moto.query(ec2, &[("Action", "DescribeVpcs")]), "vpcId");
-        let subnets = moto.query(ec2, &[("Action", "DescribeSubnets")]);
-        let subnets: Vec<&str> = subnets.split("<subnetId>").skip(1).take(2).collect();
-        let subnets: Vec<&str> = subnets
-            .iter()
-            .map(|text| &text[..text.find('<').unwrap()])
-            .collect();
-        let balancer = moto.query(
-            ELB,
-            &[
-                ("Action", "CreateLoadBalancer"),
-                ("Name", "shop"),
-                ("Subnets.member.1", subnets[0]),
-                ("Subnets.member.2", subnets[1]),
-            ],
-        );
-        let group = |name: &str| {
-            let made = moto.query(
-                ELB,
-                &[
-                    ("Action", "CreateTargetGroup"),
-                    ("Name", name),
-                    ("Protocol", "HTTP"),
-                    ("Port", "8001"),
-                    ("VpcId", &vpc),
-                    ("TargetType", "ip"),
-                ],
-            );
-            part(&made, "TargetGroupArn")
-        };
-        let (blue, green) = (group("blue"), group("green"));
-        let listener = moto.query(
-            ELB,
-            &[
-                ("Action", "CreateListener"),
-                ("LoadBalancerArn", &part(&balancer, "LoadBalancerArn")),
-                ("Protocol", "HTTP"),
-                ("Port", "80"),
-                ("DefaultActions.member.1.Type", "forward"),
-                ("DefaultActions.member.1.TargetGroupArn", &blue),
-            ],
-        );
-        let listener = part(&listener, "ListenerArn");
+impl Alb {
+    fn start() -> Alb {
+        let balancer = Balancer::start();
         let forward = "Actions.member.1.ForwardConfig";
         let key = |key: &str| format!("{forward}.{key}");
-        let rule = moto.query(
+        let rule = balancer.moto.query(
             ELB,
             &[
                 ("Action", "CreateRule"),
-                ("ListenerArn", &listener),
+                ("ListenerArn", &balancer.listener),
                 ("Priority", "10"),
                 ("Conditions.member.1.Field", "path-pattern"),
                 ("Conditions.member.1.Values.member.1", "/shop/*"),
                 ("Actions.member.1.Type", "forward"),
-                (&key("TargetGroups.member.1.TargetGroupArn"), &blue),
+                (&key("TargetGroups.member.1.TargetGroupArn"), &balancer.blue),
                 (&key("TargetGroups.member.1.Weight"), "1"),
-                (&key("TargetGroups.member.2.TargetGroupArn"), &green),
+                (
+                    &key("TargetGroups.member.2.TargetGroupArn"),
+                    &balancer.green,
+                ),
                 (&key("TargetGroups.member.2.Weight"), "0"),
                 (&key("TargetGroupStickinessConfig.Enabled"), "true"),
                 (&key("TargetGroupStickinessConfig.DurationSeconds"), "600"),
             ],
         );
-        Balancer {
-            listener,
-            rule: part(&rule, "RuleArn"),
-            blue,
-            green,
-            moto,
+        Alb {
+            balancer,
+            rule: xml_text(&rule, "RuleArn"),
         }
     }
 
     fn register(&self, group: &str, shop: &Shop) {
-        self.register_as("127.0.0.1", group, shop);
-    }
-
-    fn register_as(&self, address: &str, group: &str, shop: &Shop) {
-        let port = shop.port().to_string();
-        self.moto.query(
-            ELB,
-            &[
-                ("Action", "RegisterTargets"),
-                ("TargetGroupArn", group),
-                ("Targets.member.1.Id", address),
-                ("Targets.member.1.Port", &port),
-            ],
-        );
+        self.balancer.register(group, "127.0.0.1", shop.port());
     }
 
     fn world(&self, at: &str, through: &Shop) -> World {
-        let (blue, green, url) = (&self.blue, &self.green, through.url("/api/v1/version"));
+        let (blue, green, url) = (
+            &self.balancer.blue,
+            &self.balancer.green,
+            through.url("/api/v1/version"),
+        );
         let section = format!(
             "alb: {{ {at}, blue: '{blue}', green: '{green}', release: {{ url: '{url}', jq: .version }} }}"
         );
-        World::new(&section, "", Env::from_iter(self.moto.variables()))
+        World::new(&section, "", Env::from_iter(self.balancer.moto.variables()))
     }
 
     fn by_rule(&self) -> String {
@@ -139,25 +75,25 @@ impl Balancer {
             ("Action", "DescribeRules"),
             ("RuleArns.member.1", &self.rule),
         ];
-        let shown = self.moto.query(ELB, &fields);
+        let shown = self.balancer.moto.query(ELB, &fields);
         let begin = shown.find("<Conditions>").unwrap();
         let end = shown.find("<IsDefault>").unwrap();
-        let shown = shown[begin..end].replace(&self.blue, "BLUE");
-        shown.replace(&self.green, "GREEN")
+        let shown = shown[begin..end].replace(&self.balancer.blue, "BLUE");
+        shown.replace(&self.balancer.green, "GREEN")
     }
 }
 
 #[tokio::test]
 async fn a_rule_gets_weights_and_keeps_all_else() {
     let (blue, new) = (Shop::start("v1"), Shop::start("v2"));
-    let balancer = Balancer::start();
-    balancer.register(&balancer.blue, &blue);
-    balancer.register(&balancer.green, &new);
-    let world = balancer.world(&balancer.by_rule(), &blue);
+    let alb = Alb::start();
+    alb.register(&alb.balancer.blue, &blue);
+    alb.register(&alb.balancer.green, &new);
+    let world = alb.world(&alb.by_rule(), &blue);
     let router = world.router();
     assert_eq!(router.configured(&HERE).await.unwrap(), green("0%"));
     assert_eq!(router.loaded(&HERE).await.unwrap(), None);
-    let (first, before) = (router.snapshot(&HERE).await.unwrap(), balancer.shown_rule());
+    let (first, before) = (router.snapshot(&HERE).await.unwrap(), alb.shown_rule());
     let change = router.check(&HERE, green("10%")).await.unwrap();
     let told = (change.does.as_str(), change.writes.as_slice());
     assert_eq!(
@@ -188,7 +124,7 @@ async fn a_rule_gets_weights_and_keeps_all_else() {
         whole.does
     );
     assert_eq!(
-        balancer.shown_rule(),
+        alb.shown_rule(),
         before
             .replace("<Weight>1</Weight>", "<Weight>x</Weight>")
             .replace("<Weight>0</Weight>", "<Weight>1</Weight>")
@@ -197,23 +133,23 @@ async fn a_rule_gets_weights_and_keeps_all_else() {
     for _twice in 0..2 {
         let told = router.restore(&HERE, &first).await.unwrap();
         assert_eq!(told, "blue 100%, green 0% again");
-        assert_eq!(balancer.shown_rule(), before);
+        assert_eq!(alb.shown_rule(), before);
     }
 }
 
 #[tokio::test]
 async fn a_listener_whose_default_action_names_one_group_gets_both() {
     let (blue, new) = (Shop::start("v1"), Shop::start("v2"));
-    let balancer = Balancer::start();
-    balancer.register(&balancer.blue, &blue);
-    balancer.register(&balancer.green, &new);
-    let world = balancer.world(&format!("listener: '{}'", balancer.listener), &blue);
+    let alb = Alb::start();
+    alb.register(&alb.balancer.blue, &blue);
+    alb.register(&alb.balancer.green, &new);
+    let world = alb.world(&format!("listener: '{}'", alb.balancer.listener), &blue);
     let router = world.router();
     assert_eq!(router.configured(&HERE).await.unwrap(), green("0%"));
     router.set(&HERE, green("25%")).await.unwrap();
     assert_eq!(router.configured(&HERE).await.unwrap(), green("25%"));
     // The rule has actions of its own.
-    let rule = balancer.world(&balancer.by_rule(), &blue);
+    let rule = alb.world(&alb.by_rule(), &blue);
     let split = rule.router().configured(&HERE).await.unwrap();
     assert_eq!(split, green("0%"));
 }
@@ -222,9 +158,9 @@ async fn a_listener_whose_default_action_names_one_group_gets_both() {
 #[tokio::test]
 async fn a_group_without_a_healthy_target_gets_no_weight() {
     let blue = Shop::start("v1");
-    let balancer = Balancer::start();
-    balancer.register(&balancer.blue, &blue);
-    let world = balancer.world(&balancer.by_rule(), &blue);
+    let alb = Alb::start();
+    alb.register(&alb.balancer.blue, &blue);
+    let world = alb.world(&alb.by_rule(), &blue);
     let router = world.router();
     let health = async |side| router.health(&HERE, side).await.unwrap();
     assert_eq!(health(Side::Blue).await, Some(Health::Up));
@@ -243,14 +179,14 @@ async fn a_group_without_a_healthy_target_gets_no_weight() {
     assert_eq!(router.explain(&HERE).await.unwrap(), None);
     assert_eq!(router.configured(&HERE).await.unwrap(), green("0%"));
     // Its targets went away while it had requests.
-    balancer.register(&balancer.green, &blue);
+    alb.register(&alb.balancer.green, &blue);
     router.set(&HERE, green("10%")).await.unwrap();
     let port = blue.port().to_string();
-    balancer.moto.query(
+    alb.balancer.moto.query(
         ELB,
         &[
             ("Action", "DeregisterTargets"),
-            ("TargetGroupArn", &balancer.green),
+            ("TargetGroupArn", &alb.balancer.green),
             ("Targets.member.1.Id", "127.0.0.1"),
             ("Targets.member.1.Port", &port),
         ],
@@ -262,12 +198,13 @@ async fn a_group_without_a_healthy_target_gets_no_weight() {
 #[tokio::test]
 async fn each_healthy_target_of_a_side_is_asked_for_its_release() {
     let (blue, new, newer) = (Shop::start("v1"), Shop::start("v2"), Shop::start("v2"));
-    let balancer = Balancer::start();
-    balancer.register(&balancer.blue, &blue);
-    balancer.register(&balancer.green, &new);
+    let alb = Alb::start();
+    alb.register(&alb.balancer.blue, &blue);
+    alb.register(&alb.balancer.green, &new);
     // moto knows a target by its address alone, so the second one has another name for it.
-    balancer.register_as("::ffff:127.0.0.1", &balancer.green, &newer);
-    let world = balancer.world(&balancer.by_rule(), &blue);
+    alb.balancer
+        .register(&alb.balancer.green, "::ffff:127.0.0.1", newer.port());
+    let world = alb.world(&alb.by_rule(), &blue);
     let router = world.router();
     let told = async |side| router.ask_side(&HERE, side, "v2").await;
     assert_eq!(told(Side::Blue).await.unwrap(), "v1");
@@ -283,8 +220,8 @@ async fn each_healthy_target_of_a_side_is_asked_for_its_release() {
     );
     assert_eq!(router.ask(&HERE, "v1").await.unwrap(), "v1");
 
-    let (url, at) = (newer.url("/api/v1/version"), balancer.by_rule());
-    let world = balancer.world(&format!("{at}, green-url: '{url}'"), &blue);
+    let (url, at) = (newer.url("/api/v1/version"), alb.by_rule());
+    let world = alb.world(&format!("{at}, green-url: '{url}'"), &blue);
     let router = world.router();
     assert_eq!(
         router.ask_side(&HERE, Side::Green, "v3").await.unwrap(),
@@ -298,17 +235,17 @@ async fn each_healthy_target_of_a_side_is_asked_for_its_release() {
 #[tokio::test]
 async fn weights_that_another_puts_back_are_seen_and_a_third_group_is_not_thrown_out() {
     let blue = Shop::start("v1");
-    let balancer = Balancer::start();
-    balancer.register(&balancer.blue, &blue);
-    balancer.register(&balancer.green, &blue);
-    let world = balancer.world(&balancer.by_rule(), &blue);
+    let alb = Alb::start();
+    alb.register(&alb.balancer.blue, &blue);
+    alb.register(&alb.balancer.green, &blue);
+    let world = alb.world(&alb.by_rule(), &blue);
     let router = world.router();
     router.set(&HERE, green("50%")).await.unwrap();
     let note = router.snapshot(&HERE).await.unwrap();
     let modify = |groups: &[&str]| {
         let mut fields = vec![
             ("Action".to_owned(), "ModifyRule".to_owned()),
-            ("RuleArn".to_owned(), balancer.rule.clone()),
+            ("RuleArn".to_owned(), alb.rule.clone()),
             ("Actions.member.1.Type".to_owned(), "forward".to_owned()),
         ];
         for (nth, group) in groups.iter().enumerate() {
@@ -323,12 +260,12 @@ async fn weights_that_another_puts_back_are_seen_and_a_third_group_is_not_thrown
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        balancer.moto.query(ELB, &fields);
+        alb.balancer.moto.query(ELB, &fields);
     };
-    modify(&[&balancer.blue]);
+    modify(&[&alb.balancer.blue]);
     assert_eq!(router.configured(&HERE).await.unwrap(), green("0%"));
-    let third = balancer.blue.replace("/blue/", "/third/");
-    let made = balancer.moto.query(
+    let third = alb.balancer.blue.replace("/blue/", "/third/");
+    let made = alb.balancer.moto.query(
         ELB,
         &[
             ("Action", "CreateTargetGroup"),
@@ -337,11 +274,11 @@ async fn weights_that_another_puts_back_are_seen_and_a_third_group_is_not_thrown
         ],
     );
     let third = if made.contains("TargetGroupArn") {
-        part(&made, "TargetGroupArn")
+        xml_text(&made, "TargetGroupArn")
     } else {
         third
     };
-    modify(&[&balancer.blue, &third]);
+    modify(&[&alb.balancer.blue, &third]);
     for error in [
         router.configured(&HERE).await.unwrap_err(),
         router.set(&HERE, green("10%")).await.unwrap_err(),

@@ -1,35 +1,11 @@
 //! Small repositories of which something was told that is not so: another service's container, another app's address,
 //! an image that is never started, or that nothing is deployed.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
-use survey::{Deployment, Survey, Tool, look};
+use survey::Tool;
+
+use crate::small::{only, read, steps};
 
 const FLOW: &str = ".github/workflows/live.yml";
-
-fn read(files: &[(&str, &str)]) -> Survey {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join(".git")).unwrap();
-    for (path, text) in files {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    look(folder.path()).unwrap()
-}
-
-/// A workflow that pushes to main start, with one job of these steps.
-fn steps(text: &str) -> String {
-    format!(
-        "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{text}"
-    )
-}
-
-fn only(survey: &Survey) -> &Deployment {
-    let [one] = &survey.deployments[..] else {
-        panic!("{:#?}", survey.deployments);
-    };
-    one
-}
 
 #[test]
 fn two_services_of_one_job_have_each_their_own_container_and_the_tag_that_was_put_in() {

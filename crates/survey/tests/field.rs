@@ -1,34 +1,10 @@
 //! Small repositories, each with what a real one had that was read wrong.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
-use survey::{Deployment, HealthSource, Survey, Tool, look};
+use survey::{Deployment, HealthSource, Tool};
 
-fn read(files: &[(&str, &str)]) -> Survey {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join(".git")).unwrap();
-    for (path, text) in files {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    look(folder.path()).unwrap()
-}
+use crate::small::{only, read, steps};
 
 const FLOW: &str = ".github/workflows/deploy.yml";
-
-/// A workflow with one job of these steps.
-fn steps(text: &str) -> String {
-    format!(
-        "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{text}"
-    )
-}
-
-fn only(survey: &Survey) -> &Deployment {
-    let [one] = &survey.deployments[..] else {
-        panic!("{:#?}", survey.deployments);
-    };
-    one
-}
 
 fn compose(one: &Deployment) -> &survey::ComposeCall {
     let Tool::Compose(call) = &one.tool else {

@@ -1,5 +1,4 @@
 //! Hostile repositories: reading one ends soon, and does not panic.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,20 +6,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use survey::look;
+use testkit::repository;
 
 /// On a machine that does other things, too, without optimization. What a person waits for is far below.
 const SOON: Duration = Duration::from_secs(20);
-
-fn repository(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join(".git")).unwrap();
-    for (path, text) in files {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    folder
-}
 
 fn ends(folder: &Path) {
     let begin = Instant::now();
@@ -30,7 +19,7 @@ fn ends(folder: &Path) {
 }
 
 fn workflow(text: &str) -> tempfile::TempDir {
-    repository(&[(".github/workflows/deploy.yml", text.as_bytes())])
+    repository::<&[u8]>(&[(".github/workflows/deploy.yml", text.as_bytes())])
 }
 
 const HEAD: &str = "on: push\njobs:\n  a:\n    runs-on: self-hosted\n    steps:\n";
@@ -59,7 +48,7 @@ fn jobs_that_build_and_start_images_end() {
     for nth in 0..2_000 {
         writeln!(compose, "  s{nth}: {{ image: \"a/b{nth}\" }}").unwrap();
     }
-    let folder = repository(&[
+    let folder = repository::<&[u8]>(&[
         (".github/workflows/deploy.yml", text.as_bytes()),
         ("compose.yaml", compose.as_bytes()),
     ]);
@@ -117,7 +106,7 @@ fn variables_that_double_end() {
 
 #[test]
 fn what_calls_itself_ends() {
-    let folder = repository(&[
+    let folder = repository::<&[u8]>(&[
         (".github/workflows/a.yml", b"on: [push, workflow_call]\njobs:\n  a:\n    uses: ./.github/workflows/b.yml\n  b:\n    uses: ./.github/workflows/b.yml\n"),
         (".github/workflows/b.yml", b"on: [push, workflow_call]\njobs:\n  a:\n    uses: ./.github/workflows/a.yml\n  b:\n    uses: ./.github/workflows/a.yml\n"),
         (".github/workflows/c.yml", b"on: push\njobs:\n  a:\n    needs: b\n    runs-on: x\n    steps: [{run: ./a.sh}]\n  b:\n    needs: a\n    runs-on: x\n    steps: [{run: ./a.sh}]\n  c:\n    runs-on: x\n    steps:\n      - run: ./a.sh\n      - uses: ./act\n      - run: make all\n      - run: npm run go\n"),
@@ -147,7 +136,7 @@ fn a_matrix_of_many_rows_ends() {
 fn what_is_no_text_is_passed_over() {
     let deep = "a: ".to_owned() + &"[".repeat(100_000);
     let flat = format!("jobs: {}{}", "{a: ".repeat(10_000), "}".repeat(10_000));
-    let folder = repository(&[
+    let folder = repository::<&[u8]>(&[
         (".github/workflows/nul.yml", b"on: push\0\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: \"docker compose up -d\0\"\n"),
         (".github/workflows/bytes.yml", b"on: push\njobs: \xff\xfe\n"),
         (".github/workflows/deep.yml", deep.as_bytes()),
@@ -163,7 +152,7 @@ fn what_is_no_text_is_passed_over() {
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_the_repository_is_not_followed() {
-    let outside = repository(&[(
+    let outside = repository::<&[u8]>(&[(
         "compose.yaml",
         b"services:\n  secret: { image: \"secret\" }\n",
     )]);
@@ -214,7 +203,7 @@ proptest! {
         let script = words.join(" ");
         let step = script.replace('\n', "\n          ");
         let text = format!("{HEAD}      - run: |\n          {step}\n      - uses: ./act\n");
-        let folder = repository(&[
+        let folder = repository::<&[u8]>(&[
             (".github/workflows/a.yml", text.as_bytes()),
             (".github/workflows/b.yml", yaml.as_bytes()),
             ("a.sh", script.as_bytes()),

@@ -14,6 +14,7 @@
 )]
 
 mod alertmanager;
+mod balancer;
 mod binary;
 pub mod browser;
 mod caddy;
@@ -36,6 +37,7 @@ mod pushgateway;
 mod receiver;
 mod redis;
 mod registry;
+mod repository;
 mod shop;
 mod ssh_identity;
 mod sshd;
@@ -46,6 +48,7 @@ mod tinyproxy;
 mod tls;
 
 pub use alertmanager::Alertmanager;
+pub use balancer::{Balancer, ELB, xml_text};
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
 pub use caddy::{Caddy, CaddyBuild};
 pub use docker::{Compose, Docker};
@@ -67,6 +70,7 @@ pub use pushgateway::Pushgateway;
 pub use receiver::{Call, Receiver, Reply};
 pub use redis::Redis;
 pub use registry::Registry;
+pub use repository::repository;
 pub use shop::{DOWNLOAD_BYTES, Shop};
 pub use ssh_identity::{SshAgent, SshAuthority};
 pub use sshd::{HostCertificate, Sshd, SshdSetup};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{Nginx, Shop};
+use testkit::{End, Nginx, Shop};
 
 /// The format of the access log tells which side a request went to.
 const LOGGED: &str = "upstream sides { include SIDES; }
@@ -21,27 +21,6 @@ pub(crate) struct Bed {
     pub(crate) blue: Shop,
     pub(crate) green: Shop,
     pub(crate) nginx: Nginx,
-}
-
-/// How a command ended.
-pub(crate) struct End {
-    pub(crate) code: i32,
-    pub(crate) text: String,
-}
-
-impl End {
-    #[track_caller]
-    pub(crate) fn is(self, code: i32, all: &[&str]) -> End {
-        assert_eq!(self.code, code, "{}", self.text);
-        for part in all {
-            assert!(
-                self.text.contains(part),
-                "`{part}` is not in:\n{}",
-                self.text
-            );
-        }
-        self
-    }
 }
 
 impl Bed {
@@ -115,7 +94,7 @@ impl Bed {
     }
 
     pub(crate) fn traffic(&self, args: &[&str]) -> End {
-        ended(self.command(args).output().unwrap())
+        End::from(self.command(args).output().unwrap())
     }
 
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
@@ -184,14 +163,6 @@ pub(crate) fn signal(name: &str, process: u32) {
     let mut kill = Command::new("kill");
     let sent = testkit::clean(&mut kill).args([&format!("-{name}"), &process.to_string()]);
     assert!(sent.status().unwrap().success());
-}
-
-pub(crate) fn ended(output: std::process::Output) -> End {
-    let text = [output.stdout, output.stderr].concat();
-    End {
-        code: output.status.code().unwrap_or(-1),
-        text: String::from_utf8_lossy(&text).into_owned(),
-    }
 }
 
 /// nginx that logs the side of each request, with this file of `server` lines.

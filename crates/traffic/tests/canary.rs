@@ -7,7 +7,7 @@ use testkit::{Load, Shop};
 use crate::bed::{Bed, logging};
 
 /// nginx writes down which side each request went to; the canary section reads that.
-fn judged(fails: bool) -> (Bed, crate::bed::End) {
+fn judged(fails: bool) -> (Bed, testkit::End) {
     let bed = Bed::new("", "");
     let sides = bed.path("sides.conf");
     let (blue, green): (&Shop, &Shop) = (&bed.blue, &bed.green);

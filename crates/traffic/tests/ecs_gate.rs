@@ -3,12 +3,10 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use testkit::Shop;
+use testkit::{End, Shop};
 use tokio::runtime::{Builder, Runtime};
 use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
-
-use crate::bed::{End, ended};
 
 const DEPLOYMENT: &str = "arn:aws:ecs:eu-west-1:1:service-deployment/shop/web/8fGk";
 
@@ -73,7 +71,7 @@ impl Ecs {
             .env("AWS_ACCESS_KEY_ID", "testkit")
             .env("AWS_SECRET_ACCESS_KEY", "testkit-secret-key")
             .stdin(Stdio::null());
-        ended(command.output().unwrap())
+        End::from(command.output().unwrap())
     }
 
     /// What the deployment was told.

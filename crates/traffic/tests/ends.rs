@@ -6,9 +6,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use testkit::{Haproxy, Sshd};
+use testkit::{End, Haproxy, Sshd};
 
-use crate::bed::{Bed, ended, signal};
+use crate::bed::{Bed, signal};
 
 /// Ends the old side by a file that tells when it ran.
 const STOPS: &str =
@@ -28,7 +28,7 @@ fn the_old_side_is_kept_for_its_time_and_then_stopped() {
     bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
     bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
     assert!(!bed.path("stopped").exists(), "before its time");
-    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%", "blue is stopped"]);
+    End::from(child.wait_with_output().unwrap()).is(0, &["v2 has 100%", "blue is stopped"]);
     let stopped = fs::read_to_string(bed.path("stopped")).unwrap();
     assert_eq!(stopped, "blue v1\n");
 }
@@ -46,7 +46,7 @@ fn a_way_back_while_the_old_side_is_kept_is_open_and_keeps_it() {
     fs::write(bed.path("back.yml"), back).unwrap();
     bed.traffic(&["--config", "back.yml", "switch", "--to", "v1"])
         .is(0, &["v1 has 100%"]);
-    ended(child.wait_with_output().unwrap()).is(0, &["it is kept: v1 is live now"]);
+    End::from(child.wait_with_output().unwrap()).is(0, &["it is kept: v1 is live now"]);
     assert!(!bed.path("stopped").exists());
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
 }
@@ -58,7 +58,7 @@ fn a_signal_while_the_old_side_is_kept_leaves_it_running() {
     bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
     bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
     signal("TERM", child.id());
-    ended(child.wait_with_output().unwrap()).is(143, &["interrupted: it is kept"]);
+    End::from(child.wait_with_output().unwrap()).is(143, &["interrupted: it is kept"]);
     assert!(!bed.path("stopped").exists());
     assert_eq!(bed.configured(), 100);
 }
@@ -88,7 +88,8 @@ fn the_drain_waits_for_a_download_and_no_longer() {
     assert!(!bed.path("stopped").exists(), "a download is open");
     let rest = std::io::copy(&mut download, &mut std::io::sink()).unwrap();
     assert!(rest > 1000, "{rest}");
-    ended(child.wait_with_output().unwrap()).is(0, &["blue is stopped; nothing was open there"]);
+    End::from(child.wait_with_output().unwrap())
+        .is(0, &["blue is stopped; nothing was open there"]);
     assert!(bed.path("stopped").exists());
     assert!(began.elapsed() < Duration::from_secs(40));
 }
@@ -102,7 +103,7 @@ fn a_side_that_becomes_sick_in_the_delay_gets_nothing() {
     bed.wait_for("the lock", |bed| !bed.state()["lock"].is_null());
     std::thread::sleep(Duration::from_millis(700));
     bed.green.set_health("unhealthy", 503);
-    ended(child.wait_with_output().unwrap()).is(5, &["v2 is not healthy", "status 503"]);
+    End::from(child.wait_with_output().unwrap()).is(5, &["v2 is not healthy", "status 503"]);
     let after = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
     assert_eq!(after, before);
     assert!(bed.state()["lock"].is_null());
@@ -119,7 +120,7 @@ fn a_signal_in_the_delay_changes_nothing() {
     bed.wait_for("the lock", |bed| !bed.state()["lock"].is_null());
     std::thread::sleep(Duration::from_millis(500));
     signal("INT", child.id());
-    ended(child.wait_with_output().unwrap()).is(130, &["nothing was changed"]);
+    End::from(child.wait_with_output().unwrap()).is(130, &["nothing was changed"]);
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["lock"].is_null() && bed.state()["rollout"].is_null());
 }
@@ -165,7 +166,7 @@ fn a_ramp_that_loses_its_lock_takes_the_share_back_where_no_other_has_it() {
     state["lock"] = serde_json::Value::Null;
     state["generation"] = (state["generation"].as_u64().unwrap() + 1).into();
     fs::write(bed.path("state.json"), state.to_string()).unwrap();
-    ended(child.wait_with_output().unwrap()).is(4, &["v1 has 100% again"]);
+    End::from(child.wait_with_output().unwrap()).is(4, &["v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null());
 }
@@ -194,7 +195,7 @@ fn a_promotion_and_an_abort_come_from_another_machine() {
     }
     let there = |args: &[&str]| {
         let mut command = bed.command(args);
-        ended(command.current_dir(&elsewhere).output().unwrap())
+        End::from(command.current_dir(&elsewhere).output().unwrap())
     };
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.wait_for("10%", |bed| bed.configured() == 10);
@@ -203,11 +204,11 @@ fn a_promotion_and_an_abort_come_from_another_machine() {
         assert!(Instant::now() < waits, "it does not wait");
     }
     there(&["promote"]).is(0, &["v2 may have up to 100%"]);
-    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
+    End::from(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
     there(&["switch", "--to", "v1"]).is(0, &["v1 has 100%"]);
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.wait_for("10%", |bed| bed.configured() == 10);
     there(&["abort", "--reason", "seen from afar"]).is(0, &[]);
-    ended(child.wait_with_output().unwrap()).is(1, &["seen from afar", "v1 has 100% again"]);
+    End::from(child.wait_with_output().unwrap()).is(1, &["seen from afar", "v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::{Nginx, Sshd, SshdSetup, free_port};
+use testkit::{End, Nginx, Sshd, SshdSetup, free_port};
 
-use crate::bed::{Bed, End};
+use crate::bed::Bed;
 
 const HOSTS: usize = 20;
 const DEAD: usize = 3;

@@ -4,12 +4,11 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Caddy, CaddyBuild, Haproxy, Moto};
+use testkit::{Balancer, Caddy, CaddyBuild, ELB, End, Haproxy};
 
-use crate::bed::{Bed, ended};
+use crate::bed::Bed;
 
 const MORE: &str = "  stages: [10%, 100%]\n  stage-duration: 60s\n  watch-interval: 200ms\n";
-const ELB: (&str, &str) = ("elasticloadbalancing", "2015-12-01");
 
 /// A ramp that is judged at 10 % when this is done to its router; `told` is what it finds there.
 fn disturbed(bed: &Bed, variables: &[(String, String)], change: impl FnOnce(), told: &str) {
@@ -21,7 +20,7 @@ fn disturbed(bed: &Bed, variables: &[(String, String)], change: impl FnOnce(), t
     let child = command.spawn().unwrap();
     bed.phase("judging");
     change();
-    ended(child.wait_with_output().unwrap()).is(
+    End::from(child.wait_with_output().unwrap()).is(
         1,
         &[
             told,
@@ -139,76 +138,20 @@ fn the_share_that_a_command_prints() {
     assert_eq!(bed.configured(), 0);
 }
 
-/// The first text of an element of this name.
-fn part(xml: &str, name: &str) -> String {
-    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
-    let rest = &xml[xml.find(&begin).unwrap() + begin.len()..];
-    rest[..rest.find(&end).unwrap()].to_owned()
-}
-
 /// Infrastructure code that puts its own weights back. moto has the control plane alone: nginx divides the
 /// requests as the balancer would.
 #[test]
 fn the_weights_of_a_load_balancer_of_aws() {
-    let moto = Moto::start();
-    let ec2 = ("ec2", "2016-11-15");
-    let vpc = part(&moto.query(ec2, &[("Action", "DescribeVpcs")]), "vpcId");
-    let subnets = moto.query(ec2, &[("Action", "DescribeSubnets")]);
-    let subnets: Vec<String> = subnets
-        .split("<subnetId>")
-        .skip(1)
-        .map(|text| text[..text.find('<').unwrap()].to_owned())
-        .collect();
-    let balancer = moto.query(
-        ELB,
-        &[
-            ("Action", "CreateLoadBalancer"),
-            ("Name", "shop"),
-            ("Subnets.member.1", &subnets[0]),
-            ("Subnets.member.2", &subnets[1]),
-        ],
-    );
+    let balancer = Balancer::start();
+    let Balancer {
+        moto,
+        listener,
+        blue,
+        green,
+    } = &balancer;
     let bed = Bed::new("", "");
-    let group = |name: &str, port: u16| {
-        let made = moto.query(
-            ELB,
-            &[
-                ("Action", "CreateTargetGroup"),
-                ("Name", name),
-                ("Protocol", "HTTP"),
-                ("Port", "80"),
-                ("VpcId", &vpc),
-                ("TargetType", "ip"),
-            ],
-        );
-        let arn = part(&made, "TargetGroupArn");
-        moto.query(
-            ELB,
-            &[
-                ("Action", "RegisterTargets"),
-                ("TargetGroupArn", &arn),
-                ("Targets.member.1.Id", "127.0.0.1"),
-                ("Targets.member.1.Port", &port.to_string()),
-            ],
-        );
-        arn
-    };
-    let (blue, green) = (
-        group("blue", bed.blue.port()),
-        group("green", bed.green.port()),
-    );
-    let listener = moto.query(
-        ELB,
-        &[
-            ("Action", "CreateListener"),
-            ("LoadBalancerArn", &part(&balancer, "LoadBalancerArn")),
-            ("Protocol", "HTTP"),
-            ("Port", "80"),
-            ("DefaultActions.member.1.Type", "forward"),
-            ("DefaultActions.member.1.TargetGroupArn", &blue),
-        ],
-    );
-    let listener = part(&listener, "ListenerArn");
+    balancer.register(blue, "127.0.0.1", bed.blue.port());
+    balancer.register(green, "127.0.0.1", bed.green.port());
     bed.write(
         &format!(
             "{MORE}  alb:\n    listener: '{listener}'\n    blue: '{blue}'\n    green: '{green}'\n    overlap: 100ms\n    \
@@ -224,9 +167,9 @@ fn the_weights_of_a_load_balancer_of_aws() {
             ELB,
             &[
                 ("Action", "ModifyListener"),
-                ("ListenerArn", &listener),
+                ("ListenerArn", listener),
                 ("DefaultActions.member.1.Type", "forward"),
-                ("DefaultActions.member.1.TargetGroupArn", &blue),
+                ("DefaultActions.member.1.TargetGroupArn", blue),
             ],
         );
     };
@@ -238,7 +181,7 @@ fn the_weights_of_a_load_balancer_of_aws() {
     disturbed(&bed, &variables, other, "blue 100%, green 0%");
     bed.all_to_blue();
     let mut abort = bed.command(&["abort"]);
-    ended(abort.envs(variables).output().unwrap()).is(0, &["v1 has 100% again"]);
+    End::from(abort.envs(variables).output().unwrap()).is(0, &["v1 has 100% again"]);
 }
 
 /// Users who are divided by a cookie stay where they are while the share grows.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::Haproxy;
+use testkit::{End, Haproxy};
 
-use crate::bed::{Bed, ended};
+use crate::bed::Bed;
 
 /// A backend whose reload keeps what is set, by its state file.
 const KEPT: bool = true;
@@ -118,7 +118,7 @@ fn haproxy_reload_without_a_state_file_is_noticed() {
         bed.state()
     );
     world.proxy.reloaded();
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     end.is(
         1,
         &[

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::bed::{Bed, ended};
+use testkit::End;
+
+use crate::bed::Bed;
 
 /// `nginx -t` and `-s reload` end with 0, and the old file stays live: a port of the new
 /// configuration is in use.
@@ -71,7 +73,7 @@ fn a_canary_starves_under_reloads() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     other.kill().unwrap();
     other.wait().unwrap();
     end.is(1, &["5%", "answers were of green", "v1 has 100% again"]);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, ended, signal};
+use testkit::End;
+
+use crate::bed::{Bed, signal};
 
 #[test]
 fn a_switch_goes_to_the_idle_side_and_back() {
@@ -60,7 +62,7 @@ fn a_release_that_fails_at_its_share_has_nothing_again() {
     bed.phase("judging");
     assert_eq!(bed.recorded(), Some(10));
     bed.green.set_health("unhealthy", 503);
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     end.is(1, &["v1 has 100% again", "status 503"]);
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null());
@@ -77,7 +79,7 @@ fn a_signal_takes_the_share_back_at_once() {
     bed.phase("judging");
     let began = Instant::now();
     signal("TERM", child.id());
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(7), "{}", end.text);
     end.is(143, &["v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);

@@ -1,6 +1,8 @@
 //! What another job, another machine or another hand does to a ramp.
 
-use crate::bed::{Bed, ended};
+use testkit::End;
+
+use crate::bed::Bed;
 
 #[test]
 fn a_ramp_waits_for_its_promotion() {
@@ -15,7 +17,7 @@ fn a_ramp_waits_for_its_promotion() {
     bed.phase("waiting");
     bed.traffic(&["promote", "--to", "100%"])
         .is(0, &["v2 may have up to 100%"]);
-    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
+    End::from(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
     bed.phase("judging");
     bed.traffic(&["abort", "--reason", "checkout fails"])
         .is(0, &["taken it back"]);
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     end.is(1, &["checkout fails", "v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
 }
@@ -45,7 +47,7 @@ fn a_change_behind_our_back_stops_the_ramp() {
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.phase("judging");
     bed.weigh(1, 1);
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     end.is(
         1,
         &[
@@ -70,7 +72,7 @@ fn a_release_that_fails_while_it_waits_is_taken_back() {
     let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "10%,100%"]);
     bed.phase("waiting");
     bed.green.set_health("unhealthy", 503);
-    let end = ended(child.wait_with_output().unwrap());
+    let end = End::from(child.wait_with_output().unwrap());
     end.is(1, &["v1 has 100% again", "status 503"]);
     assert_eq!(bed.configured(), 0);
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use testkit::{Load, Prometheus};
+use testkit::{End, Load, Prometheus};
 
-use crate::bed::{Bed, End, ended};
+use crate::bed::Bed;
 
 /// The probe of `/health/ready`, asked at a side itself before and while it has a share.
 fn gate(bed: &Bed) -> String {
@@ -202,7 +202,7 @@ fn runbook_002_prevention_3_gradual_rollout_with_a_circuit_breaker() {
     bed.wait_for("50%", |bed| bed.recorded() == Some(50));
     bed.phase("judging");
     bed.green.set_health("unhealthy", 503);
-    ended(child.wait_with_output().unwrap()).is(
+    End::from(child.wait_with_output().unwrap()).is(
         1,
         &["status 503", "v2 taken back from 50%", "v1 has 100% again"],
     );
@@ -234,7 +234,7 @@ fn runbook_000_option_1_a_ramp_goes_back_by_itself() {
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.phase("judging");
     bed.green.set_health("unhealthy", 503);
-    ended(child.wait_with_output().unwrap()).is(1, &["v2 taken back from 10%"]);
+    End::from(child.wait_with_output().unwrap()).is(1, &["v2 taken back from 10%"]);
     // `watch curl …/version`: the previous version, and it alone.
     for _ in 0..20 {
         assert_eq!(live(&bed), "v1");

@@ -1,0 +1,7 @@
+//! Repositories as people have them, and hostile ones.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod claims;
+mod field;
+mod hostile;
+mod small;
