@@ -48,6 +48,10 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
     assert_eq!((world.live().as_str(), world.journal()), ("v2", None));
     let after = world.state();
     assert!(after.last_drill.is_some());
+    let rehearsed = after.rehearsed.clone().unwrap();
+    assert_eq!(rehearsed.destination, "v1");
+    assert!(rehearsed.takes_ms >= 200, "{rehearsed:?}");
+    state.rehearsed = Some(rehearsed);
     (state.last_drill, state.generation) = (after.last_drill, after.generation);
     (state.last_token, state.write) = (after.last_token, after.write.clone());
     assert_eq!(after, state, "but for the drill nothing is recorded");
