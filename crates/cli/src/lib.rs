@@ -44,7 +44,7 @@ pub use model::glob;
 pub use progress::Progress;
 pub use publish::{Publisher, write_stdout};
 pub use scribe::Scribe;
-pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
+pub use stage::{Stage, check_release, command, dispatch, parse, process_env, run, worker};
 pub use state::{Fate, LEASE};
 pub use text::{columns, cut, padded, plain, render as render_text};
 

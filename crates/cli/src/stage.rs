@@ -388,7 +388,7 @@ fn prepare<S: Stage>(
     }
     stage.configure(&mut config).map_err(fail)?;
     if let Some(release) = &global.release {
-        check_release(release).map_err(fail)?;
+        check_release("--release", release).map_err(fail)?;
         for rule in config.release_rules() {
             rule.check(release).map_err(|error| {
                 let text = format!("`--release` is no regular expression: {error}");
@@ -441,7 +441,10 @@ fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
 
 /// A release travels through environment variables, file names and URLs of other people's tools:
 /// what could be mistaken there is refused here.
-fn check_release(release: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// Returns what is wrong with it; `flag` is where it was given.
+pub fn check_release(flag: &str, release: &str) -> Result<(), Failure> {
     let problem = if release.is_empty() {
         "it is empty"
     } else if release.len() > 256 {
@@ -454,7 +457,7 @@ fn check_release(release: &str) -> Result<(), Failure> {
         return Ok(());
     };
     Err(
-        Failure::usage(format!("`--release` cannot be used: {problem}"))
+        Failure::usage(format!("`{flag}` cannot be used: {problem}"))
             .hint("name a release such as `v1.2.4` or a commit id"),
     )
 }

@@ -114,6 +114,9 @@ pub enum Unnamed {
     Filter { filter: String, cause: jq::Error },
     #[error("the text for the release is {0} bytes long, more than {LONGEST}")]
     TooLong(usize),
+    /// What shows a release would be led astray by it.
+    #[error("the text for the release has a line break or another control character")]
+    Control,
 }
 
 /// The release that an answer names; `likely` settles by this rule which of several words is
@@ -127,6 +130,9 @@ pub fn named(
     let told = told(source, &|word| rule.proves(likely, word), answer)?;
     if told.len() > LONGEST {
         return Err(Unnamed::TooLong(told.len()));
+    }
+    if told.chars().any(char::is_control) {
+        return Err(Unnamed::Control);
     }
     Ok(told)
 }

@@ -56,7 +56,14 @@ impl Haproxy<'_> {
         let mut servers = backend.servers(place).await?;
         let name = backend.name(side);
         let gone = || Error::Missing(format!("{} has no server {name}", self.config.backend));
-        Ok(servers.remove(name).ok_or_else(gone)?.address)
+        let address = servers.remove(name).ok_or_else(gone)?.address;
+        // As `show servers state` has a server at a socket.
+        if address.starts_with("-:") {
+            return Err(Error::Unfit(format!(
+                "{name} is at a unix socket, where no request of ours can be made: give it an address"
+            )));
+        }
+        Ok(address)
     }
 
     async fn checked(&self, place: &Place, split: Split) -> Result<Change, Error> {

@@ -31,6 +31,21 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// The same, seen from the release beside it.
+    pub(crate) fn other_side(&self) -> Pair {
+        let others = self
+            .sides
+            .iter()
+            .map(|(place, side)| (place.clone(), side.other()));
+        Pair {
+            release: self.stable.clone(),
+            stable: self.release.clone(),
+            sides: others.collect(),
+            share: self.least.rest(),
+            least: self.share.rest(),
+        }
+    }
+
     /// As the state has it when it begins.
     pub(crate) fn rollout(&self, job: &Job, share: Share, stages: Vec<Share>) -> Rollout {
         let now = Timestamp::now();

@@ -1,27 +1,36 @@
 //! What disturbs a share that was set: a manual edit, a reload by a configuration manager,
 //! infrastructure code that puts its own back, reloads that starve a small share.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use config::value::Share;
 use futures_util::future::join_all;
 use operation::shares::observe::{Answers, Releases, contradicts, sample};
 use operation::shares::work::sides_of;
-use place::Place;
+use place::{Error, Place};
 use router::{Router, Side, Split};
 use state::Rollout;
 
 /// The requests of ours in one interval: so few that they come as a user's do.
 const ASKED: u32 = 20;
+/// So many requests in a row that nobody answers are no restart of a proxy: those of three intervals.
+const SILENT: u32 = 3 * ASKED;
 
 /// Why a share that was set is not what users get.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Disturbed {
     /// Another changed it: what was set, and what is there.
     Foreign {
         place: Place,
         set: Split,
         found: Split,
+    },
+    /// Another changed it to what is no split between the two sides: what was set, and what is there.
+    Undivided {
+        place: Place,
+        set: Split,
+        found: Error,
     },
     /// It is still set, and the answers over time are not of that share.
     NotServed {
@@ -40,16 +49,31 @@ impl std::fmt::Display for Disturbed {
                     "{place} has {found}, and {set} was set: another changed it"
                 )
             }
+            Disturbed::Undivided { place, set, found } => {
+                write!(f, "{place} had {set}, and now {found}: another changed it")
+            }
             Disturbed::NotServed {
                 place,
                 set,
                 answers,
             } => write!(
                 f,
-                "{place} has {set}, and over time {answers}: reloads, or a rule before it, keep users from their side"
+                "{place} has {set}, and over time {answers}: reloads, a side that is down, or a rule before it, keep users from their side"
             ),
         }
     }
+}
+
+/// Whether it is a fact about the configuration that was read, and not a place that cannot be asked.
+fn is_found(error: &Error) -> bool {
+    matches!(
+        error.cause(),
+        Error::Unfit(_)
+            | Error::Missing(_)
+            | Error::Contradicts(_)
+            | Error::NoBackend(_)
+            | Error::NoServer { .. }
+    )
 }
 
 /// Looks at every place, side by side. One that cannot be asked tells nothing.
@@ -65,27 +89,29 @@ pub(crate) async fn look(
         // By what the router uses, where it tells: what a restart would make of it is for `status`.
         let asking = async {
             match router.loaded(place).await {
-                Ok(None) => router.configured(place).await.ok(),
-                loaded => loaded.ok().flatten(),
+                Ok(None) => router.configured(place).await,
+                Ok(Some(loaded)) => Ok(loaded),
+                Err(error) => Err(error),
             }
         };
-        let seen = tokio::time::timeout(limit, asking).await.ok()?;
-        let found = seen.filter(|split| *split != set)?;
-        Some(Disturbed::Foreign {
-            place: place.clone(),
-            set,
-            found,
-        })
+        let place = place.clone();
+        match tokio::time::timeout(limit, asking).await.ok()? {
+            Ok(found) if found != set => Some(Disturbed::Foreign { place, set, found }),
+            Err(found) if is_found(&found) => Some(Disturbed::Undivided { place, set, found }),
+            Ok(_) | Err(_) => None,
+        }
     });
     join_all(looking).await.into_iter().flatten().next()
 }
 
-/// Looks every `interval`, and asks in between as a user does, until something is found.
+/// Looks every `interval`, and asks in between as a user does, until something is found. At so many places
+/// as `may_fail` nobody needs to answer.
 pub(crate) async fn watch(
     router: &dyn Router,
     rollout: &Rollout,
     share: Share,
     interval: Duration,
+    may_fail: usize,
 ) -> Disturbed {
     let changed = async {
         loop {
@@ -96,8 +122,13 @@ pub(crate) async fn watch(
         }
     };
     let sides = sides_of(router, rollout);
+    let silent = Silent {
+        places: Cell::new(0),
+        may_fail,
+    };
     let served = sides.iter().map(|(place, side)| {
-        Box::pin(not_served(router, rollout, (place, *side), share, interval))
+        let at = (place, *side);
+        Box::pin(not_served(router, rollout, at, share, interval, &silent))
     });
     let served = futures_util::future::select_all(served);
     tokio::select! {
@@ -106,13 +137,20 @@ pub(crate) async fn watch(
     }
 }
 
-/// Ends when the answers at a place, one after another over time, contradict its share.
+/// The places where nobody has answered for [`SILENT`] requests in a row.
+struct Silent {
+    places: Cell<usize>,
+    may_fail: usize,
+}
+
+/// Ends when nobody answers any more at too many places, or when the answers at a place, one after another over time, contradict its share.
 async fn not_served(
     router: &dyn Router,
     rollout: &Rollout,
     (place, side): (&Place, Side),
     share: Share,
     interval: Duration,
+    silent: &Silent,
 ) -> Disturbed {
     let set = Split::giving(side, share);
     if !router.capabilities().can_sample {
@@ -120,10 +158,24 @@ async fn not_served(
     }
     let releases = Releases::of(side, &rollout.release, &rollout.stable);
     let mut answers = Answers::default();
+    let mut in_a_row = 0;
     loop {
         tokio::time::sleep(interval / ASKED).await;
-        answers.merge(sample(router, place, releases, 1).await);
-        if contradicts(&answers, set) {
+        let answer = sample(router, place, releases, 1).await;
+        if answer.unknown == 0 {
+            if in_a_row >= SILENT {
+                silent.places.set(silent.places.get() - 1);
+            }
+            in_a_row = 0;
+        } else {
+            in_a_row += 1;
+            if in_a_row == SILENT {
+                silent.places.set(silent.places.get() + 1);
+            }
+        }
+        answers.merge(answer);
+        let is_silent = in_a_row >= SILENT && silent.places.get() > silent.may_fail;
+        if is_silent || contradicts(&answers, set) {
             return Disturbed::NotServed {
                 place: place.clone(),
                 set,

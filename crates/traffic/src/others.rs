@@ -8,6 +8,7 @@ use operation::shares::work::{ShareChange, TRAFFIC};
 use state::journal::Event;
 use state::{Document, Lease, Phase, Rollout};
 
+use crate::foreign;
 use crate::found::Found;
 use crate::ramp::Ramp;
 use crate::refuse;
@@ -64,6 +65,10 @@ pub(crate) async fn promote(job: &Job, flags: &PromoteFlags) -> Result<Report, F
             return Ok(false);
         };
         rollout.promoted = rollout.promoted.max(Some(to));
+        if is_at_its_end(rollout) {
+            // Nothing is left of what was planned: the promotion is the next stage.
+            rollout.stages.push(to);
+        }
         Ok(true)
     });
     if !promoted.await? {
@@ -79,6 +84,11 @@ pub(crate) async fn promote(job: &Job, flags: &PromoteFlags) -> Result<Report, F
         // Its own process goes on with it.
         Err(_) => Ok(session.report(vec![outcome])),
     }
+}
+
+/// A share that a person set, or a ramp whose last stage is below 100 %.
+fn is_at_its_end(rollout: &Rollout) -> bool {
+    rollout.phase == Phase::Held && rollout.stages.last() == Some(&rollout.share)
 }
 
 /// Up to where a promotion lets a ramp go that names no share.
@@ -184,14 +194,21 @@ async fn go_on(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    if let [share] = current.stages[..] {
-        if current.phase == Phase::Held && current.share == share {
+    if is_at_its_end(current) {
+        let (share, limit) = (current.share, session.section.watch_interval.get());
+        // Where another changed it, it is set again.
+        if foreign::look(&*router, current, share, limit)
+            .await
+            .is_none()
+        {
             let outcome = Outcome::pass("resume/nothing", &current.release).actual(format!(
                 "nothing to resume: {} has {share}, as it was set",
                 current.release
             ));
             return session.give_up(lease, vec![outcome]).await;
         }
+    }
+    if let [share] = current.stages[..] {
         let change = ShareChange {
             before: current.share,
             after: share,
@@ -200,9 +217,8 @@ async fn go_on(
         return switch::make(session, &work, &*router, lease, current, change).await;
     }
     let rollout = current.clone();
-    Ramp::new(session, &work, &*router, lease, rollout, no_wait)
-        .up()
-        .await
+    let ramp = Ramp::new(session, &work, &*router, lease, rollout, no_wait);
+    Box::pin(ramp.up()).await
 }
 
 fn refused(what: &str) -> Outcome {

@@ -96,7 +96,7 @@ async fn begin(
     let rollout = pair.rollout(session.job, pair.share, stages);
     session.begin_rollout(lease, &rollout).await?;
     let ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
-    ramp.up().await
+    Box::pin(ramp.up()).await
 }
 
 /// A ramp under its lease.
@@ -192,6 +192,12 @@ impl<'a> Ramp<'a> {
             ..
         } = self;
         finish::finish(session, work, router, lease, &rollout, found).await
+    }
+
+    /// At how many places the router may be gone.
+    fn may_fail(&self) -> usize {
+        let places = self.router.places().len();
+        self.session.section.max_failed.at_most(places)
     }
 
     /// The largest share that it may have without a promotion.
@@ -342,7 +348,7 @@ impl<'a> Ramp<'a> {
         let interval = self.session.section.watch_interval.get();
         let end = tokio::select! {
             judged = judge::judge(self.session, self.router, &self.rollout, share) => StageEnd::Judged(judged?),
-            foreign = foreign::watch(self.router, &self.rollout, share, interval) => StageEnd::Disturbed(foreign),
+            foreign = foreign::watch(self.router, &self.rollout, share, interval, self.may_fail()) => StageEnd::Disturbed(foreign),
             error = self.session.keep(self.lease) => StageEnd::Lost(error),
             request = self.requests() => StageEnd::Requested(request?),
             _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
@@ -409,7 +415,7 @@ impl<'a> Ramp<'a> {
                 self.rollout.promoted = promoted;
                 Waited::Promoted
             }
-            foreign = foreign::watch(self.router, &self.rollout, current, interval) => Waited::Disturbed(foreign),
+            foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => Waited::Disturbed(foreign),
             judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => Waited::Failed(judged?),
             error = self.session.keep(self.lease) => Waited::Lost(error),
             request = self.requests() => Waited::Requested(request?),
@@ -442,35 +448,35 @@ impl<'a> Ramp<'a> {
         self.phase(Phase::Held).await?;
         let Rollout { release, share, .. } = &self.rollout;
         let outcome = Outcome::pass("ramp/held", release).actual(format!(
-            "{release} has {share}, the last of `--stages`; `traffic set 100% --release {release}` goes on"
+            "{release} has {share}, the last of `--stages`; `traffic promote` goes on to 100%"
         ));
         self.report(Some(outcome)).await
     }
 
     async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
-        match disturbed {
-            // Nothing is overwritten, and both values are told.
-            Disturbed::Foreign { set, found, .. } => {
-                self.phase(Phase::Held).await?;
-                let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
-                    .expected(set.to_string())
-                    .actual(found.to_string())
-                    .reason(format!("{disturbed}; the ramp stops"))
-                    .hint(
-                        "find out who writes the router's configuration; then `traffic resume` sets the \
-                         share again, `traffic abort` gives everything back",
-                    );
-                self.report(Some(outcome)).await
-            }
+        // Nothing is overwritten, and both values are told.
+        let (set, found) = match &disturbed {
+            Disturbed::Foreign { set, found, .. } => (set, found.to_string()),
+            Disturbed::Undivided { set, found, .. } => (set, found.to_string()),
             Disturbed::NotServed { .. } => {
                 let why = Why {
                     verdict: Verdict::Fail,
                     reason: disturbed.to_string(),
                     finding: Status::RolledBack,
                 };
-                self.back(why).await
+                return self.back(why).await;
             }
-        }
+        };
+        self.phase(Phase::Held).await?;
+        let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
+            .expected(set.to_string())
+            .actual(found)
+            .reason(format!("{disturbed}; the ramp stops"))
+            .hint(
+                "find out who writes the router's configuration; then `traffic resume` sets the share again, \
+                 `traffic abort` gives everything back",
+            );
+        self.report(Some(outcome)).await
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {

@@ -94,8 +94,17 @@ impl<'a> Session<'a> {
 
     /// Forgets a rollout that changed nothing.
     pub(crate) async fn end_rollout(&self, lease: &Lease) -> Result<(), Failure> {
+        self.put_back_rollout(lease, None).await
+    }
+
+    /// What was begun changed nothing: the rollout is the one of before it.
+    pub(crate) async fn put_back_rollout(
+        &self,
+        lease: &Lease,
+        before: Option<Rollout>,
+    ) -> Result<(), Failure> {
         let ended = self.store.update(Some(lease), |document| {
-            document.rollout = None;
+            document.rollout.clone_from(&before);
             Ok(())
         });
         ended.await.map_err(Failure::from)

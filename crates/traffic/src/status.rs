@@ -4,7 +4,7 @@ use cli::{Failure, Job};
 use config::value::Side;
 use futures_util::future::join_all;
 use model::{Outcome, Report, Table, Verdict};
-use operation::shares::observe::{Releases, answers_needed, sample, shows};
+use operation::shares::observe::{Answers, Releases, answers_needed, sample, shows};
 use operation::shares::sides::BothSides;
 use place::Place;
 use router::{Router, Split};
@@ -14,6 +14,8 @@ use crate::session::{Session, rollout};
 
 /// Requests where no split says how many it takes.
 const ANSWERS: u32 = 44;
+/// Samples before answers contradict a split: each is wrong by chance in one of a hundred.
+const SAMPLES: u32 = 3;
 
 /// What was seen at one place.
 struct Seen {
@@ -92,26 +94,27 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
             };
         }
     };
-    let loaded = loaded.ok().flatten();
+    let mut wrong = Vec::new();
+    let loaded = loaded.unwrap_or_else(|error| {
+        wrong.push(format!("{} uses no such split: {error}", router.kind()));
+        None
+    });
+    let in_use = loaded.unwrap_or(configured);
     let answers = match (&both.blue.release, &both.green.release) {
         (Ok(blue), Ok(green)) if blue != green => {
-            let wanted = answers_needed(configured, configured).unwrap_or(ANSWERS);
-            let releases = Releases { blue, green };
-            Some(sample(router, place, releases, wanted.max(ANSWERS)).await)
+            Some(observed(router, place, Releases { blue, green }, in_use).await)
         }
         // One release on both sides, or a side that is silent: who answers tells less.
         (Ok(one), Err(_)) => Some(sample(router, place, only(one, Side::Blue), ANSWERS).await),
         (Err(_), Ok(one)) => Some(sample(router, place, only(one, Side::Green), ANSWERS).await),
         _ => None,
     };
-    let mut wrong = Vec::new();
     if let Some(loaded) = loaded.filter(|loaded| *loaded != configured) {
         wrong.push(format!(
             "{} uses {loaded}, and its configuration says {configured}: a restart would change it",
             router.kind()
         ));
     }
-    let in_use = loaded.unwrap_or(configured);
     if let Some(answers) = &answers
         && !shows(answers, in_use)
     {
@@ -165,6 +168,25 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
         outcome,
         row: row.collect(),
     }
+}
+
+/// Who answers. Where users are divided by chance, one sample in a hundred seems to be of another split:
+/// what disagrees is asked for again, and all answers count.
+async fn observed(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    split: Split,
+) -> Answers {
+    let wanted = answers_needed(split, split).unwrap_or(ANSWERS).max(ANSWERS);
+    let mut answers = sample(router, place, releases, wanted).await;
+    for _ in 1..SAMPLES {
+        if shows(&answers, split) {
+            break;
+        }
+        answers.merge(sample(router, place, releases, wanted).await);
+    }
+    answers
 }
 
 /// The other side does not answer: what is not of this release counts as unknown.

@@ -9,7 +9,7 @@ use operation::shares::work::{ChangeEnd, Changed, ShareChange, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
-use crate::choose::{self, Beside, Goal};
+use crate::choose::{self, Beside, Goal, Pair};
 use crate::finish;
 use crate::found::Found;
 use crate::plan;
@@ -44,7 +44,10 @@ pub(crate) async fn switch(job: &Job, flags: &SwitchFlags) -> Result<Report, Fai
     let goal = match named {
         Some("blue") => Goal::Side(Side::Blue),
         Some("green") => Goal::Side(Side::Green),
-        Some(release) => Goal::Release(release),
+        Some(release) => {
+            cli::check_release("--to", release)?;
+            Goal::Release(release)
+        }
         None => Goal::Idle,
     };
     let wish = Wish {
@@ -151,6 +154,11 @@ async fn under(
             pair = again.unwrap_or(pair);
         }
     }
+    if wish.share < pair.share
+        && let Some(outcome) = gains(session, document, &work, &*router, &pair).await?
+    {
+        return session.give_up(lease, vec![outcome]).await;
+    }
     let share = wish.share.max(pair.share);
     let rollout = pair.rollout(session.job, share, vec![wish.share]);
     let change = ShareChange {
@@ -161,7 +169,35 @@ async fn under(
     let begun = session.begin_rollout(lease, &rollout);
     let changing = work.change_once(&*router, lease, &rollout, change, begun);
     let changed = Box::pin(changing).await?;
-    conclude(session, &work, &*router, (lease, &rollout), change, changed).await
+    let before = document.rollout.clone();
+    conclude(
+        session,
+        &work,
+        &*router,
+        (lease, &rollout, before),
+        change,
+        changed,
+    )
+    .await
+}
+
+/// Why the release beside the one that is named may not get what that one loses. The stable release of a
+/// rollout gets it back in any case.
+async fn gains(
+    session: &Session<'_>,
+    document: &Document,
+    work: &Work<'_>,
+    router: &dyn Router,
+    pair: &Pair,
+) -> Result<Option<Outcome>, Failure> {
+    if rollout(Some(document)).is_some_and(|rollout| rollout.stable == pair.stable) {
+        return Ok(None);
+    }
+    if document.known_bad(&pair.stable).is_some() {
+        return refuse::begin(session, Some(document), &pair.stable).await;
+    }
+    let gate = config::healthgate_for(&session.job.config, &pair.stable)?;
+    Ok(choose::unhealthy(work, router, &pair.other_side(), gate.as_ref()).await)
 }
 
 /// Waits before the switch; the outcome, where a signal came before it.
@@ -195,15 +231,28 @@ pub(crate) async fn make(
     change: ShareChange,
 ) -> Result<Report, Failure> {
     let changed = work.change(router, lease, rollout, change).await?;
-    conclude(session, work, router, (lease, rollout), change, changed).await
+    let before = (!change.before.is_none() && !change.before.is_all()).then(|| Rollout {
+        phase: Phase::Held,
+        share: change.before,
+        ..rollout.clone()
+    });
+    conclude(
+        session,
+        work,
+        router,
+        (lease, rollout, before),
+        change,
+        changed,
+    )
+    .await
 }
 
-/// What is written down of a change that was made, or not.
+/// What is written down of a change that was made, or not; `before` is the rollout of before it.
 async fn conclude(
     session: &Session<'_>,
     work: &Work<'_>,
     router: &dyn Router,
-    (lease, rollout): (&Lease, &Rollout),
+    (lease, rollout, before): (&Lease, &Rollout, Option<Rollout>),
     change: ShareChange,
     mut changed: Changed,
 ) -> Result<Report, Failure> {
@@ -213,13 +262,13 @@ async fn conclude(
     let failed = match changed.end {
         ChangeEnd::Made { failed } => failed,
         ChangeEnd::Impossible => {
-            kept(session, work, lease, change.before).await?;
+            session.put_back_rollout(lease, before).await?;
             return reported(session, lease, found).await;
         }
         ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
             let whole = matches!(changed.end, ChangeEnd::PutBack { failed: 0 });
             if whole {
-                kept(session, work, lease, change.before).await?;
+                session.put_back_rollout(lease, before).await?;
             }
             let mut report = reported(session, lease, found).await?;
             let Rollout { release, .. } = rollout;

@@ -208,3 +208,40 @@ fn haproxy_cookie_keeps_users_where_they_are() {
     assert_eq!(world.of_hundred(), 100);
     assert_eq!(known(), "v1");
 }
+
+/// Users of the third server are of neither side, and where both are in maintenance nobody is served.
+#[test]
+fn haproxy_servers_beside_the_two_and_none_at_all_are_told() {
+    let world = World::new("  stage-duration: 60s\n  watch-interval: 200ms\n", KEPT);
+    let bed = &world.bed;
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    world.proxy.say("set server app/blue state maint");
+    world.proxy.say("set server app/green state maint");
+    let end = End::from(child.wait_with_output().unwrap());
+    let told = ["neither blue nor green gets traffic", "another changed it"];
+    end.is(1, &told);
+    bed.traffic(&["status"])
+        .is(1, &["neither blue nor green gets traffic"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+
+    let green = format!("server green {}", bed.green.address());
+    let third = format!("server third {}\n  {green}", bed.blue.address());
+    world.proxy.changed(&green, &third);
+    bed.traffic(&["status"])
+        .is(1, &["gives traffic to third too"]);
+}
+
+/// A change that is refused is no rollout.
+#[test]
+fn haproxy_a_share_that_is_refused_leaves_no_rollout() {
+    let world = World::new("", !KEPT);
+    let green = format!("server green {}", world.bed.green.address());
+    world
+        .proxy
+        .changed(&format!("{green} disabled"), &format!("{green} backup"));
+    let bed = &world.bed;
+    bed.traffic(&["set", "10%", "--release", "v2"])
+        .is(5, &["`backup`", "nothing was changed"]);
+    assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+}

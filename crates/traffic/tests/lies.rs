@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use testkit::End;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, signal};
 
 /// `nginx -t` and `-s reload` end with 0, and the old file stays live: a port of the new
 /// configuration is in use.
@@ -90,4 +90,85 @@ fn honest_switches_raise_no_alarm() {
         bed.traffic(&["set", share, "--release", "v2"]).is(0, &[]);
         bed.traffic(&["abort"]).is(0, &[]);
     }
+}
+
+/// Another writes a third server into the block, or takes the file away: no share is left to be right.
+#[test]
+fn an_edit_that_leaves_no_split_stops_the_ramp() {
+    let third: fn(&Bed) = |bed| {
+        let (blue, green) = (bed.blue.address(), bed.green.address());
+        bed.nginx.read(&format!(
+            "upstream shop {{ server {blue} weight=9; server {green}; server 127.0.0.1:9; }}\n"
+        ));
+    };
+    let gone: fn(&Bed) = |bed| fs::remove_file(bed.nginx.upstream_file()).unwrap();
+    for (edit, why) in [
+        (third, "gives traffic to 127.0.0.1:9 too"),
+        (gone, "there is no file"),
+    ] {
+        let bed = Bed::new("  stage-duration: 60s\n  watch-interval: 200ms\n", "");
+        let child = bed.spawn(&["ramp", "--release", "v2"]);
+        bed.phase("judging");
+        edit(&bed);
+        let end = End::from(child.wait_with_output().unwrap());
+        let told = ["had blue 90%, green 10%", why, "another changed it"];
+        end.is(1, &told);
+        assert_eq!(bed.state()["rollout"]["phase"], "held");
+        // What another wrote is there until someone has looked.
+        bed.all_to_blue();
+        bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    }
+}
+
+/// nginx ends in the middle of a ramp, and no probe is configured that would see it.
+#[test]
+fn a_router_that_is_gone_passes_no_stage() {
+    let bed = Bed::new("  stage-duration: 60s\n  watch-interval: 200ms\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    signal("TERM", bed.nginx.process().pid());
+    let end = End::from(child.wait_with_output().unwrap());
+    end.is(6, &["connection refused", "`traffic abort` tries again"]);
+    assert_eq!(bed.recorded(), Some(10), "for `traffic abort` when it runs");
+}
+
+/// What names a release is a name, and nothing that a log or a terminal would take for more.
+#[test]
+fn a_release_whose_name_is_no_name_gets_nothing() {
+    let bed = Bed::new("", "");
+    bed.green.set_release("v2\towned");
+    bed.traffic(&["switch"])
+        .is(5, &["has a line break or another control character"]);
+    assert_eq!(bed.configured(), 0);
+    for to in ["", "v2\n::error::owned"] {
+        bed.traffic(&["switch", "--to", to])
+            .is(2, &["`--to` cannot be used"]);
+    }
+}
+
+/// A side at a socket could never be asked.
+#[test]
+fn a_side_at_a_socket_is_refused_by_the_configuration() {
+    let bed = Bed::new("", "");
+    let router = bed.router();
+    let green = format!("green: {}", bed.green.address());
+    bed.write(&router.replace(&green, "green: 'unix:/run/green.sock'"), "");
+    bed.traffic(&["status"])
+        .is(2, &["is a socket", "write `host:port`"]);
+}
+
+/// What one release loses, the other one gets: it must be fit for it.
+#[test]
+fn a_share_that_is_taken_from_one_release_goes_to_a_healthy_one_only() {
+    let gate = "healthgate:\n  http: [{ name: ready, url: URL }]\n";
+    let bed = Bed::new("", "");
+    bed.configure("", &gate.replace("URL", &bed.nginx.url("/health/ready")));
+    bed.green.set_health("unhealthy", 503);
+    bed.traffic(&["set", "20%", "--release", "v1"])
+        .is(5, &["v2 is not healthy", "status 503"]);
+    assert_eq!(bed.configured(), 0);
+    bed.green.set_health("healthy", 200);
+    bed.traffic(&["set", "80%", "--release", "v1"])
+        .is(0, &["v1 has 80%"]);
+    assert_eq!(bed.configured(), 20);
 }

@@ -76,3 +76,26 @@ fn a_release_that_fails_while_it_waits_is_taken_back() {
     end.is(1, &["v1 has 100% again", "status 503"]);
     assert_eq!(bed.configured(), 0);
 }
+
+#[test]
+fn a_ramp_that_ends_below_is_resumed_to_nothing_and_promoted_to_all() {
+    let bed = Bed::new("  stage-duration: 200ms\n", "");
+    bed.traffic(&["ramp", "--release", "v2", "--stages", "10%,50%"])
+        .is(0, &["v2 has 50%, the last of `--stages`"]);
+    bed.traffic(&["history"]).is(0, &["changes: 2"]);
+    bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+    bed.traffic(&["history"]).is(0, &["changes: 2"]);
+    // What another changed is set again.
+    bed.weigh(9, 1);
+    bed.traffic(&["resume"]).is(0, &["v2 at 50%"]);
+    assert_eq!(bed.configured(), 50);
+    bed.traffic(&["promote"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+    assert_eq!(bed.configured(), 100);
+
+    bed.traffic(&["set", "50%", "--release", "v1"])
+        .is(0, &["v1 has 50%"]);
+    bed.traffic(&["promote"])
+        .is(0, &["v1 has 100%, v2 has none"]);
+    assert_eq!(bed.configured(), 0);
+}

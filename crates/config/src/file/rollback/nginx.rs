@@ -73,7 +73,9 @@ impl TargetConfig for NginxTarget {
         // They are written into nginx's configuration as they are.
         for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
             spot.key(key).plain(address, "_-.:[]/")?;
-            let problem = if address.contains("//") {
+            let problem = if address.starts_with("unix:") {
+                "is a socket, and each colour must be asked at an address of its own"
+            } else if address.contains("//") {
                 "is a URL"
             } else if address.bytes().all(|byte| byte.is_ascii_digit()) {
                 "is a port without its host"
