@@ -42,6 +42,7 @@ readonly FLAG_INPUTS=(
   'NO_WAIT --no-wait switch traffic'
   'PENDING --pending switch rollback'
   'LOCK_WAIT --lock-wait text rollback'
+  'GATE --gate text rollback'
   'FORCE --force line preflight runner-check migrate rollback run'
   'REASON --reason text preflight runner-check traffic migrate incident rollback run'
   'ONLY --only line preflight runner-check healthgate traffic migrate incident rollback run'

@@ -253,6 +253,17 @@ fn goes_back_where_it_is(edge: Option<Sshd>) -> String {
     assert_eq!(live(port), "v1", "{}", run.log);
     let run = shop.deploy("v3").passes();
     assert_eq!(live(port), "v3", "{}", run.log);
+
+    // The deploying step fails before it changes anything: the good one serves on, and the new one is not bad.
+    let run = shop.deploy("v4").fails().failed("Start the release");
+    let run = run.skipped("Gate the release");
+    assert_eq!(live(port), "v3", "{}", run.log);
+    let folder = there.join("releases/v4");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("version"), "v4").unwrap();
+    fs::write(folder.join("ready"), "ok").unwrap();
+    let run = shop.deploy("v4").passes();
+    assert_eq!(live(port), "v4", "{}", run.log);
     server.kill().unwrap();
     server.wait().unwrap();
     config

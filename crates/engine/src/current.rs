@@ -183,6 +183,11 @@ impl CurrentRelease {
         }
     }
 
+    /// Whether its place or the service itself reported the release, and not only a record or a person.
+    pub fn is_seen(&self) -> bool {
+        matches!(self.answer, ReleaseAnswer::Given { .. })
+    }
+
     /// Whether a step that its journal says is done is so still: its place may have been deployed to
     /// since. Recording a deployment ends the journal, so where no source can be asked it still holds.
     pub(crate) fn still(&self, step: &str, destination: &str) -> bool {

@@ -155,6 +155,8 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
             // What did not pass is told: not every tool can tell what runs.
             let mut back = vec![("stage", "rollback".to_owned())];
             back.extend(release.map(|release| ("release", release)));
+            // Where the deployment failed before it changed anything, the release is not bad.
+            back.push(("gate", format!("${{{{ steps.{gate}.outcome }}}}")));
             let stage = Stage {
                 note: "Refused where nothing was deployed yet. The release that failed is not deployed again.",
                 name: "Put the last good release back",

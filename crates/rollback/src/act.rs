@@ -43,13 +43,31 @@ pub struct Flags {
     /// Go to this release instead of last-known-good
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
+    /// How the gate of `--release` ended, as `steps.ID.outcome` tells it: with `skipped` nothing judged the release,
+    /// and it is recorded bad only where something reports that it runs
+    #[arg(long, value_name = "OUTCOME")]
+    pub gate: Option<StepOutcome>,
     #[command(flatten)]
     pub force: cli::force::Force<Rule>,
+}
+
+/// How a step of a workflow ended, in GitHub's words.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepOutcome {
+    Success,
+    Failure,
+    Cancelled,
+    Skipped,
 }
 
 impl Flags {
     fn to(&self) -> Option<&str> {
         self.to.as_deref()
+    }
+
+    /// Whether no gate judged the release that is left.
+    fn is_unjudged(&self) -> bool {
+        self.gate == Some(StepOutcome::Skipped)
     }
 
     fn force(&self, session: &Session<'_>) -> Force {
@@ -74,6 +92,8 @@ struct Rollback<'a> {
     places: Places,
     clock: Instant,
     tree: Tree,
+    /// No gate judged the release that is left: its deployment may have failed before it changed anything.
+    is_unjudged: bool,
 }
 
 impl<'a> Rollback<'a> {
@@ -91,6 +111,7 @@ impl<'a> Rollback<'a> {
             places: Places::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
             tree: Tree::new("rollback", &job.progress, &job.interrupt),
+            is_unjudged: false,
         })
     }
 }

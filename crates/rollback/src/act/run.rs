@@ -93,7 +93,10 @@ async fn go_back(
         }
     };
     hook_context.destination.clone_from(&destination);
-    let rollback = Rollback::new(session, &destination, document.as_ref())?;
+    let rollback = Rollback {
+        is_unjudged: flags.is_unjudged(),
+        ..Rollback::new(session, &destination, document.as_ref())?
+    };
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
@@ -310,7 +313,7 @@ impl Rollback<'_> {
             return self.interrupted(&execution, found).await;
         }
         // Record.
-        let mut recorded = self.record(&execution, verdict, &forced).await;
+        let mut recorded = self.record(&execution, current, verdict, &forced).await;
         // What is missing can be resumed.
         if wrong == 0 && recorded.is_ok() {
             recorded = execution.end(verdict.as_str()).await.map_err(Failure::from);

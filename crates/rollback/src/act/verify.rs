@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cli::Failure;
-use engine::{Execution, PlaceRelease};
+use engine::{CurrentRelease, Execution, PlaceRelease};
 use gate::Gate;
 use jiff::Timestamp;
 use model::id::Kind;
@@ -127,21 +127,20 @@ impl Rollback<'_> {
     pub(super) async fn record(
         &self,
         execution: &Execution<'_>,
+        current: &CurrentRelease,
         verdict: Verdict,
         forced: &[Forced],
     ) -> Result<(), Failure> {
         let session = self.session;
+        // Bad is what was judged, or what was seen to run: a login that failed says nothing of the release.
+        let is_bad = !self.is_unjudged || current.is_seen();
+        let left = execution.from().filter(|_| is_bad);
         let now = Timestamp::now();
         let frozen = (verdict == Verdict::Fail).then(|| self.frozen());
         session
             .store
             .release(execution.means().lease, |document| {
-                document.rolled_back(
-                    execution.from(),
-                    self.destination,
-                    verdict == Verdict::Pass,
-                    now,
-                );
+                document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
                 if !forced.is_empty() && document.entry(self.destination).is_none() {
                     // Whether it is good is not known yet; that a rule was lifted for it is.
                     document.deployed(self.destination, Status::Pending, now, None);
