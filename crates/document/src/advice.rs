@@ -27,7 +27,7 @@ pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) 
     let schema = schema();
     let root = Part::root(&schema);
     if let Some(unknown) = fault.unknown.clone() {
-        return unknown_key(fault, &unknown, path, root);
+        return unknown_key(fault, &unknown, path, tree, root);
     }
     if let Some(missing) = fault.missing {
         return missing_key(fault, missing, path, tree, root);
@@ -49,7 +49,13 @@ fn in_section<'p, 'k>(path: &'p [&'k str]) -> &'p [&'k str] {
     }
 }
 
-fn unknown_key(fault: Fault, key: &UnknownKey, path: &[&str], root: Part<'_>) -> Fault {
+fn unknown_key(
+    fault: Fault,
+    key: &UnknownKey,
+    path: &[&str],
+    tree: &Node,
+    root: Part<'_>,
+) -> Fault {
     if let Some(row) = renamed(key) {
         return Fault {
             message: format!("`{}` was renamed to `{}`", row.old, row.new),
@@ -71,14 +77,14 @@ fn unknown_key(fault: Fault, key: &UnknownKey, path: &[&str], root: Part<'_>) ->
         return fault;
     }
     let parent = path.split_last().map_or(path, |(_, parent)| parent);
-    match belongs(&key.written, parent, root) {
+    match belongs(&key.written, parent, tree, root) {
         Some(hint) => fault.hint(hint),
         None => fault,
     }
 }
 
-/// Where a key of this name is known, nearest to where it was written.
-fn belongs(written: &str, parent: &[&str], root: Part<'_>) -> Option<String> {
+/// Where a key of this name is known, nearest to where it was written, and in a section that the file has.
+fn belongs(written: &str, parent: &[&str], tree: &Node, root: Part<'_>) -> Option<String> {
     const MOST: usize = 3;
     let key = written.to_ascii_lowercase().replace('_', "-");
     let parent: Vec<&str> = parent.iter().copied().filter(|key| *key != ENTRY).collect();
@@ -87,7 +93,10 @@ fn belongs(written: &str, parent: &[&str], root: Part<'_>) -> Option<String> {
             .iter()
             .zip(&parent)
             .take_while(|(one, other)| one == other);
-        (Reverse(common.count()), path.len())
+        let is_absent = path
+            .first()
+            .is_some_and(|section| tree.get(section).is_none());
+        (Reverse(common.count()), is_absent, path.len())
     };
     let mut known = root.parents_of(&key);
     let best = known.iter().map(rank).min()?;

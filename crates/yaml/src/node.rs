@@ -400,7 +400,8 @@ impl<'t> Builder<'t> {
         self.nodes += nodes;
         if self.nodes > self.max_nodes {
             let most = self.max_nodes;
-            return Err(Fault::new(format!("more than {most} values")).at(place.clone()));
+            let fault = Fault::new(format!("more than {most} values")).at(place.clone());
+            return Err(fault.hint("an alias counts all that it names: write fewer, or see whether it is the right file"));
         }
         Ok(())
     }

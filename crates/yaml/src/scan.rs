@@ -13,6 +13,10 @@ pub(crate) fn fault(reason: &str, text: &str, at: usize) -> Fault {
     let known = conflict(text)
         .or_else(|| tab(&line))
         .or_else(|| known(reason, text, at, &line));
+    if known.is_none() && reason.contains("recursion limit") {
+        return not_yaml("brackets are nested too deeply", at..at)
+            .hint("no section is that deep: close a bracket, or see whether it is the right file");
+    }
     known.unwrap_or_else(|| not_yaml(reason, at..at))
 }
 
