@@ -391,3 +391,65 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
         "{text}"
     );
 }
+
+/// What is started does not depend on the commit: another run of it leads nowhere.
+#[test]
+fn where_each_run_starts_the_newest_no_run_is_called_the_way_back() {
+    let told = |on: &str, step: &str| {
+        let flow = format!("{on}jobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{step}");
+        let folder = testkit::repository(&[(".github/workflows/ship.yml", &flow)]);
+        let output = testkit::bin("deploy-guard")
+            .current_dir(folder.path())
+            .args(["init", "--yes"])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let back = printed.lines().find(|line| line.contains("way back  "));
+        back.unwrap_or(&printed).trim().to_owned()
+    };
+    let hook = run("curl -fsSL -X POST \"https://api.render.com/deploy/srv-1?key=$TOKEN\"");
+    let newest = "an earlier release started there by hand, since each run starts the newest";
+    let printed = told(ON, &hook);
+    assert!(printed.ends_with(newest), "{printed}");
+    let swarm = uses(
+        "appleboy/ssh-action",
+        "host: box.example, username: ops, script: docker stack deploy -c /srv/shop/stack.yml shop",
+    );
+    let printed = told("on: { workflow_dispatch: {} }\n", &swarm);
+    assert!(printed.ends_with(newest), "{printed}");
+    // And what a workflow insists on is part of the call.
+    let checkout = "      - uses: actions/checkout@v4\n";
+    let printed = told(
+        "on: { workflow_dispatch: { inputs: { confirm: { required: true } } } }\n",
+        &format!("{checkout}{swarm}"),
+    );
+    assert!(printed.contains("--ref EARLIER -f confirm=…"), "{printed}");
+}
+
+/// A tag that moves is recorded as no release.
+#[test]
+fn an_input_that_is_latest_where_nobody_names_one_has_no_way_back() {
+    let flow = "on: { workflow_dispatch: { inputs: { version: { default: latest } } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    env: { SHOP_TAG: \"${{ inputs.version }}\" }\n    steps:\n      - uses: actions/checkout@v4\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"ghcr.io/acme/shop:${{ inputs.version }}\" }\n      - uses: appleboy/ssh-action@v1\n        with: { host: box.example, username: ops, key: \"${{ secrets.KEY }}\", envs: SHOP_TAG, script: \"cd /srv/shop && docker compose up -d\" }\n";
+    let folder = testkit::repository(&[
+        (".github/workflows/ship.yml", flow),
+        (
+            "compose.yaml",
+            "services: { web: { image: \"ghcr.io/acme/shop:${SHOP_TAG}\" } }\n",
+        ),
+    ]);
+    let output = testkit::bin("deploy-guard")
+        .current_dir(folder.path())
+        .args(["init", "--yes"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("the release is the input `version`, and `latest` where nobody gives one"),
+        "{printed}"
+    );
+    let config = fs::read_to_string(folder.path().join(".github/deploy-guard.yml"));
+    assert!(
+        !config.unwrap_or_default().contains("rollback:"),
+        "{printed}"
+    );
+}

@@ -7,6 +7,7 @@ use crate::group::Group;
 use crate::handed::Handed;
 use crate::hosts::{Reached, Unreachable};
 use crate::platform::{self, OwnStep, Place};
+use crate::proposal::has_checkout;
 use crate::steps::Act;
 
 /// Where our programs can act.
@@ -30,15 +31,18 @@ pub enum Back {
 
 pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
     let by_tool = by_tool(survey, group, reach);
+    let by_tool = match (by_tool, moving_input(survey, group)) {
+        (Back::Configured, Some(told)) => Back::None(told),
+        (by_tool, _) => by_tool,
+    };
     let Back::None(why) = by_tool else {
         return by_tool;
     };
     // A workflow that is called, and a machine that takes the branch by itself, are given no release by a dispatch.
     let job = (survey.workflows.get(group.lead.job.workflow))
         .and_then(|workflow| Some((workflow, workflow.jobs.get(group.lead.job.job)?)))
-        .filter(|(workflow, job)| {
-            std::ptr::eq(started(survey, workflow, group), *workflow)
-                && !takes_branch(Some(job), group)
+        .filter(|(workflow, _)| {
+            std::ptr::eq(started(survey, workflow, group), *workflow) && !group.lead.takes_branch
         });
     match job.map(|(workflow, job)| dispatch::step(workflow, job, group)) {
         Some(Ok(own)) => Back::Step(Box::new(own)),
@@ -50,6 +54,31 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
     }
 }
 
+/// Where a person names the release, and where none does it is a tag that moves: nothing leads back to that.
+fn moving_input(survey: &Survey, group: &Group<'_>) -> Option<String> {
+    const MOVING: [&str; 8] = [
+        "latest", "main", "master", "stable", "edge", "develop", "dev", "nightly",
+    ];
+    let release = group.lead.release.as_ref()?.value.expression()?;
+    let name = release.strip_prefix("github.event.").unwrap_or(release);
+    let name = name.strip_prefix("inputs.")?;
+    let workflow = survey.workflows.get(group.lead.job.workflow)?;
+    let inputs = workflow
+        .on
+        .as_ref()?
+        .get("workflow_dispatch")?
+        .get("inputs")?;
+    let default = inputs
+        .get(name)?
+        .get("default")
+        .and_then(yaml::Node::text)?;
+    MOVING.contains(&default).then(|| {
+        format!(
+            "the release is the input `{name}`, and `{default}` where nobody gives one: a tag that moves has nothing to go back to"
+        )
+    })
+}
+
 /// By what the tool itself can do.
 fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
     let lead = group.lead;
@@ -57,7 +86,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         return Back::None("the workflow is not known".to_owned());
     };
     let job = workflow.jobs.get(lead.job.job);
-    let again = again(started(survey, workflow, group), job, group);
+    let again = again(survey, started(survey, workflow, group), group);
     match &lead.tool {
         Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
         Tool::Ecs(call) => ecs(call, lead.release.as_ref(), &again),
@@ -238,28 +267,24 @@ fn started<'s>(survey: &'s Survey, workflow: &'s Workflow, group: &Group<'_>) ->
     caller.unwrap_or(workflow)
 }
 
-/// Whether the machine takes the branch as it is then, whichever commit the run is for.
-fn takes_branch(job: Option<&Job>, group: &Group<'_>) -> bool {
-    let deploying = group
-        .lead
-        .steps
-        .iter()
-        .filter_map(|nth| job?.steps.get(*nth));
-    let texts = deploying.flat_map(|step| {
-        let inputs = step.with.iter().map(|(_, text)| text.value.text());
-        inputs.chain(step.run.as_ref().map(|run| run.value.text()))
-    });
-    let pulls = ["git pull", "reset --hard origin", "reset --hard \"origin"];
-    texts
-        .into_iter()
-        .any(|text| pulls.iter().any(|pull| text.contains(pull)))
+fn workflow_job<'s>(survey: &'s Survey, group: &Group<'_>) -> Option<&'s Job> {
+    let workflow = survey.workflows.get(group.lead.job.workflow)?;
+    workflow.jobs.get(group.lead.job.job)
 }
 
 /// How the same workflow deploys an earlier release.
-fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
+fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> String {
     let file = workflow.path.rsplit('/').next().unwrap_or_default();
-    if takes_branch(job, group) {
+    if group.lead.takes_branch {
         return "a revert on its branch, which the same workflow deploys".to_owned();
+    }
+    let job = workflow_job(survey, group);
+    let is_bound = group.lead.release.is_some()
+        || !group.lead.images.is_empty()
+        || job.is_none_or(|job| has_checkout(job, usize::MAX));
+    if !is_bound {
+        return "an earlier release started there by hand, since each run starts the newest"
+            .to_owned();
     }
     if workflow
         .triggers
@@ -274,8 +299,9 @@ fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
                 "the same workflow for the earlier release (`gh workflow run {file} {inputs}`)"
             );
         }
+        let insisted = insisted(workflow, "");
         format!(
-            "the same workflow for the earlier tag or commit (`gh workflow run {file} --ref EARLIER`)"
+            "the same workflow for the earlier tag or commit (`gh workflow run {file} --ref EARLIER{insisted}`)"
         )
     } else {
         format!(
@@ -295,16 +321,24 @@ fn release_input(workflow: &Workflow, group: &Group<'_>) -> Option<String> {
     if !inputs.iter().any(|(key, _)| key.name == name) {
         return None;
     }
+    Some(format!("-f {name}=EARLIER{}", insisted(workflow, name)))
+}
+
+/// The inputs that a person must give, besides one: ` -f confirm=…`.
+fn insisted(workflow: &Workflow, besides: &str) -> String {
+    let inputs = (workflow.on.as_ref())
+        .and_then(|on| on.get("workflow_dispatch")?.get("inputs"))
+        .map_or(&[][..], yaml::Node::entries);
     let insisted = inputs.iter().filter(|(key, input)| {
         let required = input.get("required").and_then(yaml::Node::text);
         let default = input.get("default").and_then(yaml::Node::text);
-        key.name != name && required == Some("true") && default.is_none()
+        key.name != besides && required == Some("true") && default.is_none()
     });
-    let mut words = format!("-f {name}=EARLIER");
+    let mut words = String::new();
     for (key, _) in insisted {
         words.push_str(&format!(" -f {}=…", key.name));
     }
-    Some(words)
+    words
 }
 
 /// The input by which a workflow goes back itself: `-f operation=rollback`, `-f rollback=true`.

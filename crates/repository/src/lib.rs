@@ -123,7 +123,11 @@ impl Repository {
         let tree = match yaml::Node::parse(&text) {
             Ok(tree) => Some(Rc::new(tree)),
             Err(fault) => {
-                self.pass_over(path, &fault.message);
+                let before = fault.place.and_then(|place| text.get(..place.start));
+                let at = before.map_or_else(String::new, |before| {
+                    format!("line {}: ", before.matches('\n').count() + 1)
+                });
+                self.pass_over(path, &format!("{at}{}", fault.message));
                 None
             }
         };

@@ -319,6 +319,9 @@ fn parameter(inner: &str, lookup: Lookup<'_>, depth: usize) -> String {
             let default = rest[2..].trim_matches(['"', '\'']);
             with_default(&value, &Program::at_depth(default, depth).filled(lookup)).unwrap_or(value)
         }
+        // In small or capital letters, where none of it is an expression.
+        Some(value) if rest == ",," && !value.contains('$') => value.to_lowercase(),
+        Some(value) if rest == "^^" && !value.contains('$') => value.to_uppercase(),
         // All elements of an array: as one word, or each as its own.
         Some(value) if rest == "[*]" => value.replace(FIELD, " "),
         Some(value) if rest.is_empty() || rest == "[@]" || rest.starts_with([':', '-']) => value,

@@ -202,6 +202,7 @@ impl Assembly<'_> {
             }
             What::Writes { .. } => BTreeMap::new(),
         };
+        let takes_branch = takes_branch(run, &steps);
         let own = self.own_images(run);
         let (images, tag) = if starts_images(&tool) {
             self.images(run, &tool, &own, &env)
@@ -277,6 +278,7 @@ impl Assembly<'_> {
             script,
             migration,
             release_variables,
+            takes_branch,
             env: handed,
         })
     }
@@ -335,6 +337,28 @@ fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fac
         _ => String::new(),
     };
     Some(Fact::new(text, one.event.at.clone()))
+}
+
+/// Whether a deploying step, or a script that it calls, takes a branch as it is then, whichever commit the run is for.
+fn takes_branch(run: &Run, steps: &[usize]) -> bool {
+    run.events.iter().any(|event| match &event.what {
+        What::Command { words, .. } => {
+            steps.contains(&event.step)
+                && words.first().is_some_and(|program| program == "git")
+                && takes_newest(&words[1..])
+        }
+        _ => false,
+    })
+}
+
+/// Whether words of Git's lead to the newest commit of a branch: `pull`, `reset --hard origin/main`.
+fn takes_newest(words: &[String]) -> bool {
+    let has = |verbs: &[&str]| words.iter().any(|word| verbs.contains(&word.as_str()));
+    let newest = words.iter().any(|word| {
+        word.starts_with("origin/")
+            || matches!(word.as_str(), "FETCH_HEAD" | "@{u}" | "@{upstream}")
+    });
+    has(&["pull"]) || newest && has(&["reset", "merge", "checkout", "switch", "rebase"])
 }
 
 /// Whether a tool may start an image, and not only files.

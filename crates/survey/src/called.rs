@@ -34,7 +34,7 @@ impl Reader<'_> {
                     .find(|word| !word.starts_with('-') && !word.contains('='))?;
                 return Some((format!("make {target}"), words[1..].to_vec()));
             }
-            "npm" | "yarn" | "pnpm" => {
+            "npm" | "yarn" | "pnpm" | "bun" => {
                 let mut rest = words.iter().skip(1).filter(|word| !word.starts_with('-'));
                 let first = rest.next()?;
                 let script = if matches!(first.as_str(), "run" | "run-script") {
@@ -226,8 +226,6 @@ fn package_script(
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let script = json["scripts"][name].as_str()?.to_owned();
     let key = format!("\"{name}\"");
-    let line = text
-        .lines()
-        .position(|line| line.trim_start().starts_with(&key))?;
+    let line = text.lines().position(|line| line.contains(&key))?;
     Some(((script, line), path))
 }

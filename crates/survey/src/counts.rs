@@ -103,14 +103,27 @@ impl Assembly<'_> {
                 ) && words
                     .iter()
                     .any(|word| matches!(word.as_str(), "down" | "rm" | "kill"))
+                    && !words.get(1).is_some_and(|of| {
+                        matches!(
+                            of.as_str(),
+                            "image" | "volume" | "network" | "builder" | "system"
+                        )
+                    })
             }
             _ => false,
         };
+        if is_of_developers(&one.deed) {
+            return true;
+        }
         let after = run
             .events
             .iter()
             .skip_while(|event| !std::ptr::eq(*event, one.event));
-        if after.skip(1).any(|event| down(&event)) {
+        // What is taken down after a failure alone is no test's.
+        if after
+            .skip(1)
+            .any(|event| down(&event) && !self.is_undone(run, event))
+        {
             return true;
         }
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
@@ -121,7 +134,10 @@ impl Assembly<'_> {
             .triggers
             .iter()
             .any(|trigger| trigger.starts_with("pull_request"));
-        requests && !chosen && job.environment.is_none()
+        let names = [Some(&job.id), job.name.as_ref()];
+        let says =
+            (names.into_iter().flatten()).any(|name| name.to_ascii_lowercase().contains("deploy"));
+        requests && !chosen && !says && job.environment.is_none()
     }
 
     /// A job that a clock starts, or that is called a backup: it changes no release unless its tool says so.
@@ -188,6 +204,21 @@ fn rank_of_compose() -> usize {
         tools::ComposeCall::default(),
     ))))
     .min(COPY)
+}
+
+/// Whether all files of a Compose call are a developer's: `docker-compose.dev.yml`.
+fn is_of_developers(deed: &Deed) -> bool {
+    const NAMES: [&str; 6] = ["dev", "development", "test", "tests", "local", "ci"];
+    let of_developers = |file: &str| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        name.split(['.', '-', '_'])
+            .any(|word| NAMES.contains(&word))
+    };
+    let Deed::Deploys(tool) = deed else {
+        return false;
+    };
+    matches!(&**tool, Tool::Compose(call)
+        if !call.files.is_empty() && call.files.iter().all(|file| of_developers(&file.value)))
 }
 
 /// A condition without `${{` and `}}`.

@@ -39,6 +39,8 @@ pub struct Deployment {
     pub migration: Option<Fact<String>>,
     /// Variables that the job or its step hands to the tool and that name the release: `SHOP_TAG`.
     pub release_variables: Vec<String>,
+    /// Whether a branch is taken as it is then, such as by `git pull`, whichever commit the run is for.
+    pub takes_branch: bool,
     /// The rest of what the job hands to its deploying steps: names and values of `env:`, without those
     /// above.
     pub env: Vec<(String, Value)>,

@@ -7,6 +7,7 @@ use yaml::{Kind, Node};
 
 use crate::deployment::JobId;
 use crate::event::Event;
+use crate::release::is_input_of_release;
 use crate::run::Reader;
 use crate::scope::Scope;
 use repository::{Repository, joined};
@@ -84,10 +85,11 @@ fn dispatched(workflow: &Workflow) -> BTreeMap<String, String> {
                 .find(|one| one.to_ascii_lowercase().starts_with("prod"));
             let default = input.get("default").and_then(Node::text);
             // What a person chooses for a release is not the default.
+            let chosen = options.is_empty() && is_input_of_release(&key.name);
             if let Some(value) = production
                 .copied()
                 .or(default)
-                .filter(|text| !text.is_empty())
+                .filter(|text| !text.is_empty() && !chosen)
             {
                 found.insert(key.name.clone(), value.to_owned());
             }

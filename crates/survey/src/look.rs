@@ -26,8 +26,11 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         .deployments
         .sort_by_key(|one| (weight(one, &workflows), one.job));
     let used = used(&assembly, &found.deployments);
+    let texts: Vec<String> = (workflows.iter())
+        .filter_map(|workflow| repository.text(&workflow.path))
+        .collect();
     Ok(Survey {
-        unused: unused(&repository, &used),
+        unused: unused(&repository, &used, &texts),
         root: repository.root.clone(),
         below: repository.below.clone(),
         git: repository.git,
@@ -149,6 +152,10 @@ fn called_so(workflows: &[Workflow]) -> Vec<Fact<String>> {
             let last = steps.next_back().or_else(|| Some((job_name?, job.line)));
             all.extend(last.map(|(name, line)| Fact::new(name.clone(), workflow.line(line))));
         }
+        let name = workflow.name.as_ref().filter(|name| says(name));
+        if let Some(name) = name.filter(|_| !all.iter().any(|one| one.at.path == workflow.path)) {
+            all.push(Fact::new(name.clone(), workflow.line(1)));
+        }
     }
     all.truncate(MOST);
     all
@@ -181,6 +188,10 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                         && let Tool::Compose(call) = *tool
                     {
                         let files = assembly.compose_files(&call, event, run);
+                        if files.is_empty() && call.files.is_empty() {
+                            let folder = event.place.folder.as_ref();
+                            used.extend(usual_in(assembly, folder.map_or("", |it| &it.value)));
+                        }
                         used.extend(compose::project(assembly.repository, &files).files);
                     }
                 }
@@ -240,7 +251,26 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
     used
 }
 
-fn unused(repository: &Repository, used: &BTreeSet<String>) -> Vec<Unused> {
+/// The Compose files below the repository's root that a folder of a machine may hold: those of a folder that its path
+/// ends in.
+fn usual_in<'s>(assembly: &Assembly<'s>, folder: &'s str) -> impl Iterator<Item = String> + 's {
+    let files = assembly.repository.files.iter();
+    files
+        .filter(move |path| {
+            path.rsplit_once('/').is_some_and(|(below, name)| {
+                let end = format!("/{below}");
+                compose::USUAL.contains(&name) && folder.trim_end_matches('/').ends_with(&end)
+            })
+        })
+        .cloned()
+}
+
+fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]) -> Vec<Unused> {
+    // What a workflow names in a way that is not understood may well be used by it.
+    let is_named = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        workflows.iter().any(|text| names(text, name))
+    };
     let kind = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         if compose::is_one(path) && !name.contains("deploy-guard") {
@@ -255,6 +285,7 @@ fn unused(repository: &Repository, used: &BTreeSet<String>) -> Vec<Unused> {
     };
     (repository.files.iter())
         .filter(|path| !used.contains(*path) && !path.starts_with(".github/"))
+        .filter(|path| !is_named(path))
         .filter_map(|path| {
             Some(Unused {
                 path: path.clone(),
@@ -262,4 +293,16 @@ fn unused(repository: &Repository, used: &BTreeSet<String>) -> Vec<Unused> {
             })
         })
         .collect()
+}
+
+/// Whether a workflow's lines name a file of this name, comments apart.
+fn names(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .any(|line| {
+            line.match_indices(name).any(|(at, _)| {
+                !line[..at].ends_with(is_part) && !line[at + name.len()..].starts_with(is_part)
+            })
+        })
 }

@@ -40,10 +40,12 @@ fn is_release(expression: &str) -> bool {
 fn is_name(context: &str) -> bool {
     let input = context.strip_prefix("github.event.").unwrap_or(context);
     let input = input.strip_prefix("inputs.");
-    RELEASES.contains(&context)
-        || input.is_some_and(|name| {
-            INPUTS.contains(&name.to_ascii_lowercase().replace('-', "_").as_str())
-        })
+    RELEASES.contains(&context) || input.is_some_and(is_input_of_release)
+}
+
+/// Whether an input's name is one that a person gives to the release.
+pub(crate) fn is_input_of_release(name: &str) -> bool {
+    INPUTS.contains(&name.to_ascii_lowercase().replace('-', "_").as_str())
 }
 
 impl Assembly<'_> {

@@ -283,3 +283,159 @@ fn an_ingress_without_a_certificate_is_asked_as_it_is() {
         "https://mill.example.com/ready"
     );
 }
+
+#[test]
+fn a_script_that_pulls_takes_its_branch_whichever_commit_the_run_is_for() {
+    let takes_branch = |script: &str| {
+        let flow = steps(
+            "      - uses: appleboy/ssh-action@v1\n        with: { host: box.example, username: ops, script: bash /srv/mill/ops/deploy.sh }\n",
+        );
+        let script = format!("#!/bin/bash\ncd /srv/mill\n{script}\nsystemctl restart mill\n");
+        let survey = read(&[(FLOW, &flow), ("ops/deploy.sh", &script)]);
+        only(&survey).takes_branch
+    };
+    for newest in [
+        "git pull",
+        "git -C /srv/mill pull --ff-only",
+        "git fetch && git reset --hard origin/main",
+        "git fetch origin main && git checkout FETCH_HEAD",
+    ] {
+        assert!(takes_branch(newest), "{newest}");
+    }
+    for named in ["git fetch && git checkout \"$1\"", "cargo build --release"] {
+        assert!(!takes_branch(named), "{named}");
+    }
+}
+
+#[test]
+fn services_behind_a_variable_are_not_known_and_none_is_named() {
+    let services = |words: &str| {
+        let flow = steps(&format!(
+            "      - run: ssh ops@box.example 'cd /srv/mill && docker compose up -d {words}'\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        let Tool::Compose(call) = &only(&survey).tool else {
+            panic!("{:?}", survey.deployments);
+        };
+        let names = call.services.iter().map(|name| name.value.clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(services("web worker"), ["web", "worker"]);
+    assert_eq!(services("$BUILD_FLAG"), [""; 0]);
+    assert_eq!(services("web $MORE"), [""; 0]);
+}
+
+#[test]
+fn a_question_about_migrations_is_no_migration() {
+    let migration = |words: &str| {
+        let flow = steps(&format!(
+            "      - run: ssh ops@box.example 'cd /srv/mill && docker compose up -d && docker compose exec -T web {words}'\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        only(&survey).migration.is_some()
+    };
+    assert!(migration("node dist/migrate-all.js"));
+    assert!(!migration("node dist/migrate-all.js --status"));
+    assert!(!migration("python manage.py showmigrations"));
+    assert!(!migration("npx prisma migrate status"));
+}
+
+#[test]
+fn a_file_that_a_workflow_names_in_its_own_way_is_not_called_unused() {
+    let unused = |flow: &str| {
+        let survey = read(&[
+            (FLOW, &steps(flow)),
+            ("docker-compose.yml", "services: { mill: { build: . } }\n"),
+            ("infra/compose.yml", "services: { mill: { build: . } }\n"),
+        ]);
+        let paths = survey.unused.iter().map(|one| one.path.clone());
+        paths.collect::<Vec<_>>()
+    };
+    // A program that runs them elsewhere, and that is not understood.
+    assert_eq!(
+        unused(
+            "      - run: az vm run-command invoke -n vm --scripts \"sed -i s/a/b/ /opt/mill/docker-compose.yml\"\n"
+        ),
+        ["infra/compose.yml"]
+    );
+    // The folder on the machine ends as the one here.
+    assert_eq!(
+        unused("      - run: ssh ops@box.example 'cd ~/mill/infra && docker compose up -d'\n"),
+        ["docker-compose.yml"]
+    );
+    assert_eq!(
+        unused("      # docker-compose.yml is for development.\n      - run: bin/kamal deploy\n"),
+        ["docker-compose.yml", "infra/compose.yml"]
+    );
+}
+
+#[test]
+fn on_a_machine_of_ones_own_what_a_developer_starts_is_no_release_and_a_clean_up_no_test() {
+    let deploys = |on: &str, steps: &str| {
+        let flow = format!(
+            "on: {on}\njobs:\n  deploy:\n    runs-on: [self-hosted, mill]\n    steps:\n      - uses: actions/checkout@v4\n{steps}"
+        );
+        !read(&[(FLOW, &flow)]).deployments.is_empty()
+    };
+    let push = "{ push: { branches: [main] } }";
+    let up = "      - run: docker compose up -d --build\n";
+    assert!(deploys(push, up));
+    assert!(!deploys(
+        push,
+        "      - run: docker compose -f docker-compose.dev.yml up -d\n"
+    ));
+    let after_failure = "      - if: failure()\n        run: docker compose down\n";
+    assert!(deploys(push, &format!("{up}{after_failure}")));
+    assert!(deploys(
+        push,
+        &format!("{up}      - run: docker image rm mill:old\n")
+    ));
+    assert!(!deploys(
+        push,
+        &format!("{up}      - run: docker compose down\n")
+    ));
+    // A job that says that it deploys does, for a pull request, too.
+    assert!(deploys("{ push: {}, pull_request: {} }", up));
+}
+
+#[test]
+fn programs_that_were_passed_over_are_known() {
+    let tool = |line: &str| {
+        let survey = read(&[(FLOW, &steps(&format!("      - run: {line}\n")))]);
+        format!("{:?}", only(&survey).tool)
+    };
+    let deployer = tool("php \"$HOME/.deployer/dep.phar\" deploy production -v");
+    assert!(
+        deployer.starts_with("Deployer") && deployer.contains("production"),
+        "{deployer}"
+    );
+    let lightsail = tool("aws lightsail create-container-service-deployment --service-name mill");
+    assert!(
+        lightsail.contains("Amazon Lightsail") && lightsail.contains("mill"),
+        "{lightsail}"
+    );
+    let packaged = |json: &str| {
+        let survey = read(&[
+            (FLOW, &steps("      - run: bun run ship\n")),
+            ("package.json", json),
+        ]);
+        format!("{:?}", only(&survey).tool)
+    };
+    let bun = packaged("{\"scripts\":{\"build\":\"x\",\"ship\":\"wrangler deploy --env live\"}}");
+    assert!(bun.contains("Cloudflare Workers"), "{bun}");
+}
+
+#[test]
+fn what_a_person_names_as_the_release_is_not_its_default() {
+    let flow = "on: { workflow_dispatch: { inputs: { version: { default: latest } } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - env: { TAG: \"${{ github.event.inputs.version }}\" }\n        run: ansible-playbook site.yml\n";
+    let survey = read(&[(FLOW, flow)]);
+    let release = only(&survey).release.as_ref().unwrap();
+    assert_eq!(release.value.text(), "${{ github.event.inputs.version }}");
+}
+
+#[test]
+fn an_image_in_small_letters_is_the_one_that_is_pushed() {
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    env: { OWNER: Acme }\n    steps:\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"ghcr.io/acme/mill:${{ github.sha }}\" }\n      - run: ssh ops@box.example \"docker run -d --name mill ghcr.io/${OWNER,,}/mill:$GITHUB_SHA\"\n";
+    let survey = read(&[(FLOW, flow)]);
+    assert_eq!(only(&survey).images.len(), 1);
+}

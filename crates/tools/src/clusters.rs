@@ -173,6 +173,9 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
         "lambda" if has("update-function-code") => {
             platform("AWS Lambda", fact(&["--function-name"]), None)
         }
+        "lightsail" if has("create-container-service-deployment") => {
+            platform("Amazon Lightsail", fact(&["--service-name"]), None)
+        }
         "apprunner" if has("start-deployment") => {
             platform("AWS App Runner", fact(&["--service-arn"]), None)
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::clusters::{aws, helm, kubectl};
 use crate::containers::{compose, docker, kamal};
 use crate::deed::Deed;
+use crate::migrations::{migrates, only_tells};
 use crate::tool::{
     APP_SERVICE_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, SERVERLESS_BACK,
     Tool, Undo, VERCEL_BACK,
@@ -276,7 +277,9 @@ pub fn deeds(
         "gh" if first == "release" => publishes("the files of a release"),
         "goreleaser" => publishes("the files of a release"),
         "mvn" | "mvnw" if rest.iter().any(|word| word == "deploy") => publishes("a Maven artifact"),
-        "migrate" | "flyway" | "alembic" | "sqitch" | "dbmate" | "goose" => vec![Deed::Migrates],
+        "migrate" | "flyway" | "alembic" | "sqitch" | "dbmate" | "goose" if !only_tells(rest) => {
+            vec![Deed::Migrates]
+        }
         "git"
             if matches!(
                 first,
@@ -286,12 +289,20 @@ pub fn deeds(
             deploys(Tool::Commands)
         }
         "composer" | "unzip" | "tar" | "ln" | "passenger-config" => deploys(Tool::Commands),
+        // `php ~/.deployer/dep.phar deploy production`: the program is the archive.
+        "php" if ["dep", "dep.phar", "deployer.phar"].contains(&base(first)) => {
+            let words: Vec<String> = ["dep".to_owned()]
+                .into_iter()
+                .chain(rest[1..].iter().cloned())
+                .collect();
+            deeds(&words, &format!("{program} {first}"), env, at)
+        }
         "php" if first == "artisan" && !rest.iter().any(|word| word.contains("migrat")) => {
             deploys(Tool::Commands)
         }
         "rails" | "rake" | "php" | "python" | "python3" | "npm" | "yarn" | "npx" | "prisma"
         | "knex" | "artisan"
-            if rest.iter().any(|word| word.contains("migrat")) =>
+            if migrates(rest) =>
         {
             vec![Deed::Migrates]
         }
@@ -316,6 +327,11 @@ pub fn deeds(
         }
         _ => other(name, first, second),
     }
+}
+
+/// A program's name without its folder.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// Programs that deploy and that come as packages.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::deed::Deed;
+use crate::migrations::migrates;
 use crate::tool::{ComposeCall, KamalCall, Tool};
 use shell::Arguments;
 use workflow::Value;
@@ -69,7 +70,7 @@ pub(crate) fn docker(words: &[String], env: &BTreeMap<String, String>, at: &Line
             })
         }
         "restart" | "load" => deploys(Tool::Commands),
-        "run" | "exec" if rest.iter().any(|word| word.contains("migrat")) => vec![Deed::Migrates],
+        "run" | "exec" if migrates(rest) => vec![Deed::Migrates],
         "run"
             if arguments.has("-d")
                 || arguments.has("--detach")
@@ -151,12 +152,17 @@ pub(crate) fn compose(
     let project = before
         .one(&["-p", "--project-name"])
         .or_else(|| env.get("COMPOSE_PROJECT_NAME").map(String::as_str));
+    // Where a variable names them, or holds an option, which services they are is not known.
+    let mut services = texts(after.operands());
+    if services.iter().any(|name| is_unknown(&name.value)) {
+        services.clear();
+    }
     let call = ComposeCall {
         files,
         project: project.map(|name| Fact::new(Value::new(name), at.clone())),
         env_files: texts(before.all(&["--env-file"])),
         profiles,
-        services: texts(after.operands()),
+        services,
         no_deps: after.has("--no-deps"),
         builds: (verb == "build" || after.has("--build")).then(|| at.clone()),
         build_arguments: after
@@ -170,9 +176,8 @@ pub(crate) fn compose(
     };
     match verb.as_str() {
         "run" => {
-            let operands = after.operands();
-            let migrates = operands.iter().any(|word| word.contains("migrat"));
-            if migrates {
+            let migration = after.operands().iter().any(|word| word.contains("migrat"));
+            if migration && migrates(rest) {
                 vec![Deed::Migrates]
             } else {
                 Vec::new()
@@ -181,9 +186,14 @@ pub(crate) fn compose(
         "up" | "restart" | "start" | "build" | "pull" | "create" => {
             vec![Deed::Deploys(Box::new(Tool::Compose(call)))]
         }
-        "exec" if rest.iter().any(|word| word.contains("migrat")) => vec![Deed::Migrates],
+        "exec" if migrates(rest) => vec![Deed::Migrates],
         _ => Vec::new(),
     }
+}
+
+/// Whether a variable of a shell is in a word, whose value nothing tells.
+fn is_unknown(word: &str) -> bool {
+    word.replace("${{", "").contains('$')
 }
 
 pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, String>) -> Vec<Deed> {
@@ -192,9 +202,7 @@ pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, Stri
         valued: "-d --destination -c --config-file --version",
     };
     let operands = arguments.operands();
-    if matches!(operands[..], ["app", "exec", ..])
-        && words.iter().any(|word| word.contains("migrat"))
-    {
+    if matches!(operands[..], ["app", "exec", ..]) && migrates(words) {
         return vec![Deed::Migrates];
     }
     if !matches!(operands.first(), Some(&"deploy" | &"redeploy" | &"setup")) {

@@ -6,6 +6,7 @@ mod commands;
 mod containers;
 mod deed;
 mod google;
+mod migrations;
 mod tool;
 mod uses;
 mod web;
