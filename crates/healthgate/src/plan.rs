@@ -114,7 +114,7 @@ impl Flags {
         );
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
-            title: "How long it takes: a pass half to twice of this (at most, in nine of ten), a fail in between, in eight of ten rollouts"
+            title: "How long it takes, in eight of ten rollouts: half to twice of one number (at most, in nine of ten); where chance spreads the times too far for one number, in between of two"
                 .to_owned(),
             header: vec![
                 "metric",

@@ -23,6 +23,8 @@ pub enum Reach {
     Within {
         /// Half to twice of it is the time that most rollouts take.
         typical: Duration,
+        /// How many of a hundred rollouts do: no other time covers more of them.
+        near_typical: u32,
         median: Duration,
         /// `None` where more than one of ten take longer than could be simulated.
         ninety_percent: Option<Duration>,

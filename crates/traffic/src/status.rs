@@ -96,7 +96,10 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
     };
     let mut wrong = Vec::new();
     let loaded = loaded.unwrap_or_else(|error| {
-        wrong.push(format!("{} uses no such split: {error}", router.kind()));
+        wrong.push(format!(
+            "it is not clear what {} uses: {error}",
+            router.kind()
+        ));
         None
     });
     let in_use = loaded.unwrap_or(configured);

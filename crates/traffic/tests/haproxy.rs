@@ -244,4 +244,9 @@ fn haproxy_a_share_that_is_refused_leaves_no_rollout() {
     bed.traffic(&["set", "10%", "--release", "v2"])
         .is(5, &["`backup`", "nothing was changed"]);
     assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+    // Whole, a backup can be switched to.
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+    bed.traffic(&["switch"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+    assert_eq!(world.of_hundred(), 100);
 }

@@ -22,6 +22,9 @@ const ANY: &str = "instance=~\".*\"";
 /// Nobody waits so long for a verdict.
 const FORESEEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// One number is told where half to twice of it is the time of so many of a hundred rollouts. More than eight
+/// of ten: the plan is itself an estimate.
+const NEAR: u32 = 83;
 
 /// The requests that a metric counts, of both sides together.
 #[derive(Clone, Debug)]
@@ -330,9 +333,9 @@ fn told(
     ];
     let figures = reaches.map(|(_, reach)| figures(reach, canary, requests));
     let cells = [
-        cell(plan.pass, canary.interval, typical),
-        cell(plan.twice, canary.interval, range),
-        cell(plan.fivefold, canary.interval, range),
+        cell(plan.pass, canary.interval),
+        cell(plan.twice, canary.interval),
+        cell(plan.fivefold, canary.interval),
     ];
     let actual: Vec<String> = { reaches.iter().zip(&cells) }
         .map(|((what, _), cell)| format!("{what}: {cell}"))
@@ -392,6 +395,7 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
     match reach {
         Reach::Within {
             typical,
+            near_typical,
             median,
             ninety_percent,
             earliest,
@@ -400,6 +404,7 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
             let known = |count: u32| (count < u32::MAX).then(|| time(count));
             planned::Reach::Within {
                 typical: time(typical),
+                near_typical,
                 median: time(median),
                 ninety_percent: known(ninety_percent),
                 earliest: time(earliest),
@@ -431,21 +436,23 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
 /// When a verdict comes, in a cell of the table.
 struct Times {
     typical: String,
+    near_typical: u32,
     ninety_percent: Option<String>,
     earliest: String,
     latest: Option<String>,
 }
 
-/// `6m (12m)`: a pass waits until it is due, and is near one number.
-fn typical(times: &Times) -> String {
-    match &times.ninety_percent {
-        Some(ninety_percent) => format!("{} ({ninety_percent})", times.typical),
-        None => times.typical.clone(),
+/// `6m (12m)` where rollouts are near one number, as those that pass are: a pass waits until it is due.
+/// Else `2m to 12m`, as for most fails: a fail waits for nothing, and chance makes it early or late.
+fn told_time(times: &Times) -> String {
+    if times.near_typical >= NEAR {
+        return match &times.ninety_percent {
+            Some(ninety_percent) if *ninety_percent != times.typical => {
+                format!("{} ({ninety_percent})", times.typical)
+            }
+            _ => times.typical.clone(),
+        };
     }
-}
-
-/// `2m to 12m`: a fail waits for nothing, and chance makes it early or late.
-fn range(times: &Times) -> String {
     match &times.latest {
         Some(latest) if *latest == times.earliest => latest.clone(),
         Some(latest) => format!("{} to {latest}", times.earliest),
@@ -453,7 +460,7 @@ fn range(times: &Times) -> String {
     }
 }
 
-fn cell(reach: Reach, interval: Span, within: impl Fn(&Times) -> String) -> String {
+fn cell(reach: Reach, interval: Span) -> String {
     let time = |count: u32| {
         let seconds = (interval.get() * count).as_secs();
         // To the minute, where it is long.
@@ -468,12 +475,14 @@ fn cell(reach: Reach, interval: Span, within: impl Fn(&Times) -> String) -> Stri
     match reach {
         Reach::Within {
             typical,
+            near_typical,
             ninety_percent,
             earliest,
             latest,
             ..
-        } => within(&Times {
+        } => told_time(&Times {
             typical: time(typical),
+            near_typical,
             ninety_percent: known(ninety_percent),
             earliest: time(earliest),
             latest: known(latest),

@@ -352,6 +352,15 @@ impl<'de> Visitor<'de> for PartOf {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
         let mut part = Part::default();
         while let Some(key) = map.next_key::<Key<'de>>()? {
+            let is_second = match &*key.0 {
+                "failed" => part.failed.is_some(),
+                "total" => part.total.is_some(),
+                "buckets" => part.buckets.is_some(),
+                _ => false,
+            };
+            if is_second {
+                return Err(de::Error::custom(format!("duplicate key `{}`", key.0)));
+            }
             let number = match &*key.0 {
                 "failed" => &mut part.failed,
                 "total" => &mut part.total,

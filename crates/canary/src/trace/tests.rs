@@ -275,6 +275,10 @@ fn what_is_no_line_is_refused_with_its_number() {
             "1: not a line of recorded data: duplicate key `canary`",
         ),
         (
+            "{\"metrics\": {\"errors\": {\"canary\": {\"failed\": 9, \"failed\": 0, \"total\": 100}}}}",
+            "1: not a line of recorded data: duplicate key `failed`",
+        ),
+        (
             "{\"at\": \"noon\", \"metrics\": {}}",
             "1: `noon` is not a time",
         ),

@@ -7,7 +7,7 @@ pub enum ReadingError {
     Fraction(f64),
     #[error("a count of {0} is negative: a counter was reset")]
     Negative(f64),
-    #[error("a count of {0} is too large to be exact")]
+    #[error("a count of {0:?} is too large to be exact")]
     TooLarge(f64),
     #[error("{failed} of {total} failed: more failures than requests")]
     MoreFailedThanTotal { failed: u64, total: u64 },
@@ -21,7 +21,7 @@ pub enum ReadingError {
     SameBound(f64),
     #[error("the bucket of {bound} holds less than the one below it: buckets are cumulative")]
     DecreasingBuckets { bound: f64 },
-    #[error("{0} is not a value of a gauge")]
+    #[error("{0:?} is not a value of a gauge")]
     Gauge(f64),
     #[error("a side without instances")]
     NoInstances,

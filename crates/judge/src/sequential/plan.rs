@@ -33,6 +33,8 @@ pub enum Reach {
     Within {
         /// Half to twice of it is the time that most rollouts take.
         typical: u32,
+        /// How many of a hundred: no number covers more of them.
+        near_typical: u32,
         median: u32,
         ninety_percent: u32,
         /// At least eight of ten rollouts end no earlier than this and no later than that.
@@ -130,24 +132,25 @@ fn reach(traffic: &Traffic, service: &impl Service, ratio: f64) -> Reach {
     times.sort_by_key(|time| time.unwrap_or(u32::MAX));
     let at = |part: usize| times[times.len() * part / 100];
     match (at(50), at(90)) {
-        (Some(median), ninety) if median <= traffic.deadline => Reach::Within {
-            typical: typical(
-                &times,
+        (Some(median), ninety) if median <= traffic.deadline => {
+            let most = ninety.unwrap_or(u32::MAX).min(traffic.deadline);
+            let (typical, near) = typical(&times, median, most);
+            Reach::Within {
+                typical,
+                near_typical: u32::try_from(near * 100 / times.len()).unwrap_or(100),
                 median,
-                ninety.unwrap_or(u32::MAX).min(traffic.deadline),
-            ),
-            median,
-            ninety_percent: ninety.unwrap_or(u32::MAX),
-            earliest: at(OUTSIDE).unwrap_or(median),
-            latest: at(100 - OUTSIDE).unwrap_or(u32::MAX),
-        },
+                ninety_percent: ninety.unwrap_or(u32::MAX),
+                earliest: at(OUTSIDE).unwrap_or(median),
+                latest: at(100 - OUTSIDE).unwrap_or(u32::MAX),
+            }
+        }
         (needed, _) => Reach::Beyond { needed },
     }
 }
 
-/// The number up to `most` of which half to twice covers the most of these times; of several such
-/// numbers the one that is nearest to the median.
-fn typical(times: &[Option<u32>], median: u32, most: u32) -> u32 {
+/// The number up to `most` of which half to twice covers the most of these times, and how many it covers;
+/// of several such numbers the one that is nearest to the median.
+fn typical(times: &[Option<u32>], median: u32, most: u32) -> (u32, usize) {
     let within = |number: u32| {
         let number = u64::from(number);
         let times = times.iter().flatten().map(|time| u64::from(*time));
@@ -172,7 +175,7 @@ fn typical(times: &[Option<u32>], median: u32, most: u32) -> u32 {
         .into_iter()
         .map(|number| (within(number), number));
     best.reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map_or(median, |(_, number)| number)
+        .map_or((median, 0), |(near, number)| (number, near))
 }
 
 /// What is simulated.

@@ -191,6 +191,8 @@ pub struct Planned {
 pub struct Reach {
     /// Half to twice of it is the time that most rollouts take.
     pub typical_ms: Option<u64>,
+    /// How many of a hundred rollouts take half to twice of `typical_ms`: no other number covers more of them.
+    pub near_typical_percent: Option<u32>,
     pub median_ms: Option<u64>,
     /// Nine of ten rollouts take no longer.
     pub ninety_percent_ms: Option<u64>,
@@ -361,6 +363,7 @@ impl From<crate::planned::Reach> for Reach {
     fn from(reach: crate::planned::Reach) -> Self {
         let none = Reach {
             typical_ms: None,
+            near_typical_percent: None,
             median_ms: None,
             ninety_percent_ms: None,
             earliest_ms: None,
@@ -371,12 +374,14 @@ impl From<crate::planned::Reach> for Reach {
         match reach {
             crate::planned::Reach::Within {
                 typical,
+                near_typical,
                 median,
                 ninety_percent,
                 earliest,
                 latest,
             } => Reach {
                 typical_ms: Some(millis(typical)),
+                near_typical_percent: Some(near_typical),
                 median_ms: Some(millis(median)),
                 ninety_percent_ms: ninety_percent.map(millis),
                 earliest_ms: Some(millis(earliest)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use config::file::HaproxyTarget;
-use config::value::Side;
+use config::value::{Share, Side};
 use place::{Error, Place, Places};
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +147,23 @@ impl<'a> Backend<'a> {
     /// What each side would get after a reload.
     pub async fn configured(&self, place: &Place) -> Result<Split, Error> {
         let now = self.servers(place).await?;
-        self.keep.split(place, &now).await
+        let split = self.keep.split(place, &now).await?;
+        if split.whole().is_some() {
+            return Ok(split);
+        }
+        // Weights do not say that one of two waits for the other to fail.
+        let stats = self.stat(place).await?;
+        let is_backup = |side: &Side| {
+            let mut rows = stats
+                .iter()
+                .filter_map(|stat| stat.servers.get(self.name(*side)));
+            rows.any(|row| row.backup)
+        };
+        let mut backups = Side::BOTH.into_iter().filter(is_backup);
+        Ok(match (backups.next(), backups.next()) {
+            (Some(backup), None) => Split::giving(backup.other(), Share::ALL),
+            _ => split,
+        })
     }
 
     /// What would be sent, and the split that it gives.
