@@ -95,7 +95,8 @@ async fn begin(
     }
     let rollout = pair.rollout(session.job, pair.share, stages);
     session.begin_rollout(lease, &rollout).await?;
-    let ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
+    let mut ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
+    ramp.is_new = true;
     Box::pin(ramp.up()).await
 }
 
@@ -107,6 +108,8 @@ pub(crate) struct Ramp<'a> {
     lease: &'a Lease,
     rollout: Rollout,
     no_wait: bool,
+    /// No share was changed yet: where the first change is refused, everything is as it was.
+    is_new: bool,
     found: Found,
 }
 
@@ -153,6 +156,7 @@ impl<'a> Ramp<'a> {
             lease,
             rollout,
             no_wait,
+            is_new: false,
             found: Found::new(work.clock),
         }
     }
@@ -231,12 +235,12 @@ impl<'a> Ramp<'a> {
             // The lock is gone, or cannot be written: what was set so far must not stay.
             Err(failure) => return self.failed(failure).await.map(Some),
         };
-        let first = self.rollout.share.is_none();
+        let is_new = std::mem::replace(&mut self.is_new, false);
         self.rollout.share = self.rollout.share.max(share);
         self.found.changed(share, &mut changed);
         match changed.end {
             ChangeEnd::Made { .. } => self.found.mark(share),
-            ChangeEnd::Impossible if first => {
+            ChangeEnd::Impossible if is_new => {
                 self.session.end_rollout(self.lease).await?;
                 return self.report(None).await.map(Some);
             }

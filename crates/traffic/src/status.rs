@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use model::{Outcome, Report, Table, Verdict};
 use operation::shares::observe::{Answers, Releases, answers_needed, sample, shows};
 use operation::shares::sides::BothSides;
-use place::Place;
+use place::{Error, Place};
 use router::{Router, Split};
 use state::Rollout;
 
@@ -96,10 +96,7 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
     };
     let mut wrong = Vec::new();
     let loaded = loaded.unwrap_or_else(|error| {
-        wrong.push(format!(
-            "it is not clear what {} uses: {error}",
-            router.kind()
-        ));
+        wrong.push(unclear(router, &error));
         None
     });
     let in_use = loaded.unwrap_or(configured);
@@ -190,6 +187,11 @@ async fn observed(
         answers.merge(sample(router, place, releases, wanted).await);
     }
     answers
+}
+
+/// The router does not tell what it uses, or it uses no split.
+fn unclear(router: &dyn Router, error: &Error) -> String {
+    format!("it is not clear what {} uses: {error}", router.kind())
 }
 
 /// The other side does not answer: what is not of this release counts as unknown.

@@ -132,6 +132,19 @@ fn a_router_that_is_gone_passes_no_stage() {
     assert_eq!(bed.recorded(), Some(10), "for `traffic abort` when it runs");
 }
 
+/// Both sides have a share, and the router refuses the first change.
+#[test]
+fn a_ramp_whose_first_share_is_refused_changes_nothing() {
+    let bed = Bed::new("", "");
+    bed.weigh(9, 1);
+    let router = bed.router();
+    bed.write(&router.replace(&bed.nginx.test_command(), "false"), "");
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(5, &["broken before any change", "nothing was changed"]);
+    assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+    assert_eq!(bed.configured(), 10);
+}
+
 /// What names a release is a name, and nothing that a log or a terminal would take for more.
 #[test]
 fn a_release_whose_name_is_no_name_gets_nothing() {
