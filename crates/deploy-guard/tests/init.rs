@@ -352,6 +352,56 @@ fn where_nothing_deploys_it_says_so_and_a_person_may_insist() {
     has(&repository.holds().0, &["# db/migrate holds migrations"]);
 }
 
+/// A person who names an address says that the step is a deployment, and gets a gate below it and nothing else.
+#[test]
+fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: windows-latest\n    steps:\n      - uses: actions/checkout@v4\n      - name: Deploy to IIS\n        shell: powershell\n        run: robocopy build C:\\site /MIR\n      - name: Deployment summary\n        run: echo done\n";
+    let path = ".github/workflows/ship.yml";
+    let repository = Repository::new(&[(path, flow), ("compose.yml", COMPOSE)]);
+    repository.init(&[]).code(3);
+    let url = "https://shop.example.com/up";
+    let printed = repository.init(&["--kind", "gate", "--url", url, "--patch"]);
+    printed.code(0).stdout(
+        contains("by what is called `Deploy to IIS`: .github/workflows/ship.yml:7")
+            .and(contains("only the gate was asked for")),
+    );
+    assert!(!repository.path(CONFIG).exists());
+    assert!(!repository.path(WORKFLOW).exists());
+    let patched = repository.read(path);
+    let gate = patched.find("stage: healthgate").unwrap();
+    assert!(
+        gate < patched.find("Deployment summary").unwrap(),
+        "{patched}"
+    );
+}
+
+/// A gate is no way to deploy: nothing is invented around it.
+#[test]
+fn a_gate_for_a_workflow_that_cannot_be_read_writes_nothing() {
+    let path = ".github/workflows/ship.yml";
+    for flow in [
+        "on: push\njobs:\n  live:\n\tsteps: []\n",
+        "on: push\njobs: {}\n---\na: b\n",
+        "on: push\njobs:\n  live:\n    uses: ./.github/workflows/gone.yml\n",
+    ] {
+        let repository = Repository::new(&[(path, flow), ("compose.yml", COMPOSE)]);
+        repository
+            .init(&[
+                "--kind",
+                "gate",
+                "--url",
+                "https://shop.example.com/up",
+                "--patch",
+            ])
+            .code(3)
+            .stderr(
+                contains("what a workflow does is not known").and(contains("stage: healthgate")),
+            );
+        assert_eq!(repository.read(path), flow);
+        assert!(!repository.path(CONFIG).exists());
+    }
+}
+
 #[test]
 fn nothing_that_says_how_leaves_clear_gaps() {
     let repository = Repository::new(&[("README.md", "# shop\n")]);

@@ -60,7 +60,13 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
         hint: "call it in the repository: `cd REPOSITORY && deploy-guard init`".to_owned(),
     };
     let here = std::env::current_dir().map_err(unreadable)?;
-    let survey = survey::look(&here).map_err(unreadable)?;
+    let mut survey = survey::look(&here).map_err(unreadable)?;
+    if survey.deployments.is_empty() && gates(&wishes) {
+        let called = survey.called_so.iter();
+        survey.deployments = called
+            .filter_map(|one| Some(*one.deployment.clone()?))
+            .collect();
+    }
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asks = terminal && !matches.get_flag("yes") && env.non_empty("CI").is_none();
     let mut ask = Ask::new(asks);
@@ -69,7 +75,7 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
     if matches.get_flag("check") {
         return match chosen {
             Some(chosen) => check::run(&survey, chosen, &wishes),
-            None => Err(nothing(&survey)),
+            None => Err(nothing(&survey, &wishes)),
         };
     }
     if let Some(chosen) = chosen {
@@ -81,16 +87,24 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
         return insist::run(&seen, &wishes, dry_run, &mut ask, env);
     }
     tell(&words::told(&survey))?;
-    Err(nothing(&survey))
+    Err(nothing(&survey, &wishes))
 }
 
-/// Whether a person says how it is deployed, where no workflow does.
+/// Whether a person who names an address says by it that what is called a deployment is one.
+fn gates(wishes: &Wishes) -> bool {
+    let kind = wishes.kind.as_deref().unwrap_or("gate");
+    kind == "gate" && wishes.url.is_some() && wishes.hosts.is_empty() && wishes.files.is_empty()
+}
+
+/// Whether a person says how it is deployed, where no workflow does: a gate alone is no way to deploy.
 fn insists(wishes: &Wishes) -> bool {
-    let kind = wishes.kind.as_deref().is_some_and(|kind| kind != "gate");
-    kind || wishes.url.is_some() || !wishes.hosts.is_empty() || !wishes.files.is_empty()
+    match wishes.kind.as_deref() {
+        Some(kind) => kind != "gate",
+        None => wishes.url.is_some() || !wishes.hosts.is_empty() || !wishes.files.is_empty(),
+    }
 }
 
-fn nothing(survey: &Survey) -> Problem {
+fn nothing(survey: &Survey, wishes: &Wishes) -> Problem {
     let mut why: Vec<String> = survey
         .published
         .iter()
@@ -118,7 +132,7 @@ fn nothing(survey: &Survey) -> Problem {
     // "Nothing" would be a guess where a job says otherwise.
     let hands_out = (survey.published.iter()).any(|one| one.value != "an image");
     let called: Vec<String> = (survey.called_so.iter().filter(|_| !hands_out))
-        .map(|one| format!("`{}` ({})", text::line(&one.value), one.at))
+        .map(|one| format!("`{}` ({})", text::line(&one.name.value), one.name.at))
         .collect();
     let what = if called.is_empty() {
         format!("nothing here is deployed: {}", why.join("; "))
@@ -128,10 +142,14 @@ fn nothing(survey: &Survey) -> Problem {
             called.join(", ")
         )
     };
+    let hint = if gates(wishes) {
+        "below the step that makes it live, add one: `uses: org/deploy-guard@v1` with `stage: healthgate` and that `url`"
+    } else {
+        "if it is, say how: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
+    };
     Problem {
         code: ExitCode::Inconclusive,
         what,
-        hint: "if it is, say how: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
-            .to_owned(),
+        hint: hint.to_owned(),
     }
 }

@@ -159,6 +159,9 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Site { host } => Back::None(format!(
             "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
         )),
+        Tool::Called { .. } => Back::None(format!(
+            "what it does is not known here; the way back is {again}"
+        )),
         Tool::Other { name } => Back::None(format!(
             "how {name} goes back is not known here; the way back is {again}"
         )),

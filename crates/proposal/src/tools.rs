@@ -36,6 +36,7 @@ pub fn by(tool: &Tool) -> String {
         Tool::Platform(call) => call.name.to_owned(),
         Tool::Site { host } => format!("{host}, a static site"),
         Tool::Other { name } => name.clone(),
+        Tool::Called { name } => format!("what is called `{name}`"),
         Tool::Hook { .. } => "a request that starts it elsewhere".to_owned(),
     }
 }
@@ -60,7 +61,8 @@ pub fn weight(tool: &Tool) -> u8 {
         | Tool::Commands
         | Tool::Script { .. }
         | Tool::Platform(_)
-        | Tool::Other { .. } => 1,
+        | Tool::Other { .. }
+        | Tool::Called { .. } => 1,
         Tool::Copy { .. } | Tool::Hook { .. } => 2,
         Tool::Site { .. } => 3,
     }

@@ -327,7 +327,11 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
         Tool::Ansible { playbook, .. } => table.row("playbook", playbook.text()),
         Tool::Copy { target, .. } if target.is_empty() => {}
         Tool::Copy { target, .. } => table.row("to", target.text()),
-        Tool::Commands | Tool::Script { .. } | Tool::Site { .. } | Tool::Other { .. } => {}
+        Tool::Commands
+        | Tool::Script { .. }
+        | Tool::Site { .. }
+        | Tool::Other { .. }
+        | Tool::Called { .. } => {}
         Tool::Hook { url } => table.row("asks", url.text()),
     }
 }

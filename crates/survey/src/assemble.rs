@@ -213,7 +213,9 @@ impl Assembly<'_> {
         let own_step = step_env(run, job, main.step);
         let named = || named_in(main).or_else(|| named_release(&env, &own_step, &main.at));
         let named = || named().filter(|release| !self.moves(run, release.value.text()));
-        let release = self.release(run, &tool, tag, &named, first);
+        // What the machine takes by itself is not what the run has checked out.
+        let checked_out = || self.checked_out(run, first).filter(|_| !takes_branch);
+        let release = self.release(run, &tool, tag, &named, &checked_out, first);
         let release = release.and_then(|release| self.as_job_writes(run, job, release));
         let release_variables = release_variables(release.as_ref(), &env, &run.scope.env);
         // What is built may not be what files that are not here start.
@@ -290,6 +292,7 @@ impl Assembly<'_> {
         tool: &Tool,
         tag: Option<Fact<Value>>,
         named: &dyn Fn() -> Option<Fact<Value>>,
+        checked_out: &dyn Fn() -> Option<Fact<Value>>,
         first: usize,
     ) -> Option<Fact<Value>> {
         let own = !self.own_images(run).is_empty();
@@ -315,7 +318,7 @@ impl Assembly<'_> {
                 None
             }
             Tool::Kamal(_) => named().or_else(|| self.commit(run, first)),
-            _ => named().or_else(|| self.checked_out(run, first)),
+            _ => named().or_else(checked_out),
         }
     }
 }

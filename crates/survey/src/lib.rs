@@ -12,6 +12,7 @@ mod actions;
 mod app_engine;
 mod assemble;
 mod called;
+mod called_so;
 mod calls;
 mod compose;
 mod counts;
@@ -42,6 +43,7 @@ use std::path::PathBuf;
 
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
+pub use called_so::Called;
 pub use deployment::{
     Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage, Rank,
     Script, SetUp,
@@ -67,7 +69,7 @@ pub struct Survey {
     /// Files that could deploy something and that no workflow and no script of one uses.
     pub unused: Vec<Unused>,
     /// Jobs and steps that are called a deployment though nothing that is known to be one is in them.
-    pub called_so: Vec<Fact<String>>,
+    pub called_so: Vec<Called>,
     /// What workflows hand out instead of deploying it: a package, a crate, an image, files of a release.
     pub published: Vec<Fact<String>>,
     /// What could not be read, and why.

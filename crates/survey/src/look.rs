@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::called_so;
 use crate::compose;
 use crate::deployment::{Deployment, Rank};
 use crate::event::What;
@@ -11,7 +12,7 @@ use crate::record::Assembly;
 use crate::{Survey, Unused};
 use repository::{Repository, ends_in};
 use tools::Tool;
-use workflow::{Fact, Workflow};
+use workflow::{Fact, Value, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.
 pub fn look(folder: &Path) -> std::io::Result<Survey> {
@@ -22,6 +23,19 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
     let assembly = Assembly::of(&repository, &workflows, &runs);
     let mut found = assembly.all();
     found.deployments = merged(found.deployments);
+    let mut unfilled = BTreeSet::new();
+    found.deployments.retain(|one| {
+        let placeholder = placeholder(&one.tool);
+        if let Some(fact) = &placeholder {
+            unfilled.insert(one.job);
+            let why = format!(
+                "line {}: `{}` is the starter's own placeholder: nothing is deployed before it is filled in",
+                fact.at.number, fact.value
+            );
+            repository.pass_over(&fact.at.path, &why);
+        }
+        placeholder.is_none()
+    });
     found
         .deployments
         .sort_by_key(|one| (weight(one, &workflows), one.job));
@@ -36,7 +50,7 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         git: repository.git,
         origin,
         called_so: if found.deployments.is_empty() {
-            called_so(&workflows)
+            called_so::all(&assembly, &unfilled)
         } else {
             Vec::new()
         },
@@ -45,6 +59,24 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         passed_over: repository.passed_over.take(),
         workflows,
     })
+}
+
+/// The name in a starter workflow that nobody has filled in: `MY_ECS_SERVICE`, `your-app-name`.
+fn placeholder(tool: &Tool) -> Option<&Fact<Value>> {
+    let is_one = |fact: &&Fact<Value>| {
+        let text = fact.value.text();
+        let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let loud = text.starts_with("MY_") || text.starts_with("YOUR_");
+        loud && text.chars().all(capital)
+            || text.starts_with("your-")
+            || text.starts_with('<') && text.ends_with('>')
+    };
+    let named = match tool {
+        Tool::Ecs(call) => [call.cluster.as_ref(), call.service.as_ref()],
+        Tool::Platform(call) => [call.app.as_ref(), None],
+        _ => return None,
+    };
+    named.into_iter().flatten().find(is_one)
 }
 
 /// The rows of a matrix that call one tool at one line of one machine are one deployment.
@@ -129,36 +161,6 @@ fn workflows(repository: &Repository) -> Vec<Workflow> {
             Some(Workflow::read(path, &text, &tree))
         })
         .collect()
-}
-
-/// Jobs and steps that are called a deployment.
-fn called_so(workflows: &[Workflow]) -> Vec<Fact<String>> {
-    const MOST: usize = 5;
-    let says = |name: &str| {
-        let lower = name.to_ascii_lowercase();
-        let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-        words.any(|word| matches!(word, "deploy" | "deployment" | "deploys"))
-    };
-    let mut all = Vec::new();
-    for workflow in workflows {
-        for job in &workflow.jobs {
-            let names = [Some(&job.id), job.name.as_ref()];
-            let job_name = names.into_iter().flatten().find(|name| says(name));
-            let mut steps = job.steps.iter().filter_map(|step| {
-                let name = step.name.as_ref().filter(|name| says(name))?;
-                Some((name, step.line))
-            });
-            // The step tells more than the job that it is in.
-            let last = steps.next_back().or_else(|| Some((job_name?, job.line)));
-            all.extend(last.map(|(name, line)| Fact::new(name.clone(), workflow.line(line))));
-        }
-        let name = workflow.name.as_ref().filter(|name| says(name));
-        if let Some(name) = name.filter(|_| !all.iter().any(|one| one.at.path == workflow.path)) {
-            all.push(Fact::new(name.clone(), workflow.line(1)));
-        }
-    }
-    all.truncate(MOST);
-    all
 }
 
 /// The files that workflows and their scripts use, for tests too.

@@ -150,7 +150,7 @@ pub(crate) fn rank(deed: &Deed) -> usize {
         Tool::Container { .. } => 12,
         Tool::Script { .. } => 13,
         Tool::Commands => 16,
-        Tool::Other { .. } => 17,
+        Tool::Other { .. } | Tool::Called { .. } => 17,
         Tool::Site { .. } => 14,
         Tool::Hook { .. } => 15,
         Tool::Copy { .. } => COPY,

@@ -137,9 +137,21 @@ fn a_deployment_of_which_nothing_is_known_is_not_denied() {
     let called: Vec<_> = survey
         .called_so
         .iter()
-        .map(|one| (one.value.as_str(), one.at.number))
+        .map(|one| (one.name.value.as_str(), one.name.at.number))
         .collect();
     assert_eq!(called, [("Deploy to the mill", 6)]);
+    // What only speaks of it is not it.
+    let flow = steps(concat!(
+        "      - name: Deploy to the mill\n        run: ./mill --to live\n",
+        "      - name: Deployment summary\n        run: echo done\n",
+        "      - name: Send what became of the deployment\n        if: always()\n        run: ./say\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let one = survey.called_so[0].deployment.as_ref().unwrap();
+    assert_eq!(
+        (one.at.number, &*one.steps, one.last_step),
+        (6, &[0][..], 0)
+    );
 }
 
 #[test]
@@ -305,6 +317,11 @@ fn a_script_that_pulls_takes_its_branch_whichever_commit_the_run_is_for() {
     for named in ["git fetch && git checkout \"$1\"", "cargo build --release"] {
         assert!(!takes_branch(named), "{named}");
     }
+    // And what the runner has checked out is not what the machine then has.
+    let flow = steps(
+        "      - uses: actions/checkout@v4\n      - run: ssh ops@box.example 'cd /srv/mill && git pull && docker compose up -d --build'\n",
+    );
+    assert!(only(&read(&[(FLOW, &flow)])).release.is_none());
 }
 
 #[test]
@@ -438,4 +455,24 @@ fn an_image_in_small_letters_is_the_one_that_is_pushed() {
     let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    env: { OWNER: Acme }\n    steps:\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"ghcr.io/acme/mill:${{ github.sha }}\" }\n      - run: ssh ops@box.example \"docker run -d --name mill ghcr.io/${OWNER,,}/mill:$GITHUB_SHA\"\n";
     let survey = read(&[(FLOW, flow)]);
     assert_eq!(only(&survey).images.len(), 1);
+}
+
+#[test]
+fn a_starter_that_nobody_filled_in_deploys_nothing() {
+    let survey = |service: &str| {
+        let flow = format!(
+            "name: Deploy to Amazon ECS\non: {{ push: {{ branches: [main] }} }}\nenv:\n  ECS_SERVICE: {service} # set this to your Amazon ECS service name\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: {{ task-definition: task.json, service: \"${{{{ env.ECS_SERVICE }}}}\", cluster: mill }}\n"
+        );
+        read(&[(FLOW, &flow)])
+    };
+    let starter = survey("MY_ECS_SERVICE");
+    assert_eq!((starter.deployments.len(), starter.called_so.len()), (0, 0));
+    let [note] = &starter.passed_over[..] else {
+        panic!("{:?}", starter.passed_over);
+    };
+    assert!(
+        note.contains("`MY_ECS_SERVICE` is the starter's own placeholder"),
+        "{note}"
+    );
+    only(&survey("MY-service"));
 }

@@ -70,6 +70,10 @@ pub enum Tool {
         /// `supabase functions deploy`, `acme/deploy-action`.
         name: String,
     },
+    /// A step or a job of which nothing but its name is known, and of which a person says that it deploys.
+    Called {
+        name: String,
+    },
     /// A request to an address that starts a deployment elsewhere.
     Hook {
         url: Value,
