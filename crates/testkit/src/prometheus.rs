@@ -126,6 +126,11 @@ impl Prometheus {
             .args(args);
         let process = Process::start(folder.path(), &mut command);
         process.wait_for_port(port, Duration::from_mins(1));
+        // While it reads its data, it answers each question by 503. Behind a login it does not tell.
+        let ready = format!("http://127.0.0.1:{port}/-/ready");
+        process.wait(Duration::from_mins(1), || {
+            get(&ready).is_ok_and(|answer| answer.status != 503)
+        });
         Prometheus {
             process,
             folder,
