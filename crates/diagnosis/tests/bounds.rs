@@ -49,6 +49,19 @@ fn of_many_lines_the_first_are_shown_and_of_long_ones_their_beginning() {
     assert_eq!(lines, ["error: a"]);
 }
 
+/// Each escape that a secret may hide behind is undone, also of a log that has all of them.
+#[test]
+fn a_long_log_with_every_escape_is_read_within_seconds_and_keeps_its_secrets() {
+    let redactor = Redactor::new(["canary-0123456789".to_owned()]);
+    let noise: String = (0..128_u8).map(char::from).collect();
+    let log = noise.repeat(2000) + "\nerror: canary\\u002d0123456789 and canary%2d0123456789\n";
+    let clock = std::time::Instant::now();
+    let lines = error_lines(&whole(&log, &redactor));
+    assert!(clock.elapsed().as_secs() < 12, "{:?}", clock.elapsed());
+    let text = lines.join("\n");
+    assert!(text.contains("error: *** and ***"), "{text}");
+}
+
 /// The clock of a runner of one's own may be wrong by hours.
 #[test]
 fn a_log_of_other_times_than_its_step_is_read_whole() {

@@ -115,13 +115,13 @@ impl Redactor {
             return text.to_owned();
         };
         let mut covered = Vec::new();
-        for view in View::all(text) {
+        View::each(text, &mut |view| {
             // All matches, also those that overlap: whatever any secret covers is covered.
             let found = finder.find_overlapping_iter(&view.text);
             let whole = found.map(|found| (found.start(), found.end()));
             let places = whole.chain(known.pieces_at_cuts(&view.text));
             covered.extend(places.map(|(start, end)| view.origin(start, end)));
-        }
+        });
         covered.sort_unstable();
         let mut clean = String::with_capacity(text.len());
         let mut at = 0;

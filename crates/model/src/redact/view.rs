@@ -6,7 +6,8 @@
 //! place of a list of all the ways to write it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use crate::text::CUT;
 
@@ -60,28 +61,39 @@ pub(super) struct View<'t> {
 }
 
 impl<'t> View<'t> {
-    /// The text itself, and what it is once each escape that it has is undone.
-    pub(super) fn all(text: &'t str) -> Vec<View<'t>> {
-        let mut views = vec![View {
+    /// Looks at the text itself, and at what it is once each escape that it has is undone. One at a time is kept: of a
+    /// long log that has every escape there are many.
+    pub(super) fn each(text: &'t str, look: &mut dyn FnMut(&View<'t>)) {
+        let view = View {
             text: Cow::Borrowed(text.as_bytes()),
             starts: None,
-        }];
+        };
         // Most texts have no escapes, and every text of every report comes this way.
-        if !text.bytes().any(|byte| MARKS[usize::from(byte)]) {
-            return views;
+        if text.bytes().any(|byte| MARKS[usize::from(byte)]) {
+            let mut seen = Seen::default();
+            seen.layers_before(&view, LAYERS);
+            view.below(LAYERS, &mut seen, look);
         }
-        let mut seen = HashSet::new();
-        let mut done = 0;
-        for _ in 0..LAYERS {
-            let mut new = Vec::new();
-            for view in &views[done..] {
-                let decoded = ESCAPES.iter().filter_map(|escape| view.decoded(*escape));
-                new.extend(decoded.filter(|view| seen.insert(view.text.to_vec())));
+        look(&view);
+    }
+
+    /// What it is once one of its escapes is undone, and then at most so many more.
+    fn below(&self, layers: usize, seen: &mut Seen, look: &mut dyn FnMut(&View<'t>)) {
+        let Some(layers) = layers.checked_sub(1) else {
+            return;
+        };
+        for escape in ESCAPES {
+            let Some(view) = self.decoded(escape) else {
+                continue;
+            };
+            let before = seen.layers_before(&view, layers);
+            if before.is_none() {
+                look(&view);
             }
-            done = views.len();
-            views.append(&mut new);
+            if before.is_none_or(|before| before < layers) {
+                view.below(layers, seen, look);
+            }
         }
-        views
     }
 
     /// The bytes of the original that became this range.
@@ -96,30 +108,57 @@ impl<'t> View<'t> {
     /// `None` where nothing is escaped in this way.
     fn decoded(&self, escape: Escape) -> Option<View<'t>> {
         let marks = escape.marks();
-        if !self.text.iter().any(|byte| marks.contains(byte)) {
-            return None;
-        }
-        let mut text = Vec::with_capacity(self.text.len());
-        let mut starts = Vec::with_capacity(self.text.len() + 1);
-        let mut at = 0;
-        let mut any = false;
-        while let Some(&byte) = self.text.get(at) {
-            let (length, meaning) = match escape.read(&self.text[at..]) {
-                Some(found) => {
-                    any = true;
-                    found
-                }
-                None => (1, vec![byte]),
+        let next = |from: usize| {
+            let rest = self.text[from..].iter();
+            let found = { rest }.position(|byte| marks.contains(byte));
+            found.map(|at| from + at)
+        };
+        let mut found = next(0);
+        let mut decoded: Option<(Vec<u8>, Vec<usize>)> = None;
+        // What of the text is in what was decoded.
+        let mut done = 0;
+        while let Some(at) = found {
+            let Some((length, meaning)) = escape.read(&self.text[at..]) else {
+                found = next(at + 1);
+                continue;
             };
+            let (text, starts) = decoded.get_or_insert_with(|| {
+                let length = self.text.len();
+                (Vec::with_capacity(length), Vec::with_capacity(length + 1))
+            });
+            text.extend_from_slice(&self.text[done..at]);
+            starts.extend((done..at).map(|at| self.start(at)));
             starts.extend(std::iter::repeat_n(self.start(at), meaning.len()));
             text.extend(meaning);
-            at += length;
+            done = at + length;
+            found = next(done);
         }
-        starts.push(self.start(at));
-        any.then_some(View {
+        let (mut text, mut starts) = decoded?;
+        text.extend_from_slice(&self.text[done..]);
+        starts.extend((done..=self.text.len()).map(|at| self.start(at)));
+        Some(View {
             text: Cow::Owned(text),
             starts: Some(starts),
         })
+    }
+}
+
+/// The texts that were looked at, each by two hashes, with how many layers below it were.
+#[derive(Default)]
+struct Seen {
+    hashers: [RandomState; 2],
+    layers: HashMap<[u64; 2], usize>,
+}
+
+impl Seen {
+    /// Notes that so many layers below a text are looked at; gives how many were before, if it was seen at all.
+    fn layers_before(&mut self, view: &View<'_>, layers: usize) -> Option<usize> {
+        let key = { &self.hashers }
+            .each_ref()
+            .map(|one| one.hash_one(&view.text));
+        let before = self.layers.get(&key).copied();
+        self.layers.insert(key, layers.max(before.unwrap_or(0)));
+        before
     }
 }
 
@@ -263,9 +302,13 @@ mod tests {
     use super::*;
 
     fn decoded(text: &str) -> Vec<String> {
-        let views = View::all(text).into_iter();
-        let texts = views.map(|view| String::from_utf8_lossy(&view.text).into_owned());
-        texts.skip(1).collect()
+        let mut texts = Vec::new();
+        View::each(text, &mut |view| {
+            if view.starts.is_some() {
+                texts.push(String::from_utf8_lossy(&view.text).into_owned());
+            }
+        });
+        texts
     }
 
     #[test]
@@ -276,10 +319,13 @@ mod tests {
     #[test]
     fn a_text_in_which_no_escape_can_begin_is_not_copied() {
         let text = "a line of a log, as long as many are; ".repeat(30_000);
-        let views = View::all(&text);
-        assert_eq!(views.len(), 1);
-        assert!(matches!(views[0].text, Cow::Borrowed(_)));
-        assert_eq!(views[0].origin(7, text.len()), (7, text.len()));
+        let mut views = 0;
+        View::each(&text, &mut |view| {
+            views += 1;
+            assert!(matches!(view.text, Cow::Borrowed(_)));
+            assert_eq!(view.origin(7, text.len()), (7, text.len()));
+        });
+        assert_eq!(views, 1);
         // Every byte that an escape is read at is one that is looked for.
         for escape in ESCAPES {
             for byte in 0..=u8::MAX {
@@ -322,10 +368,16 @@ mod tests {
 
     #[test]
     fn a_place_is_that_of_the_whole_escape() {
-        let views = View::all(r"ab\u0026cd");
-        let at = views[1].text.iter().position(|byte| *byte == b'&').unwrap();
-        assert_eq!(views[1].origin(at, at + 1), (2, 8));
-        assert_eq!(views[1].origin(at + 1, at + 3), (8, 10));
+        let mut views = 0;
+        View::each(r"ab\u0026cd", &mut |view| {
+            let Some(at) = view.text.iter().position(|byte| *byte == b'&') else {
+                return;
+            };
+            views += 1;
+            assert_eq!(view.origin(at, at + 1), (2, 8));
+            assert_eq!(view.origin(at + 1, at + 3), (8, 10));
+        });
+        assert_eq!(views, 1);
     }
 
     #[test]
@@ -333,5 +385,19 @@ mod tests {
         assert!(decoded(r"secret\u00…").contains(&"secret…".to_owned()));
         assert!(decoded("secret%2").contains(&"secret".to_owned()));
         assert!(decoded("secret&am…").contains(&"secret…".to_owned()));
+    }
+
+    #[test]
+    fn each_text_is_looked_at_once_and_as_deep_as_escapes_may_be() {
+        // JSON within JSON within a page, and what is the same in two ways.
+        let texts = decoded(r"&#92;\u0026x%2Fy+z");
+        for wanted in ["&x%2Fy+z", r"&#92;\u0026x/y z", "\\u0026x%2Fy+z"] {
+            let has = texts.iter().any(|text| text.contains(wanted));
+            assert!(has, "{wanted}: {texts:#?}");
+        }
+        let mut once = texts.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), texts.len(), "{texts:#?}");
     }
 }
