@@ -271,6 +271,18 @@ async fn a_step_whose_name_says_nothing_is_known_by_the_file_of_its_workflow() {
     }
 }
 
+/// GitHub leads to another server; what only looks like GitHub may not.
+#[tokio::test]
+async fn a_log_that_is_given_at_once_is_read() {
+    let played = Played::run("failure", DOCKER).await;
+    played.says(1, &[]).await;
+    let log = answer(200).set_body_string(docker_log());
+    played.on("jobs/1/logs", log).await;
+    let told = played.diagnosis().await;
+    assert_eq!((told.stage, told.gaps), (Stage::Build, vec![]));
+    assert!(told.dockerfile_step.is_some());
+}
+
 /// Serves a part, as the server of logs does.
 struct Ranged(String);
 

@@ -55,6 +55,8 @@ enum Identity {
 /// What the API says of something that it keeps on another server.
 pub(crate) enum Kept {
     At(url::Url),
+    /// A server that only looks like GitHub gives it at once.
+    Here(Bytes),
     /// Status 404 or 410.
     Not(u16),
 }
@@ -311,6 +313,7 @@ impl Client {
             self.0.ledger.count(status, &head.headers);
             match status {
                 302 => Ok(Kept::At(self.elsewhere(path, &head.headers)?)),
+                200 => Ok(Kept::Here(body)),
                 404 | 410 => Ok(Kept::Not(status)),
                 _ => Err(refusal(&head, &body, needs, waits)),
             }

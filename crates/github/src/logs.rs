@@ -48,6 +48,10 @@ impl Client {
         let path = format!("{}/actions/jobs/{job}/logs", repository.path());
         let url = match self.kept_at(&path, NEEDS).await? {
             Kept::At(url) => url,
+            Kept::Here(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                return Ok(JobLog::Read(LogText { text, cut: None }));
+            }
             Kept::Not(410) => return Ok(JobLog::Expired),
             Kept::Not(_) => return Ok(JobLog::Missing),
         };
