@@ -15,6 +15,7 @@ use lettre::transport::smtp::extension::ClientId;
 use model::text::excerpt;
 use model::{Redactor, Secret};
 use sections::incident::{EmailSink, EmailTls};
+use url::Url;
 
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
@@ -218,21 +219,24 @@ impl Email {
 }
 
 fn text(notice: &Notice) -> String {
-    let mut text = outside::line(&format!("{} {}", notice.phase.emoji(), notice.title), FIELD);
+    let (labels, urls): (Vec<&str>, Vec<Url>) = notice.web_links(LINKS).unzip();
+    // A mail program makes a link of whatever looks like one.
+    let clean = |text: String| outside::unlinked(&text, &urls);
+    let line = |text: &str| clean(outside::line(text, FIELD));
+    let mut text = line(&format!("{} {}", notice.phase.emoji(), notice.title));
     let body = notice.body.trim();
     if !body.is_empty() {
-        text = format!("{text}\n\n{}", outside::text(body, BODY));
+        text = format!("{text}\n\n{}", clean(outside::text(body, BODY)));
     }
     let time = notice.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let what = [("Event", notice.kind.word().to_owned()), ("Time", time)];
     text.push('\n');
     for (label, value) in what.into_iter().chain(notice.rows(FIELDS)) {
-        let label = outside::line(label, FIELD);
-        text = format!("{text}\n{label}: {}", outside::line(&value, FIELD));
+        text = format!("{text}\n{}: {}", line(label), line(&value));
     }
     text.push('\n');
-    for (label, url) in notice.web_links(LINKS) {
-        text = format!("{text}\n{}: {url}", outside::line(label, FIELD));
+    for (label, url) in labels.iter().zip(&urls) {
+        text = format!("{text}\n{}: {url}", line(label));
     }
     text.push('\n');
     text

@@ -1,6 +1,7 @@
 //! Text from outside: release names, commit messages, logs. What is the same for every sink.
 
 use model::text::{AT, CUT, calls, is_invisible, safe};
+use url::Url;
 
 /// What a terminal or a browser would obey and what turns text round is shown as U+FFFD, what is invisible is left out,
 /// and an `@` mentions no one. At most so many characters, with a mark where there were more.
@@ -34,6 +35,43 @@ pub(crate) fn line(from: &str, most: usize) -> String {
     let is_cut = from.len() > short.len();
     let joined = words.join(" ") + if is_cut { " " } else { "" };
     text(&joined, most)
+}
+
+/// A text of which a program that looks for addresses of pages makes a link to none but these.
+pub(crate) fn unlinked(text: &str, links: &[Url]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before = ' ';
+    while let Some(c) = rest.chars().next() {
+        let own = links.iter().map(Url::as_str).find(|link| {
+            let behind = rest.strip_prefix(link);
+            behind
+                .is_some_and(|behind| behind.is_empty() || behind.starts_with(char::is_whitespace))
+        });
+        let (shown, taken) = match own {
+            Some(link) => (link, link.len()),
+            None if rest.starts_with("://") => (COLON, 1),
+            None if is_www(rest) && !before.is_alphanumeric() => {
+                out.push_str(&rest[..WWW.len() - 1]);
+                (DOT, WWW.len())
+            }
+            None => (&rest[..c.len_utf8()], c.len_utf8()),
+        };
+        out.push_str(shown);
+        before = rest[..taken].chars().next_back().unwrap_or(c);
+        rest = &rest[taken..];
+    }
+    out
+}
+
+const WWW: &str = "www.";
+/// They look like `:` and `.`, and are of no address.
+const COLON: &str = "\u{ff1a}";
+const DOT: &str = "\u{ff0e}";
+
+fn is_www(text: &str) -> bool {
+    let start = text.get(..WWW.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(WWW))
 }
 
 #[cfg(test)]
@@ -72,5 +110,33 @@ mod tests {
         assert_eq!(line("12345", 5), "12345");
         assert_eq!(line(&"a ".repeat(1 << 20), 5), "a a …");
         assert_eq!(text("a", 0), "…");
+    }
+
+    #[test]
+    fn only_our_own_addresses_are_links() {
+        let own = [Url::parse("https://good.example/run/1").expect("it is an address")];
+        for (from, expected) in [
+            (
+                "see https://good.example/run/1",
+                "see https://good.example/run/1",
+            ),
+            (
+                "https://good.example/run/1\nx",
+                "https://good.example/run/1\nx",
+            ),
+            (
+                "https://good.example/run/1@evil.example",
+                "https：//good.example/run/1@evil.example",
+            ),
+            (
+                "https://evil.example/?https://good.example/run/1",
+                "https：//evil.example/?https://good.example/run/1",
+            ),
+            ("WWW.evil.example awww.x", "WWW．evil.example awww.x"),
+            ("a: b // c ü://ü www", "a: b // c ü：//ü www"),
+            ("", ""),
+        ] {
+            assert_eq!(unlinked(from, &own), expected);
+        }
     }
 }

@@ -14,7 +14,7 @@ const WORST: &str = "@channel <!here> <@U012345> [x](http://evil.example) ![](ht
     <!-- deploy-guard incident x --> @octocat #1 `code` *bold* |cell| \u{200b}\u{202e}txt.exe\u{1b}[31m {{ service }} \
     \"}], \"text\": \"owned l34ked-pa55word";
 
-fn hostile(text: &str) -> Notice {
+pub(crate) fn hostile(text: &str) -> Notice {
     Notice {
         id: text.into(),
         thread: text.into(),
@@ -141,7 +141,7 @@ async fn no_one_is_mentioned_and_nothing_hidden_goes_out() {
 }
 
 /// What is in no text that a person is shown.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     let is_control = c.is_control() && c != '\n' && c != '\t';
     is_control || model::text::is_bidi(c) || model::text::is_invisible(c)
 }
