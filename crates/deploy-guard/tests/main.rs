@@ -32,4 +32,5 @@ mod runbook_table;
 mod runbooks;
 mod security;
 mod shell;
+mod sinks;
 mod snapshots;

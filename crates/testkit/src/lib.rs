@@ -80,4 +80,4 @@ pub use systemd_host::SystemdHost;
 pub use terminal::{Terminal, screens};
 pub use testbed::{testbed, tool};
 pub use tinyproxy::Tinyproxy;
-pub use tls::{Authority, Certificate, TlsServer};
+pub use tls::{Authority, Certificate, FaultyServers, TlsFault, TlsServer};

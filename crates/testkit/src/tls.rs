@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Process, free_port, tool};
+use crate::{Process, Receiver, free_port, tool};
 
 /// A certificate authority of our own.
 #[derive(Debug)]
@@ -131,5 +131,73 @@ impl TlsServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+}
+
+/// What is wrong with the certificate of a server, or with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    Expired,
+    OfAnotherHost,
+    Unknown,
+    /// TLS is spoken to a server that does not speak it.
+    None,
+    /// A server that speaks it is spoken to without.
+    Only,
+}
+
+impl TlsFault {
+    pub const ALL: [TlsFault; 5] = [
+        TlsFault::Expired,
+        TlsFault::OfAnotherHost,
+        TlsFault::Unknown,
+        TlsFault::None,
+        TlsFault::Only,
+    ];
+}
+
+/// Servers that one should not talk to.
+#[derive(Debug)]
+pub struct FaultyServers {
+    /// The authority whose certificates the machine is to trust.
+    pub authority: Authority,
+    _folder: TempDir,
+    servers: Vec<TlsServer>,
+}
+
+impl FaultyServers {
+    pub fn start() -> FaultyServers {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let authority = Authority::new();
+        let all: [Certificate; 4] = [
+            authority.certificate("127.0.0.1", 0),
+            authority.certificate("hooks.example.com", 30),
+            Certificate::self_signed(folder.path(), "127.0.0.1"),
+            authority.certificate("127.0.0.1", 30),
+        ];
+        let servers = all.iter().enumerate().map(|(number, certificate)| {
+            let home = folder.path().join(number.to_string());
+            fs::create_dir(&home).expect("a folder can be made");
+            TlsServer::start(&home, certificate)
+        });
+        let servers = servers.collect();
+        FaultyServers {
+            authority,
+            _folder: folder,
+            servers,
+        }
+    }
+
+    /// The address of a server that has this fault; `good` is one that speaks HTTP without TLS.
+    pub fn url(&self, fault: TlsFault, good: &Receiver, path: &str) -> String {
+        let (server, scheme) = match fault {
+            TlsFault::Expired => (0, "https"),
+            TlsFault::OfAnotherHost => (1, "https"),
+            TlsFault::Unknown => (2, "https"),
+            TlsFault::Only => (3, "http"),
+            TlsFault::None => return good.url().replace("http://", "https://"),
+        };
+        let port = self.servers[server].port();
+        format!("{scheme}://127.0.0.1:{port}/{path}")
     }
 }
