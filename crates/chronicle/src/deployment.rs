@@ -1,8 +1,9 @@
 //! The deployments of a history.
 
 use jiff::Timestamp;
+use model::Verdict;
 
-use crate::{Conclusion, Exposure, Happening, History, IncidentId, RolledBack, Subject};
+use crate::{Conclusion, Event, Exposure, Happening, History, IncidentId, RolledBack, Subject};
 
 /// A deployment by `deploy-guard run`, as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,16 +22,23 @@ pub struct Deployment {
     /// When what was before it served again, by proof.
     pub restored_at: Option<Timestamp>,
     pub rollback: Option<RolledBack>,
+    /// When an incident was first opened about its release.
+    pub reported_at: Option<Timestamp>,
+    /// The rollback that took it back, by hand or in a later job, and when that was proved.
+    pub taken_back: Option<(RolledBack, Timestamp)>,
     /// What it served, as far as it is known.
     pub exposure: Option<Exposure>,
     /// The incident that it caused.
     pub incident: Option<IncidentId>,
+    /// Whether users may have it, as far as its own run tells.
+    may_serve: bool,
 }
 
 /// All deployments, the oldest first.
 pub fn deployments(history: &History) -> Vec<Deployment> {
     let mut found: Vec<Deployment> = Vec::new();
     for event in history.events() {
+        later(&mut found, event);
         let Some(id) = &event.subject.deployment else {
             continue;
         };
@@ -51,8 +59,11 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 failed_at: None,
                 restored_at: None,
                 rollback: None,
+                reported_at: None,
+                taken_back: None,
                 exposure: None,
                 incident: None,
+                may_serve: true,
             });
             continue;
         }
@@ -66,8 +77,15 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 failed_at,
                 rollback,
                 exposure,
+                serving,
                 ..
             } => {
+                deployment.may_serve = match conclusion {
+                    Conclusion::Refused | Conclusion::RolledBack => false,
+                    // It tells what serves where nothing was deployed.
+                    Conclusion::Cancelled => serving.is_none(),
+                    Conclusion::Succeeded | Conclusion::Failed | Conclusion::Undecided => true,
+                };
                 deployment.conclusion = Some(*conclusion);
                 deployment.ended = Some(event.at);
                 deployment.failed_stage.clone_from(failed_stage);
@@ -92,6 +110,40 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
         }
     }
     found
+}
+
+/// What happens to a deployment whether or not an event names it: an incident about its release, and a rollback from
+/// it. Nothing is left by a rollback to the release that users have.
+fn later(found: &mut [Deployment], event: &Event) {
+    let mut serving = found.iter_mut().rev().filter(|one| one.may_serve);
+    let release = |one: &Deployment| one.subject.release.clone();
+    match &event.what {
+        Happening::IncidentOpened { .. } => {
+            let about = serving.find(|one| release(one) == event.subject.release);
+            if let Some(deployment) = about.filter(|one| one.subject.release.is_some()) {
+                deployment.reported_at.get_or_insert(event.at);
+            }
+        }
+        Happening::StageEnded {
+            verdict: Verdict::Pass,
+            restored: Some(restored),
+            started_at,
+            duration_ms,
+            ..
+        } => {
+            let newest = serving.next();
+            if let Some(deployment) = newest.filter(|one| release(one).as_ref() != Some(restored)) {
+                let rollback = RolledBack {
+                    started_at: *started_at,
+                    duration_ms: *duration_ms,
+                    verdict: Verdict::Pass,
+                };
+                deployment.may_serve = false;
+                deployment.taken_back = Some((rollback, event.at));
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -155,5 +207,73 @@ mod tests {
         past.about(Some("d1"), None);
         past.add(ended(Conclusion::Failed));
         assert_eq!(deployments(&past.history()), []);
+    }
+
+    fn restored(release: &str) -> Happening {
+        Happening::StageEnded {
+            stage: "rollback".to_owned(),
+            verdict: Verdict::Pass,
+            reason: "rolled back".to_owned(),
+            hint: None,
+            impact: None,
+            started_at: second(0),
+            duration_ms: 500,
+            counted: None,
+            hosts: None,
+            restored: Some(release.to_owned()),
+            cancelled: false,
+        }
+    }
+
+    /// Deployments of these releases, each with its end, by which a rollback to `to` follows; those that it took back.
+    fn taken_back(all: &[(&str, Option<Conclusion>)], to: &str) -> Vec<String> {
+        let mut past = Past::new();
+        for (release, conclusion) in all {
+            past.about(Some(release), None);
+            past.release(release);
+            past.add(started());
+            if let Some(conclusion) = conclusion {
+                past.add(ended(*conclusion));
+            }
+        }
+        past.about(None, None);
+        past.add(restored(to));
+        let all = deployments(&past.history()).into_iter();
+        all.filter(|one| one.taken_back.is_some())
+            .map(|one| one.id)
+            .collect()
+    }
+
+    #[test]
+    fn a_rollback_by_hand_takes_back_what_users_have() {
+        use Conclusion::{Cancelled, Failed, Refused, RolledBack, Succeeded, Undecided};
+        for conclusion in [Some(Succeeded), Some(Failed), Some(Undecided), None] {
+            let all = [("v1", Some(Succeeded)), ("v2", conclusion)];
+            assert_eq!(taken_back(&all, "v1"), ["v2"], "{conclusion:?}");
+        }
+        // A later one that never reached users is not what was taken back.
+        for conclusion in [Refused, RolledBack] {
+            let all = [("v2", Some(Succeeded)), ("v3", Some(conclusion))];
+            assert_eq!(taken_back(&all, "v1"), ["v2"], "{conclusion:?}");
+        }
+        // It went on with what a run had begun.
+        let all = [("v1", Some(Succeeded)), ("v2", Some(RolledBack))];
+        assert_eq!(taken_back(&all, "v1"), [""; 0]);
+        let all = [("v1", Some(Succeeded)), ("v2", Some(Cancelled))];
+        assert_eq!(taken_back(&all, "v1").len(), 1);
+    }
+
+    #[test]
+    fn an_incident_about_a_release_is_of_its_newest_deployment() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        past.add(started());
+        past.add(ended(Conclusion::Succeeded));
+        past.about(None, None);
+        past.open(Severity::High);
+        past.open(Severity::High);
+        let all = deployments(&past.history());
+        assert_eq!(all[0].reported_at, Some(second(2)));
+        assert_eq!(all[0].incident, None);
     }
 }

@@ -41,6 +41,11 @@ impl Past {
         };
     }
 
+    /// The release that the following events are about.
+    pub(crate) fn release(&mut self, release: &str) {
+        self.subject.release = Some(release.to_owned());
+    }
+
     /// Who writes the following events; `None`: a stage.
     pub(crate) fn by(&mut self, person: Option<&'static str>) {
         self.person = person;

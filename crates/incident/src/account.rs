@@ -142,15 +142,16 @@ fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
     let restored = deployment.and_then(|one| one.restored_at);
     let restored = restored.filter(|at| *at >= began).or(resolved);
     Times {
-        detection: deployment.and_then(|one| Some(between(one.started, failed?))),
-        response: incident.acknowledged.map(|at| between(incident.opened, at)),
-        recovery: restored.map(|at| between(began, at)),
-        whole: resolved.map(|at| between(incident.opened, at)),
+        detection: deployment.and_then(|one| between(one.started, failed)),
+        response: between(incident.opened, incident.acknowledged),
+        recovery: between(began, restored),
+        whole: between(incident.opened, resolved),
     }
 }
 
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+/// `None` also where the second is before the first: two clocks differ, and nothing is known.
+fn between(from: Timestamp, to: Option<Timestamp>) -> Option<Duration> {
+    Duration::try_from(to?.duration_since(from)).ok()
 }
 
 /// What a machine cannot know.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chronicle::{Conclusion, Event, EventId, Evidence, Happening, History, Subject, deployments};
+use chronicle::{
+    Conclusion, Deployment, Event, EventId, Evidence, Happening, History, Subject, deployments,
+};
 use cli::{Failure, Job};
 use measures::Window;
 use measures::cdevents::{self, Lack, What, encoded, package_url};
@@ -32,10 +34,11 @@ impl Stream {
             nameless: 0,
         };
         let tickets = tickets(history);
+        let deployments = deployments(history);
         for event in history.events().filter(|event| window.holds(event.at)) {
             let ticket = tickets.get(&event.id);
             let reported = ticket.map(reported);
-            let Some((what, release)) = reported.or_else(|| told(event, history)) else {
+            let Some((what, release)) = reported.or_else(|| told(event, &deployments)) else {
                 continue;
             };
             let subject = ticket.map_or(&event.subject, |ticket| ticket.subject);
@@ -144,7 +147,7 @@ fn reported<'a>(ticket: &'a Ticket<'_>) -> (What<'a>, Option<String>) {
 
 /// What an event of the log is for CDEvents, and the release that it is about: what serves since, or what the
 /// incident is of. `None` where CDEvents has no word for it, such as for a deployment that was refused.
-fn told<'a>(event: &'a Event, history: &History) -> Option<(What<'a>, Option<String>)> {
+fn told<'a>(event: &'a Event, deployments: &[Deployment]) -> Option<(What<'a>, Option<String>)> {
     let subject = &event.subject;
     let incident = subject.incident.as_ref().map(chronicle::IncidentId::as_str);
     let release = subject.release.clone();
@@ -153,9 +156,9 @@ fn told<'a>(event: &'a Event, history: &History) -> Option<(What<'a>, Option<Str
             conclusion: Conclusion::Succeeded,
             ..
         } => {
-            let all = deployments(history);
-            let own = all
+            let own = deployments
                 .iter()
+                .rev()
                 .find(|one| Some(&one.id) == subject.deployment.as_ref());
             let had_another = own.is_some_and(|one| one.previous.is_some());
             let what = if had_another {
@@ -170,6 +173,10 @@ fn told<'a>(event: &'a Event, history: &History) -> Option<(What<'a>, Option<Str
             serving,
             ..
         } => (What::ServiceRolledBack, serving.clone()),
+        Happening::StageEnded {
+            restored: Some(serving),
+            ..
+        } if is_by_hand(event, deployments) => (What::ServiceRolledBack, Some(serving.clone())),
         Happening::IncidentOpened { text, .. } => {
             let what = What::IncidentDetected {
                 incident: incident?,
@@ -186,6 +193,13 @@ fn told<'a>(event: &'a Event, history: &History) -> Option<(What<'a>, Option<Str
         }
         _ => return None,
     })
+}
+
+/// Whether a rollback is of no run that tells it with its own end.
+fn is_by_hand(event: &Event, deployments: &[Deployment]) -> bool {
+    let id = event.subject.deployment.as_ref();
+    let own = deployments.iter().rev().find(|one| Some(&one.id) == id);
+    own.is_none_or(|own| own.conclusion != Some(Conclusion::RolledBack))
 }
 
 /// One CloudEvent.

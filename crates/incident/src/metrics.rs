@@ -62,8 +62,8 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     }
     let history = session.scribe.history().await?;
     let document = session.scribe.document().await?;
-    let past = Past::of(&history, document.as_ref());
     let window = window(session.started_at, flags.since.unwrap_or(WINDOW));
+    let past = Past::of(&history, document.as_ref(), window.until);
     let measures = Measures::of(&past.deployments, &past.incidents, window);
     let labels = Labels {
         service: job.service().unwrap_or_default(),

@@ -13,6 +13,9 @@ const REWORK_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// What the state records of a deployment is written while it goes on, or this long after it.
 const RECORDED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
+/// A deployment that never told its end was cut off where it began longer ago than any job runs.
+const LONGEST: SignedDuration = SignedDuration::from_hours(5 * 24);
+
 /// What is measured.
 pub(crate) struct Past {
     pub(crate) deployments: Vec<Deployment>,
@@ -20,8 +23,8 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// `document` is the state, where there is one.
-    pub(crate) fn of(history: &History, document: Option<&Document>) -> Past {
+    /// `document` is the state, where there is one; `until` is the end of what is looked at.
+    pub(crate) fn of(history: &History, document: Option<&Document>, until: Timestamp) -> Past {
         let logged = deployments(history);
         let entries = document.map_or(&[][..], |document| &document.history);
         let unlogged = entries
@@ -31,7 +34,10 @@ impl Past {
             .and_then(|document| document.lock.as_ref())
             .is_some();
         let recorded = unlogged.map(|entry| from_state(entry, running));
-        let mut all: Vec<Deployment> = logged.iter().map(from_log).chain(recorded).collect();
+        let known = logged.iter().enumerate();
+        let known =
+            known.map(|(nth, one)| from_log(one, is_cut_off(one, &logged[nth + 1..], until)));
+        let mut all: Vec<Deployment> = known.chain(recorded).collect();
         all.sort_by_key(|one| one.started);
         mark_rework(&mut all);
         Past {
@@ -65,26 +71,47 @@ fn is_same(logged: &Logged, entry: &Entry) -> bool {
         && entry.deployed_at <= latest
 }
 
-fn from_log(logged: &Logged) -> Deployment {
-    let conclusion = match logged.conclusion {
-        None => Conclusion::Running,
-        Some(Ended::Succeeded) => Conclusion::Succeeded,
-        Some(Ended::Failed) => Conclusion::Failed,
-        Some(Ended::RolledBack) => Conclusion::RolledBack,
-        Some(Ended::Refused) => Conclusion::Refused,
-        Some(Ended::Cancelled) => Conclusion::Cancelled,
-        Some(Ended::Undecided) => Conclusion::Undecided,
+/// Whether a deployment that told no end does not go on: one at a time changes what users have, so one that came after it
+/// and did so tells that it was killed.
+fn is_cut_off(logged: &Logged, later: &[Logged], until: Timestamp) -> bool {
+    let changed = |one: &Logged| {
+        let ended = one.conclusion;
+        ended.is_some_and(|ended| !matches!(ended, Ended::Refused | Ended::Cancelled))
     };
+    later.iter().any(changed) || until.duration_since(logged.started) > LONGEST
+}
+
+/// How it ended, and whether it was taken back since. That a person cancelled one tells nothing of its release.
+fn conclusion(logged: &Logged, is_cut_off: bool) -> Conclusion {
+    match (logged.conclusion, &logged.taken_back) {
+        (Some(Ended::Refused), _) => Conclusion::Refused,
+        (Some(Ended::Cancelled), _) => Conclusion::Cancelled,
+        (Some(Ended::RolledBack), _) | (_, Some(_)) => Conclusion::RolledBack,
+        (Some(Ended::Succeeded), None) => Conclusion::Succeeded,
+        (Some(Ended::Failed), None) => Conclusion::Failed,
+        (Some(Ended::Undecided), None) => Conclusion::Undecided,
+        (None, None) if is_cut_off => Conclusion::Undecided,
+        (None, None) => Conclusion::Running,
+    }
+}
+
+fn from_log(logged: &Logged, is_cut_off: bool) -> Deployment {
+    // What its own run tells of its rollback is the more exact.
+    let later = logged.taken_back.as_ref();
+    let later = later.filter(|_| logged.conclusion != Some(Ended::RolledBack));
+    let rollback = later.map_or(logged.rollback, |(rollback, _)| Some(*rollback));
+    let reported = logged.reported_at;
+    let reported = reported.filter(|at| later.is_some_and(|(_, back)| at <= back));
     Deployment {
         release: logged.subject.release.clone().unwrap_or_default(),
         started: logged.started,
         ended: logged.ended,
-        conclusion,
+        conclusion: conclusion(logged, is_cut_off),
         committed: logged.committed,
         rework: None,
-        failed_at: logged.failed_at,
-        restored_at: logged.restored_at,
-        rollback: logged.rollback.map(|rollback| {
+        failed_at: logged.failed_at.or(reported),
+        restored_at: later.map(|(_, at)| *at).or(logged.restored_at),
+        rollback: rollback.map(|rollback| {
             let took = i64::try_from(rollback.duration_ms).unwrap_or(i64::MAX);
             let ended = rollback
                 .started_at

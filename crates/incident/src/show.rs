@@ -67,7 +67,10 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             outcome
                 .expected("every sink was told everything")
                 .actual(format!("{} not delivered", waiting.len()))
-                .reason(format!("{} deliveries wait", waiting.len()))
+                .reason(match waiting.len() {
+                    1 => "1 delivery waits".to_owned(),
+                    count => format!("{count} deliveries wait"),
+                })
                 .hint("`incident deliver` makes them"),
         );
     }

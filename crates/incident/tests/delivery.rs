@@ -1,13 +1,11 @@
 //! Telling the sinks: whatever they do, no verdict changes, and each hears each event once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use testkit::{Authority, Certificate, Receiver, Reply, TlsServer};
+use testkit::{Authority, FaultyServers, Receiver, Reply, TlsFault};
 
 use crate::bed::{Bed, CANARY, Ran};
 
@@ -18,19 +16,7 @@ const AT_MOST: Duration = Duration::from_secs(9);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bad {
     Answers(Reply),
-    Tls(Tls),
-}
-
-/// What is wrong with the certificate of a sink, or with its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tls {
-    Expired,
-    OfAnotherHost,
-    Unknown,
-    /// TLS is spoken to a server that does not speak it.
-    None,
-    /// A server that speaks it is spoken to without.
-    Only,
+    Tls(TlsFault),
 }
 
 const BAD: [Bad; 14] = [
@@ -43,11 +29,11 @@ const BAD: [Bad; 14] = [
     Bad::Answers(Reply::Endless),
     Bad::Answers(Reply::Slow),
     Bad::Answers(Reply::Garbage),
-    Bad::Tls(Tls::Expired),
-    Bad::Tls(Tls::OfAnotherHost),
-    Bad::Tls(Tls::Unknown),
-    Bad::Tls(Tls::None),
-    Bad::Tls(Tls::Only),
+    Bad::Tls(TlsFault::Expired),
+    Bad::Tls(TlsFault::OfAnotherHost),
+    Bad::Tls(TlsFault::Unknown),
+    Bad::Tls(TlsFault::None),
+    Bad::Tls(TlsFault::Only),
 ];
 
 /// The kinds of sinks that speak HTTP, but for GitHub's, which have tests of their own.
@@ -97,50 +83,6 @@ impl Bed {
     }
 }
 
-/// Servers with the certificates that one should not talk to.
-struct Certificates {
-    authority: Authority,
-    _folder: TempDir,
-    servers: Vec<TlsServer>,
-}
-
-impl Certificates {
-    fn new() -> Certificates {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new();
-        let all: [Certificate; 4] = [
-            authority.certificate("127.0.0.1", 0),
-            authority.certificate("hooks.example.com", 30),
-            Certificate::self_signed(folder.path(), "127.0.0.1"),
-            authority.certificate("127.0.0.1", 30),
-        ];
-        let servers = all.iter().enumerate().map(|(number, certificate)| {
-            let home: PathBuf = folder.path().join(number.to_string());
-            std::fs::create_dir(&home).unwrap();
-            TlsServer::start(&home, certificate)
-        });
-        let servers = servers.collect();
-        Certificates {
-            authority,
-            _folder: folder,
-            servers,
-        }
-    }
-
-    /// The address of a sink that has this fault.
-    fn url(&self, fault: Tls, good: &Receiver) -> String {
-        let (server, scheme) = match fault {
-            Tls::Expired => (0, "https"),
-            Tls::OfAnotherHost => (1, "https"),
-            Tls::Unknown => (2, "https"),
-            Tls::Only => (3, "http"),
-            Tls::None => return good.url().replace("http://", "https://"),
-        };
-        let port = self.servers[server].port();
-        format!("{scheme}://127.0.0.1:{port}/{CANARY}")
-    }
-}
-
 /// How often each of the events was told, by its text.
 fn heard(kind: &str, receiver: &Receiver) -> BTreeMap<&'static str, usize> {
     let calls = receiver.calls();
@@ -163,7 +105,7 @@ fn heard(kind: &str, receiver: &Receiver) -> BTreeMap<&'static str, usize> {
 }
 
 /// One sink that is bad in one way, and well again later. What went wrong.
-fn round(kind: &str, bad: Bad, certificates: &Certificates) {
+fn round(kind: &str, bad: Bad, faulty: &FaultyServers) {
     let context = format!("{kind}, {bad:?}");
     let receiver = Receiver::start(CANARY, Reply::Accept);
     let good = receiver.url();
@@ -172,11 +114,11 @@ fn round(kind: &str, bad: Bad, certificates: &Certificates) {
             receiver.set(reply);
             good.clone()
         }
-        Bad::Tls(fault) => certificates.url(fault, &receiver),
+        Bad::Tls(fault) => faulty.url(fault, &receiver, CANARY),
     };
     let bed = Bed::new(&json!({}));
     bed.configure(&configured(kind, &url));
-    let trusted = Some(&certificates.authority);
+    let trusted = Some(&faulty.authority);
     let clock = Instant::now();
     let opened = bed
         .told_at(&url, trusted, &["open", "--release", "v2", "slow"])
@@ -196,9 +138,9 @@ fn round(kind: &str, bad: Bad, certificates: &Certificates) {
     assert!([1, 4].contains(&waits.code), "{context}: {}", waits.stdout);
     if let Bad::Tls(fault) = bad {
         let word = match fault {
-            Tls::Expired => "expired",
-            Tls::OfAnotherHost => "hooks.example.com",
-            Tls::Unknown | Tls::None | Tls::Only => "127.0.0.1",
+            TlsFault::Expired => "expired",
+            TlsFault::OfAnotherHost => "hooks.example.com",
+            TlsFault::Unknown | TlsFault::None | TlsFault::Only => "127.0.0.1",
         };
         assert!(waits.stdout.contains(word), "{context}: {}", waits.stdout);
     }
@@ -218,7 +160,7 @@ fn round(kind: &str, bad: Bad, certificates: &Certificates) {
 
 #[test]
 fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
-    let certificates = Certificates::new();
+    let faulty = FaultyServers::start();
     let next = AtomicUsize::new(0);
     // They wait more than they compute.
     std::thread::scope(|scope| {
@@ -230,7 +172,7 @@ fn whatever_a_sink_does_no_verdict_changes_and_later_it_hears_all_of_it_once() {
                         break;
                     }
                     let (kind, bad) = (KINDS[number % KINDS.len()], BAD[number % BAD.len()]);
-                    round(kind, bad, &certificates);
+                    round(kind, bad, &faulty);
                 }
             });
         }
@@ -321,15 +263,15 @@ fn a_sink_that_the_configuration_has_no_more_is_given_up() {
     let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
     receiver.set(Reply::Broken);
     bed.told(&receiver, &["open", "slow"]).code(0);
-    bed.configure(
-        &json!({"version": 1, "service": "shop", "incident": {"stdout": [{"name": "log"}]}}),
-    );
-    let left = bed.run(&["deliver", "--within", "1s"]).code(4);
-    assert!(
-        left.stdout.contains("has no sink of this name"),
-        "{}",
-        left.stdout
-    );
+    for incident in [json!({}), json!({"stdout": [{"name": "log"}]})] {
+        bed.configure(&json!({"version": 1, "service": "shop", "incident": incident}));
+        let left = bed.run(&["deliver", "--within", "1s"]).code(4);
+        assert!(
+            left.stdout.contains("has no sink of this name"),
+            "{}",
+            left.stdout
+        );
+    }
     bed.run(&["deliver", "--give-up", "hook"]).code(0);
     bed.run(&["deliver"]).code(0);
 }

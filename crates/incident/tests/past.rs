@@ -101,6 +101,40 @@ impl Bed {
         self.append(release, back, resolved);
     }
 
+    /// A deployment that began so long ago, and never told its end: it was killed, or goes on.
+    pub(crate) fn begun(&self, release: &str, began: i64) {
+        let start = json!({"kind": "deployment-started", "previous": "v1"});
+        self.append(release, minutes_ago(began), start);
+    }
+
+    /// One that a check stopped before anything changed.
+    pub(crate) fn refused(&self, release: &str, began: i64) {
+        self.begun(release, began);
+        let end = json!({
+            "kind": "deployment-ended", "conclusion": "refused", "reason": "preflight failed",
+            "started_at": minutes_ago(began), "duration_ms": 1000,
+        });
+        self.append(release, minutes_ago(began), end);
+    }
+
+    /// An incident that a person opened about a release.
+    pub(crate) fn reported(&self, release: &str, ago: i64) {
+        let open = json!({
+            "kind": "incident-opened", "incident": format!("inc-{release}"), "severity": "high",
+            "why": "a rule", "text": format!("{release} is bad"), "impact": "degraded", "deployment": null,
+        });
+        self.append(release, minutes_ago(ago), open);
+    }
+
+    /// `rollback run` by hand, which ended so long ago and took two minutes; the log has it about `release`.
+    pub(crate) fn taken_back(&self, release: &str, to: &str, ago: i64) {
+        let end = json!({
+            "kind": "stage-ended", "stage": "rollback", "verdict": "pass", "reason": format!("{to} serves"),
+            "restored": to, "started_at": minutes_ago(ago + 2), "duration_ms": 120_000,
+        });
+        self.append(release, minutes_ago(ago), end);
+    }
+
     /// As if all of the log had happened so much earlier.
     pub(crate) fn age(&self, minutes: i64) {
         let earlier = |event: &mut Value| {

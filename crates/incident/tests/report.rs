@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
+use crate::past::minutes_ago;
 
 /// Text that would do something where it is not escaped.
 const HOSTILE: &str =
@@ -128,6 +129,104 @@ fn what_only_the_state_remembers_is_measured() {
     assert_eq!(view["deployments"]["succeeded"], 3);
     let table = bed.run(&["metrics"]).code(0).stdout;
     assert!(table.contains("75"), "three of four succeeded: {table}");
+}
+
+/// Two machines wrote it, of which one has another time.
+#[test]
+fn what_ended_before_it_began_took_an_unknown_time() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    bed.run(&["resolve", "fast again"]).code(0);
+    let mut log = bed.events();
+    for event in log
+        .iter_mut()
+        .filter(|event| event["kind"] == "incident-resolved")
+    {
+        event["at"] = json!(minutes_ago(60));
+    }
+    bed.write_log(&log);
+    let report = bed.run(&["report"]).code(0).stdout;
+    for row in [
+        "| duration | unknown |",
+        "| recovery: first evidence → restored | unknown |",
+    ] {
+        assert!(report.contains(row), "{row}: {report}");
+    }
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let view: Value = serde_json::from_str(&json).unwrap();
+    let recovery = &view["figures"]["mean_time_to_recovery"];
+    assert_eq!(
+        (&recovery["counted"], &recovery["unknown"]),
+        (&json!(0), &json!(1)),
+        "{json}"
+    );
+}
+
+/// A release that was found bad after its run had ended well is a failure, with the time that a person took.
+#[test]
+fn a_rollback_by_hand_is_counted_against_the_release_that_it_took_back() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v2", 200, 8);
+    bed.deployed("v3", 120, 8);
+    bed.reported("v3", 100);
+    // The log has it about the deployment that was refused meanwhile: which one it left, its order tells.
+    bed.refused("v4", 98);
+    bed.taken_back("v4", "v2", 90);
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let view: Value = serde_json::from_str(&json).unwrap();
+    let all = &view["deployments"];
+    let told = ["succeeded", "rolled_back", "failed", "refused", "rollbacks"].map(|key| &all[key]);
+    assert_eq!(json!(told), json!([1, 1, 0, 1, 1]), "{json}");
+    let figures = &view["figures"];
+    for (figure, value, counted) in [
+        ("change_fail_rate", json!(0.5), 2),
+        ("rollback_rate", json!(0.5), 2),
+        ("rollback_time", json!(120_000), 1),
+        ("failed_deployment_recovery_time", json!(600_000), 1),
+        ("deployment_success_rate", json!(0.5), 2),
+    ] {
+        let told = &figures[figure];
+        assert_eq!(told["value"], value, "{figure}: {told}");
+        assert_eq!(
+            (&told["counted"], &told["unknown"]),
+            (&json!(counted), &json!(0)),
+            "{told}"
+        );
+    }
+    bed.run(&["metrics", "--cdevents", "a.jsonl"]).code(0);
+    let events = std::fs::read_to_string(bed.path("a.jsonl")).unwrap();
+    let rolled_back = events
+        .lines()
+        .filter(|line| line.contains("service.rolledback"));
+    let rolled_back: Vec<&str> = rolled_back.collect();
+    assert_eq!(rolled_back.len(), 1, "{events}");
+    assert!(rolled_back[0].contains("shop@v2"), "{events}");
+}
+
+/// What was killed goes on for no one: it is unknown as soon as another one changed what users have.
+#[test]
+fn a_deployment_that_never_told_its_end_runs_until_another_one_came_after_it() {
+    let bed = Bed::new(&json!({}));
+    let told = |key: &str| {
+        let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+        let view: Value = serde_json::from_str(&json).unwrap();
+        view["deployments"][key].as_u64().unwrap()
+    };
+    bed.begun("v2", 90);
+    assert_eq!((told("running"), told("undecided")), (1, 0));
+    bed.refused("v3", 80);
+    assert_eq!((told("running"), told("undecided")), (1, 0));
+    bed.deployed("v4", 60, 8);
+    assert_eq!((told("running"), told("undecided")), (0, 1));
+    // Killed, and finished by hand.
+    bed.begun("v5", 40);
+    bed.taken_back("v5", "v4", 30);
+    assert_eq!((told("running"), told("rolled_back")), (0, 1));
+    let bed = Bed::new(&json!({}));
+    bed.begun("v2", 6 * 24 * 60);
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let view: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(view["deployments"]["undecided"], 1, "{json}");
 }
 
 #[test]
