@@ -162,20 +162,22 @@ struct Ended {
 impl Site {
     fn new(place: Place, postgres: &Postgres, number: usize) -> Site {
         let folder = tempfile::tempdir().unwrap();
+        let servers = (place == Place::Sides).then(|| {
+            let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+            let nginx = Nginx::start(&blue.address());
+            (blue, green, nginx)
+        });
+        let of_sides = servers
+            .as_ref()
+            .map(|(blue, green, nginx)| sides(blue, green, nginx));
         let mut site = Site {
             folder,
-            _shops: None,
+            _shops: servers,
             database: None,
         };
         let config = match place {
             Place::Files => files(),
-            Place::Sides => {
-                let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
-                let nginx = Nginx::start(&blue.address());
-                let config = sides(&blue, &green, &nginx);
-                site._shops = Some((blue, green, nginx));
-                config
-            }
+            Place::Sides => of_sides.unwrap(),
             Place::Schema => {
                 let name = format!("shop{number}");
                 postgres.sql(&format!("CREATE DATABASE {name} OWNER app"));
