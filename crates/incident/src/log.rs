@@ -12,7 +12,7 @@ use model::{Outcome, Report};
 use crate::clock;
 use crate::session::{Ask, Session};
 use crate::severity::{ByHand, Seen, situation};
-use crate::words;
+use crate::words::{self, NotUnderstood};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Open {
@@ -51,10 +51,12 @@ pub(crate) struct Resolve {
     text: Vec<String>,
 }
 
-fn phase(text: &str) -> Result<Phase, String> {
+fn phase(text: &str) -> Result<Phase, NotUnderstood> {
     let phases = [Phase::Investigating, Phase::Identified, Phase::Monitoring];
     let found = phases.into_iter().find(|phase| phase.word() == text);
-    found.ok_or_else(|| "write one of investigating, identified, monitoring".to_owned())
+    found.ok_or(NotUnderstood(
+        "one of investigating, identified, monitoring",
+    ))
 }
 
 /// Opens an incident. Several people may do so at once: one of them opens it, and what the others write are

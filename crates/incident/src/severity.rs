@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
 use crate::session::Session;
+use crate::words::NotUnderstood;
 
 /// How long what `rollback decide` found is taken for what users get now.
 const DECISION_HOLDS: SignedDuration = SignedDuration::from_mins(30);
@@ -117,21 +118,21 @@ pub(crate) fn risen(session: &Session<'_>, incident: &Incident, now: Timestamp) 
     (judged.severity > incident.severity && incident.is_open()).then_some(judged)
 }
 
-fn hosts(text: &str) -> Result<Hosts, String> {
-    let wrong = || "write the affected and all hosts, such as `2/12`".to_owned();
-    let (affected, all) = text.split_once('/').ok_or_else(wrong)?;
-    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());
+fn hosts(text: &str) -> Result<Hosts, NotUnderstood> {
+    const FORM: NotUnderstood = NotUnderstood("the affected and all hosts, such as `2/12`");
+    let (affected, all) = text.split_once('/').ok_or(FORM)?;
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| FORM);
     let hosts = Hosts {
         affected: number(affected)?,
         all: number(all)?,
     };
     if hosts.affected > hosts.all {
-        return Err(wrong());
+        return Err(FORM);
     }
     Ok(hosts)
 }
 
-fn level(text: &str) -> Result<Severity, String> {
+fn level(text: &str) -> Result<Severity, NotUnderstood> {
     let levels = [
         Severity::Critical,
         Severity::High,
@@ -139,10 +140,10 @@ fn level(text: &str) -> Result<Severity, String> {
         Severity::Low,
     ];
     let found = levels.into_iter().find(|level| level.word() == text);
-    found.ok_or_else(|| "write one of critical, high, medium, low".to_owned())
+    found.ok_or(NotUnderstood("one of critical, high, medium, low"))
 }
 
-fn impact(text: &str) -> Result<Impact, String> {
+fn impact(text: &str) -> Result<Impact, NotUnderstood> {
     let impacts = [
         Impact::None,
         Impact::Degraded,
@@ -150,5 +151,5 @@ fn impact(text: &str) -> Result<Impact, String> {
         Impact::Unknown,
     ];
     let found = impacts.into_iter().find(|impact| impact.word() == text);
-    found.ok_or_else(|| "write one of none, degraded, down, unknown".to_owned())
+    found.ok_or(NotUnderstood("one of none, degraded, down, unknown"))
 }

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use model::report::Table;
 use model::{Measurement, Outcome, Report, Severity, Verdict};
 
+use crate::words::NotUnderstood;
+
 /// For one question, and for a rate limit to end.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +38,7 @@ struct Asked {
     repository: Option<String>,
 }
 
-fn run(text: &str) -> Result<Asked, String> {
+fn run(text: &str) -> Result<Asked, NotUnderstood> {
     if let Some(run) = RunId::parse(text) {
         return Ok(Asked {
             run,
@@ -53,10 +55,9 @@ fn run(text: &str) -> Result<Asked, String> {
             repository: Some(format!("{owner}/{name}")),
         })
     };
-    page().ok_or_else(|| {
-        "write the number of a run, or the address of its page: https://github.com/OWNER/NAME/actions/runs/ID"
-            .to_owned()
-    })
+    page().ok_or(NotUnderstood(
+        "the number of a run, or the address of its page: https://github.com/OWNER/NAME/actions/runs/ID",
+    ))
 }
 
 /// Which run of which repository is meant.

@@ -79,7 +79,7 @@ async fn of_pending(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     let texts = match script::of_pending(&session, &truth.reading).await {
         Ok(texts) => texts,
-        Err(reason) => return Ok(session.report(vec![unavailable(&reason)])),
+        Err(unknown) => return Ok(session.report(vec![unavailable(&unknown.to_string())])),
     };
     let known = match Known::read(&session).await {
         Ok(known) => known,

@@ -26,8 +26,8 @@ pub(crate) async fn plan(job: &Job) -> Result<Report, Failure> {
     }
     let texts = match script::of_pending(&session, &truth.reading).await {
         Ok(texts) => texts,
-        Err(reason) => {
-            outcomes.push(unavailable(&reason));
+        Err(unknown) => {
+            outcomes.push(unavailable(&unknown.to_string()));
             return Ok(session.report(outcomes));
         }
     };
@@ -43,8 +43,8 @@ pub(crate) async fn plan(job: &Job) -> Result<Report, Failure> {
     let known = known.map_err(|error| Failure::error(error.to_string()))?;
     let told = match effect::of_texts(&texts, &known) {
         Ok(told) => told,
-        Err(reason) => {
-            outcomes.push(unavailable(&reason));
+        Err(unknown) => {
+            outcomes.push(unavailable(&unknown.to_string()));
             return Ok(session.report(outcomes));
         }
     };

@@ -7,6 +7,7 @@ use migrations::Reading;
 use crate::known::Known;
 use crate::script::{self, Text};
 use crate::session::Session;
+use crate::unknown::Unknown;
 
 /// What is assumed of a server that does not tell its version.
 const SERVER: u32 = 15;
@@ -35,7 +36,7 @@ pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
     }
     let texts = match script::of_pending(session, reading).await {
         Ok(texts) => texts,
-        Err(reason) => return Effect::Unknown(reason),
+        Err(unknown) => return Effect::Unknown(unknown.to_string()),
     };
     let known = match Known::read(session).await {
         Ok(known) => known,
@@ -43,13 +44,13 @@ pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
     };
     match of_texts(&texts, &known) {
         Ok(told) => of_statements(&told.into_iter().flatten().collect::<Vec<_>>()),
-        Err(reason) => Effect::Unknown(reason),
+        Err(unknown) => Effect::Unknown(unknown.to_string()),
     }
 }
 
 /// The effects of each text's statements, one text after another, without those on the tool's own
 /// tables.
-pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect>>, String> {
+pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect>>, Unknown> {
     let mut catalog = known.catalog.clone();
     let server = known.server.unwrap_or(SERVER);
     let told = texts.iter().map(|Text { migration, .. }| {
@@ -59,7 +60,10 @@ pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect
             server,
         };
         let told = effects(&migration.sql, setting, &mut catalog);
-        let told = told.map_err(|unread| format!("{}: {unread}", migration.file))?;
+        let told = told.map_err(|unread| Unknown::Unread {
+            file: migration.file.clone(),
+            unread,
+        })?;
         let ours = told
             .into_iter()
             .filter(|effect| !migration.is_of_the_tool(effect));

@@ -20,6 +20,7 @@ mod session;
 mod truth;
 mod under;
 mod undo;
+mod unknown;
 mod watcher;
 mod workers;
 
@@ -32,4 +33,5 @@ pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use truth::Truth;
 pub use undo::{Undone, Unfinished, Wish};
+pub use unknown::Unknown;
 pub use watcher::Seen;

@@ -6,6 +6,7 @@ use migrations::{Pending, Reading, Script, Settings};
 
 use crate::call::Call;
 use crate::session::Session;
+use crate::unknown::Unknown;
 
 /// How long a tool may take to print it.
 const PRINT: Duration = Duration::from_secs(60);
@@ -13,11 +14,11 @@ const PRINT: Duration = Duration::from_secs(60);
 /// The SQL of each pending migration, in the tool's order.
 ///
 /// # Errors
-/// Returns why it cannot be had, as the end of a sentence.
-pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<Script>, String> {
+/// Returns why it cannot be had.
+pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<Script>, Unknown> {
     let commands = match session.tool.pending_sql(reading) {
         Pending::Scripts(scripts) => return Ok(scripts),
-        Pending::Unavailable(reason) => return Err(reason.to_owned()),
+        Pending::Unavailable(reason) => return Err(Unknown::NoSql(reason)),
         Pending::Commands(commands) => commands,
     };
     let mut scripts = Vec::new();
@@ -30,7 +31,7 @@ pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<
             timeout: PRINT,
         };
         let printed = session.printed(call).await;
-        let printed = printed.map_err(|failure| failure.chain())?;
+        let printed = printed.map_err(|failure| Unknown::NotPrinted(failure.chain()))?;
         if let Some(each) = session.tool.printed(reading, &printed) {
             scripts.extend(each);
             continue;

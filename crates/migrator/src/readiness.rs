@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cli::{Failure, Job};
 use config::file::Migrate;
-use database::{Error, System, literal, pg_facts};
+use database::{System, literal, pg_facts};
 use ddl::lint::Ignored;
 use ddl::rule::NoSuchRule;
 use ddl::{Level, Linter, Options, Work};
@@ -19,6 +19,7 @@ use crate::rehearsed;
 use crate::script::{self, Text};
 use crate::session::Session;
 use crate::truth::Truth;
+use crate::unknown::Unknown;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +105,8 @@ pub struct Readiness<'a> {
     job: &'a Job,
     bounds: Bounds,
     looked: OnceCell<Result<Looked<'a>, Outcome>>,
-    texts: OnceCell<Result<Vec<Text>, String>>,
-    known: OnceCell<Result<Known, String>>,
+    texts: OnceCell<Result<Vec<Text>, Unknown>>,
+    known: OnceCell<Result<Known, Unknown>>,
 }
 
 /// The database as it was found.
@@ -189,37 +190,37 @@ impl<'a> Readiness<'a> {
                     None => outcome,
                 }
             }
-            Err(reason) => outcome(Verdict::Error).reason(reason),
+            Err(unknown) => outcome(Verdict::Error).reason(unknown.to_string()),
         }
     }
 
     /// The SQL of what is pending.
-    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], String> {
+    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], Unknown> {
         let Looked { session, truth, .. } = looked;
         let reading = || script::of_pending(session, &truth.reading);
         let texts = self.texts.get_or_init(reading).await.as_ref();
         texts.map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, String> {
-        let reading = || async { Known::read(&looked.session).await.map_err(told) };
+    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, Unknown> {
+        let reading = || async { Known::read(&looked.session).await.map_err(Unknown::from) };
         let known = self.known.get_or_init(reading).await.as_ref();
         known.map_err(Clone::clone)
     }
 
-    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, String> {
+    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, Unknown> {
         let texts = match self.texts(looked).await {
             Ok(texts) => texts,
-            Err(reason) => {
+            Err(unknown) => {
                 return Ok(Found {
                     verdict: Verdict::Inconclusive,
                     actual: "not known".to_owned(),
-                    reason: Some(reason),
+                    reason: Some(unknown.to_string()),
                 });
             }
         };
         let known = self.known(looked).await?;
-        let ignores = lint_ignores(looked.session.section).map_err(|error| error.to_string())?;
+        let ignores = lint_ignores(looked.session.section)?;
         let server = known.server;
         let mut catalog = known.catalog.clone();
         let linter = Linter::new(Options {
@@ -229,8 +230,7 @@ impl<'a> Readiness<'a> {
         });
         let mut failures = Vec::new();
         for Text { migration, .. } in texts {
-            let found = linter.lint(migration, &mut catalog);
-            let found = found.map_err(|not_linted| not_linted.to_string())?;
+            let found = linter.lint(migration, &mut catalog)?;
             let counts = found.into_iter().filter(|one| {
                 one.level == Level::Failure
                     && !matches!(
@@ -256,7 +256,7 @@ impl<'a> Readiness<'a> {
         })
     }
 
-    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, String> {
+    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, Unknown> {
         let texts = self.texts(looked).await?;
         let known = self.known(looked).await?;
         let effects = effect::of_texts(texts, known)?;
@@ -273,14 +273,14 @@ impl<'a> Readiness<'a> {
                 }
             }
         }
-        let postgres = looked.session.database.postgres().await.map_err(told)?;
+        let postgres = looked.session.database.postgres().await?;
         let (mut total, mut named) = (0, Vec::new());
         for table in tables {
             let sql = format!(
                 "SELECT pg_total_relation_size(to_regclass({}))",
                 literal(System::Postgres, &table)
             );
-            let size = postgres.rows(&sql).await.map_err(told)?;
+            let size = postgres.rows(&sql).await?;
             let size = size
                 .one()
                 .and_then(|size| size.parse().ok())
@@ -373,10 +373,10 @@ pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, NoSuchRule> {
     ignores.collect()
 }
 
-async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, String> {
-    let postgres = session.database.postgres().await.map_err(told)?;
+async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, Unknown> {
+    let postgres = session.database.postgres().await?;
     let open = pg_facts::long_transactions(&postgres, bounds.max_transaction.as_secs());
-    let open = open.await.map_err(told)?;
+    let open = open.await?;
     Ok(match open.first() {
         None => Found::pass("none is open for long"),
         Some(first) => Found::fail(
@@ -389,9 +389,9 @@ async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, St
     })
 }
 
-async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, String> {
-    let postgres = session.database.postgres().await.map_err(told)?;
-    let lag = pg_facts::replication_lag(&postgres).await.map_err(told)?;
+async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, Unknown> {
+    let postgres = session.database.postgres().await?;
+    let lag = pg_facts::replication_lag(&postgres).await?;
     Ok(match lag {
         None => Found::pass("no replica is behind"),
         Some(lag) if lag <= bounds.max_lag.as_secs_f64() => {
@@ -402,8 +402,4 @@ async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, String
             format!("{lag:.1} s > max-lag ({} s)", bounds.max_lag.as_secs()),
         ),
     })
-}
-
-fn told(error: Error) -> String {
-    error.to_string()
 }

@@ -8,6 +8,7 @@ use model::FoundAt;
 
 use crate::pending;
 use crate::session::Session;
+use crate::unknown::Unknown;
 
 /// No migration is larger.
 const MAX_BYTES: u64 = 4 << 20;
@@ -61,8 +62,8 @@ impl Text {
 /// The SQL of what is pending.
 ///
 /// # Errors
-/// Returns why it cannot be had, as the end of a sentence.
-pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Result<Vec<Text>, String> {
+/// Returns why it cannot be had.
+pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Result<Vec<Text>, Unknown> {
     let tool = Tool::named(&session.section.tool());
     let scripts = pending::sql(session, reading).await?;
     Ok(scripts

@@ -1,5 +1,6 @@
 //! What a bad release served: asked once, of what the configuration has for it, and written down.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chronicle::{Bound, Event, Exposure, Happening, History, Incident};
@@ -31,6 +32,24 @@ pub enum Measured {
     Unknown(Box<Outcome>),
     /// Nothing is configured that could tell it.
     NotAsked,
+}
+
+/// Why it is not known.
+#[derive(Debug, thiserror::Error)]
+enum Unmeasured {
+    #[error("a signal leaves no time for it")]
+    Interrupted,
+    #[error("`healthgate.canary` cannot be used: {0}")]
+    Canary(String),
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    #[error("the log `{}` was not read in time", .0.display())]
+    Late(PathBuf),
+    #[error("{prometheus}; {log}")]
+    Neither {
+        prometheus: Unknown,
+        log: Box<Unmeasured>,
+    },
 }
 
 /// When the question is asked.
@@ -67,11 +86,11 @@ impl Scribe<'_> {
         match (self.asked(stay, patience).await, judged) {
             (Ok(Some(exposure)), _) | (_, Some(exposure)) => Measured::Known(exposure),
             (Ok(None), None) => Measured::NotAsked,
-            (Err(reason), None) => {
+            (Err(unmeasured), None) => {
                 let outcome = Outcome::new("incident/exposure", &stay.release, Verdict::Error);
                 let outcome = outcome.severity(Severity::Advisory);
                 let outcome = outcome.expected("the requests that the release served");
-                Measured::Unknown(Box::new(outcome.reason(reason).hint(
+                Measured::Unknown(Box::new(outcome.reason(unmeasured.to_string()).hint(
                     "it changes no verdict: the report says that it is not known; see `incident.exposure`",
                 )))
             }
@@ -80,9 +99,9 @@ impl Scribe<'_> {
 
     /// # Errors
     /// Returns why it is not known.
-    async fn asked(&self, stay: &Stay, patience: Duration) -> Result<Option<Exposure>, String> {
+    async fn asked(&self, stay: &Stay, patience: Duration) -> Result<Option<Exposure>, Unmeasured> {
         if self.job.interrupt.caught().is_some() {
-            return Err("a signal leaves no time for it".to_owned());
+            return Err(Unmeasured::Interrupted);
         }
         let Some(Counters {
             prometheus,
@@ -103,7 +122,7 @@ impl Scribe<'_> {
         }
         let Some(log) = log else {
             return match asked {
-                Some(Err(unknown)) => Err(unknown.to_string()),
+                Some(Err(unknown)) => Err(unknown.into()),
                 _ => Ok(None),
             };
         };
@@ -114,13 +133,17 @@ impl Scribe<'_> {
         };
         let read = of_log(&log, &around, stay, patience);
         let read = tokio::time::timeout(patience, read).await;
-        let late = || format!("the log `{}` was not read in time", log.file.display());
-        match (read.map_err(|_| late()), asked) {
-            (Ok(Ok(exposure)), _) | (_, Some(Ok(exposure))) => Ok(Some(exposure)),
-            (Ok(Err(unknown)), None) => Err(unknown.to_string()),
-            (Ok(Err(unknown)), Some(Err(other))) => Err(format!("{other}; {unknown}")),
-            (Err(late), None) => Err(late),
-            (Err(late), Some(Err(other))) => Err(format!("{other}; {late}")),
+        let read = match read {
+            Ok(read) => read.map_err(Unmeasured::from),
+            Err(_) => Err(Unmeasured::Late(log.file.clone())),
+        };
+        match (read, asked) {
+            (Ok(exposure), _) | (_, Some(Ok(exposure))) => Ok(Some(exposure)),
+            (Err(why), None) => Err(why),
+            (Err(why), Some(Err(prometheus))) => Err(Unmeasured::Neither {
+                prometheus,
+                log: Box::new(why),
+            }),
         }
     }
 
@@ -142,7 +165,7 @@ impl Scribe<'_> {
     }
 
     /// What is configured: `incident.exposure`, else what the canary is judged by.
-    async fn counters(&self, stay: &Stay) -> Result<Option<Counters>, String> {
+    async fn counters(&self, stay: &Stay) -> Result<Option<Counters>, Unmeasured> {
         if let Some(section) = &self.section.exposure {
             let server = section.server.as_ref().map(|url| Server {
                 url: url.clone(),
@@ -158,9 +181,8 @@ impl Scribe<'_> {
                 wait: section.wait.get(),
             }));
         }
-        let told = |why: String| format!("`healthgate.canary` cannot be used: {why}");
         let gate = self.job.config.healthgate();
-        let Some(gate) = gate.map_err(|error| told(error.to_string()))? else {
+        let Some(gate) = gate.map_err(|error| Unmeasured::Canary(error.to_string()))? else {
             return Ok(None);
         };
         let Some(canary) = &gate.canary else {
