@@ -26,7 +26,7 @@ annotate() { # LEVEL MESSAGE HINT
 broke() { # COMMAND
   ((BASH_SUBSHELL == 0)) || exit 4
   trap - ERR
-  local message="the Action ended at \`$1\`" hint='the line above says why; is the disk full, and may this user write to RUNNER_TEMP?'
+  local message="the Action ended at \`$1\`" hint='the line above shows why; is the disk full, and may this user write to RUNNER_TEMP?'
   printf 'error: %s\n\nhint: %s\n' "$(one_line "$message")" "$hint" >&2
   annotate error "$message" "$hint"
   outputs 4 "$message" || true
@@ -142,7 +142,7 @@ build() {
   printf '::group::Build deploy-guard\n' >&2
   if ! (cd "$source" && cargo build --release --locked --package deploy-guard --target-dir "$target") >&2; then
     printf '::endgroup::\n' >&2
-    refuse 'deploy-guard could not be built' 'the compiler says why above; libssh2 wants pkg-config, libssl-dev and a C compiler'
+    refuse 'deploy-guard could not be built' 'the compiler shows why above; libssh2 wants pkg-config, libssl-dev and a C compiler'
   fi
   printf '::endgroup::\n' >&2
   installed=$target/release

@@ -21,7 +21,7 @@ Usage: sh install.sh [OPTION]...
   --from URL        another place with a release's files: URL/vVERSION/FILE
   --repository URL  the repository that has the release, such as https://github.com/OWNER/NAME
   --api URL         its API, asked first if $DEPLOY_GUARD_DOWNLOAD_TOKEN holds a token
-  --checksums FILE  what sha256sum says of the archives (default: checksums.txt beside this script)
+  --checksums FILE  what sha256sum prints for the archives (default: checksums.txt beside this script)
   --cache DIR       keep the archive here, and take it from here if it is still right
   --which           only say which archive this machine takes; exit code 1 if there is none
 

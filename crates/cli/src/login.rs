@@ -26,7 +26,7 @@ pub struct Login<'a> {
 #[derive(Debug)]
 pub struct Known {
     pub credentials: Option<Credentials>,
-    /// Whose they are, for a person: `nobody`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
+    /// Whose they are, for a person: `an anonymous user`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
     pub whose: String,
     /// Nothing named them: without them a public image may be seen all the same.
     pub implied: bool,

@@ -389,7 +389,7 @@ enum Unwritable {
 enum NoPlace {
     #[error("it is a folder")]
     Folder,
-    #[error("`-` is no file: stdout has what `--format` says")]
+    #[error("`-` is no file: stdout has what `--format` names")]
     Stdout,
     #[error("it is a link to another file: name that file")]
     Link,

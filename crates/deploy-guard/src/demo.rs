@@ -90,7 +90,7 @@ impl Demo {
             .stage(&["run", "--release", "v1"], "v1", self.text)
             .await?;
         let load = Load::start(world.router());
-        self.say("\n── 2. v2 is deployed: it answers 200, but says \"degraded\" and fails 1 request in 4 ──\n");
+        self.say("\n── 2. v2 is deployed: it answers 200 with \"degraded\" and fails 1 request in 4 ──\n");
         let second = world
             .stage(&["run", "--release", "v2"], "v2", self.text)
             .await?;
@@ -100,7 +100,7 @@ impl Demo {
         let third = world
             .stage(&["preflight", "--release", "v2"], "v2-again", self.text)
             .await?;
-        self.say("\n── 4. v3 says that it is healthy, and fails 1 request in 4: it gets 10 % of the requests ──\n");
+        self.say("\n── 4. v3 reports that it is healthy, and fails 1 request in 4: it gets 10 % of the requests ──\n");
         world.put_on_idle_side("v3")?;
         let users = [(); USERS].map(|()| Load::start(world.router()));
         let ramp = [

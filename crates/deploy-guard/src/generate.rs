@@ -164,7 +164,7 @@ const PAGES: [Page; 4] = [
         source: "crates/state/src/document.rs",
         root: "The state",
         about: || {
-            "One JSON document where `rollback.state` says: [the state](../guide/state.md). Its schema: \
+            "One JSON document where `rollback.state` points: [the state](../guide/state.md). Its schema: \
              `deploy-guard schema state`."
                 .to_owned()
         },

@@ -309,7 +309,7 @@ impl Run<'_> {
     async fn under_lease(mut self) -> Result<Report, Failure> {
         if self.job.config.migrate()?.is_some() {
             self.book
-                .goes_on("the schema may be changed; `migrate status` tells");
+                .goes_on("the schema may be changed; `migrate status` shows it");
             let migrated = Box::pin(migrate::apply(self.job)).await;
             let migrated = self.stage(migrated, "migrate")?;
             if self.job.interrupt.caught().is_some() {
@@ -711,7 +711,7 @@ impl Run<'_> {
 
     fn interrupted(self, when: &str, ending: Ending) -> Report {
         let (left, next) = if self.book.is_touched() {
-            let next = ": `healthgate` tells, then `rollback record` or `rollback run`";
+            let next = ": run `healthgate`, then `rollback record` or `rollback run`";
             (format!("{} may be live", self.release), next)
         } else {
             ("nothing was deployed".to_owned(), "")

@@ -407,7 +407,7 @@ fn nothing_that_says_how_leaves_clear_gaps() {
     let repository = Repository::new(&[("README.md", "# shop\n")]);
     repository.init(&[]).code(3);
     repository.init(&["--kind", "command"]).code(0).stdout(
-        contains("nothing that says how it is deployed")
+        contains("nothing that shows how it is deployed")
             .and(contains("write deploy.sh"))
             .and(contains("gh variable set HEALTH_URL")),
     );

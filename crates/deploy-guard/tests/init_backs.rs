@@ -367,7 +367,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     assert_eq!(
         (
             code,
-            text.contains("ship.yml:11 asks what the workflow says")
+            text.contains("ship.yml:11 asks what the workflow asks")
         ),
         (0, true),
         "{text}"
@@ -387,7 +387,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     let (code, text) = run(&["init", "--check"]);
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("the workflow says https://shop.example.com/ready"),
+        text.contains("the workflow asks https://shop.example.com/ready"),
         "{text}"
     );
 }

@@ -99,7 +99,7 @@ pub async fn ask(
     };
     let silent = match all {
         Ok(Some(release)) => {
-            let evidence = "the target says so";
+            let evidence = "the target reports it";
             return (ReleaseAnswer::Given { release, evidence }, at);
         }
         Ok(None) => None,
@@ -115,7 +115,7 @@ pub async fn ask(
         }
         (Some(Ok(release)), _) => ReleaseAnswer::Given {
             release,
-            evidence: "the service says so",
+            evidence: "the service reports it",
         },
         // The target's own reason says more.
         (_, Some(error)) | (Some(Err(error)), None) => ReleaseAnswer::Missing(error),
@@ -172,7 +172,7 @@ impl CurrentRelease {
             }
             ReleaseAnswer::NoSource => (
                 believed.or(Some(destination.to_owned())),
-                "the state says so".to_owned(),
+                "the state records it".to_owned(),
             ),
         };
         CurrentRelease {

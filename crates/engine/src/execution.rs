@@ -597,7 +597,7 @@ impl<'a> Execution<'a> {
             let (release, how) = match (asked, status) {
                 (Ok(Some(release)), _) => (
                     Some(self.means.watch.clean(&release)),
-                    "it says so".to_owned(),
+                    "it reports so".to_owned(),
                 ),
                 (Err(error), _) => (None, error.to_string()),
                 (_, StepStatus::Done) => (Some(self.to.clone()), "its step succeeded".to_owned()),

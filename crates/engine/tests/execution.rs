@@ -228,7 +228,7 @@ impl Bench {
             Plan::draft(means.watch, pair, way, &current, until() - Instant::now()).await;
         assert_eq!(
             (plan.from(), plan.evidence()),
-            (Some("v2"), "the target says so")
+            (Some("v2"), "the target reports it")
         );
         assert!(plan.unready().is_empty() && pair.done().is_empty());
         let begun = Execution::begin(means, &plan, &[], Timestamp::now(), until()).await;

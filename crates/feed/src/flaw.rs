@@ -65,7 +65,7 @@ pub enum Flaw {
     #[error("label sets differ: `{label}` is missing at {side}")]
     LabelSets { side: SideName, label: String },
     #[error(
-        "no series of {side} has the label `{label}`, by which `{query}` tells failed requests"
+        "no series of {side} has the label `{label}`, by which `{query}` finds failed requests"
     )]
     LabelMissing {
         side: SideName,

@@ -30,7 +30,7 @@ fn a_service_says_that_it_is_serving() {
     ends(
         1,
         &format!("{address}, service: shop.Bad"),
-        "failed (2) > failure-limit (1): it says NOT_SERVING",
+        "failed (2) > failure-limit (1): it reports NOT_SERVING",
     );
     ends(
         1,

@@ -182,7 +182,7 @@ fn a_tcp_answer_in_parts_means_what_the_whole_means() {
     ends(0, gate("tcp", &probe("^220 .* soon$"), &[]), "pass");
     let policy = "policy: { timeout: 1s }";
     let early = format!("{}, {policy}", probe("^220 .*ready$"));
-    ends(1, gate("tcp", &early, &[]), "it says 220 mail ready soon");
+    ends(1, gate("tcp", &early, &[]), "it sends 220 mail ready soon");
 }
 
 #[test]

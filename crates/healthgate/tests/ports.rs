@@ -67,7 +67,7 @@ fn a_port_that_says_nothing_or_everything_fails_in_time() {
         1,
         "tcp",
         &format!("{address}, expect: OK"),
-        "it says (empty) and no more within",
+        "it sends (empty) and no more within",
     );
 
     let endless = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -77,7 +77,7 @@ fn a_port_that_says_nothing_or_everything_fails_in_time() {
             std::thread::spawn(move || while stream.write_all(&[b'x'; 4096]).is_ok() {});
         }
     });
-    ends(1, "tcp", &format!("{address}, expect: OK"), "it says xxxx");
+    ends(1, "tcp", &format!("{address}, expect: OK"), "it sends xxxx");
 }
 
 #[test]

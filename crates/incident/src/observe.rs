@@ -12,7 +12,7 @@ pub(crate) struct Flags {
     /// A label of the service's own series, such as `job=shop`; may be given several times
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<String>,
-    /// The label that tells the canary from stable [default: release]
+    /// The label that distinguishes the canary from stable [default: release]
     #[arg(long, value_name = "NAME")]
     side: Option<String>,
 }

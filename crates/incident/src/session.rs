@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
             outcome
                 .expected("the requests that the bad release served")
                 .reason(why)
-                .hint("the report says that it is not known; see `incident.exposure`")
+                .hint("the report shows that it is not known; see `incident.exposure`")
         })
     }
 

@@ -1,4 +1,4 @@
-//! Chance that is the same for the same seed: for plans, and for whoever simulates traffic.
+//! Chance that is the same for the same seed: for plans and simulations of traffic.
 
 /// A generator of random numbers: SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom
 /// number generators", 2014). Not for secrets.

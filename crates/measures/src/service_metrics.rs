@@ -8,7 +8,7 @@ use crate::labels::label;
 pub struct ServiceMetrics {
     /// Labels and their values, such as `job` and `shop`; none selects all series.
     pub labels: Vec<(String, String)>,
-    /// The label that tells the canary from stable, such as `release`.
+    /// The label that distinguishes the canary from stable, such as `release`.
     pub side: String,
 }
 

@@ -88,7 +88,7 @@ pub async fn way_down(
         };
         if !rehearsal.reversible {
             return Ok(Some(format!(
-                "the rehearsal says that {} is not reversible: {}",
+                "the rehearsal found that {} is not reversible: {}",
                 last.id,
                 rehearsal.reason.as_deref().unwrap_or_default()
             )));

@@ -96,7 +96,7 @@ impl Session<'_> {
             .expected("the database's lock is held to the end")
             .actual("lost")
             .reason("the session that holds the lock broke, and the change was stopped")
-            .hint("`migrate status` tells what is applied; `migrate resume` goes on")
+            .hint("`migrate status` shows what is applied; `migrate resume` goes on")
     }
 
     /// The database's own lock, or why it is not had.

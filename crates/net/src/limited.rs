@@ -63,7 +63,7 @@ impl AsyncRead for Limited {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.allowance.is_used_up() {
-            let text = format!("it says more than {} KiB", self.allowance.most >> 10);
+            let text = format!("it sends more than {} KiB", self.allowance.most >> 10);
             return Poll::Ready(Err(io::Error::other(text)));
         }
         let before = buffer.filled().len();

@@ -180,7 +180,7 @@ impl From<serde_json::Error> for Error {
 fn aws_hint(service: &str, action: &str, cause: &aws::Error) -> String {
     match cause {
         aws::Error::Denied { .. } => {
-            format!("allow `{service}:{action}`; `aws sts get-caller-identity` says to whom")
+            format!("allow `{service}:{action}`; `aws sts get-caller-identity` shows to whom")
         }
         cause => cause.hint(),
     }

@@ -231,7 +231,7 @@ fn a_checksum_beside_the_backup_must_be_its_own() {
     let sum = String::from_utf8(output.stdout).unwrap();
     for (sum, code, reason) in [
         (Some(sum.as_str()), 0, "intact"),
-        (Some("0000  a.tar\n"), 1, "says 0000"),
+        (Some("0000  a.tar\n"), 1, "has 0000"),
         (None, 1, "there is neither"),
     ] {
         let beside = folder.path().join("a.tar.sha256");

@@ -43,7 +43,7 @@ preflight: {{ runners: [{{ name: production, labels: [self-hosted, production], 
             false,
             1,
             [
-                "runner list says online",
+                "runner list reports online",
                 "is inactive (dead)",
                 "`runner-check restart web-01`",
             ],

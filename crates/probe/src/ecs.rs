@@ -110,7 +110,7 @@ impl Ecs {
             let is = |code: &str, names: &[&str]| names.iter().any(|name| code.contains(name));
             let hint = match &error {
                 aws::Error::Denied { .. } => {
-                    format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
+                    format!("allow `ecs:{action}`; `aws sts get-caller-identity` shows to whom")
                 }
                 aws::Error::Status { code, .. } if is(code, &["Throttling", "TooManyRequests"]) => {
                     "ask less often: `policy: { interval: 10s }`".to_owned()

@@ -142,10 +142,13 @@ impl Grpc {
         }
         match status(&reply.body) {
             Some(1) => Reading::pass(EXPECTED, "SERVING").value("SERVING"),
-            Some(0) => not("UNKNOWN", "it says UNKNOWN".into()),
-            Some(2) => not("NOT_SERVING", "it says NOT_SERVING".into()),
-            Some(3) => not("SERVICE_UNKNOWN", "it says SERVICE_UNKNOWN".into()),
-            Some(other) => not("?", format!("it says {other}, which is no known state")),
+            Some(0) => not("UNKNOWN", "it reports UNKNOWN".into()),
+            Some(2) => not("NOT_SERVING", "it reports NOT_SERVING".into()),
+            Some(3) => not("SERVICE_UNKNOWN", "it reports SERVICE_UNKNOWN".into()),
+            Some(other) => not(
+                "?",
+                format!("it reports {other}, which is not a known state"),
+            ),
             None => not(
                 "?",
                 format!("the answer is no health: {}", excerpt(&reply.body)),

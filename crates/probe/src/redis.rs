@@ -102,7 +102,7 @@ async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
         let read = stream.read_buf(&mut reply).await;
         if read.map_err(|error| Problem::broken(&error))? == 0 {
             return Err(match reply.as_slice() {
-                [] => Problem::of_service("it closes the connection and says nothing"),
+                [] => Problem::of_service("it closes the connection without an answer"),
                 said => no_redis(said),
             });
         }

@@ -43,7 +43,7 @@ impl Tcp {
 
     fn expected(&self) -> String {
         match &self.probe.expect {
-            Some(pattern) => format!("a connection that says /{}/", pattern.as_str()),
+            Some(pattern) => format!("a connection that sends /{}/", pattern.as_str()),
             None => "a connection".to_owned(),
         }
     }
@@ -73,7 +73,7 @@ impl Tcp {
                 return Reading::pass(expected, excerpt(&received)).value("said");
             }
             if received.len() >= MAX_RECEIVED {
-                return not(format!("it says {}", excerpt(&received)));
+                return not(format!("it sends {}", excerpt(&received)));
             }
             share.room(&mut received, READ, MAX_RECEIVED).await;
             let reading = stream.read_buf(&mut received);
@@ -83,7 +83,7 @@ impl Tcp {
             }
             let Ok(read) = read else {
                 let mut reading = not(format!(
-                    "it says {} and no more within {} ms",
+                    "it sends {} and no more within {} ms",
                     excerpt(&received),
                     timeout.as_millis()
                 ));
@@ -91,7 +91,7 @@ impl Tcp {
                 return reading;
             };
             match read {
-                Ok(0) => return not(format!("it says {} and closes", excerpt(&received))),
+                Ok(0) => return not(format!("it sends {} and closes", excerpt(&received))),
                 Ok(_) => {}
                 Err(error) => return Reading::of_problem(Problem::broken(&error), expected),
             }

@@ -96,7 +96,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
                 Back::Configured
             } else {
                 Back::None(format!(
-                    "`{0} rollback VERSION` goes back by hand, and `{0} app version` tells what runs; it is not written \
+                    "`{0} rollback VERSION` goes back by hand, and `{0} app version` shows what runs; it is not written \
                      because {1}",
                     call.program,
                     if known {
@@ -652,7 +652,7 @@ fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &s
             own_step("Roll the chart back", run, handed, job, group)
         }
         _ => Back::None(format!(
-            "`helm rollback {}` goes back by hand, and `helm history` tells what runs; it is not written because only the workflow's \
+            "`helm rollback {}` goes back by hand, and `helm history` shows what runs; it is not written because only the workflow's \
              shell knows its release or namespace",
             call.release
         )),

@@ -78,7 +78,7 @@ impl Asked {
         let at: Vec<String> = self.at.iter().map(Line::to_string).collect();
         let at = at.join(" and ");
         match self.from {
-            _ if self.at.is_empty() => "as `--url` says".to_owned(),
+            _ if self.at.is_empty() => "as `--url` gives it".to_owned(),
             HealthSource::Guess => format!("a guess, put together from {at}"),
             HealthSource::Platform => {
                 format!(
@@ -86,7 +86,7 @@ impl Asked {
                 )
             }
             HealthSource::Environment => {
-                format!("{at}: the environment's address, which tells that it answers and no more")
+                format!("{at}: the environment's address, which shows that it answers and no more")
             }
             HealthSource::Workflow | HealthSource::Tool if self.at.len() > 1 => {
                 format!("put together from {at}")

@@ -50,7 +50,7 @@ pub enum Unreachable {
     )]
     Options(Need),
     #[error(
-        "the step that deploys tells the `ssh` program the way ({0}), and a check before that step would not know it; in a step of its \
+        "the step that deploys gives the `ssh` program the way ({0}), and a check before that step would not know it; in a step of its \
          own before, `ssh: openssh` would go the same way"
     )]
     Late(Need),

@@ -311,7 +311,7 @@ fn gate(
                 "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
             )
         }
-        _ => "no address is seen that tells whether it is healthy".to_owned(),
+        _ => "no address is seen that shows whether it is healthy".to_owned(),
     })
 }
 

@@ -12,7 +12,7 @@ pub enum Unshared {
     #[error("what divides the requests between them is not in the repository, or takes no orders")]
     Router,
     #[error(
-        "no address is seen through the router that tells which release answers; `--url` names it"
+        "no address is seen through the router that shows which release answers; `--url` names it"
     )]
     Question,
     #[error("the machine of the router is not reached")]

@@ -449,7 +449,7 @@ fn back(part: &Part<'_>) -> String {
     match &part.back {
         Back::Configured => match &part.group.lead.tool {
             Tool::Kamal(call) => format!(
-                "`{0} rollback` to the newest release that passed its gate, and `{0} app version` tells what runs",
+                "`{0} rollback` to the newest release that passed its gate, and `{0} app version` shows what runs",
                 call.program
             ),
             _ => "to the newest release that passed its gate".to_owned(),

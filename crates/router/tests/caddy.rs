@@ -459,7 +459,7 @@ async fn a_caddy_that_is_down_or_is_none_is_an_error() {
     let world = World::new(&section, "", Env::default());
     let error = world.router().loaded(&HERE).await.unwrap_err().to_string();
     let error = error.replace(&at, "SHOP");
-    insta::assert_snapshot!(error, @"Caddy's admin API at http://SHOP: it tells no ETag, so it is no Caddy, or one before 2.5");
+    insta::assert_snapshot!(error, @"Caddy's admin API at http://SHOP: it sends no ETag, so it is not Caddy, or a Caddy before 2.5");
     drop(caddy);
 }
 

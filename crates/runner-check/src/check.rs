@@ -167,7 +167,7 @@ impl<'p> Seen<'p> {
             .iter()
             .all(|(_, judgement, _)| judgement.state == State::Offline);
         if !all_down {
-            return "`runner-check list` shows who says what".to_owned();
+            return "`runner-check list` shows what each source reports".to_owned();
         }
         if section.emergency.is_some() {
             return "page the on-call (P1: deployments are blocked), then `runner-check start-emergency`".to_owned();

@@ -86,7 +86,7 @@ pub(crate) async fn start(
             .expected(expected)
             .actual(format!("{done}; {}", proof.judgement))
             .reason(format!("{}: {} after {}", pool.name, proof.judgement, span(proof.took)))
-            .hint("what did it write last? `journalctl -u 'actions.runner.*' -n 100` on its machine; `runner-check list` shows who says what")
+            .hint("what did it write last? `journalctl -u 'actions.runner.*' -n 100` on its machine; `runner-check list` shows what each source reports")
     };
     Ok(finished(
         outcome,
@@ -225,7 +225,7 @@ async fn by_command(
         .expected(expected)
         .actual("the command failed")
         .reason(reason)
-        .hint("run it by hand and see what it says");
+        .hint("run it by hand and see what it prints");
     Ok(Err(Stopped::Failed(Box::new(outcome))))
 }
 

@@ -68,7 +68,7 @@ pub struct Stage {
 
 #[derive(clap::Subcommand, Clone, Debug)]
 enum Action {
-    /// Show every runner, what it is doing, and who says so
+    /// Show every runner, what it is doing, and who reports it
     List,
     /// Restart a runner's service over SSH, and prove that it is online again
     Restart(restart::Flags),

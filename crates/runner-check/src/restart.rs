@@ -212,7 +212,7 @@ fn outcome(id: String, name: &str, done: &str, section: &RunnerCheck, proof: &Pr
         .expected(expected)
         .actual(format!("{done}; {name} is {said}"))
         .reason(format!("{name} is {said} after {} and {} looks", span(proof.took), proof.looks))
-        .hint(remedy.unwrap_or_else(|| "what did it write last? `journalctl -u 'actions.runner.*' -n 100` on its machine; `runner-check list` shows who says what".to_owned()))
+        .hint(remedy.unwrap_or_else(|| "what did it write last? `journalctl -u 'actions.runner.*' -n 100` on its machine; `runner-check list` shows what each source reports".to_owned()))
 }
 
 /// What the runner works on, if it does.

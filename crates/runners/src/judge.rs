@@ -320,7 +320,7 @@ impl Judgement {
             && self.online() > 0
         {
             all.push(format!(
-                "prometheus says offline ({}), others say online",
+                "prometheus reports offline ({}), others report online",
                 metric.says
             ));
         }

@@ -93,7 +93,7 @@ fn contradictions(usable: &[&Evidence]) -> Vec<String> {
             };
             if updown || idle(one, other) || idle(other, one) {
                 found.push(format!(
-                    "{} says {} ({}), {} says {} ({})",
+                    "{} reports {} ({}), {} reports {} ({})",
                     one.source, one.state, one.says, other.source, other.state, other.says
                 ));
             }

@@ -146,7 +146,7 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
         .collect();
     if let Some(name) = down.iter().find(|name| known.contains(name)) {
         return format!(
-            "`runner-check restart {name}`; before it, `runner-check list` shows what each source says"
+            "`runner-check restart {name}`; before it, `runner-check list` shows what each source reports"
         );
     }
     if judgement.state == State::Unknown

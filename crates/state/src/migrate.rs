@@ -194,7 +194,8 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
         document.last_known_good = good.or(newest);
         if document.last_known_good.is_none() {
             notes.push(
-                "nothing says which release is good: record one with `rollback record`".to_owned(),
+                "nothing records which release is good: record one with `rollback record`"
+                    .to_owned(),
             );
         }
     }

@@ -82,7 +82,7 @@ impl Store {
             if before.current != document.current || before.history.len() != document.history.len()
             {
                 steps.push(format!(
-                    "add what {place} tells: back from {} to {destination}, {verdict}",
+                    "add what {place} shows: back from {} to {destination}, {verdict}",
                     named(left.as_ref())
                 ));
             }

@@ -173,7 +173,7 @@ impl Switch for Command<'_> {
                 let ran = self
                     .run(text, Some(transition), Effect::Reads, &step.place)
                     .await?;
-                ended(ran, "`rollback.command.check` says no")?;
+                ended(ran, "`rollback.command.check` fails")?;
             }
             Ok(step.does.clone())
         })

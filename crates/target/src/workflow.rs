@@ -265,7 +265,7 @@ impl<'a> Workflow<'a> {
     fn several(&self, runs: &[Dispatched]) -> Error {
         let ids: Vec<String> = runs.iter().map(|run| run.id.to_string()).collect();
         Error::Contradicts(format!(
-            "runs {} of {} began since, and nothing tells which is ours: none is followed; name a `correlation-input`, or wait until they have ended",
+            "runs {} of {} began since, and nothing shows which is ours: none is followed; name a `correlation-input`, or wait until they have ended",
             ids.join(" and "),
             self.name()
         ))

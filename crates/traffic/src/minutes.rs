@@ -160,7 +160,7 @@ fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
         return Err("an access log is read from its end on".to_owned());
     }
     if canary.command.is_some() {
-        return Err("a command tells what comes, and not what was".to_owned());
+        return Err("a command reports what comes, and not what was".to_owned());
     }
     Recent::of(job, canary).map_err(|failure| job.redactor.redact(&failure.chain()))
 }

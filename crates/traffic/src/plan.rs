@@ -158,7 +158,7 @@ async fn step(
                 change.split.of(*side)
             )),
             Ok(_) if proof.is_none() => refused(format!(
-                "no number of requests that may be made tells {split} from {was}"
+                "no number of requests that may be made distinguishes {split} from {was}"
             )),
             Ok(change) => {
                 let mut does = change.does;

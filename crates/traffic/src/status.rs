@@ -111,7 +111,7 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
     };
     if let Some(loaded) = loaded.filter(|loaded| *loaded != configured) {
         wrong.push(format!(
-            "{} uses {loaded}, and its configuration says {configured}: a restart would change it",
+            "{} uses {loaded}, and its configuration has {configured}: a restart would change it",
             router.kind()
         ));
     }
@@ -214,7 +214,7 @@ fn differs(rollout: &Rollout, place: &Place, configured: Split) -> Option<String
     let has = configured.of(*side);
     (has != rollout.share).then(|| {
         format!(
-            "the rollout of {} recorded {}, and the configuration says {has}: another changed it, or a change was interrupted",
+            "the rollout of {} recorded {}, and the configuration has {has}: another changed it, or a change was interrupted",
             rollout.release, rollout.share
         )
     })

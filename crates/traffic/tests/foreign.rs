@@ -98,7 +98,7 @@ fn caddys_configuration_over_its_api() {
     disturbed(&bed, &[], other, "blue 75%, green 25%");
     bed.traffic(&["status"]).is(
         1,
-        &["caddy uses blue 75%, green 25%, and its configuration says blue 90%, green 10%"],
+        &["caddy uses blue 75%, green 25%, and its configuration has blue 90%, green 10%"],
     );
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
@@ -241,7 +241,7 @@ fn users_divided_by_a_cookie_stay_on_their_side_through_a_ramp() {
     // A change by hand while no command watches: the next command sees it.
     fs::write(&sides, split("70%")).unwrap();
     bed.traffic(&["status"])
-        .is(1, &["recorded 50%, and the configuration says 70%"]);
+        .is(1, &["recorded 50%, and the configuration has 70%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
     assert!(with_v2().is_empty());
 }

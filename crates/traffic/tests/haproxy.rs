@@ -106,7 +106,7 @@ fn haproxy_reload_without_a_state_file_is_noticed() {
     world.proxy.reloaded();
     assert_eq!(world.of_hundred(), 0);
     bed.traffic(&["status"])
-        .is(1, &["recorded 25%, and the configuration says 0%"]);
+        .is(1, &["recorded 25%, and the configuration has 0%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 
     let child = bed.spawn(&["ramp", "--release", "v2"]);

@@ -58,7 +58,7 @@ fn a_change_behind_our_back_stops_the_ramp() {
     );
     assert_eq!(bed.configured(), 50, "nothing is overwritten");
     bed.traffic(&["status"])
-        .is(1, &["recorded 10%, and the configuration says 50%"]);
+        .is(1, &["recorded 10%, and the configuration has 50%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
 

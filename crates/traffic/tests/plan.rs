@@ -146,7 +146,7 @@ fn a_share_that_requests_cannot_prove_is_refused_by_the_plan_as_by_the_ramp() {
         &["ramp", "--release", "v2", "--stages", "0.01%,100%"],
     ] {
         bed.traffic(args)
-            .is(5, &["no number of requests that may be made tells"]);
+            .is(5, &["no number of requests that may be made distinguishes"]);
     }
     assert_eq!(bed.configured(), 0);
 }

@@ -35,7 +35,7 @@ fn short(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^53 here")]
+#[expect(clippy::cast_precision_loss, reason = "no count here reaches 2^53")]
 fn as_float(total: usize) -> f64 {
     total as f64
 }

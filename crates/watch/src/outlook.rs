@@ -19,7 +19,7 @@ const WINDOWS: [&str; 4] = ["30m", "10m", "3m", "1m"];
 const FULL: f64 = 0.75;
 /// A matcher that every series fits.
 const ANY: &str = "instance=~\".*\"";
-/// Nobody waits so long for a verdict.
+/// No person waits so long for a verdict.
 const FORESEEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// One number is told where half to twice of it is the time of so many of a hundred rollouts. More than eight

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::{Figure, failed, median, milliseconds};
 use crate::command::{Failure, program, run};
 
-/// How often each is done where nobody asks for more.
+/// How often each is done by default.
 pub(super) const RUNS: usize = 20;
 /// So many answers in a row prove that a side has everything.
 const PROOF: &str = "44";

@@ -91,7 +91,7 @@ impl Scribe<'_> {
                 let outcome = outcome.severity(Severity::Advisory);
                 let outcome = outcome.expected("the requests that the release served");
                 Measured::Unknown(Box::new(outcome.reason(unmeasured.to_string()).hint(
-                    "it changes no verdict: the report says that it is not known; see `incident.exposure`",
+                    "it changes no verdict: the report shows that it is not known; see `incident.exposure`",
                 )))
             }
         }

@@ -137,7 +137,7 @@ pub struct Pool {
     pub prometheus: Option<RunnerMetric>,
 }
 
-/// A metric that tells which runners are online: more than 0 is online, 0 is not.
+/// A metric that shows which runners are online: more than 0 is online, 0 is not.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunnerMetric {

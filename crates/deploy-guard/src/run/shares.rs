@@ -68,7 +68,7 @@ impl Run<'_> {
     async fn ramped(mut self, side: Side) -> Result<Report, Failure> {
         self.book.touch();
         self.book
-            .goes_on("its requests are given back; `traffic status` tells");
+            .goes_on("its requests are given back; `traffic status` shows it");
         let (verdict, told, reason) = match traffic::ramp(self.job).await {
             Ok(report) => {
                 let report = self.stage(Ok(report), "traffic")?;

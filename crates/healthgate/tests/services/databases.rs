@@ -66,7 +66,7 @@ fn a_database_takes_logins_lets_us_in_and_answers() {
         ),
         (
             "query: \"select repeat('x', 9000000)\"",
-            "it says more than 4096 KiB",
+            "it sends more than 4096 KiB",
         ),
     ] {
         ask(STRICT, rest).is(1, &[why]);

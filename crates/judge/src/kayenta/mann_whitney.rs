@@ -18,7 +18,7 @@ pub struct Shift {
 pub enum ShiftError {
     #[error("a side has no points")]
     Empty,
-    #[error("one point against one point tells nothing")]
+    #[error("one point against one point shows nothing")]
     Single,
     #[error("the points are too large to subtract, or infinite")]
     Infinite,

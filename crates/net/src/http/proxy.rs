@@ -97,7 +97,7 @@ pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Optio
         (_, 407) => "wants other credentials (status 407)".to_owned(),
         (Origin::Proxy, _) => format!("refuses (status {status})"),
         (Origin::Unknown, _) => format!(
-            "answers status {status}, and nothing in the answer tells that it is the server's"
+            "answers status {status}, and nothing in the answer shows that it is the server's"
         ),
     };
     Some(problem(proxy, what))

@@ -37,7 +37,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                 .expected(EXPECTED)
                 .actual(reason.clone())
                 .reason(reason)
-                .hint("`traffic status` says more");
+                .hint("`traffic status` shows more");
             return vec![Finding::new(outcome, &[Who::Traffic])];
         }
     };

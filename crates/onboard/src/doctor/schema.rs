@@ -14,7 +14,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     }
     let expected = "the tables and the files of the migrations can be read";
     let unread = |subject: String, reason: String, hint: Option<String>| {
-        let hint = hint.unwrap_or_else(|| "`migrate status` says more".to_owned());
+        let hint = hint.unwrap_or_else(|| "`migrate status` shows more".to_owned());
         let outcome = Outcome::fail(ID, subject)
             .expected(expected)
             .reason(reason)

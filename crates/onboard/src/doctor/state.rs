@@ -47,7 +47,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                 .expected("a state, or none yet")
                 .actual("not known")
                 .reason(format!("the state cannot be read: {reason}"))
-                .hint("`rollback status` says more"));
+                .hint("`rollback status` shows more"));
             return findings;
         }
     };
@@ -76,7 +76,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                     "another operation holds the lock, {}",
                     fate.reason()
                 ))
-                .hint("`rollback status` says who; wait for it, or `rollback unlock`")
+                .hint("`rollback status` shows who; wait for it, or `rollback unlock`")
         };
         add(outcome.expected("free, or held by what is gone"));
     }
@@ -105,7 +105,7 @@ async fn writable(job: &Job, place: &StateAddress, address: &str) -> Outcome {
         Err(_) => {
             let late = format!("no answer within {} s", PATIENCE.as_secs());
             let reason = format!("whether the state can be written is not known: {late}");
-            (late, reason, "`rollback plan` says more".to_owned())
+            (late, reason, "`rollback plan` shows more".to_owned())
         }
     };
     Outcome::fail("state/write", address)

@@ -40,7 +40,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                         "{} could not be looked at: {reason}",
                         found.whole()
                     ))
-                    .hint("`rollback plan` says more, as the user that rolls back"),
+                    .hint("`rollback plan` shows more, as the user that rolls back"),
                 &[],
             ),
         };

@@ -29,7 +29,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         let outcome = Outcome::inconclusive("token/github", "GitHub")
             .expected("a repository to ask about")
             .actual("none")
-            .reason("neither GITHUB_REPOSITORY nor `origin` says which repository this is")
+            .reason("neither GITHUB_REPOSITORY nor `origin` names this repository")
             .hint("export GITHUB_REPOSITORY=OWNER/NAME");
         return finding(outcome);
     };
@@ -108,7 +108,7 @@ fn told(permission: &str, repository: &str, answer: Result<MayRead, Error>) -> O
                     "the token that is here may not read {word} of {repository}{says}"
                 ))
                 .hint(format!(
-                    "give the token `{word}: read`; `gh auth status` says whose it is"
+                    "give the token `{word}: read`; `gh auth status` shows whose it is"
                 ))
         }
         Ok(MayRead::Unasked) => Outcome::inconclusive(id, repository)

@@ -76,7 +76,7 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
     }
     let file = path.display().to_string();
     if rows.is_empty() {
-        return tell(&format!("{file} says what the workflows do.\n"));
+        return tell(&format!("{file} matches what the workflows do.\n"));
     }
     tell(&table(&rows, &file, &text))?;
     Err(Problem {
@@ -86,7 +86,7 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
     })
 }
 
-/// The gate's step that needs no configuration: whether it asks what the workflow says. `None` where there is none.
+/// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where there is none.
 fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
     let part = proposal.parts.first()?;
     let Gate::Step(urls) = &part.gate else {
@@ -100,13 +100,13 @@ fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
     let asked: Vec<&str> = asked.1.value.text().lines().map(str::trim).collect();
     let at = part.workflow.line(step.line);
     if urls.iter().all(|url| asked.contains(&url.as_str())) {
-        return Some(tell(&format!("{at} asks what the workflow says.\n")));
+        return Some(tell(&format!("{at} asks what the workflow asks.\n")));
     }
     let evidence: Vec<String> = part.asked.iter().map(Asked::evidence).collect();
     Some(Err(Problem {
         code: ExitCode::Fail,
         what: format!(
-            "{at} asks {}, and the workflow says {} ({})",
+            "{at} asks {}, and the workflow asks {} ({})",
             line(&asked.join(", ")),
             line(&urls.join(", ")),
             evidence.join(", ")

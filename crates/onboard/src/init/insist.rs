@@ -137,7 +137,7 @@ fn told(seen: &Seen) -> String {
         line("passed over", note.clone());
     }
     if seen.is_empty() {
-        text.push_str("  nothing that says how it is deployed\n");
+        text.push_str("  nothing that shows how it is deployed\n");
     }
     text
 }

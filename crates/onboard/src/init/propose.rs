@@ -356,7 +356,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
         );
     }
     if !files.is_empty() {
-        step("`deploy-guard doctor` says what is missing".to_owned());
+        step("`deploy-guard doctor` shows what is missing".to_owned());
     }
     if own.is_none() && (patch || !files.is_empty()) {
         step("commit it".to_owned());

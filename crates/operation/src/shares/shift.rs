@@ -70,7 +70,7 @@ impl Shift<'_> {
         let before = self.split(place, self.before)?;
         if before != split && answers_needed(before, split).is_none() {
             return Err(Error::Unfit(format!(
-                "no number of requests that may be made tells {split} from {before}: choose a larger share"
+                "no number of requests that may be made distinguishes {split} from {before}: choose a larger share"
             )));
         }
         let change = self.router.check(place, split).await?;

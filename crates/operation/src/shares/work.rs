@@ -260,7 +260,7 @@ impl<'a> Work<'a> {
             clock: self.clock,
         };
         let (to, from) = (shift.to(), shift.from());
-        let current = CurrentRelease::known(from.clone(), "the state says so");
+        let current = CurrentRelease::known(from.clone(), "the state records it");
         let until = Instant::now() + self.section.deadline.get();
         let drafting = Plan::draft(
             watch,

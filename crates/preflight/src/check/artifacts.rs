@@ -117,7 +117,7 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown>
         let run = scene.job.actions.run_id.clone().ok_or_else(|| {
             Unknown::new(
                 "no workflow run is known",
-                "add `workflow: build.yml`; in a workflow GITHUB_RUN_ID says which run this is",
+                "add `workflow: build.yml`; in a workflow GITHUB_RUN_ID is the number of this run",
             )
         })?;
         (run, "this run".to_owned())

@@ -53,7 +53,7 @@ impl Commit {
             let own = own.ok_or_else(|| {
                 Unknown::new(
                     "no commit is named",
-                    "add `commit: …` to the check, or pass `--release TAG`; in a workflow GITHUB_SHA says it",
+                    "add `commit: …` to the check, or pass `--release TAG`; in a workflow GITHUB_SHA is the commit",
                 )
             })?;
             return Ok(Commit::found(own, None, Found::Run));

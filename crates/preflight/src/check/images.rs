@@ -335,7 +335,7 @@ fn judge(
         .collect();
     if !missing.is_empty() {
         let present = match present.as_slice() {
-            [] => "found, for no platform that it tells".to_owned(),
+            [] => "found, for no platform that it reports".to_owned(),
             present => format!("found for {}", present.join(", ")),
         };
         let hint = format!(

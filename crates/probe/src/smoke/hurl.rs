@@ -37,7 +37,7 @@ const TEXT: &str = r#"exec "$DEPLOY_GUARD_HURL" --no-color --error-format long -
 
 impl Hurl {
     pub(super) async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
-        let expected = "hurl says that all is well";
+        let expected = "hurl reports that all is well";
         let error = |reason: String| Reading::not(Verdict::Error, expected, &reason, &reason);
         let Ok(program) = which::which("hurl") else {
             return error("the program `hurl` is not installed".into());

@@ -97,7 +97,7 @@ impl Rollback<'_> {
                 good.as_deref().unwrap_or("none")
             ))
             .hint(format!(
-                "a person has to look: 1. do not deploy; 2. `healthgate --release {}{select}` says what is wrong{}; \
+                "a person has to look: 1. do not deploy; 2. `healthgate --release {}{select}` shows what is wrong{}; \
                  3. check what the release depends on (database, cache, network); 4. {older}; 5. when the service is \
                  healthy: `rollback unfreeze{select}`",
                 quote(destination),
@@ -132,7 +132,7 @@ impl Rollback<'_> {
             .filter(|runs| runs.release.as_deref() != Some(self.destination))
             .count();
         let actual = match wrong {
-            0 => "each says so, but not every step ended well".to_owned(),
+            0 => "each reports it, but not every step ended well".to_owned(),
             _ => format!("{wrong} of {} do not", vector.len()),
         };
         Outcome::fail("rollback/escalate", self.destination)

@@ -291,7 +291,7 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome 
     let outcome = outcome.expected(format!("at most {slo}")).actual(actual);
     match over {
         Some(over) => outcome.reason(over).hint(
-            "the largest part says where: `rollback.batch`, the target's `settle`, or `healthgate.policy`",
+            "the largest part shows where: `rollback.batch`, the target's `settle`, or `healthgate.policy`",
         ),
         None => outcome,
     }

@@ -153,7 +153,7 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
                     "no rollback is unfinished, but the deployment of {current} may be half-way: {how}"
                 ))
                 .hint(format!(
-                    "`healthgate --release {current}` tells whether it works, then `rollback record --release {current}` or `rollback run`"
+                    "`healthgate --release {current}` checks whether it works, then `rollback record --release {current}` or `rollback run`"
                 )),
         );
     }

@@ -73,7 +73,7 @@ impl Rollback<'_> {
                     _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)
                         .expected(format!("it is proved that {} answers", self.destination))
-                        .actual("only the command's exit status says so")
+                        .actual("only the command's exit status shows it")
                         .reason("that the release answers was not verified")
                         .hint("add probes under `healthgate:`, or `rollback.command.current`"),
                 },

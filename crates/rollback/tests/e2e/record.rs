@@ -81,7 +81,7 @@ fn a_release_that_does_not_run_is_not_recorded_as_good() {
     world
         .rollback(&["record", "--release", "v3"])
         .exits(5)
-        .says("the service says so");
+        .says("the service reports it");
     // One that is being deployed need not run yet.
     world
         .rollback(&["record", "--pending", "--release", "v3"])
@@ -159,6 +159,6 @@ fn a_front_door_that_names_another_release_is_believed_where_a_host_says_nothing
     world
         .rollback(&["record", "--release", "v1"])
         .exits(5)
-        .says("v2 runs, not v1 (the service says so)");
+        .says("v2 runs, not v1 (the service reports it)");
     assert!(!world.path("state.json").exists());
 }

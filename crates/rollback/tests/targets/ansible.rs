@@ -91,7 +91,7 @@ fn what_the_playbook_cannot_do_is_refused_and_names_are_never_code() {
         assert!(world.bed.recorded_anew(release, "v2"));
         world.bed.rollback(&["run"]).is(
             5,
-            &["`rollback.command.check` says no", "nothing was changed"],
+            &["`rollback.command.check` fails", "nothing was changed"],
         );
         assert!(!world.bed.path("pwned").exists());
     }

@@ -384,7 +384,7 @@ fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now(comp
     world
         .bed
         .rollback(&["run"])
-        .is(5, &["v1 is what runs already (the target says so)"]);
+        .is(5, &["v1 is what runs already (the target reports it)"]);
 }
 
 fn a_release_that_crashes_is_no_success(compose: Compose) {
@@ -582,7 +582,7 @@ fn a_file_that_says_more_than_images_is_not_ours_to_write(compose: Compose) {
         world
             .bed
             .rollback(&[verb])
-            .is(5, &[OURS, "says more than images"]);
+            .is(5, &[OURS, "has more than images"]);
     }
     assert_eq!(std::fs::read_to_string(world.folder(OURS)).unwrap(), theirs);
     // A deployment may keep its images there.

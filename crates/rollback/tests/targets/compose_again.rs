@@ -76,7 +76,7 @@ impl Project {
             if release == "v1" {
                 self.bed
                     .rollback(&["record", "--release", "v1"])
-                    .is(0, &["the target says so"]);
+                    .is(0, &["the target reports it"]);
             }
         }
     }

@@ -204,7 +204,7 @@ impl World {
         bed.configure("", TARGET, "");
         // The target itself reports that v1 runs, by its current data.
         let v1 = ["record", "--release", "v1", "--task-definition", "shop:1"];
-        bed.rollback(&v1).is(0, &["v1 runs (the target says so)"]);
+        bed.rollback(&v1).is(0, &["v1 runs (the target reports it)"]);
         let v2 = [
             "record",
             "--pending",
@@ -420,7 +420,7 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
     record("v3").is(
         0,
         &[
-            "v3 runs (the target says so)",
+            "v3 runs (the target reports it)",
             "it runs as arn:aws:ecs:us-east-1:1:task-definition/shop:3",
         ],
     );
@@ -463,7 +463,7 @@ fn where_no_image_says_it_the_service_does() {
     world.bed.rollback(&record).is(
         0,
         &[
-            "2026-11 runs (the service says so)",
+            "2026-11 runs (the service reports it)",
             "it runs as arn:aws:ecs:us-east-1:1:task-definition/shop:5",
         ],
     );
@@ -548,7 +548,7 @@ fn moto_takes_every_call_and_a_deployment_that_does_not_come_is_noticed() {
         "shop:1",
     ];
     bed.rollback(&forced).is(0, &[]);
-    record("v2", "shop:2", 0, "v2 runs (the target says so)");
+    record("v2", "shop:2", 0, "v2 runs (the target reports it)");
     let to_v1 = ["run", "--to", "v1"];
     bed.rollback(&to_v1).is(1, &["PRIMARY is still ecs-svc/"]);
     let question = json!({"cluster": "prod", "services": ["shop"]});

@@ -53,7 +53,7 @@ impl Admin<'_> {
             .or_else(|| reply.trailers.as_ref()?.get(ETAG))
             .cloned();
         let etag = etag.ok_or_else(|| {
-            let none = "it tells no ETag, so it is no Caddy, or one before 2.5";
+            let none = "it sends no ETag, so it is not Caddy, or a Caddy before 2.5";
             self.at(Error::Unfit(none.to_owned()))
         })?;
         let config = self.json(&reply)?;

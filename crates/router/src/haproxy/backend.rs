@@ -111,8 +111,8 @@ impl<'a> Backend<'a> {
     async fn loaded_at(&self, place: &Place, socket: &Path) -> Result<Split, Error> {
         let all = self.proxy.all(place, socket).await?;
         let stat = self.stat_at(place, socket).await?;
-        let nobody = || Error::Unfit("neither blue nor green gets traffic".to_owned());
-        self.split_of(&all, &stat)?.ok_or_else(nobody)
+        let no_share = || Error::Unfit("neither blue nor green gets traffic".to_owned());
+        self.split_of(&all, &stat)?.ok_or_else(no_share)
     }
 
     /// `None` where neither gets traffic.

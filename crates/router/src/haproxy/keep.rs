@@ -133,7 +133,7 @@ impl Keep<'_> {
         if *place != Place::Here {
             let text = format!(
                 "file={file}\n{} >\"$file.deploy-guard-new\"
-[ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy tells no state >&2; exit 1; }}
+[ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy prints no state >&2; exit 1; }}
 sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$file\"",
                 proxy.ask_there(socket, all),
                 file = word(file)
@@ -146,7 +146,7 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
         }
         let text = proxy.look(place, socket, all).await?;
         if !text.starts_with("1\n") {
-            let what = "HAProxy tells no state that it could read again";
+            let what = "HAProxy prints no state that it could read again";
             return Err(Error::Malformed(what.to_owned()));
         }
         state::atomic::replace(file, text.as_bytes())
@@ -165,8 +165,8 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
                 None => self.weight_in_state(place, side, now).await?,
             };
         }
-        let nobody = || Error::Unfit("after a reload neither side would get traffic".to_owned());
-        Weights { blue, green }.split().ok_or_else(nobody)
+        let no_share = || Error::Unfit("after a reload neither side would get traffic".to_owned());
+        Weights { blue, green }.split().ok_or_else(no_share)
     }
 
     /// The weight that a reload gives to a side by the state file, or else by the configuration.

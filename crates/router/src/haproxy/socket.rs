@@ -77,7 +77,7 @@ pub fn hint(error: &Error, section: &str) -> Option<String> {
             format!("HAProxy's configuration must say `stats socket {socket} level admin`")
         }
         Error::NoSocket(socket) => format!(
-            "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
+            "see that HAProxy runs, and that its configuration has `stats socket {socket} level admin`"
         ),
         _ => return None,
     })

@@ -127,7 +127,7 @@ pub(super) fn told(printed: &str, reloaded: Option<Duration>) -> Option<String> 
     let mut told = Vec::new();
     if !complaints.is_empty() {
         let last = &complaints[complaints.len().saturating_sub(SHOWN)..];
-        told.push(format!("its error log says {}", last.join(", ")));
+        told.push(format!("its error log has {}", last.join(", ")));
     }
     if !old.is_empty() {
         old.truncate(SHOWN);
@@ -181,7 +181,7 @@ uptime 1000.50
 ";
         assert_eq!(
             told(printed, Some(Duration::from_secs(2))).unwrap(),
-            "its error log says bind() to 0.0.0.0:80 failed (98: Address already in use), still could not bind(); \
+            "its error log has bind() to 0.0.0.0:80 failed (98: Address already in use), still could not bind(); \
              worker processes from before the reload still accept (process 70)"
         );
         assert_eq!(

@@ -20,7 +20,7 @@ pub enum Unshared {
     #[error("{block} gives traffic to {server} too, so blue and green do not share all requests")]
     Others { block: String, server: String },
     #[error("neither blue nor green gets traffic in {0}")]
-    Nobody(String),
+    NoShare(String),
     #[error(
         "{one} and {other} divide the traffic differently: name the one that is meant under `upstream`"
     )]
@@ -44,8 +44,8 @@ impl Upstream<'_> {
                 }
             }
         }
-        let nobody = || Unshared::Nobody("the upstream file".to_owned());
-        split.map(|(split, _)| split).ok_or_else(nobody)
+        let no_share = || Unshared::NoShare("the upstream file".to_owned());
+        split.map(|(split, _)| split).ok_or_else(no_share)
     }
 
     fn split_in(&self, block: &Block) -> Result<Split, Unshared> {
@@ -64,8 +64,8 @@ impl Upstream<'_> {
         if weights.blue > 0 && weights.green > 0 {
             block.weighs()?;
         }
-        let nobody = || Unshared::Nobody(block.shown());
-        weights.split().ok_or_else(nobody)
+        let no_share = || Unshared::NoShare(block.shown());
+        weights.split().ok_or_else(no_share)
     }
 
     /// The text in which the sides have these shares. Everything else stays as its author wrote it.

@@ -38,7 +38,7 @@ async fn the_machine_tells_what_the_list_does_not() {
             0,
             1,
             &[
-                "contradiction: stopped: runner list says online (online, free), host says offline",
+                "contradiction: stopped: runner list reports online (online, free), host reports offline",
                 "inactive (dead)",
             ],
         ),
@@ -47,7 +47,7 @@ async fn the_machine_tells_what_the_list_does_not() {
             3,
             &[
                 "1 of unknown status",
-                "contradiction: runs: runner list says offline",
+                "contradiction: runs: runner list reports offline",
             ],
         ),
         (
@@ -63,7 +63,7 @@ async fn the_machine_tells_what_the_list_does_not() {
             3,
             &[
                 "it is not connected: Runner connect error",
-                "contradiction: lost: runner list says online",
+                "contradiction: lost: runner list reports online",
             ],
         ),
     ];

@@ -80,7 +80,7 @@ async fn a_list_that_lies_is_contradicted() {
     has(
         &text,
         &[
-            "contradiction: web-01: runner list says offline (offline), jobs says busy (runs job `deploy` for 3m)",
+            "contradiction: web-01: runner list reports offline (offline), jobs reports busy (runs job `deploy` for 3m)",
         ],
     );
 

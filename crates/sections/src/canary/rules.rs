@@ -150,7 +150,7 @@ impl Canary {
         if self.server.is_some() && self.sides.is_none() && self.label.is_none() {
             return Err(spot
                 .key("server")
-                .fault("neither `label` nor `sides` tells the series of canary and stable")
+                .fault("neither `label` nor `sides` distinguishes the series of canary and stable")
                 .hint("add `label: release`, the label that holds the release"));
         }
         Ok(())

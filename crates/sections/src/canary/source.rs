@@ -20,7 +20,7 @@ pub struct AccessLog {
     /// How a line is written. Default: combined.
     #[serde(default)]
     pub format: LogFormat,
-    /// What tells the side of a request.
+    /// What names the side of a request.
     pub side: LogSide,
     /// The key of the status, for `format: json`. Default: `status`.
     pub status: Option<String>,
@@ -43,7 +43,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What tells the side of a request.
+/// What names the side of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LogSide {

@@ -34,7 +34,7 @@ pub struct Exposure {
     pub access_log: Option<ExposureLog>,
 }
 
-/// An access log that tells which release answered a request.
+/// An access log that shows which release answered a request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ExposureLog {
@@ -45,7 +45,7 @@ pub struct ExposureLog {
     /// How a line is written. Default: combined.
     #[serde(default)]
     pub format: LogFormat,
-    /// What tells who answered: a key of the object; for `format: combined` the number of the field in the line, from 1,
+    /// What names who answered: a key of the object; for `format: combined` the number of the field in the line, from 1,
     /// of which 10 is the first that is added to that format.
     pub field: String,
     /// Its value where the bad release answered, such as `{release}` or `10.0.0.7:*`; `{release}` is the bad release,

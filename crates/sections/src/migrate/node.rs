@@ -13,7 +13,7 @@ pub struct Knex {
     pub folder: Option<String>,
     /// The knexfile (`--knexfile`). Default: what knex finds.
     pub knexfile: Option<String>,
-    /// The environment in the knexfile (`--env`). Default: what `NODE_ENV` says.
+    /// The environment in the knexfile (`--env`). Default: the value of `NODE_ENV`.
     pub environment: Option<String>,
     /// The table with the applied migrations. Default: `knex_migrations`. The lock is in the table of
     /// that name with `_lock` behind it.

@@ -311,7 +311,7 @@ fn told(word: &str, rest: &[u8]) -> BackendError {
         "busy" => BackendError::Busy(format!("the lock file was made by {rest}")),
         "unsure" => BackendError::Unsure(rest),
         "failed" => BackendError::failed(rest),
-        word => BackendError::failed(format!("the host says `{word}` {rest}")),
+        word => BackendError::failed(format!("the host answered `{word}` {rest}")),
     }
 }
 

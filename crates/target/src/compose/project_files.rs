@@ -34,7 +34,7 @@ pub(crate) fn more_than_images(text: &str) -> Option<String> {
 /// Why our file cannot be written where it is.
 pub(crate) fn not_ours(file: &Path, more: &str) -> String {
     format!(
-        "{} says more than images (`{more}`) and would be written over: name a file of ours under `rollback.compose.override-file`, and this one under `files`",
+        "{} has more than images (`{more}`) and would be written over: name a file of ours under `rollback.compose.override-file`, and this one under `files`",
         file.display()
     )
 }

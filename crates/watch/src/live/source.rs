@@ -189,8 +189,10 @@ async fn sides(job: &Job, canary: &Canary) -> Result<PerSide<String>, Failure> {
     }
     let sides = canary.sides_of(release, &before);
     let sides = sides.ok_or_else(|| {
-        Failure::usage("canary: neither `label` nor `sides` tells the series of canary and stable")
-            .hint("add `label: release`, the label that holds the release")
+        Failure::usage(
+            "canary: neither `label` nor `sides` distinguishes the series of canary and stable",
+        )
+        .hint("add `label: release`, the label that holds the release")
     })?;
     Ok(PerSide {
         canary: sides.canary,
@@ -300,7 +302,7 @@ fn of_log(canary: &Canary) -> Result<LogSettings, Failure> {
             }
             CanaryKind::Gauge | CanaryKind::Count => {
                 return Err(Failure::usage(format!(
-                    "canary: an access log has no metric `{}`: it tells which requests failed, and how long they took",
+                    "canary: an access log has no metric `{}`: it shows which requests failed, and how long they took",
                     metric.name
                 )));
             }

@@ -14,7 +14,7 @@ use super::{Addresses, ClientCertificate, HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Portion};
 use sections::Spot;
 
-/// A gRPC service that says of itself that it is serving, by the protocol `grpc.health.v1`.
+/// A gRPC service that reports that it is serving, by the protocol `grpc.health.v1`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GrpcProbe {

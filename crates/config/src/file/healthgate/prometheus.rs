@@ -56,7 +56,7 @@ pub struct PrometheusProbe {
     #[serde(default = "max_age")]
     pub max_age: Span,
     /// The time between two scrapes of these series: a window shorter than four of it is warned
-    /// about. Default: what the server says of its targets.
+    /// about. Default: what the server reports of its targets.
     pub scrape_interval: Option<Span>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,

@@ -12,7 +12,7 @@ use super::{Addresses, HostList, MemberError, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Member, Pattern, Portion, has_place};
 use sections::Spot;
 
-/// A TCP port that takes connections, and perhaps says the right thing.
+/// A TCP port that takes connections, and perhaps sends the right text.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TcpProbe {

@@ -42,7 +42,7 @@ pub struct CommitChecks {
     pub waivers: Vec<Waiver>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
-    /// The environment variable that holds a token for this check. Default: as `github:` says.
+    /// The environment variable that holds a token for this check. Default: as under `github:`.
     pub token_env: Option<String>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]

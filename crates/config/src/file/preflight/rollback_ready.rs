@@ -51,7 +51,7 @@ impl CheckConfig for RollbackReady {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         if !spot.defined.has_rollback {
             return Err(spot.fault("there is no `rollback` section").hint(
-                "add `rollback: { state: FILE, … }`: its state says what can be gone back to",
+                "add `rollback: { state: FILE, … }`: its state records the releases that a rollback can go to",
             ));
         }
         if let Some(image) = &self.image

@@ -16,7 +16,7 @@ pub struct SecretStore {
     pub organization: Option<String>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
-    /// The environment variable that holds a token which may read it. Default: as `github:` says.
+    /// The environment variable that holds a token which may read it. Default: as under `github:`.
     pub token_env: Option<String>,
 }
 

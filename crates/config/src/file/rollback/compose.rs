@@ -29,7 +29,7 @@ pub struct ComposeTarget {
     #[serde(default)]
     pub files: Vec<PathBuf>,
     /// Our file, read after those; it is written whole. A deployment that uses the same file has
-    /// one place for the images; a file that says more than that is refused. Default: `docker-compose.deploy-guard.yml`.
+    /// one place for the images; a file that has more than that is refused. Default: `docker-compose.deploy-guard.yml`.
     #[serde(default = "override_file")]
     pub override_file: PathBuf,
     /// The project's name (`-p`). Default: what Compose derives.

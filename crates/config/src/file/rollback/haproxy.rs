@@ -26,7 +26,7 @@ pub struct HaproxyTarget {
     /// The green server's name in the backend.
     pub green: String,
     /// The file of `server-state-file`: it is written after each switch, so that a reload keeps
-    /// what was switched. Without it, a reload goes back to what the configuration says.
+    /// what was switched. Without it, a reload goes back to what the configuration has.
     pub state_file: Option<PathBuf>,
     /// The configuration of HAProxy, `/etc/haproxy/haproxy.cfg`: the weights of the two `server` lines are
     /// written there after each switch, so that a reload keeps it, and tested. It excludes `state-file`.

@@ -121,7 +121,7 @@ fn preflight(plan: &Plan, text: &mut String) {
         all.push_str("  disk:\n    - { path: /, min-free: 1GiB, min-inodes: 1% }\n");
     }
     text.push_str(&all);
-    text.push_str("  # What CI says of the commit; the step needs `github-token`, the job `checks: read`, `statuses: read`, `contents: read` and `actions: read`.\n");
+    text.push_str("  # What CI reports of the commit; the step needs `github-token`, the job `checks: read`, `statuses: read`, `contents: read` and `actions: read`.\n");
     text.push_str("  # checks:\n  #   - { name: ci }\n");
     if let Some(path) = &plan.migrations {
         let _ = writeln!(

@@ -210,7 +210,7 @@ impl Plan {
         let bin_dir = wished(wishes.bin_dir.as_ref(), "--bin-dir", folder)?;
         let script = seen.scripts.first().cloned();
         if chosen_nothing(&way, wishes) {
-            notes.push("nothing says how it is deployed: a command of yours will, and a variable says what to ask".to_owned());
+            notes.push("nothing shows how it is deployed: a command of yours will, and a variable names what to ask".to_owned());
         }
         if let (Way::Compose(_), Some(script)) = (&way, &script) {
             notes.push(format!(
@@ -293,7 +293,7 @@ impl Plan {
             format!(" --config {}", self.config)
         };
         let mut steps = vec![format!(
-            "read {}, it is yours to change; `deploy-guard doctor{flag}` says what is missing here",
+            "read {}, it is yours to change; `deploy-guard doctor{flag}` shows what is missing here",
             self.config
         )];
         if !self.deploys_itself() && !self.deploys().1 {

@@ -230,7 +230,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
         }
         let want = cut(&want, 128);
         return Ok(Proof::Damaged(format!(
-            "its {kind} is {got}, and {} says {want}",
+            "its {kind} is {got}, and {} has {want}",
             beside.key
         )));
     }

@@ -129,7 +129,7 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
              \x20 got=$(sha${{a}}sum <\"$f\") || exit {NO_PROGRAM}\n\
              \x20 got=${{got%% *}}\n\
              \x20 [ \"$want\" = \"$got\" ] && exit 0\n\
-             \x20 echo \"its sha$a is $got, and $f.sha$a says $want\" >&2; exit 1\n\
+             \x20 echo \"its sha$a is $got, and $f.sha$a has $want\" >&2; exit 1\n\
              done\n\
              echo \"there is neither $f.sha256 nor $f.sha512\" >&2; exit 1\n",
             awk = quote(super::checksum::AWK),

@@ -182,7 +182,7 @@ impl Fact<'_> {
         let look = format!("`{login} free -m; {login} ps aux --sort=-rss | head`");
         let numbers: Vec<u64> = answer.split(' ').flat_map(str::parse).collect();
         let [available, total] = numbers[..] else {
-            return self.unreadable(head, "it tells no MemAvailable", &look);
+            return self.unreadable(head, "it reports no MemAvailable", &look);
         };
         let (available, total) = (available.saturating_mul(1024), total.saturating_mul(1024));
         let actual = format!(
@@ -205,14 +205,14 @@ impl Fact<'_> {
                 let actual = format!("{each:.2} for each core ({load:.2} on {cores} core(s))");
                 head.judged(each <= most, self.expected(), actual, &look)
             }
-            _ => self.unreadable(head, "it tells no load or no number of cores", &look),
+            _ => self.unreadable(head, "it reports no load or no number of cores", &look),
         }
     }
 
     fn clock(self, head: Head, visit: &Visit, most: Duration, login: &str) -> Outcome {
         let look = format!("`{login} timedatectl` should say `System clock synchronized: yes`");
         let Some((low, high)) = visit.skew else {
-            return self.unreadable(head, "it tells no time", &look);
+            return self.unreadable(head, "it reports no time", &look);
         };
         let most = most.as_secs_f64();
         // Between the two lies the truth; it decides only where both are on one side.
@@ -320,7 +320,7 @@ enum Unread {
     /// It is about itself.
     #[error("{0}")]
     Stat(String),
-    #[error("`stat -f` tells no numbers there")]
+    #[error("`stat -f` reports no numbers there")]
     NoNumbers,
 }
 

@@ -34,7 +34,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a
                 Ok(None) => Outcome::fail(&id, &name)
                     .actual("not there")
                     .reason(format!("`{name}` is kept neither in the repository nor shared with it"))
-                    .hint("`gh secret list` shows them; `stored:` says where else it is kept, or under which name"),
+                    .hint("`gh secret list` shows them; `stored:` names where else it is kept, or its name there"),
                 Err(unknown) => unknown.outcome(&id, &name, &expected),
             }
             .expected(expected)

@@ -65,7 +65,7 @@ gone() {
   number "$start" && [ "$start" -gt 0 ] && usual && [ "$3" != "$start" ]
 }
 
-# Who we are, for whoever finds our lock. The clock is this host's.
+# Who we are, for another operation that finds our lock. The clock is this host's.
 here=$(uname -n)
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
 space=$(readlink /proc/self/ns/pid 2>/dev/null) || space=-

@@ -25,7 +25,7 @@ why=$( (printf '%s\n' "${new%?}" | fill "$path.new" "$path") 2>&1) || {
   rm -f "$path.new"
   give failed "$why"
 }
-# Whoever took the lock over has the right to write.
+# The operation that took the lock over has the right to write.
 holds || { rm -f "$path.new"; give conflict; }
 why=$(mv -f "$path.new" "$path" 2>&1) || { rm -f "$path.new"; give failed "$why"; }
 why=$(sync "$dir" 2>&1) || give unsure "$why"

@@ -78,7 +78,7 @@ fn endpoints(plan: &Plan, text: &mut String) {
         }
     }
     if http.is_empty() && !matches!(plan.way, Way::Ecs(_)) {
-        text.push_str("  # A port that is open says little: name what answers when all is well.\n  # http:\n  #   - { name: ready, url: http://127.0.0.1:8080/health, jq: '.status == \"ok\"' }\n");
+        text.push_str("  # An open port shows little: name what answers when all is well.\n  # http:\n  #   - { name: ready, url: http://127.0.0.1:8080/health, jq: '.status == \"ok\"' }\n");
     }
     for (kind, probes) in [("http", http), ("tcp", tcp)] {
         if !probes.is_empty() {
