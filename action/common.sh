@@ -20,7 +20,7 @@ annotate() { # LEVEL MESSAGE HINT
   printf '::%s title=deploy-guard::%s. %s\n' "$1" "${message//'%'/%25}" "${hint//'%'/%25}" >&2
 }
 
-# What nobody thought of, such as a folder that cannot be written: the 1 of whatever failed would
+# What was not foreseen, such as a folder that cannot be written: the 1 of whatever failed would
 # look like the stage's answer.
 # shellcheck disable=SC2317 # reached by the trap
 broke() { # COMMAND
@@ -100,7 +100,7 @@ installer() { # OPTION...
 # Sets `installed` to a folder with the binary of the release that this revision is.
 download() { # ARCHIVE
   local temp=${RUNNER_TEMP:-} code=0 log
-  # Nobody else may write there.
+  # No other user may write there.
   if [[ -z $temp ]]; then temp=$(mktemp -d); fi
   mkdir -p -- "$temp"
   installed=$temp/${1%.tar.gz}

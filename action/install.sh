@@ -77,7 +77,7 @@ this_machine() {
   machine=$system-$processor
 }
 
-# Whoever asks which archive there is takes "none" for an answer.
+# A caller that asks which archive there is takes "none" for an answer.
 unless_asked() {
   if [ -n "$which" ]; then exit 1; fi
 }
