@@ -192,8 +192,11 @@ pub enum Happening {
     },
     IncidentOpened {
         severity: Severity,
-        /// By which rule it has this severity.
+        /// By which rule it has this severity, or why a person set it.
         why: String,
+        /// A person set the severity in the place of the rules.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_hand: bool,
         text: String,
         impact: Impact,
         /// How many of the hosts have it.
@@ -216,6 +219,12 @@ pub enum Happening {
         text: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phase: Option<Phase>,
+        /// What users get by now, where that changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        impact: Option<Impact>,
+        /// How many of the hosts have it by now, where that changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hosts: Option<Hosts>,
     },
     Note {
         text: String,
@@ -442,6 +451,7 @@ mod tests {
             Happening::IncidentOpened {
                 severity: Severity::High,
                 why: text(),
+                by_hand: true,
                 text: text(),
                 impact: Impact::Degraded,
                 hosts: Some(Hosts {
@@ -456,6 +466,11 @@ mod tests {
             Happening::IncidentUpdated {
                 text: text(),
                 phase: Some(Phase::Monitoring),
+                impact: Some(Impact::Down),
+                hosts: Some(Hosts {
+                    affected: 2,
+                    all: 3,
+                }),
             },
             note("a note"),
             Happening::SeverityChanged {

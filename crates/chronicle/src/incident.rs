@@ -15,8 +15,10 @@ pub struct Incident {
     pub opened_by: Writer,
     pub text: String,
     pub severity: Severity,
-    /// By which rule it has this severity.
+    /// By which rule it has this severity, or why a person set it.
     pub why: String,
+    /// A person set the severity: it holds until another person changes it, or until it is worse than that person knew.
+    pub by_hand: bool,
     /// The worst that it has been.
     pub worst: Severity,
     pub impact: Impact,
@@ -50,6 +52,7 @@ impl Incident {
         let Happening::IncidentOpened {
             severity,
             why,
+            by_hand,
             text,
             impact,
             hosts,
@@ -61,7 +64,6 @@ impl Incident {
         else {
             return None;
         };
-        let by_hand = !event.by.automatic;
         Some(Incident {
             id: id.clone(),
             subject: event.subject.clone(),
@@ -70,6 +72,7 @@ impl Incident {
             text: text.clone(),
             severity: *severity,
             why: why.clone(),
+            by_hand: *by_hand,
             worst: *severity,
             impact: *impact,
             hosts: *hosts,
@@ -80,21 +83,41 @@ impl Incident {
                 by: *eta_by,
             }),
             phase: Phase::Investigating,
-            acknowledged: by_hand.then_some(event.at),
+            acknowledged: (!event.by.automatic).then_some(event.at),
             resolution: None,
             escalated: Vec::new(),
             latest: text.clone(),
         })
     }
 
+    /// The incident once these events are written, too.
+    #[must_use]
+    pub fn after(mut self, events: &[Event]) -> Incident {
+        for event in events {
+            if event.subject.incident.as_ref() == Some(&self.id) {
+                self.learn(event);
+            }
+        }
+        self
+    }
+
     fn learn(&mut self, event: &Event) {
         match &event.what {
-            Happening::IncidentUpdated { text, phase } => {
+            Happening::IncidentUpdated {
+                text,
+                phase,
+                impact,
+                hosts,
+            } => {
                 self.latest.clone_from(text);
                 self.phase = phase.unwrap_or(self.phase);
+                self.by_hand &= !self.is_worse(*impact, *hosts);
+                self.impact = impact.unwrap_or(self.impact);
+                self.hosts = hosts.or(self.hosts);
             }
             Happening::SeverityChanged { to, why, .. } => {
                 self.severity = *to;
+                self.by_hand = !event.by.automatic;
                 self.worst = self.worst.max(*to);
                 self.why.clone_from(why);
             }
@@ -115,6 +138,13 @@ impl Incident {
         if is_act && !event.by.automatic && self.acknowledged.is_none() {
             self.acknowledged = Some(event.at);
         }
+    }
+
+    /// Whether users, or more of the hosts, fare worse than is known.
+    pub fn is_worse(&self, impact: Option<Impact>, hosts: Option<Hosts>) -> bool {
+        let known = self.hosts.map_or(0, |known| known.affected);
+        impact.is_some_and(|impact| impact.is_worse_than(self.impact))
+            || hosts.is_some_and(|hosts| hosts.affected > known)
     }
 
     pub fn is_open(&self) -> bool {
@@ -251,6 +281,8 @@ mod tests {
             past.add(Happening::IncidentUpdated {
                 text: text.to_owned(),
                 phase,
+                impact: None,
+                hosts: None,
             });
         }
         let all = incidents(&past.history());
@@ -258,6 +290,46 @@ mod tests {
             (all[0].phase, all[0].latest.as_str()),
             (Phase::Identified, "later")
         );
+    }
+
+    #[test]
+    fn a_severity_by_hand_holds_until_it_is_worse_than_the_person_knew() {
+        let mut past = Past::new();
+        past.open(Severity::High);
+        past.by(Some("ann"));
+        past.add(Happening::SeverityChanged {
+            from: Severity::High,
+            to: Severity::Low,
+            why: "a test account only".to_owned(),
+        });
+        let of = |past: &Past| incidents(&past.history()).remove(0);
+        assert!(of(&past).by_hand);
+        past.by(None);
+        let affected = |count| Hosts {
+            affected: count,
+            all: 12,
+        };
+        for (impact, hosts, holds) in [
+            (None, None, true),
+            // It was down when it was opened.
+            (Some(Impact::Degraded), None, true),
+            (Some(Impact::Down), Some(affected(2)), false),
+        ] {
+            past.add(Happening::IncidentUpdated {
+                text: "later".to_owned(),
+                phase: None,
+                impact,
+                hosts,
+            });
+            assert_eq!(of(&past).by_hand, holds, "{impact:?}");
+        }
+        assert_eq!(of(&past).hosts, Some(affected(2)));
+        past.add(Happening::SeverityChanged {
+            from: Severity::Low,
+            to: Severity::High,
+            why: "a rule".to_owned(),
+        });
+        assert!(!of(&past).by_hand);
     }
 
     #[test]

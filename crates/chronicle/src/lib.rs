@@ -35,6 +35,6 @@ pub use history::{History, Record};
 pub use incident::{Incident, Resolution, incidents, open};
 pub use log::{Chronicle, Seeing};
 pub use outbox::{Address, Intent, MAX_CLAIM, Pending, claim, pending};
-pub use severity::{Judged, Situation, classify};
+pub use severity::{Judged, Situation, classify, risen};
 pub use timeline::{Entry, timeline};
 pub use words::lasted;

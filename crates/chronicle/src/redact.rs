@@ -162,6 +162,7 @@ impl Clean<'_> {
             Happening::IncidentOpened {
                 severity,
                 why,
+                by_hand,
                 text,
                 impact,
                 hosts,
@@ -172,6 +173,7 @@ impl Clean<'_> {
             } => Happening::IncidentOpened {
                 severity,
                 why: self.text(&why),
+                by_hand,
                 text: self.text(&text),
                 impact,
                 hosts,
@@ -180,9 +182,16 @@ impl Clean<'_> {
                 eta_ms,
                 eta_by,
             },
-            Happening::IncidentUpdated { text, phase } => Happening::IncidentUpdated {
+            Happening::IncidentUpdated {
+                text,
+                phase,
+                impact,
+                hosts,
+            } => Happening::IncidentUpdated {
                 text: self.text(&text),
                 phase,
+                impact,
+                hosts,
             },
             Happening::Note { text } => Happening::Note {
                 text: self.text(&text),

@@ -96,6 +96,7 @@ pub(crate) fn opened(severity: Severity) -> Happening {
     Happening::IncidentOpened {
         severity,
         why: "a rule".to_owned(),
+        by_hand: false,
         text: "v2 failed".to_owned(),
         impact: Impact::Down,
         hosts: None,

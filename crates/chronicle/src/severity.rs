@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sections::incident::{Impact, Severity, SeverityRule};
+use jiff::Timestamp;
+use sections::incident::{Impact, Incident as Section, Severity, SeverityRule};
 
-use crate::Hosts;
+use crate::{Hosts, Incident};
 
 /// What is known when an incident is classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,45 @@ pub struct Situation {
     pub lasted: Duration,
     /// The hosts that are affected, where that is known.
     pub hosts: Option<Hosts>,
+}
+
+impl Situation {
+    /// What is known for the rules of a section.
+    pub fn of(
+        section: &Section,
+        environment: Option<String>,
+        impact: Impact,
+        hosts: Option<Hosts>,
+        lasted: Duration,
+    ) -> Situation {
+        Situation {
+            is_production: section.is_production(environment.as_deref()),
+            environment,
+            impact,
+            lasted,
+            hosts,
+        }
+    }
+}
+
+/// The severity that an open incident has by now, where that is worse than the one that it has. One that a person set
+/// holds.
+pub fn risen(incident: &Incident, section: &Section, now: Timestamp) -> Option<Judged> {
+    if !incident.is_open() || incident.by_hand {
+        return None;
+    }
+    // Its own environment: the command that looks at the clock may name none.
+    let environment = incident.subject.environment.clone();
+    let lasted = incident.lasted(now).unsigned_abs();
+    let situation = Situation::of(
+        section,
+        environment,
+        incident.impact,
+        incident.hosts,
+        lasted,
+    );
+    let judged = classify(&situation, &section.severity);
+    (judged.severity > incident.severity).then_some(judged)
 }
 
 /// A severity, and the rule that gave it.

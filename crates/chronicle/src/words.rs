@@ -65,11 +65,14 @@ impl Event {
             Happening::IncidentOpened { severity, text, .. } => {
                 format!("incident opened, {severity}: {text}")
             }
-            Happening::IncidentUpdated { text, phase } => match phase {
+            Happening::IncidentUpdated { text, phase, .. } => match phase {
                 Some(phase) => format!("update, {}: {text}", phase.word()),
                 None => format!("update: {text}"),
             },
             Happening::Note { text } => format!("note: {text}"),
+            Happening::SeverityChanged { from, to, why } if from == to => {
+                format!("severity stays {to}: {why}")
+            }
             Happening::SeverityChanged { from, to, why } => {
                 format!("severity changed from {from} to {to}: {why}")
             }

@@ -323,6 +323,18 @@ impl Scribe<'_> {
         self.made(subject, self.writer(), what, worst)
     }
 
+    /// The event that an open incident is more severe by now, where it is.
+    pub fn risen(&self, incident: &chronicle::Incident, now: Timestamp) -> Option<Event> {
+        let judged = chronicle::risen(incident, self.section, now)?;
+        let worst = incident.worst.max(judged.severity);
+        let happening = Happening::SeverityChanged {
+            from: incident.severity,
+            to: judged.severity,
+            why: judged.why,
+        };
+        Some(self.event(incident.subject.clone(), happening, Some(worst)))
+    }
+
     /// `worst` is the worst severity that the event's incident has had.
     fn made(
         &self,

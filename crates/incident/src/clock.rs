@@ -6,28 +6,17 @@ use jiff::Timestamp;
 use model::{Outcome, Report};
 
 use crate::session::{Ask, Session};
-use crate::severity::risen;
 
-/// The events that are due now for the open incident. Every command writes them, so that nothing needs to
-/// run all the time.
-pub(crate) fn due_events(session: &Session<'_>, history: &History) -> Vec<Event> {
+/// The events that are due now for the open incident, once the events `before` are written. Every command writes them,
+/// so that nothing needs to run all the time.
+pub(crate) fn due_events(session: &Session<'_>, history: &History, before: &[Event]) -> Vec<Event> {
     let now = Timestamp::now();
-    let Some(mut incident) = open(history) else {
+    let Some(incident) = open(history).map(|incident| incident.after(before)) else {
         return Vec::new();
     };
     let scribe = &session.scribe;
-    let mut events = Vec::new();
-    if let Some(judged) = risen(session, &incident, now) {
-        let happening = Happening::SeverityChanged {
-            from: incident.severity,
-            to: judged.severity,
-            why: judged.why,
-        };
-        let worst = incident.worst.max(judged.severity);
-        events.push(scribe.event(incident.subject.clone(), happening, Some(worst)));
-        incident.severity = judged.severity;
-        incident.worst = worst;
-    }
+    let mut events: Vec<Event> = scribe.risen(&incident, now).into_iter().collect();
+    let incident = incident.after(&events);
     for due in due(&incident, &scribe.section.escalate, now) {
         let happening = Happening::Escalated {
             rule: due.rule,
@@ -52,7 +41,7 @@ pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure>
         .append(|history| {
             let all = incidents(history);
             newest = all.last().map(|incident| incident.id.clone());
-            Ok(due_events(session, history))
+            Ok(due_events(session, history, &[]))
         })
         .await?;
     let unknown = match newest {
@@ -83,7 +72,7 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     if job.dry_run {
         let history = session.scribe.history().await?;
-        let due = due_events(&session, &history).len();
+        let due = due_events(&session, &history, &[]).len();
         let told = format!("would write {due} events that are due");
         let outcome = Outcome::skipped("incident/clock", "", told);
         return Ok(session.report(vec![outcome]));

@@ -1,17 +1,20 @@
 //! Writing into the log: open, note, update, resolve.
 
+use std::time::Duration;
+
 use chronicle::{
-    Event, Happening, Incident, IncidentId, Phase, Subject, classify, eta, open as open_one,
+    Event, Happening, Incident, IncidentId, Phase, Situation, Subject, classify, eta,
+    open as open_one,
 };
 use clap::Args;
 use cli::{Failure, Job};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use model::text::cut;
 use model::{Outcome, Report};
 
 use crate::clock;
 use crate::session::{Ask, Session};
-use crate::severity::{ByHand, Seen, situation};
+use crate::severity::{ByHand, Seen};
 use crate::words::{self, NotUnderstood};
 
 #[derive(Args, Clone, Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Update {
     phase: Option<Phase>,
     #[command(flatten)]
     by_hand: ByHand,
+    #[command(flatten)]
+    seen: Seen,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -74,8 +79,9 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let events = session
         .append(|history| {
             if let Some(incident) = open_one(history) {
-                let mut events = updated(&session, &incident, &text, None, &flags.by_hand);
-                events.extend(clock::due_events(&session, history));
+                let (by_hand, seen) = (&flags.by_hand, &flags.seen);
+                let mut events = updated(&session, &incident, &text, None, by_hand, seen);
+                events.extend(clock::due_events(&session, history, &events));
                 return Ok(events);
             }
             let impact = flags.seen.impact(history, Timestamp::now());
@@ -83,13 +89,14 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
             let eta = eta(history, document.as_ref());
             let judged = flags.by_hand.judged().unwrap_or_else(|| {
                 let environment = job.environment.clone();
-                let situation =
-                    situation(&session, environment, impact, hosts, SignedDuration::ZERO);
+                let section = scribe.section;
+                let situation = Situation::of(section, environment, impact, hosts, Duration::ZERO);
                 classify(&situation, &scribe.section.severity)
             });
             let happening = Happening::IncidentOpened {
                 severity: judged.severity,
                 why: judged.why,
+                by_hand: flags.by_hand.judged().is_some(),
                 text: text.clone(),
                 impact,
                 hosts,
@@ -145,7 +152,7 @@ pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
             let worst = incident.map(|incident| incident.worst);
             let happening = Happening::Note { text: text.clone() };
             let mut events = vec![session.scribe.event_by_hand(subject, happening, worst)];
-            events.extend(clock::due_events(&session, history));
+            events.extend(clock::due_events(&session, history, &events));
             Ok(events)
         })
         .await?;
@@ -170,15 +177,16 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     if job.dry_run {
         return Ok(would(&session, "write an update"));
     }
-    let mut known = None;
+    let (mut known, mut own) = (None, 0);
     let written = session
         .append(|history| {
             known = open_one(history);
             Ok(match &known {
                 Some(incident) => {
-                    let mut events =
-                        updated(&session, incident, &text, flags.phase, &flags.by_hand);
-                    events.extend(clock::due_events(&session, history));
+                    let (phase, by_hand, seen) = (flags.phase, &flags.by_hand, &flags.seen);
+                    let mut events = updated(&session, incident, &text, phase, by_hand, seen);
+                    own = events.len();
+                    events.extend(clock::due_events(&session, history, &events));
                     events
                 }
                 None => Vec::new(),
@@ -196,9 +204,10 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     };
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident)).actual(told);
     let mut report = session.report([outcome].into_iter().chain(trouble).collect());
-    report.headline = Some(match written.len() {
-        1 => format!("{id} is updated"),
-        events => format!("{id} is updated, with {} events that were due", events - 1),
+    report.headline = Some(match written.len().saturating_sub(own) {
+        0 => format!("{id} is updated"),
+        1 => format!("{id} is updated, with one event that was due"),
+        due => format!("{id} is updated, with {due} events that were due"),
     });
     Ok(session.told(report).await)
 }
@@ -252,6 +261,7 @@ fn updated(
     text: &str,
     phase: Option<Phase>,
     by_hand: &ByHand,
+    seen: &Seen,
 ) -> Vec<Event> {
     let subject = || Subject {
         // Another release may be what people speak of by now.
@@ -269,10 +279,13 @@ fn updated(
     let happening = Happening::IncidentUpdated {
         text: text.to_owned(),
         phase,
+        impact: seen.impact,
+        hosts: seen.hosts,
     };
     let scribe = &session.scribe;
     let mut events = vec![scribe.event_by_hand(subject(), happening, Some(worst))];
-    if let Some(judged) = judged.filter(|judged| judged.severity != incident.severity) {
+    // Also where it is the same: from now on it is a person's, and the rules leave it.
+    if let Some(judged) = judged {
         let happening = Happening::SeverityChanged {
             from: incident.severity,
             to: judged.severity,

@@ -1,12 +1,11 @@
 //! How bad the incident is: by hand with a reason, else by the rules.
 
-use chronicle::{Happening, History, Hosts, Incident, Judged, Situation, classify};
+use chronicle::{Happening, History, Hosts, Judged};
 use clap::Args;
 use cli::Failure;
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
-use crate::session::Session;
 use crate::words::NotUnderstood;
 
 /// How long what `rollback decide` found is taken for what users get now.
@@ -26,12 +25,12 @@ pub(crate) struct ByHand {
 /// What a person reports of the users.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Seen {
-    /// What users get: none, degraded, down, unknown [default: what `rollback decide` found]
+    /// What users get: none, degraded, down, unknown [default: what is known, such as by `rollback decide`]
     #[arg(long, value_name = "WHAT", value_parser = impact)]
-    impact: Option<Impact>,
+    pub(crate) impact: Option<Impact>,
     /// How many of the hosts are affected, such as `2/12`
     #[arg(long, value_name = "COUNT/ALL", value_parser = hosts)]
-    hosts: Option<Hosts>,
+    pub(crate) hosts: Option<Hosts>,
 }
 
 impl ByHand {
@@ -83,39 +82,6 @@ impl Seen {
         };
         self.impact.or_else(decided).unwrap_or(Impact::Unknown)
     }
-}
-
-/// What is known for the rules.
-pub(crate) fn situation(
-    session: &Session<'_>,
-    environment: Option<String>,
-    impact: Impact,
-    hosts: Option<Hosts>,
-    lasted: SignedDuration,
-) -> Situation {
-    Situation {
-        is_production: session.scribe.section.is_production(environment.as_deref()),
-        environment,
-        impact,
-        lasted: lasted.unsigned_abs(),
-        hosts,
-    }
-}
-
-/// The severity that an open incident has by now, where that is worse than the one that it has.
-pub(crate) fn risen(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Option<Judged> {
-    // Its own environment: the command that looks at the clock may name none.
-    let environment = incident.subject.environment.clone();
-    let lasted = incident.lasted(now);
-    let situation = situation(
-        session,
-        environment,
-        incident.impact,
-        incident.hosts,
-        lasted,
-    );
-    let judged = classify(&situation, &session.scribe.section.severity);
-    (judged.severity > incident.severity && incident.is_open()).then_some(judged)
 }
 
 fn hosts(text: &str) -> Result<Hosts, NotUnderstood> {

@@ -104,6 +104,59 @@ fn a_severity_rises_with_time() {
     assert_eq!(bed.events_of("severity-changed").len(), 1);
 }
 
+#[test]
+fn a_severity_by_hand_holds_against_the_rules_until_it_is_worse_than_the_person_knew() {
+    let rules = json!({"severity": [{"is": "critical", "impact": ["degraded"], "after": "1s"}]});
+    let by_hand = |level| ["--severity", level, "--reason", "a test account only"];
+    for when in ["open", "update"] {
+        let bed = Bed::new(&rules);
+        let open = ["open", "--impact", "degraded", "slow"];
+        match when {
+            "open" => bed.run(&[&open[..], &by_hand("low")].concat()).code(0),
+            _ => {
+                bed.run(&open).code(0);
+                bed.run(&[&["update", "known"][..], &by_hand("low")].concat())
+                    .code(0)
+            }
+        };
+        sleep(Duration::from_millis(1_100));
+        bed.run(&["watch"]).code(0);
+        let status = bed.run(&["status"]).code(0).stdout;
+        assert!(status.contains("is open, low"), "{when}: {status}");
+        bed.run(&["update", "--impact", "down", "all users"])
+            .code(0);
+        let status = bed.run(&["status"]).code(0).stdout;
+        assert!(status.contains("is open, critical"), "{when}: {status}");
+    }
+}
+
+#[test]
+fn what_a_command_writes_is_known_to_the_rules_that_it_asks() {
+    let bed = Bed::new(&json!({}));
+    let open = ["open", "--severity", "medium", "--reason", "few", "slow"];
+    bed.run(&open).code(0);
+    let worse = ["--severity", "critical", "--reason", "it is many"];
+    let update = [&["update", "--impact", "down"][..], &worse, &["many"]].concat();
+    let updated = bed.run(&update).code(0).stdout;
+    assert!(!updated.contains("due"), "{updated}");
+    let changed = bed.events_of("severity-changed");
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert_eq!(changed[0]["to"], "critical");
+}
+
+#[test]
+fn a_second_opening_with_worse_news_makes_the_open_incident_worse() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
+    let worse = ["open", "--impact", "down", "--hosts", "5/5", "it is down"];
+    bed.run(&worse).code(0);
+    let updated = &bed.events_of("incident-updated")[0];
+    assert_eq!(updated["impact"], "down");
+    assert_eq!(updated["hosts"], json!({"affected": 5, "all": 5}));
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("is open, critical"), "{status}");
+}
+
 /// The command that looks at the clock names no environment.
 #[test]
 fn an_incident_of_staging_stays_one_of_staging() {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use model::report::v1::millis;
 use model::{Outcome, Report, Severity as Weight, Verdict};
 use remote::local::Script;
-use sections::incident::{Impact, Severity};
+use sections::incident::Impact;
 
 /// How long the time of a commit may be asked for.
 const GIT_TIME: Duration = Duration::from_secs(2);
@@ -93,8 +93,8 @@ impl Ending {
 struct Notes {
     /// Events that are not written yet.
     waiting: Vec<Event>,
-    /// The incident that this run opened, or found open, and the worst that it has been.
-    incident: Option<(IncidentId, Severity)>,
+    /// The incident that this run opened, or found open.
+    incident: Option<IncidentId>,
     /// The first stage that did not pass, and when that was seen.
     failed: Option<(String, Timestamp)>,
     rollback: Option<RolledBack>,
@@ -253,33 +253,35 @@ impl<'a> Book<'a> {
         let environment = self.subject.environment.clone();
         let document = scribe.document().await.ok().flatten();
         let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
-        let mut severity = None;
         let opened = |history: &History| {
             let waiting = self.notes.borrow().waiting.clone();
             let newest = waiting.iter().rev().chain(history.events().rev());
             let hosts = hosts_of(newest, self.subject.deployment.as_deref());
-            let situation = Situation {
-                is_production: scribe.section.is_production(environment.as_deref()),
-                environment: environment.clone(),
-                impact,
-                lasted: Duration::ZERO,
-                hosts,
-            };
-            let judged = classify(&situation, &scribe.section.severity);
-            severity = Some(judged.severity);
-            let event = if let Some(incident) = open(history) {
+            let mut events = waiting;
+            if let Some(incident) = open(history) {
                 let mut subject = self.subject.clone();
                 subject.incident = Some(incident.id.clone());
+                let is_worse = incident.is_worse(Some(impact), None);
+                let has_more = incident.is_worse(None, hosts);
                 let happening = Happening::IncidentUpdated {
                     text: text.to_owned(),
                     phase: None,
+                    impact: is_worse.then_some(impact),
+                    hosts: hosts.filter(|_| has_more),
                 };
-                scribe.event(subject, happening, Some(incident.worst))
+                let update = scribe.event(subject, happening, Some(incident.worst));
+                let incident = incident.after(std::slice::from_ref(&update));
+                events.push(update);
+                events.extend(scribe.risen(&incident, Timestamp::now()));
             } else {
+                let (section, environment) = (scribe.section, environment.clone());
+                let situation = Situation::of(section, environment, impact, hosts, Duration::ZERO);
+                let judged = classify(&situation, &section.severity);
                 let eta = eta(history, document.as_ref());
                 let happening = Happening::IncidentOpened {
                     severity: judged.severity,
                     why: judged.why,
+                    by_hand: false,
                     text: text.to_owned(),
                     impact,
                     hosts,
@@ -291,15 +293,15 @@ impl<'a> Book<'a> {
                 let subject = self.subject.clone();
                 let mut event = scribe.event(subject, happening, Some(judged.severity));
                 event.subject.incident = Some(IncidentId::of(&event.id));
-                event
-            };
-            Ok(waiting.into_iter().chain([event]).collect())
+                events.push(event);
+            }
+            Ok(events)
         };
         if let Some(events) = self.append(scribe, opened).await {
             let id = events
                 .last()
                 .and_then(|event| event.subject.incident.clone());
-            self.notes.borrow_mut().incident = id.zip(severity);
+            self.notes.borrow_mut().incident = id;
         }
     }
 
@@ -445,7 +447,7 @@ impl<'a> Book<'a> {
         let resolved = |history: &History| {
             let mut events = self.notes.borrow().waiting.clone();
             let incident = open(history).filter(|incident| {
-                let is_own = own.as_ref().is_some_and(|(id, _)| *id == incident.id);
+                let is_own = own.as_ref() == Some(&incident.id);
                 incident.opened_by.automatic && (is_own || is_good)
             });
             if let Some(incident) = incident {

@@ -204,7 +204,8 @@ impl World {
         bed.configure("", TARGET, "");
         // The target itself reports that v1 runs, by its current data.
         let v1 = ["record", "--release", "v1", "--task-definition", "shop:1"];
-        bed.rollback(&v1).is(0, &["v1 runs (the target reports it)"]);
+        bed.rollback(&v1)
+            .is(0, &["v1 runs (the target reports it)"]);
         let v2 = [
             "record",
             "--pending",

@@ -24,6 +24,17 @@ pub enum Impact {
 }
 
 impl Impact {
+    /// Whether users fare worse. What is not known may be worse than nothing, and is not worse than what was seen.
+    pub fn is_worse_than(self, other: Impact) -> bool {
+        let rank = |impact| match impact {
+            Impact::None => 0,
+            Impact::Unknown => 1,
+            Impact::Degraded => 2,
+            Impact::Down => 3,
+        };
+        rank(self) > rank(other)
+    }
+
     /// As it is written in the file.
     pub fn word(self) -> &'static str {
         match self {
