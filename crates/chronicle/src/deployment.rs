@@ -26,6 +26,8 @@ pub struct Deployment {
     pub reported_at: Option<Timestamp>,
     /// The rollback that took it back, by hand or in a later job, and when that was proved.
     pub taken_back: Option<(RolledBack, Timestamp)>,
+    /// Measurements of its gate that failed, where a gate was there.
+    pub retries: Option<u64>,
     /// What it served, as far as it is known.
     pub exposure: Option<Exposure>,
     /// The incident that it caused.
@@ -61,6 +63,7 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 rollback: None,
                 reported_at: None,
                 taken_back: None,
+                retries: None,
                 exposure: None,
                 incident: None,
                 may_serve: true,
@@ -95,6 +98,9 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 if *conclusion == Conclusion::RolledBack {
                     deployment.restored_at = Some(event.at);
                 }
+            }
+            Happening::StageEnded { retries, .. } => {
+                deployment.retries = retries.or(deployment.retries);
             }
             Happening::ExposureMeasured {
                 exposure: Some(exposure),
@@ -220,6 +226,7 @@ mod tests {
             duration_ms: 500,
             counted: None,
             hosts: None,
+            retries: None,
             restored: Some(release.to_owned()),
             cancelled: false,
         }

@@ -86,6 +86,7 @@ mod tests {
             duration_ms,
             counted: None,
             hosts: None,
+            retries: None,
             restored: restored.map(str::to_owned),
             cancelled: false,
         }

@@ -159,6 +159,9 @@ pub enum Happening {
         /// The hosts that do not have what they should, where the stage looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hosts: Option<Hosts>,
+        /// Measurements of the gate that failed, whatever its verdict is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retries: Option<u64>,
     },
     /// A deployment came to an end.
     DeploymentEnded {
@@ -255,6 +258,9 @@ pub enum Happening {
     /// Claimed deliveries that were not attempted after all.
     Released {
         deliveries: Vec<Delivery>,
+        /// The event by which they were claimed: another process may have claimed them since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<EventId>,
     },
     /// A person decided that these are not made any more.
     GivenUp {
@@ -270,6 +276,9 @@ pub enum Happening {
     /// A sink was not told.
     Undelivered {
         delivery: Delivery,
+        /// The event by which it was claimed: another process may have claimed it since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<EventId>,
         #[serde(flatten)]
         how: Undelivered,
     },
@@ -428,6 +437,7 @@ mod tests {
                     affected: 1,
                     all: 3,
                 }),
+                retries: Some(3),
             },
             Happening::DeploymentEnded {
                 conclusion: Conclusion::RolledBack,
@@ -490,6 +500,7 @@ mod tests {
             ),
             Happening::Released {
                 deliveries: vec![delivery.clone()],
+                claim: Some(delivery.event.clone()),
             },
             Happening::GivenUp {
                 deliveries: vec![delivery.clone()],
@@ -499,6 +510,7 @@ mod tests {
                 reference: reference.clone(),
             },
             Happening::Undelivered {
+                claim: Some(delivery.event.clone()),
                 delivery,
                 how: Undelivered {
                     reason: text(),

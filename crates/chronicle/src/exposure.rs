@@ -78,7 +78,7 @@ impl Exposure {
     }
 }
 
-/// Such as `between 900 and 1000 requests, 12 failed (1.20 %)`.
+/// Such as `between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %)`.
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exposure { failed, total, .. } = self;
@@ -90,8 +90,18 @@ impl fmt::Display for Exposure {
                 write!(f, "{} failed", range(*failed, most.failed))?;
             }
         }
-        if let Some(share) = share(*failed, *total) {
-            write!(f, " ({share})")?;
+        let (least, most) = match self.bound {
+            Bound::Exact | Bound::AtLeast => (share(*failed, *total), share(*failed, *total)),
+            // What is not certain may all have failed, or may all have been answered.
+            Bound::AtMost(most) => {
+                let all = (total + most.failed - failed).min(most.total);
+                (share(*failed, most.total), share(most.failed, all))
+            }
+        };
+        match (least, most) {
+            (Some(least), Some(most)) if least == most => write!(f, " ({least})")?,
+            (Some(least), Some(most)) => write!(f, " ({least} to {most})")?,
+            _ => {}
         }
         write!(f, ", counted by {}", self.source.words())
     }
@@ -141,8 +151,8 @@ mod tests {
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
         1000 requests, 12 failed (1.20 %), counted by Prometheus
-        between 900 and 1000 requests, 12 failed (1.33 %), counted by Prometheus
-        900 requests, between 12 and 20 failed (1.33 %), counted by the access log
+        between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %), counted by Prometheus
+        900 requests, between 12 and 20 failed (1.33 % to 2.22 %), counted by the access log
         at least 900 requests, 12 failed (1.33 %), counted by the gate while it judged
         0 requests, 12 failed, counted by Prometheus
         ");

@@ -34,7 +34,7 @@ pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, incidents, open};
 pub use log::{Chronicle, Seeing};
-pub use outbox::{Address, Intent, MAX_CLAIM, Pending, claim, pending};
+pub use outbox::{Address, Claim, Intent, MAX_CLAIM, Pending, claim, pending};
 pub use severity::{Judged, Situation, classify, risen};
 pub use timeline::{Entry, timeline};
 pub use words::lasted;

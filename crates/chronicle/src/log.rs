@@ -49,7 +49,7 @@ impl Chronicle {
         seeing: Seeing,
         mut decide: impl FnMut(&History) -> Result<Vec<Event>, E>,
     ) -> Result<Vec<Event>, E> {
-        let mut events = Vec::new();
+        let mut attempts: Vec<(String, Vec<Event>)> = Vec::new();
         let files = match seeing {
             Seeing::Lately => RECENT_FILES,
             Seeing::Everything => usize::MAX,
@@ -57,11 +57,17 @@ impl Chronicle {
         let written = self.log.append(files, |read: &[Lines]| {
             let history =
                 History::newest(read, files).map_err(|error| Stop::Decided(error.into()))?;
-            events = decide(&history).map_err(Stop::Decided)?;
-            lines(&events).map_err(|error| Stop::Decided(error.into()))
+            let events = decide(&history).map_err(Stop::Decided)?;
+            let lines = lines(&events).map_err(|error| Stop::Decided(error.into()))?;
+            attempts.push((lines.clone(), events));
+            Ok(lines)
         });
         match written.await {
-            Ok(()) => Ok(events),
+            Ok(written) => {
+                let mut attempts = attempts.into_iter();
+                let arrived = attempts.find(|(lines, _)| *lines == written);
+                Ok(arrived.map(|(_, events)| events).unwrap_or_default())
+            }
             Err(Stop::Store(error)) => Err(Error::State(error).into()),
             Err(Stop::Decided(error)) => Err(error),
         }
@@ -79,7 +85,7 @@ impl Chronicle {
             let missing = lines.split_inclusive('\n').filter(|line| !is_there(line));
             Ok(missing.collect())
         };
-        self.log.append(1, missing).await
+        self.log.append(1, missing).await.map(drop)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use state::Holder;
 
-use crate::{Delivery, Event, Happening, History, Subject, Undelivered};
+use crate::{Delivery, Event, EventId, Happening, History, Subject, Undelivered};
 
 /// How long a claim keeps other processes away, where it is not known that its process has ended.
 pub const MAX_CLAIM: Duration = Duration::from_secs(120);
@@ -24,10 +24,19 @@ pub struct Pending {
     /// The last attempt that failed, and when it did.
     pub failed: Option<(Undelivered, Timestamp)>,
     pub attempts: u32,
-    /// The process that is telling the sink, and until when it alone may.
-    pub claim: Option<(Holder, Timestamp)>,
+    pub claim: Option<Claim>,
     /// What the sink made of the newest earlier event of the same thread.
     pub reference: Option<serde_json::Value>,
+}
+
+/// The process that is telling a sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The event that has it.
+    pub event: EventId,
+    pub holder: Holder,
+    /// Until then no other process may.
+    pub until: Timestamp,
 }
 
 /// Which events belong together for a sink: those of an incident, or of a deployment.
@@ -88,7 +97,11 @@ pub fn pending(history: &History) -> Vec<Pending> {
                     if let Some((_, pending)) = waiting.get_mut(delivery) {
                         // A claim that was left open: its process may have sent before it ended.
                         pending.unsure |= pending.claim.is_some();
-                        pending.claim = Some((holder.clone(), *until));
+                        pending.claim = Some(Claim {
+                            event: event.id.clone(),
+                            holder: holder.clone(),
+                            until: *until,
+                        });
                         pending.attempts += 1;
                     }
                 }
@@ -98,9 +111,11 @@ pub fn pending(history: &History) -> Vec<Pending> {
                     waiting.remove(delivery);
                 }
             }
-            Happening::Released { deliveries } => {
+            Happening::Released { deliveries, claim } => {
                 for delivery in deliveries {
-                    if let Some((_, pending)) = waiting.get_mut(delivery) {
+                    if let Some((_, pending)) = waiting.get_mut(delivery)
+                        && pending.is_claimed_by(claim.as_ref())
+                    {
                         pending.claim = None;
                         pending.attempts = pending.attempts.saturating_sub(1);
                     }
@@ -120,7 +135,11 @@ pub fn pending(history: &History) -> Vec<Pending> {
                     references.insert(address, reference.clone());
                 }
             }
-            Happening::Undelivered { delivery, how } => {
+            Happening::Undelivered {
+                delivery,
+                claim,
+                how,
+            } => {
                 let thread = threads.get(delivery.event.as_str());
                 if let (Some(thread), Some(reference)) = (thread, &how.reference) {
                     let address = Address {
@@ -129,7 +148,9 @@ pub fn pending(history: &History) -> Vec<Pending> {
                     };
                     references.insert(address, reference.clone());
                 }
-                if let Some((_, pending)) = waiting.get_mut(delivery) {
+                if let Some((_, pending)) = waiting.get_mut(delivery)
+                    && pending.is_claimed_by(claim.as_ref())
+                {
                     pending.claim = None;
                     pending.unsure = how.unsure;
                     pending.failed = Some((how.clone(), event.at));
@@ -152,6 +173,12 @@ pub fn pending(history: &History) -> Vec<Pending> {
 }
 
 impl Pending {
+    /// Whether what this claim led to is the newest that is known.
+    fn is_claimed_by(&self, event: Option<&EventId>) -> bool {
+        let newest = self.claim.as_ref().map(|claim| &claim.event);
+        event.is_none() || newest == event
+    }
+
     /// Whether the sink said at the last attempt that it will not take it.
     pub fn is_refused(&self) -> bool {
         self.failed.as_ref().is_some_and(|(how, _)| how.refused)
@@ -162,8 +189,8 @@ impl Pending {
     pub fn is_free(&self, own: &Holder, now: Timestamp, shared: bool) -> bool {
         let failed = self.failed.as_ref();
         let earliest = failed.and_then(|(how, _)| how.not_before);
-        let is_claimed = self.claim.as_ref().is_some_and(|(holder, until)| {
-            holder != own && *until > now && !holder.is_gone(shared)
+        let is_claimed = self.claim.as_ref().is_some_and(|claim| {
+            claim.holder != *own && claim.until > now && !claim.holder.is_gone(shared)
         });
         earliest.is_none_or(|earliest| earliest <= now) && !is_claimed
     }
@@ -273,6 +300,7 @@ mod tests {
         let later = past.tell(note("two"), &["a", "b"]);
         past.add(Happening::Undelivered {
             delivery: to(&first, "a"),
+            claim: None,
             how: Undelivered {
                 not_before: Some(second(60)),
                 ..undelivered()
@@ -322,7 +350,39 @@ mod tests {
         past.add(claimed(&[to(&event, "a")], &elsewhere(), second(120)));
         let all = pending(&past.history());
         assert_eq!((all[0].unsure, all[0].attempts), (true, 2));
-        assert_eq!(all[0].claim, Some((elsewhere(), second(120))));
+        let holder = all[0].claim.as_ref().map(|claim| claim.holder.clone());
+        assert_eq!(holder, Some(elsewhere()));
+    }
+
+    #[test]
+    fn one_whose_claim_was_taken_over_ends_only_its_own() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        let delivery = to(&event, "a");
+        let deliveries = std::slice::from_ref(&delivery);
+        let late = past.add(claimed(deliveries, &elsewhere(), second(3)));
+        let newer = past.add(claimed(deliveries, &own(), second(120)));
+        let ends = |claim: &EventId| {
+            [
+                Happening::Released {
+                    deliveries: vec![delivery.clone()],
+                    claim: Some(claim.clone()),
+                },
+                Happening::Undelivered {
+                    delivery: delivery.clone(),
+                    claim: Some(claim.clone()),
+                    how: undelivered(),
+                },
+            ]
+        };
+        for (claim, ended) in [(&late, false), (&newer, true)] {
+            for end in ends(claim) {
+                let mut past = past.clone();
+                past.add(end);
+                let all = pending(&past.history());
+                assert_eq!(all[0].claim.is_none(), ended, "{claim:?}");
+            }
+        }
     }
 
     #[test]
@@ -337,6 +397,7 @@ mod tests {
         ));
         past.add(Happening::Released {
             deliveries: vec![delivery.clone()],
+            claim: None,
         });
         let all = pending(&past.history());
         assert_eq!(
@@ -353,6 +414,7 @@ mod tests {
         past.add(claimed(&[to(&event, "a")], &own(), second(120)));
         past.add(Happening::Undelivered {
             delivery: to(&event, "a"),
+            claim: None,
             how: Undelivered {
                 refused: true,
                 ..undelivered()
@@ -379,6 +441,7 @@ mod tests {
         });
         past.add(Happening::Undelivered {
             delivery: to(&first, "b"),
+            claim: None,
             how: Undelivered {
                 reference: Some("half of it".into()),
                 ..undelivered()

@@ -3,7 +3,7 @@
 use model::Redactor;
 use model::text::cut;
 
-use crate::{Delivery, Event, Evidence, Happening, Subject, Undelivered, Writer};
+use crate::{Event, Evidence, Happening, Subject, Undelivered, Writer};
 
 /// The most that one text of an event may have, in characters. A log is read whole.
 const MAX_TEXT: usize = 8_000;
@@ -121,6 +121,7 @@ impl Clean<'_> {
                 duration_ms,
                 counted,
                 hosts,
+                retries,
             } => Happening::StageEnded {
                 stage: self.name(&stage),
                 verdict,
@@ -133,6 +134,7 @@ impl Clean<'_> {
                 duration_ms,
                 counted,
                 hosts,
+                retries,
             },
             Happening::DeploymentEnded {
                 conclusion,
@@ -214,11 +216,19 @@ impl Clean<'_> {
             | Happening::Released { .. }
             | Happening::GivenUp { .. }
             | Happening::Delivered { .. }) => names,
-            Happening::Undelivered { delivery, how } => self.undelivered(delivery, how),
+            Happening::Undelivered {
+                delivery,
+                claim,
+                how,
+            } => Happening::Undelivered {
+                delivery,
+                claim,
+                how: self.undelivered(how),
+            },
         }
     }
 
-    fn undelivered(&self, delivery: Delivery, how: Undelivered) -> Happening {
+    fn undelivered(&self, how: Undelivered) -> Undelivered {
         let Undelivered {
             reason,
             hint,
@@ -227,16 +237,13 @@ impl Clean<'_> {
             not_before,
             reference,
         } = how;
-        Happening::Undelivered {
-            delivery,
-            how: Undelivered {
-                reason: self.text(&reason),
-                hint: self.some_text(hint),
-                unsure,
-                refused,
-                not_before,
-                reference,
-            },
+        Undelivered {
+            reason: self.text(&reason),
+            hint: self.some_text(hint),
+            unsure,
+            refused,
+            not_before,
+            reference,
         }
     }
 }

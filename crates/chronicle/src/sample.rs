@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// A history that grows by an event each second.
+#[derive(Clone)]
 pub(crate) struct Past {
     pub(crate) events: Vec<Event>,
     subject: Subject,

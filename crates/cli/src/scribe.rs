@@ -26,6 +26,9 @@ use crate::{Failure, Job};
 /// The stage that writes and tells by hand.
 pub const INCIDENT: &str = "incident";
 
+/// The stage that measures whether a release is healthy.
+const HEALTHGATE: &str = "healthgate";
+
 /// The stage that puts a release back.
 const ROLLBACK: &str = "rollback";
 
@@ -148,10 +151,8 @@ impl Job {
         };
         let mut written = scribe.write_stage(name, report).await;
         // What it served is asked when the end is on disk.
-        if written.is_ok()
-            && let Ok(Some(event)) = scribe.exposure_of_left(report).await
-        {
-            written = scribe.write(&[event]).await;
+        if written.is_ok() {
+            written = scribe.exposure_of_left(report).await;
         }
         if let Err(failure) = written {
             let place = scribe.chronicle.place();
@@ -186,12 +187,13 @@ impl Scribe<'_> {
                 "critical" => Impact::Down,
                 _ => Impact::Unknown,
             }),
-            restored: output("restored-release").map(str::to_owned),
+            restored: report.restored.clone(),
             cancelled: self.job.interrupt.caught().is_some(),
             started_at: report.started_at,
             duration_ms: millis(report.duration),
             counted: counted(report),
             hosts: hosts(report),
+            retries: (report.stage == HEALTHGATE).then(|| failed_measurements(report)),
         }
     }
 
@@ -274,6 +276,15 @@ fn hosts(report: &Report) -> Option<chronicle::Hosts> {
         all: members.all,
     });
     groups.max_by_key(|hosts| hosts.affected)
+}
+
+/// How often something that is required was measured and was not as it should be.
+fn failed_measurements(report: &Report) -> u64 {
+    let required = report.outcomes.iter();
+    let required = required.filter(|outcome| outcome.severity == Severity::Required);
+    let measured = required.flat_map(|outcome| &outcome.measurements);
+    let failed = measured.filter(|one| matches!(one.verdict, Verdict::Fail | Verdict::Error));
+    failed.count() as u64
 }
 
 /// What the release served while it was compared, all comparisons together.

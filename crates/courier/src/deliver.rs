@@ -17,8 +17,10 @@ use crate::notice;
 
 /// The most that one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// What is left for writing down how the attempts ended.
+/// What is left at least for writing down how the attempts ended.
 const TO_WRITE: Duration = Duration::from_millis(300);
+/// How long a round may last: its claim must not end while it still tells.
+const ROUND: Duration = MAX_CLAIM.saturating_sub(ATTEMPT);
 /// The longest pause between two attempts that a stage makes.
 const LONGEST_PAUSE: i64 = 300;
 
@@ -43,6 +45,15 @@ pub enum Round {
     InPassing,
     /// Because a person or a schedule asked for it: whatever may be tried is tried.
     Asked,
+}
+
+/// What a round may tell.
+struct Claimed {
+    /// The event that claims it; `None` where there is nothing.
+    by: Option<EventId>,
+    deliveries: Vec<Pending>,
+    /// What happened before.
+    history: History,
 }
 
 /// What became of the deliveries of one sink.
@@ -70,7 +81,17 @@ impl Courier<'_> {
     /// # Errors
     /// Returns why the log could not be read or written. No sink is told then.
     pub async fn deliver(&self, round: Round, until: Instant) -> Result<Vec<Told>, Error> {
-        let (mut claimed, mut history) = self.claim(round).await?;
+        let began = Instant::now();
+        let until = until.min(began + ROUND);
+        let Claimed {
+            by,
+            deliveries: mut claimed,
+            mut history,
+        } = self.claim(round).await?;
+        // A log that was slow to take the claim is slow to take the end, too.
+        let to_write = TO_WRITE.max(began.elapsed() * 2);
+        let left = until.saturating_duration_since(Instant::now());
+        let until = Instant::now() + left.saturating_sub(to_write.min(left / 2));
         let is_lost = |one: &Pending| !history.has_beginning(&one.event);
         if history.is_cut() && claimed.iter().any(is_lost) {
             // It tells to which message, and to which incident, an event belongs.
@@ -86,10 +107,9 @@ impl Courier<'_> {
             let sink = pending.delivery.sink.as_str();
             by_sink.entry(sink).or_default().push(pending);
         }
-        let until = until.checked_sub(TO_WRITE).unwrap_or(until);
         let telling = by_sink
             .into_iter()
-            .map(|(sink, deliveries)| self.tell(sink, deliveries, &history, until));
+            .map(|(sink, deliveries)| self.tell(sink, deliveries, by.as_ref(), &history, until));
         let failed = join_all(telling).await;
         for one in failed {
             one?;
@@ -104,7 +124,7 @@ impl Courier<'_> {
     }
 
     /// Claims what may be told now. Nothing is written where there is nothing.
-    async fn claim(&self, round: Round) -> Result<(Vec<Pending>, History), Error> {
+    async fn claim(&self, round: Round) -> Result<Claimed, Error> {
         let mut claimed = Vec::new();
         let mut seen = History::default();
         let decide = |history: &History| {
@@ -127,8 +147,12 @@ impl Courier<'_> {
             Round::InPassing => Seeing::Lately,
             Round::Asked => Seeing::Everything,
         };
-        self.chronicle.append(seeing, decide).await?;
-        Ok((claimed, seen))
+        let written = self.chronicle.append(seeing, decide).await?;
+        Ok(Claimed {
+            by: written.into_iter().next().map(|event| event.id),
+            deliveries: claimed,
+            history: seen,
+        })
     }
 
     fn intent(&self, pending: &Pending, round: Round, now: Timestamp) -> Intent {
@@ -148,6 +172,7 @@ impl Courier<'_> {
         &self,
         sink: &str,
         deliveries: Vec<&Pending>,
+        by: Option<&EventId>,
         history: &History,
         until: Instant,
     ) -> Result<(), Error> {
@@ -158,9 +183,8 @@ impl Courier<'_> {
         let mut deliveries = deliveries.into_iter();
         for pending in deliveries.by_ref() {
             if Instant::now() >= until {
-                self.release(std::iter::once(pending).chain(deliveries))
-                    .await?;
-                return Ok(());
+                let rest = std::iter::once(pending).chain(deliveries);
+                return self.release(rest, by).await;
             }
             let thread = pending.event.subject.thread();
             let known = references.entry(thread).or_insert_with(|| {
@@ -182,7 +206,7 @@ impl Courier<'_> {
                         known.clone_from(&error.reference);
                     }
                     let refused = matches!(error.why, Why::Refused { .. });
-                    (not_delivered(&pending.delivery, &error), refused)
+                    (not_delivered(&pending.delivery, by, &error), refused)
                 }
             };
             self.chronicle.write(&[self.event(happening)]).await?;
@@ -191,7 +215,7 @@ impl Courier<'_> {
                 break;
             }
         }
-        self.release(deliveries).await
+        self.release(deliveries, by).await
     }
 
     async fn attempt(
@@ -225,12 +249,19 @@ impl Courier<'_> {
         }
     }
 
-    async fn release(&self, rest: impl Iterator<Item = &Pending>) -> Result<(), Error> {
+    async fn release(
+        &self,
+        rest: impl Iterator<Item = &Pending>,
+        by: Option<&EventId>,
+    ) -> Result<(), Error> {
         let deliveries: Vec<Delivery> = rest.map(|pending| pending.delivery.clone()).collect();
         if deliveries.is_empty() {
             return Ok(());
         }
-        let happening = Happening::Released { deliveries };
+        let happening = Happening::Released {
+            deliveries,
+            claim: by.cloned(),
+        };
         self.chronicle.write(&[self.event(happening)]).await
     }
 
@@ -295,7 +326,7 @@ fn of<'a, 'b>(all: &'b mut BTreeMap<&'a str, Told>, sink: &'a str) -> &'b mut To
     })
 }
 
-/// Whether a stage may try it again: after a failed attempt it waits a second, then twice as long each time.
+/// Whether a stage may try it again: after a failed attempt it waits two seconds, then twice as long each time.
 fn is_rested(pending: &Pending, now: Timestamp) -> bool {
     let Some((_, at)) = &pending.failed else {
         return true;
@@ -312,7 +343,7 @@ fn delivered(delivery: &Delivery, reference: Option<&Reference>) -> Happening {
     }
 }
 
-fn not_delivered(delivery: &Delivery, error: &NotDelivered) -> Happening {
+fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &NotDelivered) -> Happening {
     let after = match &error.why {
         Why::Later { after, .. } => *after,
         Why::Refused { .. } | Why::Unsure { .. } => None,
@@ -320,6 +351,7 @@ fn not_delivered(delivery: &Delivery, error: &NotDelivered) -> Happening {
     let reference = error.reference.as_ref();
     Happening::Undelivered {
         delivery: delivery.clone(),
+        claim: by.cloned(),
         how: Undelivered {
             reason: error.to_string(),
             hint: error.hint().map(str::to_owned),

@@ -650,12 +650,9 @@ impl Run<'_> {
                 return Ok(self.end(ending, verdict, headline, reason));
             }
         };
-        let restored = report.outputs.iter();
-        let mut restored = restored.filter(|(name, _)| name == "restored-release");
-        let restored = restored.next_back();
-        let serving = restored.map(|(_, release)| release.clone());
-        let back = match (report.verdict, restored) {
-            (Verdict::Pass, Some((_, release))) => {
+        let serving = report.restored.clone();
+        let back = match (report.verdict, &serving) {
+            (Verdict::Pass, Some(release)) => {
                 format!(
                     "{release} is back and verified after {}",
                     span(report.duration)
@@ -684,6 +681,7 @@ impl Run<'_> {
             }
         };
         end.outputs = report.outputs;
+        end.restored = report.restored;
         Ok(end)
     }
 

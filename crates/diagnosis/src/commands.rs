@@ -238,14 +238,30 @@ fn of_us(text: &str) -> Option<Stage> {
             // `sudo`, `./`, `VARIABLE=value`.
             word.contains('=') || matches!(*word, "sudo" | "env" | "exec" | "time")
         });
-        let mut program = words.next()?.rsplit('/').next()?;
+        let Some(mut program) = words.next().and_then(|word| word.rsplit('/').next()) else {
+            continue;
+        };
         if program == "deploy-guard" {
-            program = words.next()?;
+            let Some(stage) = words.next() else { continue };
+            program = stage;
         }
-        let command = words.find(|word| !word.starts_with('-')).unwrap_or("run");
+        let command = subcommand(words).unwrap_or("run");
         if let Some(stage) = of_our_stage(program, command) {
             return Some(stage);
         }
+    }
+    None
+}
+
+/// The first word that is neither an option nor, as far as that can be seen, the value of one.
+fn subcommand<'t>(words: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    let mut before = "";
+    for word in words {
+        let is_value = before.starts_with("--") && !before.contains('=');
+        if !word.starts_with('-') && !is_value {
+            return Some(word);
+        }
+        before = word;
     }
     None
 }
@@ -341,7 +357,13 @@ mod tests {
                 vec![Rollback],
             ),
             ("Run deploy-guard migrate run --release v1", vec![Migration]),
-            ("Run ./bin/rollback --config x resume", vec![Deploy]),
+            ("Run ./bin/rollback --config x resume", vec![Rollback]),
+            ("Run ./bin/rollback --config=x record", vec![Deploy]),
+            (
+                "Run set -e\n\nA=b\nrollback record --release v2",
+                vec![Deploy],
+            ),
+            ("Run deploy-guard\nhealthgate --release v2", vec![Health]),
             ("Run rollback run", vec![Rollback]),
         ] {
             assert_eq!(stages(runs), expected, "{runs}");

@@ -64,6 +64,28 @@ fn buildkit_vertex<'a>(
         .find_map(|(_, rest)| bracketed(rest))
 }
 
+/// The reference of Dockerfiles, "Overview"; both builders print them as capitals.
+const INSTRUCTIONS: [&str; 18] = [
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
 /// `Step 4/9 : RUN npm ci`, `STEP 4/9: RUN npm ci`: the last one before the error. After it, a build
 /// that went well says so.
 fn classic<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<DockerfileStep> {
@@ -89,6 +111,11 @@ fn classic<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<Docker
         let Some((count, instruction)) = rest.split_once(':') else {
             continue;
         };
+        // A script may number its own steps.
+        let keyword = instruction.split_whitespace().next().unwrap_or_default();
+        if !INSTRUCTIONS.contains(&keyword) {
+            continue;
+        }
         if let Some((number, of)) = fraction(count.trim()) {
             return Some(DockerfileStep {
                 number,

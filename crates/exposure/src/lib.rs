@@ -13,7 +13,7 @@ mod tally;
 pub use gate::of_gate;
 pub use log::of_log;
 pub use scraped::{Selectors, of_prometheus};
-pub use stay::{Stay, is_settled, is_told_unknown, of_incident, of_left, told_last};
+pub use stay::{News, Stay, is_settled, news, of_incident, of_left};
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,6 @@ pub enum Unknown {
     Shell(#[from] probe::Error),
     #[error("no series of `{0}`")]
     NoSeries(String),
-    #[error("{0} is no number of requests: the selectors must give counters")]
+    #[error("{0} is not a number of requests: `total` and `failed` must select counters")]
     NoCounter(f64),
 }

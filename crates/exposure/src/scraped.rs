@@ -59,7 +59,7 @@ pub async fn of_prometheus(
         };
         let looked = looked.map(|looked| looked.exposure);
         if !waits || left <= PAUSE {
-            return looked;
+            return looked.or_else(|why| seen.ok_or(why));
         }
         seen = looked.ok().or(seen);
         tokio::time::sleep(PAUSE).await;
@@ -102,6 +102,17 @@ async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<
         return Err(Unknown::NoSeries(total));
     }
     let spacing = spacing(&asked.series);
+    let samples = [&asked, &failures, &all]
+        .into_iter()
+        .flat_map(|raw| &raw.series);
+    let scraped: Vec<f64> = samples
+        .flat_map(|one| one.samples.iter().map(|(at, _)| *at))
+        .collect();
+    let scrapes = Scrapes {
+        at: &scraped,
+        spacing,
+        ahead,
+    };
     let mut tally = Tally::new(stay, spacing.unwrap_or(1.0));
     for (what, raw) in [
         (What::Total, &asked),
@@ -109,7 +120,7 @@ async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<
         (What::OfAll, &all),
     ] {
         for one in &raw.series {
-            count(&mut tally, what, one, spacing, ahead);
+            count(&mut tally, what, one, &scrapes);
         }
     }
     let (from, until) = (seconds(stay.from) + ahead, seconds(stay.until) + ahead);
@@ -131,11 +142,40 @@ async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<
     })
 }
 
+/// When the server scraped, by its own clock.
+struct Scrapes<'a> {
+    at: &'a [f64],
+    /// The usual time between two.
+    spacing: Option<f64>,
+    /// By how much that clock is ahead of ours.
+    ahead: f64,
+}
+
+impl Scrapes<'_> {
+    /// After when a counter began whose first sample is of this time. Where nothing at all was scraped shortly before it,
+    /// that is not known: the server may have been down.
+    fn began(&self, stay: &Stay, first: f64) -> f64 {
+        let Some(spacing) = self.spacing else {
+            return f64::MIN;
+        };
+        let after = first - spacing * LATE_SCRAPE;
+        let was_scraped = self
+            .at
+            .iter()
+            .any(|at| (after - spacing..first).contains(at));
+        if was_scraped || stay.fresh {
+            after - self.ahead
+        } else {
+            f64::MIN
+        }
+    }
+}
+
 /// Counts one series.
-fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, spacing: Option<f64>, ahead: f64) {
+fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, scrapes: &Scrapes<'_>) {
     let mut before: Option<(f64, f64)> = None;
     for (at, value) in &one.samples {
-        let (by, value) = (*at - ahead, *value);
+        let (by, value) = (*at - scrapes.ahead, *value);
         let (after, count) = match before {
             Some((at, last)) if value < last => {
                 // What it counted since the last scrape and before its reset is lost.
@@ -145,10 +185,7 @@ fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, spacing: Option<f64
                 (at, value)
             }
             Some((at, last)) => (at, value - last),
-            None => match spacing {
-                Some(spacing) => (by - spacing * LATE_SCRAPE, value),
-                None => (f64::MIN, value),
-            },
+            None => (scrapes.began(tally.stay, *at), value),
         };
         before = Some((by, value));
         tally.add(what, Seen { after, by, count });

@@ -12,6 +12,8 @@ const ONE_DEPLOYMENT: SignedDuration = SignedDuration::from_hours(24);
 const DEPLOYS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 /// After that another question brings nothing new: every scrape has come.
 const SETTLES: SignedDuration = SignedDuration::from_mins(5);
+/// Where nothing told it by then, it is not asked any more.
+const ASKED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// When users had a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,10 @@ pub fn of_left(history: &History, document: &Document, since: Timestamp) -> Opti
 }
 
 /// Whether it is known what it served, as well as it can be.
-pub fn is_settled(history: &History, stay: &Stay) -> bool {
+pub fn is_settled(history: &History, stay: &Stay, now: Timestamp) -> bool {
+    if stay.gone && now.duration_since(stay.until) >= ASKED_WITHIN {
+        return true;
+    }
     let is_good_enough = |(at, measured): (Timestamp, &Exposure)| {
         let is_late = at.duration_since(stay.until) >= SETTLES;
         let is_whole = measured.until.is_none_or(|until| until >= stay.until);
@@ -88,17 +93,35 @@ pub fn is_settled(history: &History, stay: &Stay) -> bool {
     stay.gone && told(history, stay).next().is_some_and(is_good_enough)
 }
 
-/// What the log tells of it, the newest.
-pub fn told_last<'a>(history: &'a History, stay: &Stay) -> Option<&'a Exposure> {
-    told(history, stay).next().map(|(_, exposure)| exposure)
+/// What an answer is beside what the log has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// People should hear it.
+    New,
+    /// The log has the same, from before every scrape had come: it is written once more, and nothing more will come.
+    Settled,
+    Known,
 }
 
-/// Whether the log tells already that it is not known, for this reason.
-pub fn is_told_unknown(history: &History, stay: &Stay, why: Option<&str>) -> bool {
-    since(history, stay).any(|event| match &event.what {
-        Happening::ExposureMeasured { unknown, .. } => unknown.as_deref() == why,
-        _ => false,
-    })
+/// What an answer is beside what the log has; `None` where it is not known. That it is not known is news once, and
+/// never after a count.
+pub fn news(history: &History, stay: &Stay, answer: Option<&Exposure>, now: Timestamp) -> News {
+    let known = told(history, stay).next().map(|(_, exposure)| exposure);
+    let is_unknown = |event: &Event| {
+        let what = &event.what;
+        matches!(what, Happening::ExposureMeasured { exposure: None, .. })
+    };
+    let counts = |one: &Exposure| (one.counts(), one.bound, one.source);
+    match (answer, known) {
+        (Some(answer), Some(known)) if counts(answer) == counts(known) => {
+            let is_last = stay.gone && now.duration_since(stay.until) >= SETTLES;
+            if is_last { News::Settled } else { News::Known }
+        }
+        (Some(_), _) => News::New,
+        (None, Some(_)) => News::Known,
+        (None, None) if since(history, stay).any(is_unknown) => News::Known,
+        (None, None) => News::New,
+    }
 }
 
 /// What the log tells of it, the newest first, and when it was told.
@@ -113,10 +136,9 @@ fn told<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = (Timestam
 /// The events of the release since it came, the newest first.
 fn since<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = &'a Event> {
     let is_of = |event: &&Event| event.subject.release.as_deref() == Some(&stay.release);
+    // The log of several machines is not in the order of their clocks.
     let events = history.events().rev();
-    events
-        .take_while(|event| event.at >= stay.from)
-        .filter(is_of)
+    events.filter(|event| event.at >= stay.from).filter(is_of)
 }
 
 struct Began {

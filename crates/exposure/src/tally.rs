@@ -41,13 +41,15 @@ enum Fit {
 /// What was counted until now.
 #[derive(Debug)]
 pub(crate) struct Tally<'a> {
-    stay: &'a Stay,
+    pub(crate) stay: &'a Stay,
     from: f64,
     until: f64,
     total: Range,
     failed: Range,
     /// Something of the release was not seen.
     is_open: bool,
+    /// A count that no counter has.
+    wrong: Option<f64>,
     slices: Vec<[f64; 3]>,
     step: f64,
     has_all: bool,
@@ -75,6 +77,7 @@ impl<'a> Tally<'a> {
             total: Range::default(),
             failed: Range::default(),
             is_open: false,
+            wrong: None,
             slices: vec![[0.0; 3]; nth(lasted, step) + 1],
             step,
             has_all: false,
@@ -83,6 +86,9 @@ impl<'a> Tally<'a> {
 
     pub(crate) fn add(&mut self, what: What, seen: Seen) {
         let Seen { after, by, count } = seen;
+        if count < 0.0 {
+            self.wrong = Some(count);
+        }
         let fit = self.fit(what, after, by);
         if matches!(fit, Fit::Without) {
             return;
@@ -144,6 +150,9 @@ impl<'a> Tally<'a> {
     /// # Errors
     /// Returns an error where a count is no number of requests.
     pub(crate) fn exposure(self, source: Source) -> Result<Exposure, Unknown> {
+        if let Some(count) = self.wrong {
+            return Err(Unknown::NoCounter(count));
+        }
         let [total, failed] = [self.total.least, self.failed.least].map(whole);
         let (total, failed) = (total?, failed?);
         let most_total = whole(self.total.most)?;
@@ -329,6 +338,8 @@ mod tests {
             let stay = stay(true, true);
             let mut tally = Tally::new(&stay, 1.0);
             tally.add(What::Total, seen(1.0, 2.0, count));
+            // What comes after it may hide it in the sum.
+            tally.add(What::Total, seen(2.0, 3.0, 10.0));
             assert!(tally.exposure(Source::Prometheus).is_err(), "{count}");
         }
     }

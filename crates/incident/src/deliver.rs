@@ -67,10 +67,14 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
             all.insert(one.sink.clone(), one);
         }
         let waits = all.values().any(|one| one.waiting > 0);
-        let asked = all.values().filter_map(|one| one.not_before).max();
-        let asked = asked.map(|at| at.duration_since(Timestamp::now()));
-        let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
-        let wait = asked.unwrap_or_default().max(pause);
+        // A sink that wants to be left alone for long holds up no other one.
+        let waiting = all.values().filter(|one| one.waiting > 0);
+        let asked = waiting.map(|one| {
+            let left = one.not_before.map(|at| at.duration_since(Timestamp::now()));
+            left.and_then(|left| Duration::try_from(left).ok())
+                .unwrap_or_default()
+        });
+        let wait = asked.min().unwrap_or_default().max(pause);
         if !waits || Instant::now() + wait + LEAST_ROUND > until {
             break;
         }

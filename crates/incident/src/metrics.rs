@@ -13,7 +13,7 @@ use state::atomic;
 
 use crate::cdevents::Stream;
 use crate::past::Past;
-use crate::push::push;
+use crate::push::{push, would_push};
 use crate::session::Session;
 
 /// As long as DORA's own questions look back.
@@ -90,12 +90,10 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         outcomes.push(written(job, "incident/cdevents", path, &lines, told)?);
     }
     if let Some(gateway) = &flags.pushgateway {
-        if job.dry_run {
-            let told = "would push the series";
-            outcomes.push(Outcome::skipped("incident/pushgateway", gateway, told));
-        } else {
-            outcomes.push(push(job, gateway, &series).await?);
-        }
+        outcomes.push(match job.dry_run {
+            true => would_push(job, gateway)?,
+            false => push(job, gateway, &series).await?,
+        });
     }
     let deployments = past.deployments.len();
     let since = past

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use cli::{Failure, Job};
 use model::Outcome;
 use model::text::excerpt;
+use net::http::request::authority;
 use url::Url;
 
 /// How long a push may take.
@@ -15,10 +16,17 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// A Pushgateway says in a line what is wrong.
 const MAX_ANSWER: usize = 4 << 10;
 
+/// What `push` would do.
+pub(crate) fn would_push(job: &Job, gateway: &str) -> Result<Outcome, Failure> {
+    let host = authority(&address(job, gateway)?);
+    let told = "would push the series";
+    Ok(Outcome::skipped("incident/pushgateway", host, told))
+}
+
 /// Replaces what the gateway has of this service and environment.
 pub(crate) async fn push(job: &Job, gateway: &str, series: &str) -> Result<Outcome, Failure> {
     let url = address(job, gateway)?;
-    let host = url.host_str().unwrap_or_default().to_owned();
+    let host = authority(&url);
     let client = client()?;
     let request = client.put(url.clone()).body(series.to_owned());
     let outcome = |verdict| {

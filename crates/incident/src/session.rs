@@ -53,13 +53,18 @@ impl<'a> Session<'a> {
     /// Gives what belongs into the report: why it is not known, or could not be written down.
     pub(crate) async fn measure(&self, id: &IncidentId, ask: Ask) -> Option<Outcome> {
         let place = self.scribe.chronicle.place();
-        let history = match self.scribe.chronicle.recent().await {
+        // It may be open for longer than the newest events tell.
+        let history = match self.scribe.chronicle.read().await {
             Ok(history) => history,
             Err(error) => return Some(not_written(&place, &failed(error))),
         };
         let all = incidents(&history);
         let incident = all.iter().find(|one| one.id == *id)?;
-        let event = self.scribe.exposure_of(&history, incident, ask).await?;
+        let written = self.scribe.exposure_of(&history, incident, ask).await;
+        let event = match written {
+            Ok(event) => event?,
+            Err(failure) => return Some(not_written(&place, &failure)),
+        };
         let unknown = match &event.what {
             Happening::ExposureMeasured {
                 exposure: None,
@@ -67,9 +72,6 @@ impl<'a> Session<'a> {
             } => unknown.clone(),
             _ => None,
         };
-        if let Err(failure) = self.scribe.write(&[event]).await {
-            return Some(not_written(&place, &failure));
-        }
         let outcome = Outcome::inconclusive("incident/exposure", id.as_str());
         let outcome = outcome.severity(Severity::Advisory);
         unknown.map(|why| {

@@ -16,7 +16,7 @@ impl Bed {
         self.path(".deploy-guard/state.json.events/00000001.jsonl")
     }
 
-    fn append(&self, release: &str, at: Timestamp, happening: Value) {
+    pub(crate) fn append(&self, release: &str, at: Timestamp, happening: Value) {
         let file = self.log_file();
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         let id = format!("{:011x}{:016x}", at.as_millisecond(), self.events().len());

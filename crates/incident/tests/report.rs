@@ -232,6 +232,33 @@ fn a_deployment_that_never_told_its_end_runs_until_another_one_came_after_it() {
 }
 
 #[test]
+fn the_state_knows_of_a_rollback_without_the_log_and_of_a_run_that_is_no_more() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v2", 300, 8);
+    bed.append(
+        "v3",
+        minutes_ago(200),
+        json!({"kind": "deployment-started"}),
+    );
+    let state = json!({
+        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
+        "history": [{
+            "release": "v2", "status": "bad", "deployed_at": minutes_ago(293), "changed_at": minutes_ago(250),
+        }],
+    });
+    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let told = serde_json::from_str::<Value>(&json).unwrap()["deployments"].clone();
+    assert_eq!(told["succeeded"], 0, "{told}");
+    assert_eq!(told["rolled_back"], 1, "{told}");
+    assert_eq!(
+        (&told["running"], &told["undecided"]),
+        (&json!(0), &json!(1)),
+        "{told}"
+    );
+}
+
+#[test]
 fn dashboard_and_alerts_need_no_configuration() {
     let folder = tempfile::tempdir().unwrap();
     for command in ["dashboard", "alerts"] {

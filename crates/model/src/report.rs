@@ -169,6 +169,8 @@ pub struct Report {
     /// How many of the hosts do not have what they should, of all; where the stage looked. Not part of the JSON
     /// document.
     pub hosts: Option<(usize, usize)>,
+    /// The release that the stage put back, by proof. Not part of the JSON document.
+    pub restored: Option<String>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -231,6 +233,7 @@ impl Report {
             pauses: Vec::new(),
             shard: None,
             hosts: None,
+            restored: None,
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -265,6 +268,7 @@ impl Report {
             pauses,
             shard,
             hosts,
+            restored,
             context,
             inputs,
             pictures,
@@ -303,6 +307,7 @@ impl Report {
             pauses,
             shard,
             hosts,
+            restored: restored.map(clean),
             context: Context {
                 tool_version,
                 repository: maybe(repository),

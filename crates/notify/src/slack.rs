@@ -176,7 +176,8 @@ impl Bot {
     ) -> Result<(), NotDelivered> {
         if looks {
             let payload = event(notice);
-            let found = self.api.find(&to.channel, Some(&to.ts), &payload, deadline);
+            let thread = Some((to.ts.as_str(), notice.at));
+            let found = self.api.find(&to.channel, thread, &payload, deadline);
             if found.await?.is_some() {
                 return Ok(());
             }

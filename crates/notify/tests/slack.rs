@@ -85,6 +85,8 @@ impl Respond for Chat {
                 assert!(question.contains("include_all_metadata=true"), "{question}");
                 let is_reply = |message: &&Value| !message["thread_ts"].is_null();
                 let all = method == "conversations.replies";
+                // Of a long thread Slack shows the oldest answers first.
+                assert_eq!(question.contains("oldest="), all, "{question}");
                 let messages: Vec<&Value> = state
                     .messages
                     .iter()

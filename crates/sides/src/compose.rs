@@ -47,18 +47,23 @@ pub(crate) fn pair(repository: &Repository) -> Option<Sides> {
     })
 }
 
-/// By the port that it publishes; else its name.
+/// Published at every address of the machine, its own among them.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0", "[::]"];
+
+/// By the address and port that it publishes; else its name.
 fn address(tree: &Node, service: &str) -> String {
     let ports = tree
         .get("services")
         .and_then(|all| all.get(service)?.get("ports"));
     let port = ports.and_then(|ports| {
         let text = ports.items().first()?.text()?;
-        let mut words = text.rsplit(':');
+        let mut words = text.rsplitn(3, ':');
         let (_inside, outside) = (words.next()?, words.next()?);
-        outside.parse::<u16>().ok()
+        let port = outside.parse::<u16>().ok()?;
+        let host = words.next().filter(|host| !EVERYWHERE.contains(host));
+        Some(format!("{}:{port}", host.unwrap_or("127.0.0.1")))
     });
-    port.map_or_else(|| service.to_owned(), |port| format!("127.0.0.1:{port}"))
+    port.unwrap_or_else(|| service.to_owned())
 }
 
 /// Whether the host of an address is the name of a service.

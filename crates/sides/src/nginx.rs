@@ -1,6 +1,6 @@
 //! An upstream of nginx, or its `split_clients`, with two sides.
 
-use regex::Regex;
+use regex::{Captures, Regex};
 use repository::Repository;
 
 use crate::compose;
@@ -75,12 +75,21 @@ type Found = (String, String, usize, Option<String>);
 
 fn upstream(text: &str) -> Option<Found> {
     let block = Regex::new(r"(?m)^\s*upstream\s+[A-Za-z0-9_.-]+\s*\{([^}]*)\}").ok()?;
-    let line = Regex::new(r"(?m)^([\s#]*)server\s+([A-Za-z0-9_.-]+:[0-9]{1,5})\b([^\n]*)").ok()?;
+    let line = Regex::new(r"(?m)^([\s#]*)server\s+([^\s;]+)([^\n]*)").ok()?;
+    let address = Regex::new(r"^[A-Za-z0-9_.-]+:[0-9]{1,5}$").ok()?;
     let weight = Regex::new(r"\bweight=([0-9]{1,9})\b").ok()?;
     block.captures_iter(text).find_map(|found| {
         let (whole, inside) = (found.get(0)?, found.get(1)?);
+        let is_comment = |server: &Captures<'_>| server[1].contains('#');
+        // A server without a port, or on a socket, takes requests like every other one.
+        let has_other =
+            |server: Captures<'_>| !is_comment(&server) && !address.is_match(&server[2]);
+        if line.captures_iter(inside.as_str()).any(has_other) {
+            return None;
+        }
         let servers: Vec<Server<'_>> = line
             .captures_iter(inside.as_str())
+            .filter(|server| address.is_match(&server[2]))
             .filter_map(|server| {
                 let rest = server.get(3)?.as_str();
                 let params = rest.split(';').next().unwrap_or_default();
@@ -89,7 +98,7 @@ fn upstream(text: &str) -> Option<Found> {
                 Some(Server {
                     name: server.get(2)?.as_str(),
                     line: server.get(0)?.as_str(),
-                    waits: server[1].contains('#') || is_out("down") || is_out("backup"),
+                    waits: is_comment(&server) || is_out("down") || is_out("backup"),
                     weight: weight.map_or(1, |weight| weight[1].parse().unwrap_or(1)),
                 })
             })

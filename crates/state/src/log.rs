@@ -79,36 +79,37 @@ impl Log {
     /// again where another process has appended meanwhile, so what it saw is what is true when its lines
     /// are written. Nothing is written where it makes none.
     ///
-    /// Each line must differ from all others: that is how a line whose write was uncertain is recognised.
+    /// Each line must differ from all others: that is how a line whose write was uncertain is recognised. Gives the lines
+    /// that the log has now, which may be those of an attempt before the last.
     pub async fn append<E: From<Error>>(
         &self,
         files: usize,
         mut decide: impl FnMut(&[Lines]) -> Result<String, E>,
-    ) -> Result<(), E> {
+    ) -> Result<String, E> {
         let since = Instant::now();
-        let mut written: Option<String> = None;
+        // One whose end is not known may still arrive when the next is decided.
+        let mut attempts: Vec<String> = Vec::new();
         loop {
             // Another process may have begun the next file behind what was written.
             let stored = self.stored(Some(files.max(2))).await?;
             let seen: Vec<Lines> = stored.iter().map(|stored| self.lines(stored)).collect();
-            if let Some(lines) = &written
-                && seen.iter().any(|seen| contains(&seen.bytes, lines))
-            {
-                return Ok(());
+            let is_there = |lines: &String| seen.iter().any(|seen| contains(&seen.bytes, lines));
+            if let Some(arrived) = attempts.iter().position(is_there) {
+                return Ok(attempts.swap_remove(arrived));
             }
             let lines = decide(&seen)?;
             if lines.is_empty() {
-                return Ok(());
+                return Ok(lines);
             }
             let error = match self.write(stored.last(), lines.as_bytes()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(lines),
                 Err(error) => error,
             };
             let again = matches!(error, BackendError::Conflict | BackendError::Unsure(_));
             if !again || since.elapsed() > self.backend.patience() {
                 return Err(self.failed(error).into());
             }
-            written = Some(lines);
+            attempts.push(lines);
             self.backend.pause().await;
         }
     }

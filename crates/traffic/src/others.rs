@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use config::value::Share;
-use model::{Outcome, Report, Table, Verdict};
+use model::{ExitCode, Outcome, Report, Table, Verdict};
 use operation::shares::recall::recall;
 use operation::shares::work::{ShareChange, TRAFFIC};
 use state::journal::Event;
@@ -82,7 +82,15 @@ pub(crate) async fn promote(job: &Job, flags: &PromoteFlags) -> Result<Report, F
             session.or_release(&lease, ended).await
         }
         // Its own process goes on with it.
-        Err(_) => Ok(session.report(vec![outcome])),
+        Err(failure) if failure.code == ExitCode::Refused => Ok(session.report(vec![outcome])),
+        Err(failure) => {
+            let unknown = Outcome::inconclusive("promote/lock", &release)
+                .expected("a process that goes on with the ramp")
+                .actual("not known")
+                .reason(failure.chain())
+                .hint("the promotion is recorded: `traffic resume` goes on with the ramp");
+            Ok(session.report(vec![outcome, unknown]))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A ramp from share to share: set, proved, judged, on; and back to nothing where it does not pass.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::file::OnInconclusiveStage;
@@ -20,6 +20,8 @@ use crate::session::{Session, rollout};
 
 /// How often the state is read for what others want of a rollout.
 const POLL: Duration = Duration::from_secs(1);
+/// How long a ramp that cannot go on tries to give its share back.
+const UNDONE_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -110,6 +112,8 @@ pub(crate) struct Ramp<'a> {
     no_wait: bool,
     /// No share was changed yet: where the first change is refused, everything is as it was.
     is_new: bool,
+    /// Another has changed the share: nothing of it is overwritten.
+    is_foreign: bool,
     found: Found,
 }
 
@@ -157,34 +161,18 @@ impl<'a> Ramp<'a> {
             rollout,
             no_wait,
             is_new: false,
+            is_foreign: false,
             found: Found::new(work.clock),
         }
     }
 
-    /// From the share that is recorded to the last stage.
+    /// From the share that is recorded to the last stage. Whatever goes wrong, no share stays that no process watches.
     pub(crate) async fn up(mut self) -> Result<Report, Failure> {
-        self.found.mark(self.rollout.share);
-        let stages = self.rollout.stages.clone();
-        let current = self.rollout.share;
-        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
-        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
-        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
-        for share in stages.into_iter().filter(is_left) {
-            if share > self.limit() {
-                if self.no_wait {
-                    return self.waits().await;
-                }
-                if let Some(report) = self.permitted(share).await? {
-                    return Ok(report);
-                }
-            }
-            if let Some(report) = Box::pin(self.stage(share)).await? {
-                return Ok(report);
-            }
-        }
-        if !self.rollout.share.is_all() {
-            // `--stages` ended below.
-            return self.hold().await;
+        match self.stages().await {
+            Ok(Some(report)) => return Ok(report),
+            Ok(None) => {}
+            Err(failure) if self.is_foreign => return Err(failure),
+            Err(failure) => return self.undone(failure).await,
         }
         let Ramp {
             session,
@@ -196,6 +184,34 @@ impl<'a> Ramp<'a> {
             ..
         } = self;
         finish::finish(session, work, router, lease, &rollout, found).await
+    }
+
+    /// Stage by stage; a report where the ramp is over before the release has everything.
+    async fn stages(&mut self) -> Result<Option<Report>, Failure> {
+        self.found.mark(self.rollout.share);
+        let stages = self.rollout.stages.clone();
+        let current = self.rollout.share;
+        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
+        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
+        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
+        for share in stages.into_iter().filter(is_left) {
+            if share > self.limit() {
+                if self.no_wait {
+                    return self.waits().await.map(Some);
+                }
+                if let Some(report) = self.permitted(share).await? {
+                    return Ok(Some(report));
+                }
+            }
+            if let Some(report) = Box::pin(self.stage(share)).await? {
+                return Ok(Some(report));
+            }
+        }
+        if !self.rollout.share.is_all() {
+            // `--stages` ended below.
+            return self.hold().await.map(Some);
+        }
+        Ok(None)
     }
 
     /// At how many places the router may be gone.
@@ -230,11 +246,7 @@ impl<'a> Ramp<'a> {
         let changing = self
             .work
             .change(self.router, self.lease, &self.rollout, change);
-        let mut changed = match changing.await {
-            Ok(changed) => changed,
-            // The lock is gone, or cannot be written: what was set so far must not stay.
-            Err(failure) => return self.failed(failure).await.map(Some),
-        };
+        let mut changed = changing.await?;
         let is_new = std::mem::replace(&mut self.is_new, false);
         self.rollout.share = self.rollout.share.max(share);
         self.found.changed(share, &mut changed);
@@ -253,13 +265,13 @@ impl<'a> Ramp<'a> {
                 return self.back(why).await.map(Some);
             }
             ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
-            ChangeEnd::Stopped(error) => return self.lost(error).await.map(Some),
+            ChangeEnd::Stopped(error) => return Err(error.into()),
         }
         self.phase(Phase::Judging).await?;
         let judged = match Box::pin(self.judged(share)).await? {
             StageEnd::Judged(judged) => judged,
             StageEnd::Disturbed(disturbed) => return self.disturbed(disturbed).await.map(Some),
-            StageEnd::Lost(error) => return self.lost(error).await.map(Some),
+            StageEnd::Lost(error) => return Err(error.into()),
             StageEnd::Requested(request) => return self.requested(&request).await.map(Some),
             StageEnd::Interrupted => return self.interrupted().await.map(Some),
         };
@@ -388,7 +400,7 @@ impl<'a> Ramp<'a> {
             Waited::Promoted => None,
             Waited::Failed(judged) => Some(self.worse(judged).await?),
             Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
-            Waited::Lost(error) => Some(self.lost(error).await?),
+            Waited::Lost(error) => return Err(error.into()),
             Waited::Requested(request) => Some(self.requested(&request).await?),
             Waited::Interrupted => Some(self.interrupted().await?),
         })
@@ -471,6 +483,7 @@ impl<'a> Ramp<'a> {
                 return self.back(why).await;
             }
         };
+        self.is_foreign = true;
         self.phase(Phase::Held).await?;
         let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
             .expected(set.to_string())
@@ -501,22 +514,41 @@ impl<'a> Ramp<'a> {
         self.back(why).await
     }
 
-    /// The lock or the journal could not be written. Where no other operation has taken over, the
-    /// share must not stay as it is.
-    async fn lost(&mut self, error: state::Error) -> Result<Report, Failure> {
-        self.failed(Failure::from(error)).await
+    /// The ramp cannot go on: its state cannot be written, its lock is gone, its judge cannot be asked. Where no other
+    /// operation has taken over, the share must not stay as it is, and a state that cannot be reached now is tried again.
+    async fn undone(&mut self, failure: Failure) -> Result<Report, Failure> {
+        let end = Instant::now() + UNDONE_WITHIN;
+        loop {
+            let why = Why {
+                verdict: Verdict::Error,
+                reason: failure.chain(),
+                finding: Status::RolledBack,
+            };
+            let is_over = match self.back(why).await {
+                Ok(report) => return Ok(report),
+                Err(_) => match self.taken_back(&failure).await {
+                    Ok(Some(report)) => return Ok(report),
+                    // Another operation has the rollout, or has ended it.
+                    Ok(None) => true,
+                    Err(_) => Instant::now() > end || self.session.job.interrupt.caught().is_some(),
+                },
+            };
+            if is_over {
+                return Err(failure);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
-    async fn failed(&mut self, failure: Failure) -> Result<Report, Failure> {
-        let Ok((lease, document)) = self.session.acquire_now().await else {
-            return Err(failure);
-        };
+    /// The same under another lease, because the own one is gone. `None` where the rollout is not ours any more.
+    async fn taken_back(&mut self, failure: &Failure) -> Result<Option<Report>, Failure> {
+        let (lease, document) = self.session.acquire_now().await?;
         let is_ours = rollout(Some(&document)).is_some_and(|found| {
             found.release == self.rollout.release && found.started == self.rollout.started
         });
         if !is_ours {
             self.session.release(&lease).await?;
-            return Err(failure);
+            return Ok(None);
         }
         let back = self
             .work
@@ -530,7 +562,7 @@ impl<'a> Ramp<'a> {
             reason: failure.chain(),
             finding: Status::RolledBack,
         };
-        Ok(self.told(&why, back.is_whole))
+        Ok(Some(self.told(&why, back.is_whole)))
     }
 
     async fn back(&mut self, why: Why) -> Result<Report, Failure> {

@@ -171,6 +171,25 @@ fn a_ramp_that_loses_its_lock_takes_the_share_back_where_no_other_has_it() {
     assert!(bed.state()["rollout"].is_null());
 }
 
+/// The disk is full, the bucket cannot be reached: the next stage cannot be written down.
+#[test]
+fn a_ramp_whose_state_is_gone_for_a_while_takes_the_share_back_when_it_is_there_again() {
+    let more = "  stages: [10%, 100%]\n  stage-duration: 2s\n";
+    let bed = Bed::new(more, "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    assert_eq!(bed.configured(), 10);
+    let (state, aside) = (bed.path("state.json"), bed.path("aside.json"));
+    fs::rename(&state, &aside).unwrap();
+    fs::create_dir(&state).unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    fs::remove_dir(&state).unwrap();
+    fs::rename(&aside, &state).unwrap();
+    End::from(child.wait_with_output().unwrap()).is(4, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+    assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
+}
+
 /// The state is where both machines reach it, and the second one has nothing but the configuration.
 #[test]
 fn a_promotion_and_an_abort_come_from_another_machine() {

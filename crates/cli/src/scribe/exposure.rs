@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chronicle::{Bound, Event, Exposure, Happening, History, Incident};
+use chronicle::{Bound, Event, Exposure, Happening, History, Incident, IncidentId, Seeing};
 use config::file::CanaryKind;
-use exposure::{Selectors, Stay, Unknown, is_settled, of_incident, of_left, of_log, of_prometheus};
+use exposure::{
+    News, Selectors, Stay, Unknown, is_settled, news, of_incident, of_left, of_log, of_prometheus,
+};
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
 use net::hosts::Hosts;
@@ -232,38 +234,39 @@ impl Scribe<'_> {
         }))
     }
 
-    /// Asks what the release of an incident served, and makes the event that tells it. `None` where that is told
-    /// already, or where nothing tells it.
+    /// Asks what the release of an incident served, and writes the answer down. `None` where the log has it already, or
+    /// where nothing shows it.
+    ///
+    /// # Errors
+    /// Returns why the answer could not be written.
     pub async fn exposure_of(
         &self,
         history: &History,
         incident: &Incident,
         ask: Ask,
-    ) -> Option<Event> {
+    ) -> Result<Option<Event>, Failure> {
         let document = self.document().await.ok().flatten();
-        let stay = of_incident(history, incident, document.as_ref(), Timestamp::now())?;
-        if ask == Ask::WhereItIsGone && !stay.gone {
-            return None;
-        }
-        let mut event = self.exposure_of_stay(history, &stay, BY_HAND).await?;
-        event.subject.incident = Some(incident.id.clone());
-        Some(event)
+        let stay = of_incident(history, incident, document.as_ref(), Timestamp::now());
+        let Some(stay) = stay.filter(|stay| stay.gone || ask == Ask::Always) else {
+            return Ok(None);
+        };
+        let id = Some(incident.id.clone());
+        self.write_exposure(history, &stay, id, BY_HAND).await
     }
 
-    /// The same of a release that this stage left.
-    pub(super) async fn exposure_of_left(&self, report: &Report) -> Result<Option<Event>, Failure> {
-        if report.verdict > Verdict::Pass || !LEAVERS.contains(&report.stage.as_str()) {
-            return Ok(None);
+    /// The same of a release that this stage left, whatever its verdict is: a ramp that fails takes it back, too.
+    pub(super) async fn exposure_of_left(&self, report: &Report) -> Result<(), Failure> {
+        // What is left on some hosts serves still.
+        if report.verdict == Verdict::Partial || !LEAVERS.contains(&report.stage.as_str()) {
+            return Ok(());
         }
-        let Some(document) = self.document().await? else {
-            return Ok(None);
+        let (Ok(Some(document)), Ok(history)) =
+            (self.document().await, self.chronicle.recent().await)
+        else {
+            return Ok(());
         };
-        let history = self.chronicle.recent().await.map_err(super::failed)?;
         let Some(stay) = of_left(&history, &document, report.started_at) else {
-            return Ok(None);
-        };
-        let Some(mut event) = self.exposure_of_stay(&history, &stay, PASSING).await else {
-            return Ok(None);
+            return Ok(());
         };
         // That it was taken back may have resolved the incident by now.
         let is_of = |incident: &Incident| {
@@ -271,48 +274,53 @@ impl Scribe<'_> {
             release == Some(&stay.release) && incident.opened >= stay.from
         };
         let all = chronicle::incidents(&history).into_iter();
-        event.subject.incident = { all.rev() }.find(is_of).map(|incident| incident.id);
-        Ok(Some(event))
+        let incident = { all.rev() }.find(is_of).map(|incident| incident.id);
+        self.write_exposure(&history, &stay, incident, PASSING)
+            .await
+            .map(drop)
     }
 
-    async fn exposure_of_stay(
+    /// Asks, and writes the answer down where it is news: also beside another process that has asked meanwhile.
+    async fn write_exposure(
         &self,
         history: &History,
         stay: &Stay,
+        incident: Option<IncidentId>,
         patience: Duration,
-    ) -> Option<Event> {
-        if is_settled(history, stay) {
-            return None;
+    ) -> Result<Option<Event>, Failure> {
+        if is_settled(history, stay, Timestamp::now()) {
+            return Ok(None);
         }
         let (exposure, unknown) = match self.measured(history, stay, patience).await {
             Measured::Known(exposure) => (Some(exposure), None),
             Measured::Unknown(outcome) => (None, outcome.reason),
-            Measured::NotAsked => return None,
+            Measured::NotAsked => return Ok(None),
         };
-        // The same is not told twice, and an unknown not after a count.
-        let known = exposure::told_last(history, stay);
-        let is_told = match (&exposure, known) {
-            (Some(exposure), Some(known)) => is_same(known, exposure),
-            (Some(_), None) => false,
-            (None, Some(_)) => true,
-            (None, None) => exposure::is_told_unknown(history, stay, unknown.as_deref()),
-        };
-        if is_told {
-            return None;
-        }
         let mut subject = self.job.subject();
         subject.release = Some(stay.release.clone());
         subject.deployment = stay.deployment.clone().or(subject.deployment);
-        let happening = Happening::ExposureMeasured { exposure, unknown };
-        Some(self.event(subject, happening, None))
+        subject.incident = incident;
+        let happening = Happening::ExposureMeasured {
+            exposure: exposure.clone(),
+            unknown,
+        };
+        let event = self.event(subject, happening, None);
+        let decide = |history: &History| {
+            let silent = Event {
+                sinks: Vec::new(),
+                ..event.clone()
+            };
+            Ok::<_, chronicle::Error>(match news(history, stay, exposure.as_ref(), event.at) {
+                News::New => vec![event.clone()],
+                News::Settled => vec![silent],
+                News::Known => Vec::new(),
+            })
+        };
+        let written = self.in_time(self.chronicle.append(Seeing::Lately, decide));
+        let written = written.await?.map_err(super::failed)?;
+        Ok(written.into_iter().next())
     }
 }
 
 /// The stages that take a release away from users.
 const LEAVERS: [&str; 2] = ["rollback", "traffic"];
-
-/// Whether both tell the same counts, by the same source.
-fn is_same(known: &Exposure, exposure: &Exposure) -> bool {
-    let counts = |one: &Exposure| (one.counts(), one.bound, one.source);
-    counts(exposure) == counts(known)
-}

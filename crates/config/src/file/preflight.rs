@@ -106,8 +106,8 @@ macro_rules! section {
             pub pass_score: f64,
             /// The commit that is deployed, for all checks that ask GitHub about it: a commit, a tag or a
             /// branch, such as `v${VERSION}` where the release is called otherwise than its tag. Default:
-            /// the release, where it is a tag or a commit of the repository; else, and the outcome says
-            /// so, the commit of the workflow run.
+            /// the release, where it is a tag or a commit of the repository; else, and the outcome shows
+            /// it, the commit of the workflow run.
             pub commit: Option<String>,
             /// How long one check may take, where it has no time of its own. Default 10s.
             #[serde(default = "timeout")]

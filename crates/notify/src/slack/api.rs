@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use jiff::{SignedDuration, Timestamp};
 use model::text::excerpt;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
@@ -14,6 +15,8 @@ use crate::web::{MAX_BODY, Web, host};
 pub(super) const EVENT_TYPE: &str = "deploy_guard";
 /// A hundred messages with their blocks.
 const MAX_HISTORY: usize = 2 << 20;
+/// By how much Slack's clock and ours may differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 /// Messages that are looked through for one that may have arrived a few minutes ago.
 const LOOKED_AT: &str = "100";
 
@@ -99,11 +102,11 @@ impl Api {
         Ok(Updated::Yes)
     }
 
-    /// The message with this payload: in the channel, or among the answers to one of its messages.
+    /// The message with this payload: in the channel, or among the answers to one of its messages since a time.
     pub(super) async fn find(
         &self,
         channel: &str,
-        thread: Option<&str>,
+        thread: Option<(&str, Timestamp)>,
         payload: &Value,
         deadline: Instant,
     ) -> Result<Option<Posted>, NotDelivered> {
@@ -117,7 +120,13 @@ impl Api {
             ("limit", LOOKED_AT),
             ("include_all_metadata", "true"),
         ];
-        query.extend(thread.map(|ts| ("ts", ts)));
+        // A channel is read from its end, and a thread from its beginning.
+        let since = thread.map(|(_, since)| {
+            let since = since.checked_sub(CLOCKS_DIFFER).unwrap_or(since);
+            since.as_second().to_string()
+        });
+        query.extend(thread.map(|(ts, _)| ("ts", ts)));
+        query.extend(since.as_deref().map(|since| ("oldest", since)));
         let request = self.web.post(&url).form(&query);
         let request = request.header(AUTHORIZATION, self.token.clone());
         let answer = self.web.send(request, &url, deadline, MAX_HISTORY).await;

@@ -37,6 +37,7 @@ impl Rollback<'_> {
                 });
                 let at = Timestamp::now()
                     - SignedDuration::try_from(restored.elapsed()).unwrap_or_default();
+                report.restored = Some(self.destination.to_owned());
                 report.outputs.extend([
                     ("restored-release".to_owned(), self.destination.to_owned()),
                     ("restored-at".to_owned(), format!("{at:.6}")),

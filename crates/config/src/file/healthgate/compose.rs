@@ -30,7 +30,7 @@ pub struct ComposeProbe {
     pub project: Option<String>,
     /// The files with the values of the project's variables, as a deployment names them
     /// (`--env-file`), relative to `folder`. Default: those that the containers were made with, as
-    /// their label tells, else `.env`.
+    /// their label shows, else `.env`.
     #[serde(default)]
     pub env_files: Vec<PathBuf>,
     /// The services that must run, as many containers of each as Compose wants. Default: all,

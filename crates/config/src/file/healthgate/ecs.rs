@@ -33,7 +33,7 @@ pub struct EcsProbe {
     pub deployment_id: Option<String>,
     /// The container whose image's tag (or digest) names the release. Default: the only one, or the
     /// one that is called as the service; it is looked at where neither `task-definition` nor
-    /// `deployment-id` says which deployment is ours.
+    /// `deployment-id` names the deployment that is ours.
     pub container: Option<String>,
     /// How the image's tag must match `--release`. Default: exact.
     #[serde(default)]

@@ -49,7 +49,7 @@ pub enum Intact {
     /// `zstd -t`.
     Zstd,
     /// `pg_restore --list`, and then all of the data: a list alone stands at the file's beginning
-    /// and says nothing of a dump that was cut off. It must have the schema and the rows: one by `--data-only` or
+    /// and shows nothing of a dump that was cut off. It must have the schema and the rows: one by `--data-only` or
     /// `--schema-only` fails. For `pg_dump --format=custom` and `tar`.
     PgRestore,
     /// A file of the same name with `.sha256` or `.sha512` appended, as `sha256sum`, BSD's

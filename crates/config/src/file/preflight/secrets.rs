@@ -23,7 +23,7 @@ pub struct SecretCheck {
     pub min_days: Option<u32>,
     /// What a `token` must be, besides valid.
     pub token: Option<TokenWish>,
-    /// How long ago it may have been set at most, such as `90d`. GitHub tells that to a token
+    /// How long ago it may have been set at most, such as `90d`. GitHub shows that to a token
     /// which may read secrets, never to GITHUB_TOKEN.
     pub max_age: Option<Age>,
     /// Where GitHub keeps it, for `max-age`.

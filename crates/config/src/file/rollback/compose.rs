@@ -36,7 +36,7 @@ pub struct ComposeTarget {
     pub project: Option<String>,
     /// The files with the values of the project's variables, as a deployment names them
     /// (`--env-file`), relative to `folder`. Default: those that the containers were made with, as
-    /// their label tells, else `.env`.
+    /// their label shows, else `.env`.
     #[serde(default)]
     pub env_files: Vec<PathBuf>,
     /// Variables for Compose, with `{release}` in the place of the release: `TAG: "{release}"`. They
