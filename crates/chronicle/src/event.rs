@@ -416,6 +416,7 @@ mod tests {
     use crate::sample::{Past, claimed, exposure, note, opened, resolved, second, started, to};
 
     /// One of each, with every field that it may have.
+    #[expect(clippy::too_many_lines, reason = "one of each kind")]
     fn all() -> Vec<Happening> {
         let delivery = to(&EventId::new(second(0)), "chat");
         let text = || "some text".to_owned();

@@ -65,17 +65,34 @@ impl Subject {
 /// Every delivery that was not made, in the order of the log. One that the sink refused for good is among them
 /// with what it said.
 pub fn pending(history: &History) -> Vec<Pending> {
-    let mut waiting: BTreeMap<Delivery, (usize, Pending)> = BTreeMap::new();
-    let mut references: BTreeMap<Address, serde_json::Value> = BTreeMap::new();
-    let mut threads: BTreeMap<String, String> = BTreeMap::new();
+    let mut ledger = Ledger::default();
     for (at, event) in history.events().enumerate() {
+        ledger.add(at, event);
+        ledger.learn(event);
+    }
+    ledger.left()
+}
+
+/// What is known of deliveries while the log is read.
+#[derive(Default)]
+struct Ledger {
+    /// With the place of the event in the log.
+    waiting: BTreeMap<Delivery, (usize, Pending)>,
+    references: BTreeMap<Address, serde_json::Value>,
+    /// Of each event that a sink must hear.
+    threads: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    /// The deliveries of an event.
+    fn add(&mut self, at: usize, event: &Event) {
         for sink in &event.sinks {
             let delivery = Delivery {
                 event: event.id.clone(),
                 sink: sink.clone(),
             };
             let thread = event.subject.thread();
-            threads.insert(event.id.to_string(), thread);
+            self.threads.insert(event.id.to_string(), thread);
             let pending = Pending {
                 delivery: delivery.clone(),
                 event: event.clone(),
@@ -85,35 +102,40 @@ pub fn pending(history: &History) -> Vec<Pending> {
                 claim: None,
                 reference: None,
             };
-            waiting.insert(delivery, (at, pending));
+            self.waiting.insert(delivery, (at, pending));
         }
+    }
+
+    /// What an event tells of deliveries.
+    fn learn(&mut self, event: &Event) {
         match &event.what {
             Happening::Claimed {
                 deliveries,
                 holder,
                 until,
             } => {
+                let claim = Claim {
+                    event: event.id.clone(),
+                    holder: holder.clone(),
+                    until: *until,
+                };
                 for delivery in deliveries {
-                    if let Some((_, pending)) = waiting.get_mut(delivery) {
+                    if let Some((_, pending)) = self.waiting.get_mut(delivery) {
                         // A claim that was left open: its process may have sent before it ended.
                         pending.unsure |= pending.claim.is_some();
-                        pending.claim = Some(Claim {
-                            event: event.id.clone(),
-                            holder: holder.clone(),
-                            until: *until,
-                        });
+                        pending.claim = Some(claim.clone());
                         pending.attempts += 1;
                     }
                 }
             }
             Happening::GivenUp { deliveries } => {
                 for delivery in deliveries {
-                    waiting.remove(delivery);
+                    self.waiting.remove(delivery);
                 }
             }
             Happening::Released { deliveries, claim } => {
                 for delivery in deliveries {
-                    if let Some((_, pending)) = waiting.get_mut(delivery)
+                    if let Some((_, pending)) = self.waiting.get_mut(delivery)
                         && pending.is_claimed_by(claim.as_ref())
                     {
                         pending.claim = None;
@@ -125,30 +147,16 @@ pub fn pending(history: &History) -> Vec<Pending> {
                 delivery,
                 reference,
             } => {
-                waiting.remove(delivery);
-                let thread = threads.get(delivery.event.as_str());
-                if let (Some(thread), Some(reference)) = (thread, reference) {
-                    let address = Address {
-                        sink: delivery.sink.clone(),
-                        thread: thread.clone(),
-                    };
-                    references.insert(address, reference.clone());
-                }
+                self.waiting.remove(delivery);
+                self.refer(delivery, reference.as_ref());
             }
             Happening::Undelivered {
                 delivery,
                 claim,
                 how,
             } => {
-                let thread = threads.get(delivery.event.as_str());
-                if let (Some(thread), Some(reference)) = (thread, &how.reference) {
-                    let address = Address {
-                        sink: delivery.sink.clone(),
-                        thread: thread.clone(),
-                    };
-                    references.insert(address, reference.clone());
-                }
-                if let Some((_, pending)) = waiting.get_mut(delivery)
+                self.refer(delivery, how.reference.as_ref());
+                if let Some((_, pending)) = self.waiting.get_mut(delivery)
                     && pending.is_claimed_by(claim.as_ref())
                 {
                     pending.claim = None;
@@ -159,17 +167,33 @@ pub fn pending(history: &History) -> Vec<Pending> {
             _ => {}
         }
     }
-    let mut waiting: Vec<(usize, Pending)> = waiting.into_values().collect();
-    waiting.sort_by_key(|(at, _)| *at);
-    let known = |(_, mut pending): (usize, Pending)| {
-        let address = Address {
-            sink: pending.delivery.sink.clone(),
-            thread: pending.event.subject.thread(),
+
+    /// Keeps what a sink made of an event, for those that follow in its thread.
+    fn refer(&mut self, delivery: &Delivery, reference: Option<&serde_json::Value>) {
+        let thread = self.threads.get(delivery.event.as_str());
+        if let (Some(thread), Some(reference)) = (thread, reference) {
+            let address = Address {
+                sink: delivery.sink.clone(),
+                thread: thread.clone(),
+            };
+            self.references.insert(address, reference.clone());
+        }
+    }
+
+    fn left(self) -> Vec<Pending> {
+        let references = self.references;
+        let mut waiting: Vec<(usize, Pending)> = self.waiting.into_values().collect();
+        waiting.sort_by_key(|(at, _)| *at);
+        let known = |(_, mut pending): (usize, Pending)| {
+            let address = Address {
+                sink: pending.delivery.sink.clone(),
+                thread: pending.event.subject.thread(),
+            };
+            pending.reference = references.get(&address).cloned();
+            pending
         };
-        pending.reference = references.get(&address).cloned();
-        pending
-    };
-    waiting.into_iter().map(known).collect()
+        waiting.into_iter().map(known).collect()
+    }
 }
 
 impl Pending {

@@ -105,11 +105,11 @@ async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<
     let samples = [&asked, &failures, &all]
         .into_iter()
         .flat_map(|raw| &raw.series);
-    let scraped: Vec<f64> = samples
+    let times: Vec<f64> = samples
         .flat_map(|one| one.samples.iter().map(|(at, _)| *at))
         .collect();
     let scrapes = Scrapes {
-        at: &scraped,
+        at: &times,
         spacing,
         ahead,
     };

@@ -117,10 +117,9 @@ pub fn news(history: &History, stay: &Stay, answer: Option<&Exposure>, now: Time
             let is_last = stay.gone && now.duration_since(stay.until) >= SETTLES;
             if is_last { News::Settled } else { News::Known }
         }
-        (Some(_), _) => News::New,
         (None, Some(_)) => News::Known,
         (None, None) if since(history, stay).any(is_unknown) => News::Known,
-        (None, None) => News::New,
+        (Some(_), _) | (None, None) => News::New,
     }
 }
 

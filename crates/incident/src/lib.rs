@@ -6,6 +6,7 @@
 
 mod account;
 mod analysis;
+mod canary_share;
 mod cdevents;
 mod clock;
 mod deliver;

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cli::{Failure, Format, Job};
-use config::value::{Share, Span};
+use config::value::Span;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use measures::{CanaryShare, Exposition, Labels, Measures, Window, v1};
 use model::report::Written;
 use model::{Outcome, Report};
 use state::atomic;
 
+use crate::canary_share;
 use crate::cdevents::Stream;
 use crate::past::Past;
 use crate::push::{push, would_push};
@@ -69,13 +70,17 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         service: job.service().unwrap_or_default(),
         environment: job.environment.clone().unwrap_or_default(),
     };
+    let observed = match &document {
+        Some(document) => canary_share::observed(job, document).await,
+        None => None,
+    };
     let rollout = document.and_then(|document| document.rollout);
     let series = Exposition {
         labels: &labels,
         measures: &measures,
         canary: rollout.map(|rollout| CanaryShare {
             configured: rollout.share,
-            observed: None::<Share>,
+            observed,
         }),
     };
     let series = job.redactor.redact(&series.to_string());
@@ -90,9 +95,10 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         outcomes.push(written(job, "incident/cdevents", path, &lines, told)?);
     }
     if let Some(gateway) = &flags.pushgateway {
-        outcomes.push(match job.dry_run {
-            true => would_push(job, gateway)?,
-            false => push(job, gateway, &series).await?,
+        outcomes.push(if job.dry_run {
+            would_push(job, gateway)?
+        } else {
+            push(job, gateway, &series).await?
         });
     }
     let deployments = past.deployments.len();

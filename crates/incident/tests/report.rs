@@ -1,6 +1,7 @@
 //! The report, the analysis and the metrics: the same bytes each time, and nothing in them is markup.
 
 use serde_json::{Value, json};
+use testkit::{Nginx, Shop};
 
 use crate::bed::Bed;
 use crate::past::minutes_ago;
@@ -256,6 +257,47 @@ fn the_state_knows_of_a_rollback_without_the_log_and_of_a_run_that_is_no_more() 
         (&json!(0), &json!(1)),
         "{told}"
     );
+}
+
+#[test]
+fn the_share_that_a_canary_gets_is_observed() {
+    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+    let nginx = Nginx::start(&blue.address());
+    // Recorded are 10 %, and another hand has set half.
+    let server = |shop: &Shop| format!("    server {};\n", shop.address());
+    nginx.read(&format!(
+        "upstream shop {{\n{}{}}}\n",
+        server(&blue),
+        server(&green)
+    ));
+    let bed = Bed::new(&json!({}));
+    bed.configure(&json!({
+        "version": 1, "service": "shop", "incident": {},
+        "traffic": {"state": ".deploy-guard/state.json", "nginx": {
+            "upstream-file": nginx.upstream_file(), "blue": blue.address(), "green": green.address(),
+            "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"},
+            "test": nginx.test_command(), "reload": nginx.reload_command(),
+        }},
+    }));
+    let state = json!({
+        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1", "history": [],
+        "rollout": {
+            "release": "v2", "stable": "v1", "share": "10%", "sides": {"localhost": "green"}, "phase": "judging",
+            "started": minutes_ago(2), "changed": minutes_ago(1), "by": "ann",
+        },
+    });
+    std::fs::create_dir(bed.path(".deploy-guard")).unwrap();
+    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    let metrics = ["metrics", "--format", "prometheus"];
+    let series = bed.run(&metrics).code(0).stdout;
+    let share = |source: &str| -> f64 {
+        let wanted = format!("source=\"{source}\"");
+        let line = series.lines().find(|line| line.contains(&wanted));
+        let line = line.unwrap_or_else(|| panic!("{source}: {series}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!((share("configured") - 0.1).abs() < 1e-9, "{series}");
+    assert!((share("observed") - 0.5).abs() < 0.05, "{series}");
 }
 
 #[test]

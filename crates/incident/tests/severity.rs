@@ -111,14 +111,13 @@ fn a_severity_by_hand_holds_against_the_rules_until_it_is_worse_than_the_person_
     for when in ["open", "update"] {
         let bed = Bed::new(&rules);
         let open = ["open", "--impact", "degraded", "slow"];
-        match when {
-            "open" => bed.run(&[&open[..], &by_hand("low")].concat()).code(0),
-            _ => {
-                bed.run(&open).code(0);
-                bed.run(&[&["update", "known"][..], &by_hand("low")].concat())
-                    .code(0)
-            }
-        };
+        if when == "open" {
+            bed.run(&[&open[..], &by_hand("low")].concat()).code(0);
+        } else {
+            bed.run(&open).code(0);
+            let update = [&["update", "known"][..], &by_hand("low")].concat();
+            bed.run(&update).code(0);
+        }
         sleep(Duration::from_millis(1_100));
         bed.run(&["watch"]).code(0);
         let status = bed.run(&["status"]).code(0).stdout;
