@@ -64,7 +64,7 @@ fn buildkit_vertex<'a>(
         .find_map(|(_, rest)| bracketed(rest))
 }
 
-/// The reference of Dockerfiles, "Overview"; both builders print them as capitals.
+/// The reference of Dockerfiles, "Overview". Case does not matter, and they are printed as the file has them.
 const INSTRUCTIONS: [&str; 18] = [
     "ADD",
     "ARG",
@@ -113,7 +113,8 @@ fn classic<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<Docker
         };
         // A script may number its own steps.
         let keyword = instruction.split_whitespace().next().unwrap_or_default();
-        if !INSTRUCTIONS.contains(&keyword) {
+        let mut known = INSTRUCTIONS.iter();
+        if !known.any(|known| known.eq_ignore_ascii_case(keyword)) {
             continue;
         }
         if let Some((number, of)) = fraction(count.trim()) {

@@ -9,9 +9,11 @@ use operation::shares::observe::{Releases, sample};
 use operation::shares::work::{Work, sides_of};
 use state::Document;
 
-/// Requests at each place: a share of 50 % is then seen within 10 points in 99.5 of 100 looks, and the alert waits for two
-/// minutes.
+/// Requests at all places together: a share of 50 % is then seen within 10 points in 99.5 of 100 looks, and the alert waits
+/// for two minutes.
 const ANSWERS: u32 = 200;
+/// At each place at least.
+const LEAST_ANSWERS: u32 = 10;
 /// How long they may take.
 const TIME: Duration = Duration::from_secs(5);
 
@@ -24,11 +26,13 @@ pub(crate) async fn observed(job: &Job, document: &Document) -> Option<Share> {
     let context = work.context();
     let router = work.router(&context).ok()?;
     let sides = sides_of(&*router, rollout);
+    let places = u32::try_from(sides.len()).unwrap_or(u32::MAX).max(1);
+    let wanted = (ANSWERS / places).max(LEAST_ANSWERS);
     let asking = sides.iter().map(|(place, side)| {
         let releases = Releases::of(*side, &rollout.release, &rollout.stable);
         let router = &*router;
         async move {
-            let answers = sample(router, place, releases, ANSWERS).await;
+            let answers = sample(router, place, releases, wanted).await;
             (answers.of(*side), answers.blue + answers.green)
         }
     });
