@@ -3,11 +3,12 @@
 use survey::{HealthSource, JobId, Workflow};
 
 use crate::back::Back;
+use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::Handed;
 use crate::patch::{Addition, Spot, Unpatchable, patched};
 use crate::platform::{Extra, OwnStep};
-use crate::proposal::{Gate, Part, Proposal, has_checkout, release};
+use crate::proposal::{Gate, Part, Proposal, release};
 use crate::steps::{Act, Frame, Own, Stage, free_id};
 use crate::text::{expression, scalar};
 

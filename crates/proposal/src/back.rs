@@ -2,12 +2,12 @@
 
 use survey::{ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow};
 
+use crate::checkout::has_checkout;
 use crate::dispatch;
 use crate::group::Group;
 use crate::handed::Handed;
 use crate::hosts::{Reached, Unreachable};
 use crate::platform::{self, OwnStep, Place};
-use crate::proposal::has_checkout;
 use crate::steps::Act;
 
 /// Where our programs can act.

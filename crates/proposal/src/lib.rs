@@ -7,6 +7,7 @@
 
 pub mod additions;
 pub mod back;
+mod checkout;
 pub mod dispatch;
 pub mod group;
 pub mod handed;

@@ -7,7 +7,7 @@ use yaml::{Kind, Node};
 
 use crate::deployment::JobId;
 use crate::event::Event;
-use crate::release::is_input_of_release;
+use crate::inputs::is_input_of_release;
 use crate::run::Reader;
 use crate::scope::Scope;
 use repository::{Repository, joined};

@@ -23,6 +23,7 @@ mod files_of;
 mod fly;
 mod health;
 mod images;
+mod inputs;
 mod jobs;
 mod kamal;
 mod kubernetes;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Event, What};
+use crate::inputs::is_input_of_release;
 use crate::jobs::Run;
 use crate::record::Assembly;
 use workflow::Job;
@@ -17,21 +18,6 @@ const RELEASES: [&str; 5] = [
     "github.event.workflow_run.head_sha",
 ];
 
-/// What a person calls the input with the release.
-const INPUTS: [&str; 11] = [
-    "version",
-    "release",
-    "tag",
-    "sha",
-    "commit",
-    "release_version",
-    "release_tag",
-    "image_tag",
-    "docker_tag",
-    "git_sha",
-    "commit_sha",
-];
-
 /// Whether an expression names the release: `github.sha`, `inputs.version || github.sha`.
 fn is_release(expression: &str) -> bool {
     expression.split("||").any(|part| is_name(part.trim()))
@@ -41,11 +27,6 @@ fn is_name(context: &str) -> bool {
     let input = context.strip_prefix("github.event.").unwrap_or(context);
     let input = input.strip_prefix("inputs.");
     RELEASES.contains(&context) || input.is_some_and(is_input_of_release)
-}
-
-/// Whether an input's name is one that a person gives to the release.
-pub(crate) fn is_input_of_release(name: &str) -> bool {
-    INPUTS.contains(&name.to_ascii_lowercase().replace('-', "_").as_str())
 }
 
 impl Assembly<'_> {
