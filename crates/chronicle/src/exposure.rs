@@ -90,15 +90,24 @@ impl fmt::Display for Exposure {
                 write!(f, "{} failed", range(*failed, most.failed))?;
             }
         }
-        let (least, most) = match self.bound {
-            Bound::Exact | Bound::AtLeast => (share(*failed, *total), share(*failed, *total)),
-            // What is not certain may all have failed, or may all have been answered.
+        let certain = self.counts();
+        let [best, worst] = match self.bound {
+            Bound::Exact | Bound::AtLeast => [certain, certain],
+            // What is not certain may all have been answered, or may all have failed. A line of the log may hold anything.
             Bound::AtMost(most) => {
-                let all = (total + most.failed - failed).min(most.total);
-                (share(*failed, most.total), share(most.failed, all))
+                let more = most.failed.saturating_sub(*failed);
+                let total = total.saturating_add(more).min(most.total);
+                let best = Requests {
+                    total: most.total,
+                    ..certain
+                };
+                [best, Requests { total, ..most }]
             }
         };
-        match (least, most) {
+        match (
+            share(best.failed, best.total),
+            share(worst.failed, worst.total),
+        ) {
             (Some(least), Some(most)) if least == most => write!(f, " ({least})")?,
             (Some(least), Some(most)) => write!(f, " ({least} to {most})")?,
             _ => {}
@@ -149,6 +158,11 @@ mod tests {
             told(900, Bound::AtLeast, Source::Gate),
             told(0, Bound::Exact, Source::Prometheus),
         ];
+        // Lines of the log may be damaged.
+        for total in [0, u64::MAX] {
+            assert!(!told(total, most(u64::MAX, 1), Source::Gate).is_empty());
+            assert!(!told(total, most(0, u64::MAX), Source::Gate).is_empty());
+        }
         insta::assert_snapshot!(all.join("\n"), @r"
         1000 requests, 12 failed (1.20 %), counted by Prometheus
         between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %), counted by Prometheus
