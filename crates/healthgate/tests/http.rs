@@ -271,7 +271,6 @@ fn whom_we_trust_and_who_we_are() {
     ends(4, &shown(&folder.path().join("none")), "cannot be used");
 
     let expired = Nginx::serving(&tls_block(&authority.certificate("shop.test", 0), ""));
-    std::thread::sleep(std::time::Duration::from_secs(1));
     let url = format!(
         "url: 'https://shop.test:{}/', {ca}, resolve: [127.0.0.1]",
         expired.port()

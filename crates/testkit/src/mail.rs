@@ -80,7 +80,7 @@ impl MailServer {
         MailServer::with(tls, "localhost", 30)
     }
 
-    /// With a certificate for a name that ends in `days`; 0 is a moment that is over by now.
+    /// With a certificate for a name that ends in `days`; with 0 it has expired.
     pub fn with(tls: MailTls, name: &str, days: u32) -> MailServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let authority = Authority::new();

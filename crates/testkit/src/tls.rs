@@ -59,7 +59,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// Signs a certificate for a name that ends in `days`; 0 is a moment that is over by now.
+    /// Signs a certificate for a name that ends in `days`; with 0 it has expired when this returns.
     pub fn certificate(&self, name: &str, days: u32) -> Certificate {
         let stem = format!("{}-{days}", name.replace(['*', '/'], "_"));
         let kind = kind_of(name);
@@ -67,6 +67,10 @@ impl Authority {
         fs::write(self.folder.path().join("names"), names).expect("a file can be written");
         self.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {stem}.key -out {stem}.csr -subj /CN={name}"));
         self.openssl(&format!("x509 -req -in {stem}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out {stem}.pem -days {days}"));
+        if days == 0 {
+            // Its last second is the one in which it was made.
+            std::thread::sleep(Duration::from_secs(1));
+        }
         let at = |kind: &str| self.folder.path().join(format!("{stem}.{kind}"));
         Certificate {
             certificate: at("pem"),
