@@ -104,11 +104,7 @@ impl<E> From<state::Error> for Stop<E> {
 fn lines(events: &[Event]) -> Result<String, Error> {
     let mut lines = String::new();
     for event in events {
-        let line = serde_json::to_string(event).map_err(|error| Error::Damaged {
-            place: "that is to be written".to_owned(),
-            line: 0,
-            reason: error.to_string(),
-        })?;
+        let line = serde_json::to_string(event).map_err(Error::Unwritable)?;
         lines.push_str(&line);
         lines.push('\n');
     }

@@ -17,7 +17,7 @@ use courier::{Courier, Round, Told};
 use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Decision, Outcome, Report, Severity, Verdict};
 use notify::{Earlier, Notice, Phase, Recipient, Texts, Why};
 use sections::incident::{EventKind, Heard, Impact};
 
@@ -39,11 +39,12 @@ const TO_WRITE: Duration = Duration::from_millis(6_500);
 /// By when people must have been told after a signal: GitHub's next one comes after 7.5 s, and it kills the step
 /// after 10 s.
 const TOLD: Duration = Duration::from_millis(7_300);
-/// How long each of the two may take even where that has passed, because work that began was not cut off for it…
+/// How long each of the two may take even after its moment: work that had begun was not cut off for it.
 const LEAST_TIME: Duration = Duration::from_secs(1);
-/// …and the last moment of both: the report is still to be left.
-const LAST_WRITTEN: Duration = Duration::from_millis(9_300);
+/// When telling people ends in any case: what was delivered is still to be written down.
 const LAST_TOLD: Duration = Duration::from_millis(8_500);
+/// When writing ends in any case: the report is still to be left.
+const LAST_WRITTEN: Duration = Duration::from_millis(9_300);
 /// So long after a signal, work that goes on has people told that it was cancelled: we may be killed before its end.
 const EARLY: Duration = Duration::from_millis(1_500);
 /// How long that may take: what follows needs time, too.
@@ -173,19 +174,15 @@ impl Scribe<'_> {
             .iter()
             .filter(|outcome| outcome.weighs() > Verdict::Pass)
             .find_map(|outcome| outcome.hint.clone());
-        let output = |wanted: &str| {
-            let mut found = report.outputs.iter().filter(|(name, _)| name == wanted);
-            found.next_back().map(|(_, value)| value.as_str())
-        };
         Happening::StageEnded {
             stage: name.to_owned(),
             verdict: report.verdict,
             reason: report.reason.clone(),
             hint: hint.or(report.hint.clone()),
-            impact: output("decision").map(|word| match word {
-                "safe" => Impact::None,
-                "critical" => Impact::Down,
-                _ => Impact::Unknown,
+            impact: report.decision.map(|decision| match decision {
+                Decision::Safe => Impact::None,
+                Decision::Critical => Impact::Down,
+                Decision::Unknown => Impact::Unknown,
             }),
             restored: report.restored.clone(),
             cancelled: self.job.interrupt.caught().is_some(),

@@ -291,7 +291,7 @@ impl Diagnosis {
         let said = messages.iter().filter_map(|message| Ended::of(message));
         let said = said
             .filter(|ended| is_cancelled || *ended != Ended::Cancelled)
-            .min_by_key(|ended| *ended as u8);
+            .min();
         let in_log = || self.error_lines.iter().find_map(|line| Ended::of(line));
         let never_taken = job.runner().is_none() && job.steps.as_ref().is_none_or(Vec::is_empty);
         self.ended = match conclusion {

@@ -1,7 +1,8 @@
 //! Why GitHub ended a run or a job, and who wanted it, as the annotations of a job tell it.
 
-/// Why there is nothing more of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why there is nothing more of a job. In the order in which they explain the others: a job that no runner took is
+/// cancelled in the end, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     /// The workflow file cannot be run.
     NotStarted,

@@ -136,7 +136,7 @@ fn warnings() -> Vec<Rule> {
             severity: "warning",
             labels: &[],
             summary: "The health checks of {{ $labels.service }} in {{ $labels.environment }} failed more than 5 times",
-            description: "{{ $value }} measurements of the newest deployment's gate failed before one passed.",
+            description: "{{ $value }} measurements of the newest deployment's gate failed.",
         },
         Rule {
             name: "CanaryTrafficImbalance",

@@ -204,7 +204,7 @@ impl Text<'_> {
             .collect();
         self.gauge(
             names::NEWEST_RETRIES,
-            "Measurements of the newest deployment's gate that failed before one passed.",
+            "Measurements of the newest deployment's gate that failed, whether the gate passed in the end or not.",
             &retries,
         );
     }

@@ -69,7 +69,7 @@ pub struct Deployment {
     pub rollback: Option<Rollback>,
     /// Requests that the release served until the deployment's end; `None` where they were not counted.
     pub errors_after: Option<Errors>,
-    /// Measurements of its gate that failed before one passed.
+    /// Measurements of its gate that failed, whether the gate passed in the end or not.
     pub health_retries: Option<u64>,
 }
 

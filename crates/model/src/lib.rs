@@ -30,7 +30,7 @@ pub use inputs::Inputs;
 pub use members::{Member, Members, Shard, ShardError, Tally};
 pub use outcome::{FoundAt, Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
-pub use report::{Context, Report, Table};
+pub use report::{Context, Decision, Report, Table};
 pub use retry_after::retry_after;
 pub use secret::Secret;
 pub use verdict::{ExitCode, Verdict};

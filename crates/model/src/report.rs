@@ -171,6 +171,8 @@ pub struct Report {
     pub hosts: Option<(usize, usize)>,
     /// The release that the stage put back, by proof. Not part of the JSON document.
     pub restored: Option<String>,
+    /// What `rollback decide` found. Not part of the JSON document.
+    pub decision: Option<Decision>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -186,6 +188,26 @@ pub struct Report {
     pub outputs: Vec<(String, String)>,
     /// What the stage writes in the place of its report. Not part of the JSON document.
     pub written: Option<Written>,
+}
+
+/// Whether users are on the release that is to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// They are on a good one.
+    Safe,
+    Critical,
+    Unknown,
+}
+
+impl Decision {
+    /// As `$GITHUB_OUTPUT` has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Safe => "safe",
+            Decision::Critical => "critical",
+            Decision::Unknown => "unknown",
+        }
+    }
 }
 
 /// A document of a stage: what it was asked to write, on stdout and for a browser.
@@ -234,6 +256,7 @@ impl Report {
             shard: None,
             hosts: None,
             restored: None,
+            decision: None,
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -269,6 +292,7 @@ impl Report {
             shard,
             hosts,
             restored,
+            decision,
             context,
             inputs,
             pictures,
@@ -308,6 +332,7 @@ impl Report {
             shard,
             hosts,
             restored: restored.map(clean),
+            decision,
             context: Context {
                 tool_version,
                 repository: maybe(repository),

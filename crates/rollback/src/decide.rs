@@ -6,7 +6,7 @@ use cli::{Failure, Job};
 use config::file::WayIn;
 use futures_util::future::join_all;
 use model::release::Releases;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Decision, Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Status};
 
 use crate::act;
@@ -52,16 +52,16 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     seen.extend(behind);
     let new: Vec<String> = seen.iter().flat_map(|seen| seen.new.clone()).collect();
     let mut report = session.report(seen.into_iter().map(|seen| seen.outcome).collect());
-    let word = match report.verdict {
-        Verdict::Pass => "safe",
-        Verdict::Fail => "critical",
-        _ => "unknown",
+    let decision = match report.verdict {
+        Verdict::Pass => Decision::Safe,
+        Verdict::Fail => Decision::Critical,
+        _ => Decision::Unknown,
     };
-    let says = match report.verdict {
-        Verdict::Pass => {
+    let says = match decision {
+        Decision::Safe => {
             "SAFE: traffic is on a good release; investigate, nothing has to be put back".to_owned()
         }
-        Verdict::Fail => {
+        Decision::Critical => {
             let (outcome, command, says) = way_back(job, document.as_ref(), &new).await;
             report.outcomes.push(outcome);
             report
@@ -69,12 +69,13 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
                 .extend(command.map(|command| ("command".to_owned(), command)));
             format!("CRITICAL: traffic is on the new release; {says}")
         }
-        _ => "UNKNOWN: which release has the traffic is not known; this is not SAFE".to_owned(),
+        Decision::Unknown => "UNKNOWN: which release has the traffic is not known; this is not SAFE".to_owned(),
     };
     report.reason = format!("{says} ({})", report.reason);
     report
         .outputs
-        .push(("decision".to_owned(), word.to_owned()));
+        .push(("decision".to_owned(), decision.word().to_owned()));
+    report.decision = Some(decision);
     Ok(report)
 }
 
