@@ -118,6 +118,13 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
     found
 }
 
+/// The newest deployment of a release that users may have.
+pub fn served(history: &History, release: &str) -> Option<Deployment> {
+    let newest = deployments(history).into_iter().rev();
+    let mut of_release = newest.filter(|one| one.subject.release.as_deref() == Some(release));
+    of_release.find(|one| one.may_serve)
+}
+
 /// What happens to a deployment whether or not an event names it: an incident about its release, and a rollback from
 /// it. Nothing is left by a rollback to the release that users have.
 fn later(found: &mut [Deployment], event: &Event) {
@@ -268,6 +275,22 @@ mod tests {
         assert_eq!(taken_back(&all, "v1"), [""; 0]);
         let all = [("v1", Some(Succeeded)), ("v2", Some(Cancelled))];
         assert_eq!(taken_back(&all, "v1").len(), 1);
+    }
+
+    #[test]
+    fn the_deployment_that_serves_is_the_newest_of_its_release_that_users_may_have() {
+        let mut past = Past::new();
+        for (id, conclusion) in [
+            ("d1", Conclusion::Succeeded),
+            ("d2", Conclusion::Succeeded),
+            ("d3", Conclusion::Refused),
+        ] {
+            past.about(Some(id), None);
+            past.add(started());
+            past.add(ended(conclusion));
+        }
+        let id = |release| served(&past.history(), release).map(|one| one.id);
+        assert_eq!((id("v2").as_deref(), id("v3")), (Some("d2"), None));
     }
 
     #[test]

@@ -15,26 +15,45 @@ pub struct Due {
     pub text: String,
 }
 
-/// The rules whose time has come for an incident, and which were not applied yet.
-pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<Due> {
-    if !incident.is_open() {
-        return Vec::new();
-    }
-    let is_due = |(nth, rule): &(usize, &Escalate)| {
+/// A rule that is the next one to be applied, as far as is known now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Next<'a> {
+    pub at: Timestamp,
+    pub rule: &'a Escalate,
+}
+
+/// The rules that an incident is passed on by if it goes on as it is: their places, and when.
+fn ahead<'a>(
+    incident: &Incident,
+    rules: &'a [Escalate],
+) -> impl Iterator<Item = (usize, Timestamp, &'a Escalate)> {
+    let applies = |(nth, rule): &(usize, &Escalate)| {
         let is_bad_enough = rule.severity.is_none_or(|least| incident.severity >= least);
         let is_answered = match rule.unless {
             Unless::Resolved => false,
             Unless::Acknowledged => incident.acknowledged.is_some(),
         };
-        let at = incident.opened.checked_add(rule.after.get());
-        is_bad_enough
-            && !is_answered
-            && !incident.escalated.contains(nth)
-            && at.is_ok_and(|at| at <= now)
+        incident.is_open() && is_bad_enough && !is_answered && !incident.escalated.contains(nth)
     };
-    let rules = rules.iter().enumerate().filter(is_due);
-    rules
-        .map(|(nth, rule)| Due {
+    let rules = rules.iter().enumerate().filter(applies);
+    rules.filter_map(|(nth, rule)| {
+        let at = incident.opened.checked_add(rule.after.get()).ok()?;
+        Some((nth, at, rule))
+    })
+}
+
+/// The rule that comes next, if the incident goes on as it is.
+pub fn next<'a>(incident: &Incident, rules: &'a [Escalate], now: Timestamp) -> Option<Next<'a>> {
+    let later = ahead(incident, rules).filter(|(_, at, _)| *at > now);
+    let (_, at, rule) = later.min_by_key(|(_, at, _)| *at)?;
+    Some(Next { at, rule })
+}
+
+/// The rules whose time has come for an incident, and which were not applied yet.
+pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<Due> {
+    ahead(incident, rules)
+        .filter(|(_, at, _)| *at <= now)
+        .map(|(nth, _, rule)| Due {
             rule: nth,
             to: rule.to.clone(),
             text: rule.text.clone().unwrap_or_else(|| {
@@ -120,6 +139,30 @@ mod tests {
             why: String::new(),
         });
         assert_eq!(at(&past, &rules, 5), [0]);
+    }
+
+    #[test]
+    fn the_next_rule_is_the_earliest_that_can_come() {
+        let rules = [
+            rule(40, Unless::Acknowledged, None),
+            rule(30, Unless::Resolved, None),
+            rule(20, Unless::Acknowledged, None),
+            rule(10, Unless::Resolved, Some(Severity::Critical)),
+        ];
+        let at = |past: &Past, now| {
+            let all = incidents(&past.history());
+            next(&all[0], &rules, second(now)).map(|next| next.at)
+        };
+        let mut past = Past::new();
+        past.open(Severity::High);
+        assert_eq!(at(&past, 5), Some(second(20)));
+        assert_eq!(at(&past, 20), Some(second(30)));
+        past.by(Some("ann"));
+        past.add(note("mine"));
+        assert_eq!(at(&past, 5), Some(second(30)));
+        assert_eq!(at(&past, 30), None);
+        past.add(resolved("done"));
+        assert_eq!(at(&past, 5), None);
     }
 
     #[test]

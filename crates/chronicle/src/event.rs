@@ -94,6 +94,10 @@ pub struct Subject {
     pub deployment: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<IncidentId>,
+    /// Sinks show the incident by itself, and not with the deployment that it is about: the deployment's own run did not
+    /// open it, or opened another one before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
 }
 
 /// Who wrote it.

@@ -62,6 +62,12 @@ impl History {
         events.next().is_some()
     }
 
+    /// With these events alone.
+    pub(crate) fn kept(mut self, is_kept: impl Fn(&Event) -> bool) -> History {
+        self.records.retain(|record| is_kept(&record.event));
+        self
+    }
+
     /// Of events that are in no file.
     pub fn of(events: Vec<Event>) -> History {
         let record = |(at, event)| Record {

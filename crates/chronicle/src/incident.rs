@@ -1,5 +1,7 @@
 //! The incidents of a history: when each was opened, how bad it is, and what became of it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
@@ -21,6 +23,8 @@ pub struct Incident {
     pub by_hand: bool,
     /// The worst that it has been.
     pub worst: Severity,
+    /// Why it was that.
+    pub worst_why: String,
     pub impact: Impact,
     /// How many of the hosts have it, where that is known.
     pub hosts: Option<Hosts>,
@@ -34,6 +38,10 @@ pub struct Incident {
     pub resolution: Option<Resolution>,
     /// The rules under `escalate:` that were applied, by their places.
     pub escalated: Vec<usize>,
+    /// The sinks that were told any of its events.
+    pub told: BTreeSet<String>,
+    /// Those of them that it was passed on to.
+    pub passed_on_to: BTreeSet<String>,
     /// The newest text that tells what is going on.
     pub latest: String,
 }
@@ -74,6 +82,7 @@ impl Incident {
             why: why.clone(),
             by_hand: *by_hand,
             worst: *severity,
+            worst_why: why.clone(),
             impact: *impact,
             hosts: *hosts,
             failed_stage: failed_stage.clone(),
@@ -83,9 +92,12 @@ impl Incident {
                 by: *eta_by,
             }),
             phase: Phase::Investigating,
-            acknowledged: (!event.by.automatic).then_some(event.at),
+            // A step that runs `if: failure()` opens one, and no person has seen it yet.
+            acknowledged: (!event.by.automatic && event.by.run.is_none()).then_some(event.at),
             resolution: None,
             escalated: Vec::new(),
+            told: event.sinks.iter().cloned().collect(),
+            passed_on_to: BTreeSet::new(),
             latest: text.clone(),
         })
     }
@@ -102,6 +114,7 @@ impl Incident {
     }
 
     fn learn(&mut self, event: &Event) {
+        self.told.extend(event.sinks.iter().cloned());
         match &event.what {
             Happening::IncidentUpdated {
                 text,
@@ -118,10 +131,16 @@ impl Incident {
             Happening::SeverityChanged { to, why, .. } => {
                 self.severity = *to;
                 self.by_hand = !event.by.automatic;
-                self.worst = self.worst.max(*to);
+                if *to >= self.worst {
+                    self.worst = *to;
+                    self.worst_why.clone_from(why);
+                }
                 self.why.clone_from(why);
             }
-            Happening::Escalated { rule, .. } => self.escalated.push(*rule),
+            Happening::Escalated { rule, .. } => {
+                self.escalated.push(*rule);
+                self.passed_on_to.extend(event.sinks.iter().cloned());
+            }
             Happening::IncidentResolved { text, serving } if self.resolution.is_none() => {
                 self.latest.clone_from(text);
                 self.phase = Phase::Resolved;
@@ -182,10 +201,26 @@ pub fn incidents(history: &History) -> Vec<Incident> {
     incidents
 }
 
+/// Incidents of several environments are open, and which of them is meant is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("incidents are open in several environments: {}", .0.join(", "))]
+pub struct Several(pub Vec<String>);
+
 /// The incident that is open: the newest, if there are several.
-pub fn open(history: &History) -> Option<Incident> {
-    let found = incidents(history);
-    found.into_iter().rev().find(Incident::is_open)
+///
+/// # Errors
+/// Returns the environments where the incidents of more than one are open: only a command that names none sees those.
+pub fn open(history: &History) -> Result<Option<Incident>, Several> {
+    let mut found = incidents(history);
+    found.retain(Incident::is_open);
+    let named = found.iter().map(|one| &one.subject.environment);
+    let environments: BTreeSet<&str> = named.filter_map(Option::as_deref).collect();
+    if environments.len() > 1 {
+        return Err(Several(
+            environments.into_iter().map(str::to_owned).collect(),
+        ));
+    }
+    Ok(found.pop())
 }
 
 #[cfg(test)]
@@ -193,12 +228,16 @@ mod tests {
     use super::*;
     use crate::sample::{Past, note, opened, resolved, second};
 
+    fn open_id(past: &Past) -> Option<IncidentId> {
+        open(&past.history()).expect("one").map(|one| one.id)
+    }
+
     #[test]
     fn an_incident_is_opened_and_resolved_once() {
         let mut past = Past::new();
         past.about(Some("d1"), None);
         let id = past.open(Severity::High);
-        assert_eq!(open(&past.history()).map(|one| one.id), Some(id.clone()));
+        assert_eq!(open_id(&past), Some(id.clone()));
         past.add(resolved("rolled back"));
         past.add(resolved("again"));
         let all = incidents(&past.history());
@@ -208,7 +247,7 @@ mod tests {
         assert_eq!(end.and_then(|end| end.serving.as_deref()), Some("v1"));
         assert_eq!((all[0].phase, all[0].is_open()), (Phase::Resolved, false));
         assert_eq!(all[0].lasted(second(99)), SignedDuration::from_secs(1));
-        assert_eq!(open(&past.history()), None);
+        assert_eq!(open_id(&past), None);
     }
 
     #[test]
@@ -219,9 +258,25 @@ mod tests {
         past.about(None, None);
         let second = past.open(Severity::High);
         assert_eq!(incidents(&past.history()).len(), 2);
-        assert_eq!(open(&past.history()).map(|one| one.id), Some(second));
+        assert_eq!(open_id(&past), Some(second));
         past.add(resolved("done"));
-        assert_eq!(open(&past.history()).map(|one| one.id), Some(first));
+        assert_eq!(open_id(&past), Some(first));
+    }
+
+    #[test]
+    fn of_open_incidents_of_two_environments_none_is_the_open_one() {
+        let mut past = Past::new();
+        for environment in ["staging", "production"] {
+            past.about(None, None);
+            past.environment(environment);
+            past.open(Severity::High);
+        }
+        let told = open(&past.history()).map_err(|several| several.to_string());
+        let expected = "incidents are open in several environments: production, staging";
+        assert_eq!(told, Err(expected.to_owned()));
+        past.add(resolved("done"));
+        let left = open(&past.history()).map(|one| one.and_then(|one| one.subject.environment));
+        assert_eq!(left, Ok(Some("staging".to_owned())));
     }
 
     #[test]
@@ -251,6 +306,7 @@ mod tests {
         assert_eq!(all[0].severity, Severity::Low);
         assert_eq!(all[0].worst, Severity::Critical);
         assert_eq!(all[0].why, "now low");
+        assert_eq!(all[0].worst_why, "now critical");
     }
 
     #[test]
@@ -271,6 +327,14 @@ mod tests {
         by_hand.by(Some("ann"));
         by_hand.open(Severity::High);
         assert_eq!(of(&by_hand).acknowledged, Some(second(0)));
+
+        // A step of a workflow opens it, and a person takes it up.
+        for event in &mut by_hand.events {
+            event.by.run = Some("77/1".to_owned());
+        }
+        assert_eq!(of(&by_hand).acknowledged, None);
+        by_hand.add(note("mine"));
+        assert_eq!(of(&by_hand).acknowledged, Some(second(1)));
     }
 
     #[test]

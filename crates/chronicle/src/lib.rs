@@ -15,6 +15,7 @@ mod history;
 mod incident;
 mod log;
 mod outbox;
+mod owner;
 mod redact;
 #[cfg(test)]
 mod sample;
@@ -22,9 +23,9 @@ mod severity;
 mod timeline;
 mod words;
 
-pub use deployment::{Deployment, deployments};
+pub use deployment::{Deployment, deployments, served};
 pub use error::Error;
-pub use escalation::{Due, due};
+pub use escalation::{Due, Next, due, next};
 pub use eta::{Eta, eta};
 pub use event::{
     Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
@@ -32,9 +33,10 @@ pub use event::{
 };
 pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
-pub use incident::{Incident, Resolution, incidents, open};
+pub use incident::{Incident, Resolution, Several, incidents, open};
 pub use log::{Chronicle, Seeing};
 pub use outbox::{Address, Claim, Intent, MAX_CLAIM, Pending, claim, pending};
-pub use severity::{Judged, Situation, classify, risen};
+pub use owner::Owner;
+pub use severity::{Judged, Place, Situation, classify, risen};
 pub use timeline::{Entry, timeline};
 pub use words::lasted;

@@ -2,7 +2,7 @@
 
 use state::{Lines, Log, Store};
 
-use crate::{Error, Event, History};
+use crate::{Error, Event, History, Owner};
 
 /// A decision that needs what happened lately reads this many of the log's files, of 256 KiB each.
 const RECENT_FILES: usize = 4;
@@ -15,15 +15,21 @@ pub enum Seeing {
     Everything,
 }
 
-/// The log of events beside a state.
+/// The log of events beside a state, as its owner reads it: what is of another service or environment is left out.
 #[derive(Clone, Debug)]
 pub struct Chronicle {
     log: Log,
+    owner: Owner,
 }
 
 impl Chronicle {
-    pub fn beside(store: &Store) -> Chronicle {
-        Chronicle { log: store.log() }
+    pub fn beside(store: &Store, owner: Owner) -> Chronicle {
+        let log = store.log();
+        Chronicle { log, owner }
+    }
+
+    fn own(&self, history: History) -> History {
+        history.kept(|event| self.owner.has(event))
     }
 
     /// What people call it: `state.json.events`.
@@ -33,13 +39,14 @@ impl Chronicle {
 
     /// Everything that was written down.
     pub async fn read(&self) -> Result<History, Error> {
-        History::parse(&self.log.read(None).await?)
+        History::parse(&self.log.read(None).await?).map(|all| self.own(all))
     }
 
     /// What was written down lately: about the newest thousand events, and never less than what a
     /// decision of [`Chronicle::append`] sees.
     pub async fn recent(&self) -> Result<History, Error> {
-        History::newest(&self.log.read(Some(RECENT_FILES)).await?, RECENT_FILES)
+        let read = self.log.read(Some(RECENT_FILES)).await?;
+        History::newest(&read, RECENT_FILES).map(|all| self.own(all))
     }
 
     /// Appends the events that `decide` makes of what happened, all of them in one write. It is asked again where
@@ -57,7 +64,7 @@ impl Chronicle {
         let written = self.log.append(files, |read: &[Lines]| {
             let history =
                 History::newest(read, files).map_err(|error| Stop::Decided(error.into()))?;
-            let events = decide(&history).map_err(Stop::Decided)?;
+            let events = decide(&self.own(history)).map_err(Stop::Decided)?;
             let lines = lines(&events).map_err(|error| Stop::Decided(error.into()))?;
             attempts.push((lines.clone(), events));
             Ok(lines)

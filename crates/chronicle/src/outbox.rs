@@ -27,6 +27,8 @@ pub struct Pending {
     pub claim: Option<Claim>,
     /// What the sink made of the newest earlier event of the same thread.
     pub reference: Option<serde_json::Value>,
+    /// The sink was told a later event of the same thread, in the order of the log: the clocks of the writers may differ.
+    pub is_overtaken: bool,
 }
 
 /// The process that is telling a sink.
@@ -47,11 +49,13 @@ pub struct Address {
 }
 
 impl Subject {
-    /// The same for all events that a sink shows together: `shop/production/v1.2.4#123/1`.
+    /// The same for all events that a sink shows together: those of a deployment with the incident that its run opened,
+    /// or those of another incident. `shop/production/v1.2.4#123/1`, `shop/production/inc-1f2e3d4c`.
     pub fn thread(&self) -> String {
         let or = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
         let incident = self.incident.as_ref().map(|id| id.as_str().to_owned());
-        let what = self.deployment.clone().or(incident);
+        let deployment = self.deployment.clone().filter(|_| !self.apart);
+        let what = deployment.or(incident);
         let what = what.or(self.release.clone());
         format!(
             "{}/{}/{}",
@@ -79,8 +83,10 @@ struct Ledger {
     /// With the place of the event in the log.
     waiting: BTreeMap<Delivery, (usize, Pending)>,
     references: BTreeMap<Address, serde_json::Value>,
-    /// Of each event that a sink must hear.
-    threads: BTreeMap<String, String>,
+    /// Of each event that a sink must hear: its place in the log, and its thread.
+    threads: BTreeMap<String, (usize, String)>,
+    /// The place of the latest event that a sink was told.
+    latest: BTreeMap<Address, usize>,
 }
 
 impl Ledger {
@@ -92,7 +98,7 @@ impl Ledger {
                 sink: sink.clone(),
             };
             let thread = event.subject.thread();
-            self.threads.insert(event.id.to_string(), thread);
+            self.threads.insert(event.id.to_string(), (at, thread));
             let pending = Pending {
                 delivery: delivery.clone(),
                 event: event.clone(),
@@ -101,6 +107,7 @@ impl Ledger {
                 attempts: 0,
                 claim: None,
                 reference: None,
+                is_overtaken: false,
             };
             self.waiting.insert(delivery, (at, pending));
         }
@@ -149,6 +156,10 @@ impl Ledger {
             } => {
                 self.waiting.remove(delivery);
                 self.refer(delivery, reference.as_ref());
+                if let Some((at, address)) = self.place_of(delivery) {
+                    let latest = self.latest.entry(address).or_insert(at);
+                    *latest = at.max(*latest);
+                }
             }
             Happening::Undelivered {
                 delivery,
@@ -170,26 +181,32 @@ impl Ledger {
 
     /// Keeps what a sink made of an event, for those that follow in its thread.
     fn refer(&mut self, delivery: &Delivery, reference: Option<&serde_json::Value>) {
-        let thread = self.threads.get(delivery.event.as_str());
-        if let (Some(thread), Some(reference)) = (thread, reference) {
-            let address = Address {
-                sink: delivery.sink.clone(),
-                thread: thread.clone(),
-            };
+        if let (Some((_, address)), Some(reference)) = (self.place_of(delivery), reference) {
             self.references.insert(address, reference.clone());
         }
     }
 
+    /// Where the event of a delivery is in the log, and where it belongs at its sink.
+    fn place_of(&self, delivery: &Delivery) -> Option<(usize, Address)> {
+        let (at, thread) = self.threads.get(delivery.event.as_str())?;
+        let address = Address {
+            sink: delivery.sink.clone(),
+            thread: thread.clone(),
+        };
+        Some((*at, address))
+    }
+
     fn left(self) -> Vec<Pending> {
-        let references = self.references;
+        let (references, latest) = (self.references, self.latest);
         let mut waiting: Vec<(usize, Pending)> = self.waiting.into_values().collect();
         waiting.sort_by_key(|(at, _)| *at);
-        let known = |(_, mut pending): (usize, Pending)| {
+        let known = |(at, mut pending): (usize, Pending)| {
             let address = Address {
                 sink: pending.delivery.sink.clone(),
                 thread: pending.event.subject.thread(),
             };
             pending.reference = references.get(&address).cloned();
+            pending.is_overtaken = latest.get(&address).is_some_and(|latest| *latest > at);
             pending
         };
         waiting.into_iter().map(known).collect()
@@ -260,6 +277,8 @@ pub fn claim(
 
 #[cfg(test)]
 mod tests {
+    use sections::incident::Severity;
+
     use super::*;
     use crate::sample::{Past, claimed, note, second, to, undelivered};
 
@@ -448,6 +467,46 @@ mod tests {
         assert!(all[0].is_refused() && all[0].is_free(&own(), second(9), false));
         assert_eq!((all[0].attempts, all[0].claim.clone()), (1, None));
         assert_eq!(all[0].failed.as_ref().map(|(_, at)| *at), Some(second(2)));
+    }
+
+    /// The machine that wrote the second one has a clock that is behind.
+    #[test]
+    fn an_event_is_overtaken_by_what_comes_after_it_in_the_log_whatever_the_clocks_say() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        let first = past.tell(note("one"), &["a", "b"]);
+        let later = past.tell(note("two"), &["a", "b"]);
+        past.events[1].at = second(-300);
+        let delivered = |past: &mut Past, event: &EventId, sink: &str| {
+            past.add(Happening::Delivered {
+                delivery: to(event, sink),
+                reference: None,
+            })
+        };
+        delivered(&mut past, &first, "a");
+        delivered(&mut past, &later, "b");
+        let all = pending(&past.history());
+        let overtaken: Vec<(&str, bool)> = all
+            .iter()
+            .map(|one| (one.delivery.sink.as_str(), one.is_overtaken))
+            .collect();
+        assert_eq!(overtaken, [("b", true), ("a", false)]);
+    }
+
+    #[test]
+    fn an_incident_of_a_deployment_is_in_its_thread_and_one_that_stands_apart_is_not() {
+        let mut past = Past::new();
+        past.about(Some("d1"), None);
+        past.open(Severity::High);
+        past.about(Some("d1"), None);
+        past.apart();
+        let id = past.open(Severity::High);
+        let threads: Vec<String> = past
+            .events
+            .iter()
+            .map(|event| event.subject.thread())
+            .collect();
+        assert_eq!(threads, ["shop/-/d1".to_owned(), format!("shop/-/{id}")]);
     }
 
     #[test]

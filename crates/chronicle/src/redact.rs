@@ -68,6 +68,7 @@ impl Clean<'_> {
             release,
             deployment,
             incident,
+            apart,
         } = subject;
         Subject {
             service: self.some_name(service),
@@ -75,6 +76,7 @@ impl Clean<'_> {
             release: self.some_name(release),
             deployment: self.some_name(deployment),
             incident,
+            apart,
         }
     }
 

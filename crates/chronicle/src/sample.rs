@@ -39,12 +39,23 @@ impl Past {
             release: Some("v2".to_owned()),
             deployment: deployment.map(str::to_owned),
             incident: incident.cloned(),
+            apart: false,
         };
     }
 
     /// The release that the following events are about.
     pub(crate) fn release(&mut self, release: &str) {
         self.subject.release = Some(release.to_owned());
+    }
+
+    /// The environment that the following events are of.
+    pub(crate) fn environment(&mut self, environment: &str) {
+        self.subject.environment = Some(environment.to_owned());
+    }
+
+    /// Sinks show the following events by their incident alone.
+    pub(crate) fn apart(&mut self) {
+        self.subject.apart = true;
     }
 
     /// Who writes the following events; `None`: a stage.

@@ -7,13 +7,65 @@ use sections::incident::{Impact, Incident as Section, Severity, SeverityRule};
 
 use crate::{Hosts, Incident};
 
+/// Where an incident is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The configuration has no environments: users see all of it.
+    Only,
+    /// The configuration has environments, and none was named: it may be one that users see.
+    Unnamed,
+    Named {
+        environment: String,
+        /// Whether users see it.
+        is_production: bool,
+    },
+}
+
+impl Place {
+    /// `has_environments`: whether the configuration has any.
+    pub fn of(section: &Section, environment: Option<&str>, has_environments: bool) -> Place {
+        match environment {
+            Some(name) => Place::Named {
+                environment: name.to_owned(),
+                is_production: section.is_production(name),
+            },
+            None if has_environments => Place::Unnamed,
+            None => Place::Only,
+        }
+    }
+
+    fn is_production(&self) -> bool {
+        match self {
+            Place::Only | Place::Unnamed => true,
+            Place::Named { is_production, .. } => *is_production,
+        }
+    }
+
+    fn environment(&self) -> Option<&String> {
+        match self {
+            Place::Only | Place::Unnamed => None,
+            Place::Named { environment, .. } => Some(environment),
+        }
+    }
+}
+
+/// As the subject of a sentence.
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Only => f.write_str("the service"),
+            Place::Unnamed => {
+                f.write_str("an environment that was not named, and may be production,")
+            }
+            Place::Named { environment, .. } => write!(f, "`{environment}`"),
+        }
+    }
+}
+
 /// What is known when an incident is classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Situation {
-    /// `None` where the configuration has one environment only.
-    pub environment: Option<String>,
-    /// Whether that environment is one that users see.
-    pub is_production: bool,
+    pub place: Place,
     /// What users get.
     pub impact: Impact,
     /// How long it has lasted.
@@ -22,41 +74,23 @@ pub struct Situation {
     pub hosts: Option<Hosts>,
 }
 
-impl Situation {
-    /// What is known for the rules of a section.
-    pub fn of(
-        section: &Section,
-        environment: Option<String>,
-        impact: Impact,
-        hosts: Option<Hosts>,
-        lasted: Duration,
-    ) -> Situation {
-        Situation {
-            is_production: section.is_production(environment.as_deref()),
-            environment,
-            impact,
-            lasted,
-            hosts,
-        }
-    }
-}
-
 /// The severity that an open incident has by now, where that is worse than the one that it has. One that a person set
-/// holds.
-pub fn risen(incident: &Incident, section: &Section, now: Timestamp) -> Option<Judged> {
+/// holds. `place` is the incident's own: the command that looks at the clock may name none.
+pub fn risen(
+    incident: &Incident,
+    section: &Section,
+    place: Place,
+    now: Timestamp,
+) -> Option<Judged> {
     if !incident.is_open() || incident.by_hand {
         return None;
     }
-    // Its own environment: the command that looks at the clock may name none.
-    let environment = incident.subject.environment.clone();
-    let lasted = incident.lasted(now).unsigned_abs();
-    let situation = Situation::of(
-        section,
-        environment,
-        incident.impact,
-        incident.hosts,
-        lasted,
-    );
+    let situation = Situation {
+        place,
+        impact: incident.impact,
+        lasted: incident.lasted(now).unsigned_abs(),
+        hosts: incident.hosts,
+    };
     let judged = classify(&situation, &section.severity);
     (judged.severity > incident.severity).then_some(judged)
 }
@@ -78,7 +112,7 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
                 |hosts: Hosts| hosts.all > 0 && hosts.affected >= least.at_least(hosts.all);
             situation.hosts.is_some_and(enough)
         };
-        (rule.environments.is_empty() || situation.environment.as_ref().is_some_and(named))
+        (rule.environments.is_empty() || situation.place.environment().is_some_and(named))
             && (rule.impact.is_empty() || rule.impact.contains(&situation.impact))
             && rule
                 .after
@@ -91,14 +125,12 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
             why: format!("rule {} under `incident.severity`", nth + 1),
         };
     }
-    let place = match (&situation.environment, situation.is_production) {
-        (Some(name), _) => format!("`{name}`"),
-        (None, _) => "the service".to_owned(),
-    };
-    let (severity, told) = match (situation.is_production, situation.impact) {
+    let place = &situation.place;
+    let (severity, told) = match (place.is_production(), situation.impact) {
         (_, Impact::None) => (Severity::Low, "serves its users as before"),
         (true, Impact::Down) => (Severity::Critical, "is down for its users"),
         (true, Impact::Degraded) => (Severity::High, "is degraded"),
+        (true, Impact::Unknown) if *place == Place::Unnamed => (Severity::High, "may be affected"),
         (true, Impact::Unknown) => (
             Severity::High,
             "is production, and whether users are affected is not known",
@@ -117,8 +149,10 @@ mod tests {
 
     fn situation(is_production: bool, impact: Impact) -> Situation {
         Situation {
-            environment: Some("live".to_owned()),
-            is_production,
+            place: Place::Named {
+                environment: "live".to_owned(),
+                is_production,
+            },
             impact,
             lasted: Duration::ZERO,
             hosts: None,
@@ -145,14 +179,23 @@ mod tests {
             assert_eq!(judged.severity, severity, "{is_production} {impact:?}");
             assert!(judged.why.starts_with("`live` "), "{}", judged.why);
         }
-        let alone = Situation {
-            environment: None,
-            ..situation(true, Impact::Down)
-        };
-        assert_eq!(
-            classify(&alone, &[]).why,
-            "the service is down for its users"
-        );
+        for (place, told) in [
+            (Place::Only, "the service is down for its users"),
+            (
+                Place::Unnamed,
+                "an environment that was not named, and may be production, is down for its users",
+            ),
+        ] {
+            let situation = Situation {
+                place,
+                ..situation(true, Impact::Down)
+            };
+            let judged = classify(&situation, &[]);
+            assert_eq!(
+                (judged.severity, judged.why.as_str()),
+                (Severity::Critical, told)
+            );
+        }
     }
 
     #[test]

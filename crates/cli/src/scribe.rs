@@ -1,5 +1,6 @@
 //! What a job writes into the log of events beside the state.
 
+mod clock;
 mod exposure;
 
 pub use self::exposure::{Ask, Measured};
@@ -9,7 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Chronicle, Event, EventId, Evidence, Happening, History, SCHEMA, Seeing, Subject, Writer,
+    Chronicle, Event, EventId, Evidence, Happening, History, Incident as Opened, Place, SCHEMA,
+    Seeing, Subject, Writer,
 };
 use config::file::Incident;
 use config::value::StateAddress;
@@ -19,7 +21,7 @@ use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Decision, Outcome, Report, Severity, Verdict};
 use notify::{Earlier, Notice, Phase, Recipient, Texts, Why};
-use sections::incident::{EventKind, Heard, Impact};
+use sections::incident::{Before, EventKind, Heard, Impact};
 
 use crate::{Failure, Job};
 
@@ -75,7 +77,7 @@ impl Job {
         Ok(Some(Scribe {
             job: self,
             section,
-            chronicle: Chronicle::beside(&store),
+            chronicle: Chronicle::beside(&store, self.subject().owner()),
             store,
             is_shared: !matches!(address, StateAddress::File(_)),
         }))
@@ -94,6 +96,7 @@ impl Job {
                 .map(|(release, run)| format!("{release}#{run}")),
             release,
             incident: None,
+            apart: false,
         }
     }
 
@@ -203,28 +206,33 @@ impl Scribe<'_> {
             _ => None,
         };
         // An incident may be open for longer than the newest events tell.
-        let seeing = match restored {
-            Some(_) => Seeing::Everything,
-            None => Seeing::Lately,
+        let seeing = if restored.is_some() || self.is_timed() {
+            Seeing::Everything
+        } else {
+            Seeing::Lately
         };
         let written = self.chronicle.append(seeing, |history| {
             let subject = self.about(name, history);
-            let mut events = vec![self.event(subject, happening.clone(), None)];
-            let opened = chronicle::open(history).filter(|one| one.opened_by.automatic);
+            let mut events = vec![self.event(subject, happening.clone(), Audience::None)];
+            // Which of several environments it was that a stage put back is not known where it named none.
+            let opened = chronicle::open(history).ok().flatten();
+            let opened = opened.filter(|one| one.opened_by.automatic);
             if let Some((incident, serving)) = opened.zip(restored.clone()) {
                 let resolved = Happening::IncidentResolved {
                     text: report.reason.clone(),
                     serving: Some(serving),
                 };
-                events.push(self.event(incident.subject, resolved, Some(incident.worst)));
+                let audience = Audience::of(&incident);
+                events.push(self.event(incident.subject.clone(), resolved, audience));
             }
+            events.extend(self.due(history, &events));
             Ok::<_, chronicle::Error>(events)
         });
         let written = async {
             match written.await {
                 // A log that is not understood, such as a newer program's, takes events all the same.
                 Err(error) if !matches!(error, chronicle::Error::State(_)) => {
-                    let event = self.event(self.job.subject(), happening.clone(), None);
+                    let event = self.event(self.job.subject(), happening.clone(), Audience::None);
                     self.chronicle.write(&[event]).await
                 }
                 written => written.map(drop),
@@ -306,19 +314,47 @@ pub fn not_written(place: &str, failure: &Failure) -> Outcome {
         .hint(hint.unwrap_or_else(|| "it changes no verdict; see `incident status`".to_owned()))
 }
 
+/// Of which incident an event is: by that the sinks are chosen that hear it.
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
+    /// Of none.
+    None,
+    /// Of one that it opens.
+    New(sections::incident::Severity),
+    /// Of one that is open, with the worst severity that it has had, this event among them.
+    Open(&'a Opened, sections::incident::Severity),
+}
+
+impl<'a> Audience<'a> {
+    pub fn of(incident: &'a Opened) -> Audience<'a> {
+        Audience::Open(incident, incident.worst)
+    }
+
+    fn severity(self) -> Option<sections::incident::Severity> {
+        match self {
+            Audience::None => None,
+            Audience::New(severity) | Audience::Open(_, severity) => Some(severity),
+        }
+    }
+
+    /// What a sink was told of the incident.
+    fn before(self, sink: &str) -> Before {
+        match self {
+            Audience::Open(incident, _) if incident.passed_on_to.contains(sink) => Before::PassedOn,
+            Audience::Open(incident, _) if incident.told.contains(sink) => Before::Something,
+            _ => Before::Nothing,
+        }
+    }
+}
+
 impl Scribe<'_> {
     /// An event that the stage itself writes.
-    pub fn event(
-        &self,
-        subject: Subject,
-        what: Happening,
-        worst: Option<sections::incident::Severity>,
-    ) -> Event {
+    pub fn event(&self, subject: Subject, what: Happening, audience: Audience<'_>) -> Event {
         let by = Writer {
             automatic: true,
             ..self.writer()
         };
-        self.made(subject, by, what, worst)
+        self.made(subject, by, what, audience)
     }
 
     /// An event that a person writes by this job.
@@ -326,35 +362,22 @@ impl Scribe<'_> {
         &self,
         subject: Subject,
         what: Happening,
-        worst: Option<sections::incident::Severity>,
+        audience: Audience<'_>,
     ) -> Event {
-        self.made(subject, self.writer(), what, worst)
+        self.made(subject, self.writer(), what, audience)
     }
 
-    /// The event that an open incident is more severe by now, where it is.
-    pub fn risen(&self, incident: &chronicle::Incident, now: Timestamp) -> Option<Event> {
-        let judged = chronicle::risen(incident, self.section, now)?;
-        let worst = incident.worst.max(judged.severity);
-        let happening = Happening::SeverityChanged {
-            from: incident.severity,
-            to: judged.severity,
-            why: judged.why,
-        };
-        Some(self.event(incident.subject.clone(), happening, Some(worst)))
+    /// Where something is of which an environment is named, or none.
+    pub fn place(&self, environment: Option<&str>) -> Place {
+        let has_environments = !self.job.config.environments.is_empty();
+        Place::of(self.section, environment, has_environments)
     }
 
-    /// `worst` is the worst severity that the event's incident has had.
-    fn made(
-        &self,
-        subject: Subject,
-        by: Writer,
-        what: Happening,
-        worst: Option<sections::incident::Severity>,
-    ) -> Event {
+    fn made(&self, subject: Subject, by: Writer, what: Happening, audience: Audience<'_>) -> Event {
         let at = Timestamp::now();
         let heard = what.kind().map(|kind| Heard {
             kind,
-            severity: worst,
+            severity: audience.severity(),
             environment: subject.environment.as_deref(),
             ended_well: matches!(
                 &what,
@@ -363,9 +386,12 @@ impl Scribe<'_> {
                     ..
                 }
             ),
+            before: Before::Nothing,
         });
         let sinks = self.section.sinks();
         let addressed = |(_, sink): (String, &dyn sections::incident::SinkConfig)| {
+            let before = audience.before(sink.name());
+            let heard = heard.map(|heard| Heard { before, ..heard });
             let is_told = heard.is_some_and(|heard| sink.filter().hears(heard));
             is_told.then(|| sink.name().to_owned())
         };
@@ -571,7 +597,12 @@ impl Scribe<'_> {
             });
             futures_util::future::join_all(proofs).await
         });
-        proofs.await
+        let mut proofs = proofs.await?;
+        // Without a sink there is no one to read them.
+        if !proofs.is_empty() {
+            proofs.extend(unusable_texts(self.section));
+        }
+        Ok(proofs)
     }
 
     async fn prove(&self, recipient: &Recipient<'_>, until: Instant) -> Outcome {
@@ -623,6 +654,15 @@ impl Scribe<'_> {
             }
         }
     }
+}
+
+/// What is wrong with the texts of a section, where something is.
+pub fn unusable_texts(section: &Incident) -> Option<Outcome> {
+    let texts = Texts::load(&section.templates, Path::new(""));
+    let error = texts.and_then(|texts| texts.prove()).err()?;
+    let outcome = Outcome::fail("sink-templates", "incident.templates");
+    let outcome = outcome.expected("each text can be made");
+    Some(outcome.reason(error.to_string()).hint(error.hint()))
 }
 
 /// How long a proof may take.

@@ -100,6 +100,7 @@ impl Courier<'_> {
             for one in &mut claimed {
                 let same = known.iter().find(|same| same.delivery == one.delivery);
                 one.reference = same.and_then(|same| same.reference.clone());
+                one.is_overtaken = same.is_some_and(|same| same.is_overtaken);
             }
         }
         let mut by_sink: BTreeMap<&str, Vec<&Pending>> = BTreeMap::new();
@@ -235,6 +236,7 @@ impl Courier<'_> {
         let earlier = Earlier {
             reference,
             unsure: pending.unsure,
+            is_overtaken: pending.is_overtaken,
         };
         let deadline = until.min(Instant::now() + ATTEMPT);
         let attempt = recipient.deliver(&notice, earlier, deadline);
@@ -365,9 +367,12 @@ fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &NotDelivered
 
 /// A template that cannot be used is for a person to correct; it is tried again then.
 fn unusable(error: &TemplateError) -> NotDelivered {
-    Why::Later {
+    let why = Why::Later {
         reason: error.to_string(),
         after: None,
+    };
+    NotDelivered {
+        hint: Some(format!("{}; then `incident deliver`", error.hint())),
+        ..why.into()
     }
-    .into()
 }

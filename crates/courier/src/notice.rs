@@ -34,6 +34,7 @@ pub fn notice(
             .cloned()
             .collect(),
     );
+    let past = past.of_owner(&event.subject.owner());
     let incident = event.subject.incident.as_ref().and_then(|id| {
         let all = incidents(&past);
         all.into_iter().find(|one| one.id == *id)
@@ -211,8 +212,11 @@ impl Known<'_> {
     }
 
     fn rollback_status(&self) -> Option<String> {
-        let told = match self.deployment?.conclusion {
+        let deployment = self.deployment?;
+        let told = match deployment.conclusion {
+            _ if deployment.taken_back.is_some() => "completed",
             Some(Conclusion::RolledBack) => "completed",
+            Some(Conclusion::Succeeded) => return None,
             Some(_) => "not completed",
             None if self.incident.is_some_and(|one| one.action.is_some()) => "in progress",
             None => return None,

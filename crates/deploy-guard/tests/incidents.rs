@@ -570,6 +570,71 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     assert_eq!(unknown["severity"], "advisory", "{unknown}");
 }
 
+/// Nothing runs all the time: whatever is called looks at the clock.
+#[test]
+fn each_stage_and_each_run_passes_an_incident_on_whose_time_has_come() {
+    let section = json!({
+        "stdout": [{"name": "log"}], "escalate": [{"after": "1s", "to": "log"}],
+    });
+    let stages: [&dyn Fn(&World); 3] = [
+        &|world| {
+            testkit::bin("healthgate")
+                .current_dir(world.path("."))
+                .args(["--release", "v1"])
+                .output()
+                .unwrap();
+        },
+        &|world| {
+            testkit::bin("rollback")
+                .current_dir(world.path("."))
+                .arg("decide")
+                .output()
+                .unwrap();
+        },
+        &|world| assert_eq!(world.deploy("v2", HERE).code, 0),
+    ];
+    for stage in stages {
+        let world = World::with_log(&section);
+        world.incident(&["open", "slow"]);
+        std::thread::sleep(Duration::from_millis(1_100));
+        stage(&world);
+        assert_eq!(world.newest("escalated")["sinks"], json!(["log"]));
+        let escalated = world.kinds().into_iter().filter(|kind| kind == "escalated");
+        assert_eq!(escalated.count(), 1);
+    }
+}
+
+/// The log is shared: what a run of one environment does is no end of another's incident.
+#[test]
+fn a_run_resolves_no_incident_of_another_environment() {
+    let world = World::with_log(&json!({}));
+    world.green.set_health("unhealthy", 503);
+    world.break_reload();
+    world.write("broken", "");
+    let ran = world.deploy("v2", HERE);
+    assert!(ran.code > 0, "{}", ran.text);
+    let incident = world.newest("incident-opened")["incident"].clone();
+    // As staging wrote it into the same log.
+    let file = world.path("state.json.events/00000001.jsonl");
+    let log = std::fs::read_to_string(&file).unwrap();
+    let staging = "\"service\":\"shop\",\"environment\":\"staging\"";
+    let log = log.replace("\"service\":\"shop\"", staging);
+    std::fs::write(&file, log).unwrap();
+    std::fs::remove_file(world.path("broken")).unwrap();
+    world.green.set_health("healthy", 200);
+    testkit::bin("rollback")
+        .current_dir(world.path("."))
+        .args(["abort"])
+        .output()
+        .unwrap();
+    let environment = |name| [HERE[0], ("DEPLOY_GUARD_ENVIRONMENT", name)];
+    let ran = world.deploy("v3", &environment("production"));
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(!world.kinds().contains(&"incident-resolved".to_owned()));
+    let own = world.incident(&["--environment", "staging", "status"]);
+    assert!(own.contains(incident.as_str().unwrap()), "{own}");
+}
+
 /// One event each for what acts or judges, and none for what only shows something.
 #[test]
 fn each_stage_writes_its_end_once_and_what_only_shows_writes_nothing() {

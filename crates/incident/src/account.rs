@@ -68,6 +68,8 @@ pub(crate) struct Times {
 
 impl Account {
     pub(crate) fn of(history: &History, incident: Incident) -> Account {
+        // The command may name no environment, and see those of all.
+        let history = &history.of_owner(&incident.subject.owner());
         let deployment = incident.subject.deployment.as_ref();
         let deployment = deployment.and_then(|id| {
             let all = deployments(history);
@@ -137,12 +139,16 @@ fn exposed(records: &[Entry<'_>]) -> Exposed {
 
 fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
     let resolved = incident.resolution.as_ref().map(|end| end.at);
+    // A person who opens it is the first evidence where no stage saw any.
     let failed = deployment.and_then(|one| one.failed_at);
-    let began = failed.unwrap_or(incident.opened).min(incident.opened);
+    let failed = failed.unwrap_or(incident.opened);
+    let began = failed.min(incident.opened);
+    let taken_back = deployment.and_then(|one| one.taken_back.as_ref());
     let restored = deployment.and_then(|one| one.restored_at);
+    let restored = taken_back.map(|(_, at)| *at).or(restored);
     let restored = restored.filter(|at| *at >= began).or(resolved);
     Times {
-        detection: deployment.and_then(|one| between(one.started, failed)),
+        detection: deployment.and_then(|one| between(one.started, Some(failed))),
         response: between(incident.opened, incident.acknowledged),
         recovery: between(began, restored),
         whole: between(incident.opened, resolved),

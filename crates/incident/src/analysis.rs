@@ -1,6 +1,6 @@
 //! The analysis of a failed deployment as JSON: what `deployment_failure_report.json` of the runbooks is.
 
-use chronicle::{Evidence, Exposure};
+use chronicle::{Conclusion, Evidence, Exposure};
 use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
@@ -21,12 +21,16 @@ struct Analysis<'a> {
     environment: Option<&'a str>,
     release: Option<&'a str>,
     previous_release: Option<&'a str>,
+    /// The worst that it was, and why.
     severity: Severity,
     severity_reason: &'a str,
+    /// What it is now, or was at its end.
+    last_severity: Severity,
+    last_severity_reason: &'a str,
     phase: &'static str,
     impact: Impact,
     failed_stage: Option<&'a str>,
-    conclusion: Option<chronicle::Conclusion>,
+    conclusion: Option<Conclusion>,
     /// What is certain; `null` where nothing is.
     exposure: Option<Requests>,
     /// The same with its bound, its source, and part by part.
@@ -75,11 +79,16 @@ pub(crate) fn render(account: &Account) -> String {
         release: subject.release.as_deref(),
         previous_release: deployment.and_then(|one| one.previous.as_deref()),
         severity: incident.worst,
-        severity_reason: &incident.why,
+        severity_reason: &incident.worst_why,
+        last_severity: incident.severity,
+        last_severity_reason: &incident.why,
         phase: incident.phase.word(),
         impact: incident.impact,
         failed_stage: incident.failed_stage.as_deref(),
-        conclusion: deployment.and_then(|one| one.conclusion),
+        conclusion: deployment.and_then(|one| match one.taken_back {
+            Some(_) => Some(Conclusion::RolledBack),
+            None => one.conclusion,
+        }),
         exposure: account.exposure.known.as_ref().map(Exposure::counts),
         exposure_detail: account.exposure.known.as_ref(),
         exposure_unknown: match account.exposure.known {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chronicle::{Happening, Subject, pending};
 use clap::Args;
-use cli::scribe::{Delivery, outcome};
+use cli::scribe::{Audience, Delivery, outcome};
 use cli::{Failure, Job};
 use config::value::Span;
 use courier::{Round, Told};
@@ -45,6 +45,10 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return dry(&session).await;
     }
     let given_up = give_up(&session, &flags.give_up).await?;
+    if session.scribe.is_timed() {
+        let due = session.append(|history| Ok(session.scribe.due(history, &[])));
+        due.await?;
+    }
     let within = flags.within.map_or(WITHIN, Span::get);
     let until = Instant::now() + within;
     let mut pause = FIRST_PAUSE;
@@ -134,7 +138,7 @@ async fn give_up(session: &Session<'_>, sinks: &[String]) -> Result<Vec<Outcome>
             Ok(vec![scribe.event_by_hand(
                 Subject::default(),
                 happening,
-                None,
+                Audience::None,
             )])
         })
         .await?;

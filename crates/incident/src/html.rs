@@ -3,6 +3,7 @@
 use chronicle::Evidence;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::text::plain as shown;
+use sections::incident::Severity;
 
 use crate::account::{ACTIONS, Account, QUESTIONS, Row};
 use crate::markdown::{PARTS, known, part, utc};
@@ -34,7 +35,10 @@ pub(crate) fn render(account: &Account) -> String {
             body {
                 header {
                     h1 { (title) ": " (shown(&incident.text)) }
-                    p { span class={ "severity " (incident.worst.word()) } { (incident.worst.word()) } " " (shown(&incident.why)) }
+                    p { (severity(incident.worst, &incident.worst_why)) }
+                    @if incident.severity != incident.worst {
+                        p { "then " (severity(incident.severity, &incident.why)) }
+                    }
                     (facts(account))
                 }
                 main {
@@ -68,6 +72,11 @@ pub(crate) fn render(account: &Account) -> String {
         }
     };
     page.into_string()
+}
+
+fn severity(severity: Severity, why: &str) -> Markup {
+    let word = severity.word();
+    html! { span class={ "severity " (word) } { (word) } " " (shown(why)) }
 }
 
 fn facts(account: &Account) -> Markup {

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use chronicle::{
-    Event, Happening, Incident, IncidentId, Phase, Situation, Subject, classify, eta,
-    open as open_one,
+    Conclusion, Event, Happening, History, Incident, IncidentId, Phase, Situation, Subject,
+    classify, eta, served,
 };
 use clap::Args;
+use cli::scribe::Audience;
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::text::cut;
 use model::{Outcome, Report};
 
-use crate::clock;
-use crate::session::{Ask, Session};
+use crate::session::{Ask, NAME_ONE, Session};
 use crate::severity::{ByHand, Seen};
 use crate::words::{self, NotUnderstood};
 
@@ -70,6 +70,7 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let text = words::text(&flags.text)?;
     flags.by_hand.check()?;
     let session = Session::open(job)?;
+    has_environment(job)?;
     if job.dry_run {
         return Ok(would(&session, "open an incident"));
     }
@@ -78,19 +79,35 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let document = scribe.document().await.ok().flatten();
     let events = session
         .append(|history| {
-            if let Some(incident) = open_one(history) {
-                let (by_hand, seen) = (&flags.by_hand, &flags.seen);
-                let mut events = updated(&session, &incident, &text, None, by_hand, seen);
-                events.extend(clock::due_events(&session, history, &events));
+            if let Some(incident) = session.open_one(history)? {
+                let update = Update {
+                    text: Vec::new(),
+                    phase: None,
+                    by_hand: flags.by_hand.clone(),
+                    seen: flags.seen.clone(),
+                };
+                let mut events = updated(&session, &incident, &text, &update);
+                if job.run_name().is_some() {
+                    // A step that runs `if: failure()`: no person has seen the incident yet.
+                    events
+                        .iter_mut()
+                        .for_each(|event| event.by.automatic = true);
+                }
+                events.extend(scribe.due(history, &events));
                 return Ok(events);
             }
-            let impact = flags.seen.impact(history, Timestamp::now());
-            let hosts = flags.seen.hosts(history, Timestamp::now());
+            let now = Timestamp::now();
+            let release = job.release.as_deref();
+            let impact = flags.seen.impact(history, release, now);
+            let hosts = flags.seen.hosts(history, release, now);
             let eta = eta(history, document.as_ref());
             let judged = flags.by_hand.judged().unwrap_or_else(|| {
-                let environment = job.environment.clone();
-                let section = scribe.section;
-                let situation = Situation::of(section, environment, impact, hosts, Duration::ZERO);
+                let situation = Situation {
+                    place: scribe.place(job.environment.as_deref()),
+                    impact,
+                    lasted: Duration::ZERO,
+                    hosts,
+                };
                 classify(&situation, &scribe.section.severity)
             });
             let happening = Happening::IncidentOpened {
@@ -105,7 +122,8 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 eta_ms: eta.map(|eta| eta.takes_ms),
                 eta_by: eta.and_then(|eta| eta.by),
             };
-            let mut event = scribe.event_by_hand(job.subject(), happening, Some(judged.severity));
+            let audience = Audience::New(judged.severity);
+            let mut event = scribe.event_by_hand(about(job, history), happening, audience);
             event.subject.incident = Some(IncidentId::of(&event.id));
             Ok(vec![event])
         })
@@ -145,14 +163,15 @@ pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
     }
     let events = session
         .append(|history| {
-            let incident = open_one(history);
-            let subject = incident
-                .as_ref()
-                .map_or_else(|| job.subject(), |incident| incident.subject.clone());
-            let worst = incident.map(|incident| incident.worst);
+            let incident = session.open_one(history)?;
+            let (subject, audience) = match &incident {
+                Some(incident) => (incident.subject.clone(), Audience::of(incident)),
+                None => (job.subject(), Audience::None),
+            };
             let happening = Happening::Note { text: text.clone() };
-            let mut events = vec![session.scribe.event_by_hand(subject, happening, worst)];
-            events.extend(clock::due_events(&session, history, &events));
+            let scribe = &session.scribe;
+            let mut events = vec![scribe.event_by_hand(subject, happening, audience)];
+            events.extend(scribe.due(history, &events));
             Ok(events)
         })
         .await?;
@@ -180,13 +199,12 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let (mut known, mut own) = (None, 0);
     let written = session
         .append(|history| {
-            known = open_one(history);
+            known = session.open_one(history)?;
             Ok(match &known {
                 Some(incident) => {
-                    let (phase, by_hand, seen) = (flags.phase, &flags.by_hand, &flags.seen);
-                    let mut events = updated(&session, incident, &text, phase, by_hand, seen);
+                    let mut events = updated(&session, incident, &text, flags);
                     own = events.len();
-                    events.extend(clock::due_events(&session, history, &events));
+                    events.extend(session.scribe.due(history, &events));
                     events
                 }
                 None => Vec::new(),
@@ -222,10 +240,10 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let mut known = None;
     session
         .append(|history| {
-            known = open_one(history);
+            known = session.open_one(history)?;
             Ok(known
                 .iter()
-                .map(|incident| resolved(&session, incident, &text))
+                .map(|incident| resolved(&session, history, incident, &text))
                 .collect())
         })
         .await?;
@@ -243,26 +261,100 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     Ok(session.told(report).await)
 }
 
-fn resolved(session: &Session<'_>, incident: &Incident, text: &str) -> Event {
+/// Of a file with environments an incident must name its own: its severity follows from it, and who is told.
+fn has_environment(job: &Job) -> Result<(), Failure> {
+    let known: Vec<&str> = job.config.environments.keys().map(String::as_str).collect();
+    if job.environment.is_some() || known.is_empty() {
+        return Ok(());
+    }
+    let known = known.join(", ");
+    let reason = format!("an incident is of one environment, and the file has: {known}");
+    Err(Failure::usage(reason).hint(NAME_ONE))
+}
+
+/// What an incident is about that a person opens: the deployment of this workflow run, where it has one, else the one
+/// by which users have the release.
+fn about(job: &Job, history: &History) -> Subject {
+    let own = job.subject();
+    let history = history.of_owner(&own.owner());
+    let is_known = |id: &String| {
+        let mut events = history.events();
+        events.any(|event| event.subject.deployment.as_ref() == Some(id))
+    };
+    let release = own.release.clone();
+    let of_release = || {
+        let release = release?;
+        let steps = || {
+            let mut events = history.events().rev();
+            let is_of = |event: &&Event| event.subject.release.as_ref() == Some(&release);
+            events.find(is_of)?.subject.deployment.clone()
+        };
+        served(&history, &release).map(|one| one.id).or_else(steps)
+    };
+    let of_run = own.deployment.clone();
+    let deployment = of_run.clone().filter(is_known).or_else(of_release);
+    let deployment = deployment.or(of_run);
+    Subject {
+        // Its messages, and its issue, are its own: those of the deployment may be days old.
+        apart: deployment.is_some(),
+        deployment,
+        ..own
+    }
+}
+
+fn resolved(session: &Session<'_>, history: &History, incident: &Incident, text: &str) -> Event {
     let happening = Happening::IncidentResolved {
         text: text.to_owned(),
-        serving: None,
+        serving: serving(history, incident),
     };
     let subject = incident.subject.clone();
-    session
-        .scribe
-        .event_by_hand(subject, happening, Some(incident.worst))
+    let audience = Audience::of(incident);
+    session.scribe.event_by_hand(subject, happening, audience)
+}
+
+/// The release that serves since the incident was opened, as far as a stage proved it: nothing is known of one that is
+/// being deployed.
+fn serving(history: &History, incident: &Incident) -> Option<String> {
+    let history = history.of_owner(&incident.subject.owner());
+    let is_opening = |event: &&Event| {
+        matches!(event.what, Happening::IncidentOpened { .. })
+            && event.subject.incident.as_ref() == Some(&incident.id)
+    };
+    let since = history
+        .events()
+        .rev()
+        .take_while(|event| !is_opening(event));
+    let mut changed_nothing = Vec::new();
+    for event in since {
+        match &event.what {
+            Happening::DeploymentEnded {
+                conclusion: Conclusion::Refused,
+                ..
+            } => changed_nothing.push(&event.subject.deployment),
+            Happening::DeploymentEnded { serving, .. } => return serving.clone(),
+            Happening::StageEnded {
+                restored: Some(restored),
+                ..
+            } => return Some(restored.clone()),
+            Happening::DeploymentStarted { .. }
+                if !changed_nothing.contains(&&event.subject.deployment) =>
+            {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// An update, and the severity that comes with it.
-fn updated(
-    session: &Session<'_>,
-    incident: &Incident,
-    text: &str,
-    phase: Option<Phase>,
-    by_hand: &ByHand,
-    seen: &Seen,
-) -> Vec<Event> {
+fn updated(session: &Session<'_>, incident: &Incident, text: &str, update: &Update) -> Vec<Event> {
+    let Update {
+        text: _,
+        phase,
+        by_hand,
+        seen,
+    } = update;
     let subject = || Subject {
         // Another release may be what people speak of by now.
         release: session
@@ -278,12 +370,13 @@ fn updated(
         .map_or(incident.worst, |judged| incident.worst.max(judged.severity));
     let happening = Happening::IncidentUpdated {
         text: text.to_owned(),
-        phase,
+        phase: *phase,
         impact: seen.impact,
         hosts: seen.hosts,
     };
     let scribe = &session.scribe;
-    let mut events = vec![scribe.event_by_hand(subject(), happening, Some(worst))];
+    let audience = Audience::Open(incident, worst);
+    let mut events = vec![scribe.event_by_hand(subject(), happening, audience)];
     // Also where it is the same: from now on it is a person's, and the rules leave it.
     if let Some(judged) = judged {
         let happening = Happening::SeverityChanged {
@@ -291,7 +384,7 @@ fn updated(
             to: judged.severity,
             why: judged.why,
         };
-        events.push(scribe.event_by_hand(subject(), happening, Some(worst)));
+        events.push(scribe.event_by_hand(subject(), happening, audience));
     }
     events
 }

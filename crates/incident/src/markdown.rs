@@ -134,16 +134,22 @@ fn facts(text: &mut String, account: &Account) {
         Some(end) => format!("resolved at {}", utc(end.at)),
         None => format!("open, {}", incident.phase.word()),
     };
+    let mut severity = format!("{}: {}", incident.worst, cell(&incident.worst_why));
+    if incident.severity != incident.worst {
+        let _ = write!(
+            severity,
+            "; then {}: {}",
+            incident.severity,
+            cell(&incident.why)
+        );
+    }
     text.push_str("| | |\n| --- | --- |\n");
     for (name, value) in [
         ("service", or(&subject.service)),
         ("environment", or(&subject.environment)),
         ("release", or(&subject.release)),
         ("deployment", or(&subject.deployment)),
-        (
-            "severity",
-            format!("{}: {}", incident.worst, cell(&incident.why)),
-        ),
+        ("severity", severity),
         (
             "opened",
             format!(

@@ -15,7 +15,7 @@ use crate::canary_share;
 use crate::cdevents::Stream;
 use crate::past::Past;
 use crate::push::{push, would_push};
-use crate::session::Session;
+use crate::session::{NAME_ONE, Session};
 
 /// As long as DORA's own questions look back.
 const WINDOW: Span = Span::from_secs(30 * 24 * 60 * 60);
@@ -62,6 +62,12 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         check(path)?;
     }
     let history = session.scribe.history().await?;
+    let environments = history.environments();
+    if job.environment.is_none() && environments.len() > 1 {
+        let known = environments.into_iter().collect::<Vec<_>>().join(", ");
+        let reason = format!("figures are of one environment, and the log has: {known}");
+        return Err(Failure::usage(reason).hint(NAME_ONE));
+    }
     let document = session.scribe.document().await?;
     let window = window(session.started_at, flags.since.unwrap_or(WINDOW));
     let past = Past::of(&history, document.as_ref(), window.until);

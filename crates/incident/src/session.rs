@@ -1,6 +1,6 @@
 //! What every subcommand needs: the log, and the report that it ends with.
 
-use chronicle::{Event, Happening, History, IncidentId, Seeing, incidents};
+use chronicle::{Event, Happening, History, Incident, IncidentId, Seeing, incidents};
 use cli::scribe::{failed, not_written};
 use cli::{Failure, Job, Scribe};
 use jiff::Timestamp;
@@ -28,6 +28,14 @@ impl<'a> Session<'a> {
             scribe,
             started_at: Timestamp::now(),
         })
+    }
+
+    /// The incident that is open.
+    ///
+    /// # Errors
+    /// Returns a usage error where those of several environments are, and this command names none.
+    pub(crate) fn open_one(&self, history: &History) -> Result<Option<Incident>, Failure> {
+        chronicle::open(history).map_err(|several| Failure::usage(several).hint(NAME_ONE))
     }
 
     /// Appends the events that `decide` makes of what happened: an incident may be open for longer than the newest
@@ -94,6 +102,9 @@ impl<'a> Session<'a> {
         Report::from_outcomes(cli::scribe::INCIDENT, self.started_at, outcomes)
     }
 }
+
+/// What a command does that must name an environment.
+pub(crate) const NAME_ONE: &str = "name the environment: `--environment NAME`";
 
 /// Why nothing was appended.
 enum Stop {

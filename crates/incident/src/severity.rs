@@ -1,6 +1,6 @@
 //! How bad the incident is: by hand with a reason, else by the rules.
 
-use chronicle::{Happening, History, Hosts, Judged};
+use chronicle::{Event, Happening, History, Hosts, Judged};
 use clap::Args;
 use cli::Failure;
 use jiff::{SignedDuration, Timestamp};
@@ -56,32 +56,61 @@ impl ByHand {
 
 impl Seen {
     /// How many hosts are affected: as it was reported, else as a stage saw it a short time ago.
-    pub(crate) fn hosts(&self, history: &History, now: Timestamp) -> Option<Hosts> {
+    pub(crate) fn hosts(
+        &self,
+        history: &History,
+        release: Option<&str>,
+        now: Timestamp,
+    ) -> Option<Hosts> {
         let seen = || {
-            let mut events = history.events().rev();
-            let seen = events.find_map(|event| match event.what {
-                Happening::StageEnded { hosts, .. } => hosts.map(|hosts| (event.at, hosts)),
+            holding(history, release, now).find_map(|event| match event.what {
+                Happening::StageEnded { hosts, .. } => hosts,
                 _ => None,
-            });
-            seen.filter(|(at, _)| now.duration_since(*at) < DECISION_HOLDS)
+            })
         };
-        self.hosts.or_else(|| seen().map(|(_, hosts)| hosts))
+        self.hosts.or_else(seen)
     }
 
     /// What users get: as it was reported, else as `rollback decide` found it a short time ago.
-    pub(crate) fn impact(&self, history: &History, now: Timestamp) -> Impact {
+    pub(crate) fn impact(
+        &self,
+        history: &History,
+        release: Option<&str>,
+        now: Timestamp,
+    ) -> Impact {
         let decided = || {
-            let mut events = history.events().rev();
-            events.find_map(|event| match &event.what {
-                Happening::StageEnded {
-                    impact: Some(impact),
-                    ..
-                } => (now.duration_since(event.at) < DECISION_HOLDS).then_some(*impact),
+            holding(history, release, now).find_map(|event| match event.what {
+                Happening::StageEnded { impact, .. } => impact,
                 _ => None,
             })
         };
         self.impact.or_else(decided).unwrap_or(Impact::Unknown)
     }
+}
+
+/// What stages saw that holds still, the newest first: of the same release, since the last deployment began or the last
+/// release was put back, and a short time ago. Without a release it is the one that the log speaks of last.
+fn holding<'a>(
+    history: &'a History,
+    release: Option<&'a str>,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a Event> {
+    let named = |event: &'a Event| event.subject.release.as_deref();
+    let release = release.or_else(|| history.events().rev().find_map(named));
+    let mut has_changed = false;
+    let since = history.events().rev().take_while(move |event| {
+        let is_old = has_changed;
+        has_changed = match &event.what {
+            Happening::DeploymentStarted { .. } => true,
+            Happening::StageEnded { restored, .. } => restored.is_some(),
+            _ => false,
+        };
+        !is_old
+    });
+    let is_of = move |event: &&'a Event| named(event).is_none_or(|one| Some(one) == release);
+    since
+        .filter(is_of)
+        .filter(move |event| now.duration_since(event.at) < DECISION_HOLDS)
 }
 
 fn hosts(text: &str) -> Result<Hosts, NotUnderstood> {

@@ -1,12 +1,12 @@
 //! Showing the log: the open incident, and all of them.
 
-use chronicle::{Incident, incidents, lasted, pending};
+use chronicle::{Incident, incidents, lasted, next, pending};
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
 use model::report::Table;
 use model::text::cut;
 use model::{Outcome, Report, Severity as Weight};
-use sections::incident::Severity;
+use sections::incident::{Severity, Unless};
 
 use crate::clock;
 use crate::session::Session;
@@ -135,18 +135,17 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
     } else {
         answered
     };
-    let rules = session.scribe.section.escalate.iter().enumerate();
-    let mut next = rules.filter_map(|(nth, rule)| {
-        let at = incident.opened.checked_add(rule.after.get()).ok()?;
-        (!incident.escalated.contains(&nth) && at > now).then_some((at, &rule.to))
-    });
-    let next = next.next().map(|(at, to)| {
+    let next = next(incident, &session.scribe.section.escalate, now).map(|next| {
+        let unless = match next.rule.unless {
+            Unless::Resolved => "resolved",
+            Unless::Acknowledged => "acknowledged",
+        };
         Outcome::pass(format!("incident/{id}/escalation"), about)
             .severity(Weight::Advisory)
             .actual(format!(
-                "{} in {} unless it is resolved",
-                to.join(", "),
-                lasted(at.duration_since(now))
+                "{} in {} unless it is {unless}",
+                next.rule.to.join(", "),
+                lasted(next.at.duration_since(now))
             ))
     });
     let told = [open, answered].into_iter();

@@ -292,6 +292,83 @@ fn a_test_message_proves_each_sink_and_is_in_no_log() {
     );
 }
 
+/// A text that cannot be made is found before the incident in which it would be needed.
+#[test]
+fn a_template_that_cannot_be_used_is_found_by_the_test_and_says_what_to_do() {
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let bed = Bed::new(&json!({
+        "webhook": [{"name": "hook", "url-env": "HOOK_URL"}], "templates": {"update": "u.j2"},
+    }));
+    let missing = bed.told(&receiver, &["notify", "--test"]).code(1);
+    assert!(
+        missing.stdout.contains("failed to read the template u.j2"),
+        "{}",
+        missing.stdout
+    );
+    std::fs::write(bed.path("u.j2"), "{% if eta %}{{ nosuch }}{% endif %}").unwrap();
+    let told = "u.j2:1: a variable is used that does not exist";
+    let broken = bed.told(&receiver, &["notify", "--test"]).code(1);
+    assert!(broken.stdout.contains(told), "{}", broken.stdout);
+    std::fs::write(bed.path("u.j2"), "{{ nosuch }}").unwrap();
+    bed.told(&receiver, &["open", "slow"]).code(0);
+    let updated = bed.told(&receiver, &["update", "meanwhile"]).code(0);
+    for part in [told, "the variables are listed in docs/guide/incident.md"] {
+        assert!(updated.stdout.contains(part), "{part}: {}", updated.stdout);
+    }
+    std::fs::write(bed.path("u.j2"), "{{ text }}").unwrap();
+    bed.told(&receiver, &["notify", "--test"]).code(0);
+    bed.told(&receiver, &["deliver"]).code(0);
+    let bodies = receiver.bodies();
+    let arrived = bodies
+        .iter()
+        .filter(|body| body.contains("\"text\":\"meanwhile\""));
+    assert_eq!(arrived.count(), 1, "{bodies:#?}");
+}
+
+/// Of one workflow run: an issue that is closed takes no other incident.
+#[test]
+fn two_incidents_of_one_run_and_release_are_told_apart() {
+    let (mut bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    bed.variables.push(("GITHUB_RUN_ID", "55".to_owned()));
+    for text in ["first", "second"] {
+        bed.told(&receiver, &["open", "--release", "v5", text])
+            .code(0);
+        bed.told(&receiver, &["resolve", "done"]).code(0);
+    }
+    let bodies = receiver.bodies();
+    let threads = bodies
+        .iter()
+        .map(|body| serde_json::from_str::<Value>(body).unwrap()["thread"].to_string());
+    let threads: Vec<String> = threads.collect();
+    assert_eq!(threads[0], threads[1]);
+    assert_eq!(threads[2], threads[3]);
+    assert_ne!(threads[0], threads[2]);
+}
+
+/// Who opened it has a clock that is five minutes ahead.
+#[test]
+fn a_message_shows_the_end_whatever_the_clocks_say() {
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let bed = Bed::new(&json!({"slack": [{
+        "name": "chat", "token-env": "KEY", "channel": "C1", "api-url": receiver.url(),
+    }]}));
+    bed.told(&receiver, &["open", "--release", "v2", "slow"])
+        .code(0);
+    bed.age(-5);
+    bed.told(&receiver, &["resolve", "v1 serves everything"])
+        .code(0);
+    let calls = receiver.calls();
+    let edits = calls
+        .iter()
+        .filter(|call| call.path.ends_with("chat.update"));
+    let shown = edits.last().map(|call| call.body.contains("resolved"));
+    assert_eq!(shown, Some(true), "{calls:#?}");
+    let report = bed.run(&["report"]).code(0).stdout;
+    let opened = report.find("| incident opened, high: slow |");
+    let resolved = report.find("| resolved: v1 serves everything |");
+    assert!(opened.is_some() && opened < resolved, "{report}");
+}
+
 /// The message is in the first of the log's files, of which a decision reads the newest four.
 #[test]
 fn a_long_incident_is_one_message_all_the_same() {

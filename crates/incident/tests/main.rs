@@ -3,6 +3,7 @@
 
 mod bed;
 mod delivery;
+mod environments;
 mod exposure;
 mod github;
 mod issue;

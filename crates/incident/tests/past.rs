@@ -135,6 +135,16 @@ impl Bed {
         self.append(release, minutes_ago(ago), end);
     }
 
+    /// `rollback decide` about a release, so long ago: its users have the service as before.
+    pub(crate) fn decided_safe(&self, release: &str, ago: i64) {
+        let end = json!({
+            "kind": "stage-ended", "stage": "rollback", "verdict": "pass", "reason": "safe",
+            "impact": "none", "hosts": {"affected": 3, "all": 4},
+            "started_at": minutes_ago(ago), "duration_ms": 100,
+        });
+        self.append(release, minutes_ago(ago), end);
+    }
+
     /// As if all of the log had happened so much earlier.
     pub(crate) fn age(&self, minutes: i64) {
         let earlier = |event: &mut Value| {

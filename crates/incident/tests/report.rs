@@ -63,6 +63,66 @@ fn the_report_has_the_shape_of_a_post_mortem_and_the_same_bytes_each_time() {
 }
 
 #[test]
+fn an_incident_by_hand_has_its_deployment_and_all_that_stages_did_meanwhile() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v9", 90, 5);
+    bed.deployed("v10", 60, 5);
+    bed.run(&["open", "--release", "v10", "checkout answers 500"])
+        .code(0);
+    // After the opening in the log, and before it by the clock.
+    bed.taken_back("v10", "v9", 1);
+    bed.run(&["resolve", "v9 serves everything"]).code(0);
+    bed.deployed("v11", 1, 1);
+    let json = bed.run(&["report", "--format", "json"]).code(0).stdout;
+    let analysis: Value = serde_json::from_str(&json).unwrap();
+    let rows = analysis["timeline"].as_array().unwrap();
+    let kinds: Vec<&Value> = rows.iter().map(|row| &row["kind"]).collect();
+    let expected = [
+        "deployment-started",
+        "deployment-ended",
+        "incident-opened",
+        "stage-ended",
+        "incident-resolved",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(analysis["deployment_id"], "v10#42/1");
+    assert_eq!(analysis["previous_release"], "v1");
+    assert_eq!(analysis["conclusion"], "rolled-back");
+    assert_eq!(analysis["serving"], "v9");
+    let detection = analysis["detection_ms"].as_u64().unwrap();
+    assert!((3_600_000..3_700_000).contains(&detection), "{detection}");
+}
+
+#[test]
+fn a_severity_has_its_own_reason() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "slow"]).code(0);
+    let update = ["update", "--severity", "low", "--reason", "only one region"];
+    bed.run(&[&update[..], &["known"]].concat()).code(0);
+    let worst = "the service is production, and whether users are affected is not known";
+    let markdown = bed.run(&["report", "--html", "a.html"]).code(0).stdout;
+    let told = format!("| severity | high: {worst}; then low: only one region |");
+    assert!(markdown.contains(&told), "{markdown}");
+    let page = std::fs::read_to_string(bed.path("a.html")).unwrap();
+    for part in [
+        format!("high</span> {worst}"),
+        "low</span> only one region".to_owned(),
+    ] {
+        assert!(page.contains(&part), "{part}: {page}");
+    }
+    let json = bed.run(&["report", "--format", "json"]).code(0).stdout;
+    let analysis: Value = serde_json::from_str(&json).unwrap();
+    let told = [
+        "severity",
+        "severity_reason",
+        "last_severity",
+        "last_severity_reason",
+    ];
+    let told = told.map(|key| analysis[key].clone());
+    assert_eq!(told, ["high", worst, "low", "only one region"]);
+}
+
+#[test]
 fn hostile_text_is_text_everywhere() {
     let bed = Bed::new(&json!({}));
     let release = "v2|@channel";

@@ -454,7 +454,8 @@ fn runbook_001_escalation() {
 #[test]
 fn runbook_002_diagnosis_2_application_logs_are_put_into_the_incident() {
     let bed = shop(&json!({}));
-    bed.run(&["open", "--release", "v2", "tasks keep stopping"])
+    let open = ["--environment", "production", "open", "--release", "v2"];
+    bed.run(&[&open[..], &["tasks keep stopping"]].concat())
         .code(0);
     let mut command = bed.command(&["note", "-"]);
     let mut child = command

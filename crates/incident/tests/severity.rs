@@ -215,6 +215,122 @@ fn an_incident_is_passed_on_once_unless_it_was_answered_or_resolved() {
     assert_eq!(bed.events_of("escalated").len(), 1);
 }
 
+/// What was true of the release before it is not true of this one.
+#[test]
+fn a_decision_counts_for_its_release_until_something_is_deployed_or_put_back() {
+    let opened = |bed: &Bed, release: &str| {
+        bed.run(&["open", "--release", release, "checkout answers 500"])
+            .code(0);
+        let opened = bed.events_of("incident-opened").remove(0);
+        (opened["severity"].clone(), opened["hosts"].clone())
+    };
+    let holds = (json!("low"), json!({"affected": 3, "all": 4}));
+    let none = (json!("high"), Value::Null);
+    let bed = Bed::new(&json!({}));
+    bed.decided_safe("v10", 5);
+    assert_eq!(opened(&bed, "v10"), holds);
+
+    let bed = Bed::new(&json!({}));
+    bed.decided_safe("v9", 5);
+    assert_eq!(opened(&bed, "v10"), none, "it is about another release");
+
+    let bed = Bed::new(&json!({}));
+    bed.decided_safe("v10", 5);
+    bed.deployed("v10", 4, 1);
+    assert_eq!(opened(&bed, "v10"), none, "it was deployed again since");
+
+    let bed = Bed::new(&json!({}));
+    bed.decided_safe("v10", 5);
+    bed.taken_back("v10", "v9", 2);
+    assert_eq!(opened(&bed, "v10"), none, "it was taken back since");
+
+    let bed = Bed::new(&json!({}));
+    bed.decided_safe("v10", 40);
+    assert_eq!(opened(&bed, "v10"), none, "it is old");
+}
+
+#[test]
+fn what_a_workflow_opens_no_person_has_answered() {
+    let section = json!({
+        "stdout": [{"name": "boss"}],
+        "escalate": [{"after": "1s", "unless": "acknowledged", "to": "boss"}],
+    });
+    for acts in [
+        &[&["open", "failed"][..]][..],
+        &[&["open", "failed"], &["open", "again"]],
+    ] {
+        let bed = Bed::new(&section);
+        for act in acts {
+            let mut command = bed.command(act);
+            command
+                .env("GITHUB_ACTIONS", "true")
+                .env("GITHUB_RUN_ID", "77");
+            crate::bed::Ran::of(&command.output().unwrap()).code(0);
+        }
+        sleep(Duration::from_millis(1_100));
+        let status = bed.run(&["status"]).code(0).stdout;
+        assert!(status.contains("not yet, after"), "{acts:?}: {status}");
+        assert_eq!(bed.events_of("escalated").len(), 1, "{acts:?}");
+        bed.run(&["note", "I look at it"]).code(0);
+        let status = bed.run(&["status"]).code(0).stdout;
+        assert!(!status.contains("not yet, after"), "{acts:?}: {status}");
+    }
+}
+
+#[test]
+fn the_status_names_the_escalation_that_comes_next() {
+    let section = json!({
+        "stdout": [{"name": "boss"}, {"name": "chief"}],
+        "escalate": [
+            {"after": "20m", "unless": "acknowledged", "to": "boss"},
+            {"after": "10m", "to": "chief"},
+            {"after": "5m", "severity": "critical", "to": "boss"},
+        ],
+    });
+    let bed = Bed::new(&section);
+    bed.run(&["open", "slow"]).code(0);
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(
+        status.contains("chief in 9 m 5") && status.contains("unless it is resolved"),
+        "{status}"
+    );
+    bed.run(&["update", "--impact", "down", "it is down"])
+        .code(0);
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("boss in 4 m 5"), "{status}");
+}
+
+/// Whoever was called must hear that it is over.
+#[test]
+fn who_an_incident_was_passed_on_to_hears_its_end() {
+    let receiver = testkit::Receiver::start(crate::bed::CANARY, testkit::Reply::Accept);
+    let mut bed = Bed::new(&json!({
+        "webhook": [{
+            "name": "page", "url-env": "HOOK_URL", "severity": "critical",
+            "events": ["incident-opened", "incident-updated"],
+        }],
+        "escalate": [{"after": "1s", "to": "page"}],
+    }));
+    bed.variables.push(("HOOK_URL", receiver.url()));
+    bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
+    assert!(receiver.bodies().is_empty());
+    sleep(Duration::from_millis(1_100));
+    // Not by `watch` alone: each command that writes, and `deliver`.
+    bed.run(&["deliver"]).code(0);
+    bed.run(&["note", "not among its events"]).code(0);
+    bed.run(&["update", "known"]).code(0);
+    bed.run(&["resolve", "done"]).code(0);
+    let bodies = receiver.bodies();
+    let events = bodies
+        .iter()
+        .map(|body| serde_json::from_str::<Value>(body).unwrap()["event"].clone());
+    let events: Vec<Value> = events.collect();
+    assert_eq!(
+        events,
+        ["escalated", "incident-updated", "incident-resolved"]
+    );
+}
+
 #[test]
 fn an_escalation_names_a_sink_that_exists() {
     let bed = Bed::new(

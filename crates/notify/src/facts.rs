@@ -48,3 +48,33 @@ pub struct Facts {
     /// The workflow run.
     pub run_url: Option<String>,
 }
+
+impl Facts {
+    /// With each variable known, to try a template with.
+    pub(crate) fn sample() -> Facts {
+        let known = |text: &str| Some(text.to_owned());
+        Facts {
+            service: "shop".to_owned(),
+            environment: known("production"),
+            severity: Some(Severity::High),
+            status: known("investigating"),
+            version: known("v1.2.4"),
+            previous_version: known("v1.2.3"),
+            current_version: known("v1.2.3"),
+            stage: known("health"),
+            impact: known("service degraded"),
+            action: known("automatic rollback in progress"),
+            eta: known("5 minutes"),
+            rollback_status: known("in progress"),
+            service_status: known("degraded"),
+            cause: known("the health check failed"),
+            fix: known("the migration"),
+            next_step: known("`incident update`"),
+            redeployment: known("tomorrow"),
+            started: known("2026-01-01 00:00:00 UTC"),
+            duration: known("4 minutes"),
+            text: known("checkout answers 500"),
+            run_url: known("https://github.com/acme/shop/actions/runs/42"),
+        }
+    }
+}

@@ -11,6 +11,8 @@ pub struct NotDelivered {
     pub why: Why,
     /// What the attempt left all the same: keep it for the next one.
     pub reference: Option<Reference>,
+    /// What a person must change before a later attempt can work.
+    pub hint: Option<String>,
 }
 
 /// What the next attempt may hope for. No text holds a secret: of a webhook's URL only the host is named.
@@ -56,7 +58,7 @@ impl NotDelivered {
     pub fn hint(&self) -> Option<&str> {
         match &self.why {
             Why::Refused { hint, .. } => Some(hint),
-            Why::Later { .. } | Why::Unsure { .. } => None,
+            Why::Later { .. } | Why::Unsure { .. } => self.hint.as_deref(),
         }
     }
 }
@@ -66,6 +68,7 @@ impl From<Why> for NotDelivered {
         NotDelivered {
             why,
             reference: None,
+            hint: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use model::Redactor;
 use model::text::cut;
-use sections::incident::{EventKind, Heard, Severity};
+use sections::incident::{Before, EventKind, Heard, Severity};
 use serde::{Deserialize, Serialize};
 
 /// One event, as every sink gets it. All texts may hold anything.
@@ -106,6 +106,7 @@ impl Notice {
             severity: self.worst.or(self.severity),
             environment: self.environment.as_deref(),
             ended_well: self.kind == EventKind::DeploymentEnded && self.phase == Phase::Deployed,
+            before: Before::Nothing,
         }
     }
 

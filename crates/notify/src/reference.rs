@@ -1,6 +1,5 @@
 //! What a delivery left at the service, by which the next one of the same thread finds it.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Kept by the caller for each thread and sink.
@@ -11,8 +10,6 @@ pub enum Reference {
     Slack {
         channel: String,
         ts: String,
-        /// The time of the notice that it shows: an older one does not replace it.
-        shows: Timestamp,
     },
     GithubIssue {
         number: u64,

@@ -32,6 +32,8 @@ pub struct Earlier<'a> {
     ///
     /// [`Why::Unsure`]: crate::Why::Unsure
     pub unsure: bool,
+    /// The sink was told a later event of the same thread: what shows how the thread is now stays as it is.
+    pub is_overtaken: bool,
 }
 
 /// It has arrived.

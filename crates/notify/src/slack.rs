@@ -92,7 +92,6 @@ impl Sink for Bot {
             let reference = Some(Reference::Slack {
                 channel: shown.posted.channel.clone(),
                 ts: shown.posted.ts.clone(),
-                shows: shown.at,
             });
             let looks = earlier.unsure && !shown.is_new;
             let answered = self.answer(notice, &shown.posted, looks, deadline).await;
@@ -107,12 +106,11 @@ impl Sink for Bot {
 /// The message of the thread as it is now.
 struct Shown {
     posted: Posted,
-    at: jiff::Timestamp,
     is_new: bool,
 }
 
 impl Bot {
-    /// Makes the thread's message show the notice, or one that is newer.
+    /// Makes the thread's message show the notice, unless it shows one that came after it.
     async fn show(
         &self,
         notice: &Notice,
@@ -120,25 +118,21 @@ impl Bot {
         deadline: Instant,
     ) -> Result<Shown, NotDelivered> {
         let known = match earlier.reference {
-            Some(Reference::Slack { channel, ts, shows }) => Some((
-                Posted {
-                    channel: channel.clone(),
-                    ts: ts.clone(),
-                },
-                *shows,
-            )),
+            Some(Reference::Slack { channel, ts }) => Some(Posted {
+                channel: channel.clone(),
+                ts: ts.clone(),
+            }),
             _ if earlier.unsure => {
                 let payload = thread(notice);
                 let found = self.api.find(&self.channel, None, &payload, deadline);
-                found.await?.map(|posted| (posted, jiff::Timestamp::MIN))
+                found.await?
             }
             _ => None,
         };
-        if let Some((posted, shows)) = known {
-            if notice.at < shows {
+        if let Some(posted) = known {
+            if earlier.is_overtaken {
                 return Ok(Shown {
                     posted,
-                    at: shows,
                     is_new: false,
                 });
             }
@@ -149,7 +143,6 @@ impl Bot {
                 api::Updated::Yes => {
                     return Ok(Shown {
                         posted,
-                        at: notice.at,
                         is_new: false,
                     });
                 }
@@ -161,7 +154,6 @@ impl Bot {
         let posted = self.api.post(&question, deadline).await?;
         Ok(Shown {
             posted,
-            at: notice.at,
             is_new: true,
         })
     }

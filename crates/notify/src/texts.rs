@@ -40,6 +40,20 @@ impl Texts {
         })
     }
 
+    /// Makes each text, once with all that may be known and once with nothing: what is wrong with a template is found
+    /// before an incident.
+    ///
+    /// # Errors
+    /// Returns why a text could not be made.
+    pub fn prove(&self) -> Result<(), Error> {
+        for facts in [Facts::sample(), Facts::default()] {
+            self.initial_alert(&facts)?;
+            self.update(&facts)?;
+            self.resolution(&facts)?;
+        }
+        Ok(())
+    }
+
     /// When an incident is opened.
     pub fn initial_alert(&self, facts: &Facts) -> Result<String, Error> {
         filled(&self.initial_alert, facts)

@@ -138,6 +138,7 @@ async fn an_incident_is_one_issue_with_a_comment_per_event_and_closed_at_its_end
     let earlier = Earlier {
         reference: first.reference.as_ref(),
         unsure: false,
+        ..Earlier::default()
     };
     send(&server, ISSUE, &resolved(), earlier).await.unwrap();
     let state = hub.0.lock().unwrap();
@@ -199,6 +200,7 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_written_again() {
     let unsure = Earlier {
         reference: None,
         unsure: true,
+        ..Earlier::default()
     };
     let found = send(&server, ISSUE, &notice(), unsure).await.unwrap();
     let (issues, comments) = {
@@ -213,6 +215,7 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_written_again() {
     let earlier = |unsure| Earlier {
         reference: found.reference.as_ref(),
         unsure,
+        ..Earlier::default()
     };
     hub.0.lock().unwrap().loses_answers = 1;
     let lost = send(&server, ISSUE, &resolved(), earlier(false))
@@ -249,6 +252,7 @@ async fn a_deployment_has_its_statuses() {
     let earlier = Earlier {
         reference: first.reference.as_ref(),
         unsure: true,
+        ..Earlier::default()
     };
     send(&server, DEPLOYMENT, &deployed(), earlier)
         .await

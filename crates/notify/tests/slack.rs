@@ -145,6 +145,7 @@ async fn a_bot_has_one_message_per_thread_and_answers_it_with_each_notice() {
     let earlier = Earlier {
         reference: first.reference.as_ref(),
         unsure: false,
+        ..Earlier::default()
     };
     let last = deliver(&yaml, ENV, &resolved(), earlier).await.unwrap();
     deliver(&yaml, ENV, &deployed(), Earlier::default())
@@ -157,18 +158,21 @@ async fn a_bot_has_one_message_per_thread_and_answers_it_with_each_notice() {
     ✅ v1.2.3 is deployed
       ✅ v1.2.3 is deployed
     ");
-    // One that comes late does not replace what is newer.
-    let earlier = Earlier {
-        reference: last.reference.as_ref(),
-        unsure: false,
-    };
-    let late = Notice {
-        id: "late".into(),
-        title: "late".into(),
-        ..notice()
-    };
-    deliver(&yaml, ENV, &late, earlier).await.unwrap();
-    assert!(chat.shown().starts_with("✅ resolved"), "{}", chat.shown());
+    // One that comes late does not replace what came after it. Whose clock is behind is not late.
+    for (is_overtaken, shown) in [(true, "✅ resolved"), (false, "↩️ late")] {
+        let earlier = Earlier {
+            reference: last.reference.as_ref(),
+            is_overtaken,
+            ..Earlier::default()
+        };
+        let late = Notice {
+            id: "late".into(),
+            title: "late".into(),
+            ..notice()
+        };
+        deliver(&yaml, ENV, &late, earlier).await.unwrap();
+        assert!(chat.shown().starts_with(shown), "{}", chat.shown());
+    }
 }
 
 #[tokio::test]
@@ -184,6 +188,7 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     let unsure = Earlier {
         reference: None,
         unsure: true,
+        ..Earlier::default()
     };
     // The message is there; the answer to it is lost.
     chat.0.lock().unwrap().loses_answers = 1;
@@ -191,6 +196,7 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     let earlier = Earlier {
         reference: lost.reference.as_ref(),
         unsure: true,
+        ..Earlier::default()
     };
     assert!(earlier.reference.is_some());
     chat.asked();
@@ -209,11 +215,11 @@ async fn a_message_that_someone_removed_is_made_again() {
     let gone = Reference::Slack {
         channel: "C1".into(),
         ts: "77.0".into(),
-        shows: notice().at,
     };
     let earlier = Earlier {
         reference: Some(&gone),
         unsure: false,
+        ..Earlier::default()
     };
     let made = deliver(&yaml, ENV, &resolved(), earlier).await.unwrap();
     assert_ne!(made.reference.as_ref(), Some(&gone));

@@ -50,6 +50,30 @@ fn runbook_000_the_communication_templates_are_filled() {
     insta::assert_snapshot!(all);
 }
 
+/// A variable that is asked for only where another one is known, or is not, is found, too.
+#[test]
+fn each_text_can_be_tried_before_an_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let proved = |text: &str| {
+        std::fs::write(folder.path().join("resolution.j2"), text).unwrap();
+        let templates = IncidentTemplates {
+            resolution: Some("resolution.j2".into()),
+            ..IncidentTemplates::default()
+        };
+        let texts = Texts::load(&templates, folder.path()).unwrap();
+        texts.prove().map_err(|error| error.to_string())
+    };
+    assert_eq!(proved("{{ service }}: {{ cause }}"), Ok(()));
+    for text in [
+        "{{ nosuch }}",
+        "{% if eta %}{{ nosuch }}{% endif %}",
+        "{% if not eta %}{{ nosuch }}{% endif %}",
+    ] {
+        let expected = "resolution.j2:1: a variable is used that does not exist";
+        assert_eq!(proved(text), Err(expected.to_owned()), "{text}");
+    }
+}
+
 #[test]
 fn a_file_replaces_a_text_and_its_errors_name_the_line() {
     let folder = tempfile::tempdir().unwrap();

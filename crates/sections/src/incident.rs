@@ -25,7 +25,7 @@ pub use chat::{SlackSink, TeamsSink};
 pub use email::{EmailSink, EmailTls};
 pub use event::{EventKind, Severity};
 pub use exposure::{Exposure, ExposureLog};
-pub use filter::{Filter, Heard};
+pub use filter::{Before, Filter, Heard};
 pub use github::{GithubDeploymentSink, GithubIssueSink};
 pub use pagerduty::PagerdutySink;
 pub use severity_rule::{Escalate, Impact, SeverityRule, Unless};
@@ -142,12 +142,11 @@ impl Incident {
         self.placed().map(|(kind, _, sink)| (kind, sink))
     }
 
-    /// Whether users see an environment; `None` where the file has none.
-    pub fn is_production(&self, environment: Option<&str>) -> bool {
-        match (&self.production, environment) {
-            (_, None) => true,
-            (Some(names), Some(name)) => names.iter().any(|one| one == name),
-            (None, Some(name)) => ["production", "prod", "live"].contains(&name),
+    /// Whether users see an environment.
+    pub fn is_production(&self, environment: &str) -> bool {
+        match &self.production {
+            Some(names) => names.iter().any(|name| name == environment),
+            None => ["production", "prod", "live"].contains(&environment),
         }
     }
 
@@ -180,6 +179,9 @@ impl Incident {
             sink.filter().check(spot)?;
             sink.check(spot)?;
             names.push((name, kind));
+        }
+        for (nth, name) in self.production.iter().flatten().enumerate() {
+            spot.key("production").item(nth).known_environment(name)?;
         }
         for (nth, rule) in self.severity.iter().enumerate() {
             rule.check(spot.key("severity").item(nth))?;

@@ -133,6 +133,20 @@ impl<'n> Spot<'n> {
         }
     }
 
+    /// A file without `environments:` may be used for any.
+    pub fn known_environment(self, name: &str) -> Result<(), Fault> {
+        self.some_text(name)?;
+        let known = &self.defined.environments;
+        if known.is_empty() || known.contains(&name) {
+            return Ok(());
+        }
+        let fault = self.fault(format!("no environment `{name}` under `environments:`"));
+        Err(match nearest(name, known) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault.hint(format!("the file has: {}", known.join(", "))),
+        })
+    }
+
     pub fn known_runner(self, name: &str) -> Result<(), Fault> {
         match &self.defined.runners {
             Some(known) => self.known("runner", name, known, "host"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chronicle::{Bound, Event, Exposure, Happening, History, Incident, IncidentId, Seeing};
+use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, Seeing};
 use config::file::CanaryKind;
 use exposure::{
     News, Selectors, Stay, Unknown, is_settled, news, of_incident, of_left, of_log, of_prometheus,
@@ -16,7 +16,7 @@ use prometheus::Client;
 use sections::PrometheusAccess;
 use sections::incident::ExposureLog;
 
-use super::Scribe;
+use super::{Audience, Scribe};
 use crate::Failure;
 
 /// How long asking may take within a deployment, for each of server and log; and where a person waits for it.
@@ -245,13 +245,15 @@ impl Scribe<'_> {
         incident: &Incident,
         ask: Ask,
     ) -> Result<Option<Event>, Failure> {
+        // The command may name no environment, and see those of all.
+        let history = &history.of_owner(&incident.subject.owner());
         let document = self.document().await.ok().flatten();
         let stay = of_incident(history, incident, document.as_ref(), Timestamp::now());
         let Some(stay) = stay.filter(|stay| stay.gone || ask == Ask::Always) else {
             return Ok(None);
         };
-        let id = Some(incident.id.clone());
-        self.write_exposure(history, &stay, id, BY_HAND).await
+        self.write_exposure(history, &stay, Some(incident), BY_HAND)
+            .await
     }
 
     /// The same of a release that this stage left, whatever its verdict is: a ramp that fails takes it back, too.
@@ -265,6 +267,11 @@ impl Scribe<'_> {
         else {
             return Ok(());
         };
+        // The same where the stage names none: the state knows whose it is.
+        let history = history.of_owner(&Owner {
+            service: document.service.clone(),
+            environment: document.environment.clone(),
+        });
         let Some(stay) = of_left(&history, &document, report.started_at) else {
             return Ok(());
         };
@@ -274,8 +281,8 @@ impl Scribe<'_> {
             release == Some(&stay.release) && incident.opened >= stay.from
         };
         let all = chronicle::incidents(&history).into_iter();
-        let incident = { all.rev() }.find(is_of).map(|incident| incident.id);
-        self.write_exposure(&history, &stay, incident, PASSING)
+        let incident = { all.rev() }.find(is_of);
+        self.write_exposure(&history, &stay, incident.as_ref(), PASSING)
             .await
             .map(drop)
     }
@@ -285,7 +292,7 @@ impl Scribe<'_> {
         &self,
         history: &History,
         stay: &Stay,
-        incident: Option<IncidentId>,
+        incident: Option<&Incident>,
         patience: Duration,
     ) -> Result<Option<Event>, Failure> {
         if is_settled(history, stay, Timestamp::now()) {
@@ -296,15 +303,15 @@ impl Scribe<'_> {
             Measured::Unknown(outcome) => (None, outcome.reason),
             Measured::NotAsked => return Ok(None),
         };
-        let mut subject = self.job.subject();
+        let own = incident.map(|one| one.subject.clone());
+        let mut subject = own.unwrap_or_else(|| self.job.subject());
         subject.release = Some(stay.release.clone());
         subject.deployment = stay.deployment.clone().or(subject.deployment);
-        subject.incident = incident;
         let happening = Happening::ExposureMeasured {
             exposure: exposure.clone(),
             unknown,
         };
-        let event = self.event(subject, happening, None);
+        let event = self.event(subject, happening, Audience::None);
         let decide = |history: &History| {
             let silent = Event {
                 sinks: Vec::new(),

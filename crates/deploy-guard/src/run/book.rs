@@ -8,7 +8,7 @@ use chronicle::{
     Conclusion, Event, Exposure, Happening, History, Hosts, IncidentId, RolledBack, Seeing,
     Situation, Subject, classify, eta, open,
 };
-use cli::scribe::{Measured, failed, not_written};
+use cli::scribe::{Audience, Measured, failed, not_written};
 use cli::{Failure, Job, Scribe};
 use courier::Round;
 use exposure::Stay;
@@ -122,7 +122,7 @@ impl<'a> Book<'a> {
                 previous: document.and_then(|document| document.last_known_good),
                 committed_at: committed(job, release).await,
             };
-            let mut event = scribe.event(subject.clone(), happening, None);
+            let mut event = scribe.event(subject.clone(), happening, Audience::None);
             // On a laptop no run names the deployment: its first event does.
             let id = subject
                 .deployment
@@ -206,7 +206,7 @@ impl<'a> Book<'a> {
         self.going_on.set(None);
         let Some(scribe) = &self.scribe else { return };
         let happening = scribe.stage_ended(phase, report);
-        let event = scribe.event(self.subject.clone(), happening, None);
+        let event = scribe.event(self.subject.clone(), happening, Audience::None);
         let mut notes = self.notes.borrow_mut();
         if phase == "rollback" {
             notes.rollback = Some(RolledBack {
@@ -250,7 +250,6 @@ impl<'a> Book<'a> {
     /// Opens an incident: users have, or may have, a bad release. Where one is open, this is its update.
     pub(super) async fn open(&self, text: &str, impact: Impact, action: Option<&str>) {
         let Some(scribe) = &self.scribe else { return };
-        let environment = self.subject.environment.clone();
         let document = scribe.document().await.ok().flatten();
         let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
         let opened = |history: &History| {
@@ -258,9 +257,13 @@ impl<'a> Book<'a> {
             let newest = waiting.iter().rev().chain(history.events().rev());
             let hosts = hosts_of(newest, self.subject.deployment.as_deref());
             let mut events = waiting;
-            if let Some(incident) = open(history) {
-                let mut subject = self.subject.clone();
-                subject.incident = Some(incident.id.clone());
+            // Where those of several environments are open, a run that names none opens one of its own.
+            if let Some(incident) = open(history).ok().flatten() {
+                // What sinks show of it goes on where it was opened.
+                let subject = Subject {
+                    release: self.subject.release.clone(),
+                    ..incident.subject.clone()
+                };
                 let is_worse = incident.is_worse(Some(impact), None);
                 let has_more = incident.is_worse(None, hosts);
                 let happening = Happening::IncidentUpdated {
@@ -269,14 +272,15 @@ impl<'a> Book<'a> {
                     impact: is_worse.then_some(impact),
                     hosts: hosts.filter(|_| has_more),
                 };
-                let update = scribe.event(subject, happening, Some(incident.worst));
-                let incident = incident.after(std::slice::from_ref(&update));
-                events.push(update);
-                events.extend(scribe.risen(&incident, Timestamp::now()));
+                events.push(scribe.event(subject, happening, Audience::of(&incident)));
             } else {
-                let (section, environment) = (scribe.section, environment.clone());
-                let situation = Situation::of(section, environment, impact, hosts, Duration::ZERO);
-                let judged = classify(&situation, &section.severity);
+                let situation = Situation {
+                    place: scribe.place(self.subject.environment.as_deref()),
+                    impact,
+                    lasted: Duration::ZERO,
+                    hosts,
+                };
+                let judged = classify(&situation, &scribe.section.severity);
                 let eta = eta(history, document.as_ref());
                 let happening = Happening::IncidentOpened {
                     severity: judged.severity,
@@ -290,17 +294,25 @@ impl<'a> Book<'a> {
                     eta_ms: eta.map(|eta| eta.takes_ms),
                     eta_by: eta.and_then(|eta| eta.by),
                 };
-                let subject = self.subject.clone();
-                let mut event = scribe.event(subject, happening, Some(judged.severity));
+                let subject = Subject {
+                    apart: has_had_one(history, self.subject.deployment.as_deref()),
+                    ..self.subject.clone()
+                };
+                let mut event = scribe.event(subject, happening, Audience::New(judged.severity));
                 event.subject.incident = Some(IncidentId::of(&event.id));
                 events.push(event);
             }
+            events.extend(scribe.due(history, &events));
             Ok(events)
         };
         if let Some(events) = self.append(scribe, opened).await {
-            let id = events
-                .last()
-                .and_then(|event| event.subject.incident.clone());
+            let is_own = |event: &&Event| {
+                let what = &event.what;
+                let is_opening = matches!(what, Happening::IncidentOpened { .. });
+                is_opening || matches!(what, Happening::IncidentUpdated { .. })
+            };
+            let told = events.iter().rev().find(is_own);
+            let id = told.and_then(|event| event.subject.incident.clone());
             self.notes.borrow_mut().incident = id;
         }
     }
@@ -356,6 +368,15 @@ impl<'a> Book<'a> {
             (Conclusion::Succeeded | Conclusion::RolledBack, Some(serving)) => {
                 self.resolve(scribe, &serving, is_good, &reason).await;
             }
+            // Where time is short, the end alone must be on disk.
+            _ if scribe.is_timed() && job.interrupt.caught().is_none() => {
+                self.append(scribe, |history| {
+                    let mut events = self.notes.borrow().waiting.clone();
+                    events.extend(scribe.due(history, &events));
+                    Ok(events)
+                })
+                .await;
+            }
             _ => self.flush().await,
         }
         let trouble = self.notes.borrow_mut().trouble.take();
@@ -395,7 +416,7 @@ impl<'a> Book<'a> {
             rollback: notes.rollback,
             exposure,
         };
-        let mut end = scribe.event(self.subject.clone(), happening, None);
+        let mut end = scribe.event(self.subject.clone(), happening, Audience::None);
         end.at = at;
         end
     }
@@ -446,7 +467,7 @@ impl<'a> Book<'a> {
         let own = self.notes.borrow().incident.clone();
         let resolved = |history: &History| {
             let mut events = self.notes.borrow().waiting.clone();
-            let incident = open(history).filter(|incident| {
+            let incident = open(history).ok().flatten().filter(|incident| {
                 let is_own = own.as_ref() == Some(&incident.id);
                 incident.opened_by.automatic && (is_own || is_good)
             });
@@ -455,12 +476,23 @@ impl<'a> Book<'a> {
                     text: reason.to_owned(),
                     serving: Some(serving.to_owned()),
                 };
-                events.push(scribe.event(incident.subject, happening, Some(incident.worst)));
+                let audience = Audience::of(&incident);
+                events.push(scribe.event(incident.subject.clone(), happening, audience));
             }
+            events.extend(scribe.due(history, &events));
             Ok(events)
         };
         self.append(scribe, resolved).await;
     }
+}
+
+/// Whether an incident of the deployment was opened before, such as by a run that was started again.
+fn has_had_one(history: &History, deployment: Option<&str>) -> bool {
+    let mut events = history.events();
+    events.any(|event| {
+        matches!(event.what, Happening::IncidentOpened { .. })
+            && event.subject.deployment.as_deref() == deployment
+    })
 }
 
 /// How many of the hosts were affected when a stage of this deployment looked last.

@@ -1,10 +1,8 @@
-//! The sinks of `incident:`: whether their variables and files are there. Nothing is sent.
-
-use std::path::Path;
+//! The sinks of `incident:`: whether their variables and files are there, and whether the texts can be made.
+//! Nothing is sent.
 
 use cli::Job;
 use model::Outcome;
-use notify::Texts;
 
 use super::finding::Finding;
 
@@ -31,12 +29,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         looked.collect()
     });
     let mut findings: Vec<Finding> = sinks.await.unwrap_or_default();
-    if let Err(error) = Texts::load(&section.templates, Path::new("")) {
-        let outcome = Outcome::fail("sink-templates", "incident.templates")
-            .expected("templates that can be read")
-            .reason(error.to_string())
-            .hint(error.hint());
-        findings.push(Finding::new(outcome, STOPS));
-    }
+    let texts = cli::scribe::unusable_texts(section);
+    findings.extend(texts.map(|outcome| Finding::new(outcome, STOPS)));
     findings
 }

@@ -1,6 +1,6 @@
 //! What a sink hears of.
 
-use yaml::{Fault, nearest};
+use yaml::Fault;
 
 use super::{EventKind, Severity};
 use crate::Spot;
@@ -15,6 +15,19 @@ pub struct Heard<'a> {
     pub environment: Option<&'a str>,
     /// A deployment ended well; false for everything else.
     pub ended_well: bool,
+    /// What the sink was told of the same incident before.
+    pub before: Before,
+}
+
+/// What a sink was told of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Before {
+    #[default]
+    Nothing,
+    /// Some event of it.
+    Something,
+    /// It was passed on to this sink, whatever the sink hears otherwise.
+    PassedOn,
 }
 
 /// Which events a sink is told.
@@ -30,8 +43,15 @@ pub struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    /// Whether the sink is told.
+    /// Whether the sink is told. One that knows of an incident hears how it goes on, however bad it is; and one that it
+    /// was passed on to hears its end in any case, because someone was called.
     pub fn hears(self, heard: Heard<'_>) -> bool {
+        let is_end = heard.kind == EventKind::IncidentResolved;
+        match heard.before {
+            Before::PassedOn if is_end => return true,
+            Before::PassedOn | Before::Something => return self.events.contains(&heard.kind),
+            Before::Nothing => {}
+        }
         let environments = self.environments;
         let is_there = |name: &str| environments.iter().any(|one| one == name);
         let fits_place = environments.is_empty() || heard.environment.is_some_and(is_there);
@@ -45,18 +65,8 @@ impl Filter<'_> {
 
     /// The rules of its keys; `spot` is the sink.
     pub(super) fn check(self, spot: Spot<'_>) -> Result<(), Fault> {
-        let known = &spot.defined.environments;
         for (nth, name) in self.environments.iter().enumerate() {
-            let spot = spot.key("environments").item(nth);
-            spot.some_text(name)?;
-            if known.is_empty() || known.contains(&name.as_str()) {
-                continue;
-            }
-            let fault = spot.fault(format!("no environment `{name}` under `environments:`"));
-            return Err(match nearest(name, known) {
-                Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                None => fault.hint(format!("the file has: {}", known.join(", "))),
-            });
+            spot.key("environments").item(nth).known_environment(name)?;
         }
         for key in ["environments", "events"] {
             let spot = spot.key(key);
@@ -79,12 +89,14 @@ mod tests {
         severity: Some(Severity::Medium),
         environment: Some("production"),
         ended_well: false,
+        before: Before::Nothing,
     };
     const ENDED_WELL: Heard<'_> = Heard {
         kind: EventKind::DeploymentEnded,
         severity: None,
         environment: Some("production"),
         ended_well: true,
+        before: Before::Nothing,
     };
 
     fn filter(environments: &[String]) -> Filter<'_> {
@@ -130,5 +142,33 @@ mod tests {
             ..all
         };
         assert!(!resolved.hears(OPENED));
+    }
+
+    #[test]
+    fn who_was_told_of_an_incident_hears_how_it_goes_on_and_who_was_called_hears_its_end() {
+        let events = [EventKind::IncidentOpened, EventKind::IncidentUpdated];
+        let staging = ["staging".to_owned()];
+        let critical = Filter {
+            severity: Some(Severity::Critical),
+            environments: &staging,
+            events: &events,
+            only_failed: false,
+        };
+        for (before, kind, hears) in [
+            (Before::Nothing, EventKind::IncidentUpdated, false),
+            (Before::Something, EventKind::IncidentUpdated, true),
+            (Before::Something, EventKind::Note, false),
+            (Before::Something, EventKind::IncidentResolved, false),
+            (Before::PassedOn, EventKind::IncidentUpdated, true),
+            (Before::PassedOn, EventKind::Note, false),
+            (Before::PassedOn, EventKind::IncidentResolved, true),
+        ] {
+            let heard = Heard {
+                kind,
+                before,
+                ..OPENED
+            };
+            assert_eq!(critical.hears(heard), hears, "{before:?} {kind}");
+        }
     }
 }

@@ -130,7 +130,7 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
 impl SeverityRule {
     pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         for (nth, name) in self.environments.iter().enumerate() {
-            spot.key("environments").item(nth).some_text(name)?;
+            spot.key("environments").item(nth).known_environment(name)?;
         }
         spot.key("after").some_time(self.after)
     }
