@@ -98,7 +98,7 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
     }
     let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
     let hint = match found.reasons.first()? {
-        Reason::Futile { .. } | Reason::Early | Reason::HalvesMayDiffer => LONGER,
+        Reason::Futile { .. } | Reason::Early | Reason::Spell | Reason::HalvesMayDiffer => LONGER,
         Reason::Undecided => match missing {
             Some(missing) => {
                 return Some(format!(

@@ -4,7 +4,7 @@ use judge::random::Random;
 use judge::sequential::{Assumption, Figures, Reason, Verdict};
 use judge::{Counts, Reading, Side, Sides};
 
-use crate::support::{at_most, counts, one, ratio, report, runs, watch};
+use crate::support::{BadTimes, at_most, counts, one, ratio, report, runs, watch};
 
 struct Clustered {
     canary: u64,
@@ -192,6 +192,70 @@ fn bursts_of_errors_on_both_sides_fail_in_at_most_two_of_a_hundred_rollouts() {
             got.percent
         ));
         assert!(got.percent <= at_most(2.0, runs), "{often}, {instances}");
+    }
+}
+
+/// Of the canary, with so many times the errors, and of each instance of stable.
+fn minute_of_bad_times(
+    (canary, each): (u64, u64),
+    times: f64,
+    bad: &mut [BadTimes],
+    random: &mut Random,
+) -> judge::Interval {
+    let instances = bad.len();
+    let mut side = |nth: usize, total: u64, times: f64| {
+        let burst = if bad[nth].is_bad(random) { 0.1 } else { 0.0 };
+        let failed = random.poisson(total as f64 * times * (0.01 + burst));
+        counts(failed, total)
+    };
+    let canary = Side::Whole(side(0, canary, times));
+    let stable = (1..instances).map(|nth| side(nth, each, 1.0)).collect();
+    one(Reading::Ratio(Sides {
+        canary,
+        stable: Side::Instances(stable),
+    }))
+}
+
+/// One instance after the other has several bad minutes in a row.
+#[test]
+fn bursts_that_last_for_minutes_are_rarely_taken_for_a_bad_release() {
+    let runs = runs(60);
+    // At the start nothing tells them from one: a rollout begins within one more often, the longer they
+    // are.
+    for (lasting, most) in [(1, 2.0), (2, 2.0), (3, 4.0), (4, 6.0), (5, 7.0)] {
+        for (instances, each) in [(2, 450), (2, 100), (3, 300), (5, 180), (9, 100)] {
+            let wrong = |verdict, requests, tolerance: f64, times| {
+                let mut random = Random::new(13);
+                let found = crate::support::found(verdict, runs, |_| {
+                    let mut bad: Vec<_> = (0..=instances)
+                        .map(|_| BadTimes::new(0.01, lasting, &mut random))
+                        .collect();
+                    crate::support::follow(ratio(tolerance, None), &mut random, |_, random| {
+                        minute_of_bad_times((requests, each), times, &mut bad, random)
+                    })
+                });
+                found.percent
+            };
+            let any = wrong(Verdict::Fail, 100, 1.01, 1.0);
+            let half = wrong(Verdict::Fail, 100, 1.5, 1.0);
+            let passes = wrong(Verdict::Pass, each, 2.0, 2.0);
+            report(format_args!(
+                "bursts of {lasting} minutes, {instances} instances of {each}: false fail {any:.2} % at \
+                 1.01, {half:.2} % at 1.5, false pass {passes:.2} % at 2"
+            ));
+            assert!(
+                any <= at_most(most, runs),
+                "{lasting}, {instances}: {any} %"
+            );
+            assert!(
+                half <= at_most(most / 2.0, runs),
+                "{lasting}, {instances}: {half} %"
+            );
+            assert!(
+                passes <= at_most(5.0, runs),
+                "{lasting}, {instances}: {passes} %"
+            );
+        }
     }
 }
 

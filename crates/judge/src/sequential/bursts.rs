@@ -10,6 +10,8 @@
 //! Only the highest intervals are looked at, and what is usual is a mean over all of them: their order
 //! does not matter.
 
+use std::sync::Arc;
+
 use crate::sequential::mixture::Weights;
 use crate::sequential::part::Part;
 
@@ -31,12 +33,12 @@ struct High {
     height: f64,
     canary: Part,
     stable: f64,
-    weights: Box<Weights>,
+    weights: Arc<Weights>,
 }
 
 impl Bursts {
     /// One interval: the canary's errors, stable's rate, and what one error of the canary weighs.
-    pub(crate) fn add(&mut self, canary: Part, stable: f64, weights: Option<&Weights>) {
+    pub(crate) fn add(&mut self, canary: Part, stable: f64, weights: Option<&Arc<Weights>>) {
         self.canary = Part::sum([&self.canary, &canary]);
         let Some(weights) = weights.filter(|_| canary.failed > 1.0) else {
             return;
@@ -86,13 +88,13 @@ impl Bursts {
 }
 
 impl High {
-    fn of(canary: Part, stable: f64, weights: &Weights) -> High {
+    fn of(canary: Part, stable: f64, weights: &Arc<Weights>) -> High {
         let usual = stable * canary.exposure;
         High {
             height: (canary.failed - usual) / (usual + 1.0).sqrt(),
             canary,
             stable,
-            weights: Box::new(*weights),
+            weights: Arc::clone(weights),
         }
     }
 
@@ -112,12 +114,13 @@ mod tests {
     /// Of 100 requests each in the canary's intervals, with so many errors.
     fn beyond(errors: &[f64], stable: f64) -> f64 {
         let mut bursts = Bursts::default();
+        let weights = Arc::new(WEIGHTS);
         for failed in errors {
             let canary = Part {
                 failed: *failed,
                 exposure: 100.0,
             };
-            bursts.add(canary, stable, Some(&WEIGHTS));
+            bursts.add(canary, stable, Some(&weights));
         }
         bursts.beyond(3.0).iter().map(|(beyond, _)| beyond).sum()
     }

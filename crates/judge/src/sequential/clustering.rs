@@ -76,6 +76,16 @@ impl Clustering {
         (own + other) / (own / seen + other / assumed)
     }
 
+    /// The estimate as it is; `None` before the first error.
+    pub(crate) fn seen(&self) -> Option<f64> {
+        (self.expected > 0.0).then(|| self.squares / self.expected)
+    }
+
+    /// The degrees of freedom that it rests on.
+    pub(crate) fn freedom(&self) -> f64 {
+        self.freedom
+    }
+
     /// What more intervals of the same kind would show: so many times as many.
     pub(crate) fn times(&self, factor: f64) -> Clustering {
         Clustering {

@@ -7,6 +7,8 @@ use crate::sequential::band::Band;
 use crate::sequential::gauge::FEWEST_BLOCKS;
 use crate::sequential::load::{Spread, Unequal};
 use crate::sequential::outlook::Outlook;
+use crate::sequential::serial::BLOCK;
+use crate::sequential::spells::LONGEST;
 
 /// Fail is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +33,8 @@ pub enum Assumption {
     Independent,
     /// From stable's instances against each other: the variance is so many times the mean.
     Variance(f64),
+    /// The same, and over blocks of intervals it is larger.
+    InSpells { within: f64, over_blocks: f64 },
 }
 
 impl fmt::Display for Assumption {
@@ -43,6 +47,14 @@ impl fmt::Display for Assumption {
             Assumption::Variance(variance) => write!(
                 f,
                 "errors vary {variance:.1} times as much as by chance, estimated from the instances of stable"
+            ),
+            Assumption::InSpells {
+                within,
+                over_blocks,
+            } => write!(
+                f,
+                "errors of the instances of stable come in spells: they vary {within:.1} times as much as by chance \
+                 within an interval, and {over_blocks:.1} times over {BLOCK} intervals"
             ),
         }
     }
@@ -119,6 +131,8 @@ pub enum Reason {
     },
     /// The limit of a pass was reached with so few errors of stable that it was by luck.
     Early,
+    /// A limit was reached, and it rests on one spell of errors.
+    Spell,
     /// Neither limit was reached.
     Undecided,
     /// Neither limit will be reached before the deadline.
@@ -169,6 +183,10 @@ impl fmt::Display for Reason {
             Reason::Early => write!(
                 f,
                 "the evidence for a pass rests on too few errors of stable yet"
+            ),
+            Reason::Spell => write!(
+                f,
+                "the evidence rests on spells of up to {LONGEST} intervals, of which each may be one event: a verdict waits for more"
             ),
             Reason::Undecided => write!(f, "neither limit is reached"),
             Reason::Futile {

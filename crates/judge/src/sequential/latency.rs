@@ -155,12 +155,26 @@ impl Latency {
         self.average(variances, Rates::ln_fail)
     }
 
+    /// Where a bound is hardly ever exceeded, a tail that is new looks like a spell for too long: only what
+    /// stable's instances show is reckoned with.
+    pub(crate) fn ln_lasting_fail(&self, variances: &[Option<f64>]) -> f64 {
+        self.average(variances, Rates::ln_fail_over_blocks)
+    }
+
     pub(crate) fn ln_pass(&self, variances: &[Option<f64>]) -> f64 {
+        self.least(variances, Rates::ln_pass)
+    }
+
+    pub(crate) fn ln_lasting_pass(&self, variances: &[Option<f64>]) -> f64 {
+        self.least(variances, Rates::ln_lasting_pass)
+    }
+
+    fn least(&self, variances: &[Option<f64>], ln: impl Fn(&Rates, Option<f64>) -> f64) -> f64 {
         if self.bounds.is_empty() {
             return 0.0;
         }
         let each = self.bounds.iter().zip(variances);
-        let each = each.map(|((_, rates), variance)| rates.ln_pass(*variance));
+        let each = each.map(|((_, rates), variance)| ln(rates, *variance));
         each.fold(f64::INFINITY, f64::min)
     }
 

@@ -29,16 +29,18 @@
 //! canary with errors, and at most `y` hit stable; so `A^min(x,1) · B^y` is valid, and as strong as
 //! the first where errors are rare.
 
+use std::sync::Arc;
+
 use crate::sequential::numbers::ln_sum_exp;
 
-const POINTS: usize = 24;
+pub(crate) const POINTS: usize = 24;
 
 /// The weight of the process that counts an interval's errors once: it needs to know the least.
 const ONCE: f64 = 0.15;
 
 /// `1 − v` of the sums of `Θ` that are kept, in units of [`UNIT`]: so one exponential gives all.
 /// Between them `Θ` is interpolated over `−ln(1−v)`, in which it is concave: never too large.
-const LEVELS: [i32; 7] = [1, 5, 15, 30, 40, 47, 49];
+pub(crate) const LEVELS: [i32; 7] = [1, 5, 15, 30, 40, 47, 49];
 const UNIT: f64 = 0.02;
 
 /// What one error of the worse side weighs at each level and point of the grid.
@@ -72,7 +74,7 @@ struct Factors {
     canary: [f64; POINTS],
     stable: [f64; POINTS],
     /// `Θ` of the worse side, once it was needed.
-    rising: Option<Weights>,
+    rising: Option<Arc<Weights>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,8 +172,10 @@ impl Mixture {
             deflated.once[n] += once * ln_worse[n] + falling;
         }
         if worse > 0.0 {
-            let rising = factors.rising.get_or_insert_with(|| rising(ln_worse));
-            for (sums, weights) in deflated.rising.iter_mut().zip(rising) {
+            let rising = factors
+                .rising
+                .get_or_insert_with(|| Arc::new(rising(ln_worse)));
+            for (sums, weights) in deflated.rising.iter_mut().zip(rising.iter()) {
                 for (sum, weight) in sums.iter_mut().zip(weights) {
                     *sum += worse * *weight;
                 }
@@ -207,7 +211,7 @@ impl Mixture {
 
     /// What an error of the worse side weighed in the last interval, where errors in clusters are
     /// reckoned with and it had one.
-    pub(crate) fn weights(&self) -> Option<&Weights> {
+    pub(crate) fn weights(&self) -> Option<&Arc<Weights>> {
         self.factors.rising.as_ref()
     }
 

@@ -17,6 +17,8 @@ use crate::sequential::mixture::Mixture;
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
 use crate::sequential::placebo::Placebo;
+use crate::sequential::serial::Serial;
+use crate::sequential::spells::Spells;
 
 /// Most bad releases have up to four times the errors of stable.
 pub(crate) const RATIOS: f64 = 4.0;
@@ -45,6 +47,8 @@ pub(crate) struct Rates {
 struct Instances {
     clustering: Clustering,
     bursts: Bursts,
+    spells: Spells,
+    serial: Serial,
     placebo: Placebo,
 }
 
@@ -74,6 +78,7 @@ impl Rates {
         if let Some(instances) = &mut self.instances {
             let weights = self.harm.ratio.weights();
             instances.bursts.add(canary, all.rate(), weights);
+            instances.spells.add(canary, all.rate(), weights);
         }
     }
 
@@ -103,10 +108,13 @@ impl Rates {
             Box::new(Instances {
                 clustering: Clustering::default(),
                 bursts: Bursts::default(),
+                spells: Spells::default(),
+                serial: Serial::default(),
                 placebo: Placebo::new(limits),
             })
         });
         instances.clustering.add(stable);
+        instances.serial.add(stable);
         instances.placebo.add(stable);
     }
 
@@ -144,6 +152,38 @@ impl Rates {
         let spread = instances.clustering.variance(1.0).sqrt();
         let beyond = instances.bursts.beyond(self.limits.bursts * spread);
         self.harm.ln_e(variance, &beyond)
+    }
+
+    /// Evidence of harm that does not take one spell of stable's errors for several.
+    pub(crate) fn ln_fail_over_blocks(&self, variance: Option<f64>) -> f64 {
+        self.ln_fail(self.over_blocks(variance))
+    }
+
+    /// What of it does not rest on a spell of the canary's errors.
+    pub(crate) fn ln_lasting_fail(&self, variance: Option<f64>) -> f64 {
+        let ln_fail = self.ln_fail_over_blocks(variance);
+        let Some(instances) = &self.instances else {
+            return ln_fail;
+        };
+        if instances.spells.is_all() {
+            return ln_fail.min(0.0);
+        }
+        let variance = self.over_blocks(variance);
+        let spells = instances.spells.beyond(variance.unwrap_or(1.0));
+        let without = spells.map(|spells| self.harm.ln_e(variance, &spells));
+        without.fold(ln_fail, f64::min)
+    }
+
+    /// Evidence that there is none that does not take one spell of stable's errors for several.
+    pub(crate) fn ln_lasting_pass(&self, variance: Option<f64>) -> f64 {
+        self.ln_pass(self.over_blocks(variance))
+    }
+
+    /// The variance over blocks of intervals, where that is larger.
+    pub(crate) fn over_blocks(&self, variance: Option<f64>) -> Option<f64> {
+        let instances = self.instances.as_ref();
+        let factor = instances.map_or(1.0, |own| own.serial.factor(&own.clustering));
+        variance.map(|variance| variance * factor)
     }
 
     /// No less than that, and cheap.

@@ -89,6 +89,11 @@ impl State {
             && matches!(self.load.unequal(), None | Some(Unequal::Less { .. }))
     }
 
+    /// Whether evidence can make it pass. What a doubt is about may hide harm, and so may a light load.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.is_comparable() && self.doubts.is_empty() && self.load.unequal().is_none()
+    }
+
     /// Evidence of harm; where the sides cannot be compared, there is none.
     pub(crate) fn ln_fail(&self) -> f64 {
         if self.is_comparable() {
@@ -98,13 +103,32 @@ impl State {
         }
     }
 
-    /// Evidence against harm. What a doubt is about may hide harm, and so may a light load.
+    /// What of it does not rest on one spell of errors.
+    pub(crate) fn ln_lasting_fail(&self) -> f64 {
+        let ln_fail = self.ln_fail();
+        if ln_fail <= 0.0 {
+            return ln_fail;
+        }
+        ln_fail.min(self.test.ln_lasting_fail())
+    }
+
+    /// Evidence against harm; none where it could not make it pass.
     pub(crate) fn ln_pass(&self) -> f64 {
-        if self.is_comparable() && self.doubts.is_empty() && self.load.unequal().is_none() {
+        if self.may_pass() {
             self.weighed().pass
         } else {
             f64::NEG_INFINITY
         }
+    }
+
+    /// What of it does not rest on one spell of errors.
+    pub(crate) fn ln_lasting_pass(&self) -> f64 {
+        self.ln_pass().min(self.test.ln_lasting_pass())
+    }
+
+    /// Whether the evidence for a pass is above a limit, and what of it does not rest on one spell is not.
+    pub(crate) fn pass_is_a_spell(&self, limit: f64) -> bool {
+        self.ln_pass() >= limit && self.ln_lasting_pass() < limit
     }
 
     /// The evidence for a fail and for a pass at the deadline, if all goes as far that way as it may.
@@ -189,7 +213,21 @@ fn of_rates(rates: &Rates, alpha: Chance, verdict: Option<Verdict>) -> Figures {
         ratio,
         canary: (canary.failed, canary.exposure),
         stable: (stable.failed, stable.exposure),
-        assumption: variance.map_or(Assumption::Independent, Assumption::Variance),
+        assumption: assumption(rates, variance),
+    }
+}
+
+fn assumption(rates: &Rates, variance: Option<f64>) -> Assumption {
+    let Some((within, over_blocks)) = variance.zip(rates.over_blocks(variance)) else {
+        return Assumption::Independent;
+    };
+    if over_blocks > within {
+        Assumption::InSpells {
+            within,
+            over_blocks,
+        }
+    } else {
+        Assumption::Variance(within)
     }
 }
 
@@ -211,7 +249,7 @@ fn of_latency(latency: &Latency, alpha: Chance) -> Option<Figures> {
         ratio: latency.bounds()[worst]
             .1
             .band(alpha.get(), variances[worst]),
-        assumption: variances[worst].map_or(Assumption::Independent, Assumption::Variance),
+        assumption: assumption(&latency.bounds()[worst].1, variances[worst]),
         last_to_pass: figures(latency.slowest_pass(&variances)?),
     })
 }

@@ -135,6 +135,30 @@ impl Test {
         }
     }
 
+    /// The evidence for a fail that does not rest on one spell of errors: it costs more to know.
+    pub(crate) fn ln_lasting_fail(&self) -> f64 {
+        match self {
+            Test::Rates(rates) => {
+                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                rates.ln_lasting_fail(variance)
+            }
+            Test::Latency(latency) => latency.ln_lasting_fail(&latency.variances()),
+            Test::Gauge(gauge) => gauge.ln_e().0,
+        }
+    }
+
+    /// The evidence for a pass that does not.
+    pub(crate) fn ln_lasting_pass(&self) -> f64 {
+        match self {
+            Test::Rates(rates) => {
+                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                rates.ln_lasting_pass(variance)
+            }
+            Test::Latency(latency) => latency.ln_lasting_pass(&latency.variances()),
+            Test::Gauge(gauge) => gauge.ln_e().1,
+        }
+    }
+
     /// Whether the evidence for a fail or for a pass may have reached its limit, and that between the
     /// halves of stable that of a fail: most intervals do not need to know more.
     pub(crate) fn may_reach(&mut self, fail: f64, pass: f64) -> bool {

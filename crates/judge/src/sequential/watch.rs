@@ -105,9 +105,10 @@ impl Watch {
         let at = self.intervals;
         // What is certain at the deadline is certain, early or not.
         let is_last = self.left() == Some(0);
-        let ln_fail = self.ln_fail();
+        let ln_fail = self.ln_fail(State::ln_lasting_fail);
         let is_open = self.verdict.is_none();
-        let fails = is_open && ln_mean_exp(&self.own_of_required()) >= alpha.limit();
+        let own = self.own_of_required(State::ln_lasting_fail);
+        let fails = is_open && ln_mean_exp(&own) >= alpha.limit();
         for (n, state) in self.metrics.iter_mut().enumerate() {
             let required = self.settings.metrics[n].required;
             if required && !is_open {
@@ -124,6 +125,7 @@ impl Watch {
                 && state.seen > 0
                 && f64::from(state.missing) <= most_missing
                 && state.ln_pass() >= beta.limit()
+                && state.ln_lasting_pass() >= beta.limit()
                 && !state.halves_may_differ()
                 && (is_last || state.test.is_placebo_told())
                 && (is_last || !state.test.is_early(beta.limit()))
@@ -162,21 +164,18 @@ impl Watch {
     }
 
     /// Evidence of harm for each metric, of a required one adjusted for the others.
-    fn ln_fail(&self) -> Vec<f64> {
-        let mut ln_fail: Vec<f64> = self.metrics.iter().map(State::ln_fail).collect();
-        for (n, ln) in self
-            .required()
-            .into_iter()
-            .zip(adjusted(&self.own_of_required()))
-        {
+    fn ln_fail(&self, of: fn(&State) -> f64) -> Vec<f64> {
+        let mut ln_fail: Vec<f64> = self.metrics.iter().map(of).collect();
+        let adjusted = adjusted(&self.own_of_required(of));
+        for (n, ln) in self.required().into_iter().zip(adjusted) {
             ln_fail[n] = ln;
         }
         ln_fail
     }
 
-    fn own_of_required(&self) -> Vec<f64> {
+    fn own_of_required(&self, of: fn(&State) -> f64) -> Vec<f64> {
         let required = self.required().into_iter();
-        required.map(|n| self.metrics[n].ln_fail()).collect()
+        required.map(|n| of(&self.metrics[n])).collect()
     }
 
     /// Inconclusive until it is decided.
@@ -201,7 +200,7 @@ impl Watch {
     /// Evidence of harm and against it for a metric, as it is after this interval. Cheap, for a
     /// caller that draws it.
     pub fn evidence(&self, metric: usize) -> Option<(Evidence, Evidence)> {
-        let ln_e = *self.ln_fail().get(metric)?;
+        let ln_e = *self.ln_fail(State::ln_fail).get(metric)?;
         let state = &self.metrics[metric];
         let pass = state.ln_pass();
         Some((
@@ -251,6 +250,7 @@ impl Watch {
                 {
                     Reason::Early
                 }
+                _ if fail.ln_e >= fail.limit || state.pass_is_a_spell(pass.limit) => Reason::Spell,
                 _ => Reason::Undecided,
             };
             reasons.push(reason);
@@ -312,7 +312,13 @@ impl Watch {
         let (alpha, beta) = (self.settings.alpha.limit(), self.settings.beta.limit());
         let (fail, pass) = state.at_best(time);
         let counts_requests = !matches!(self.settings.metrics[n].rule, Rule::Count { .. });
-        let missing = missing_requests(&state.test, time, (alpha, beta));
+        // No number of requests takes a doubt back, or makes the canary's load a full one.
+        let beta_in_reach = if state.may_pass() {
+            beta
+        } else {
+            f64::INFINITY
+        };
+        let missing = missing_requests(&state.test, time, (alpha, beta_in_reach));
         Some(Outlook {
             fail_in_reach: fail >= alpha,
             pass_in_reach: pass >= beta,

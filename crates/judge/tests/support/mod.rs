@@ -76,6 +76,38 @@ impl Minute {
     }
 }
 
+/// Bad times of one instance: in so many of its good minutes one begins, and it lasts for so long.
+pub(crate) struct BadTimes {
+    often: f64,
+    lasting: u32,
+    left: u32,
+}
+
+impl BadTimes {
+    /// Of an instance that has run for long.
+    pub(crate) fn new(often: f64, lasting: u32, random: &mut Random) -> BadTimes {
+        let mut times = BadTimes {
+            often,
+            lasting,
+            left: 0,
+        };
+        for _ in 0..10 * lasting {
+            times.is_bad(random);
+        }
+        times
+    }
+
+    /// Whether the next minute is a bad one.
+    pub(crate) fn is_bad(&mut self, random: &mut Random) -> bool {
+        if self.left == 0 && random.uniform() < self.often {
+            self.left = self.lasting;
+        }
+        let is_bad = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_bad
+    }
+}
+
 /// Watches minutes until a verdict, at most 60.
 pub(crate) fn follow(
     rule: Rule,
