@@ -82,7 +82,7 @@ impl Flags {
                 outcomes.push(Outcome::skipped(format!("plan/{}", metric.name), "", why));
             };
             let given = self.requests_per_minute.zip(self.error_rate);
-            if let Some(why) = unplanned(metric.kind) {
+            if let Some(why) = unplanned(metric) {
                 skip(why);
                 continue;
             }
@@ -92,6 +92,12 @@ impl Flags {
                     per_minute,
                     errors: Errors::Failed(rate.get()),
                 },
+                (CanaryKind::Count | CanaryKind::Gauge, None, _) => {
+                    skip(
+                        "its events are not known: without `--error-rate`, Prometheus is asked for them",
+                    );
+                    continue;
+                }
                 _ => {
                     skip(
                         "its buckets are not known: without `--error-rate`, Prometheus is asked for them",

@@ -73,6 +73,7 @@ impl Bed {
 
 const ERRORS: &str = "{ name: errors, kind: ratio, tolerance: 1.5, at-most: 2% }";
 const LATENCY: &str = "{ name: latency, kind: histogram, tolerance: 1.5, at-most: 2% }";
+const FAILURES: &str = "{ name: failures, kind: count, query: 'http_requests_total{ {side},status=~\"5..\"}', total: 'http_requests_total{ {side} }' }";
 
 /// One request in five fails: that ends the gate, also what still waited.
 #[test]
@@ -126,12 +127,12 @@ fn a_share_of_failures_is_found_and_ends_the_gate() {
     assert_eq!(measured(repeated), measured(outcome));
 }
 
-/// The traffic that a plan reckons with is that of the last half hour, by failures and by buckets.
+/// The traffic that a plan reckons with is that of the last half hour, by failures, events and buckets.
 #[test]
-fn a_plan_asks_for_the_traffic_of_failures_and_of_buckets() {
+fn a_plan_asks_for_the_traffic_of_failures_of_events_and_of_buckets() {
     let bed = Bed::new(1, |canary| canary.fail_one_in(Some(5)));
     let section = format!(
-        "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 100s, metrics: [{ERRORS}, {LATENCY}] }}\n",
+        "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 100s, metrics: [{ERRORS}, {LATENCY}, {FAILURES}] }}\n",
         bed.prometheus.url()
     );
     let plan = || gate(&section).args(&["plan", "--share", "25%"]).run();
@@ -151,6 +152,12 @@ fn a_plan_asks_for_the_traffic_of_failures_and_of_buckets() {
     let of_failures = ran.outcome("plan/errors/25%")["planned"].clone();
     let rate = of_failures["error_rate"].as_f64().unwrap();
     assert!((0.005..0.05).contains(&rate), "{of_failures}");
+    // The same failures, counted as events of requests.
+    let outcome = ran.outcome("plan/failures/25%");
+    let of_events = outcome["planned"]["error_rate"].as_f64().unwrap();
+    assert!((rate / 1.5..rate * 1.5).contains(&of_events), "{outcome}");
+    let subject = outcome["subject"].as_str().unwrap();
+    assert!(subject.ends_with("as many events"), "{subject}");
     let outcome = ran.outcome("plan/latency/25%");
     let of_buckets = &outcome["planned"];
     assert!(of_buckets["error_rate"].is_null(), "{of_buckets}");

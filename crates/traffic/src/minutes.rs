@@ -40,7 +40,7 @@ impl Minutes {
         if let Some(canary) = gate.as_ref().and_then(|gate| gate.canary.as_ref()) {
             let recent = recent(job, canary);
             for metric in canary.compared() {
-                let requests = match (&recent, unplanned(metric.kind)) {
+                let requests = match (&recent, unplanned(&metric)) {
                     (Err(why), _) => Err(why.clone()),
                     (Ok(_), Some(why)) => Err(why.to_owned()),
                     (Ok(recent), None) => {

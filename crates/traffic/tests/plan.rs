@@ -55,7 +55,7 @@ fn a_plan_says_the_minutes_of_each_share_by_the_judge_and_the_traffic_of_late() 
             "within 10m at most",
             "How long a share is judged",
             "minutes/10%/memory",
-            "unknown: only ratios and histograms are planned: how a gauge moves is not known",
+            "unknown: a gauge is not planned: how long it remembers where it was is not known",
         ],
     );
     // It is the judge's own plan, as `healthgate plan` has it.

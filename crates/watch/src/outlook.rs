@@ -38,6 +38,8 @@ pub struct Requests {
 pub enum Errors {
     /// The part of the requests that fails.
     Failed(f64),
+    /// Events of a request, on average.
+    Events(f64),
     /// Of each bound of a histogram, the part of the requests that is slower.
     Slower(Vec<(f64, f64)>),
 }
@@ -48,6 +50,7 @@ impl Requests {
         let percent = |part: f64| few_digits(part, Unit::Percent);
         let of_them = match &self.errors {
             Errors::Failed(rate) => format!("{} of them fail", percent(*rate)),
+            Errors::Events(rate) => format!("{} as many events", percent(*rate)),
             Errors::Slower(bounds) => {
                 let is_seen = |(_, slower): &&(f64, f64)| *slower > 0.0;
                 match bounds.iter().rfind(is_seen).or(bounds.first()) {
@@ -81,15 +84,16 @@ pub struct Outlook {
     pub cells: [String; 3],
 }
 
-/// Why metrics of this kind are not planned.
-pub fn unplanned(kind: CanaryKind) -> Option<&'static str> {
-    match kind {
+/// Why a metric is not planned.
+pub fn unplanned(metric: &CanaryMetric) -> Option<&'static str> {
+    match metric.kind {
         CanaryKind::Ratio | CanaryKind::Histogram => None,
-        CanaryKind::Count => {
-            Some("only ratios and histograms are planned: the times of events are not known")
-        }
+        CanaryKind::Count if metric.total.is_some() => None,
+        CanaryKind::Count => Some(
+            "a count without a `total` is not planned: how many instances the canary will have is not known",
+        ),
         CanaryKind::Gauge => {
-            Some("only ratios and histograms are planned: how a gauge moves is not known")
+            Some("a gauge is not planned: how long it remembers where it was is not known")
         }
     }
 }
@@ -130,7 +134,7 @@ impl Recent {
     ) -> Result<Requests, Failure> {
         match metric.kind {
             CanaryKind::Histogram => durations(self, metric, canary).await,
-            _ => failures(self, metric, canary).await,
+            _ => failures_or_events(self, metric, canary).await,
         }
     }
 }
@@ -173,7 +177,7 @@ impl Outlook {
 }
 
 /// The requests of both sides together, as they were lately.
-async fn failures(
+async fn failures_or_events(
     recent: &Recent,
     metric: &CanaryMetric,
     canary: &Canary,
@@ -187,14 +191,24 @@ async fn failures(
     };
     let (window, samples) = sum.lately(recent, value).await?;
     let total = value(&samples);
+    let is_count = metric.kind == CanaryKind::Count;
+    let counted = if is_count {
+        &metric.query
+    } else {
+        &metric.failed
+    };
     let sum = Sum {
-        query: metric.failed.as_deref(),
+        query: counted.as_deref(),
         ..sum
     };
-    let failed = value(&sum.within(recent, window).await?);
+    let counted = value(&sum.within(recent, window).await?);
     Ok(Requests {
         per_minute: total * 60.0,
-        errors: Errors::Failed(part_of(failed, total)),
+        errors: if is_count && total > 0.0 {
+            Errors::Events(counted / total)
+        } else {
+            Errors::Failed(part_of(counted, total))
+        },
     })
 }
 
@@ -298,6 +312,7 @@ fn planned(
     let minutes = canary.interval.get().as_secs_f64() / 60.0;
     let rate = match requests.errors {
         Errors::Failed(rate) => rate.min(0.999_999),
+        Errors::Events(rate) => rate,
         Errors::Slower(_) => 0.0,
     };
     let traffic = Traffic {
@@ -314,7 +329,7 @@ fn planned(
         deadline: canary::intervals(canary.deadline, canary.interval),
     };
     match &requests.errors {
-        Errors::Failed(_) => plan(&traffic),
+        Errors::Failed(_) | Errors::Events(_) => plan(&traffic),
         Errors::Slower(bounds) => plan_latency(&traffic, bounds.iter().copied()),
     }
 }
@@ -367,7 +382,7 @@ fn told(
     outcome.planned = Some(planned::Planned {
         requests_per_minute: requests.per_minute,
         error_rate: match requests.errors {
-            Errors::Failed(rate) => Some(rate),
+            Errors::Failed(rate) | Errors::Events(rate) => Some(rate),
             Errors::Slower(_) => None,
         },
         share: share.get(),
