@@ -24,8 +24,12 @@ pub struct Deployment {
     pub rollback: Option<RolledBack>,
     /// When an incident was first opened about its release.
     pub reported_at: Option<Timestamp>,
-    /// The rollback that took it back, by hand or in a later job, and when that was proved.
+    /// The newest rollback that took it back, by hand or in a later job, and when that was proved.
     pub taken_back: Option<(RolledBack, Timestamp)>,
+    /// When a later rollback put its release back: since then it serves again.
+    pub put_back: Option<Timestamp>,
+    /// When it made room for a newer release that was put back, which is no finding against it.
+    pub made_room: Option<Timestamp>,
     /// Measurements of its gate that failed, where a gate was there.
     pub retries: Option<u64>,
     /// What it served, as far as it is known.
@@ -34,6 +38,22 @@ pub struct Deployment {
     pub incident: Option<IncidentId>,
     /// Whether users may have it, as far as its own run tells.
     may_serve: bool,
+}
+
+impl Deployment {
+    /// Whether its release was taken back, by hand or in a later job, and not put back since.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back.is_some() && self.put_back.is_none()
+    }
+
+    fn is_of(&self, release: &str) -> bool {
+        self.subject.release.as_deref() == Some(release)
+    }
+
+    /// Whether users had it, and a rollback took it away.
+    fn was_left(&self) -> bool {
+        self.taken_back.is_some() || self.conclusion == Some(Conclusion::RolledBack)
+    }
 }
 
 /// All deployments, the oldest first.
@@ -63,6 +83,8 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 rollback: None,
                 reported_at: None,
                 taken_back: None,
+                put_back: None,
+                made_room: None,
                 retries: None,
                 exposure: None,
                 incident: None,
@@ -126,14 +148,15 @@ pub fn served(history: &History, release: &str) -> Option<Deployment> {
 }
 
 /// What happens to a deployment whether or not an event names it: an incident about its release, and a rollback from
-/// it. Nothing is left by a rollback to the release that users have.
+/// it or to it.
 fn later(found: &mut [Deployment], event: &Event) {
-    let mut serving = found.iter_mut().rev().filter(|one| one.may_serve);
-    let release = |one: &Deployment| one.subject.release.clone();
     match &event.what {
         Happening::IncidentOpened { .. } => {
-            let about = serving.find(|one| release(one) == event.subject.release);
-            if let Some(deployment) = about.filter(|one| one.subject.release.is_some()) {
+            let Some(release) = &event.subject.release else {
+                return;
+            };
+            let mut serving = found.iter_mut().rev().filter(|one| one.may_serve);
+            if let Some(deployment) = serving.find(|one| one.is_of(release)) {
                 deployment.reported_at.get_or_insert(event.at);
             }
         }
@@ -144,18 +167,41 @@ fn later(found: &mut [Deployment], event: &Event) {
             duration_ms,
             ..
         } => {
-            let newest = serving.next();
-            if let Some(deployment) = newest.filter(|one| release(one).as_ref() != Some(restored)) {
-                let rollback = RolledBack {
-                    started_at: *started_at,
-                    duration_ms: *duration_ms,
-                    verdict: Verdict::Pass,
-                };
-                deployment.may_serve = false;
-                deployment.taken_back = Some((rollback, event.at));
-            }
+            let rollback = RolledBack {
+                started_at: *started_at,
+                duration_ms: *duration_ms,
+                verdict: Verdict::Pass,
+            };
+            put_back(found, restored, rollback, event.at);
         }
         _ => {}
+    }
+}
+
+/// A rollback put a release back. It took back what users had, unless it only brought a newer release back that had been
+/// taken back itself. Nothing is left by a rollback to the release that users have.
+fn put_back(found: &mut [Deployment], release: &str, rollback: RolledBack, at: Timestamp) {
+    let served = found.iter().rposition(|one| one.may_serve);
+    if served.is_some_and(|nth| found[nth].is_of(release)) {
+        return;
+    }
+    let had = |one: &Deployment| one.is_of(release) && (one.may_serve || one.was_left());
+    let restored = found.iter().rposition(had);
+    if let Some(left) = served {
+        let deployment = &mut found[left];
+        if restored > served {
+            deployment.made_room = Some(at);
+        } else {
+            deployment.may_serve = false;
+            deployment.taken_back = Some((rollback, at));
+            deployment.put_back = None;
+        }
+    }
+    if let Some(deployment) = restored.map(|nth| &mut found[nth])
+        && !deployment.may_serve
+    {
+        deployment.may_serve = true;
+        deployment.put_back = Some(at);
     }
 }
 
@@ -275,6 +321,70 @@ mod tests {
         assert_eq!(taken_back(&all, "v1"), [""; 0]);
         let all = [("v1", Some(Succeeded)), ("v2", Some(Cancelled))];
         assert_eq!(taken_back(&all, "v1").len(), 1);
+    }
+
+    /// What became of `v1` and `v2`, which succeeded, after rollbacks to these, one after the other.
+    fn after_rollbacks(to: &[&str]) -> [Deployment; 2] {
+        let mut past = Past::new();
+        for release in ["v1", "v2"] {
+            past.about(Some(release), None);
+            past.release(release);
+            past.add(started());
+            past.add(ended(Conclusion::Succeeded));
+        }
+        past.about(None, None);
+        for release in to {
+            past.add(restored(release));
+        }
+        let all = deployments(&past.history());
+        all.try_into().expect("there are two")
+    }
+
+    #[test]
+    fn a_release_that_was_put_back_serves_again_and_the_one_that_made_room_did_not_fail() {
+        let taken = |all: &[Deployment; 2]| [all[0].is_taken_back(), all[1].is_taken_back()];
+        let all = after_rollbacks(&["v1"]);
+        assert_eq!(taken(&all), [false, true]);
+        let all = after_rollbacks(&["v1", "v2"]);
+        assert_eq!(taken(&all), [false, false]);
+        assert_eq!(all[1].put_back, Some(second(5)));
+        assert_eq!(all[0].made_room, Some(second(5)));
+        let (_, at) = all[1].taken_back.expect("it was, once");
+        assert_eq!(at, second(4));
+        // It can be taken back once more, and that is the newest time.
+        let all = after_rollbacks(&["v1", "v2", "v1"]);
+        assert_eq!(taken(&all), [false, true]);
+        let (_, at) = all[1].taken_back.expect("it was");
+        assert_eq!(at, second(6));
+        // Both were bad, one after the other.
+        let all = after_rollbacks(&["v1", "v0"]);
+        assert_eq!(taken(&all), [true, true]);
+        let all = after_rollbacks(&["v1", "v0", "v1"]);
+        assert_eq!(taken(&all), [false, true]);
+    }
+
+    #[test]
+    fn a_release_that_its_own_run_took_back_serves_where_it_is_put_back_by_hand() {
+        let mut past = Past::new();
+        for (release, conclusion) in [
+            ("v1", Conclusion::Succeeded),
+            ("v2", Conclusion::RolledBack),
+        ] {
+            past.about(Some(release), None);
+            past.release(release);
+            past.add(started());
+            past.add(ended(conclusion));
+        }
+        past.about(None, None);
+        past.add(restored("v2"));
+        let all = deployments(&past.history());
+        assert_eq!(
+            (all[0].is_taken_back(), all[1].put_back),
+            (false, Some(second(4)))
+        );
+        past.add(restored("v1"));
+        let all = deployments(&past.history());
+        assert!(all[1].is_taken_back() && !all[0].is_taken_back());
     }
 
     #[test]

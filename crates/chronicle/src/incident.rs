@@ -21,6 +21,8 @@ pub struct Incident {
     pub why: String,
     /// A person set the severity: it holds until another person changes it, or until it is worse than that person knew.
     pub by_hand: bool,
+    /// The severity that it was opened with.
+    pub opened_as: Severity,
     /// The worst that it has been.
     pub worst: Severity,
     /// Why it was that.
@@ -81,6 +83,7 @@ impl Incident {
             severity: *severity,
             why: why.clone(),
             by_hand: *by_hand,
+            opened_as: *severity,
             worst: *severity,
             worst_why: why.clone(),
             impact: *impact,

@@ -1,16 +1,15 @@
 //! The deployments and incidents that are measured: those of the log, and those that only the state remembers.
 
 use chronicle::{
-    Bound, Conclusion as Ended, Deployment as Logged, Exposure, History, RolledBack, deployments,
-    incidents,
+    Bound, Conclusion as Ended, Deployment as Logged, Exposure, Happening, History, RolledBack,
+    deployments, incidents,
 };
 use jiff::{SignedDuration, Timestamp};
-use measures::{Conclusion, Deployment, Errors, Incident, Rollback};
+use measures::{Conclusion, Deployment, Errors, Incident, REWORK_WITHIN, Rollback};
 use model::Verdict;
+use model::release::Match;
 use state::{Document, Entry, Status};
 
-/// A deployment that begins so soon after one that went wrong is rework.
-const REWORK_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// What the state records of a deployment is written while it goes on, or this long after it.
 const RECORDED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
@@ -30,13 +29,15 @@ impl Past {
     pub(crate) fn of(history: &History, document: Option<&Document>, until: Timestamp) -> Past {
         let logged = deployments(history);
         let entries = document.map_or(&[][..], |document| &document.history);
-        let unlogged = entries
-            .iter()
-            .filter(|entry| !logged.iter().any(|one| is_same(one, entry)));
+        let rule = document.map_or(Match::Exact, |document| document.rule);
+        let unlogged = entries.iter().filter(|entry| {
+            let is_of = |one: &Logged| is_same(rule, one, entry) || is_of_rollback(one, entry);
+            !logged.iter().any(is_of)
+        });
         let running = document
             .and_then(|document| document.lock.as_ref())
             .is_some();
-        let recorded = unlogged.map(|entry| from_state(entry, running));
+        let recorded = unlogged.map(|entry| from_state(entry, running, history));
         // A run holds the lock from its deployment on.
         let longest = match document {
             Some(document) if document.lock.is_none() => LONGEST_UNLOCKED,
@@ -45,7 +46,7 @@ impl Past {
         let known = logged.iter().enumerate();
         let known = known.map(|(nth, one)| {
             let is_young = until.duration_since(one.started) <= longest;
-            let entry = entries.iter().find(|entry| is_same(one, entry));
+            let entry = entries.iter().find(|entry| is_same(rule, one, entry));
             from_log(one, entry, !is_young || is_cut_off(&logged[nth + 1..]))
         });
         let mut all: Vec<Deployment> = known.chain(recorded).collect();
@@ -58,6 +59,7 @@ impl Past {
                 .map(|incident| Incident {
                     opened: incident.opened,
                     resolved: incident.resolution.as_ref().map(|end| end.at),
+                    opened_as: incident.opened_as.word().to_owned(),
                     severity: incident.worst.word().to_owned(),
                     caused_by_deployment: Some(incident.subject.deployment.is_some()),
                 })
@@ -74,12 +76,23 @@ impl Past {
 }
 
 /// Whether an entry of the state is of a deployment of the log.
-fn is_same(logged: &Logged, entry: &Entry) -> bool {
+fn is_same(rule: Match, logged: &Logged, entry: &Entry) -> bool {
     let end = logged.ended.unwrap_or(Timestamp::MAX);
     let latest = end.checked_add(RECORDED_WITHIN).unwrap_or(Timestamp::MAX);
-    logged.subject.release.as_ref() == Some(&entry.release)
+    let release = logged.subject.release.as_deref();
+    release.is_some_and(|release| rule.same(&entry.release, release))
         && logged.started <= entry.deployed_at
         && entry.deployed_at <= latest
+}
+
+/// Whether an entry was made by a rollback, in the run of that deployment or later from it, and tells of no deployment: the
+/// target called the release otherwise than `--release` does, or the state did not know where the rollback led. Whoever
+/// rolls back has the lock, so that nobody else records anything meanwhile.
+fn is_of_rollback(logged: &Logged, entry: &Entry) -> bool {
+    let at = entry.deployed_at;
+    let own = logged.rollback.zip(logged.ended);
+    let mut rollbacks = own.into_iter().chain(logged.taken_back);
+    rollbacks.any(|(rollback, ended)| rollback.started_at <= at && at <= ended)
 }
 
 /// Whether a deployment that told no end does not go on: one at a time changes what users have, so one that came after it
@@ -92,17 +105,26 @@ fn is_cut_off(later: &[Logged]) -> bool {
     later.iter().any(changed)
 }
 
+/// How its own run ended.
+fn ended_as(ended: Ended) -> Conclusion {
+    match ended {
+        Ended::Succeeded => Conclusion::Succeeded,
+        Ended::Failed => Conclusion::Failed,
+        Ended::RolledBack => Conclusion::RolledBack,
+        Ended::Refused => Conclusion::Refused,
+        Ended::Cancelled => Conclusion::Cancelled,
+        Ended::Undecided => Conclusion::Undecided,
+    }
+}
+
 /// How it ended, and whether it was taken back since. That a person cancelled one tells nothing of its release.
-fn conclusion(logged: &Logged, is_taken_back: bool, is_cut_off: bool) -> Conclusion {
-    match (logged.conclusion, is_taken_back) {
-        (Some(Ended::Refused), _) => Conclusion::Refused,
-        (Some(Ended::Cancelled), _) => Conclusion::Cancelled,
-        (Some(Ended::RolledBack), _) | (_, true) => Conclusion::RolledBack,
-        (Some(Ended::Succeeded), false) => Conclusion::Succeeded,
-        (Some(Ended::Failed), false) => Conclusion::Failed,
-        (Some(Ended::Undecided), false) => Conclusion::Undecided,
-        (None, false) if is_cut_off => Conclusion::Undecided,
-        (None, false) => Conclusion::Running,
+fn conclusion(ended_as: Option<Conclusion>, is_taken_back: bool, is_cut_off: bool) -> Conclusion {
+    match ended_as {
+        Some(unchanged @ (Conclusion::Refused | Conclusion::Cancelled)) => unchanged,
+        _ if is_taken_back => Conclusion::RolledBack,
+        Some(ended_as) => ended_as,
+        None if is_cut_off => Conclusion::Undecided,
+        None => Conclusion::Running,
     }
 }
 
@@ -114,19 +136,23 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
     let rollback = later.map_or(logged.rollback, |(rollback, _)| Some(*rollback));
     let reported = logged.reported_at;
     let reported = reported.filter(|at| later.is_some_and(|(_, back)| at <= back));
-    let recorded = match (logged.conclusion, later, entry) {
-        (Some(Ended::Succeeded), None, Some(entry)) => left_since(entry, logged.ended),
+    // What the state found of it while another one was put back is no finding.
+    let settled = logged.ended.max(logged.put_back).max(logged.made_room);
+    let recorded = match (logged.conclusion, logged.is_taken_back(), entry) {
+        (Some(Ended::Succeeded), false, Some(entry)) => left_since(entry, settled),
         _ => None,
     };
+    let ended_as = logged.conclusion.map(ended_as);
     Deployment {
         release: logged.subject.release.clone().unwrap_or_default(),
         started: logged.started,
         ended: logged.ended,
         conclusion: conclusion(
-            logged,
-            logged.taken_back.is_some() || recorded.is_some(),
+            ended_as,
+            logged.is_taken_back() || recorded.is_some(),
             is_cut_off,
         ),
+        ended_as,
         committed: logged.committed,
         rework: None,
         failed_at: logged.failed_at.or(reported),
@@ -153,7 +179,7 @@ fn errors(exposure: &Exposure) -> Option<Errors> {
 }
 
 /// A deployment of which only the state knows: what became of it, and not how long it took.
-fn from_state(entry: &Entry, running: bool) -> Deployment {
+fn from_state(entry: &Entry, running: bool, history: &History) -> Deployment {
     let conclusion = match entry.status {
         Status::Good => Conclusion::Succeeded,
         Status::Bad | Status::RolledBack => Conclusion::RolledBack,
@@ -163,11 +189,18 @@ fn from_state(entry: &Entry, running: bool) -> Deployment {
     let left = entry
         .changed_at
         .filter(|_| conclusion == Conclusion::RolledBack);
+    let ended_as = match conclusion {
+        _ if was_good(entry, history) => Some(Conclusion::Succeeded),
+        Conclusion::Succeeded | Conclusion::RolledBack => Some(conclusion),
+        // It is not recorded yet whether it is good.
+        _ => None,
+    };
     Deployment {
         release: entry.release.clone(),
         started: entry.deployed_at,
         ended: None,
         conclusion,
+        ended_as,
         committed: None,
         rework: None,
         failed_at: None,
@@ -177,6 +210,26 @@ fn from_state(entry: &Entry, running: bool) -> Deployment {
         errors_after: None,
         health_retries: None,
     }
+}
+
+/// Whether the release of an entry was good before its status was set: its gate passed, or it was recorded and no gate
+/// asked.
+fn was_good(entry: &Entry, history: &History) -> bool {
+    let set = entry.changed_at.unwrap_or(entry.deployed_at);
+    let (mut gates, mut records) = (Vec::new(), Vec::new());
+    for event in history.events().filter(|event| event.at < set) {
+        let Happening::StageEnded { stage, verdict, .. } = &event.what else {
+            continue;
+        };
+        match stage.as_str() {
+            _ if event.subject.release.as_ref() != Some(&entry.release) => {}
+            "healthgate" => gates.push(*verdict),
+            "record" => records.push(*verdict),
+            _ => {}
+        }
+    }
+    let asked = if gates.is_empty() { records } else { gates };
+    asked.contains(&Verdict::Pass)
 }
 
 /// When the state found it bad, where that was after its end.
@@ -206,16 +259,37 @@ fn of_unknown_speed(started: Timestamp) -> Rollback {
     }
 }
 
-/// A deployment is rework if the one before it went wrong a short time ago. `all` are in the order of time.
+/// A deployment is rework if it began within [`REWORK_WITHIN`] of one before it that was found bad or taken back, and none
+/// has succeeded since. `all` are in the order of time.
 fn mark_rework(all: &mut [Deployment]) {
-    let mut went_wrong: Option<Timestamp> = None;
+    let mut wrong: Vec<Wrong> = Vec::new();
     for deployment in all {
-        let since = went_wrong.map(|at| deployment.started.duration_since(at));
-        deployment.rework = Some(since.is_some_and(|since| since <= REWORK_WITHIN));
+        let started = deployment.started;
+        wrong.retain(|wrong| started.duration_since(wrong.until) <= REWORK_WITHIN);
+        deployment.rework = Some(wrong.iter().any(|wrong| wrong.from <= started));
         match deployment.conclusion.needed_intervention() {
-            Some(true) => went_wrong = Some(deployment.ended.unwrap_or(deployment.started)),
-            Some(false) => went_wrong = None,
+            Some(true) => wrong.push(Wrong::of(deployment)),
+            Some(false) => wrong.retain(|wrong| wrong.from > started),
             None => {}
         }
+    }
+}
+
+/// While a deployment was known to be bad, and not taken back or fixed yet.
+struct Wrong {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Wrong {
+    fn of(deployment: &Deployment) -> Wrong {
+        let started = deployment.started;
+        // The end of a run that ended well tells nothing: it was found bad later.
+        let is_good = deployment.ended_as == Some(Conclusion::Succeeded);
+        let ended = deployment.ended.filter(|_| !is_good);
+        let back = deployment.rollback.map(|rollback| rollback.started);
+        let from = deployment.failed_at.or(back).or(ended).unwrap_or(started);
+        let until = ended.max(back).unwrap_or(from).max(from);
+        Wrong { from, until }
     }
 }

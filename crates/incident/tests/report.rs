@@ -1,5 +1,6 @@
 //! The report, the analysis and the metrics: the same bytes each time, and nothing in them is markup.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -266,6 +267,208 @@ fn a_rollback_by_hand_is_counted_against_the_release_that_it_took_back() {
     let rolled_back: Vec<&str> = rolled_back.collect();
     assert_eq!(rolled_back.len(), 1, "{events}");
     assert!(rolled_back[0].contains("shop@v2"), "{events}");
+}
+
+/// The figures, and the series of Prometheus' text by name and labels, without those of the service.
+fn measured(bed: &Bed) -> (Value, BTreeMap<String, String>) {
+    let json = bed.run(&["metrics", "--format", "json"]).code(0).stdout;
+    let series = bed
+        .run(&["metrics", "--format", "prometheus"])
+        .code(0)
+        .stdout;
+    let sample = |line: &str| {
+        let (name, value) = line.rsplit_once(' ')?;
+        let name = name.replace("{service=\"shop\",environment=\"\"}", "");
+        let name = name.replace("service=\"shop\",environment=\"\",", "");
+        (!line.starts_with('#')).then(|| (name, value.to_owned()))
+    };
+    let series = series.lines().filter_map(sample).collect();
+    (serde_json::from_str(&json).unwrap(), series)
+}
+
+/// How many of how many, and of how many it is not known.
+fn part(view: &Value, figure: &str) -> Value {
+    let figure = &view["figures"][figure];
+    json!([figure["part"], figure["counted"], figure["unknown"]])
+}
+
+/// Prometheus takes a fall of a counter for a restart, and counts the whole value once more.
+#[test]
+fn a_counter_never_falls_and_a_rollback_of_a_rollback_is_no_second_failure() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    bed.deployed("v2", 200, 8);
+    let counters = || {
+        let (_, series) = measured(&bed);
+        [
+            "deployment_completed_total{status=\"success\"}",
+            "deployment_completed_total{status=\"failure\"}",
+            "deployment_duration_seconds_count",
+            "rollback_triggered_total",
+        ]
+        .map(|name| series[name].parse::<u64>().unwrap())
+    };
+    assert_eq!(counters(), [2, 0, 2, 0]);
+    bed.taken_back("v2", "v1", 90);
+    assert_eq!(counters(), [2, 0, 2, 1]);
+    let (view, _) = measured(&bed);
+    assert_eq!(view["deployments"]["rolled_back"], 1, "{view}");
+    // v2 was good after all, and is put back; the state finds v1, which was left for it, bad.
+    bed.taken_back("v1", "v2", 60);
+    let entry = |release: &str, status: &str, deployed: i64, changed: i64| json!({"release": release, "status": status, "deployed_at": minutes_ago(deployed), "changed_at": minutes_ago(changed)});
+    let state = json!({
+        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v2",
+        "history": [entry("v2", "good", 195, 61), entry("v1", "bad", 295, 61)],
+    });
+    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    assert_eq!(counters(), [2, 0, 2, 1]);
+    let (view, _) = measured(&bed);
+    let all = &view["deployments"];
+    assert_eq!(
+        json!([all["succeeded"], all["rolled_back"], all["rollbacks"]]),
+        json!([2, 0, 1]),
+        "{view}"
+    );
+    for (figure, told) in [
+        ("deployment_success_rate", json!([2, 2, 0])),
+        ("change_fail_rate", json!([0, 2, 0])),
+        ("deployment_rework_rate", json!([0, 2, 0])),
+        ("rollback_rate", json!([1, 2, 0])),
+    ] {
+        assert_eq!(part(&view, figure), told, "{figure}: {view}");
+    }
+    // And taken back for good.
+    bed.taken_back("v2", "v1", 30);
+    assert_eq!(counters(), [2, 0, 2, 1]);
+    assert_eq!(measured(&bed).0["deployments"]["rolled_back"], 1);
+}
+
+#[test]
+fn an_incident_that_gets_worse_is_counted_as_it_was_opened() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--release", "v2", "--impact", "none", "slow"])
+        .code(0);
+    let told = || {
+        let (_, series) = measured(&bed);
+        ["incidents_total", "open_incidents"].map(|name| {
+            let name = format!("deploy_guard_{name}{{");
+            let of = series.iter().filter(|(key, _)| key.starts_with(&name));
+            let of = of.filter(|(_, value)| *value != "0");
+            of.map(|(key, value)| format!("{} {value}", key.trim_start_matches(&name)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        })
+    };
+    assert_eq!(told(), ["severity=\"low\"} 1", "severity=\"low\"} 1"]);
+    let worse = ["update", "--severity", "critical", "--reason", "all fails"];
+    bed.run(&[&worse[..], &["down"]].concat()).code(0);
+    assert_eq!(told(), ["severity=\"low\"} 1", "severity=\"critical\"} 1"]);
+}
+
+/// By hand, days after it was deployed: the time of its deployment tells nothing.
+#[test]
+fn rework_counts_from_when_a_release_was_found_bad() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 80 * 60, 8);
+    bed.deployed("v2", 72 * 60, 8);
+    bed.taken_back("v2", "v1", 120);
+    bed.deployed("v3", 60, 8);
+    let rework = |bed: &Bed| part(&measured(bed).0, "deployment_rework_rate");
+    assert_eq!(rework(&bed), json!([1, 3, 0]));
+    // v3 was good: what follows is planned.
+    bed.deployed("v4", 30, 8);
+    assert_eq!(rework(&bed), json!([1, 4, 0]));
+    // A fix that comes more than a day later is none.
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v2", 72 * 60, 8);
+    bed.taken_back("v2", "v1", 26 * 60);
+    bed.deployed("v3", 60, 8);
+    assert_eq!(rework(&bed), json!([0, 2, 0]));
+    // One that was deployed before the failure was found is no fix of it.
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 90, 8);
+    bed.deployed("v2", 80, 8);
+    bed.taken_back("v2", "v1", 70);
+    bed.taken_back("v1", "v0", 60);
+    assert_eq!(rework(&bed), json!([0, 2, 0]));
+}
+
+/// The target reports another name than `--release`, and the rollback finds that one bad.
+#[test]
+fn a_run_whose_release_reports_another_name_is_counted_once() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    bed.rolled_back("v2", 60);
+    bed.deployed("4f2c1d0", 40, 8);
+    let during_rollback = minutes_ago(55);
+    let entry = |release: &str, status: &str, deployed| json!({"release": release, "status": status, "deployed_at": deployed, "changed_at": deployed});
+    let write = |rule: &str| {
+        bed.configure(&json!({
+            "version": 1, "service": "shop", "incident": {},
+            "healthgate": {"http": [{
+                "name": "ready", "url": "http://127.0.0.1:9/", "release": {"jq": ".version", "match": rule},
+            }]},
+        }));
+        let state = json!({
+            "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
+            "history": [
+                entry("4f2c1d0b6e1f2a3948576a0b1c2d3e4f50617283", "good", minutes_ago(35)),
+                entry("bad-", "bad", during_rollback), entry("v1", "good", minutes_ago(295)),
+            ],
+        });
+        std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    };
+    write("prefix");
+    let (view, _) = measured(&bed);
+    let all = &view["deployments"];
+    assert_eq!(
+        json!([all["started"], all["succeeded"], all["rolled_back"]]),
+        json!([3, 2, 1]),
+        "{view}"
+    );
+    assert_eq!(part(&view, "change_fail_rate"), json!([1, 3, 0]));
+}
+
+/// Steps of their own write no start and end of a deployment: the state has it, and the log what its gate found.
+#[test]
+fn a_release_that_was_recorded_good_stays_a_success_of_the_counter() {
+    let bed = Bed::new(&json!({}));
+    let gate = |release: &str, verdict: &str, ago: i64| {
+        let end = json!({
+            "kind": "stage-ended", "stage": "healthgate", "verdict": verdict, "reason": "by the gate",
+            "started_at": minutes_ago(ago + 1), "duration_ms": 60_000,
+        });
+        bed.append(release, minutes_ago(ago), end);
+    };
+    gate("v1", "pass", 299);
+    gate("v2", "pass", 199);
+    gate("v3", "fail", 99);
+    let write = |v2: &str, changed: i64| {
+        let entry = |release: &str, status: &str, deployed: i64, changed: i64| json!({"release": release, "status": status, "deployed_at": minutes_ago(deployed), "changed_at": minutes_ago(changed)});
+        let state = json!({
+            "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
+            "history": [
+                entry("v3", "bad", 100, 98), entry("v2", v2, 200, changed), entry("v1", "good", 300, 298),
+            ],
+        });
+        std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    };
+    let counters = || {
+        let (_, series) = measured(&bed);
+        ["success", "failure", "undecided"].map(|status| {
+            let name = format!("deployment_completed_total{{status=\"{status}\"}}");
+            series[&name].parse::<u64>().unwrap()
+        })
+    };
+    // It is about to be deployed.
+    write("pending", 200);
+    assert_eq!(counters(), [1, 1, 0]);
+    write("good", 198);
+    assert_eq!(counters(), [2, 1, 0]);
+    write("bad", 50);
+    assert_eq!(counters(), [2, 1, 0]);
+    let all = &measured(&bed).0["deployments"];
+    assert_eq!(json!([all["succeeded"], all["rolled_back"]]), json!([1, 2]));
 }
 
 /// What was killed goes on for no one: it is unknown as soon as another one changed what users have.

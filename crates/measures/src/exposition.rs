@@ -121,7 +121,7 @@ impl Text<'_> {
         self.family(
             names::COMPLETED,
             "counter",
-            "Deployments that came to an end, counted from the history; what was rolled back is a failure.",
+            "Deployments that came to an end, by how their own run ended, counted from the history; one that rolled back is a failure.",
             &completed,
         );
         self.family(
@@ -136,7 +136,7 @@ impl Text<'_> {
         self.head(
             names::DURATION,
             "histogram",
-            "Time to complete a deployment that succeeded, failed or was rolled back.",
+            "Time to complete a deployment whose own run succeeded, failed or rolled back.",
         );
         let bucket = format!("{}_bucket", names::DURATION);
         for bound in BUCKETS {
@@ -161,7 +161,7 @@ impl Text<'_> {
             .collect();
         self.gauge(
             names::LAST_COMPLETED,
-            "When a deployment last came to such an end, in seconds since 1970.",
+            "When the run of a deployment last came to such an end, in seconds since 1970.",
             &last,
         );
         let rollback: Vec<Sample<'_>> = whole
@@ -219,25 +219,30 @@ impl Text<'_> {
     }
 
     fn incidents(&mut self, whole: &Whole) {
-        let of = |count: fn(&crate::measures::Incidents) -> u64| -> Vec<Sample<'_>> {
-            whole
-                .incidents
-                .iter()
-                .map(|(severity, of)| {
-                    (vec![("severity", severity.as_str())], count(of).to_string())
-                })
-                .collect()
-        };
+        fn sample(severity: &str, count: u64) -> Sample<'_> {
+            (vec![("severity", severity)], count.to_string())
+        }
+
+        let all = whole.incidents.iter();
+        // A severity that an incident only has by now may be gone by the next time.
+        let opened: Vec<Sample<'_>> = all
+            .clone()
+            .filter(|(_, of)| of.all > 0)
+            .map(|(severity, of)| sample(severity, of.all))
+            .collect();
+        let open: Vec<Sample<'_>> = all
+            .map(|(severity, of)| sample(severity, of.open))
+            .collect();
         self.family(
             names::INCIDENTS,
             "counter",
-            "Incidents that were opened, counted from the log.",
-            &of(|of| of.all),
+            "Incidents that were opened, by the severity that each was opened with, counted from the log.",
+            &opened,
         );
         self.gauge(
             names::OPEN_INCIDENTS,
-            "Incidents that are not resolved.",
-            &of(|of| of.open),
+            "Incidents that are not resolved, by the worst severity that each has had.",
+            &open,
         );
     }
 

@@ -87,8 +87,8 @@ impl Kind {
                 "Deployments that failed or were rolled back, of those that succeeded, failed or were rolled back."
             }
             Kind::DeploymentReworkRate => {
-                "Deployments that were unplanned and made because of an incident, of those that succeeded, failed or were \
-                 rolled back."
+                "Deployments that began within 24 hours after one before them was found bad or taken back, with no good one \
+                 in between, of those that succeeded, failed or were rolled back."
             }
             Kind::SuccessRate => {
                 "Deployments that succeeded, of those that succeeded, failed or were rolled back."
@@ -250,5 +250,18 @@ fn standing(goal: Goal, value: Option<&Value>, unknown: u64) -> Standing {
         _ if !value.is_within(goal.target) => Standing::Missed,
         _ if value.stays_within(goal.target, unknown) => Standing::Met,
         _ => Standing::Open,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::REWORK_WITHIN;
+
+    #[test]
+    fn the_definition_of_rework_names_the_time_that_counts() {
+        let named = format!("within {} hours", REWORK_WITHIN.as_hours());
+        let definition = Kind::DeploymentReworkRate.definition();
+        assert!(definition.contains(&named), "{definition}");
     }
 }

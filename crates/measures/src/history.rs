@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// A deployment that begins so soon after one before it was found bad or taken back is rework. DORA names no time.
+pub const REWORK_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// How a deployment ended, so far as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,11 +58,15 @@ pub struct Deployment {
     pub started: Timestamp,
     /// When its verdict was reached; `None` while it runs, or where that was not recorded.
     pub ended: Option<Timestamp>,
+    /// What became of it, as far as that is known by now: a later rollback changes it.
     pub conclusion: Conclusion,
+    /// How its own run ended, which nothing changes afterwards: what counters count. `None` while it runs, and where it
+    /// never told.
+    pub ended_as: Option<Conclusion>,
     /// When the release's commit was made.
     pub committed: Option<Timestamp>,
-    /// Whether it was unplanned and made because of an incident: a fix forward, or whatever follows a
-    /// rollback within the window that counts for it. `None` where that is not known.
+    /// Whether it was unplanned and made because of an incident: it began within [`REWORK_WITHIN`] of one before it that
+    /// was found bad or taken back, and that no good one had followed. `None` where that is not known.
     pub rework: Option<bool>,
     /// When the first evidence against the release was seen.
     pub failed_at: Option<Timestamp>,
@@ -94,7 +101,10 @@ pub struct Errors {
 pub struct Incident {
     pub opened: Timestamp,
     pub resolved: Option<Timestamp>,
-    /// As the runbook calls it, such as `critical`.
+    /// The severity that it was opened with, which nothing changes afterwards; as the runbook calls it, such as
+    /// `critical`.
+    pub opened_as: String,
+    /// The worst that it has been.
     pub severity: String,
     pub caused_by_deployment: Option<bool>,
 }

@@ -26,7 +26,7 @@ pub use exact::Ratio;
 pub use exposition::{CanaryShare, Exposition};
 pub use figure::{Figure, Frequency, Kind, Standing, Value};
 pub use goal::{Bound, Goal, Limit};
-pub use history::{Conclusion, Deployment, Errors, Incident, Rollback, Window};
+pub use history::{Conclusion, Deployment, Errors, Incident, REWORK_WITHIN, Rollback, Window};
 pub use labels::Labels;
 pub use measures::{Incidents, Measures, Whole};
 pub use spread::{Spread, Statistic};

@@ -19,15 +19,16 @@ pub struct Measures {
     pub figures: Vec<Figure>,
     /// Over the window.
     pub tally: Tally,
-    /// Over the whole history: what counters count.
+    /// Over the whole history.
     pub whole: Whole,
 }
 
-/// What is counted over the whole history.
+/// What is counted over the whole history. What a counter counts is never taken back: a deployment counts by how its
+/// own run ended, and an incident by the severity that it was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whole {
     pub tally: Tally,
-    /// Of the deployments that succeeded, failed or were rolled back, where both times are known;
+    /// Of the deployments whose run succeeded, failed or rolled back, where both times are known;
     /// the shortest first.
     pub durations: Vec<Duration>,
     /// When a deployment last ended so; the start, where the end is not known.
@@ -39,13 +40,15 @@ pub struct Whole {
     /// When the first of those started that are running. It may not be the newest: one that finds the
     /// lock held is refused meanwhile.
     pub running_since: Option<Timestamp>,
-    /// Incidents by severity: all, and those that are open.
+    /// Incidents by severity.
     pub incidents: BTreeMap<String, Incidents>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incidents {
+    /// Those that were opened with this severity.
     pub all: u64,
+    /// Those that are open, and whose worst severity it is.
     pub open: u64,
 }
 
@@ -91,11 +94,15 @@ fn figure(
         let all = deployments.iter().copied();
         all.filter(move |deployment| deployment.conclusion == conclusion)
     };
+    // Of one that was never decided it is not known whether it counts, whatever else is known of it.
+    let undecided = || ended_so(Conclusion::Undecided);
+    let untimed = || undecided().map(|_| None);
     match kind {
         Kind::ChangeLeadTime => times(
             kind,
             ended_so(Conclusion::Succeeded)
-                .map(|deployment| between(deployment.committed, deployment.ended)),
+                .map(|deployment| between(deployment.committed, deployment.ended))
+                .chain(untimed()),
         ),
         Kind::DeploymentFrequency => {
             let succeeded = count(ended_so(Conclusion::Succeeded));
@@ -104,14 +111,15 @@ fn figure(
                 deployments: succeeded,
                 within,
             }));
-            let unknown = count(ended_so(Conclusion::Undecided));
+            let unknown = count(undecided());
             Figure::new(kind, value, succeeded, unknown)
         }
         Kind::FailedDeploymentRecoveryTime => times(
             kind,
             decided()
                 .filter(|deployment| deployment.conclusion.needed_intervention() == Some(true))
-                .map(|deployment| between(deployment.failed_at, deployment.restored_at)),
+                .map(|deployment| between(deployment.failed_at, deployment.restored_at))
+                .chain(untimed()),
         ),
         Kind::ChangeFailRate => ratio(kind, deployments, |deployment| {
             deployment.conclusion.needed_intervention()
@@ -130,16 +138,20 @@ fn figure(
             kind,
             decided()
                 .filter(|deployment| triggered_rollback(deployment))
-                .map(restoring_time),
+                .map(restoring_time)
+                .chain(untimed()),
         ),
-        Kind::DeploymentDuration => times(kind, decided().map(duration)),
+        Kind::DeploymentDuration => times(kind, decided().map(duration).chain(untimed())),
         Kind::MeanTimeToRecovery => times(
             kind,
             incidents
                 .iter()
                 .map(|incident| between(Some(incident.opened), incident.resolved)),
         ),
-        Kind::PostDeploymentErrors => errors(kind, decided().map(|it| it.errors_after)),
+        Kind::PostDeploymentErrors => {
+            let known = decided().map(|it| it.errors_after);
+            errors(kind, known.chain(undecided().map(|_| None)))
+        }
     }
 }
 
@@ -222,18 +234,19 @@ fn restoring_time(deployment: &Deployment) -> Option<Duration> {
 impl Whole {
     fn of(deployments: &[Deployment], incidents: &[Incident]) -> Whole {
         let mut whole = Whole {
-            tally: Tally::of(deployments),
+            tally: Tally::of_runs(deployments),
             ..Whole::default()
         };
         for deployment in deployments {
-            if deployment.conclusion.needed_intervention().is_some() {
+            let ended_as = deployment.ended_as;
+            if ended_as.and_then(Conclusion::needed_intervention).is_some() {
                 whole.durations.extend(duration(deployment));
             }
             if deployment.conclusion == Conclusion::Running {
                 let since = whole.running_since.unwrap_or(deployment.started);
                 whole.running_since = Some(since.min(deployment.started));
             }
-            if let Some(status) = status(deployment.conclusion) {
+            if let Some(status) = ended_as.and_then(status) {
                 let at = deployment.ended.unwrap_or(deployment.started);
                 let last = whole.last.entry(status).or_insert(at);
                 *last = at.max(*last);
@@ -251,12 +264,10 @@ impl Whole {
             .max_by(|one, other| (one.started, one).cmp(&(other.started, other)));
         whole.newest = newest.cloned();
         for incident in incidents {
-            let of = whole
-                .incidents
-                .entry(incident.severity.clone())
-                .or_default();
-            of.all += 1;
-            of.open += u64::from(incident.resolved.is_none());
+            let opened_as = whole.incidents.entry(incident.opened_as.clone());
+            opened_as.or_default().all += 1;
+            let worst = whole.incidents.entry(incident.severity.clone());
+            worst.or_default().open += u64::from(incident.resolved.is_none());
         }
         whole
     }

@@ -18,12 +18,27 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// By what became of them.
     pub(crate) fn of<'a>(deployments: impl IntoIterator<Item = &'a Deployment>) -> Tally {
+        Tally::by(deployments, |deployment| deployment.conclusion)
+    }
+
+    /// By how their own runs ended: none of the numbers ever falls while a history grows, but those that run.
+    pub(crate) fn of_runs<'a>(deployments: impl IntoIterator<Item = &'a Deployment>) -> Tally {
+        Tally::by(deployments, |deployment| {
+            deployment.ended_as.unwrap_or(Conclusion::Running)
+        })
+    }
+
+    fn by<'a>(
+        deployments: impl IntoIterator<Item = &'a Deployment>,
+        conclusion: impl Fn(&Deployment) -> Conclusion,
+    ) -> Tally {
         let mut tally = Tally::default();
         for deployment in deployments {
             tally.started += 1;
             tally.rollbacks += u64::from(triggered_rollback(deployment));
-            *match deployment.conclusion {
+            *match conclusion(deployment) {
                 Conclusion::Succeeded => &mut tally.succeeded,
                 Conclusion::Failed => &mut tally.failed,
                 Conclusion::RolledBack => &mut tally.rolled_back,

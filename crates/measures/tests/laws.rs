@@ -1,10 +1,14 @@
 //! What holds of every history.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
-use measures::{Conclusion, Deployment, Errors, Figure, Incident, Measures, Rollback};
+use measures::{
+    Conclusion, Deployment, Errors, Exposition, Figure, Incident, Kind, Measures, Rollback,
+};
 use proptest::prelude::*;
 
-use crate::support::{bare, november};
+use crate::support::{bare, labels, november};
 
 /// A time before or after the start, or none.
 fn time() -> impl Strategy<Value = Option<i64>> {
@@ -42,6 +46,7 @@ prop_compose! {
         Incident {
             opened,
             resolved: lasts.map(|time| opened + SignedDuration::from_millis(time)),
+            opened_as: "high".into(),
             severity: "critical".into(),
             caused_by_deployment: None,
         }
@@ -52,7 +57,59 @@ fn figures(deployments: &[Deployment], incidents: &[Incident]) -> Vec<Figure> {
     Measures::of(deployments, incidents, november()).figures
 }
 
+/// The samples of every counter, by name and labels.
+fn counters(deployments: &[Deployment], incidents: &[Incident]) -> BTreeMap<String, f64> {
+    let text = Exposition {
+        labels: &labels(),
+        measures: &Measures::of(deployments, incidents, november()),
+        canary: None,
+    }
+    .to_string();
+    let mut found = BTreeMap::new();
+    let mut counts = false;
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            counts = kind.ends_with(" counter") || kind.ends_with(" histogram");
+        } else if let Some((name, value)) = line.rsplit_once(' ').filter(|_| counts)
+            && !line.starts_with('#')
+        {
+            found.insert(name.to_owned(), value.parse().unwrap());
+        }
+    }
+    found
+}
+
 proptest! {
+    /// Prometheus takes a fall for a restart, and counts the whole value once more.
+    #[test]
+    fn no_counter_falls_whatever_becomes_of_what_was_counted(
+        deployments in prop::collection::vec(deployments(), 0..30),
+        incidents in prop::collection::vec(incidents(), 0..10),
+        later in prop::collection::vec((prop::sample::select(Conclusion::ALL.to_vec()), deployments()), 0..40),
+    ) {
+        let mut after = deployments.clone();
+        for (one, (conclusion, other)) in after.iter_mut().zip(&later) {
+            one.rollback = other.rollback.or(one.rollback);
+            // A rollback that is known of by its conclusion alone is not forgotten.
+            if one.rollback.is_some() || one.conclusion != Conclusion::RolledBack {
+                one.conclusion = *conclusion;
+            }
+            if one.ended_as.is_none() {
+                (one.ended_as, one.ended) = (other.ended_as, other.ended);
+            }
+        }
+        after.extend(later.into_iter().skip(deployments.len()).map(|(_, one)| one));
+        let mut worse = incidents.clone();
+        for incident in &mut worse {
+            incident.severity = "worse".into();
+            incident.resolved = None;
+        }
+        let (before, after) = (counters(&deployments, &incidents), counters(&after, &worse));
+        for (name, value) in before {
+            prop_assert!(after[&name] >= value, "{} {} -> {}", name, value, after[&name]);
+        }
+    }
+
     #[test]
     fn order_does_not_matter(
         deployments in prop::collection::vec(deployments(), 0..30),
@@ -100,6 +157,7 @@ proptest! {
         open.push(Incident {
             opened: started,
             resolved: None,
+            opened_as: "high".into(),
             severity: "critical".into(),
             caused_by_deployment: None,
         });
@@ -124,7 +182,6 @@ proptest! {
         prop_assume!(was.needed_intervention().is_some());
         told[at] = bare(told[at].started, Conclusion::Undecided);
         for (before, after) in figures(&known, &[]).iter().zip(figures(&told, &[])) {
-            use measures::Kind;
             if matches!(after.kind, Kind::SuccessRate | Kind::RollbackRate)
                 && after.is_met() == Some(true)
             {

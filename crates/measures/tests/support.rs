@@ -29,6 +29,7 @@ pub(crate) fn bare(started: Timestamp, conclusion: Conclusion) -> Deployment {
         started,
         ended: None,
         conclusion,
+        ended_as: Some(conclusion).filter(|it| *it != Conclusion::Running),
         committed: None,
         rework: None,
         failed_at: None,
@@ -97,6 +98,7 @@ pub(crate) fn incident(opened: &str, resolved: Option<&str>, severity: &str) -> 
     Incident {
         opened: at(opened),
         resolved: resolved.map(at),
+        opened_as: severity.into(),
         severity: severity.into(),
         caused_by_deployment: Some(true),
     }

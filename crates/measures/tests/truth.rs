@@ -176,8 +176,17 @@ impl Truth {
         self.recovery.time(word("recovery"));
         self.rollback_time.time(word("rollback-time"));
         if added == "undecided ?" {
-            self.rework.unknown += 1;
-            self.rollback.unknown += 1;
+            for figure in [
+                &mut self.lead,
+                &mut self.took,
+                &mut self.recovery,
+                &mut self.rollback_time,
+                &mut self.rework,
+                &mut self.rollback,
+                &mut self.errors,
+            ] {
+                figure.unknown += 1;
+            }
         }
         self.rework.yes_or_no(word("rework"));
         self.rollback.yes_or_no(word("rollback"));
