@@ -8,19 +8,19 @@ use github::logs::JobLog;
 use github::{Client, Job, Repository, RunId};
 use jiff::Timestamp;
 use model::Redactor;
+use model::failed_run::{DockerfileStep, Ended, Stage};
 use model::text::cut;
 use workflow::Workflow;
 
 use crate::cause::{Cause, Suspect, cause};
 use crate::classify::{Facts, classify};
 use crate::diagnosis::{Diagnosis, Note, OtherJob};
-use crate::dockerfile::{self, DockerfileStep};
-use crate::ended::{CancelledBy, Ended};
+use crate::dockerfile;
+use crate::ended::{CancelledBy, said};
 use crate::gap::{Error, Gap};
 use crate::log::{StepLog, error_lines, is_generic};
-use crate::needed::{needed, runs};
+use crate::needed::{Needed, runs};
 use crate::plain::short;
-use crate::stage::Stage;
 
 /// Characters of a name, and of a message.
 const MAX_NAME: usize = 200;
@@ -71,7 +71,7 @@ pub async fn diagnose(
         .checkout
         .zip(path)
         .and_then(|(folder, path)| read(folder, path));
-    let needed = workflow.as_ref().map(needed).unwrap_or_default();
+    let needed = workflow.as_ref().map(Needed::of).unwrap_or_default();
     let Some(Cause { first, others }) = cause(&jobs, &needed) else {
         let never_began = run.conclusion.as_deref() == Some("startup_failure");
         diagnosis.ended = never_began.then_some(Ended::NotStarted);
@@ -287,22 +287,27 @@ impl Diagnosis {
         let job = suspect.job;
         let conclusion = job.conclusion.as_deref();
         let is_cancelled = conclusion == Some("cancelled");
-        // Anybody's step can write such sentences; GitHub's own are there where it cancelled the job.
-        let said = messages.iter().filter_map(|message| Ended::of(message));
-        let said = said
-            .filter(|ended| is_cancelled || *ended != Ended::Cancelled)
-            .min();
-        let in_log = || self.error_lines.iter().find_map(|line| Ended::of(line));
         let never_taken = job.runner().is_none() && job.steps.as_ref().is_none_or(Vec::is_empty);
+        // Anybody's step can write such sentences; GitHub's own are there where it cancelled the job, or let none of its
+        // steps begin.
+        let told = messages.iter().filter_map(|message| said(message));
+        let told = told
+            .filter(|ended| match ended {
+                Ended::Cancelled => is_cancelled,
+                Ended::Rejected => never_taken,
+                _ => true,
+            })
+            .min();
+        let in_log = || self.error_lines.iter().find_map(|line| said(line));
         self.ended = match conclusion {
             Some("timed_out") => Some(Ended::TimedOut),
             Some("startup_failure") => Some(Ended::NotStarted),
-            _ => said.or_else(|| in_log().filter(|_| is_cancelled || suspect.step.is_none())),
+            _ => told.or_else(|| in_log().filter(|_| is_cancelled || suspect.step.is_none())),
         };
         self.ended = self.ended.or(match () {
             () if is_cancelled => Some(Ended::Cancelled),
             () if job.status != "completed" => None,
-            () if never_taken => Some(Ended::NoRunner),
+            () if never_taken => Some(Ended::NeverBegan),
             () if job.is_abandoned()
                 && suspect.step.is_none_or(|step| step.status != "completed") =>
             {

@@ -10,7 +10,7 @@ use crate::needed::{Needed, base};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause<'a> {
     pub first: Suspect<'a>,
-    /// In the order in which they failed; those that were cancelled come last.
+    /// In the order in which they failed; behind them those that were cancelled, and last those that may fail.
     pub others: Vec<Suspect<'a>>,
 }
 
@@ -41,19 +41,22 @@ fn badness(conclusion: Option<&str>) -> Option<Badness> {
 }
 
 /// `None` where no job failed or was cancelled, so far. Of several that failed the first one counts
-/// on which another job depends that was not run; where nothing is known of that, the first.
+/// on which another job depends that was not run; where nothing is known of that, the first. A job that may fail is the
+/// cause only where no other one ended badly.
 pub fn cause<'a>(jobs: &'a [Job], needed: &Needed) -> Option<Cause<'a>> {
+    let may_fail = |job: &Job| needed.may_fail.contains(&base(&job.name));
     let mut bad: Vec<(Badness, Suspect<'a>)> = jobs.iter().filter_map(suspect).collect();
     bad.sort_by_key(|(badness, suspect)| {
-        let holds_up = *badness == Badness::Failed && holds_up_others(suspect.job, jobs, needed);
-        (*badness, !holds_up, when(suspect), suspect.job.id)
+        let job = suspect.job;
+        let holds_up = *badness == Badness::Failed && holds_up_others(job, jobs, needed);
+        (may_fail(job), *badness, !holds_up, when(suspect), job.id)
     });
     let mut bad = bad.into_iter().map(|(_, suspect)| suspect);
     let first = bad.next()?;
     let mut others: Vec<Suspect<'a>> = bad.collect();
     others.sort_by_key(|suspect| {
-        let badness = suspect_badness(suspect.job);
-        (badness, when(suspect), suspect.job.id)
+        let job = suspect.job;
+        (may_fail(job), suspect_badness(job), when(suspect), job.id)
     });
     Some(Cause { first, others })
 }
@@ -128,7 +131,7 @@ fn when(suspect: &Suspect<'_>) -> Option<Timestamp> {
 fn holds_up_others(job: &Job, jobs: &[Job], needed: &Needed) -> bool {
     let own = base(&job.name);
     jobs.iter().any(|other| {
-        let waits_for = needed.get(&base(&other.name));
+        let waits_for = needed.jobs.get(&base(&other.name));
         other.conclusion.as_deref() == Some("skipped")
             && waits_for.is_some_and(|needs| needs.contains(&own))
     })

@@ -1,12 +1,13 @@
 //! Which stage of a deployment a failed step is.
 //!
-//! A person who names a step says what it is for, so the name comes first; then what it runs, what its
+//! A step of a Dockerfile that failed is a build, wherever it was built: in a step that publishes an image, runs tests or
+//! deploys. Else, a person who names a step says what it is for, so the name comes first; then what it runs, what its
 //! log says, and the name of its job. A deployment is the exception: much happens within it, and what
 //! its log says of a migration, an image or a health check is more than its name.
 
 use crate::log::StepLog;
-use crate::stage::Stage;
 use crate::{commands, evidence, names};
+use model::failed_run::Stage;
 
 /// What is known of the step that failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +32,9 @@ const OF_THE_RUNNER: &[&str] = &[
 
 /// The stage; [`Stage::Unknown`] where nothing says it.
 pub fn classify(facts: &Facts<'_>) -> Stage {
+    if facts.log.is_some_and(evidence::has_failed_instruction) {
+        return Stage::Build;
+    }
     let said = facts.log.and_then(evidence::stage);
     let runs = facts
         .runs
@@ -80,6 +84,8 @@ fn one_of(mentioned: &[Stage], said: Option<Stage>) -> Option<Stage> {
     let first = *mentioned.first()?;
     let is_wide = mentioned.contains(&Stage::Deploy);
     match said {
+        // What a way back does, migrations among it, is a way back.
+        _ if first == Stage::Rollback => Some(first),
         // An image is pushed at the end of the step that builds it, and pulled at the start of others.
         Some(said) if is_wide || mentioned.contains(&said) => Some(said),
         Some(Stage::Image) if first == Stage::Build => Some(Stage::Image),

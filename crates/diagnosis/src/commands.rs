@@ -1,6 +1,6 @@
 //! What a step runs: an action, or commands of a shell.
 
-use crate::stage::Stage;
+use model::failed_run::Stage;
 
 /// Our own stages, and the stage of a deployment that each is. `rollback` alone puts a release back;
 /// its other commands keep the record of a deployment.

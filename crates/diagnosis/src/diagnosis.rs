@@ -1,11 +1,11 @@
 //! What is known of a run that failed.
 
 use github::RunId;
+use model::FailedRun;
+use model::failed_run::{DockerfileStep, Ended, Stage};
 
-use crate::dockerfile::DockerfileStep;
-use crate::ended::{CancelledBy, Ended};
+use crate::ended::CancelledBy;
 use crate::gap::Gap;
-use crate::stage::Stage;
 
 /// Which stage of a run failed, and what says so. All text in it is from outside: redacted, without
 /// control characters, within bounds, and not escaped for any format.
@@ -37,6 +37,22 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// What a report's JSON has of it.
+    pub fn failed_run(&self) -> FailedRun {
+        FailedRun {
+            run: self.run.into(),
+            attempt: self.attempt,
+            conclusion: self.conclusion.clone(),
+            stage: self.stage,
+            job: self.job.clone(),
+            step: self.step.clone(),
+            dockerfile_step: self.dockerfile_step.clone(),
+            ended: self.ended,
+            cancelled_by: self.cancelled_by.as_ref().map(ToString::to_string),
+            url: self.url.clone(),
+        }
+    }
+
     /// The whole in one line: `build failed: job docker, step Build and push, Dockerfile step 4/7 of
     /// build, RUN npm ci`.
     pub fn headline(&self) -> String {

@@ -1,27 +1,6 @@
 //! Which step of a Dockerfile failed, as BuildKit, the classic builder and Podman tell it.
 
-/// One step of a Dockerfile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DockerfileStep {
-    /// From 1.
-    pub number: u32,
-    pub of: u32,
-    /// The name of the stage, where the Dockerfile has several.
-    pub stage: Option<String>,
-    /// `RUN npm ci`; on one line.
-    pub instruction: String,
-}
-
-/// `step 4/7 of build, RUN npm ci`.
-impl std::fmt::Display for DockerfileStep {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "step {}/{}", self.number, self.of)?;
-        if let Some(stage) = &self.stage {
-            write!(f, " of {stage}")?;
-        }
-        write!(f, ", {}", self.instruction)
-    }
-}
+use model::failed_run::DockerfileStep;
 
 /// The step that failed; the lines are without time and colours.
 pub(crate) fn failed_step<'a>(

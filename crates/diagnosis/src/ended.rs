@@ -1,19 +1,6 @@
 //! Why GitHub ended a run or a job, and who wanted it, as the annotations of a job tell it.
 
-/// Why there is nothing more of a job. In the order in which they explain the others: a job that no runner took is
-/// cancelled in the end, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ended {
-    /// The workflow file cannot be run.
-    NotStarted,
-    /// No runner took the job.
-    NoRunner,
-    /// The runner went away.
-    RunnerLost,
-    /// Its time was up.
-    TimedOut,
-    Cancelled,
-}
+use model::failed_run::Ended;
 
 /// Who cancelled a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +9,6 @@ pub enum CancelledBy {
     User(String),
     /// A newer run of the same concurrency group, where GitHub names it.
     NewerRun { group: Option<String> },
-}
-
-/// Fits after the name of a job: `the job deploy was not taken by a runner`.
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Ended::NotStarted => "was not started: GitHub cannot run the workflow file",
-            Ended::NoRunner => "was not taken by a runner",
-            Ended::RunnerLost => "lost its runner",
-            Ended::TimedOut => "ran out of time",
-            Ended::Cancelled => "was cancelled",
-        })
-    }
 }
 
 /// Fits after "cancelled by".
@@ -63,6 +37,11 @@ const SENTENCES: &[(&str, Ended)] = &[
         Ended::RunnerLost,
     ),
     ("the hosted runner encountered an error", Ended::RunnerLost),
+    (
+        "the deployment was rejected or didn't satisfy other protection rules",
+        Ended::Rejected,
+    ),
+    ("due to environment protection rules", Ended::Rejected),
     ("was not acquired by runner", Ended::NoRunner),
     ("there were no enabled runners online", Ended::NoRunner),
     ("no runner matching the specified labels", Ended::NoRunner),
@@ -76,13 +55,11 @@ const SENTENCES: &[(&str, Ended)] = &[
     ("the operation was canceled", Ended::Cancelled),
 ];
 
-impl Ended {
-    /// What a message says of it.
-    pub(crate) fn of(message: &str) -> Option<Ended> {
-        let message = message.to_lowercase();
-        let fits = |(part, _): &&(&str, Ended)| message.contains(part);
-        SENTENCES.iter().find(fits).map(|(_, ended)| *ended)
-    }
+/// What a message says of why a job ended.
+pub(crate) fn said(message: &str) -> Option<Ended> {
+    let message = message.to_lowercase();
+    let fits = |(part, _): &&(&str, Ended)| message.contains(part);
+    SENTENCES.iter().find(fits).map(|(_, ended)| *ended)
 }
 
 impl CancelledBy {
@@ -143,9 +120,17 @@ mod tests {
                 Ended::NoRunner,
             ),
             ("The operation was canceled.", Ended::Cancelled),
+            (
+                "The deployment was rejected or didn't satisfy other protection rules.",
+                Ended::Rejected,
+            ),
+            (
+                "Branch \"feature\" is not allowed to deploy to production due to environment protection rules.",
+                Ended::Rejected,
+            ),
         ] {
-            assert_eq!(Ended::of(message), Some(ended), "{message}");
+            assert_eq!(said(message), Some(ended), "{message}");
         }
-        assert_eq!(Ended::of("Process completed with exit code 1."), None);
+        assert_eq!(said("Process completed with exit code 1."), None);
     }
 }

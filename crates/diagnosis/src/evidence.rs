@@ -2,7 +2,7 @@
 
 use crate::dockerfile;
 use crate::log::StepLog;
-use crate::stage::Stage;
+use model::failed_run::Stage;
 
 /// Parts of lines that one kind of failure writes, in lower case; a line with all words of a row has
 /// it. What is more particular comes first.
@@ -13,6 +13,8 @@ const SIGNS: &[(&[&str], Stage)] = &[
     (&["can't locate revision"], Stage::Migration),
     (&["multiple head revisions"], Stage::Migration),
     (&["django.db.migrations"], Stage::Migration),
+    // A file of it in a traceback.
+    (&["django/db/migrations/"], Stage::Migration),
     (&["conflicting migrations detected"], Stage::Migration),
     (&["migration file", "failed"], Stage::Migration),
     (&["migration failed"], Stage::Migration),
@@ -88,6 +90,7 @@ const SIGNS: &[(&[&str], Stage)] = &[
     (&["compilation error"], Stage::Build),
     (&["module not found: "], Stage::Build),
     (&["failed to solve"], Stage::Build),
+    (&["error building image"], Stage::Build),
     (&["returned a non-zero code"], Stage::Build),
 ];
 
@@ -125,14 +128,19 @@ fn of_us(line: &str) -> Option<Stage> {
         .map(|(_, stage)| *stage)
 }
 
-/// The stage that the log of a step speaks of, if it does.
+/// What Kaniko says of a step of a Dockerfile that failed; it does not number them.
+const KANIKO: &str = "error building stage: failed to execute command";
+
+/// Whether a step of a Dockerfile failed. A push that fails is none: it ends a build that went well, with the words of one
+/// that did not.
+pub(crate) fn has_failed_instruction(log: &StepLog) -> bool {
+    dockerfile::failed_step(log.texts()).is_some() || log.texts().any(|line| line.contains(KANIKO))
+}
+
+/// The stage that the log of a step speaks of, if it does, and if no step of a Dockerfile failed.
 pub(crate) fn stage(log: &StepLog) -> Option<Stage> {
     if let Some(stage) = log.texts().find_map(of_us) {
         return Some(stage);
-    }
-    // A push that fails ends a build that went well, with the words of one that did not.
-    if dockerfile::failed_step(log.texts()).is_some() {
-        return Some(Stage::Build);
     }
     let lines: Vec<String> = log.texts().map(str::to_lowercase).collect();
     let says = |words: &[&str]| {

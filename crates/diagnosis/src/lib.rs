@@ -18,15 +18,13 @@ mod log;
 mod names;
 mod needed;
 mod plain;
-mod stage;
 
 pub use ask::{Question, diagnose};
 pub use cause::{Cause, Suspect, cause};
 pub use classify::{Facts, classify};
 pub use diagnosis::{Diagnosis, Note, OtherJob};
-pub use dockerfile::DockerfileStep;
-pub use ended::{CancelledBy, Ended};
+pub use ended::CancelledBy;
 pub use gap::{Error, Gap};
 pub use log::{StepLog, error_lines};
-pub use needed::{Needed, needed, runs};
-pub use stage::Stage;
+pub use model::failed_run::{DockerfileStep, Ended, Stage};
+pub use needed::{Needed, runs};

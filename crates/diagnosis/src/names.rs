@@ -1,6 +1,6 @@
 //! What the name of a job or a step says that it does.
 
-use crate::stage::Stage;
+use model::failed_run::Stage;
 
 /// Phrases of names, and the stage that they mean; `None`: they mean none, and hide shorter ones.
 /// The first phrase that fits takes its words away from those below it. A phrase begins where a word
@@ -33,6 +33,10 @@ const PHRASES: &[(&str, Option<Stage>)] = &[
     ("synthetic*", Some(Stage::Smoke)),
     ("post deploy* test*", Some(Stage::Smoke)),
     ("test* in production", Some(Stage::Smoke)),
+    ("test* deployment script*", Some(Stage::Test)),
+    ("test* deployment", Some(Stage::Smoke)),
+    ("test* the deployment", Some(Stage::Smoke)),
+    ("test* deployed*", Some(Stage::Smoke)),
     // Whether it is up.
     ("health*", Some(Stage::Health)),
     ("readiness*", Some(Stage::Health)),
@@ -231,6 +235,10 @@ mod tests {
             ("Post-deployment health check", vec![Health]),
             ("Post-deploy smoke test", vec![Smoke]),
             ("Verify deployment", vec![Health]),
+            ("Test deployment", vec![Smoke]),
+            ("Test the deployment", vec![Smoke]),
+            ("Test deployment scripts", vec![Test]),
+            ("Deploy and test", vec![Deploy, Test]),
             ("Deploy to ECS", vec![Deploy]),
             ("Roll back", vec![Rollback]),
             ("Rollback on failure", vec![Rollback]),

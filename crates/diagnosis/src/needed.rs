@@ -1,27 +1,39 @@
-//! Which jobs of a workflow need which, by the names that GitHub shows.
+//! What a workflow's file says of its jobs, by the names that GitHub shows: which need which, and which may fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use workflow::Workflow;
 
 use crate::names::without_parentheses;
 
-/// Of each job the jobs that it needs, as far as that is known; all by [`base`].
-pub type Needed = BTreeMap<String, Vec<String>>;
+/// What a run needs to go well, as far as that is known; all by [`base`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// Of each job the jobs that it needs.
+    pub jobs: BTreeMap<String, Vec<String>>,
+    /// The jobs whose failure the run does not count: `continue-on-error: true`.
+    pub may_fail: BTreeSet<String>,
+}
 
-/// From the workflow's file. A job whose name is made of expressions alone is not among them.
-pub fn needed(workflow: &Workflow) -> Needed {
-    let shown = |id: &str| {
-        let job = workflow.jobs.iter().find(|job| job.id == id)?;
-        let name = base(job.name.as_deref().unwrap_or(id));
-        (!name.is_empty() && !name.contains("${{")).then_some(name)
-    };
-    let jobs = workflow.jobs.iter();
-    jobs.filter_map(|job| {
-        let needs = job.needs.iter().filter_map(|id| shown(id)).collect();
-        Some((shown(&job.id)?, needs))
-    })
-    .collect()
+impl Needed {
+    /// From the workflow's file. A job whose name is made of expressions alone is not among them.
+    pub fn of(workflow: &Workflow) -> Needed {
+        let shown = |id: &str| {
+            let job = workflow.jobs.iter().find(|job| job.id == id)?;
+            let name = base(job.name.as_deref().unwrap_or(id));
+            (!name.is_empty() && !name.contains("${{")).then_some(name)
+        };
+        let mut needed = Needed::default();
+        for job in &workflow.jobs {
+            let Some(name) = shown(&job.id) else { continue };
+            if job.may_fail {
+                needed.may_fail.insert(name.clone());
+            }
+            let needs = job.needs.iter().filter_map(|id| shown(id)).collect();
+            needed.jobs.insert(name, needs);
+        }
+        needed
+    }
 }
 
 /// The name of a job in its workflow: without its matrix, and of one in a workflow that it calls, the

@@ -271,6 +271,27 @@ async fn a_step_whose_name_says_nothing_is_known_by_the_file_of_its_workflow() {
     }
 }
 
+#[tokio::test]
+async fn a_job_that_may_fail_by_the_workflow_is_not_the_cause() {
+    let jobs =
+        "lint failure: Set up job ok; Lint FAIL\ndeploy failure @40: Set up job ok; Deploy FAIL";
+    let mut played = Played::run("failure", jobs).await;
+    for id in [1, 2] {
+        played.on(&format!("jobs/{id}/logs"), answer(410)).await;
+        played.says(id, &[]).await;
+    }
+    assert_eq!(played.diagnosis().await.job.as_deref(), Some("lint"));
+    let checkout = tempfile::tempdir().unwrap();
+    let folder = checkout.path().join(".github/workflows");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = "on: push\njobs:\n  lint: { continue-on-error: true, steps: [] }\n  deploy: { steps: [] }\n";
+    std::fs::write(folder.join("deploy.yml"), text).unwrap();
+    played.1 = Some(checkout.path().to_owned());
+    let told = played.diagnosis().await;
+    assert_eq!(told.headline(), "deploy failed: job deploy, step Deploy");
+    assert_eq!(told.others[0].job, "lint");
+}
+
 /// GitHub leads to another server; what only looks like GitHub may not.
 #[tokio::test]
 async fn a_log_that_is_given_at_once_is_read() {
@@ -440,6 +461,28 @@ async fn who_cancelled_is_told_where_github_tells_it() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_its_environment_rejects_is_told_so() {
+    for said in [
+        "The deployment was rejected or didn't satisfy other protection rules.",
+        "Branch \"feature\" is not allowed to deploy to production due to environment protection rules.",
+    ] {
+        let played = Played::run("failure", "deploy failure").await;
+        played.says(1, &[said]).await;
+        let told = played.diagnosis().await;
+        assert_eq!(told.ended, Some(Ended::Rejected), "{said}");
+        assert_eq!(
+            told.headline(),
+            "deploy was rejected by a reviewer or the protection rules of its environment: job deploy"
+        );
+        assert_eq!(told.annotations[0].message, said);
+        // A step can write the same.
+        let played = Played::run("failure", "deploy failure: Set up job ok; Deploy FAIL").await;
+        played.says(1, &[said]).await;
+        assert_eq!(played.diagnosis().await.ended, None, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_never_began_or_lost_its_runner_is_told_so() {
     let told = Played::run("startup_failure", "").await.diagnosis().await;
     assert_eq!(
@@ -464,6 +507,15 @@ async fn what_never_began_or_lost_its_runner_is_told_so() {
         (Stage::Health, Some(Ended::NoRunner))
     );
     assert!(told.gaps.is_empty(), "{:?}", told.gaps);
+    // Nobody says why: no runner need be missing.
+    let told = Played::run("failure", "deploy failure").await;
+    told.says(1, &[]).await;
+    let told = told.diagnosis().await;
+    assert_eq!(told.ended, Some(Ended::NeverBegan));
+    assert_eq!(
+        told.headline(),
+        "deploy ended before its first step: job deploy"
+    );
     let played = Played::run(
         "failure",
         "deploy failure: Set up job ok; Deploy lost; Complete job open",

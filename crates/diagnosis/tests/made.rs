@@ -109,10 +109,13 @@ pub(crate) fn log(lines: &str, job: &Job) -> String {
 
 pub(crate) fn needed(lines: &[(&str, &[&str])]) -> Needed {
     let own = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    lines
-        .iter()
-        .map(|(job, needs)| ((*job).to_owned(), own(needs)))
-        .collect()
+    let jobs = lines.iter();
+    Needed {
+        jobs: jobs
+            .map(|(job, needs)| ((*job).to_owned(), own(needs)))
+            .collect(),
+        ..Needed::default()
+    }
 }
 
 /// What is found without asking: the stage, the job, the step, and the first error line.

@@ -16,6 +16,46 @@ struct Run {
 
 const RUNS: &[Run] = &[
     Run {
+        name: "a step of the Dockerfile fails in a step that is to publish the image",
+        jobs: "docker failure: Set up job ok; Run actions/checkout@v4 ok; Publish Docker image FAIL; Complete job ok",
+        log: "2| ##[group]Run docker/build-push-action@v6\n2| with:\n2|   push: true\n2| ##[endgroup]\n2| #9 [build 4/7] RUN npm ci\n2| #9 ERROR: process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1\n2| ------\n2|  > [build 4/7] RUN npm ci:\n2| 0.9 npm ERR! code EUSAGE\n2| ------",
+        stage: Stage::Build,
+        cause: ("docker", "Publish Docker image"),
+        says: "#9 ERROR: process",
+    },
+    Run {
+        name: "a step of the Dockerfile fails where tests are to be run in containers",
+        jobs: "test failure: Set up job ok; Run tests FAIL; Complete job ok",
+        log: "1| ##[group]Run docker compose -f test.yml up --build --exit-code-from t\n1| ##[endgroup]\n1| Step 3/9 : RUN go build ./...\n1| ./main.go:3:1: syntax error\n1| The command '/bin/sh -c go build ./...' returned a non-zero code: 2\n1| ##[error]Process completed with exit code 2.",
+        stage: Stage::Build,
+        cause: ("test", "Run tests"),
+        says: "returned a non-zero code: 2",
+    },
+    Run {
+        name: "kaniko does not number the steps",
+        jobs: "image failure: Set up job ok; Image FAIL; Complete job ok",
+        log: "1| ##[group]Run /kaniko/executor --dockerfile Dockerfile\n1| ##[endgroup]\n1| INFO[0001] RUN npm ci\n1| error building image: error building stage: failed to execute command: waiting for process to exit: exit status 1\n1| ##[error]Process completed with exit code 1.",
+        stage: Stage::Build,
+        cause: ("image", "Image"),
+        says: "error building image",
+    },
+    Run {
+        name: "migrations that are rolled back are a way back",
+        jobs: "deploy failure: Set up job ok; Roll back migrations FAIL; Complete job ok",
+        log: "1| ##[group]Run alembic downgrade -1\n1| ##[endgroup]\n1| alembic.util.exc.CommandError: Relative revision -1 didn't produce 1 migrations\n1| ##[error]Process completed with exit code 1.",
+        stage: Stage::Rollback,
+        cause: ("deploy", "Roll back migrations"),
+        says: "alembic.util.exc.CommandError",
+    },
+    Run {
+        name: "a traceback of Django's migrations in a script that releases",
+        jobs: "x failure: Set up job ok; Release FAIL; Complete job ok",
+        log: "1| ##[group]Run ./release.sh\n1| ##[endgroup]\n1| Traceback (most recent call last):\n1|   File \"/usr/lib/python3/site-packages/django/db/migrations/executor.py\", line 135, in migrate\n1| django.db.utils.OperationalError: lock timeout\n1| ##[error]Process completed with exit code 1.",
+        stage: Stage::Migration,
+        cause: ("x", "Release"),
+        says: "Traceback",
+    },
+    Run {
         name: "docker/build-push-action: an instruction fails",
         jobs: "docker failure: Set up job ok; Run actions/checkout@v4 ok; Set up Docker Buildx ok; Login to GHCR ok; Build and push FAIL; Post Build and push ok; Complete job ok",
         log: "4| ##[group]Run docker/build-push-action@v6\n4| with:\n4|   push: true\n4| ##[endgroup]\n4| #10 [build 4/7] RUN npm ci\n4| #10 0.523 npm ERR! code EUSAGE\n4| #10 ERROR: process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1\n4| ------\n4|  > [build 4/7] RUN npm ci:\n4| ------\n4| ERROR: failed to solve: process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1\n4| ##[error]buildx failed with: ERROR: failed to solve: process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1",
@@ -440,7 +480,7 @@ fn each_run_has_its_stage_its_cause_and_its_words() {
     } in RUNS
     {
         let jobs = jobs(lines);
-        let (found_stage, job, step, lines) = found(&jobs, log, &Needed::new());
+        let (found_stage, job, step, lines) = found(&jobs, log, &Needed::default());
         let first = lines.first().cloned().unwrap_or_default();
         let is_same = found_stage == *stage && (job.as_str(), step.as_str()) == *cause;
         if !is_same || !first.contains(says) || first.is_empty() != says.is_empty() {
@@ -472,16 +512,26 @@ fn a_job_that_others_need_is_the_cause_before_one_that_failed_sooner() {
             .collect::<Vec<_>>()
     };
     assert_eq!(names(&known), ["build (arm64)", "lint", "scan"]);
-    assert_eq!(names(&Needed::new()), ["lint", "build (arm64)", "scan"]);
+    assert_eq!(names(&Needed::default()), ["lint", "build (arm64)", "scan"]);
+    // Nothing of a run depends on a job that may fail, however soon it failed.
+    let may_fail = |job: &str| Needed {
+        may_fail: [job.to_owned()].into(),
+        ..known.clone()
+    };
+    assert_eq!(names(&may_fail("build")), ["lint", "scan", "build (arm64)"]);
+    assert_eq!(names(&may_fail("lint")), ["build (arm64)", "scan", "lint"]);
+    let alone = crate::made::jobs("lint failure: Set up job ok; Run eslint . FAIL");
+    let found = cause(&alone, &may_fail("lint")).unwrap();
+    assert_eq!(found.first.job.name, "lint");
     // A job that was skipped is not the cause, nor one that went well.
     let well = crate::made::jobs("build success\ndeploy skipped\nnotify neutral");
-    assert_eq!(cause(&well, &Needed::new()), None);
+    assert_eq!(cause(&well, &Needed::default()), None);
 }
 
 /// Steps of workflows as people write them, each in a job whose name says nothing.
 #[test]
 fn a_step_is_told_by_its_name_or_by_what_it_runs() {
-    use Stage::{Build, Deploy, Health, Image, Migration, Rollback, Test, Unknown};
+    use Stage::{Build, Deploy, Health, Image, Migration, Rollback, Smoke, Test, Unknown};
     for (step, expected) in [
         ("Run Trivy vulnerability scanner", Image),
         ("Terraform Apply", Deploy),
@@ -508,19 +558,31 @@ fn a_step_is_told_by_its_name_or_by_what_it_runs() {
         ("Run actions/checkout@v4", Unknown),
         ("Notify Slack", Unknown),
         ("Post Run actions/cache@v4", Unknown),
+        ("Test deployment", Smoke),
     ] {
         let jobs = jobs(&format!("main failure: {step} FAIL"));
-        assert_eq!(found(&jobs, "", &Needed::new()).0, expected, "{step}");
+        assert_eq!(found(&jobs, "", &Needed::default()).0, expected, "{step}");
     }
 }
 
 #[test]
-fn what_a_job_needs_is_read_from_its_workflow() {
+fn what_a_job_needs_and_whether_it_may_fail_is_read_from_its_workflow() {
     let text = "on: push\njobs:\n  lint: { runs-on: x, steps: [] }\n  b:\n    name: build (${{ matrix.arch }})\n    \
         runs-on: x\n    steps: []\n  c: { name: '${{ matrix.os }}', runs-on: x, steps: [] }\n  \
-        deploy: { needs: [b, c, gone], uses: ./x.yml }\n";
+        deploy: { needs: [b, c, gone], uses: ./x.yml }\n  \
+        e2e: { continue-on-error: true, uses: ./y.yml }\n  f: { continue-on-error: '${{ inputs.f }}', steps: [] }\n";
     let tree = yaml::Node::parse(text).unwrap();
     let read = workflow::Workflow::read(".github/workflows/x.yml", text, &tree);
-    let expected = needed(&[("lint", &[]), ("build", &[]), ("deploy", &["build"])]);
-    assert_eq!(diagnosis::needed(&read), expected);
+    let jobs = [
+        ("lint", &[][..]),
+        ("build", &[]),
+        ("deploy", &["build"]),
+        ("e2e", &[]),
+        ("f", &[]),
+    ];
+    let expected = Needed {
+        may_fail: ["e2e".to_owned()].into(),
+        ..needed(&jobs)
+    };
+    assert_eq!(Needed::of(&read), expected);
 }

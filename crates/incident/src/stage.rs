@@ -187,6 +187,7 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
     let mut report = Report::from_outcomes(cli::scribe::INCIDENT, started_at, outcomes);
     report.headline = Some(headline);
     if verdict == Verdict::Fail {
+        report.failed_run = Some(diagnosis.failed_run());
         let lines = table(
             "The first lines of the error",
             "line",

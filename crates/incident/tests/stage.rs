@@ -93,6 +93,18 @@ async fn a_failed_build_names_the_step_of_the_dockerfile_and_the_first_error_lin
     let report = json_of(&github, &bed, 1);
     assert_eq!(report["stage"], "incident");
     assert_eq!(report["verdict"], "fail");
+    let mut failed = report["failed_run"].clone();
+    assert!(failed["url"].as_str().unwrap().ends_with("/job/1"));
+    failed.as_object_mut().unwrap().remove("url");
+    assert_eq!(
+        failed,
+        json!({
+            "run": 42, "attempt": 2, "conclusion": "failure", "stage": "build", "job": "build",
+            "step": "Build and push",
+            "dockerfile_step": {"number": 4, "of": 7, "stage": "build", "instruction": "RUN npm ci"},
+            "ended": null, "cancelled_by": null,
+        })
+    );
     let evidence = report["outcomes"][0]["measurements"][0]["evidence"].as_str();
     assert!(evidence.unwrap().contains("failed to solve"), "{report:#}");
     assert!(!format!("{}{report}", told.stdout).contains(CANARY));
@@ -106,6 +118,11 @@ async fn who_cancelled_a_run_is_told() {
     assert!(
         told.contains("deploy was cancelled by octocat: job deploy"),
         "{told}"
+    );
+    let failed = &json_of(&github, &plain(), 1)["failed_run"];
+    assert_eq!(
+        json!([failed["stage"], failed["ended"], failed["cancelled_by"]]),
+        json!(["deploy", "cancelled", "octocat"])
     );
 }
 
@@ -131,6 +148,9 @@ async fn a_run_without_a_failure_passes_and_one_that_goes_on_is_not_decided() {
         let bed = plain();
         let ran = github.run(&bed, &RUN).code(code);
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
+        let report = json_of(&github, &bed, code);
+        let is_named = report["failed_run"].is_object();
+        assert_eq!(is_named, code == 1, "{report:#}");
         assert!(!bed.path(".deploy-guard").exists(), "nothing is written");
     }
 }

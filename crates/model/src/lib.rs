@@ -6,6 +6,7 @@
 pub mod address;
 pub mod env;
 pub mod evidence;
+pub mod failed_run;
 mod glob;
 pub mod id;
 pub mod inputs;
@@ -24,6 +25,7 @@ mod watched;
 
 pub use address::Address;
 pub use env::Env;
+pub use failed_run::FailedRun;
 pub use glob::glob;
 pub use id::Id;
 pub use inputs::Inputs;

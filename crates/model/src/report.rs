@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::release::Match;
-use crate::{Outcome, Redactor, Verdict};
+use crate::{FailedRun, Outcome, Redactor, Verdict};
 
 pub mod v1;
 
@@ -173,6 +173,8 @@ pub struct Report {
     pub restored: Option<String>,
     /// What `rollback decide` found. Not part of the JSON document.
     pub decision: Option<Decision>,
+    /// The workflow run that was asked for, where it failed.
+    pub failed_run: Option<FailedRun>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -257,6 +259,7 @@ impl Report {
             hosts: None,
             restored: None,
             decision: None,
+            failed_run: None,
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -293,6 +296,7 @@ impl Report {
             hosts,
             restored,
             decision,
+            failed_run,
             context,
             inputs,
             pictures,
@@ -333,6 +337,7 @@ impl Report {
             hosts,
             restored: restored.map(clean),
             decision,
+            failed_run: failed_run.map(|run| run.redacted(redactor)),
             context: Context {
                 tool_version,
                 repository: maybe(repository),

@@ -45,6 +45,8 @@ pub struct Job {
     /// Runs in a container, in which there is only what its image has.
     pub container: bool,
     pub condition: Option<String>,
+    /// `continue-on-error: true`: the run goes well all the same. An expression is not known.
+    pub may_fail: bool,
     pub matrix: Option<Node>,
     pub outputs: Vec<(String, Text)>,
     pub defaults_folder: Option<String>,
@@ -203,6 +205,7 @@ impl Source<'_> {
             with: self.texts(node.get("with")),
             container: node.get("container").is_some(),
             condition: node.get("if").and_then(Node::text).map(str::to_owned),
+            may_fail: node.get("continue-on-error").and_then(Node::text) == Some("true"),
             matrix: node
                 .get("strategy")
                 .and_then(|it| it.get("matrix"))

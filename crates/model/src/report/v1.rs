@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::failed_run::{Ended, Stage};
 use crate::release::Match;
 pub use crate::watched::Policy;
 use crate::{Id, Severity, Verdict};
@@ -55,11 +56,77 @@ pub struct Report {
     /// `3/10` where this is the third of ten parts of the endpoints.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<String>,
+    /// The workflow run that `incident stage` was asked for, where it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed_run: Option<FailedRun>,
     /// Where it was made.
     pub context: Context,
     /// What the stage was given, for `deploy-guard reproduce`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inputs: Option<Inputs>,
+}
+
+/// A workflow run that failed, and at what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FailedRun {
+    /// Its number.
+    pub run: u64,
+    /// From 1.
+    pub attempt: u32,
+    /// GitHub's word for how the attempt ended; null while it runs.
+    pub conclusion: Option<String>,
+    /// What failed; `unknown` where nothing tells it.
+    pub stage: Stage,
+    /// The job that is the cause; null where GitHub did not start one.
+    pub job: Option<String>,
+    /// The step that ended the job; null where no step did.
+    pub step: Option<String>,
+    /// Null where no step of a Dockerfile failed, or where the log does not number it.
+    pub dockerfile_step: Option<DockerfileStep>,
+    /// Why the job ended, where no step of it is the reason.
+    pub ended: Option<Ended>,
+    /// Who cancelled it: a login, or a newer run; null where nobody did, or where GitHub does not name who.
+    pub cancelled_by: Option<String>,
+    /// The page of the job, else of the run.
+    pub url: Option<String>,
+}
+
+/// A step of a Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DockerfileStep {
+    /// From 1.
+    pub number: u32,
+    /// How many steps its stage has.
+    pub of: u32,
+    /// The name of the stage, where the Dockerfile has several.
+    pub stage: Option<String>,
+    /// Such as `RUN npm ci`.
+    pub instruction: String,
+}
+
+impl From<&crate::FailedRun> for FailedRun {
+    fn from(run: &crate::FailedRun) -> Self {
+        let step = run.dockerfile_step.as_ref();
+        FailedRun {
+            run: run.run,
+            attempt: run.attempt,
+            conclusion: run.conclusion.clone(),
+            stage: run.stage,
+            job: run.job.clone(),
+            step: run.step.clone(),
+            dockerfile_step: step.map(|step| DockerfileStep {
+                number: step.number,
+                of: step.of,
+                stage: step.stage.clone(),
+                instruction: step.instruction.clone(),
+            }),
+            ended: run.ended,
+            cancelled_by: run.cancelled_by.clone(),
+            url: run.url.clone(),
+        }
+    }
 }
 
 /// A time in which nothing was measured.
@@ -308,6 +375,7 @@ impl From<&crate::Report> for Report {
             policy: report.policy.clone(),
             pauses: report.pauses.iter().map(Pause::from).collect(),
             shard: report.shard.map(|shard| shard.to_string()),
+            failed_run: report.failed_run.as_ref().map(FailedRun::from),
             context: Context::from(&report.context),
             inputs: report.inputs.as_ref().map(Inputs::from),
         }
