@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::report::Bar;
 use model::text::chain;
 use model::{Id, Outcome, Verdict};
+use state::journal::Intention;
 use state::{Error, Forced, Journal, Lease, Store};
 use target::{Applied, Asking, Step, Target, Transition};
 use tokio::sync::Mutex;
@@ -49,6 +50,28 @@ pub struct Means<'a> {
     pub settings: Settings,
 }
 
+/// What an operation was begun on, beside its plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    /// The safety rules that were lifted for it.
+    pub forced: &'a [Forced],
+    /// Whether the release that is left is not recorded bad.
+    pub spared: bool,
+    /// When it began to query, check and prepare.
+    pub started: Timestamp,
+}
+
+impl Grounds<'_> {
+    /// No rule was lifted, and no release is spared.
+    pub fn plain(started: Timestamp) -> Self {
+        Grounds {
+            forced: &[],
+            spared: false,
+            started,
+        }
+    }
+}
+
 /// One operation on its way through all places, there or back. What it does is in its journal
 /// before it is done.
 pub struct Execution<'a> {
@@ -83,25 +106,23 @@ struct MadeStep {
 }
 
 impl<'a> Execution<'a> {
-    /// Writes down that the plan is begun. `started` is when it began to be asked and prepared.
+    /// Writes down that the plan is begun, and the grounds that a resumed one cannot find again.
     pub async fn begin(
         means: Means<'a>,
         plan: &Plan,
-        forced: &[Forced],
-        started: Timestamp,
+        grounds: Grounds<'_>,
         until: Instant,
     ) -> Result<Self, Error> {
         let Means { store, lease, .. } = means;
         // A journal of a holder that lost the lock would be resumed.
         store.renew(lease, means.settings.lock_ttl.get()).await?;
-        let begun = store.begin_journal(
-            means.settings.stage,
-            plan.to(),
-            plan.from(),
-            lease.token,
-            forced,
-            Some(started),
-        );
+        let begun = store.begin_journal(Intention {
+            left: plan.from(),
+            forced: grounds.forced,
+            spared: grounds.spared,
+            started: Some(grounds.started),
+            ..Intention::new(means.settings.stage, plan.to(), lease.token)
+        });
         let journal = begun.await?;
         let steps = plan.steps().iter();
         Ok(Execution {
@@ -152,6 +173,11 @@ impl<'a> Execution<'a> {
     /// The safety rules that were lifted for it.
     pub async fn forced(&self) -> Vec<Forced> {
         self.journal.lock().await.forced().to_vec()
+    }
+
+    /// Whether the release that is left is not recorded bad.
+    pub async fn is_spared(&self) -> bool {
+        self.journal.lock().await.is_spared()
     }
 
     /// What people call its journal.

@@ -15,6 +15,6 @@ mod watch;
 
 pub use conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
 pub use current::{CurrentRelease, ReleaseAnswer};
-pub use execution::{Execution, Means, Settings};
+pub use execution::{Execution, Grounds, Means, Settings};
 pub use plan::{Plan, PlannedStep};
 pub use watch::{Operator, Timer, Watch};

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use config::file::Config;
 use config::value::{Portion, Span};
 use engine::{
-    Conclusion, CurrentRelease, End, Execution, Means, Operator, Plan, Reverted, Settings, Watch,
+    Conclusion, CurrentRelease, End, Execution, Grounds, Means, Operator, Plan, Reverted, Settings,
+    Watch,
 };
 use jiff::Timestamp;
 use model::{Env, Redactor, Verdict};
@@ -231,7 +232,7 @@ impl Bench {
             (Some("v2"), "the target reports it")
         );
         assert!(plan.unready().is_empty() && pair.done().is_empty());
-        let begun = Execution::begin(means, &plan, &[], Timestamp::now(), until()).await;
+        let begun = Execution::begin(means, &plan, Grounds::plain(Timestamp::now()), until()).await;
         (begun.unwrap(), current)
     }
 }

@@ -6,6 +6,7 @@ use dump::{Backup, Contents, Scratch, Source, Swap, Swapped};
 use migrator::{MIGRATE, Recorded, Session, record};
 use model::{Id, Outcome, Report, Verdict};
 use remote::local::{Script, Stream};
+use state::journal::Intention;
 use state::{Document, Journal, Lease};
 
 use crate::interrupted::{self, Interrupted};
@@ -318,14 +319,10 @@ async fn under(
     // From here on the service may be down, and the next command has to know.
     let step = interrupted::step(&backup.facts.id, swap.restored());
     let (store, release) = (&session.store, live(document).unwrap_or_default());
-    let begun = store.begin_journal(
-        MIGRATE,
-        release,
-        None,
-        lease.token,
-        &[],
-        Some(session.started_at),
-    );
+    let begun = store.begin_journal(Intention {
+        started: Some(session.started_at),
+        ..Intention::new(MIGRATE, release, lease.token)
+    });
     let mut journal = begun.await?;
     journal.intent(&step, Some(swap.kept().to_owned())).await?;
     if let Some(stop) = &session.section.stop {

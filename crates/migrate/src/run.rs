@@ -9,6 +9,7 @@ use migrator::{
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
+use state::journal::Intention;
 use state::{Document, Journal, Lease};
 
 use crate::backup;
@@ -177,12 +178,13 @@ async fn locked(
     let shape = session.shape().await?;
     let left = truth.revision();
     let begin = async || {
-        let (store, forced) = (&session.store, intent.forced);
-        let started = Some(session.started_at);
-        let (to, left) = (intent.release, left.as_deref());
-        store
-            .begin_journal(MIGRATE, to, left, lease.token, forced, started)
-            .await
+        let intention = Intention {
+            left: left.as_deref(),
+            forced: intent.forced,
+            started: Some(session.started_at),
+            ..Intention::new(MIGRATE, intent.release, lease.token)
+        };
+        session.store.begin_journal(intention).await
     };
     let mut journal = match unfinished {
         Some(journal) => journal,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Failure;
 use migrations::{Command, NoUndo, Reading};
 use model::Outcome;
-use state::journal::Event;
+use state::journal::{Event, Intention};
 use state::{Journal, Lease};
 
 use crate::change::{Change, End, Made, change};
@@ -180,14 +180,11 @@ async fn undo(
         Err(none) => return Ok(Err(none)),
     };
     let before = truth.revision();
-    let begun = session.store.begin_journal(
-        MIGRATE,
-        release.unwrap_or_default(),
-        before.as_deref(),
-        lease.token,
-        &[],
-        Some(session.started_at),
-    );
+    let begun = session.store.begin_journal(Intention {
+        left: before.as_deref(),
+        started: Some(session.started_at),
+        ..Intention::new(MIGRATE, release.unwrap_or_default(), lease.token)
+    });
     let mut journal = begun.await?;
     let step = match to {
         Some(to) => format!("{UNDO}/{to}"),

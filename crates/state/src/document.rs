@@ -172,6 +172,9 @@ pub struct Lock {
     /// The safety rules that a rollback was told to lift, for the same end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Forced>,
+    /// No gate judged the release that a rollback leaves, for the same end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unjudged: bool,
     #[schemars(with = "String")]
     pub acquired: Timestamp,
     #[schemars(with = "String")]

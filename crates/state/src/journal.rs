@@ -47,6 +47,10 @@ pub enum Event {
         /// The safety rules that were lifted for it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forced: Vec<Forced>,
+        /// What is left is not recorded bad: no gate judged it, and nothing reported that it ran. A resumed operation
+        /// cannot find out any more, because its own steps have changed what runs.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        spared: bool,
         /// When the operation that writes it began to query, check and prepare.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         started: Option<Timestamp>,
@@ -68,6 +72,39 @@ pub enum Event {
     End { verdict: String },
 }
 
+/// What an operation means to do, before it does anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Intention<'a> {
+    /// The stage whose operation it is: [`ROLLBACK`], or the name of another one.
+    pub operation: &'a str,
+    pub destination: &'a str,
+    /// The release, or the revision, that it leaves.
+    pub left: Option<&'a str>,
+    /// The fencing token of its lease.
+    pub token: u64,
+    /// The safety rules that were lifted for it.
+    pub forced: &'a [Forced],
+    /// Whether what is left is not recorded bad.
+    pub spared: bool,
+    /// When it began to query, check and prepare.
+    pub started: Option<Timestamp>,
+}
+
+impl<'a> Intention<'a> {
+    /// An operation under the lease of a token, without any of the rest.
+    pub fn new(operation: &'a str, destination: &'a str, token: u64) -> Self {
+        Intention {
+            operation,
+            destination,
+            left: None,
+            token,
+            forced: &[],
+            spared: false,
+            started: None,
+        }
+    }
+}
+
 /// A journal that is being written, or was found unfinished.
 #[derive(Debug)]
 pub struct Journal {
@@ -83,15 +120,16 @@ pub struct Journal {
 impl Store {
     /// Begins a journal. Journals are numbered by themselves: fencing tokens begin again where a
     /// state was put back from its backup or begun anew, and clocks are set back.
-    pub async fn begin_journal(
-        &self,
-        operation: &str,
-        destination: &str,
-        left: Option<&str>,
-        token: u64,
-        forced: &[Forced],
-        started: Option<Timestamp>,
-    ) -> Result<Journal, Error> {
+    pub async fn begin_journal(&self, intention: Intention<'_>) -> Result<Journal, Error> {
+        let Intention {
+            operation,
+            destination,
+            left,
+            token,
+            forced,
+            spared,
+            started,
+        } = intention;
         let line = Line {
             schema: Some(SCHEMA.to_owned()),
             at: Timestamp::now(),
@@ -101,6 +139,7 @@ impl Store {
                 token,
                 operation: Some(operation.to_owned()).filter(|name| name != ROLLBACK),
                 forced: forced.to_vec(),
+                spared,
                 started,
             },
         };
@@ -244,6 +283,14 @@ impl Journal {
             Some(Event::Begin { forced, .. }) => forced,
             _ => &[],
         }
+    }
+
+    /// Whether what is left is not recorded bad; never in journals that do not know it.
+    pub fn is_spared(&self) -> bool {
+        matches!(
+            self.lines.first().map(|line| &line.event),
+            Some(Event::Begin { spared: true, .. })
+        )
     }
 
     /// Why what was before is being put back, where it is.

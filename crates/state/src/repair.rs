@@ -54,6 +54,7 @@ impl Store {
                 left,
                 token: of_journal,
                 forced,
+                spared,
                 started: _,
                 operation: None,
             }) = lines.first().map(|line| &line.event)
@@ -77,7 +78,8 @@ impl Store {
             }
             used = true;
             let before = document.clone();
-            apply(&mut document, destination, left.as_deref(), verdict, *at);
+            let bad = left.as_deref().filter(|_| !spared);
+            apply(&mut document, destination, bad, verdict, *at);
             document.forced(destination, forced);
             if before.current != document.current || before.history.len() != document.history.len()
             {

@@ -384,6 +384,7 @@ impl Store {
                 operation: claim.operation.to_owned(),
                 destination: None,
                 forced: Vec::new(),
+                unjudged: false,
                 acquired: now,
                 expires: after(now, claim.ttl),
                 token,
@@ -427,6 +428,7 @@ impl Store {
                     operation: within.operation.clone(),
                     destination: None,
                     forced: Vec::new(),
+                    unjudged: false,
                     ..lock
                 }),
                 _ => None,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
-use engine::{CurrentRelease, End, Execution, Means, PlaceRelease, Plan, Settings, Watch};
+use engine::{CurrentRelease, End, Execution, Grounds, Means, PlaceRelease, Plan, Settings, Watch};
 use futures_util::future::join;
 use jiff::Timestamp;
 use model::report::Bar;
@@ -300,7 +300,7 @@ impl<'a> Work<'a> {
             watch,
             settings,
         };
-        let begun = Execution::begin(means, &plan, &[], Timestamp::now(), until);
+        let begun = Execution::begin(means, &plan, Grounds::plain(Timestamp::now()), until);
         let mut execution = begun.await?;
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;

@@ -29,16 +29,22 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     let found = match (&unfinished, &document) {
         (Some(journal), _) => journal
             .plan()
-            .map(|(destination, _)| (destination.to_owned(), journal.forced().to_vec())),
-        // Killed between lease and journal: the lease says where it was going.
+            .map(|(to, _)| (to.to_owned(), journal.forced().to_vec(), false)),
+        // Killed between lease and journal: the lease says where it was going. A journal has what came of it.
         (None, Some(document)) => document
             .lock
             .as_ref()
             .filter(|lock| lock.operation == "rollback")
-            .and_then(|lock| Some((lock.destination.clone()?, lock.forced.clone()))),
+            .and_then(|lock| {
+                Some((
+                    lock.destination.clone()?,
+                    lock.forced.clone(),
+                    lock.unjudged,
+                ))
+            }),
         (None, None) => None,
     };
-    let Some((destination, forced)) = found else {
+    let Some((destination, forced, is_unjudged)) = found else {
         let found = match &document {
             Some(document) => no_rollback(session, document).await,
             None => vec![nothing("")],
@@ -57,13 +63,17 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
         )]));
     }
     let mut force = Force::told(forced);
-    let rollback = Rollback::new(session, &destination, document.as_ref())?;
+    let rollback = Rollback {
+        is_unjudged,
+        ..Rollback::new(session, &destination, document.as_ref())?
+    };
     hook_context.begin(&destination);
     let target = rollback.target()?;
     let target = &*target;
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
         lock.forced = force.all().to_vec();
+        lock.unjudged = is_unjudged;
         document.clone()
     });
     let (acquired, waited) = timed(Box::pin(acquiring)).await;

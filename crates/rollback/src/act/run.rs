@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
-use engine::{Conclusion, CurrentRelease, End, Execution};
+use engine::{Conclusion, CurrentRelease, End, Execution, Grounds};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Report, Verdict};
@@ -103,6 +103,7 @@ async fn go_back(
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
         lock.forced = force.all().to_vec();
+        lock.unjudged = rollback.is_unjudged;
         // What was true before the lease must be true under it.
         let now = refuse::destination(Some(document), flags.to(), &mut force);
         now.map(|now| (now, document.clone()))
@@ -204,7 +205,13 @@ impl Rollback<'_> {
             noted.await?;
         }
         let (means, until) = (self.means(target, lease), self.until(uncounted + saving));
-        let begun = Execution::begin(means, &proved.plan, &forced, started, until).await;
+        let grounds = Grounds {
+            forced: &forced,
+            // Bad is what was judged, or what was seen to run: a login that failed says nothing of the release.
+            spared: self.is_unjudged && !situation.current.is_seen(),
+            started,
+        };
+        let begun = Execution::begin(means, &proved.plan, grounds, until).await;
         let execution = begun?;
         let mut notes = self.told_forced(&proved.force, &forced);
         notes.extend(captured.into_iter().chain(saved));
@@ -313,7 +320,7 @@ impl Rollback<'_> {
             return self.interrupted(&execution, found).await;
         }
         // Record.
-        let mut recorded = self.record(&execution, current, verdict, &forced).await;
+        let mut recorded = self.record(&execution, verdict, &forced).await;
         // What is missing can be resumed.
         if wrong == 0 && recorded.is_ok() {
             recorded = execution.end(verdict.as_str()).await.map_err(Failure::from);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cli::Failure;
-use engine::{CurrentRelease, Execution, PlaceRelease};
+use engine::{Execution, PlaceRelease};
 use gate::Gate;
 use jiff::Timestamp;
 use model::id::Kind;
@@ -127,14 +127,12 @@ impl Rollback<'_> {
     pub(super) async fn record(
         &self,
         execution: &Execution<'_>,
-        current: &CurrentRelease,
         verdict: Verdict,
         forced: &[Forced],
     ) -> Result<(), Failure> {
         let session = self.session;
-        // Bad is what was judged, or what was seen to run: a login that failed says nothing of the release.
-        let is_bad = !self.is_unjudged || current.is_seen();
-        let left = execution.from().filter(|_| is_bad);
+        let is_spared = execution.is_spared().await;
+        let left = execution.from().filter(|_| !is_spared);
         let now = Timestamp::now();
         let frozen = (verdict == Verdict::Fail).then(|| self.frozen());
         session

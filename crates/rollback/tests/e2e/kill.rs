@@ -140,6 +140,56 @@ fn a_rollback_that_was_killed_is_finished_by_run_too() {
     assert_eq!(world.state().status("v2"), Some(state::Status::Bad));
 }
 
+/// `rollback run` after a gate that was skipped, killed by the script.
+#[track_caller]
+fn dies_unjudged(world: &World, script: &str, text: &str) {
+    world.write(script, text);
+    let run = ["run", "--release", "v2", "--gate", "skipped"];
+    let status = world.spawn(&run).wait().unwrap();
+    assert_eq!(status.signal(), Some(9), "{script}: it was to be killed");
+}
+
+#[test]
+fn what_no_gate_judged_is_not_bad_after_a_resume_either() {
+    let under_lease = "if grep -q '\"destination\": \"v1\"' state.json; then rm before-check; kill -9 $PPID; exit 1; fi";
+    for (script, text) in [
+        ("before-check", under_lease.to_owned()),
+        ("before-run", once("before-run", "kill -9 $PPID; exit 1")),
+        ("after-run", once("after-run", "kill -9 $PPID")),
+    ] {
+        let world = World::without_an_answer();
+        dies_unjudged(&world, script, &text);
+        if script == "after-run" {
+            // What answers now is the destination, which says nothing of the release that was left.
+            wait_for("the hook ends", || world.live() == "v1");
+        }
+        world.rollback(&["resume"]).exits(0);
+        let state = world.state();
+        assert_eq!(state.current.as_deref(), Some("v1"), "{script}");
+        assert_eq!(
+            state.status("v2"),
+            Some(state::Status::Pending),
+            "{script}: nothing was seen of it"
+        );
+    }
+}
+
+#[test]
+fn a_journal_that_does_not_know_whether_a_gate_judged_is_resumed() {
+    let world = World::without_an_answer();
+    dies_unjudged(
+        &world,
+        "before-run",
+        &once("before-run", "kill -9 $PPID; exit 1"),
+    );
+    let (path, text) = world.journal().unwrap();
+    let old = text.replacen("\"spared\":true,", "", 1);
+    assert_ne!(old, text);
+    std::fs::write(path, old).unwrap();
+    world.rollback(&["resume"]).exits(0);
+    assert_eq!(world.state().status("v2"), Some(state::Status::Bad));
+}
+
 /// Every place at which the journal can be cut off, within a line too.
 #[test]
 fn at_every_byte_of_the_journal() {

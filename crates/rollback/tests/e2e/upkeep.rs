@@ -213,6 +213,19 @@ fn a_damaged_state_is_put_back_from_backup_and_journal() {
 }
 
 #[test]
+fn what_no_gate_judged_is_not_bad_in_a_state_that_is_put_back_either() {
+    let world = World::without_an_answer();
+    let run = ["run", "--release", "v2", "--gate", "skipped"];
+    world.rollback(&run).exits(0);
+    assert_eq!(world.state().status("v2"), Some(state::Status::Pending));
+    world.write("state.json", "");
+    world.rollback(&["state", "repair", "--yes"]).exits(0);
+    let state = world.state();
+    assert_eq!(state.current.as_deref(), Some("v1"));
+    assert_eq!(state.status("v2"), Some(state::Status::Pending));
+}
+
+#[test]
 fn without_a_backup_the_journals_are_what_is_left_and_without_those_nothing() {
     let world = World::with_v2_deployed();
     world.rollback(&["run"]).exits(0);

@@ -96,6 +96,14 @@ impl World {
         world
     }
 
+    /// The deployment of v2 failed, and nothing reports what runs until v1 does.
+    pub(crate) fn without_an_answer() -> World {
+        let world = World::new(&["localhost"], false);
+        world.deploy_v2();
+        world.write("before-current", "if grep -q v2 live; then exit 1; fi");
+        world
+    }
+
     pub(crate) fn deploy_v2(&self) {
         self.set_live("v1");
         self.rollback(&["record", "--release", "v1"]).exits(0);

@@ -6,7 +6,7 @@ use state::journal::ROLLBACK;
 use state::{Error, Status, Store};
 use tempfile::TempDir;
 
-use crate::{Place, is_done, races, record, run, suite};
+use crate::{Place, is_done, races, record, rollback, run, suite};
 
 struct Folder(TempDir);
 
@@ -191,7 +191,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         no_space(error);
         no_space(
             store
-                .begin_journal(ROLLBACK, "v1", Some("v2"), 1, &[], None)
+                .begin_journal(rollback("v1", "v2", 1))
                 .await
                 .unwrap_err(),
         );
@@ -202,10 +202,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         );
         disk.free();
         assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
-        let mut journal = store
-            .begin_journal(ROLLBACK, "v1", Some("v2"), 1, &[], None)
-            .await
-            .unwrap();
+        let mut journal = store.begin_journal(rollback("v1", "v2", 1)).await.unwrap();
         disk.fill();
         // Of a page there may be room for a line.
         let error = loop {
@@ -239,10 +236,7 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
     let folder = Folder::new();
     run(async {
         let store = folder.store("state.json");
-        let mut journal = store
-            .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
-            .await
-            .unwrap();
+        let mut journal = store.begin_journal(rollback("v1", "v2", 7)).await.unwrap();
         journal
             .intent("switch", Some("before".into()))
             .await
@@ -277,10 +271,7 @@ fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
     let folder = Folder::new();
     run(async {
         let store = folder.store("state.json");
-        let mut journal = store
-            .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
-            .await
-            .unwrap();
+        let mut journal = store.begin_journal(rollback("v1", "v2", 7)).await.unwrap();
         journal.intent("switch", None).await.unwrap();
         drop(journal);
         let file = "state.json.journals/00000001.jsonl";

@@ -10,7 +10,7 @@ mod suite;
 use std::future::Future;
 use std::time::Duration;
 
-use state::journal::{Event, Line};
+use state::journal::{Event, Intention, Line, ROLLBACK};
 use state::{Claim, Holder, Journal, Status, Store};
 
 /// Somewhere that states can be kept, by name. Each store is another writer, as in a process of
@@ -46,6 +46,14 @@ pub(crate) fn claim(operation: &str) -> Claim<'_> {
         operation,
         ttl: Duration::from_secs(600),
         gone: None,
+    }
+}
+
+/// A rollback from one release to another, under the lease of a token.
+pub(crate) fn rollback<'a>(to: &'a str, left: &'a str, token: u64) -> Intention<'a> {
+    Intention {
+        left: Some(left),
+        ..Intention::new(ROLLBACK, to, token)
     }
 }
 

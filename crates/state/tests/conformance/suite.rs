@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
-use state::journal::ROLLBACK;
+use state::journal::{Intention, ROLLBACK};
 use state::{Claim, Document, Error, Holder, Status};
 
-use crate::{Place, claim, is_done, log, record, run};
+use crate::{Place, claim, is_done, log, record, rollback, run};
 
 /// Writers that race.
 pub(crate) const WRITERS: usize = 8;
@@ -54,7 +54,7 @@ async fn names_are_no_code(place: &dyn Place) {
     let release = "v1 '$(touch pwned)' \\n \"x\" `y` %s é\u{1f980}";
     record(&store, release).await;
     let mut journal = store
-        .begin_journal(ROLLBACK, release, Some("-n"), 1, &[], None)
+        .begin_journal(rollback(release, "-n", 1))
         .await
         .unwrap();
     journal
@@ -231,10 +231,7 @@ async fn what_is_no_state_is_refused_and_left_untouched(place: &dyn Place) {
 
 async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
     let store = place.store("journal/state.json");
-    let mut journal = store
-        .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
-        .await
-        .unwrap();
+    let mut journal = store.begin_journal(rollback("v1", "v2", 7)).await.unwrap();
     journal
         .intent("switch", Some("before".into()))
         .await
@@ -260,7 +257,7 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
         .unwrap();
     assert_eq!(String::from_utf8(raw).unwrap().lines().count(), 5);
     let second = store
-        .begin_journal(ROLLBACK, "v0", None, 1, &[], None)
+        .begin_journal(Intention::new(ROLLBACK, "v0", 1))
         .await
         .unwrap();
     assert!(second.place().ends_with("00000002.jsonl"));
@@ -272,10 +269,7 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
 
 async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
     let store = place.store("forked/state.json");
-    let mut ours = store
-        .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
-        .await
-        .unwrap();
+    let mut ours = store.begin_journal(rollback("v1", "v2", 7)).await.unwrap();
     let mut theirs = store.unfinished(ROLLBACK).await.unwrap().unwrap();
     theirs.intent("switch", None).await.unwrap();
     let error = ours.intent("switch", None).await.unwrap_err();
