@@ -83,7 +83,7 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
         return propose::run(&survey, chosen, &wishes, dry_run, &mut ask, env);
     }
     if insists(&wishes) {
-        let seen = inventory::look(&here).map_err(unreadable)?;
+        let seen = inventory::look(&survey).map_err(unreadable)?;
         return insist::run(&seen, &wishes, dry_run, &mut ask, env);
     }
     tell(&words::told(&survey))?;

@@ -17,37 +17,37 @@ const MAX_SERVICES: usize = 200;
 
 /// The services that files make together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Project {
+pub struct Project {
     /// Its top-level `name`.
-    pub(crate) name: Option<Fact<String>>,
-    pub(crate) services: BTreeMap<String, Service>,
+    pub name: Option<Fact<String>>,
+    pub services: BTreeMap<String, Service>,
     /// All files that were read, from the root.
-    pub(crate) files: Vec<String>,
+    pub files: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Service {
+pub struct Service {
     /// As it is written, with variables.
-    pub(crate) image: Option<Fact<String>>,
-    pub(crate) builds: bool,
+    pub image: Option<Fact<String>>,
+    pub builds: bool,
     /// Published port, the container's, and the line; as they are written, the last file's first.
-    pub(crate) ports: Vec<(Fact<String>, String)>,
-    pub(crate) health: Option<Fact<Check>>,
-    pub(crate) profiles: Vec<String>,
-    pub(crate) host_network: bool,
+    pub ports: Vec<(Fact<String>, String)>,
+    pub health: Option<Fact<Check>>,
+    pub profiles: Vec<String>,
+    pub host_network: bool,
     /// Does one thing and ends.
-    pub(crate) ends: bool,
+    pub ends: bool,
 }
 
 /// Where a health check asks, in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Check {
-    pub(crate) port: u16,
-    pub(crate) path: String,
+pub struct Check {
+    pub port: u16,
+    pub path: String,
 }
 
 /// Whether a file's name is one that Compose files have.
-pub(crate) fn is_one(path: &str) -> bool {
+pub fn is_one(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let stem = name
         .strip_suffix(".yml")
@@ -56,6 +56,25 @@ pub(crate) fn is_one(path: &str) -> bool {
         return false;
     };
     stem.split(['.', '-', '_']).any(|word| word == "compose")
+}
+
+/// What a developer lays over a project, or starts in its place.
+const DEVELOPERS: [&str; 8] = [
+    "override",
+    "dev",
+    "development",
+    "test",
+    "tests",
+    "ci",
+    "local",
+    "debug",
+];
+
+/// Whether a file's name says that it is a developer's: `docker-compose.dev.yml`.
+pub fn is_developers(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.split(['.', '-', '_'])
+        .any(|word| DEVELOPERS.contains(&word))
 }
 
 /// Whether Compose reads a file of this name by itself.
@@ -73,7 +92,7 @@ pub(crate) const OVERRIDES: [&str; 4] = [
 ];
 
 /// Reads the files of a project, in their order.
-pub(crate) fn project(repository: &Repository, files: &[String]) -> Project {
+pub fn project(repository: &Repository, files: &[String]) -> Project {
     let mut project = Project::default();
     for file in files {
         read(repository, file, &mut project, 0);
@@ -247,12 +266,12 @@ fn port_pair(entry: &Node) -> Option<(String, String)> {
 }
 
 /// A text of a Compose file with its variables: as the workflow sets them, else by their defaults.
-pub(crate) fn filled(text: &str, env: &BTreeMap<String, String>) -> String {
+pub fn filled(text: &str, env: &BTreeMap<String, String>) -> String {
     shell::filled(text, &|name| env.get(name).cloned())
 }
 
 /// An image's name and its tag; a digest counts as none.
-pub(crate) fn split_tag(image: &str) -> (&str, Option<&str>) {
+pub fn split_tag(image: &str) -> (&str, Option<&str>) {
     let image = image.split('@').next().unwrap_or(image);
     let (mut depth, mut tag) = (0_usize, None);
     for (at, c) in image.char_indices() {
@@ -270,8 +289,29 @@ pub(crate) fn split_tag(image: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// An image's name with the defaults of its variables, without its tag; `None` where a variable without one is in it.
+pub fn untagged(image: &str) -> Option<String> {
+    // What names the tag alone does not matter, and a default may bring one.
+    let name = filled(split_tag(image).0, &BTreeMap::new());
+    let name = split_tag(&name).0;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let good = name.starts_with(edge) && name.ends_with(edge) && name.chars().all(plain);
+    (good && name.len() <= 200).then(|| name.to_owned())
+}
+
+/// Whether a variable names the tag or the digest, or all of the image: each release brings another.
+pub fn varies(image: &str) -> bool {
+    let (name, tag) = split_tag(image);
+    let digest = image.split_once('@').map(|(_, digest)| digest);
+    match tag.or(digest) {
+        Some(tag) => tag.contains('$'),
+        None => name.starts_with('$') && !name.contains('/'),
+    }
+}
+
 /// The address that a health check asks itself by.
-pub(crate) fn check(text: &str) -> Option<Check> {
+pub fn check(text: &str) -> Option<Check> {
     let pattern = r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?";
     let found = Regex::new(pattern).ok()?.captures(text)?;
     let tls = found[0].starts_with("https");
@@ -285,7 +325,7 @@ pub(crate) fn check(text: &str) -> Option<Check> {
 }
 
 /// The health check of a Dockerfile, and its line.
-pub(crate) fn of_dockerfile(repository: &Repository, path: &str) -> Option<Fact<Check>> {
+pub fn of_dockerfile(repository: &Repository, path: &str) -> Option<Fact<Check>> {
     let text = repository.text(path)?;
     let at = text.lines().position(|line| {
         let line = line.trim_start();
@@ -341,6 +381,41 @@ mod tests {
             ("b@sha256:01", "b", None),
         ] {
             assert_eq!(split_tag(image), (name, tag), "{image}");
+        }
+    }
+
+    #[test]
+    fn images_without_their_tags() {
+        let cases = [
+            ("ghcr.io/acme/shop:1.2", Some("ghcr.io/acme/shop")),
+            ("localhost:5000/shop", Some("localhost:5000/shop")),
+            ("shop:${TAG}", Some("shop")),
+            ("localhost:5000/shop:$TAG", Some("localhost:5000/shop")),
+            ("shop:v$TAG", Some("shop")),
+            ("${IMAGE:-ghcr.io/acme/shop:1}", Some("ghcr.io/acme/shop")),
+            ("$REGISTRY/shop:1", None),
+            ("shop:${TAG:-latest}", Some("shop")),
+            (
+                "${REGISTRY:-ghcr.io/acme}/shop:${TAG:?no tag}",
+                Some("ghcr.io/acme/shop"),
+            ),
+            ("shop@sha256:0123", Some("shop")),
+            ("${REGISTRY}/shop:1", None),
+            ("shop\": \"x", None),
+            ("-shop", None),
+        ];
+        for (image, expected) in cases {
+            assert_eq!(untagged(image).as_deref(), expected, "{image}");
+        }
+    }
+
+    #[test]
+    fn what_a_release_changes_has_a_variable_for_its_tag() {
+        for image in ["a/b:${TAG:-1}", "a/b:v$TAG", "a/b@$DIGEST", "$IMAGE"] {
+            assert!(varies(image), "{image}");
+        }
+        for image in ["a/b:1", "a/b", "${REGISTRY:-r}/b:1", "a/b@sha256:01"] {
+            assert!(!varies(image), "{image}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which of what a job does makes a release live: not a way back, upkeep, a preview or a test.
 
+use crate::compose;
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, Done, is_own, machine, rank};
@@ -208,17 +209,11 @@ fn rank_of_compose() -> usize {
 
 /// Whether all files of a Compose call are a developer's: `docker-compose.dev.yml`.
 fn is_of_developers(deed: &Deed) -> bool {
-    const NAMES: [&str; 6] = ["dev", "development", "test", "tests", "local", "ci"];
-    let of_developers = |file: &str| {
-        let name = file.rsplit('/').next().unwrap_or_default();
-        name.split(['.', '-', '_'])
-            .any(|word| NAMES.contains(&word))
-    };
     let Deed::Deploys(tool) = deed else {
         return false;
     };
     matches!(&**tool, Tool::Compose(call)
-        if !call.files.is_empty() && call.files.iter().all(|file| of_developers(&file.value)))
+        if !call.files.is_empty() && call.files.iter().all(|file| compose::is_developers(&file.value)))
 }
 
 /// A condition without `${{` and `}}`.

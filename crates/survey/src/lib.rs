@@ -14,7 +14,7 @@ mod assemble;
 mod called;
 mod called_so;
 mod calls;
-mod compose;
+pub mod compose;
 mod counts;
 mod deployment;
 mod environment;

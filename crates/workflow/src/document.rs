@@ -1,7 +1,10 @@
 //! A workflow as it is written: jobs and steps, each with its place in the text.
 
+use std::collections::BTreeSet;
+
 use yaml::{Kind, Node, Place};
 
+use crate::expression;
 use crate::fact::Line;
 use crate::value::Value;
 
@@ -174,6 +177,20 @@ impl Workflow {
         self.triggers == ["workflow_call"]
     }
 
+    /// The secrets that its expressions name, without the job's own token.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let tree = Node::parse(&self.text).ok();
+        let mut texts = Vec::new();
+        if let Some(tree) = &tree {
+            tree.texts(&mut texts);
+        }
+        let names = texts.into_iter();
+        names
+            .flat_map(|text| expression::names(text, "secrets"))
+            .collect()
+    }
+
+    /// A line of it.
     pub fn line(&self, number: usize) -> Line {
         Line::new(&self.path, number)
     }

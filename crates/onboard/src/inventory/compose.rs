@@ -1,9 +1,9 @@
-//! A Compose file: the services that a release changes, and where they answer.
+//! A Compose file by itself: the services that a release changes, and where they answer.
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-use serde_json::Value;
+use repository::Repository;
+use survey::compose::{self, Check, filled, untagged, varies};
 
 /// One file of a project.
 #[derive(Debug)]
@@ -28,16 +28,9 @@ pub(crate) struct Service {
     /// A port of this machine.
     pub(crate) port: Option<u16>,
     /// Of its health check, by the port of this machine.
-    pub(crate) health: Option<Health>,
+    pub(crate) health: Option<Check>,
     /// Does one thing and ends.
     pub(crate) ends: bool,
-}
-
-/// Where a health check asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Health {
-    pub(crate) port: u16,
-    pub(crate) path: String,
 }
 
 /// Images that come with a service and are not what it deploys.
@@ -83,89 +76,50 @@ const COMPANIONS: &[&str] = &[
     "alertmanager",
 ];
 
-/// What a developer lays over a project, or starts in its place.
-const DEVELOPERS: [&str; 8] = [
-    "override",
-    "dev",
-    "development",
-    "test",
-    "tests",
-    "ci",
-    "local",
-    "debug",
-];
-
-/// `compose.yaml`, `docker-compose.prod.yml`; not a developer's, nor our own.
-pub(super) fn is_one(name: &str) -> bool {
-    variant(name).is_some_and(|of| of != "deploy-guard" && !DEVELOPERS.contains(&of))
-}
-
-/// `compose.override.yaml`.
-pub(super) fn is_developers(name: &str) -> bool {
-    variant(name).is_some_and(|of| DEVELOPERS.contains(&of))
-}
-
-/// What follows `compose` in a file's name: nothing, or a word.
-fn variant(name: &str) -> Option<&str> {
-    let stem = name
-        .strip_suffix(".yml")
-        .or_else(|| name.strip_suffix(".yaml"))?;
-    let stem = stem.strip_prefix("docker-").unwrap_or(stem);
-    let more = stem.strip_prefix("compose")?;
-    let word = more.trim_start_matches(['.', '-', '_']);
-    (more.is_empty() || word.len() < more.len()).then_some(word)
-}
-
-/// Why a file, or a service of it, is not used.
+/// Why a service is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unused {
-    #[error("no `services:`")]
-    NoServices,
+enum Unused {
     #[error("its name cannot be used")]
     Name,
+    #[error("started only by its profile")]
+    Profile,
     #[error("its image cannot be told from the file alone")]
     Image,
     #[error("neither `image` nor `build`")]
     NoImage,
 }
 
-pub(super) fn read(path: String, tree: &Value) -> Result<Compose, Unused> {
-    let Some(services) = tree["services"].as_object() else {
-        return Err(Unused::NoServices);
-    };
-    let mut passed_over = Vec::new();
-    let mut all = Vec::new();
-    for (name, service) in services {
-        if service["profiles"]
-            .as_array()
-            .is_some_and(|all| !all.is_empty())
-        {
-            passed_over.push(format!("{path}: {name:?}: started only by its profile"));
-            continue;
-        }
+/// `None` where the file cannot be read or has no services, which is told.
+pub(super) fn read(repository: &Repository, path: &str) -> Option<Compose> {
+    repository.tree(path)?;
+    let project = compose::project(repository, &[path.to_owned()]);
+    if project.services.is_empty() {
+        repository.pass_over(path, "no `services:`");
+        return None;
+    }
+    let (mut services, mut passed_over) = (Vec::new(), Vec::new());
+    for (name, service) in &project.services {
         match one(name, service) {
-            Ok(service) => all.push(service),
+            Ok(service) => services.push(service),
             Err(reason) => passed_over.push(format!("{path}: {name:?}: {reason}")),
         }
     }
+    let name = project.name.map(|name| name.value);
     let mut compose = Compose {
-        path,
-        project: tree["name"]
-            .as_str()
-            .filter(|name| is_name(name))
-            .map(str::to_owned),
-        services: all,
+        path: path.to_owned(),
+        project: name.filter(|name| is_name(name)),
+        services,
         passed_over,
     };
     let notes: Vec<String> = compose
         .kept()
         .map(|service| {
-            let (path, name) = (&compose.path, &service.name);
+            let name = &service.name;
             format!("{path}: {name:?}: its image is not of a release: name it under `rollback.compose.services` if it is")
         })
         .collect();
     compose.passed_over.extend(notes);
-    Ok(compose)
+    Some(compose)
 }
 
 impl Compose {
@@ -213,160 +167,45 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(good)
 }
 
-fn one(name: &str, service: &Value) -> Result<Service, Unused> {
+fn one(name: &str, service: &compose::Service) -> Result<Service, Unused> {
+    if !service.profiles.is_empty() {
+        return Err(Unused::Profile);
+    }
     if !is_name(name) {
         return Err(Unused::Name);
     }
-    let builds = !service["build"].is_null();
-    let image = match service["image"].as_str() {
+    let written = service.image.as_ref().map(|image| image.value.as_str());
+    let image = match written {
         Some(image) => Some(untagged(image).ok_or(Unused::Image)?),
-        None if builds => None,
+        None if service.builds => None,
         None => return Err(Unused::NoImage),
     };
-    let ports = ports(service);
-    let health = health(&service["healthcheck"]["test"]).and_then(|health| {
-        let published = ports.iter().find(|(_, inside)| *inside == health.port);
-        Some(Health {
-            port: published?.0,
-            ..health
+    let number = |text: &str| filled(text, &BTreeMap::new()).parse::<u16>().ok();
+    let ports: Vec<(u16, u16)> = (service.ports.iter())
+        .filter_map(|(published, inside)| Some((number(&published.value)?, number(inside)?)))
+        .collect();
+    let check = service.health.as_ref().map(|health| &health.value);
+    let health = check.and_then(|check| {
+        let published = ports.iter().find(|(_, inside)| *inside == check.port);
+        let port = match published {
+            Some((published, _)) => *published,
+            // The network of the machine has no ports to publish.
+            None if service.host_network => check.port,
+            None => return None,
+        };
+        Some(Check {
+            port,
+            path: check.path.clone(),
         })
     });
-    // The network of the machine has no ports to publish.
-    let host = service["network_mode"] == "host";
-    let asked = host
-        .then(|| self::health(&service["healthcheck"]["test"]))
-        .flatten();
     Ok(Service {
         name: name.to_owned(),
         image,
-        builds,
-        varies: service["image"].as_str().is_some_and(varies),
+        builds: service.builds,
+        varies: written.is_some_and(varies),
         port: ports.first().map(|(published, _)| *published),
-        health: health.or(asked),
-        ends: service["restart"] == "no" || name.contains("migrat"),
-    })
-}
-
-/// Whether a variable names the tag, or all of the image.
-fn varies(image: &str) -> bool {
-    let (mut depth, mut tag) = (0_usize, None);
-    for (at, c) in image.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            '/' if depth == 0 => tag = None,
-            ':' | '@' if depth == 0 => tag = Some(at),
-            _ => {}
-        }
-    }
-    match tag {
-        Some(at) => image[at..].contains('$'),
-        None => image.starts_with('$') && !image.contains('/'),
-    }
-}
-
-/// The image's name, with variables replaced by their defaults; none where one has none.
-fn untagged(image: &str) -> Option<String> {
-    // What names the tag alone does not matter: the release takes its place.
-    let image = image.split('@').next().unwrap_or(image);
-    let (mut depth, mut tag) = (0_usize, None);
-    for (at, c) in image.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            '/' if depth == 0 => tag = None,
-            ':' if depth == 0 => tag = Some(at),
-            _ => {}
-        }
-    }
-    let name = tag.map_or(image, |at| &image[..at]);
-    let name = defaults(name)?;
-    let name = match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        _ => &name,
-    };
-    let good = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
-    let edges = |c: char| c.is_ascii_alphanumeric();
-    (name.starts_with(edges)
-        && name.ends_with(edges)
-        && name.len() <= 200
-        && name.chars().all(good))
-    .then(|| name.to_owned())
-}
-
-/// `${NAME:-default}` and `${NAME-default}` by their defaults.
-fn defaults(text: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (inner, after) = after.split_once('}')?;
-        out.push_str(before);
-        out.push_str(inner.split_once(":-").or_else(|| inner.split_once('-'))?.1);
-        rest = after;
-    }
-    out.push_str(rest);
-    (!out.contains('$')).then_some(out)
-}
-
-/// Published port and the container's, of each entry that says both and can be asked at 127.0.0.1.
-fn ports(service: &Value) -> Vec<(u16, u16)> {
-    let entries = service["ports"].as_array().into_iter().flatten();
-    let asked = |host: &str| {
-        matches!(
-            host,
-            "" | "0.0.0.0" | "127.0.0.1" | "localhost" | "::" | "[::]"
-        )
-    };
-    let one = |entry: &Value| {
-        if entry.is_object() {
-            let of = |key: &str| defaults(entry[key].as_str()?)?.parse().ok();
-            let here = asked(entry["host_ip"].as_str().unwrap_or_default());
-            return (entry["protocol"] != "udp" && here)
-                .then_some((of("published")?, of("target")?));
-        }
-        let text = defaults(entry.as_str()?)?;
-        let text = text.strip_suffix("/tcp").unwrap_or(&text);
-        let mut parts = text.rsplitn(3, ':');
-        let inside = parts.next()?.parse().ok()?;
-        let published = parts.next()?.parse().ok()?;
-        asked(parts.next().unwrap_or_default()).then_some((published, inside))
-    };
-    entries.filter_map(one).collect()
-}
-
-/// The URL that a health check asks itself by.
-pub(super) fn health(check: &Value) -> Option<Health> {
-    let words = match check {
-        Value::String(text) => text.clone(),
-        Value::Array(words) => words
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join(" "),
-        _ => return None,
-    };
-    url_in(&words)
-}
-
-/// The health check of a Dockerfile, by the container's port.
-pub(super) fn dockerfile(text: &str) -> Option<Health> {
-    let text = text.replace("\\\n", " ");
-    text.lines()
-        .filter(|line| line.trim_start().starts_with("HEALTHCHECK"))
-        .find_map(url_in)
-}
-
-fn url_in(text: &str) -> Option<Health> {
-    let pattern = r"(http)s?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?";
-    let found = Regex::new(pattern).ok()?.captures(text)?;
-    if found[0].starts_with("https") {
-        return None;
-    }
-    Some(Health {
-        port: found
-            .get(2)
-            .map_or(Some(80), |port| port.as_str().parse().ok())?,
-        path: found.get(3).map_or("/", |path| path.as_str()).to_owned(),
+        health,
+        ends: service.ends,
     })
 }
 
@@ -389,40 +228,22 @@ pub(crate) fn images(project: &str, services: &[&Service]) -> BTreeMap<String, S
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_of_files() {
-        for name in [
-            "compose.yml",
-            "docker-compose.yaml",
-            "docker-compose.prod.yml",
-            "compose-production.yaml",
-        ] {
-            assert!(is_one(name), "{name}");
-        }
-        for name in ["docker-compose.override.yml", "compose.dev.yaml"] {
-            assert!(is_developers(name) && !is_one(name), "{name}");
-        }
-        for name in [
-            "composer.yml",
-            "docker-compose.override.yml",
-            "compose.dev.yml",
-            "docker-compose.deploy-guard.yml",
-            "compose.json",
-        ] {
-            assert!(!is_one(name), "{name}");
-        }
+    fn of(text: &str) -> Compose {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("compose.yml"), text).unwrap();
+        read(&Repository::of(folder.path()).unwrap(), "compose.yml").unwrap()
     }
 
     #[test]
     fn one_that_is_built_hides_none_that_a_release_brings() {
-        let tree = serde_json::json!({"services": {
-            "web": {"build": "."},
-            "worker": {"image": "ghcr.io/acme/worker:${TAG:-latest}"},
-            "proxy": {"image": "ghcr.io/acme/proxy:1.2"},
-            "mirror": {"image": "${REGISTRY:-ghcr.io}/acme/mirror:1.2"},
-            "db": {"image": "postgres:${PG:-15}"},
-        }});
-        let compose = read("compose.yml".to_owned(), &tree).unwrap();
+        let compose = of(concat!(
+            "services:\n",
+            "  web: { build: . }\n",
+            "  worker: { image: 'ghcr.io/acme/worker:${TAG:-latest}' }\n",
+            "  proxy: { image: 'ghcr.io/acme/proxy:1.2' }\n",
+            "  mirror: { image: '${REGISTRY:-ghcr.io}/acme/mirror:1.2' }\n",
+            "  db: { image: 'postgres:${PG:-15}' }\n",
+        ));
         let names: Vec<&str> = (compose.released().iter())
             .map(|service| service.name.as_str())
             .collect();
@@ -435,65 +256,45 @@ mod tests {
     }
 
     #[test]
-    fn images_without_their_tags() {
-        let cases = [
-            ("ghcr.io/acme/shop:1.2", Some("ghcr.io/acme/shop")),
-            ("localhost:5000/shop", Some("localhost:5000/shop")),
-            ("shop:${TAG}", Some("shop")),
-            ("localhost:5000/shop:$TAG", Some("localhost:5000/shop")),
-            ("shop:v$TAG", Some("shop")),
-            ("${IMAGE:-ghcr.io/acme/shop:1}", Some("ghcr.io/acme/shop")),
-            ("$REGISTRY/shop:1", None),
-            ("shop:${TAG:-latest}", Some("shop")),
-            (
-                "${REGISTRY:-ghcr.io/acme}/shop:${TAG:?no tag}",
-                Some("ghcr.io/acme/shop"),
-            ),
-            ("shop@sha256:0123", Some("shop")),
-            ("${REGISTRY}/shop:1", None),
-            ("shop\": \"x", None),
-            ("-shop", None),
-        ];
-        for (image, expected) in cases {
-            assert_eq!(untagged(image).as_deref(), expected, "{image}");
-        }
+    fn ports_and_health_checks() {
+        let compose = of(concat!(
+            "services:\n",
+            "  web:\n",
+            "    image: shop:1\n",
+            "    ports: ['127.0.0.1:${PORT:-8080}:80', { published: '9090', target: '90' }, '80', '53:53/udp']\n",
+            "    healthcheck: { test: [CMD-SHELL, 'wget -qO- http://localhost/health/ready || exit 1'] }\n",
+            "  job: { image: shop:1, profiles: [tools] }\n",
+        ));
+        let [web] = &compose.services[..] else {
+            panic!("{compose:?}");
+        };
+        assert_eq!(web.port, Some(8080));
+        let health = Check {
+            port: 8080,
+            path: "/health/ready".to_owned(),
+        };
+        assert_eq!(web.health, Some(health));
+        assert_eq!(
+            compose.passed_over[0],
+            "compose.yml: \"job\": started only by its profile"
+        );
     }
 
     #[test]
-    fn ports_and_health_checks() {
-        let service = serde_json::json!({
-            "image": "shop:1",
-            "ports": ["127.0.0.1:${PORT:-8080}:80", {"published": "9090", "target": "90"}, "80", "53:53/udp"],
-            "healthcheck": {"test": ["CMD-SHELL", "wget -qO- http://localhost/health/ready || exit 1"]},
-        });
-        let service = one("web", &service).unwrap();
-        assert_eq!(service.port, Some(8080));
-        let of = |entry: Value| ports(&serde_json::json!({"ports": [entry]}));
-        for (entry, here) in [
-            ("[::]:8080:80", true),
-            ("0.0.0.0:8080:80", true),
-            ("10.0.0.5:8080:80", false),
-            ("[::1]:8080:80", false),
-            ("8080-8090:80", false),
-        ] {
-            assert_eq!(!of(entry.into()).is_empty(), here, "{entry}");
-        }
-        let long = serde_json::json!({"published": "90", "target": "80", "host_ip": "10.0.0.5"});
-        assert_eq!(of(long), []);
-        assert_eq!(
-            service.health,
-            Some(Health {
-                port: 8080,
-                path: "/health/ready".to_owned()
-            })
+    fn what_a_service_takes_from_another_file_is_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "common.yml",
+            "services: { app: { image: 'acme/app:${TAG}' } }\n",
         );
-        let text = "FROM x\nHEALTHCHECK --interval=5s \\\n  CMD curl -f http://127.0.0.1:3000/up\n";
-        assert_eq!(
-            dockerfile(text),
-            Some(Health {
-                port: 3000,
-                path: "/up".to_owned()
-            })
+        write(
+            "compose.yml",
+            "services: { web: { extends: { file: common.yml, service: app } } }\n",
         );
+        let repository = Repository::of(folder.path()).unwrap();
+        let compose = read(&repository, "compose.yml").unwrap();
+        assert_eq!(compose.services[0].image.as_deref(), Some("acme/app"));
     }
 }

@@ -21,11 +21,7 @@ pub(super) fn read(path: String, json: &Value) -> Option<Task> {
     let family = json["family"].as_str()?;
     let container = essential["name"].as_str()?;
     let image = essential["image"].as_str().unwrap_or_default();
-    let image = image.split('@').next().unwrap_or_default();
-    let image = match image.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        _ => image,
-    };
+    let (image, _) = survey::compose::split_tag(image);
     let good = |text: &str, others: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
         text.starts_with(|c: char| c.is_ascii_alphanumeric())

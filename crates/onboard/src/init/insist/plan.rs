@@ -7,8 +7,9 @@ use crate::init::ask::Ask;
 use crate::init::names;
 use crate::init::problem::Problem;
 use crate::init::wishes::Wishes;
-use crate::inventory::{Compose, Health, Seen, Service, Task, Unit, Upstream, images};
+use crate::inventory::{Compose, Seen, Service, Task, Unit, Upstream, images};
 use proposal::machine::Machine;
+use survey::compose::Check;
 
 /// The variable with the role that a job takes at AWS.
 pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
@@ -486,7 +487,7 @@ fn project(compose: &Compose, seen: &Seen, service: &str) -> Project {
 /// Where a service answers, and the path if its health check says one.
 fn answers(
     service: &Service,
-    of_dockerfile: Option<&Health>,
+    of_dockerfile: Option<&Check>,
 ) -> Option<(String, u16, Option<String>)> {
     if let Some(health) = &service.health {
         return Some((service.name.clone(), health.port, Some(health.path.clone())));
