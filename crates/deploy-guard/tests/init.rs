@@ -355,7 +355,7 @@ fn where_nothing_deploys_it_says_so_and_a_person_may_insist() {
 /// A person who names an address says that the step is a deployment, and gets a gate below it and nothing else.
 #[test]
 fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
-    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: windows-latest\n    steps:\n      - uses: actions/checkout@v4\n      - name: Deploy to IIS\n        shell: powershell\n        run: robocopy build C:\\site /MIR\n      - name: Deployment summary\n        run: echo done\n";
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - name: Deploy to IIS\n        shell: pwsh\n        run: robocopy build C:\\site /MIR\n      - name: Deployment summary\n        run: echo done\n";
     let path = ".github/workflows/ship.yml";
     let repository = Repository::new(&[(path, flow), ("compose.yml", COMPOSE)]);
     repository.init(&[]).code(3);
@@ -555,7 +555,7 @@ services:
     let assert = repository.init(&["--kind", "compose"]).code(0);
     let told = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     for part in [
-        "compose.yml: not YAML",
+        "compose.yml: line 2: not YAML",
         "task.json: no JSON",
         "big.conf: it is larger than 1 MiB",
         "its name cannot be used",

@@ -8,7 +8,7 @@ use crate::group::shares_job;
 use crate::handed::Handed;
 use crate::patch::{Addition, Spot, Unpatchable, patched};
 use crate::platform::{Extra, OwnStep};
-use crate::proposal::{Gate, Part, Proposal, release};
+use crate::proposal::{Gate, Part, Proposal, is_windows, release};
 use crate::steps::{Act, Frame, Own, Stage, free_id};
 use crate::text::{expression, scalar};
 
@@ -69,6 +69,12 @@ pub fn changes<'s>(proposal: &Proposal<'s>, means: &Means) -> Vec<Change<'s>> {
     }
     for change in &mut changes {
         let text = change.workflow.text.clone();
+        let on_windows = (change.workflow.jobs.iter())
+            .find(|job| change.jobs.iter().any(|(id, _)| *id == job.id) && is_windows(job));
+        if let Some(job) = on_windows {
+            change.new = Err(Unpatchable::Windows(job.id.clone()));
+            continue;
+        }
         change.new = change.jobs.iter().try_fold(text, |text, (job, additions)| {
             patched(&text, job, additions)
         });
@@ -254,8 +260,7 @@ fn inner(condition: &str) -> &str {
 fn is_for(part: &Part<'_>) -> Option<String> {
     let environment = part.group.lead.environment.as_ref()?;
     let written = environment.written.expression()?;
-    let name = environment.name.value.replace('\'', "''");
-    Some(format!("{written} == '{name}'"))
+    Some(survey::equals(written, &environment.name.value))
 }
 
 /// What the deploying step skips, ours skip; and the environments that are not guarded.
@@ -269,12 +274,12 @@ fn condition(
         .others
         .iter()
         .any(|other| shares_job(&parts[0].group, other));
-    let only = parts
-        .iter()
-        .filter(|_| others)
-        .filter_map(|part| is_for(part))
-        .collect::<Vec<_>>()
-        .join(" || ");
+    let each = parts.iter().filter_map(|part| {
+        let choice = part.group.lead.choice.as_ref();
+        let is_for = || is_for(part).filter(|_| others);
+        choice.map(survey::Choice::condition).or_else(is_for)
+    });
+    let only = each.collect::<Vec<_>>().join(" || ");
     match (own, only.as_str()) {
         (own, "") => own,
         (None, only) => Some(only.to_owned()),
@@ -352,9 +357,7 @@ fn gate_step(
     let url = match (written, &part.gate) {
         (Some(written), _) if parts.len() > 1 && !known.is_empty() => {
             if known.len() < parts.len() {
-                let each = known
-                    .iter()
-                    .map(|(name, _)| format!("{written} == '{name}'"));
+                let each = known.iter().map(|(name, _)| survey::equals(written, name));
                 let only = each.collect::<Vec<_>>().join(" || ");
                 stage.condition = Some(match &frame.condition {
                     Some(own) => format!("({own}) && ({only})"),
@@ -408,7 +411,7 @@ fn by_environment(written: &str, known: &[(&str, &str)]) -> String {
     }
     let mut parts: Vec<String> = known
         .iter()
-        .map(|(name, url)| format!("{written} == '{name}' && '{url}'"))
+        .map(|(name, url)| format!("{} && '{url}'", survey::equals(written, name)))
         .collect();
     if let (Some(last), Some((_, url))) = (parts.last_mut(), known.last()) {
         *last = format!("'{url}'");

@@ -443,10 +443,21 @@ fn compose(
         .find_map(|own| own.fixed_tag.as_ref().map(|tag| (own, tag)));
     // A service that stays on `latest` while the others go back is neither release.
     if let Some((own, tag)) = fixed {
-        return none(format!(
-            "the machine starts {}:{tag}, a tag that each release overwrites; a tag by the commit would make a way back",
-            own.image
-        ));
+        return none(match own.overwritten() {
+            Some(tag) => format!(
+                "the machine starts {}:{tag}, a tag that each release overwrites; a tag by the commit would make a way back",
+                own.image
+            ),
+            None => format!(
+                "the machine starts {}:{tag}, and only the workflow's shell knows that tag",
+                own.image
+            ),
+        });
+    }
+    if released.is_empty() && call.known_files.is_empty() {
+        return none(
+            "the Compose files of the machine are not seen here, and neither is which images they start".to_owned(),
+        );
     }
     if released.is_empty() {
         return none("no image is seen that this repository builds or pushes for it".to_owned());
@@ -531,7 +542,7 @@ fn no_undo(
     let fixed = lead
         .images
         .iter()
-        .find_map(|own| own.fixed_tag.as_ref().map(|tag| (own, tag)));
+        .find_map(|own| own.overwritten().map(|tag| (own, tag)));
     if let (Some((own, tag)), None) = (fixed, lead.release.as_ref()) {
         return Some(format!(
             "each release has the tag {tag} of {}, so `{command}` would start the same image again; a tag by the commit would make \
@@ -714,7 +725,8 @@ fn own_step(
 /// it, with the release in its place. `None` where only the workflow knows how.
 pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &Reach) -> Option<String> {
     let lead = group.lead;
-    let script = lead.script.as_ref().filter(|script| script.takes_release)?;
+    let script = lead.script.as_ref();
+    let script = script.filter(|script| script.takes_release == Some(true))?;
     let folder = folder_on_host(&lead.folder.as_ref()?.value)?;
     let there = matches!(reach, Reach::Hosts(all) if !all.is_empty()) && lead.login.is_some();
     let known = !folder.contains("${{") && !script.path.contains(' ');
@@ -750,13 +762,18 @@ fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> Back {
     }
 }
 
-fn script_of(takes_release: bool, path: &str, again: &str) -> Back {
-    Back::None(if takes_release {
-        format!("{path} takes the release, so it goes back with the earlier one: {again}")
-    } else {
-        format!(
+fn script_of(takes_release: Option<bool>, path: &str, again: &str) -> Back {
+    Back::None(match takes_release {
+        Some(true) => {
+            format!("{path} takes the release, so it goes back with the earlier one: {again}")
+        }
+        Some(false) => format!(
             "{path} takes no release, so it cannot be told to go to an earlier one. A revert on its branch, which the same workflow \
              deploys, goes back; with the commit as an argument, the script could: that is a proposal"
-        )
+        ),
+        None => format!(
+            "{path} is no program for a shell and is not read, so whether it can go to an earlier release is not known; the way back is \
+             {again}"
+        ),
     })
 }

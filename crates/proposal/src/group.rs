@@ -22,6 +22,18 @@ impl<'s> Group<'s> {
         Some(environment.name.value.as_str())
     }
 
+    /// The machines that its rows log in to, each once.
+    pub fn addresses(&self) -> Vec<&'s str> {
+        let mut all: Vec<&str> = Vec::new();
+        for login in self.rows.iter().filter_map(|row| row.login.as_ref()) {
+            let address = login.address.value.text();
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        all
+    }
+
     /// The lowest is guarded first.
     pub fn rank(&self) -> Rank {
         self.lead

@@ -7,6 +7,7 @@ use survey::Workflow;
 use yaml::{Key, Node};
 
 use crate::additions::Change;
+use crate::patch::Unpatchable;
 use crate::proposal::{Part, release};
 use crate::text::{indented, scalar};
 
@@ -22,15 +23,17 @@ pub enum Bound {
     Takes(String),
     #[error("it cannot be read as lines: {0}")]
     Lines(String),
+    #[error("it runs on Windows, where deploy-guard has no binary")]
+    Windows,
     #[error("it builds, and no commit or tag has the name of the release")]
     NoRef,
 }
 
 pub fn text(part: &Part<'_>, change: &Change<'_>, service: &str) -> Result<String, Bound> {
-    let patched = change
-        .new
-        .as_ref()
-        .map_err(|why| Bound::Lines(why.to_string()))?;
+    let patched = change.new.as_ref().map_err(|why| match why {
+        Unpatchable::Windows(_) => Bound::Windows,
+        why => Bound::Lines(why.to_string()),
+    })?;
     let named = release(&part.group).ok_or(Bound::NoRelease)?;
     let normal = normalized(patched);
     let tree = Node::parse(&normal).map_err(|fault| Bound::Lines(fault.message))?;

@@ -20,6 +20,10 @@ pub struct Addition {
 /// Why a workflow stays as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unpatchable {
+    #[error(
+        "its job `{0}` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: {0}` can ask the address"
+    )]
+    Windows(String),
     #[error("it is not YAML that we read: {0}")]
     Yaml(String),
     #[error("it has no job `{0}` with steps")]

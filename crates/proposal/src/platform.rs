@@ -4,6 +4,7 @@
 use survey::{Job, Live, PlatformCall, Step, Text};
 
 use crate::handed::Handed;
+use crate::proposal::is_windows;
 use crate::steps::{Act, free_id};
 
 /// A step of ours beside the one that deploys.
@@ -58,8 +59,7 @@ impl Place<'_> {
 
     /// Whether the job has what GitHub's runners for Linux and macOS have.
     fn has_jq(&self) -> bool {
-        let windows = |label: &survey::Value| label.text().to_ascii_lowercase().contains("windows");
-        !self.job.container && !self.job.labels.iter().any(windows)
+        !self.job.container && !is_windows(self.job)
     }
 
     /// Whether `gcloud` has a login in a step of its own: another step gave it one, or it is called already.

@@ -8,7 +8,7 @@ use crate::checkout::{has_checkout, has_other_checkout};
 use crate::group::Group;
 use crate::handed::Handed;
 use crate::health::{self, Asked};
-use crate::hosts;
+use crate::hosts::{self, Unreachable};
 use crate::machine::Machine;
 use crate::migration;
 use crate::platform::{self, Extra, Place};
@@ -109,6 +109,12 @@ impl Part<'_> {
     }
 }
 
+/// Whether the job runs on Windows, where deploy-guard has no binary.
+pub fn is_windows(job: &Job) -> bool {
+    let says = |label: &Value| label.text().to_ascii_lowercase().contains("windows");
+    job.labels.iter().any(says)
+}
+
 /// Whether the job runs on machines of one's own.
 pub fn is_own_runner(job: &Job) -> bool {
     job.labels
@@ -206,6 +212,10 @@ fn given_address(group: &Group<'_>, job: &Job) -> Option<(String, Option<Extra>)
 }
 
 fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut Handed) -> Reach {
+    let addresses = group.addresses();
+    if machines.is_empty() && addresses.len() > 1 {
+        return Reach::Nowhere(Some(Unreachable::OneEach(addresses.join(", "))));
+    }
     match hosts::reached(group.lead, Some(job), machines, handed) {
         Ok(all) if !all.is_empty() => Reach::Hosts(all),
         Ok(_) if is_own_runner(job) => Reach::Here,

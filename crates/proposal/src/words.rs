@@ -11,6 +11,7 @@ use crate::back::Back;
 use crate::group::{self, Group};
 use crate::health;
 use crate::migration;
+use crate::patch::Unpatchable;
 use crate::proposal::{Gate, Part, Proposal};
 use crate::shares::Unshared;
 use crate::text::{indented, line};
@@ -111,13 +112,14 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
             ),
         );
     }
-    if let Some(environment) = &lead.environment {
-        table.row(
-            "environment",
-            &format!("{} ({})", environment.name.value, environment.name.at),
-        );
-    }
+    environment(lead, &mut table);
     login(lead, &mut table);
+    if let [_, besides @ ..] = &group.addresses()[..]
+        && !besides.is_empty()
+    {
+        let all = besides.join(", ");
+        table.row("and", &format!("{all}, in other rows of its matrix"));
+    }
     if let Some(folder) = &lead.folder {
         table.row("folder", &format!("{} ({})", folder.value, folder.at));
     }
@@ -129,10 +131,10 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
     if let Some(script) = &lead.script {
         let arguments: Vec<&str> = script.arguments.iter().map(Value::text).collect();
         let words = format!("{} {}", script.path, arguments.join(" "));
-        let release = if script.takes_release {
-            "takes the release"
-        } else {
-            "takes no release"
+        let release = match script.takes_release {
+            Some(true) => "takes the release",
+            Some(false) => "takes no release",
+            None => "not read: it is no program for a shell",
         };
         table.row(
             "script",
@@ -148,19 +150,7 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         } else {
             format!("{}: ", own.service)
         };
-        table.row(
-            "releases",
-            &match &own.fixed_tag {
-                Some(tag) => format!(
-                    "{service}{}:{tag}, which each one overwrites ({})",
-                    own.image, own.at
-                ),
-                None => format!(
-                    "{service}{}:{}RELEASE{} ({})",
-                    own.image, own.before, own.after, own.at
-                ),
-            },
-        );
+        table.row("releases", &released(own, &service));
     }
     table.fact("release", lead.release.as_ref());
     if let Some(at) = &lead.migration {
@@ -186,6 +176,35 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         if !used.is_empty() {
             table.row("secrets", &used.join(", "));
         }
+    }
+}
+
+fn environment(lead: &Deployment, table: &mut Table<'_>) {
+    if let Some(environment) = &lead.environment {
+        let name = &environment.name;
+        table.row("environment", &format!("{} ({})", name.value, name.at));
+    }
+    if let Some(choice) = &lead.choice {
+        let expression = &choice.expression;
+        table.row(
+            "chosen by",
+            &format!(
+                "`{}` ({}): read here as `{}`",
+                expression.value, expression.at, choice.value
+            ),
+        );
+    }
+}
+
+/// The image that a release changes, and what is known of its tag.
+fn released(own: &OwnImage, service: &str) -> String {
+    let OwnImage { image, at, .. } = own;
+    match (own.overwritten(), &own.fixed_tag) {
+        (Some(tag), _) => format!("{service}{image}:{tag}, which each one overwrites ({at})"),
+        (None, Some(tag)) => {
+            format!("{service}{image}:{tag}, whose tag only its shell knows ({at})")
+        }
+        (None, None) => format!("{service}{image}:{}RELEASE{} ({at})", own.before, own.after),
     }
 }
 
@@ -373,6 +392,15 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         if let Some((sides, shares)) = &part.shares {
             table.row("shares", &shared(sides, shares));
         }
+        if let Some(choice) = &part.group.lead.choice {
+            table.row(
+                "only where",
+                &format!(
+                    "{}: what else the job deploys is not guarded",
+                    choice.condition()
+                ),
+            );
+        }
         if part.is_configured() && part.group.environment().is_none() {
             table.row(
                 "environment",
@@ -471,6 +499,9 @@ pub fn shown(changes: &[Change<'_>]) -> String {
                     &change.workflow.text,
                     new,
                 ));
+            }
+            Err(why @ Unpatchable::Windows(_)) => {
+                let _ = writeln!(text, "\n{} is not changed: {why}", change.workflow.path);
             }
             Err(why) => {
                 let _ = writeln!(

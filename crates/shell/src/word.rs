@@ -224,7 +224,8 @@ impl Program {
             }
         }
         match inner.split_whitespace().collect::<Vec<_>>()[..] {
-            ["git", "rev-parse", .., "HEAD"] => {
+            // `--short` is the beginning of it alone, and `--abbrev-ref` the branch.
+            ["git", "rev-parse", "HEAD"] | ["git", "rev-parse", "--verify", "HEAD"] => {
                 let head = lookup(HEAD).unwrap_or_else(|| "${{ github.sha }}".to_owned());
                 text.push_str(&head);
             }
@@ -304,6 +305,12 @@ fn with_default(value: &str, default: &str) -> Option<String> {
     Some(format!("${{{{ {inner} || {default} }}}}"))
 }
 
+/// Whether what follows the name in `${…}` is only for a variable that is not set.
+fn has_default(rest: &str) -> bool {
+    let rest = rest.strip_prefix(':').unwrap_or(rest);
+    rest.starts_with(['-', '=', '?'])
+}
+
 /// The value of `${…}`: of the name, else the default after `:-`.
 fn parameter(inner: &str, lookup: Lookup<'_>, depth: usize) -> String {
     let end = inner
@@ -324,7 +331,8 @@ fn parameter(inner: &str, lookup: Lookup<'_>, depth: usize) -> String {
         Some(value) if rest == "^^" && !value.contains('$') => value.to_uppercase(),
         // All elements of an array: as one word, or each as its own.
         Some(value) if rest == "[*]" => value.replace(FIELD, " "),
-        Some(value) if rest.is_empty() || rest == "[@]" || rest.starts_with([':', '-']) => value,
+        // A default is not needed; of `${SHA::7}` the value is a part.
+        Some(value) if rest.is_empty() || rest == "[@]" || has_default(rest) => value,
         _ if name.is_empty() => format!("${{{inner}}}"),
         _ => fallback(),
     }

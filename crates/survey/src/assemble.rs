@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::called::is_powershell;
 use crate::calls::kamal_login;
 use crate::deployment::{Deployment, Login};
 use crate::event::{Event, What};
@@ -174,7 +175,8 @@ impl Assembly<'_> {
             .chain(script.iter().map(|(_, event)| *event))
             .filter_map(place)
             .min();
-        let is_after = |one: &&Done<'_>| place(one.event) > start;
+        // An action may ask by itself what it has deployed.
+        let is_after = |one: &&Done<'_>| place(one.event) >= start;
         let asks: Vec<&Done<'_>> = (done.iter())
             .filter(|one| matches!(one.deed, Deed::Asks { .. }) && one.event.step >= first)
             .filter(|one| {
@@ -187,6 +189,7 @@ impl Assembly<'_> {
             last_step += 1;
         }
         let environment = self.environment(run, job);
+        let choice = self.choice(run, job, environment.as_ref());
         let login = login
             .or_else(|| main.place.login.clone())
             .or_else(|| match &tool {
@@ -240,9 +243,10 @@ impl Assembly<'_> {
             // A variable that the program never reads is handed over in vain.
             let text = self.repository.text(&script.path).unwrap_or_default();
             let reads = |name: &str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
-            script.takes_release = script.arguments.iter().any(handed)
+            let takes_release = script.arguments.iter().any(handed)
                 || matches!(&event.what, What::Script { env, .. }
                     if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
+            script.takes_release = (takes_release || !is_powershell(&script.path)).then_some(takes_release);
             script
         });
         let migration = migration(done, first, job);
@@ -272,6 +276,7 @@ impl Assembly<'_> {
             steps,
             last_step,
             environment,
+            choice,
             login,
             folder,
             release,

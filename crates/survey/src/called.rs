@@ -1,6 +1,9 @@
 //! The programs of the repository that a job calls: scripts, targets of a Makefile, scripts of `package.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::event::What;
 use crate::run::{MAX_DEPTH, Reader};
@@ -8,6 +11,9 @@ use crate::session::Shell;
 use repository::{Repository, joined};
 use workflow::Line;
 use workflow::Value;
+
+/// More variables than a Makefile has.
+const MAX_VARIABLES: usize = 200;
 
 impl Reader<'_> {
     /// The program of the repository that a command is, by its path from the root, and its arguments.
@@ -27,12 +33,15 @@ impl Reader<'_> {
                     + 1;
                 (words[at].as_str(), &words[at + 1..])
             }
+            "pwsh" | "powershell" | "pwsh.exe" | "powershell.exe" => {
+                let at = words.iter().position(|word| is_powershell(word))?;
+                (words[at].as_str(), &words[at + 1..])
+            }
             "make" => {
-                let target = words
-                    .iter()
-                    .skip(1)
-                    .find(|word| !word.starts_with('-') && !word.contains('='))?;
-                return Some((format!("make {target}"), words[1..].to_vec()));
+                let is_target = |word: &&String| !word.starts_with('-') && !word.contains('=');
+                let at = words.iter().skip(1).position(|word| is_target(&word))? + 1;
+                let rest = words[1..at].iter().chain(&words[at + 1..]);
+                return Some((format!("make {}", words[at]), rest.cloned().collect()));
             }
             "npm" | "yarn" | "pnpm" | "bun" => {
                 let mut rest = words.iter().skip(1).filter(|word| !word.starts_with('-'));
@@ -125,6 +134,7 @@ impl Reader<'_> {
             .as_ref()
             .map_or("", |folder| &*folder.value);
         let below = if shell.runner { below } else { "" };
+        let mut made = BTreeMap::new();
         let found = if let Some(target) = path.strip_prefix("make ") {
             let file = ["Makefile", "makefile", "GNUmakefile"]
                 .iter()
@@ -132,12 +142,12 @@ impl Reader<'_> {
                     let path = joined(below, name)?;
                     Some((self.repository.text(&path)?, path))
                 });
-            let Some(found) =
-                file.and_then(|(text, path)| recipe(&text, target).map(|one| (one, path)))
-            else {
+            let Some((text, path)) = file else { return };
+            let Some(found) = recipe(&text, target) else {
                 return;
             };
-            Some(found)
+            made = variables(&text, &arguments, &env);
+            Some((found, path))
         } else if let Some(name) = path.strip_prefix("npm ") {
             let Some(found) = package_script(self.repository, below, name) else {
                 return;
@@ -154,6 +164,7 @@ impl Reader<'_> {
                     .next()
             })
             .map(|program| program.rsplit('/').next().unwrap_or_default().to_owned());
+        let interpreter = interpreter.or_else(|| is_powershell(path).then(|| "pwsh".to_owned()));
         let what = What::Script {
             path: path.to_owned(),
             interpreter: interpreter.clone(),
@@ -173,6 +184,7 @@ impl Reader<'_> {
         let mut by = by.to_vec();
         by.push(at.clone());
         let mut vars = env;
+        vars.extend(made);
         let whole = vars.remove("0").filter(|_| !shell.runner);
         let whole = whole.or_else(|| {
             let folder = shell.place.folder.as_ref().filter(|_| !shell.runner)?;
@@ -204,15 +216,67 @@ fn recipe(text: &str, target: &str) -> Option<(String, usize)> {
         .skip(at + 1)
         .take_while(|line| line.starts_with('\t') || line.trim().is_empty());
     let plain = |line: &str| {
-        let line = line
-            .trim_start_matches('\t')
-            .trim_start_matches(['@', '-', '+']);
-        line.replace("$(", "${")
-            .replace("$$", "$")
-            .replace(')', "}")
+        let line = line.trim_start_matches('\t');
+        of_shell(line.trim_start_matches(['@', '-', '+'])).replace("$$", "$")
     };
     let recipe: Vec<String> = lines.map(plain).collect();
     Some((recipe.join("\n"), at + 1))
+}
+
+/// A text of a Makefile with its variables as a shell's: `${HOST}` for `$(HOST)`.
+fn of_shell(text: &str) -> String {
+    static NAMED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)").ok());
+    match &*NAMED {
+        Some(named) => named.replace_all(text, "$${$1}").into_owned(),
+        None => text.to_owned(),
+    }
+}
+
+/// The variables of a Makefile that are known: those of the call, then the file's own over the environment's, where
+/// `?=` does not leave them.
+fn variables(
+    text: &str,
+    arguments: &[String],
+    env: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let given = arguments.iter().filter_map(|word| word.split_once('='));
+    let given: BTreeMap<String, String> = given
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut all = given.clone();
+    for line in text.lines().filter(|line| !line.starts_with('\t')) {
+        if all.len() >= MAX_VARIABLES {
+            break;
+        }
+        let line = line.trim_start().trim_start_matches("export ");
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
+        if name.ends_with('+') {
+            continue;
+        }
+        let keeps = name.ends_with('?');
+        let name = name.trim_end_matches(['?', ':']).trim();
+        if !is_name(name) || given.contains_key(name) || keeps && env.contains_key(name) {
+            continue;
+        }
+        let lookup = |name: &str| all.get(name).or_else(|| env.get(name)).cloned();
+        let value = shell::filled(&of_shell(value.trim()), &lookup);
+        all.insert(name.to_owned(), value);
+    }
+    all
+}
+
+/// A script of PowerShell: it is called, and what it does is not read.
+pub(crate) fn is_powershell(path: &str) -> bool {
+    let name = path.to_ascii_lowercase();
+    name.strip_suffix(".ps1")
+        .is_some_and(|stem| !stem.is_empty())
 }
 
 /// A script of `package.json`, and the lines before it.

@@ -94,7 +94,9 @@ fn deployment(
         !condition.contains("always()") && !condition.contains("failure()")
     };
     let step = step.or_else(|| job.steps.iter().rposition(well))?;
+    let environment = assembly.environment(run, job);
     Some(Deployment {
+        choice: assembly.choice(run, job, environment.as_ref()),
         tool: Tool::Called {
             name: name.value.clone(),
         },
@@ -103,7 +105,7 @@ fn deployment(
         job: id,
         steps: vec![step],
         last_step: step,
-        environment: assembly.environment(run, job),
+        environment,
         login: None,
         folder: None,
         release: assembly.checked_out(run, step),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::choice::Choice;
 use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -22,6 +23,8 @@ pub struct Deployment {
     /// The step after which the release is live and the workflow's own questions are answered.
     pub last_step: usize,
     pub environment: Option<Environment>,
+    /// Where the job deploys into another environment, too: what chooses this one.
+    pub choice: Option<Choice>,
     /// The machine that is reached by SSH, for Kamal its first server; `None` where the tool runs on the job's
     /// runner.
     pub login: Option<Login>,
@@ -155,12 +158,24 @@ pub struct OwnImage {
     /// What comes before and after the release in its tag: both empty where the tag is the release.
     pub before: String,
     pub after: String,
-    /// The tag that is the same for every release, such as `latest`: nothing can go back by it.
+    /// The tag that nothing can go back by: the same for every release, such as `latest`, or one that only a shell knows.
     pub fixed_tag: Option<String>,
     /// Where the workflow pushes it, or where it is started if it is only there.
     pub at: Line,
     /// Whether a registry has it: it is pushed, not only built where it runs.
     pub pushed: bool,
+}
+
+impl OwnImage {
+    /// The tag that each release overwrites; `None` where another one comes each time, if only a shell knows which.
+    pub fn overwritten(&self) -> Option<&str> {
+        self.fixed_tag.as_deref().filter(|tag| !is_of_shell(tag))
+    }
+}
+
+/// Whether only a shell that runs knows the text: it prints it, or cuts it out of another.
+pub(crate) fn is_of_shell(text: &str) -> bool {
+    text.replace("${{", "").contains(['$', '`'])
 }
 
 /// An address that tells whether the release is healthy.
@@ -200,8 +215,9 @@ pub struct Script {
     /// As the workflow gives them.
     pub arguments: Vec<Value>,
     pub called_at: Line,
-    /// Whether an argument or a variable names the release, so that it can go to an earlier one.
-    pub takes_release: bool,
+    /// Whether an argument or a variable names the release, so that it can go to an earlier one; `None` where the program
+    /// is not read and no argument of it is the release.
+    pub takes_release: Option<bool>,
     /// The files that it uses or writes, and that tell a reader what it does.
     pub files: Vec<Fact<String>>,
 }

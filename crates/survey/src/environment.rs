@@ -96,6 +96,13 @@ pub(crate) fn rank_of(name: &str) -> Rank {
 
 /// The word that an expression for an environment chooses for production, or for what is next to it.
 fn chosen(expression: &str) -> Option<String> {
+    words(expression)
+        .into_iter()
+        .min_by_key(|word| rank_of(word))
+}
+
+/// The words that such an expression chooses from.
+pub(crate) fn words(expression: &str) -> Vec<String> {
     // `CONDITION && 'a' || 'b'`: words after `&&` and `||`, and not those that a condition compares with.
     let parts = expression
         .split("&&")
@@ -106,5 +113,5 @@ fn chosen(expression: &str) -> Option<String> {
         let word = part.strip_prefix('\'')?.strip_suffix('\'')?;
         (!word.contains('\'')).then(|| word.to_owned())
     });
-    words.min_by_key(|word| rank_of(word))
+    words.collect()
 }

@@ -119,6 +119,9 @@ impl Assembly<'_> {
     fn copy_on_machine(&self, folder: &str, event: &Event, run: &Run) -> Folder {
         let address = |event: &Event| machine(event, run).map(|login| login.address.value);
         let here = address(event);
+        let user = machine(event, run).and_then(|login| login.user);
+        let user = user.as_ref().map(|user| user.value.text());
+        let folder = &*from_home(folder, user);
         let mut fetched: Vec<String> = Vec::new();
         let mut sent: Vec<String> = Vec::new();
         for one in self.done(run) {
@@ -127,11 +130,11 @@ impl Assembly<'_> {
                 && one.event.place.login.is_some()
                 && address(one.event) == here
             {
-                fetched.extend(checkout_of(words, one.event));
+                fetched.extend(checkout_of(words, one.event).map(|root| from_home(&root, user)));
             } else if let Some(target) = copied_to(one, run)
                 && address(one.event) == here
             {
-                sent.push(target.value);
+                sent.push(from_home(&target.value, user));
             }
         }
         let below = |roots: &[String]| {
@@ -155,6 +158,21 @@ impl Assembly<'_> {
             return Folder::Another;
         }
         Folder::MayBe
+    }
+}
+
+/// A folder of a machine as its user reaches it: `~/shop` for `/home/deploy/shop`, and for `shop`, which a login begins
+/// beside.
+fn from_home(folder: &str, user: Option<&str>) -> String {
+    let home = match user {
+        Some("root") => "/root".to_owned(),
+        user => format!("/home/{}", user.unwrap_or_default()),
+    };
+    let below = folder.strip_prefix(&home);
+    match below.filter(|rest| user.is_some() && (rest.is_empty() || rest.starts_with('/'))) {
+        Some(rest) => format!("~{rest}"),
+        None if folder.is_empty() || folder.starts_with(['/', '~', '$']) => folder.to_owned(),
+        None => format!("~/{}", folder.trim_start_matches("./")),
     }
 }
 

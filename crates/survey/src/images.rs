@@ -187,6 +187,16 @@ impl Assembly<'_> {
             }
             return (started.images, started.release);
         }
+        // What a container is started from is written down, whichever others the image gets.
+        let ran = match tool {
+            Tool::Container { image, .. } => Some(compose::split_tag(image.text())),
+            _ => None,
+        };
+        let overwritten = |built: &Built| {
+            let (plain, tag) = ran?;
+            let (plain, tag) = (plain.to_ascii_lowercase(), tag.unwrap_or("latest"));
+            (same_image(&built.plain, &plain) && is_overwritten(own, &plain, tag)).then_some(tag)
+        };
         // A job that builds its own image starts that one.
         let here = own.iter().any(|one| one.job == run.id);
         let mut seen: Vec<String> = Vec::new();
@@ -202,13 +212,11 @@ impl Assembly<'_> {
                 continue;
             }
             let built = best(&|other| name_of(other) == name && (!here || other.job == run.id));
-            started.add(
-                "",
-                Value::new(&*name),
-                built,
-                Tag::AsBuilt(as_built(built)),
-                &one.at,
-            );
+            let tag = match overwritten(one) {
+                Some(tag) => Tag::Fixed(tag, as_built(built)),
+                None => Tag::AsBuilt(as_built(built)),
+            };
+            started.add("", Value::new(&*name), built, tag, &one.at);
             seen.push(name);
         }
         (started.images, started.release)

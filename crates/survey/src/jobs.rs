@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yaml::{Kind, Node};
 
+use crate::choice::{self, Open};
 use crate::deployment::JobId;
 use crate::event::Event;
 use crate::inputs::is_input_of_release;
@@ -53,7 +54,7 @@ pub(crate) fn read(
             repository: origin.map(str::to_owned),
             ..Scope::default()
         };
-        scope.inputs = dispatched(workflow);
+        (scope.inputs, scope.open) = dispatched(workflow);
         all.workflow(at, at, &scope, &[], 0);
     }
     all.runs
@@ -70,9 +71,10 @@ fn called(workflows: &[Workflow]) -> Vec<usize> {
 }
 
 /// The inputs of a workflow that is started by hand: their defaults, else the first choice that sounds like production.
-fn dispatched(workflow: &Workflow) -> BTreeMap<String, String> {
+/// And those that a person gives, of all that there are.
+fn dispatched(workflow: &Workflow) -> (BTreeMap<String, String>, Open) {
     let on = workflow.on.as_ref();
-    let mut found = BTreeMap::new();
+    let (mut found, mut open) = (BTreeMap::new(), Open::new());
     for event in ["workflow_dispatch", "workflow_call"] {
         let inputs = on.and_then(|on| on.get(event)?.get("inputs"));
         for (key, input) in inputs.map_or(&[][..], Node::entries) {
@@ -84,6 +86,7 @@ fn dispatched(workflow: &Workflow) -> BTreeMap<String, String> {
                 .iter()
                 .find(|one| one.to_ascii_lowercase().starts_with("prod"));
             let default = input.get("default").and_then(Node::text);
+            open.insert(key.name.clone(), production.is_some() && options.len() > 1);
             // What a person chooses for a release is not the default.
             let chosen = options.is_empty() && is_input_of_release(&key.name);
             if let Some(value) = production
@@ -95,7 +98,7 @@ fn dispatched(workflow: &Workflow) -> BTreeMap<String, String> {
             }
         }
     }
-    found
+    (found, open)
 }
 
 struct Jobs<'r> {
@@ -181,9 +184,11 @@ impl Jobs<'_> {
                 self.repository.pass_over(&workflow.path, &note);
                 return BTreeMap::new();
             };
+            let (inputs, _) = dispatched(&self.workflows[called]);
             let mut inner = Scope {
                 repository: scope.repository.clone(),
-                inputs: dispatched(&self.workflows[called]),
+                inputs,
+                open: choice::handed(&scope.open, &job.with),
                 ..Scope::default()
             };
             for (name, text) in &job.with {

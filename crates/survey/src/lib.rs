@@ -14,6 +14,7 @@ mod assemble;
 mod called;
 mod called_so;
 mod calls;
+mod choice;
 pub mod compose;
 mod counts;
 mod deployment;
@@ -42,9 +43,11 @@ mod ssh;
 
 use std::path::PathBuf;
 
+pub use workflow::expression::equals;
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;
+pub use choice::Choice;
 pub use deployment::{
     Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage, Rank,
     Script, SetUp,

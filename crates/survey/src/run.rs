@@ -1,7 +1,9 @@
 //! A job read as a program: its steps, their commands, and the scripts that these call, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use shell::{Command, Program};
 
 use crate::event::{Event, Place, Trace, What};
@@ -157,7 +159,7 @@ impl<'r> Reader<'r> {
         step_id: Option<&str>,
         depth: usize,
     ) {
-        let program = self.scope.fill_program(text.value.text());
+        let program = with_slashes(&self.scope.fill_program(text.value.text()));
         let line = |nth: usize| Line::new(path, text.line(nth));
         let mut shell = Shell {
             place: place.clone(),
@@ -350,6 +352,20 @@ impl<'r> Reader<'r> {
             place,
             what,
         });
+    }
+}
+
+/// A program's text with `.\deploy.ps1` as `./deploy.ps1`: a shell takes the backslash for its own.
+fn with_slashes(text: &str) -> String {
+    static SCRIPT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)\.{1,2}\\[A-Za-z0-9._\\-]+\.ps1\b").ok());
+    match &*SCRIPT {
+        Some(script) => script
+            .replace_all(text, |found: &regex::Captures<'_>| {
+                found[0].replace('\\', "/")
+            })
+            .into_owned(),
+        None => text.to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::choice::Open;
 use crate::deployment::Need;
 use openssh::Config;
 use workflow::Value;
@@ -26,6 +27,8 @@ pub(crate) struct Scope {
     pub(crate) repository: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) inputs: BTreeMap<String, String>,
+    /// Those of them that a person gives.
+    pub(crate) open: Open,
     pub(crate) matrix: BTreeMap<String, String>,
     /// `needs.JOB.outputs.NAME`, by job and name.
     pub(crate) needs: BTreeMap<(String, String), String>,
@@ -65,7 +68,11 @@ impl Scope {
         if self.unsure_outputs.contains(&key) || value.len() > MAX_VALUE {
             return;
         }
-        if self.outputs.get(&key).is_some_and(|old| old != value) {
+        // `$(git describe)`, `${GITHUB_REF_NAME#v}`: only the shell that writes it knows what it is, and an expression
+        // is its name elsewhere.
+        let of_shell = value.replace("${{", "");
+        let of_shell = of_shell.contains("${") || of_shell.contains("$(") || of_shell.contains('`');
+        if of_shell || self.outputs.get(&key).is_some_and(|old| old != value) {
             self.outputs.remove(&key);
             self.unsure_outputs.insert(key);
             return;

@@ -66,7 +66,7 @@ impl Assembly<'_> {
                 interpreter: interpreter.clone(),
                 arguments: arguments.clone(),
                 called_at: event.at.clone(),
-                takes_release: false,
+                takes_release: None,
                 files: self.files_of(run, event),
             };
             Some((script, event))

@@ -10,7 +10,7 @@ use crate::tool::{
     APP_SERVICE_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, SERVERLESS_BACK,
     Tool, Undo, VERCEL_BACK,
 };
-use crate::web::web;
+use crate::web::{web, web_request};
 use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -270,6 +270,7 @@ pub fn deeds(
             platform("CapRover", app(&["-a", "--caproverApp"]), None)
         }
         "curl" | "wget" | "http" => web(rest),
+        "Invoke-WebRequest" | "Invoke-RestMethod" | "iwr" | "irm" => web_request(rest),
         "cargo" if first == "publish" => publishes("a crate"),
         "npm" | "yarn" | "pnpm" if first == "publish" => publishes("an npm package"),
         "twine" if first == "upload" => publishes("a Python package"),

@@ -139,7 +139,11 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
                 .collect();
             crate::commands::deeds(&words, &words[0], env, at)
         }
-        "akhileshns/heroku-deploy" => platform("Heroku", &["heroku_app_name"], HEROKU_BACK),
+        "akhileshns/heroku-deploy" => {
+            let mut all = platform("Heroku", &["heroku_app_name"], HEROKU_BACK);
+            all.extend(input("healthcheck").map(|fact| Deed::Asks { url: fact.value }));
+            all
+        }
         "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
         "digitalocean/app_action" | "digitalocean/app_action/deploy" => {
             platform("DigitalOcean App Platform", &["app_name"], None)

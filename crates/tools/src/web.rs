@@ -1,9 +1,29 @@
-//! The command lines of `curl` and `wget`.
+//! The command lines of `curl` and `wget`, and of what PowerShell has for them.
 
 use crate::deed::Deed;
 use crate::tool::Tool;
 use shell::Arguments;
 use workflow::Value;
+
+/// `Invoke-WebRequest -Uri https://…`: a question, where it sends and keeps nothing.
+pub(crate) fn web_request(words: &[String]) -> Vec<Deed> {
+    let is = |word: &String, name: &str| word.eq_ignore_ascii_case(name);
+    let after = |name: &str| {
+        let at = words.iter().position(|word| is(word, name))?;
+        words.get(at + 1)
+    };
+    let more = ["-Body", "-Headers", "-OutFile", "-Credential", "-Form"]
+        .iter()
+        .any(|name| words.iter().any(|word| is(word, name)));
+    let gets = after("-Method").is_none_or(|method| is(method, "get"));
+    let url = after("-Uri").or_else(|| words.first());
+    let url = url.filter(|url| url.contains("://") && !more && gets);
+    url.map(|url| Deed::Asks {
+        url: Value::new(&**url),
+    })
+    .into_iter()
+    .collect()
+}
 
 /// `curl`: a question whether it answers, or a request that starts a deployment.
 pub(crate) fn web(words: &[String]) -> Vec<Deed> {

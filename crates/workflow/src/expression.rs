@@ -25,6 +25,25 @@ pub fn names(text: &str, context: &str) -> Vec<String> {
     found
 }
 
+/// The condition that an expression has a value: `(inputs.target || 'staging') == 'production'`.
+pub fn equals(expression: &str, value: &str) -> String {
+    let path = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+    let value = value.replace('\'', "''");
+    if expression.chars().all(path) {
+        format!("{expression} == '{value}'")
+    } else {
+        format!("({expression}) == '{value}'")
+    }
+}
+
+/// Whether an expression reads a context's value: `inputs.target`.
+pub fn reads(expression: &str, path: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    expression
+        .split(|c: char| !inside(c))
+        .any(|word| word == path)
+}
+
 /// The texts between `${{` and `}}`.
 pub fn inners(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
@@ -114,6 +133,20 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(fill(text, &known), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_condition_is_about_the_whole_expression() {
+        assert_eq!(equals("inputs.stage", "it's"), "inputs.stage == 'it''s'");
+        assert_eq!(
+            equals("inputs.stage || 'dev'", "dev"),
+            "(inputs.stage || 'dev') == 'dev'"
+        );
+        assert!(reads(
+            "github.event.inputs.stage || 'dev'",
+            "github.event.inputs.stage"
+        ));
+        assert!(!reads("inputs.stages", "inputs.stage") && !reads("'inputs'", "inputs.stage"));
     }
 
     #[test]

@@ -59,6 +59,17 @@ pub(super) fn choose<'s>(
                 .environment()
                 .is_some_and(|name| name.eq_ignore_ascii_case(wanted))
         });
+        // What a person or a branch chooses may be the wanted one.
+        let mut chosen = all.iter().filter_map(|group| group.lead.choice.as_ref());
+        if let Some(choice) = chosen.next().filter(|_| fit.is_empty()) {
+            return Err(Problem::usage(
+                format!(
+                    "no deployment to the environment `{wanted}` is read: `{}` ({}) chooses, and only `{}` is guarded",
+                    choice.expression.value, choice.expression.at, choice.value
+                ),
+                format!("`--environment {}` guards that one", choice.value),
+            ));
+        }
         if fit.is_empty() {
             return Err(Problem::usage(
                 format!("no workflow deploys to the environment `{wanted}`"),

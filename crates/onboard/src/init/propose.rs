@@ -20,6 +20,7 @@ use proposal::additions::{self, Change, Means};
 use proposal::back::{Back, Reach};
 use proposal::hosts::keyscan;
 use proposal::new_workflow;
+use proposal::patch::Unpatchable;
 use proposal::proposal::{Asks, Proposal};
 use proposal::tree::{Map, Tree};
 use proposal::words;
@@ -267,7 +268,8 @@ fn wants_patch(changes: &[Change<'_>], ask: &mut Ask) -> Result<bool, Problem> {
 fn can_be_patched(changes: &[Change<'_>]) -> Result<(), Problem> {
     for change in changes {
         let path = &change.workflow.path;
-        if change.has_gap {
+        let on_windows = matches!(change.new, Err(Unpatchable::Windows(_)));
+        if change.has_gap && !on_windows {
             return Err(Problem::usage(
                 format!("{path} is not changed: what the gate is to ask is not known"),
                 "name it: `--url https://…`",
@@ -277,7 +279,11 @@ fn can_be_patched(changes: &[Change<'_>]) -> Result<(), Problem> {
             return Err(Problem {
                 code: ExitCode::Refused,
                 what: format!("{path} is not changed: {why}"),
-                hint: "add the steps that are shown above by hand".to_owned(),
+                hint: if on_windows {
+                    "`healthgate --http URL` in that job asks it as the gate does".to_owned()
+                } else {
+                    "add the steps that are shown above by hand".to_owned()
+                },
             });
         }
     }
@@ -311,7 +317,13 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
     } else if !patch {
         let gap = changes.iter().any(|change| change.has_gap);
         let broken = changes.iter().any(|change| change.new.is_err());
+        let on_windows =
+            (changes.iter()).any(|change| matches!(change.new, Err(Unpatchable::Windows(_))));
         step(match (gap, broken) {
+            _ if on_windows => {
+                "a job on Linux, after that one, with a step of the gate that asks the address"
+                    .to_owned()
+            }
             (true, _) => {
                 "name what the gate is to ask: `deploy-guard init --url https://… --patch`"
                     .to_owned()

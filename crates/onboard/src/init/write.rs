@@ -70,7 +70,7 @@ pub(super) fn holds(
         // wherever a variable may stand.
         let mut full = env.clone();
         for name in &loaded.variables {
-            let is_address = configuration.contains(&format!("url: \"${{{name}}}\""));
+            let is_address = configuration.contains(&format!("url: \"${{{name}}}"));
             if full.non_empty(name).is_none() {
                 full.set(
                     name,
