@@ -144,6 +144,17 @@ struct Why {
     finding: Status,
 }
 
+impl Why {
+    /// The ramp cannot go on, and nothing is known against its release.
+    fn error(failure: &Failure) -> Why {
+        Why {
+            verdict: Verdict::Error,
+            reason: failure.chain(),
+            finding: Status::RolledBack,
+        }
+    }
+}
+
 impl<'a> Ramp<'a> {
     pub(crate) fn new(
         session: &'a Session<'a>,
@@ -519,12 +530,7 @@ impl<'a> Ramp<'a> {
     async fn undone(&mut self, failure: Failure) -> Result<Report, Failure> {
         let end = Instant::now() + UNDONE_WITHIN;
         loop {
-            let why = Why {
-                verdict: Verdict::Error,
-                reason: failure.chain(),
-                finding: Status::RolledBack,
-            };
-            let is_over = match self.back(why).await {
+            let is_over = match self.back(Why::error(&failure)).await {
                 Ok(report) => return Ok(report),
                 Err(_) => match self.taken_back(&failure).await {
                     Ok(Some(report)) => return Ok(report),
@@ -550,30 +556,26 @@ impl<'a> Ramp<'a> {
             self.session.release(&lease).await?;
             return Ok(None);
         }
-        let back = self
-            .work
-            .back(self.router, &lease, &self.rollout, Some(Status::RolledBack));
-        let back = back.await;
-        self.session.release(&lease).await?;
-        let mut back = back?;
-        self.found.back(&mut back);
-        let why = Why {
-            verdict: Verdict::Error,
-            reason: failure.chain(),
-            finding: Status::RolledBack,
-        };
-        Ok(Some(self.told(&why, back.is_whole)))
+        let back = self.back_under(&lease, Why::error(failure)).await;
+        if back.is_err() {
+            self.session.release(&lease).await?;
+        }
+        back.map(Some)
     }
 
     async fn back(&mut self, why: Why) -> Result<Report, Failure> {
+        self.back_under(self.lease, why).await
+    }
+
+    async fn back_under(&mut self, lease: &Lease, why: Why) -> Result<Report, Failure> {
         let progress = &self.session.job.progress;
         progress.say(&format!("back to {}: {}", self.rollout.stable, why.reason));
         let back = self
             .work
-            .back(self.router, self.lease, &self.rollout, Some(why.finding));
+            .back(self.router, lease, &self.rollout, Some(why.finding));
         let mut back = back.await?;
         self.found.back(&mut back);
-        self.session.release(self.lease).await?;
+        self.session.release(lease).await?;
         Ok(self.told(&why, back.is_whole))
     }
 
