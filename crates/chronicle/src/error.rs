@@ -29,7 +29,8 @@ impl Error {
                 "it was left untouched: see `sed -n {line}p {place}`, and restore the line or take it out"
             ),
             Error::Unwritable(_) => {
-                "nothing was written; this is a fault of deploy-guard: report it with the command".to_owned()
+                "nothing was written; this is a fault of deploy-guard: report it with the command"
+                    .to_owned()
             }
             Error::Newer { .. } => {
                 "it was left untouched: use the release of this tool that wrote it".to_owned()

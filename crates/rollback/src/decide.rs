@@ -69,7 +69,9 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
                 .extend(command.map(|command| ("command".to_owned(), command)));
             format!("CRITICAL: traffic is on the new release; {says}")
         }
-        Decision::Unknown => "UNKNOWN: which release has the traffic is not known; this is not SAFE".to_owned(),
+        Decision::Unknown => {
+            "UNKNOWN: which release has the traffic is not known; this is not SAFE".to_owned()
+        }
     };
     report.reason = format!("{says} ({})", report.reason);
     report
