@@ -434,7 +434,7 @@ impl<'a> Execution<'a> {
                 }
                 continue;
             }
-            let from = self.from().unwrap_or("an unknown release");
+            let from = state::release_shown(self.from());
             let watch = self.means.watch;
             watch.operator.say(&format!("{from} → {}", self.to));
             let making = join_all(batch.iter().map(|(_, step)| self.make(step)));

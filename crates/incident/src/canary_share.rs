@@ -29,7 +29,7 @@ pub(crate) async fn observed(job: &Job, document: &Document) -> Option<Share> {
     let places = u32::try_from(sides.len()).unwrap_or(u32::MAX).max(1);
     let wanted = (ANSWERS / places).max(LEAST_ANSWERS);
     let asking = sides.iter().map(|(place, side)| {
-        let releases = Releases::of(*side, &rollout.release, &rollout.stable);
+        let releases = Releases::of(*side, &rollout.release, rollout.stable.as_deref());
         let router = &*router;
         async move {
             let answers = sample(router, place, releases, wanted).await;

@@ -158,7 +158,7 @@ fn journalled(journal: &Journal) -> Vec<Outcome> {
             .expected("no unfinished rollback")
             .actual(format!(
                 "a rollback from {} to {destination} {goal}",
-                left.unwrap_or("an unknown release")
+                state::release_shown(left)
             ))
             .reason("a rollback was interrupted, or is running")
             .hint(hint),

@@ -450,11 +450,17 @@ impl Document {
 
     /// Records that `stable` has all requests again, which a rollout of `release` had a share of, and
     /// what was found of that release.
-    pub fn gave_back(&mut self, release: &str, stable: &str, found: Option<Status>, at: Timestamp) {
+    pub fn gave_back(
+        &mut self,
+        release: &str,
+        stable: Option<&str>,
+        found: Option<Status>,
+        at: Timestamp,
+    ) {
         if let Some(status) = found {
             self.judged(release, status, at);
         }
-        if let Some(entry) = self.entry(stable) {
+        if let Some(entry) = stable.and_then(|stable| self.entry(stable)) {
             self.current = Some(entry.release.clone());
         }
     }

@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 use config::value::{Share, Side};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A release whose name nobody knows, in words.
+const UNKNOWN: &str = "an unknown release";
+
+/// A release as people are told of it, also where it is not known.
+pub fn release_shown(release: Option<&str>) -> &str {
+    release.unwrap_or(UNKNOWN)
+}
 
 /// Which release gets which share, and who said so. It is written before a share grows, and after
 /// one has shrunk: the release never has more than is written here.
@@ -14,8 +22,14 @@ use serde::{Deserialize, Serialize};
 pub struct Rollout {
     /// The release that has the share.
     pub release: String,
-    /// The release that has the rest. An abort gives all to it.
-    pub stable: String,
+    /// The release that has the rest. An abort gives all to it. Absent where its side did not answer when the
+    /// rollout began, as after a switch away from a side that was down.
+    #[serde(
+        default,
+        deserialize_with = "known_release",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub stable: Option<String>,
     /// The share of `release`, such as `10%`.
     pub share: Share,
     /// The side that runs `release` at each place, such as `localhost: green`.
@@ -42,19 +56,32 @@ pub struct Rollout {
     pub run: Option<String>,
 }
 
+impl Rollout {
+    /// The stable release as people are told of it.
+    pub fn stable_shown(&self) -> &str {
+        release_shown(self.stable.as_deref())
+    }
+}
+
+/// The name of a release. Earlier builds wrote words where it is not known.
+fn known_release<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let written = Option::<String>::deserialize(from)?;
+    Ok(written.filter(|name| name != UNKNOWN))
+}
+
 /// In words: `v2 has 10% beside v1 (judging)`.
 impl std::fmt::Display for Rollout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Rollout {
             release,
-            stable,
             share,
             phase,
             ..
         } = self;
         write!(
             f,
-            "{release} has {share} beside {stable} ({})",
+            "{release} has {share} beside {} ({})",
+            self.stable_shown(),
             phase.as_str()
         )
     }
@@ -96,4 +123,39 @@ pub struct AbortRequest {
     pub reason: String,
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(stable: &str) -> Rollout {
+        let text = format!(
+            r#"{{"release": "v2", {stable} "share": "100%", "sides": {{"localhost": "green"}}, "phase": "setting",
+            "started": "2026-11-21T02:45:49Z", "changed": "2026-11-21T02:45:49Z", "by": "ann"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Earlier builds wrote `an unknown release` for a side that was down.
+    #[test]
+    fn a_release_that_is_not_known_is_absent_and_is_read_as_earlier_builds_wrote_it() {
+        for unknown in [
+            "",
+            r#""stable": null,"#,
+            r#""stable": "an unknown release","#,
+        ] {
+            let rollout = read(unknown);
+            assert_eq!(rollout.stable, None, "{unknown}");
+            assert_eq!(
+                rollout.to_string(),
+                "v2 has 100% beside an unknown release (setting)"
+            );
+            let written = serde_json::to_value(&rollout).unwrap();
+            assert_eq!(written.get("stable"), None);
+        }
+        let known = read(r#""stable": "v1","#);
+        assert_eq!(known.stable.as_deref(), Some("v1"));
+        assert_eq!(known.to_string(), "v2 has 100% beside v1 (setting)");
+    }
 }

@@ -243,10 +243,10 @@ fn meaning(document: &Document) -> Vec<Finding> {
         }
     }
     if let Some(rollout) = rollout {
-        if rollout.release == rollout.stable {
+        if rollout.stable.as_ref() == Some(&rollout.release) {
             say(
                 "/rollout/stable".into(),
-                format!("`{}` would be compared with itself", rollout.stable),
+                format!("`{}` would be compared with itself", rollout.release),
             );
         }
         if rollout.sides.is_empty() {

@@ -15,13 +15,14 @@ use operation::shares::work::Work;
 use operation::standby;
 use place::Place;
 use router::{Health, Router};
-use state::{Phase, Rollout};
+use state::{Phase, Rollout, release_shown};
 
 /// A release and the one beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) release: String,
-    pub(crate) stable: String,
+    /// `None` where its side does not answer.
+    pub(crate) stable: Option<String>,
     /// The side that runs `release` at each place.
     pub(crate) sides: BTreeMap<Place, Side>,
     /// The share that `release` has by the configuration, the largest of all places.
@@ -31,19 +32,45 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The same, seen from the release beside it.
-    pub(crate) fn other_side(&self) -> Pair {
+    /// The same, seen from the release beside it; `None` where that is not known.
+    pub(crate) fn other_side(&self) -> Option<Pair> {
+        let stable = self.stable.clone()?;
         let others = self
             .sides
             .iter()
             .map(|(place, side)| (place.clone(), side.other()));
-        Pair {
-            release: self.stable.clone(),
-            stable: self.release.clone(),
+        Some(Pair {
+            release: stable,
+            stable: Some(self.release.clone()),
             sides: others.collect(),
             share: self.least.rest(),
             least: self.share.rest(),
+        })
+    }
+
+    /// Adds what was found at `place`. The release beside may be down at one place and answer at another.
+    ///
+    /// # Errors
+    /// Returns the refusal, where that place has other releases.
+    fn join(&mut self, place: &Place, there: Pair) -> Result<(), Box<Outcome>> {
+        let differs =
+            matches!((&self.stable, &there.stable), (Some(one), Some(other)) if one != other);
+        if self.release != there.release || differs {
+            let reason = format!(
+                "{place} has {} beside {}, another place {} beside {}",
+                there.release,
+                release_shown(there.stable.as_deref()),
+                self.release,
+                release_shown(self.stable.as_deref())
+            );
+            let hint = "bring all places to the same two releases; see `traffic status`";
+            return Err(refused("places-differ", &there.release, reason, hint));
         }
+        self.stable = self.stable.take().or(there.stable);
+        self.share = self.share.max(there.share);
+        self.least = self.least.min(there.least);
+        self.sides.extend(there.sides);
+        Ok(())
     }
 
     /// As the state has it when it begins.
@@ -74,9 +101,6 @@ pub(crate) enum Beside {
     Answers,
     MayBeDown,
 }
-
-/// The name of a release that does not answer.
-const UNKNOWN: &str = "an unknown release";
 
 /// Where a switch goes.
 #[derive(Clone, Debug)]
@@ -113,26 +137,10 @@ pub(crate) async fn pair(
     let mut failed = Vec::new();
     for (place, both) in &answers {
         match at(router, place, both, &goal, beside).await {
-            Ok((side, share, release, stable)) => {
-                let pair = found.get_or_insert_with(|| Pair {
-                    release: release.clone(),
-                    stable: stable.clone(),
-                    sides: BTreeMap::new(),
-                    share,
-                    least: share,
-                });
-                if pair.release != release || pair.stable != stable {
-                    let reason = format!(
-                        "{place} has {release} beside {stable}, another place {} beside {}",
-                        pair.release, pair.stable
-                    );
-                    let hint = "bring all places to the same two releases; see `traffic status`";
-                    return Err(refused("places-differ", &release, reason, hint));
-                }
-                pair.share = pair.share.max(share);
-                pair.least = pair.least.min(share);
-                pair.sides.insert(place.clone(), side);
-            }
+            Ok(there) => match &mut found {
+                Some(pair) => pair.join(place, there)?,
+                None => found = Some(there),
+            },
             Err(outcome) => failed.push((place, outcome)),
         }
     }
@@ -162,14 +170,14 @@ pub(crate) async fn pair(
     }
 }
 
-/// At one place: the side, its share, its release and the other one.
+/// The same at one place.
 async fn at(
     router: &dyn Router,
     place: &Place,
     both: &BothSides,
     goal: &Goal<'_>,
     beside: Beside,
-) -> Result<(Side, Share, String, String), Box<Outcome>> {
+) -> Result<Pair, Box<Outcome>> {
     let told = || match place {
         Place::Here => both.told(router),
         Place::Host(name) => format!("{name}: {}", both.told(router)),
@@ -215,19 +223,26 @@ async fn at(
         return Err(refused("unhealthy", side.as_str(), reason, hint));
     }
     let stable = match (&both.of(side.other()).release, beside) {
-        (Ok(stable), _) => stable.clone(),
+        (Ok(stable), _) => Some(stable.clone()),
         // Where the other side is down, a switch away from it must be possible.
-        (Err(_), Beside::MayBeDown) => UNKNOWN.to_owned(),
+        (Err(_), Beside::MayBeDown) => None,
         (Err(_), Beside::Answers) => {
             let reason = format!("what runs beside {release} is not known: {}", told());
             let hint = "a ramp needs a release to go back to; to leave a side that is down: `traffic switch`";
             return Err(refused("no-stable", &release, reason, hint));
         }
     };
-    if stable == release {
+    if stable.as_ref() == Some(&release) {
         return Err(same(&release));
     }
-    Ok((side, split.of(side), release, stable))
+    let share = split.of(side);
+    Ok(Pair {
+        release,
+        stable,
+        sides: BTreeMap::from([(place.clone(), side)]),
+        share,
+        least: share,
+    })
 }
 
 fn same(release: &str) -> Box<Outcome> {
@@ -267,4 +282,59 @@ pub(crate) async fn unhealthy(
             .reason(format!("{} is not healthy: {all}", pair.release))
             .hint("nothing was changed; start or repair it there: its log, its database"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(place: &str, release: &str, stable: Option<&str>, steps: u16) -> (Place, Pair) {
+        let place = Place::Host(place.to_owned());
+        let share = Share::from_steps(steps);
+        let pair = Pair {
+            release: release.to_owned(),
+            stable: stable.map(str::to_owned),
+            sides: BTreeMap::from([(place.clone(), Side::Green)]),
+            share,
+            least: share,
+        };
+        (place, pair)
+    }
+
+    #[test]
+    fn a_release_that_is_down_at_one_place_is_the_one_that_answers_at_another() {
+        let orders = [[None, Some("v1")], [Some("v1"), None]];
+        for [here, there] in orders {
+            let (_, mut pair) = at("a", "v2", here, 1000);
+            let (place, other) = at("b", "v2", there, 0);
+            pair.join(&place, other).unwrap();
+            assert_eq!(pair.stable.as_deref(), Some("v1"));
+            assert_eq!(
+                (pair.share, pair.least),
+                (Share::from_steps(1000), Share::NONE)
+            );
+            assert_eq!(pair.sides.len(), 2);
+        }
+    }
+
+    #[test]
+    fn places_with_other_releases_are_refused() {
+        for (release, stable, told) in [
+            (
+                "v2",
+                Some("v0"),
+                "b has v2 beside v0, another place v2 beside v1",
+            ),
+            (
+                "v3",
+                None,
+                "b has v3 beside an unknown release, another place v2 beside v1",
+            ),
+        ] {
+            let (_, mut pair) = at("a", "v2", Some("v1"), 0);
+            let (place, other) = at("b", release, stable, 0);
+            let refused = pair.join(&place, other).unwrap_err();
+            assert_eq!(refused.reason.as_deref(), Some(told));
+        }
+    }
 }

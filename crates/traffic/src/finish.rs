@@ -49,10 +49,11 @@ pub(crate) async fn finish(
         .outcomes
         .extend(old_side(session, work, router, lease, rollout).await?);
     let mut report = session.report(found.outcomes.clone());
-    let Rollout {
-        release, stable, ..
-    } = rollout;
-    report.headline = Some(format!("{release} has 100%, {stable} has none"));
+    report.headline = Some(format!(
+        "{} has 100%, {} has none",
+        rollout.release,
+        rollout.stable_shown()
+    ));
     found.illustrate(&mut report);
     Ok(report)
 }
@@ -68,7 +69,7 @@ async fn old_side(
     let section = work.section;
     let Some(stop) = section.stop.as_ref().filter(|_| !section.keep_old) else {
         session.release(lease).await?;
-        let outcome = Outcome::pass("old-side", &rollout.stable);
+        let outcome = Outcome::pass("old-side", rollout.stable_shown());
         return Ok(vec![outcome.actual("kept: a switch back needs no start")]);
     };
     if section.keep_for.get().is_zero() {
@@ -78,26 +79,24 @@ async fn old_side(
     }
     // The way back is what it is kept for: nothing may be locked meanwhile.
     session.release(lease).await?;
-    let kept = |why: String| Ok(vec![Outcome::skipped("old-side", &rollout.stable, why)]);
+    let skipped = |why: String| vec![Outcome::skipped("old-side", rollout.stable_shown(), why)];
     let progress = &work.job.progress;
     progress.say(&format!(
         "{} is kept for {}",
-        rollout.stable, section.keep_for
+        rollout.stable_shown(),
+        section.keep_for
     ));
     tokio::select! {
         () = tokio::time::sleep(section.keep_for.get()) => {}
-        _ = work.job.interrupt.wait() => return kept("interrupted: it is kept".to_owned()),
+        _ = work.job.interrupt.wait() => return Ok(skipped("interrupted: it is kept".to_owned())),
     }
     let (lease, document) = match session.acquire().await {
         Ok(acquired) => acquired,
-        Err(failure) => return kept(format!("it is kept: {}", failure.chain())),
+        Err(failure) => return Ok(skipped(format!("it is kept: {}", failure.chain()))),
     };
     let outcomes = match changed_since(router, &document, rollout).await {
         None => under_lease(session, work, router, &lease, rollout, stop).await,
-        Some(why) => {
-            let why = format!("it is kept: {why}");
-            vec![Outcome::skipped("old-side", &rollout.stable, why)]
-        }
+        Some(why) => skipped(format!("it is kept: {why}")),
     };
     session.release(&lease).await?;
     Ok(outcomes)
@@ -148,7 +147,7 @@ async fn under_lease(
         outcomes = join_all(stopping) => outcomes,
         error = session.keep(lease) => {
             let why = format!("whether it is stopped is not known: {error}");
-            vec![Outcome::skipped("old-side", &rollout.stable, why)]
+            vec![Outcome::skipped("old-side", rollout.stable_shown(), why)]
         }
     }
 }
@@ -180,7 +179,11 @@ async fn stopped(
     };
     let env = vec![
         ("SIDE".to_owned(), side.to_string()),
-        ("RELEASE".to_owned(), rollout.stable.clone()),
+        // Set even where it is not known: the caller's own is another one.
+        (
+            "RELEASE".to_owned(),
+            rollout.stable.clone().unwrap_or_default(),
+        ),
         ("HOST".to_owned(), place.to_string()),
     ];
     let left = match open {
@@ -208,9 +211,10 @@ async fn stopped(
             ran.await.map(drop).map_err(|error| error.to_string())
         }
     };
+    let release = rollout.stable_shown();
     match done {
-        Ok(()) => Outcome::pass(id, &rollout.stable).actual(format!("{side} is stopped; {left}")),
-        Err(reason) => Outcome::fail(id, &rollout.stable)
+        Ok(()) => Outcome::pass(id, release).actual(format!("{side} is stopped; {left}")),
+        Err(reason) => Outcome::fail(id, release)
             .severity(Severity::Advisory)
             .expected(format!("{side} is stopped"))
             .actual(reason.clone())

@@ -156,7 +156,7 @@ async fn not_served(
     if !router.capabilities().can_sample {
         return std::future::pending().await;
     }
-    let releases = Releases::of(side, &rollout.release, &rollout.stable);
+    let releases = Releases::of(side, &rollout.release, rollout.stable.as_deref());
     let mut answers = Answers::default();
     let mut in_a_row = 0;
     loop {

@@ -106,8 +106,10 @@ fn of_rollout(job: &Job, rollout: &Rollout) -> Job {
     let mut job = job.clone();
     job.release = Some(rollout.release.clone());
     // By what answers beside it now, which is surer than what the state has.
-    if job.env.non_empty(LAST_KNOWN_GOOD).is_none() {
-        job.env.set(LAST_KNOWN_GOOD, rollout.stable.clone());
+    if let Some(stable) = &rollout.stable
+        && job.env.non_empty(LAST_KNOWN_GOOD).is_none()
+    {
+        job.env.set(LAST_KNOWN_GOOD, stable.clone());
     }
     job
 }

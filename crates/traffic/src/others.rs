@@ -6,7 +6,7 @@ use model::{ExitCode, Outcome, Report, Table, Verdict};
 use operation::shares::recall::recall;
 use operation::shares::work::{ShareChange, TRAFFIC};
 use state::journal::Event;
-use state::{Document, Lease, Phase, Rollout};
+use state::{Document, Lease, Phase, Rollout, release_shown};
 
 use crate::foreign;
 use crate::found::Found;
@@ -119,7 +119,8 @@ pub(crate) async fn abort(job: &Job, flags: &AbortFlags) -> Result<Report, Failu
         return Ok(session.report(vec![refuse::nothing("abort")]));
     };
     if job.dry_run {
-        let reason = format!("dry run: would give everything back to {}", current.stable);
+        let stable = current.stable_shown();
+        let reason = format!("dry run: would give everything back to {stable}");
         return Ok(session.report(vec![Outcome::skipped("abort", &current.release, reason)]));
     }
     let (lease, document) = recall(job, session.section, &session.store, &flags.reason).await?;
@@ -146,9 +147,7 @@ async fn taken_back(
     found.back(&mut back);
     session.release(lease).await?;
     let mut report = session.report(found.outcomes.clone());
-    let Rollout {
-        release, stable, ..
-    } = current;
+    let (release, stable) = (&current.release, release_shown(back.stable.as_deref()));
     if back.is_whole {
         report.headline = Some(format!("{stable} has 100% again, {release} has none"));
     } else {

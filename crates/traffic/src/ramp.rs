@@ -569,7 +569,11 @@ impl<'a> Ramp<'a> {
 
     async fn back_under(&mut self, lease: &Lease, why: Why) -> Result<Report, Failure> {
         let progress = &self.session.job.progress;
-        progress.say(&format!("back to {}: {}", self.rollout.stable, why.reason));
+        progress.say(&format!(
+            "back to {}: {}",
+            self.rollout.stable_shown(),
+            why.reason
+        ));
         let back = self
             .work
             .back(self.router, lease, &self.rollout, Some(why.finding));
@@ -580,12 +584,8 @@ impl<'a> Ramp<'a> {
     }
 
     fn told(&mut self, why: &Why, is_whole: bool) -> Report {
-        let Rollout {
-            release,
-            stable,
-            share,
-            ..
-        } = &self.rollout;
+        let Rollout { release, share, .. } = &self.rollout;
+        let stable = self.rollout.stable_shown();
         let found = std::mem::replace(&mut self.found, Found::new(self.work.clock));
         let mut report = self.session.report(found.outcomes.clone());
         let back = if is_whole {

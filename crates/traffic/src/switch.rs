@@ -190,14 +190,17 @@ async fn gains(
     router: &dyn Router,
     pair: &Pair,
 ) -> Result<Option<Outcome>, Failure> {
+    let Some(other) = pair.other_side() else {
+        return Ok(None);
+    };
     if rollout(Some(document)).is_some_and(|rollout| rollout.stable == pair.stable) {
         return Ok(None);
     }
-    if document.known_bad(&pair.stable).is_some() {
-        return refuse::begin(session, Some(document), &pair.stable).await;
+    if document.known_bad(&other.release).is_some() {
+        return refuse::begin(session, Some(document), &other.release).await;
     }
-    let gate = config::healthgate_for(&session.job.config, &pair.stable)?;
-    Ok(choose::unhealthy(work, router, &pair.other_side(), gate.as_ref()).await)
+    let gate = config::healthgate_for(&session.job.config, &other.release)?;
+    Ok(choose::unhealthy(work, router, &other, gate.as_ref()).await)
 }
 
 /// Waits before the switch; the outcome, where a signal came before it.

@@ -33,6 +33,44 @@ fn the_old_side_is_kept_for_its_time_and_then_stopped() {
     assert_eq!(stopped, "blue v1\n");
 }
 
+/// What that side ran is not known, and the caller's own `RELEASE` is another one.
+#[test]
+fn the_stop_of_a_side_that_does_not_answer_gets_an_empty_release() {
+    let bed = Bed::new(STOPS, "");
+    bed.blue.set_release("");
+    let mut switch = bed.command(&["switch"]);
+    End::from(switch.env("RELEASE", "v2").output().unwrap()).is(
+        0,
+        &[
+            "v2 has 100%, an unknown release has none",
+            "blue is stopped",
+        ],
+    );
+    let stopped = fs::read_to_string(bed.path("stopped")).unwrap();
+    assert_eq!(stopped, "blue \n");
+}
+
+/// A switch away from a side that was down was killed, by a build that wrote words for its release.
+#[test]
+fn an_abort_gives_everything_back_to_a_side_that_answers_again() {
+    let bed = Bed::new("  deadline: 9s\n", "");
+    bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
+    let mut state = bed.state();
+    state["rollout"]["stable"] = "an unknown release".into();
+    fs::write(bed.path("state.json"), state.to_string()).unwrap();
+    bed.traffic(&["status"])
+        .is(0, &["v2 has 50% beside an unknown release"]);
+    bed.blue.set_release("");
+    bed.traffic(&["abort"])
+        .is(6, &["an unknown release does not have 100% everywhere"]);
+    assert!(bed.state()["rollout"].get("stable").is_none());
+    bed.blue.set_release("v1");
+    bed.traffic(&["abort"])
+        .is(0, &["v1 has 100% again, v2 has none"]);
+    assert_eq!(bed.configured(), 0);
+    assert!(bed.state()["rollout"].is_null());
+}
+
 #[test]
 fn a_way_back_while_the_old_side_is_kept_is_open_and_keeps_it() {
     let bed = Bed::new("", "");

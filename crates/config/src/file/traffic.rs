@@ -73,7 +73,7 @@ macro_rules! section {
             #[serde(default)]
             pub keep_for: Span,
             /// Stops the old side; run by `sh -c` with `SIDE`, `RELEASE` and `HOST` in its environment, where the
-            /// router is. Needs `keep-old: false`.
+            /// router is. `RELEASE` is empty where that side did not answer. Needs `keep-old: false`.
             pub stop: Option<String>,
             /// How long requests and connections that are still open on the side that was left are waited for.
             /// Default 30s.

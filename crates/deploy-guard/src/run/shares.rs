@@ -127,7 +127,7 @@ impl Run<'_> {
                     let back = report.headline.unwrap_or_else(|| report.reason.clone());
                     let headline = format!("{} was not judged good: {back}", self.release);
                     let ending = match report.verdict {
-                        Verdict::Pass => Ending::rolled_back(Some(rollout.stable.clone())),
+                        Verdict::Pass => Ending::rolled_back(rollout.stable.clone()),
                         _ => self.not_back(),
                     };
                     let reason = format!("{why}; {}", report.reason);

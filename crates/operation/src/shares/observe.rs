@@ -16,36 +16,41 @@ const MOST: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The releases of the two sides at a place.
+/// The releases of the two sides at a place, as far as they are known: what else answers is of no side.
 #[derive(Clone, Copy, Debug)]
 pub struct Releases<'a> {
-    pub blue: &'a str,
-    pub green: &'a str,
+    blue: Option<&'a str>,
+    green: Option<&'a str>,
 }
 
 impl<'a> Releases<'a> {
-    /// `release` runs on `side`, `stable` on the other one.
-    pub fn of(side: Side, release: &'a str, stable: &'a str) -> Self {
+    /// `release` runs on `side`, `other` on the other one.
+    pub fn of(side: Side, release: &'a str, other: Option<&'a str>) -> Self {
         match side {
             Side::Blue => Releases {
-                blue: release,
-                green: stable,
+                blue: Some(release),
+                green: other,
             },
             Side::Green => Releases {
-                blue: stable,
-                green: release,
+                blue: other,
+                green: Some(release),
             },
         }
     }
 
     fn side_of(self, release: &str) -> Option<Side> {
-        if release == self.blue {
+        if self.blue == Some(release) {
             Some(Side::Blue)
-        } else if release == self.green {
+        } else if self.green == Some(release) {
             Some(Side::Green)
         } else {
             None
         }
+    }
+
+    /// The one that an answer probably names.
+    fn likely(self) -> &'a str {
+        self.blue.or(self.green).unwrap_or_default()
     }
 }
 
@@ -128,7 +133,7 @@ pub async fn sample(
     let mut left = wanted;
     while left > 0 {
         let batch = left.min(AT_ONCE);
-        let asking = (0..batch).map(|_| router.ask(place, releases.blue));
+        let asking = (0..batch).map(|_| router.ask(place, releases.likely()));
         for answer in join_all(asking).await {
             answers.add(answer, releases);
         }
@@ -241,7 +246,7 @@ async fn prove_whole(
             )));
         }
         let batch = (wanted - in_a_row).min(AT_ONCE);
-        let asking = (0..batch).map(|_| router.ask(place, releases.blue));
+        let asking = (0..batch).map(|_| router.ask(place, releases.likely()));
         for answer in join_all(asking).await {
             if seen.add(answer, releases) == Some(side) {
                 in_a_row += 1;

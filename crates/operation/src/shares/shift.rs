@@ -26,8 +26,8 @@ pub struct Shift<'a> {
     /// The side that runs the release at each place.
     pub sides: BTreeMap<Place, Side>,
     pub release: String,
-    /// The release that has the rest.
-    pub stable: String,
+    /// The release that has the rest; `None` where its side does not answer.
+    pub stable: Option<String>,
     /// The share that was in effect before, as it is recorded.
     pub before: Share,
     pub after: Share,
@@ -55,6 +55,11 @@ impl Shift<'_> {
                 self.release
             ))
         })
+    }
+
+    /// The releases of a place where `side` runs the release.
+    fn releases(&self, side: Side) -> Releases<'_> {
+        Releases::of(side, &self.release, self.stable.as_deref())
     }
 
     /// The split of a place in which the release has this share.
@@ -122,7 +127,7 @@ impl Shift<'_> {
         let deadline = Instant::now() + self.proof;
         // What was in force before may answer for so long: good answers before that prove nothing.
         tokio::time::sleep(self.router.capabilities().overlap).await;
-        let releases = Releases::of(side, &self.release, &self.stable);
+        let releases = self.releases(side);
         prove(self.router, place, releases, (before, after), deadline).await
     }
 
@@ -140,7 +145,7 @@ impl Shift<'_> {
             (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
         };
         tokio::time::sleep(self.router.capabilities().overlap).await;
-        let releases = Releases::of(side, &self.release, &self.stable);
+        let releases = self.releases(side);
         let after = Split::giving(side, self.after);
         // The way there has used up a part of the time.
         let deadline = Instant::now() + self.proof / 2;
@@ -170,7 +175,7 @@ impl Shift<'_> {
         if !self.router.capabilities().can_sample && split.whole().is_none() {
             return None;
         }
-        let releases = Releases::of(side, &self.release, &self.stable);
+        let releases = self.releases(side);
         let answers = sample(self.router, place, releases, ASKED).await;
         contradicts(&answers, split).then_some(answers)
     }

@@ -8,7 +8,7 @@ use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
 use engine::{CurrentRelease, End, Execution, Grounds, Means, PlaceRelease, Plan, Settings, Watch};
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome};
@@ -75,6 +75,8 @@ pub struct WayBack {
     pub outcomes: Vec<Outcome>,
     pub bars: Vec<Bar>,
     pub places: Vec<PlaceRelease>,
+    /// The release that gets everything; `None` where its side never answered.
+    pub stable: Option<String>,
     /// Whether the stable release is proved to have all requests at every place.
     pub is_whole: bool,
 }
@@ -158,6 +160,10 @@ impl<'a> Work<'a> {
         if let Some(mut journal) = self.store.unfinished(TRAFFIC).await? {
             journal.end("superseded").await?;
         }
+        let rollout = &Rollout {
+            stable: self.stable_now(router, rollout).await,
+            ..rollout.clone()
+        };
         let tree = Tree::steady(TRAFFIC, &self.job.progress);
         let change = ShareChange {
             before: rollout.share,
@@ -185,8 +191,22 @@ impl<'a> Work<'a> {
             outcomes,
             bars,
             places,
+            stable: rollout.stable.clone(),
             is_whole,
         })
+    }
+
+    /// The stable release of a rollout. One that did not answer when the rollout began may do so by now.
+    async fn stable_now(&self, router: &dyn Router, rollout: &Rollout) -> Option<String> {
+        if rollout.stable.is_some() {
+            return rollout.stable.clone();
+        }
+        let sides = sides_of(router, rollout);
+        let asking = sides
+            .iter()
+            .map(|(place, side)| router.ask_side(place, side.other(), ""));
+        let mut answers = join_all(asking).await.into_iter().flatten();
+        answers.find(|answer| *answer != rollout.release)
     }
 
     /// Writes down that the rollout is over and the stable release has everything.
@@ -199,7 +219,7 @@ impl<'a> Work<'a> {
         let now = Timestamp::now();
         let ended = self.store.update(Some(lease), |document| {
             document.rollout = None;
-            document.gave_back(&rollout.release, &rollout.stable, finding, now);
+            document.gave_back(&rollout.release, rollout.stable.as_deref(), finding, now);
             Ok(())
         });
         ended.await.map_err(Failure::from)

@@ -210,7 +210,7 @@ impl Rollback<'_> {
             now = Some(document.clone());
         });
         released.await?;
-        let from = execution.from().unwrap_or("an unknown release");
+        let from = state::release_shown(execution.from());
         let escalation = self.escalation(from, now.as_ref(), "is not what runs", hook_context);
         report.outcomes.push(escalation);
         found.illustrate(&mut report);

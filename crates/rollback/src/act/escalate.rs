@@ -22,7 +22,7 @@ impl Rollback<'_> {
         document: Option<&Document>,
         hook_context: &HookContext,
     ) {
-        let from = left.unwrap_or("an unknown release");
+        let from = state::release_shown(left);
         match verdict {
             Verdict::Pass => {
                 report.reason = format!(

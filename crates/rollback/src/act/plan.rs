@@ -31,7 +31,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         first.push(
             Outcome::pass("plan/rollout", &rollout.release).actual(format!(
                 "{rollout}: would give everything back to {} first",
-                rollout.stable
+                rollout.stable_shown()
             )),
         );
     }
@@ -100,7 +100,7 @@ impl Rollback<'_> {
         let mut outcomes = vec![
             Outcome::pass("plan/destination", destination).actual(format!(
                 "from {} ({}) to {destination}",
-                plan.from().unwrap_or("an unknown release"),
+                state::release_shown(plan.from()),
                 plan.evidence()
             )),
         ];

@@ -92,7 +92,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         Outcome::pass("rehearse/destination", &destination)
             .actual(format!(
                 "from {} ({}) to {destination}",
-                plan.from().unwrap_or("an unknown release"),
+                state::release_shown(plan.from()),
                 plan.evidence()
             ))
             .took(parts.asking),

@@ -6,7 +6,7 @@ use config::file::Traffic;
 use model::{Id, Outcome, Report, Verdict};
 use operation::shares::recall::recall;
 use operation::shares::work::{WayBack, Work};
-use state::{Document, Lease, Rollout, Status};
+use state::{Document, Lease, Rollout, Status, release_shown};
 
 use crate::session::Session;
 
@@ -92,12 +92,9 @@ pub(super) fn refused(
 
 /// `back` is `None` where its own process has taken it back.
 fn told(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) -> RolloutEnd {
-    let Rollout {
-        release,
-        stable,
-        share,
-        ..
-    } = rollout;
+    let Rollout { release, share, .. } = rollout;
+    let known = back.as_ref().and_then(|back| back.stable.clone());
+    let stable = release_shown(known.as_deref().or(rollout.stable.as_deref()));
     let ended = |how: &str| {
         Outcome::pass("rollout", release).actual(format!(
             "{release} had {share}; {how}: {stable} has 100% again"
