@@ -151,6 +151,24 @@ fn the_old_file_stays_live_after_success_where_a_port_is_taken_and_its_log_says_
     assert!(told, "{:?}", used.explained());
 }
 
+/// A file that was edited on Windows: what `nginx -T` prints is compared line by line.
+#[test]
+fn carriage_returns_raise_no_doubt_and_stay() {
+    let world = World::new();
+    let text = read(&world.nginx.upstream_file()).replace('\n', "\r\n");
+    world.nginx.read(&text);
+    let bed = world.bed();
+    let used = bed.router();
+    let change = used
+        .run(used.router.check(&used.place, green("50%")))
+        .unwrap();
+    assert!(change.does.ends_with("test, reload"), "{}", change.does);
+    used.set("50%");
+    settles(&world.url(), |seen| (9..=11).contains(&seen));
+    let changed = read(&world.nginx.upstream_file());
+    assert_eq!(changed.matches("\r\n").count(), changed.lines().count());
+}
+
 #[test]
 fn what_nginx_refuses_leaves_the_file_as_it_was() {
     let world = World::new();

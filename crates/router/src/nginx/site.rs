@@ -186,7 +186,9 @@ impl<'a> Site<'a> {
     /// What is odd about the file by nginx's own word on its files: that it does not read it, or that no
     /// site passes requests there.
     fn doubts_by(&self, dump: &str, text: &str) -> Option<String> {
-        if !dump.contains(text.trim()) {
+        // What a command prints comes without the carriage returns that the file may have.
+        let lines = |text: &str| text.replace("\r\n", "\n");
+        if !lines(dump).contains(lines(text).trim()) {
             let file = self.config.upstream_file.display();
             return Some(format!(
                 "nginx does not read {file}: `nginx -T` shows no such text"
