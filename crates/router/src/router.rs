@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use config::value::Side;
-use place::{Asking, Place};
+use place::{Asking, Error, Place};
 
 use crate::entrypoint::Standby;
 use crate::split::Split;
@@ -61,6 +61,19 @@ pub enum Health {
     Up,
     /// Why it takes no requests, in words.
     Down(String),
+}
+
+/// Whether a router's configuration was read and is no split between the two sides; else the router or its
+/// machine could not be asked.
+pub fn leaves_no_split(error: &Error) -> bool {
+    matches!(
+        error.cause(),
+        Error::Unfit(_)
+            | Error::Missing(_)
+            | Error::Contradicts(_)
+            | Error::NoBackend(_)
+            | Error::NoServer { .. }
+    )
 }
 
 /// What divides the requests between two sides.

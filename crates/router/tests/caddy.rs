@@ -373,8 +373,8 @@ async fn what_cannot_be_set_says_why() {
     apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0 (BLUE, GREEN): the policy `ip_hash` takes no shares; use `lb_policy weighted_round_robin 1 1`, or `random` with Caddy 2.6
     FILE has no line `lb_policy weighted_round_robin …` that gives the two upstreams their shares; write one, or run Caddy with `--resume` and name its `autosave`
     FILE has no line `lb_policy weighted_round_robin …` that gives the two upstreams their shares; write one, or run Caddy with `--resume` and name its `autosave`
-    Caddy has no `reverse_proxy` with BLUE and GREEN and no other upstream; it has apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0 (BLUE, 127.0.0.1:1)
-    Caddy has no `reverse_proxy` with BLUE and GREEN and no other upstream; it has none at all
+    Caddy has no `reverse_proxy` with BLUE and GREEN and no other upstream; it has apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0 (BLUE, 127.0.0.1:1); let one have these two upstreams, or correct `traffic.caddy`
+    Caddy has no `reverse_proxy` with BLUE and GREEN and no other upstream; it has none at all; let one have these two upstreams, or correct `traffic.caddy`
     ");
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use operation::shares::observe::{Answers, Releases, contradicts, sample};
 use operation::shares::work::sides_of;
 use place::{Error, Place};
-use router::{Router, Side, Split};
+use router::{Router, Side, Split, leaves_no_split};
 use state::Rollout;
 
 /// The requests of ours in one interval: so few that they come as a user's do.
@@ -64,18 +64,6 @@ impl std::fmt::Display for Disturbed {
     }
 }
 
-/// Whether it is a fact about the configuration that was read, and not a place that cannot be asked.
-fn is_found(error: &Error) -> bool {
-    matches!(
-        error.cause(),
-        Error::Unfit(_)
-            | Error::Missing(_)
-            | Error::Contradicts(_)
-            | Error::NoBackend(_)
-            | Error::NoServer { .. }
-    )
-}
-
 /// Looks at every place, side by side. One that cannot be asked tells nothing.
 pub(crate) async fn look(
     router: &dyn Router,
@@ -97,7 +85,9 @@ pub(crate) async fn look(
         let place = place.clone();
         match tokio::time::timeout(limit, asking).await.ok()? {
             Ok(found) if found != set => Some(Disturbed::Foreign { place, set, found }),
-            Err(found) if is_found(&found) => Some(Disturbed::Undivided { place, set, found }),
+            Err(found) if leaves_no_split(&found) => {
+                Some(Disturbed::Undivided { place, set, found })
+            }
             Ok(_) | Err(_) => None,
         }
     });

@@ -1,13 +1,17 @@
 //! Which share each side has: as configured, as loaded, as observed; and which release it answers.
 
+use std::time::{Duration, Instant};
+
 use cli::{Failure, Job};
 use config::value::Side;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 use model::{Outcome, Report, Table, Verdict};
-use operation::shares::observe::{Answers, Releases, answers_needed, sample, shows};
+use operation::shares::observe::{
+    Answers, Releases, answers_needed, contradicts, sample_until, shows,
+};
 use operation::shares::sides::BothSides;
 use place::{Error, Place};
-use router::{Router, Split};
+use router::{Router, Split, leaves_no_split};
 use state::Rollout;
 
 use crate::session::{Session, rollout};
@@ -16,11 +20,32 @@ use crate::session::{Session, rollout};
 const ANSWERS: u32 = 44;
 /// Samples before answers contradict a split: each is wrong by chance in one of a hundred.
 const SAMPLES: u32 = 3;
+/// How long one place is asked who answers: behind a server that hangs, each request takes its whole timeout.
+const SAMPLE_TIME: Duration = Duration::from_secs(15);
 
-/// What was seen at one place.
-struct Seen {
-    outcome: Outcome,
-    row: Vec<String>,
+/// What one place is, as it was found.
+struct PlaceStatus<'a> {
+    router: &'a dyn Router,
+    place: &'a Place,
+    configured: Result<Split, Error>,
+    /// By the router's own word; `None` where only answers tell that.
+    loaded: Result<Option<Split>, Error>,
+    both: BothSides,
+    /// `None` where the releases of the sides do not tell them apart.
+    observed: Option<Observed>,
+}
+
+/// Who answers through the router.
+struct Observed {
+    answers: Answers,
+    /// The time was over before so many were asked as it takes.
+    is_cut_short: bool,
+}
+
+/// What does not agree, or could not be asked.
+struct Doubt {
+    verdict: Verdict,
+    reason: String,
 }
 
 pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
@@ -31,15 +56,12 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let router = work.router(&context)?;
     let router = &*router;
     let recorded = rollout(document.as_ref());
-    let looking = router
-        .places()
-        .iter()
-        .map(|place| look(router, place, recorded));
-    let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
-    for seen in join_all(looking).await {
-        outcomes.push(seen.outcome);
-        rows.push(seen.row);
-    }
+    let likely = recorded.map_or("", |rollout| rollout.release.as_str());
+    let places = router.places().iter();
+    let looking = places.map(|place| PlaceStatus::look(router, place, likely));
+    let places = join_all(looking).await;
+    let told = places.iter().map(|place| place.outcome(recorded));
+    let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
         outcomes.push(Outcome::pass("rollout", &rollout.release).actual(format!(
             "{rollout} since {:.0}, begun by {}",
@@ -57,116 +79,188 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             "loaded",
             "observed",
         ],
-        rows: rows.into_iter().flat_map(split_rows).collect(),
+        rows: places.iter().flat_map(PlaceStatus::rows).collect(),
         only_in_summary: false,
     });
     Ok(report)
 }
 
-/// A place has two sides: its row holds both, one after another.
-fn split_rows(row: Vec<String>) -> Vec<Vec<String>> {
-    row.chunks(6).map(<[String]>::to_vec).collect()
+impl<'a> PlaceStatus<'a> {
+    async fn look(router: &'a dyn Router, place: &'a Place, likely: &str) -> PlaceStatus<'a> {
+        let (configured, loaded, both) = join3(
+            router.configured(place),
+            router.loaded(place),
+            BothSides::ask(router, place, likely),
+        )
+        .await;
+        let mut status = PlaceStatus {
+            router,
+            place,
+            configured,
+            loaded,
+            both,
+            observed: None,
+        };
+        status.observed = match status.releases() {
+            Some(releases) => Some(observed(router, place, releases, status.in_use()).await),
+            None => None,
+        };
+        status
+    }
+
+    /// The split that should be in effect; `None` where there is none, or it is not known.
+    fn in_use(&self) -> Option<Split> {
+        match &self.loaded {
+            Ok(Some(loaded)) => Some(*loaded),
+            Ok(None) => self.configured.as_ref().ok().copied(),
+            Err(_) => None,
+        }
+    }
+
+    fn releases(&self) -> Option<Releases<'_>> {
+        match (&self.both.blue.release, &self.both.green.release) {
+            (Ok(blue), Ok(green)) => {
+                (blue != green).then(|| Releases::of(Side::Blue, blue, Some(green)))
+            }
+            (Ok(one), Err(_)) => Some(Releases::of(Side::Blue, one, None)),
+            (Err(_), Ok(one)) => Some(Releases::of(Side::Green, one, None)),
+            (Err(_), Err(_)) => None,
+        }
+    }
+
+    fn outcome(&self, recorded: Option<&Rollout>) -> Outcome {
+        let id = match self.place {
+            Place::Here => "share".to_owned(),
+            Place::Host(name) => format!("share/{name}"),
+        };
+        let sides = self.both.told(self.router);
+        let told = match self.in_use() {
+            Some(split) => format!("{split}: {sides}"),
+            None => sides,
+        };
+        let doubts = self.doubts(recorded);
+        let verdict = { doubts.iter() }
+            .map(|doubt| doubt.verdict)
+            .max()
+            .unwrap_or(Verdict::Pass);
+        let outcome = Outcome::new(id, self.place.to_string(), verdict).actual(told);
+        if doubts.is_empty() {
+            return outcome;
+        }
+        let reasons: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
+        outcome
+            .expected("the configuration, the router and the answers agree")
+            .reason(reasons.join("; "))
+            .hint(match (verdict, self.in_use()) {
+                (Verdict::Fail, None) => {
+                    "let blue and green alone share the requests; then `traffic set SHARE --release R` sets a share and proves it"
+                }
+                (Verdict::Fail, Some(_)) => "`traffic set SHARE --release R` sets a share and proves it",
+                _ => "see whether the router runs and its file can be read",
+            })
+    }
+
+    /// Whatever does not agree: the configuration, what is loaded, the answers, and what was recorded.
+    fn doubts(&self, recorded: Option<&Rollout>) -> Vec<Doubt> {
+        let (kind, in_use) = (self.router.kind(), self.in_use());
+        let mut doubts = Vec::new();
+        if let Err(error) = &self.configured {
+            doubts.push(Doubt::of(error, error.to_string()));
+        }
+        match (&self.configured, &self.loaded) {
+            (Ok(configured), Ok(Some(loaded))) if configured != loaded => {
+                doubts.push(Doubt::fail(format!(
+                    "{kind} uses {loaded}, and its configuration has {configured}: a restart would change it"
+                )));
+            }
+            (_, Err(error)) => {
+                let reason = format!("it is not clear what {kind} uses: {error}");
+                doubts.push(Doubt::of(error, reason));
+            }
+            _ => {}
+        }
+        if let (Some(observed), Some(split)) = (&self.observed, in_use) {
+            doubts.extend(observed.doubt(split));
+        }
+        if let (Some(rollout), Ok(configured)) = (recorded, &self.configured) {
+            doubts.extend(differs(rollout, self.place, *configured).map(Doubt::fail));
+        }
+        for side in Side::BOTH {
+            if let Some(share) = in_use.map(|split| split.of(side))
+                && !share.is_none()
+                && let Err(error) = &self.both.of(side).release
+            {
+                doubts.push(Doubt::fail(format!(
+                    "{side} has {share} and cannot be asked ({error})"
+                )));
+            }
+        }
+        doubts
+    }
+
+    /// One for each side.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let loaded = self.loaded.as_ref().ok().copied().flatten();
+        // Where nothing was recognised, nothing was observed.
+        let answers = { self.observed.as_ref() }
+            .map(|observed| &observed.answers)
+            .filter(|answers| answers.blue + answers.green > 0);
+        let shown = |split: Option<Split>, side: Side| {
+            split.map_or_else(|| "–".to_owned(), |split| split.of(side).to_string())
+        };
+        let row = |side: Side| {
+            let release = self.both.of(side).release.clone();
+            vec![
+                self.place.to_string(),
+                format!("{side} {}", self.router.name(side)),
+                release.unwrap_or_else(|_| "no answer".to_owned()),
+                shown(self.configured.as_ref().ok().copied(), side),
+                shown(loaded, side),
+                answers.map_or_else(|| "–".to_owned(), |answers| answers.share(side).to_string()),
+            ]
+        };
+        Side::BOTH.into_iter().map(row).collect()
+    }
 }
 
-async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) -> Seen {
-    let id = match place {
-        Place::Here => "share".to_owned(),
-        Place::Host(name) => format!("share/{name}"),
-    };
-    let likely = recorded.map_or("", |rollout| rollout.release.as_str());
-    let (configured, loaded, both) = futures_util::future::join3(
-        router.configured(place),
-        router.loaded(place),
-        BothSides::ask(router, place, likely),
-    )
-    .await;
-    let configured = match configured {
-        Ok(split) => split,
-        Err(error) => {
-            let outcome = Outcome::error(id, place.to_string())
-                .expected("the router's configuration")
-                .actual(error.to_string())
-                .reason(error.to_string())
-                .hint("see whether the router runs and its file can be read");
-            return Seen {
-                outcome,
-                row: Vec::new(),
-            };
+impl Observed {
+    /// Why the answers are not those of a split.
+    fn doubt(&self, split: Split) -> Option<Doubt> {
+        let answers = &self.answers;
+        if shows(answers, split) {
+            return None;
         }
-    };
-    let mut wrong = Vec::new();
-    let loaded = loaded.unwrap_or_else(|error| {
-        wrong.push(unclear(router, &error));
-        None
-    });
-    let in_use = loaded.unwrap_or(configured);
-    let answers = match (&both.blue.release, &both.green.release) {
-        (Ok(blue), Ok(green)) if blue != green => {
-            Some(observed(router, place, Releases { blue, green }, in_use).await)
+        if self.is_cut_short && answers.is_clear() && !contradicts(answers, split) {
+            return Some(Doubt {
+                verdict: Verdict::Inconclusive,
+                reason: format!(
+                    "within {} s only {answers}: too few to show {split}",
+                    SAMPLE_TIME.as_secs()
+                ),
+            });
         }
-        // One release on both sides, or a side that is silent: who answers tells less.
-        (Ok(one), Err(_)) => Some(sample(router, place, only(one, Side::Blue), ANSWERS).await),
-        (Err(_), Ok(one)) => Some(sample(router, place, only(one, Side::Green), ANSWERS).await),
-        _ => None,
-    };
-    if let Some(loaded) = loaded.filter(|loaded| *loaded != configured) {
-        wrong.push(format!(
-            "{} uses {loaded}, and its configuration has {configured}: a restart would change it",
-            router.kind()
-        ));
+        Some(Doubt::fail(format!(
+            "{split} should be in effect, and {answers}"
+        )))
     }
-    if let Some(answers) = &answers
-        && !shows(answers, in_use)
-    {
-        wrong.push(format!("{in_use} should be in effect, and {answers}"));
-    }
-    if let Some(foreign) = recorded.and_then(|rollout| differs(rollout, place, configured)) {
-        wrong.push(foreign);
-    }
-    for side in Side::BOTH {
-        if !in_use.of(side).is_none()
-            && let Err(error) = &both.of(side).release
-        {
-            wrong.push(format!(
-                "{side} has {} and cannot be asked ({error})",
-                in_use.of(side)
-            ));
-        }
-    }
-    let told = format!("{in_use}: {}", both.told(router));
-    let outcome = Outcome::new(id, place.to_string(), Verdict::Pass).actual(told);
-    let outcome = if wrong.is_empty() {
-        outcome
-    } else {
-        Outcome {
+}
+
+impl Doubt {
+    fn fail(reason: String) -> Doubt {
+        Doubt {
             verdict: Verdict::Fail,
-            ..outcome
+            reason,
         }
-        .expected("the configuration, the router and the answers agree")
-        .reason(wrong.join("; "))
-        .hint("`traffic set SHARE --release R` sets a share and proves it")
-    };
-    let row = Side::BOTH.into_iter().flat_map(|side| {
-        // Where nothing was recognised, nothing was observed.
-        let observed = answers
-            .as_ref()
-            .filter(|answers| answers.blue + answers.green > 0)
-            .map(|answers| answers.share(side).to_string());
-        [
-            place.to_string(),
-            format!("{side} {}", router.name(side)),
-            both.of(side)
-                .release
-                .clone()
-                .unwrap_or_else(|_| "no answer".to_owned()),
-            configured.of(side).to_string(),
-            loaded.map_or_else(|| "–".to_owned(), |split| split.of(side).to_string()),
-            observed.unwrap_or_else(|| "–".to_owned()),
-        ]
-    });
-    Seen {
-        outcome,
-        row: row.collect(),
+    }
+
+    /// What was read and is no split fails; what cannot be asked is an error.
+    fn of(error: &Error, reason: String) -> Doubt {
+        let verdict = if leaves_no_split(error) {
+            Verdict::Fail
+        } else {
+            Verdict::Error
+        };
+        Doubt { verdict, reason }
     }
 }
 
@@ -176,35 +270,21 @@ async fn observed(
     router: &dyn Router,
     place: &Place,
     releases: Releases<'_>,
-    split: Split,
-) -> Answers {
-    let wanted = answers_needed(split, split).unwrap_or(ANSWERS).max(ANSWERS);
-    let mut answers = sample(router, place, releases, wanted).await;
-    for _ in 1..SAMPLES {
-        if shows(&answers, split) {
+    split: Option<Split>,
+) -> Observed {
+    let end = Instant::now() + SAMPLE_TIME;
+    let needed = split.and_then(|split| answers_needed(split, split));
+    let wanted = needed.map_or(ANSWERS, |needed| needed.max(ANSWERS));
+    let mut answers = Answers::default();
+    for _ in 0..SAMPLES {
+        answers.merge(sample_until(router, place, releases, wanted, end).await);
+        if split.is_none_or(|split| shows(&answers, split)) {
             break;
         }
-        answers.merge(sample(router, place, releases, wanted).await);
     }
-    answers
-}
-
-/// The router does not tell what it uses, or it uses no split.
-fn unclear(router: &dyn Router, error: &Error) -> String {
-    format!("it is not clear what {} uses: {error}", router.kind())
-}
-
-/// The other side does not answer: what is not of this release counts as unknown.
-fn only(release: &str, side: Side) -> Releases<'_> {
-    match side {
-        Side::Blue => Releases {
-            blue: release,
-            green: "",
-        },
-        Side::Green => Releases {
-            blue: "",
-            green: release,
-        },
+    Observed {
+        is_cut_short: answers.asked() < wanted,
+        answers,
     }
 }
 

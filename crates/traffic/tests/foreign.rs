@@ -101,6 +101,26 @@ fn caddys_configuration_over_its_api() {
         &["caddy uses blue 75%, green 25%, and its configuration has blue 90%, green 10%"],
     );
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+
+    // Another handler in its place: nothing may be written there, and who answers is told.
+    bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
+    let one = json!([{"dial": green}, {"dial": "127.0.0.1:9"}]);
+    let answer = caddy.tell("PATCH", "/id/shop/upstreams", &one.to_string());
+    assert_eq!(answer.status, 200);
+    let next = "let one have these two upstreams, or correct `traffic.caddy`";
+    bed.traffic(&["status"]).is(1, &[next]);
+    bed.traffic(&["abort"]).is(
+        6,
+        &[
+            "repair it, then `traffic abort` again",
+            next,
+            "of 20 answers were of green",
+        ],
+    );
+    let two = json!([{"dial": blue}, {"dial": green}]);
+    let answer = caddy.tell("PATCH", "/id/shop/upstreams", &two.to_string());
+    assert_eq!(answer.status, 200);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
 
 #[test]

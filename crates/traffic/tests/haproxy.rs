@@ -1,6 +1,6 @@
 //! Switches and ramps behind a real HAProxy, and what it does on its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{End, Haproxy};
 
@@ -225,11 +225,30 @@ fn haproxy_servers_beside_the_two_and_none_at_all_are_told() {
         .is(1, &["neither blue nor green gets traffic"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 
+    // One that is dead: each request that HAProxy gives to it takes its whole time.
     let green = format!("server green {}", bed.green.address());
-    let third = format!("server third {}\n  {green}", bed.blue.address());
+    let third = format!("server third 127.0.0.1:{}\n  {green}", testkit::free_port());
     world.proxy.changed(&green, &third);
-    bed.traffic(&["status"])
-        .is(1, &["gives traffic to third too"]);
+    let began = Instant::now();
+    bed.traffic(&["status"]).is(
+        1,
+        &[
+            "gives traffic to third too",
+            "let blue and green alone share the requests",
+        ],
+    );
+    assert!(began.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn haproxy_that_cannot_be_asked_is_an_error() {
+    let world = World::new("", !KEPT);
+    let socket = world.proxy.socket();
+    std::fs::rename(&socket, socket.with_extension("away")).unwrap();
+    world
+        .bed
+        .traffic(&["status"])
+        .is(4, &["there is no such socket"]);
 }
 
 /// A change that is refused is no rollout.

@@ -1,5 +1,6 @@
 //! Switches and ramps behind a real nginx.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use testkit::End;
@@ -84,6 +85,28 @@ fn a_signal_takes_the_share_back_at_once() {
     end.is(143, &["v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
+}
+
+/// As behind HAProxy: what was read and is no split fails, whoever answers.
+#[test]
+fn a_file_that_leaves_no_split_fails_the_status() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    bed.nginx.read(&format!(
+        "upstream shop {{ server {blue}; server {green} down; server 127.0.0.1:9; }}\n"
+    ));
+    bed.traffic(&["status"]).is(
+        1,
+        &[
+            "gives traffic to 127.0.0.1:9 too",
+            "let blue and green alone share the requests",
+        ],
+    );
+    fs::remove_file(bed.nginx.upstream_file()).unwrap();
+    bed.traffic(&["status"]).is(1, &["there is no file"]);
+    fs::create_dir(bed.nginx.upstream_file()).unwrap();
+    bed.traffic(&["status"])
+        .is(4, &["see whether the router runs and its file can be read"]);
 }
 
 #[test]

@@ -77,6 +77,16 @@ impl Answers {
         self.blue + self.green
     }
 
+    /// All requests that were made.
+    pub fn asked(&self) -> u32 {
+        self.known() + self.unknown
+    }
+
+    /// Whether nearly all are of a side: what has none cannot speak for one.
+    pub fn is_clear(&self) -> bool {
+        self.unknown <= self.known() / 20
+    }
+
     /// The share of a side.
     pub fn share(&self, side: Side) -> Share {
         Share::of(self.of(side).into(), self.known().into())
@@ -113,8 +123,12 @@ impl Answers {
 /// In words: `14 of 136 answers were of green`.
 impl std::fmt::Display for Answers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let all = self.known() + self.unknown;
-        write!(f, "{} of {all} answers were of green", self.green)?;
+        write!(
+            f,
+            "{} of {} answers were of green",
+            self.green,
+            self.asked()
+        )?;
         match &self.last_unknown {
             Some(last) => write!(f, ", {} of no side ({last})", self.unknown),
             None => Ok(()),
@@ -130,14 +144,35 @@ pub async fn sample(
     wanted: u32,
 ) -> Answers {
     let mut answers = Answers::default();
-    let mut left = wanted;
-    while left > 0 {
-        let batch = left.min(AT_ONCE);
-        let asking = (0..batch).map(|_| router.ask(place, releases.likely()));
-        for answer in join_all(asking).await {
-            answers.add(answer, releases);
-        }
-        left -= batch;
+    while answers.asked() < wanted {
+        let left = wanted - answers.asked();
+        answers.merge(batch(router, place, releases, left).await);
+    }
+    answers
+}
+
+/// The same, until `end` at most; requests that are under way then are waited for.
+pub async fn sample_until(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    wanted: u32,
+    end: Instant,
+) -> Answers {
+    let mut answers = Answers::default();
+    while answers.asked() < wanted && Instant::now() < end {
+        let left = wanted - answers.asked();
+        answers.merge(batch(router, place, releases, left).await);
+    }
+    answers
+}
+
+/// As many as are asked at the same time.
+async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most: u32) -> Answers {
+    let asking = (0..most.min(AT_ONCE)).map(|_| router.ask(place, releases.likely()));
+    let mut answers = Answers::default();
+    for answer in join_all(asking).await {
+        answers.add(answer, releases);
     }
     answers
 }
@@ -183,8 +218,7 @@ fn others(before: Split, after: Split) -> Vec<f64> {
 pub fn shows(answers: &Answers, split: Split) -> bool {
     let share = split.of(Side::Green).fraction();
     let counts = (answers.green, answers.known());
-    // What has no side cannot speak for one.
-    answers.unknown <= answers.known() / 20 && binomial::shows(counts, share, &others(split, split))
+    answers.is_clear() && binomial::shows(counts, share, &others(split, split))
 }
 
 /// Whether answers can hardly have come from a split, however often that is asked.
@@ -287,9 +321,7 @@ async fn prove_part(
             )));
         };
         let counts = (answers.green, answers.known());
-        // What has no side cannot speak for one.
-        let is_clear = answers.unknown <= wanted / 20;
-        if is_clear && binomial::shows(counts, share, &others) {
+        if answers.is_clear() && binomial::shows(counts, share, &others) {
             return Ok(answers.to_string());
         }
         if Instant::now() + PAUSE >= deadline {

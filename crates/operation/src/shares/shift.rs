@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
 use place::{Asking, Error, Place, Step};
-use router::{Router, Split};
+use router::{Router, Split, leaves_no_split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
 use super::observe::{Answers, Releases, answers_needed, contradicts, prove, sample};
@@ -183,7 +183,15 @@ impl Shift<'_> {
     /// The share that the release has at a place: what is configured, unless the answers are of another.
     async fn share_at(&self, place: &Place) -> Result<String, Error> {
         let side = self.side(place)?;
-        let split = self.in_use(place).await?;
+        let split = match self.in_use(place).await {
+            Ok(split) => split,
+            // Users get something all the same.
+            Err(error) if leaves_no_split(&error) => {
+                let answers = sample(self.router, place, self.releases(side), ASKED).await;
+                return Err(error.then(answers));
+            }
+            Err(error) => return Err(error),
+        };
         match self.contradiction(place, side, split).await {
             None => Ok(label(&self.release, split.of(side))),
             Some(answers) => Err(Error::Contradicts(format!(

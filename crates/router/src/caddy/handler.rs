@@ -63,7 +63,7 @@ impl Handler {
             (Some(one), None) => match one.sides(wanted) {
                 Some(sides) if !sides.is_empty() => Ok(one.clone()),
                 _ => Err(Error::Unfit(format!(
-                    "{} has other upstreams than {blue} and {green}",
+                    "{} has other upstreams than {blue} and {green}; let it have these two, or correct `traffic.caddy`",
                     one.shown()
                 ))),
             },
@@ -86,7 +86,8 @@ impl Handler {
                 } else {
                     format!("it has {}", listed(all.iter()))
                 };
-                Err(Error::Missing(format!("{what}; {has}")))
+                let next = "let one have these two upstreams, or correct `traffic.caddy`";
+                Err(Error::Missing(format!("{what}; {has}; {next}")))
             }
         }
     }
