@@ -69,6 +69,33 @@ pub enum ChangeEnd {
     Stopped(state::Error),
 }
 
+impl From<End> for ChangeEnd {
+    fn from(end: End) -> ChangeEnd {
+        match end {
+            End::Live { failed, wrong, .. } => ChangeEnd::Made {
+                failed: failed.max(wrong),
+            },
+            End::Denied | End::Failed { .. } => ChangeEnd::Failed,
+            End::Reverted(reverted) => ChangeEnd::PutBack {
+                failed: reverted.failed.max(reverted.wrong),
+            },
+            End::Interrupted => ChangeEnd::Interrupted,
+            End::Stopped(error) => ChangeEnd::Stopped(error),
+        }
+    }
+}
+
+impl ChangeEnd {
+    /// With which the journal ends; `None` where it stays open.
+    fn verdict(&self) -> Option<&'static str> {
+        match self {
+            ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => None,
+            ChangeEnd::Made { .. } => Some("pass"),
+            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => Some("fail"),
+        }
+    }
+}
+
 /// What came of a way back.
 #[derive(Debug)]
 pub struct WayBack {
@@ -292,22 +319,9 @@ impl<'a> Work<'a> {
         // The draft first: its commands run while the disk is waited for.
         let ((plan, mut bars), written) = join(drafting, written).await;
         written?;
-        if let Some(failed) = plan.impossible(settings.max_failed)
-            && !shift.is_way_back
-        {
-            let outcome = |(step, error): (&place::Step, &place::Error)| {
-                let id = match &step.place {
-                    Place::Here => Id::refused("share"),
-                    Place::Host(name) => Id::refused(format!("share/{name}")),
-                };
-                Outcome::refused(id, step.place.to_string())
-                    .expected(format!("{to} can be set"))
-                    .actual(error.to_string())
-                    .reason(error.to_string())
-                    .hint("nothing was changed; see `traffic status`")
-            };
+        if let Some(outcomes) = impossible(shift, &plan, settings.max_failed) {
             return Ok(Changed {
-                outcomes: failed.into_iter().map(outcome).collect(),
+                outcomes,
                 bars,
                 places: Vec::new(),
                 end: ChangeEnd::Impossible,
@@ -325,23 +339,9 @@ impl<'a> Work<'a> {
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
-        let end = match conclusion.end {
-            End::Live { failed, wrong, .. } => ChangeEnd::Made {
-                failed: failed.max(wrong),
-            },
-            End::Denied | End::Failed { .. } => ChangeEnd::Failed,
-            End::Reverted(reverted) => ChangeEnd::PutBack {
-                failed: reverted.failed.max(reverted.wrong),
-            },
-            End::Interrupted => ChangeEnd::Interrupted,
-            End::Stopped(error) => ChangeEnd::Stopped(error),
-        };
-        match &end {
-            ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => {}
-            ChangeEnd::Made { .. } => execution.end("pass").await?,
-            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => {
-                execution.end("fail").await?;
-            }
+        let end = ChangeEnd::from(conclusion.end);
+        if let Some(verdict) = end.verdict() {
+            execution.end(verdict).await?;
         }
         Ok(Changed {
             outcomes: conclusion.outcomes,
@@ -350,6 +350,26 @@ impl<'a> Work<'a> {
             end,
         })
     }
+}
+
+/// Why a change cannot be made at more places than may fail, an outcome each. A way back is tried all the same.
+fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec<Outcome>> {
+    if shift.is_way_back {
+        return None;
+    }
+    let outcome = |(step, error): (&place::Step, &place::Error)| {
+        let id = match &step.place {
+            Place::Here => Id::refused("share"),
+            Place::Host(name) => Id::refused(format!("share/{name}")),
+        };
+        Outcome::refused(id, step.place.to_string())
+            .expected(format!("{} can be set", shift.to()))
+            .actual(error.to_string())
+            .reason(error.to_string())
+            .hint("nothing was changed; see `traffic status`")
+    };
+    let failed = plan.impossible(max_failed)?;
+    Some(failed.into_iter().map(outcome).collect())
 }
 
 /// The side of the rollout's release at each place that is still configured.
