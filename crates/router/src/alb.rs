@@ -30,8 +30,8 @@ const NAMES: Names = Names {
 /// A weight is at most 999, so parts of a thousand can be told of two sides that both have some.
 const MAX_WEIGHTS: u32 = 1000;
 /// Targets of a side that are asked, or named.
-const ASKED: usize = 50;
-const NAMED: usize = 5;
+const MAX_ASKED: usize = 50;
+const MAX_NAMED: usize = 5;
 
 struct Alb<'a> {
     config: &'a AlbRouter,
@@ -171,7 +171,7 @@ impl Alb<'_> {
         if targets.is_empty() {
             return Ok(Health::Down(format!("{name} has no target")));
         }
-        let shown: Vec<String> = targets.iter().take(NAMED).map(told).collect();
+        let shown: Vec<String> = targets.iter().take(MAX_NAMED).map(told).collect();
         Ok(Health::Down(format!(
             "{name} has no healthy target among {}: {}",
             targets.len(),
@@ -296,7 +296,7 @@ impl Alb<'_> {
         let targets = self.targets(side).await?;
         let healthy: Vec<&Target> = { targets.iter() }
             .filter(|target| target.is_healthy())
-            .take(ASKED)
+            .take(MAX_ASKED)
             .collect();
         if healthy.is_empty() {
             return Err(match self.state(side).await? {

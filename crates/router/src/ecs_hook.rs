@@ -8,7 +8,7 @@ use place::Error;
 use serde_json::{Value, json};
 
 /// Deployments of one service that are under way at the same time; ECS starts no second one.
-const MOST: usize = 20;
+const MAX_DEPLOYMENTS: usize = 20;
 
 /// The pauses of one service.
 pub struct Hooks {
@@ -45,13 +45,13 @@ impl Hooks {
             "cluster": self.cluster,
             "service": self.service,
             "status": ["PENDING", "IN_PROGRESS"],
-            "maxResults": MOST,
+            "maxResults": MAX_DEPLOYMENTS,
         });
         let listed = self.ask("ListServiceDeployments", &question).await?;
         let listed = listed["serviceDeployments"].as_array();
         let arns: Vec<&Value> = { listed.into_iter().flatten() }
             .map(|one| &one["serviceDeploymentArn"])
-            .take(MOST)
+            .take(MAX_DEPLOYMENTS)
             .collect();
         if arns.is_empty() {
             return Ok(Vec::new());

@@ -1,23 +1,26 @@
 //! Which side gets which share: blue-green and canary that prove what they did.
 //!
 //! [`choose`] finds the sides and refuses, [`ramp`] goes from share to share, [`switch`] makes one
-//! change, [`judge`] asks whether a release may keep its share, [`foreign`] sees the changes of others,
-//! and [`others`] is what a person or another job does to a rollout in progress. How a share is set,
-//! proved and taken back is `operation::shares`.
+//! change, [`judge`] asks whether a release may keep its share, [`foreign`] sees the changes of others.
+//! A person or another job lets a rollout go on ([`promote`], [`resume`]) or takes it back ([`abort`]).
+//! How a share is set, proved and taken back is `operation::shares`.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod abort;
 mod choose;
 mod finish;
 mod foreign;
 mod found;
 mod gate;
+mod history;
 mod idle;
 mod judge;
 mod minutes;
-mod others;
 mod plan;
+mod promote;
 mod ramp;
 mod refuse;
+mod resume;
 mod session;
 mod status;
 mod switch;
@@ -45,9 +48,9 @@ enum Action {
     /// Give `--release` share after share, judged at each
     Ramp(ramp::Flags),
     /// Let a ramp that waits go on
-    Promote(others::PromoteFlags),
+    Promote(promote::Flags),
     /// Give all requests back to the stable release
-    Abort(others::AbortFlags),
+    Abort(abort::Flags),
     /// Finish what was interrupted
     Resume,
     /// Show what `ramp` would do; changes nothing
@@ -95,10 +98,10 @@ impl cli::Stage for Stage {
             Action::Plan(flags) => plan::plan(job, &flags).await,
             Action::Ramp(flags) if job.dry_run => plan::plan(job, &flags).await,
             Action::Ramp(flags) => ramp::ramp(job, &flags).await,
-            Action::Promote(flags) => others::promote(job, &flags).await,
-            Action::Abort(flags) => others::abort(job, &flags).await,
-            Action::Resume => others::resume(job).await,
-            Action::History => others::history(job).await,
+            Action::Promote(flags) => promote::promote(job, &flags).await,
+            Action::Abort(flags) => abort::abort(job, &flags).await,
+            Action::Resume => resume::resume(job).await,
+            Action::History => history::history(job).await,
             Action::Gate(flags) => gate::gate(job, &flags).await,
         }
     }
@@ -108,7 +111,7 @@ pub use idle::idle_side;
 
 /// Gives all requests back to the stable release of the rollout in progress.
 pub async fn abort(job: &Job, reason: &str) -> Result<Report, Failure> {
-    others::abort(job, &others::AbortFlags::because(reason)).await
+    abort::abort(job, &abort::Flags::because(reason)).await
 }
 
 /// Ramps the job's release up by the stages of the file.

@@ -21,7 +21,7 @@ pub(crate) struct Minutes {
 }
 
 /// The time at one share.
-pub(crate) struct Stay {
+pub(crate) struct StageTime {
     /// In words.
     pub(crate) told: String,
     /// Until a good release goes on; `None` where the traffic does not tell.
@@ -59,26 +59,26 @@ impl Minutes {
     }
 
     /// At a share of the requests.
-    pub(crate) fn at(&self, share: Share) -> Stay {
+    pub(crate) fn at(&self, share: Share) -> StageTime {
         let Some(gate) = &self.gate else {
-            return Stay::exactly(self.duration, "watched");
+            return StageTime::exactly(self.duration, "watched");
         };
         let has_probes = !gate::Gate::of(gate).probes.is_empty();
         if share.is_all() {
             return if has_probes {
-                Stay::of_gate(gate)
+                StageTime::of_gate(gate)
             } else {
-                Stay::exactly(Span::ZERO, "watched")
+                StageTime::exactly(Span::ZERO, "watched")
             };
         }
         match &gate.canary {
             Some(canary) => self.compared_at(share, &judge::within(canary, self.duration)),
-            None if has_probes => Stay::exactly(self.duration.max(gate.policy.soak), "judged"),
-            None => Stay::exactly(self.duration, "watched"),
+            None if has_probes => StageTime::exactly(self.duration.max(gate.policy.soak), "judged"),
+            None => StageTime::exactly(self.duration, "watched"),
         }
     }
 
-    fn compared_at(&self, share: Share, canary: &Canary) -> Stay {
+    fn compared_at(&self, share: Share, canary: &Canary) -> StageTime {
         let of_requests = Quantity::percent(share.fraction() * 100.0);
         let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
         // Of each metric that decides: how long it takes, or why that is not known.
@@ -119,7 +119,7 @@ impl Minutes {
                 format!("then judged for at most {limit}; how soon it passes is unknown ({why})"),
             ),
         };
-        Stay {
+        StageTime {
             told,
             likely,
             at_most: limit.get(),
@@ -165,14 +165,14 @@ fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
     Recent::of(job, canary).map_err(|failure| job.redactor.redact(&failure.chain()))
 }
 
-impl Stay {
-    fn exactly(duration: Span, what: &str) -> Stay {
+impl StageTime {
+    fn exactly(duration: Span, what: &str) -> StageTime {
         let duration = duration.get();
         let told = match duration {
             Duration::ZERO => "then the ramp is over".to_owned(),
             _ => format!("then {what} for {}", span(duration)),
         };
-        Stay {
+        StageTime {
             told,
             likely: Some(duration),
             at_most: duration,
@@ -182,12 +182,12 @@ impl Stay {
     }
 
     /// With all requests the gate itself decides, by its own policy.
-    fn of_gate(gate: &Healthgate) -> Stay {
+    fn of_gate(gate: &Healthgate) -> StageTime {
         let policy = &gate.policy;
         let soak = policy.soak.get();
         let looks = policy.interval.get() * policy.success_threshold.saturating_sub(1);
         let at_most = policy.deadline.get() + soak;
-        Stay {
+        StageTime {
             told: format!("then the gate decides, within {}", span(at_most)),
             likely: Some(policy.initial_delay.get() + looks + soak),
             at_most,

@@ -127,7 +127,7 @@ enum StageEnd {
 }
 
 /// What ended a wait for a promotion.
-enum Waited {
+enum WaitEnd {
     Promoted,
     Failed(Judged),
     Disturbed(Disturbed),
@@ -137,17 +137,17 @@ enum Waited {
 }
 
 /// Why a ramp goes back.
-struct Why {
+struct BackReason {
     verdict: Verdict,
     reason: String,
     /// What is recorded of the release.
     finding: Status,
 }
 
-impl Why {
+impl BackReason {
     /// The ramp cannot go on, and nothing is known against its release.
-    fn error(failure: &Failure) -> Why {
-        Why {
+    fn error(failure: &Failure) -> BackReason {
+        BackReason {
             verdict: Verdict::Error,
             reason: failure.chain(),
             finding: Status::RolledBack,
@@ -268,7 +268,7 @@ impl<'a> Ramp<'a> {
                 return self.report(None).await.map(Some);
             }
             ChangeEnd::Impossible | ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
-                let why = Why {
+                let why = BackReason {
                     verdict: Verdict::Fail,
                     reason: format!("{share} is not in effect"),
                     finding: Status::RolledBack,
@@ -298,7 +298,7 @@ impl<'a> Ramp<'a> {
         match verdict {
             Verdict::Pass | Verdict::Skipped => Ok(None),
             Verdict::Fail | Verdict::Refused | Verdict::Partial => {
-                let why = Why {
+                let why = BackReason {
                     verdict: Verdict::Fail,
                     reason,
                     finding: Status::Bad,
@@ -315,7 +315,7 @@ impl<'a> Ramp<'a> {
         let started = self.session.started_at;
         let reason = Report::from_outcomes("traffic", started, outcomes.clone()).reason;
         self.found.outcomes.extend(outcomes);
-        let why = Why {
+        let why = BackReason {
             verdict: Verdict::Fail,
             reason,
             finding: Status::Bad,
@@ -330,7 +330,7 @@ impl<'a> Ramp<'a> {
     ) -> Result<Option<Report>, Failure> {
         match self.session.section.on_inconclusive {
             OnInconclusiveStage::Abort => {
-                let why = Why {
+                let why = BackReason {
                     verdict,
                     reason,
                     finding: Status::RolledBack,
@@ -352,7 +352,7 @@ impl<'a> Ramp<'a> {
                 self.permitted(beyond).await
             }
             OnInconclusiveStage::Continue if self.rollout.share.is_all() => {
-                let why = Why {
+                let why = BackReason {
                     verdict,
                     reason,
                     finding: Status::RolledBack,
@@ -408,16 +408,16 @@ impl<'a> Ramp<'a> {
     /// Waits until it may have this share; a report where the ramp is over before.
     async fn permitted(&mut self, share: Share) -> Result<Option<Report>, Failure> {
         Ok(match self.wait_until(share).await? {
-            Waited::Promoted => None,
-            Waited::Failed(judged) => Some(self.worse(judged).await?),
-            Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
-            Waited::Lost(error) => return Err(error.into()),
-            Waited::Requested(request) => Some(self.requested(&request).await?),
-            Waited::Interrupted => Some(self.interrupted().await?),
+            WaitEnd::Promoted => None,
+            WaitEnd::Failed(judged) => Some(self.worse(judged).await?),
+            WaitEnd::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
+            WaitEnd::Lost(error) => return Err(error.into()),
+            WaitEnd::Requested(request) => Some(self.requested(&request).await?),
+            WaitEnd::Interrupted => Some(self.interrupted().await?),
         })
     }
 
-    async fn wait_until(&mut self, share: Share) -> Result<Waited, Failure> {
+    async fn wait_until(&mut self, share: Share) -> Result<WaitEnd, Failure> {
         self.phase(Phase::Waiting).await?;
         let progress = &self.session.job.progress;
         progress.say(&format!(
@@ -440,13 +440,13 @@ impl<'a> Ramp<'a> {
         let waited = tokio::select! {
             promoted = promotion => {
                 self.rollout.promoted = promoted;
-                Waited::Promoted
+                WaitEnd::Promoted
             }
-            foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => Waited::Disturbed(foreign),
-            judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => Waited::Failed(judged?),
-            error = self.session.keep(self.lease) => Waited::Lost(error),
-            request = self.requests() => Waited::Requested(request?),
-            _ = self.session.job.interrupt.wait() => Waited::Interrupted,
+            foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => WaitEnd::Disturbed(foreign),
+            judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => WaitEnd::Failed(judged?),
+            error = self.session.keep(self.lease) => WaitEnd::Lost(error),
+            request = self.requests() => WaitEnd::Requested(request?),
+            _ = self.session.job.interrupt.wait() => WaitEnd::Interrupted,
         };
         Ok(waited)
     }
@@ -486,7 +486,7 @@ impl<'a> Ramp<'a> {
             Disturbed::Foreign { set, found, .. } => (set, found.to_string()),
             Disturbed::Undivided { set, found, .. } => (set, found.to_string()),
             Disturbed::NotServed { .. } => {
-                let why = Why {
+                let why = BackReason {
                     verdict: Verdict::Fail,
                     reason: disturbed.to_string(),
                     finding: Status::RolledBack,
@@ -508,7 +508,7 @@ impl<'a> Ramp<'a> {
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {
-        let why = Why {
+        let why = BackReason {
             verdict: Verdict::Fail,
             reason: format!("{} asked for an abort: {}", request.by, request.reason),
             finding: Status::RolledBack,
@@ -517,7 +517,7 @@ impl<'a> Ramp<'a> {
     }
 
     async fn interrupted(&mut self) -> Result<Report, Failure> {
-        let why = Why {
+        let why = BackReason {
             verdict: Verdict::Inconclusive,
             reason: "interrupted".to_owned(),
             finding: Status::RolledBack,
@@ -530,7 +530,7 @@ impl<'a> Ramp<'a> {
     async fn undone(&mut self, failure: Failure) -> Result<Report, Failure> {
         let end = Instant::now() + UNDONE_WITHIN;
         loop {
-            let is_over = match self.back(Why::error(&failure)).await {
+            let is_over = match self.back(BackReason::error(&failure)).await {
                 Ok(report) => return Ok(report),
                 Err(_) => match self.taken_back(&failure).await {
                     Ok(Some(report)) => return Ok(report),
@@ -556,18 +556,18 @@ impl<'a> Ramp<'a> {
             self.session.release(&lease).await?;
             return Ok(None);
         }
-        let back = self.back_under(&lease, Why::error(failure)).await;
+        let back = self.back_under(&lease, BackReason::error(failure)).await;
         if back.is_err() {
             self.session.release(&lease).await?;
         }
         back.map(Some)
     }
 
-    async fn back(&mut self, why: Why) -> Result<Report, Failure> {
+    async fn back(&mut self, why: BackReason) -> Result<Report, Failure> {
         self.back_under(self.lease, why).await
     }
 
-    async fn back_under(&mut self, lease: &Lease, why: Why) -> Result<Report, Failure> {
+    async fn back_under(&mut self, lease: &Lease, why: BackReason) -> Result<Report, Failure> {
         let progress = &self.session.job.progress;
         progress.say(&format!(
             "back to {}: {}",
@@ -583,7 +583,7 @@ impl<'a> Ramp<'a> {
         Ok(self.told(&why, back.is_whole))
     }
 
-    fn told(&mut self, why: &Why, is_whole: bool) -> Report {
+    fn told(&mut self, why: &BackReason, is_whole: bool) -> Report {
         let Rollout { release, share, .. } = &self.rollout;
         let stable = self.rollout.stable_shown();
         let found = std::mem::replace(&mut self.found, Found::new(self.work.clock));

@@ -12,7 +12,7 @@ use super::binomial::{self, needed};
 /// Requests at the same time. Few, because they may go through one connection to a host.
 const AT_ONCE: u32 = 4;
 /// More requests of ours would be a load on the service.
-const MOST: u32 = 2000;
+const MAX_REQUESTS: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -183,7 +183,7 @@ pub fn answers_needed(before: Split, after: Split) -> Option<u32> {
     let share = after.of(Side::Green).fraction();
     let most = others(before, after)
         .into_iter()
-        .map(|other| needed(share, other, MOST));
+        .map(|other| needed(share, other, MAX_REQUESTS));
     most.collect::<Option<Vec<u32>>>()?.into_iter().max()
 }
 
@@ -209,7 +209,7 @@ fn others(before: Split, after: Split) -> Vec<f64> {
     others.retain(|other| (other - share).abs() > 1e-9);
     // What takes more requests than we may make is left to the others, unless it is the old share.
     others.retain(|other| {
-        (other - old).abs() < 1e-9 || *other <= 0.0 || needed(share, *other, MOST / 4).is_some()
+        (other - old).abs() < 1e-9 || *other <= 0.0 || needed(share, *other, MAX_REQUESTS / 4).is_some()
     });
     others
 }
@@ -253,7 +253,7 @@ pub async fn prove(
     }
     let Some(wanted) = answers_needed(before, after) else {
         return Err(Error::Unproved(format!(
-            "{after} cannot be told from {before} by {MOST} requests"
+            "{after} cannot be told from {before} by {MAX_REQUESTS} requests"
         )));
     };
     match after.whole() {

@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Far more than the configuration of a server with thousands of sites.
 const MAX_ANSWER: u64 = 16 << 20;
 /// Of its own words, so many characters are shown.
-const SHOWN: usize = 500;
+const MAX_SHOWN_CHARS: usize = 500;
 /// With each load of a configuration Caddy starts its admin API anew, and cuts who is just asking: so
 /// often it is asked.
 const TRIES: u32 = 3;
@@ -196,6 +196,6 @@ fn good(reply: Reply) -> Result<Reply, Error> {
     let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let own = json.as_ref().and_then(|json| json["error"].as_str());
     let words = own.map_or_else(|| String::from_utf8_lossy(&reply.body), Into::into);
-    let words = model::text::cut(words.trim(), SHOWN);
+    let words = model::text::cut(words.trim(), MAX_SHOWN_CHARS);
     Err(Error::Refused(format!("status {}: {words}", reply.status)))
 }

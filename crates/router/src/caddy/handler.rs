@@ -16,7 +16,7 @@ pub(super) const MAX_WEIGHTS: u32 = 10_000;
 const POLICY: &str = "/load_balancing/selection_policy";
 const FALLBACK: &str = "/load_balancing/selection_policy/fallback";
 /// Handlers that an error names.
-const SHOWN: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// A handler of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub(super) struct Handler {
 
 /// How a policy is told shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ShareForm {
     /// `weights`, one for each upstream.
     Weights,
     /// An upstream is listed as often as its share asks for.
@@ -37,7 +37,7 @@ enum Told {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Policy {
-    told: Told,
+    told: ShareForm,
     /// Whether users stay where a cookie leads; the others are divided by the policy's `fallback`.
     cookie: bool,
 }
@@ -124,8 +124,8 @@ impl Handler {
         let (cookie, place) = self.dividing();
         let policy = self.value.pointer(place).unwrap_or(&Value::Null);
         let told = match policy["policy"].as_str() {
-            Some("weighted_round_robin") => Told::Weights,
-            None | Some("random" | "round_robin") => Told::Listing,
+            Some("weighted_round_robin") => ShareForm::Weights,
+            None | Some("random" | "round_robin") => ShareForm::Listing,
             Some(other) => {
                 return Err(Error::Unfit(format!(
                     "{}: the policy `{other}` takes no shares; use `lb_policy weighted_round_robin 1 1`, or `random` with Caddy 2.6",
@@ -149,8 +149,8 @@ impl Handler {
             return Ok(Split::giving(*first, Share::ALL));
         }
         let parts = match self.policy()?.told {
-            Told::Listing => vec![1; sides.len()],
-            Told::Weights => self.weights(),
+            ShareForm::Listing => vec![1; sides.len()],
+            ShareForm::Weights => self.weights(),
         };
         if parts.len() != sides.len() {
             return Err(unfit(&format!(
@@ -180,8 +180,8 @@ impl Handler {
     /// What it can express that is nearest to a split.
     pub(super) fn nearest(&self, split: Split) -> Result<Split, Error> {
         let most = match self.policy()?.told {
-            Told::Weights => MAX_WEIGHTS,
-            Told::Listing => MAX_LISTED,
+            ShareForm::Weights => MAX_WEIGHTS,
+            ShareForm::Listing => MAX_LISTED,
         };
         Ok(Weights::of(split, most).split().unwrap_or(split))
     }
@@ -195,15 +195,15 @@ impl Handler {
         let mut value = self.value.clone();
         let order = self.order(wanted);
         let sides = match policy.told {
-            Told::Listing => Weights::of(split, MAX_LISTED).in_turns(),
+            ShareForm::Listing => Weights::of(split, MAX_LISTED).in_turns(),
             // A user with a cookie reaches an upstream that has no weight.
-            Told::Weights if policy.cookie => match split.whole() {
+            ShareForm::Weights if policy.cookie => match split.whole() {
                 Some(side) => vec![side],
                 None => order.to_vec(),
             },
-            Told::Weights => order.to_vec(),
+            ShareForm::Weights => order.to_vec(),
         };
-        if policy.told == Told::Weights {
+        if policy.told == ShareForm::Weights {
             let weights = Weights::of(split, MAX_WEIGHTS);
             let weights: Vec<u32> = sides.iter().map(|side| weights.of_side(*side)).collect();
             let (_, place) = self.dividing();
@@ -318,8 +318,8 @@ fn collect(value: &Value, path: &mut Vec<String>, all: &mut Vec<Handler>) {
 
 fn listed<'h>(handlers: impl Iterator<Item = &'h Handler>) -> String {
     let mut shown: Vec<String> = handlers.map(Handler::shown).collect();
-    let more = shown.len().saturating_sub(SHOWN);
-    shown.truncate(SHOWN);
+    let more = shown.len().saturating_sub(MAX_SHOWN);
+    shown.truncate(MAX_SHOWN);
     let shown = shown.join("; ");
     match more {
         0 => shown,

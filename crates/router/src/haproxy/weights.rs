@@ -7,7 +7,7 @@ use crate::split::Split;
 use crate::weights::Weights;
 
 /// The largest weight of a server.
-const MAX: u32 = 256;
+const MAX_WEIGHT: u32 = 256;
 
 /// Why weights cannot say a share.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub(super) enum Act {
 
 /// The weights of blue and green that are nearest to a split which gives something to both.
 pub(super) fn weights(split: Split) -> Result<Weights, Unshared> {
-    let smallest = Share::of(1, u64::from(MAX) + 1);
+    let smallest = Share::of(1, u64::from(MAX_WEIGHT) + 1);
     for side in Side::BOTH {
         let asked = split.of(side);
         if asked < smallest {
@@ -39,8 +39,8 @@ pub(super) fn weights(split: Split) -> Result<Weights, Unshared> {
     let wanted = i64::from(split.of(Side::Green).steps());
     let whole = i64::from(Share::WHOLE);
     let mut best = (1, 1);
-    for blue in 1..=MAX {
-        for green in 1..=MAX {
+    for blue in 1..=MAX_WEIGHT {
+        for green in 1..=MAX_WEIGHT {
             // How far it is off, as a fraction of the sum: two are compared across.
             let off = |(blue, green): (u32, u32)| {
                 let sum = i64::from(blue + green);

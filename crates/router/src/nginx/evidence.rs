@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::syntax::{plain, statements};
 
 /// Of a log so much is read.
-const END: usize = 64 << 10;
+const LOG_TAIL_BYTES: usize = 64 << 10;
 /// So many lines of a log, and processes, are shown.
-const SHOWN: usize = 3;
+const MAX_SHOWN: usize = 3;
 /// So many logs are read.
-const LOGS: usize = 4;
-const LOG: &str = "/var/log/nginx/error.log";
-const PID: &str = "/run/nginx.pid";
+const MAX_LOGS: usize = 4;
+const USUAL_LOG: &str = "/var/log/nginx/error.log";
+const USUAL_PID: &str = "/run/nginx.pid";
 
 /// Where nginx writes, by its whole configuration (`nginx -T`) and how it was built (`nginx -V`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Traces {
             match plain(dump, name) {
                 "error_log" if path != "stderr" && !path.contains(':') => {
                     let path = whole(path);
-                    if !logs.contains(&path) && logs.len() < LOGS {
+                    if !logs.contains(&path) && logs.len() < MAX_LOGS {
                         logs.push(path);
                     }
                 }
@@ -56,12 +56,12 @@ impl Traces {
         }
         if logs.is_empty() {
             let log = built("--error-log-path=").filter(|path| path != "stderr");
-            logs.push(whole(&log.unwrap_or_else(|| LOG.to_owned())));
+            logs.push(whole(&log.unwrap_or_else(|| USUAL_LOG.to_owned())));
         }
         let pid = pid.or_else(|| built("--pid-path=").map(|path| whole(&path)));
         Traces {
             logs,
-            pid: pid.unwrap_or_else(|| PID.to_owned()),
+            pid: pid.unwrap_or_else(|| USUAL_PID.to_owned()),
         }
     }
 
@@ -86,7 +86,7 @@ done
             let log = remote::quote(log);
             let _ = writeln!(
                 text,
-                "if [ -f {log} ] && [ -r {log} ]; then tail -c {END} -- {log}; echo; fi"
+                "if [ -f {log} ] && [ -r {log} ]; then tail -c {LOG_TAIL_BYTES} -- {log}; echo; fi"
             );
         }
         text.push_str("read -r up _ </proc/uptime\necho \"uptime $up\"\n");
@@ -126,11 +126,11 @@ pub(super) fn told(printed: &str, reloaded: Option<Duration>) -> Option<String> 
     }
     let mut told = Vec::new();
     if !complaints.is_empty() {
-        let last = &complaints[complaints.len().saturating_sub(SHOWN)..];
+        let last = &complaints[complaints.len().saturating_sub(MAX_SHOWN)..];
         told.push(format!("its error log has {}", last.join(", ")));
     }
     if !old.is_empty() {
-        old.truncate(SHOWN);
+        old.truncate(MAX_SHOWN);
         told.push(format!(
             "worker processes from before the reload still accept (process {})",
             old.join(", ")
@@ -206,7 +206,7 @@ uptime 1000.50
         let of_build = Traces::of(None, Some(built));
         assert_eq!(of_build.logs, ["/c.log"]);
         assert_eq!(of_build.pid, "/run/x.pid");
-        assert_eq!(Traces::of(None, None).logs, [LOG]);
+        assert_eq!(Traces::of(None, None).logs, [USUAL_LOG]);
     }
 
     #[test]

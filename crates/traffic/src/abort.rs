@@ -1,0 +1,76 @@
+//! The way back that a person or another job asks for: all requests to the stable release.
+
+use cli::{Failure, Job};
+use model::{Outcome, Report, Verdict};
+use operation::shares::recall::recall;
+use state::{Document, Lease, release_shown};
+
+use crate::found::Found;
+use crate::refuse;
+use crate::session::{Session, rollout};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Why, for the log of the job that has the ramp
+    #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
+    reason: String,
+}
+
+impl Flags {
+    pub(crate) fn because(reason: &str) -> Self {
+        Flags {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Gives all requests back to the stable release.
+pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read().await?;
+    let Some(current) = rollout(document.as_ref()) else {
+        return Ok(session.report(vec![refuse::nothing("abort")]));
+    };
+    if job.dry_run {
+        let stable = current.stable_shown();
+        let reason = format!("dry run: would give everything back to {stable}");
+        return Ok(session.report(vec![Outcome::skipped("abort", &current.release, reason)]));
+    }
+    let (lease, document) = recall(job, session.section, &session.store, &flags.reason).await?;
+    let ended = Box::pin(taken_back(&session, &lease, &document)).await;
+    session.or_release(&lease, ended).await
+}
+
+/// The same under the lease.
+pub(crate) async fn taken_back(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+) -> Result<Report, Failure> {
+    let Some(current) = rollout(Some(document)) else {
+        let outcome = Outcome::pass("abort", "").actual("its own process has taken it back");
+        return session.give_up(lease, vec![outcome]).await;
+    };
+    let work = session.work(Some(document));
+    let context = work.context();
+    let router = work.router(&context)?;
+    let mut found = Found::new(work.clock);
+    found.mark(current.share);
+    let back = work.back(&*router, lease, current, Some(state::Status::RolledBack));
+    let mut back = back.await?;
+    found.back(&mut back);
+    session.release(lease).await?;
+    let mut report = session.report(found.outcomes.clone());
+    let (release, stable) = (&current.release, release_shown(back.stable.as_deref()));
+    if back.is_whole {
+        report.headline = Some(format!("{stable} has 100% again, {release} has none"));
+    } else {
+        report.verdict = Verdict::Partial;
+        report.reason = format!(
+            "{stable} does not have 100% everywhere again: repair it, then `traffic abort` again; {}",
+            report.reason
+        );
+    }
+    found.illustrate(&mut report);
+    Ok(report)
+}

@@ -1,0 +1,93 @@
+//! A ramp that waits for a person is let go on, from any job or machine.
+
+use cli::{Failure, Job};
+use config::value::Share;
+use model::{ExitCode, Outcome, Report};
+use state::Rollout;
+
+use crate::resume::{go_on, is_at_its_end};
+use crate::session::{Session, rollout};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Up to this share. Default: the next stage; all of them where only `max-share` holds it back
+    #[arg(long, value_name = "SHARE")]
+    to: Option<Share>,
+    /// Where no process has the ramp: end with exit code 3 at the next share that needs a promotion,
+    /// instead of waiting there
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Lets a ramp go on.
+pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read().await?;
+    let Some(current) = rollout(document.as_ref()) else {
+        return Ok(session.report(vec![refused()]));
+    };
+    let to = flags.to.unwrap_or_else(|| next(&session, current));
+    if to <= current.share {
+        return Err(Failure::usage(format!(
+            "{} has {} already: `--to {to}` promotes nothing",
+            current.release, current.share
+        )));
+    }
+    if job.dry_run {
+        let reason = format!("dry run: would let {} have up to {to}", current.release);
+        return Ok(session.report(vec![Outcome::skipped("promote", &current.release, reason)]));
+    }
+    let release = current.release.clone();
+    let promoted = session.store.update(None, |document| {
+        let Some(rollout) = &mut document.rollout else {
+            return Ok(false);
+        };
+        rollout.promoted = rollout.promoted.max(Some(to));
+        if is_at_its_end(rollout) {
+            // Nothing is left of what was planned: the promotion is the next stage.
+            rollout.stages.push(to);
+        }
+        Ok(true)
+    });
+    if !promoted.await? {
+        return Ok(session.report(vec![refused()]));
+    }
+    let outcome =
+        Outcome::pass("promote", &release).actual(format!("{release} may have up to {to}"));
+    match session.acquire_now().await {
+        Ok((lease, document)) => {
+            let ended = Box::pin(go_on(&session, &lease, &document, flags.no_wait)).await;
+            session.or_release(&lease, ended).await
+        }
+        // Its own process goes on with it.
+        Err(failure) if failure.code == ExitCode::Refused => Ok(session.report(vec![outcome])),
+        Err(failure) => {
+            let unknown = Outcome::inconclusive("promote/lock", &release)
+                .expected("a process that goes on with the ramp")
+                .actual("not known")
+                .reason(failure.chain())
+                .hint("the promotion is recorded: `traffic resume` goes on with the ramp");
+            Ok(session.report(vec![outcome, unknown]))
+        }
+    }
+}
+
+/// Up to where a promotion lets a ramp go that names no share.
+fn next(session: &Session<'_>, rollout: &Rollout) -> Share {
+    if session.section.auto_promote {
+        return Share::ALL;
+    }
+    let later = rollout.stages.iter().copied();
+    later
+        .filter(|share| *share > rollout.share)
+        .min()
+        .unwrap_or(Share::ALL)
+}
+
+fn refused() -> Outcome {
+    Outcome::refused(model::Id::refused("no-rollout"), "")
+        .expected("a rollout in progress")
+        .actual("none")
+        .reason("there is nothing to promote: no rollout is in progress")
+        .hint("`traffic ramp --release VERSION` begins one")
+}
