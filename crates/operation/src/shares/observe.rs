@@ -188,29 +188,30 @@ pub fn answers_needed(before: Split, after: Split) -> Option<u32> {
 }
 
 /// The shares of green that must be told from the one that was set: that of before, those of no change at
-/// all, and twice the smaller side.
+/// all, and twice the smaller side, or ten points more of it.
 fn others(before: Split, after: Split) -> Vec<f64> {
     let (share, old) = (
         after.of(Side::Green).fraction(),
         before.of(Side::Green).fraction(),
     );
+    // What takes more requests than we may make is left to the others, unless it is the old share.
+    let is_testable = |other: f64| needed(share, other, MAX_REQUESTS / 4).is_some();
     let mut others = vec![old];
     if share <= 0.0 || share >= 1.0 {
         // One in ten of the other side would be seen.
         others.push((share - 0.1).abs());
     } else {
         others.extend([0.0, 1.0]);
-        others.push(if share <= 0.5 {
-            (2.0 * share).min(0.9)
+        let (twice, off) = if share <= 0.5 {
+            ((2.0 * share).min(0.9), share + 0.1)
         } else {
-            (2.0 * share - 1.0).max(0.1)
-        });
+            ((2.0 * share - 1.0).max(0.1), share - 0.1)
+        };
+        // Of a side that is small, twice as much takes too many requests.
+        others.push(if is_testable(twice) { twice } else { off });
     }
     others.retain(|other| (other - share).abs() > 1e-9);
-    // What takes more requests than we may make is left to the others, unless it is the old share.
-    others.retain(|other| {
-        (other - old).abs() < 1e-9 || *other <= 0.0 || needed(share, *other, MAX_REQUESTS / 4).is_some()
-    });
+    others.retain(|other| (other - old).abs() < 1e-9 || *other <= 0.0 || is_testable(*other));
     others
 }
 
@@ -337,4 +338,28 @@ async fn prove_part(
 
 fn said(explained: Option<String>) -> String {
     explained.map_or_else(String::new, |text| format!("; {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn green(share: &str) -> Split {
+        Split::giving(Side::Green, share.parse().unwrap())
+    }
+
+    #[test]
+    fn a_share_near_to_the_end_takes_more_than_one_answer() {
+        for (share, about) in [("99.9%", 63_u32), ("95%", 181), ("5%", 181)] {
+            let n = answers_needed(green("0%"), green(share)).unwrap();
+            assert!(n.abs_diff(about) * 20 <= about, "{share}: {n}");
+        }
+        let all_of_green = |green: u32| Answers {
+            green,
+            ..Answers::default()
+        };
+        assert!(!shows(&all_of_green(1), green("99.9%")));
+        assert!(shows(&all_of_green(70), green("99.9%")));
+        assert_eq!(answers_needed(green("0%"), green("0.01%")), None);
+    }
 }
