@@ -24,6 +24,7 @@ const MAX_PRINTED: usize = 64;
 struct Command<'a> {
     config: &'a CommandRouter,
     front: Front<'a>,
+    /// The job's, by whose name a side is called that runs it.
     release: String,
 }
 
@@ -50,15 +51,14 @@ impl Command<'_> {
         &self,
         place: &Place,
         (what, text): (&str, &str),
-        (side, share): (Side, Option<Share>),
+        (side, share, release): (Side, String, String),
         effect: Effect,
     ) -> Result<String, Error> {
         // Set even where there is none: the caller's own must not be taken for ours.
-        let share = share.map_or_else(String::new, percent);
         let env = [
             ("SIDE".to_owned(), side.to_string()),
             ("SHARE".to_owned(), share),
-            ("RELEASE".to_owned(), self.release.clone()),
+            ("RELEASE".to_owned(), release),
         ];
         let places = self.front.machines.places;
         let limit = self.front.timeout.get();
@@ -71,7 +71,12 @@ impl Command<'_> {
         let what = "`traffic.command.get`";
         let get = (what, self.config.get.as_str());
         let printed = self
-            .run(place, get, (Side::Green, None), Effect::Reads)
+            .run(
+                place,
+                get,
+                (Side::Green, String::new(), String::new()),
+                Effect::Reads,
+            )
             .await?;
         let printed = printed.trim();
         if printed.len() > MAX_PRINTED {
@@ -95,8 +100,11 @@ impl Command<'_> {
             .find(|side| split.of(*side) > now.of(*side))
             .unwrap_or(Side::Green);
         let set = ("`traffic.command.set`", self.config.set.as_str());
-        let share = Some(split.of(side));
-        self.run(place, set, (side, share), Effect::Changes).await?;
+        // By the side's own word: a way back gives requests to the one that does not run the job's release.
+        let release = self.ask_side(place, side, &self.release).await;
+        let release = release.unwrap_or_default();
+        let giving = (side, percent(split.of(side)), release);
+        self.run(place, set, giving, Effect::Changes).await?;
         let now = self.get(place).await?;
         if now == split {
             return Ok(());

@@ -128,7 +128,7 @@ fn the_share_that_a_command_prints() {
     let bed = Bed::new("", "");
     // It divides by nginx, as a script of a person would.
     let script = format!(
-        "set -e\nif [ \"$1\" = get ]; then cat {0}; exit; fi\n\
+        "set -e\nif [ \"$1\" = get ]; then cat {0}; exit; fi\necho \"$SIDE $SHARE $RELEASE\" >>{5}\n\
          if [ \"$SIDE\" = green ]; then g=$SHARE; else g=$((100 - SHARE)); fi\n\
          line() {{ if [ \"$2\" = 0 ]; then echo \"server $1 down;\"; else echo \"server $1 weight=$2;\"; fi; }}\n\
          {{ echo 'upstream shop {{'; line {1} $((100 - g)); line {2} $g; echo '}}'; }} >{3}.new\nmv {3}.new {3}\n{4}\n\
@@ -138,6 +138,7 @@ fn the_share_that_a_command_prints() {
         bed.green.address(),
         bed.nginx.upstream_file().display(),
         bed.nginx.reload_command(),
+        bed.path("asked").display(),
     );
     fs::write(bed.path("weigh.sh"), script).unwrap();
     fs::write(bed.path("share"), "0\n").unwrap();
@@ -156,6 +157,10 @@ fn the_share_that_a_command_prints() {
     disturbed(&bed, &[], other, "blue 60%, green 40%");
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
+    // A switch names no release.
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+    let asked = fs::read_to_string(bed.path("asked")).unwrap();
+    assert_eq!(asked, "green 10 v2\nblue 100 v1\ngreen 100 v2\n");
 }
 
 /// Infrastructure code that puts its own weights back. moto has the control plane alone: nginx divides the

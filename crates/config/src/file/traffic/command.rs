@@ -14,7 +14,8 @@ use sections::Spot;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommandRouter {
     /// Gives the share `$SHARE`, a number of percent such as `10` or `0.5`, to `$SIDE` (`blue` or `green`),
-    /// which runs `$RELEASE`; the other side gets the rest. It must be safe to run twice.
+    /// which answers `$RELEASE` (empty where it does not answer); the other side gets the rest. It must be safe
+    /// to run twice.
     pub set: String,
     /// Prints the share of `$SIDE` in percent, such as `10` or `10%`.
     pub get: String,
