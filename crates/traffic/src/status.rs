@@ -151,11 +151,15 @@ impl<'a> PlaceStatus<'a> {
         outcome
             .expected("the configuration, the router and the answers agree")
             .reason(reasons.join("; "))
-            .hint(match (verdict, self.in_use()) {
-                (Verdict::Fail, None) => {
-                    "let blue and green alone share the requests; then `traffic set SHARE --release R` sets a share and proves it"
+            .hint(match verdict {
+                Verdict::Fail if self.in_use().is_none() => {
+                    "let blue and green alone share the requests, then ask again"
                 }
-                (Verdict::Fail, Some(_)) => "`traffic set SHARE --release R` sets a share and proves it",
+                Verdict::Fail if recorded.is_some() => {
+                    "`traffic resume` goes on with the rollout, `traffic abort` takes it back"
+                }
+                Verdict::Fail => "`traffic set SHARE --release R` sets a share and proves it",
+                Verdict::Inconclusive => "find out why answers take so long, then ask again",
                 _ => "see whether the router runs and its file can be read",
             })
     }
