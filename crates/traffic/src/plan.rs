@@ -7,7 +7,7 @@ use config::value::Share;
 use futures_util::future::join_all;
 use model::text::span;
 use model::{Outcome, Report, Table};
-use operation::shares::observe::answers_needed;
+use operation::shares::observe::proof_needed;
 use router::{Router, Split};
 use state::Document;
 
@@ -150,24 +150,23 @@ async fn step(
                 .reason(reason)
                 .hint("choose another share with `--stages`")
         };
-        let proof = answers_needed(was, split);
+        let needed = match proof_needed(router, was, split) {
+            Ok(needed) => needed,
+            Err(error) => return refused(error.to_string()),
+        };
         match router.check(place, split).await {
             Ok(change) if change.split != split => refused(format!(
                 "{} cannot express {share}: the nearest is {}",
                 router.kind(),
                 change.split.of(*side)
             )),
-            Ok(_) if proof.is_none() => refused(format!(
-                "no number of requests that may be made distinguishes {split} from {was}"
-            )),
             Ok(change) => {
                 let mut does = change.does;
                 if !change.writes.is_empty() {
                     does = format!("{does}; it writes `{}`", change.writes.join("`, `"));
                 }
-                let answers = proof.unwrap_or_default();
                 Outcome::pass(id, place.to_string())
-                    .actual(format!("{does}; proved by {answers} requests, {then}"))
+                    .actual(format!("{does}; proved by {needed} requests, {then}"))
             }
             Err(error) => Outcome::error(id, place.to_string())
                 .expected(format!("{share} can be set"))

@@ -7,7 +7,7 @@ use config::value::Side;
 use futures_util::future::{join_all, join3};
 use model::{Outcome, Report, Table, Verdict};
 use operation::shares::observe::{
-    Answers, Releases, answers_needed, contradicts, sample_until, shows,
+    Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
 };
 use operation::shares::sides::BothSides;
 use place::{Error, Place};
@@ -31,7 +31,7 @@ struct PlaceStatus<'a> {
     /// By the router's own word; `None` where only answers tell that.
     loaded: Result<Option<Split>, Error>,
     both: BothSides,
-    /// `None` where the releases of the sides do not tell them apart.
+    /// `None` where answers do not tell the sides apart.
     observed: Option<Observed>,
 }
 
@@ -101,9 +101,12 @@ impl<'a> PlaceStatus<'a> {
             both,
             observed: None,
         };
+        let in_use = status.in_use();
         status.observed = match status.releases() {
-            Some(releases) => Some(observed(router, place, releases, status.in_use()).await),
-            None => None,
+            Some(releases) if in_use.is_none_or(|split| is_visible(router, split)) => {
+                Some(observed(router, place, releases, in_use).await)
+            }
+            _ => None,
         };
         status
     }

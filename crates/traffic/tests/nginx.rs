@@ -87,6 +87,36 @@ fn a_signal_takes_the_share_back_at_once() {
     assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
 }
 
+/// By the address of a user, all requests of ours are of one: what cannot be proved is not begun.
+#[test]
+fn users_divided_by_their_address_are_switched_and_not_ramped() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let config = bed.nginx.folder().join("nginx.conf");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("http://shop", "http://$up")).unwrap();
+    let divided = |part: &str| format!("split_clients $remote_addr $up {{ {part}* {blue}; }}\n");
+    bed.nginx.read(&divided(""));
+    let router = bed.router() + "    sticky: $remote_addr\n";
+    bed.write(&router, "");
+    let before = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
+    let why = "all requests of ours are of one user";
+    for command in [
+        ["set", "25%", "--release", "v2"].as_slice(),
+        &["ramp", "--release", "v2"],
+        &["plan", "--release", "v2"],
+    ] {
+        bed.traffic(command).is(5, &[why]);
+    }
+    let after = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
+    assert_eq!(after, before);
+    assert!(bed.state()["rollout"].is_null());
+    // A person did it: nothing that is seen contradicts it.
+    bed.nginx.read(&divided(&format!("25% {green}; ")));
+    bed.traffic(&["status"]).is(0, &["blue 75%, green 25%"]);
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+}
+
 /// As behind HAProxy: what was read and is no split fails, whoever answers.
 #[test]
 fn a_file_that_leaves_no_split_fails_the_status() {

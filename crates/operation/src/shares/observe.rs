@@ -177,6 +177,28 @@ async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most:
     answers
 }
 
+/// Whether answers can tell a split at all: where all requests of ours are of one user, they see one side.
+pub fn is_visible(router: &dyn Router, split: Split) -> bool {
+    router.capabilities().can_sample || split.whole().is_some()
+}
+
+/// How many answers through a router prove a split where another one was in effect before.
+///
+/// # Errors
+/// Returns an error where no number of them that may be asked for does.
+pub fn proof_needed(router: &dyn Router, before: Split, after: Split) -> Result<u32, Error> {
+    if !is_visible(router, after) {
+        return Err(Error::Unfit(format!(
+            "all requests of ours are of one user and stay on one side, so that no answers prove {after}"
+        )));
+    }
+    answers_needed(before, after).ok_or_else(|| {
+        Error::Unfit(format!(
+            "no number of requests that may be made distinguishes {after} from {before}: choose a larger share"
+        ))
+    })
+}
+
 /// How many answers prove a split where another one was in effect before; `None` where more would be
 /// needed than may be asked for.
 pub fn answers_needed(before: Split, after: Split) -> Option<u32> {
@@ -247,16 +269,7 @@ pub async fn prove(
             router.kind()
         )));
     }
-    if !router.capabilities().can_sample && after.whole().is_none() {
-        return Err(Error::Unproved(format!(
-            "every request of ours stays on one side, so answers do not prove {after}"
-        )));
-    }
-    let Some(wanted) = answers_needed(before, after) else {
-        return Err(Error::Unproved(format!(
-            "{after} cannot be told from {before} by {MAX_REQUESTS} requests"
-        )));
-    };
+    let wanted = proof_needed(router, before, after)?;
     match after.whole() {
         Some(side) => prove_whole(router, place, releases, (side, wanted), deadline).await,
         None => prove_part(router, place, releases, (before, after, wanted), deadline).await,

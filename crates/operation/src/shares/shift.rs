@@ -9,7 +9,7 @@ use place::{Asking, Error, Place, Step};
 use router::{Router, Split, leaves_no_split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
-use super::observe::{Answers, Releases, answers_needed, contradicts, prove, sample};
+use super::observe::{Answers, Releases, contradicts, is_visible, proof_needed, prove, sample};
 
 /// Requests that show which side has a place, where the share was proved or put back before.
 const ASKED: u32 = 20;
@@ -72,12 +72,7 @@ impl Shift<'_> {
         if self.is_way_back {
             return Ok(format!("set {split}"));
         }
-        let before = self.split(place, self.before)?;
-        if before != split && answers_needed(before, split).is_none() {
-            return Err(Error::Unfit(format!(
-                "no number of requests that may be made distinguishes {split} from {before}: choose a larger share"
-            )));
-        }
+        proof_needed(self.router, self.split(place, self.before)?, split)?;
         let change = self.router.check(place, split).await?;
         let mut does = change.does;
         if change.split != split {
@@ -172,7 +167,7 @@ impl Shift<'_> {
 
     /// What answers, where it can hardly come from a split.
     async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
-        if !self.router.capabilities().can_sample && split.whole().is_none() {
+        if !is_visible(self.router, split) {
             return None;
         }
         let releases = self.releases(side);
