@@ -2,8 +2,8 @@
 
 use cli::{Failure, Job};
 use config::value::Share;
-use model::{ExitCode, Outcome, Report};
-use state::Rollout;
+use model::{ExitCode, Id, Outcome, Report};
+use state::{Phase, Rollout};
 
 use crate::resume::{go_on, is_at_its_end};
 use crate::session::{Session, rollout};
@@ -27,6 +27,9 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return Ok(session.report(vec![refused()]));
     };
     let to = flags.to.unwrap_or_else(|| next(&session, current));
+    if current.phase == Phase::Aborting || current.abort.is_some() {
+        return Ok(session.report(vec![being_taken_back(current)]));
+    }
     if to <= current.share {
         return Err(Failure::usage(format!(
             "{} has {} already: `--to {to}` promotes nothing",
@@ -85,9 +88,18 @@ fn next(session: &Session<'_>, rollout: &Rollout) -> Share {
 }
 
 fn refused() -> Outcome {
-    Outcome::refused(model::Id::refused("no-rollout"), "")
+    Outcome::refused(Id::refused("no-rollout"), "")
         .expected("a rollout in progress")
         .actual("none")
         .reason("there is nothing to promote: no rollout is in progress")
         .hint("`traffic ramp --release VERSION` begins one")
+}
+
+/// To go on with it would end with the stable release everywhere, and with success.
+fn being_taken_back(rollout: &Rollout) -> Outcome {
+    Outcome::refused(Id::refused("taken-back"), &rollout.release)
+        .expected("a rollout that goes on")
+        .actual(rollout.to_string())
+        .reason(format!("{} is being taken back", rollout.release))
+        .hint("`traffic abort` finishes that; then `traffic ramp` begins anew")
 }

@@ -64,11 +64,45 @@ fn an_abort_gives_everything_back_to_a_side_that_answers_again() {
     bed.traffic(&["abort"])
         .is(6, &["an unknown release does not have 100% everywhere"]);
     assert!(bed.state()["rollout"].get("stable").is_none());
+    assert_eq!(bed.configured(), 50);
+    bed.traffic(&["promote"]).is(
+        5,
+        &["v2 is being taken back", "`traffic abort` finishes that"],
+    );
     bed.blue.set_release("v1");
     bed.traffic(&["abort"])
         .is(0, &["v1 has 100% again, v2 has none"]);
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null());
+}
+
+/// Who gives everything to a dead side takes the service down, which the release keeps up.
+#[test]
+fn a_way_back_to_a_dead_side_leaves_users_where_they_are_served() {
+    let more = "  stage-duration: 60s\n  watch-interval: 200ms\n  deadline: 9s\n";
+    let mut bed = Bed::new(more, "");
+    let (port, file) = (bed.blue.port(), bed.nginx.upstream_file());
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    let before = fs::read_to_string(&file).unwrap();
+    // nginx gives all requests to the other one, which is not the share that was set.
+    bed.blue = testkit::Shop::start("elsewhere");
+    End::from(child.wait_with_output().unwrap()).is(
+        6,
+        &[
+            "over time",
+            "blue cannot be asked",
+            "so that v2 keeps what it has",
+        ],
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    for _ in 0..20 {
+        let answer = testkit::get(&bed.nginx.url("/")).unwrap();
+        assert_eq!(answer.header("x-version"), Some("v2"));
+    }
+    bed.blue = testkit::Shop::start_on("v1", port);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
 }
 
 #[test]

@@ -11,6 +11,12 @@ use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition
 
 use super::observe::{Answers, Releases, contradicts, is_visible, proof_needed, prove, sample};
 
+/// So often a side is asked before it is taken for dead.
+const TRIES: u32 = 3;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(50);
+/// For that question a way back waits no longer: what a side that hangs has is not known.
+const DEAD_WITHIN: Duration = Duration::from_secs(2);
 /// Requests that show which side has a place, where the share was proved or put back before.
 const ASKED: u32 = 20;
 
@@ -94,6 +100,12 @@ impl Shift<'_> {
 
     async fn make(&self, place: &Place, snapshot: Option<&str>) -> Result<Applied, Error> {
         let side = self.side(place)?;
+        if self.is_way_back
+            && let Ok(Some(why)) =
+                tokio::time::timeout(DEAD_WITHIN, self.leads_nowhere(place, side)).await
+        {
+            return Err(Error::Down(why));
+        }
         let (before, after) = (
             Split::giving(side, self.before),
             Split::giving(side, self.after),
@@ -110,6 +122,30 @@ impl Shift<'_> {
                 None => error,
             }),
         }
+    }
+
+    /// Why users are better off as they are than after a way back: the side that it leads to is dead, and the release
+    /// answers.
+    async fn leads_nowhere(&self, place: &Place, side: Side) -> Option<String> {
+        let stable = self.stable.as_deref().unwrap_or_default();
+        let mut tries = 1;
+        let dead = loop {
+            match self.router.ask_side(place, side.other(), stable).await {
+                Ok(_) => return None,
+                Err(dead) if tries == TRIES => break dead,
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+            tries += 1;
+        };
+        let is_left = { self.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
+        let serves = self.router.ask_side(place, side, &self.release).await;
+        (!is_left && serves.is_ok()).then(|| {
+            format!(
+                "{} cannot be asked ({dead}), so that {} keeps what it has",
+                side.other(),
+                self.release
+            )
+        })
     }
 
     async fn set_and_prove(
