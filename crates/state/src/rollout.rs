@@ -34,9 +34,12 @@ pub struct Rollout {
     pub share: Share,
     /// The side that runs `release` at each place, such as `localhost: green`.
     pub sides: BTreeMap<String, Side>,
-    /// The shares of a ramp, one after another. Empty where a person set the share.
+    /// The shares that it is to have, one after another; the last one alone where a person set it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Share>,
+    /// Whether it is judged at each of them, as a ramp is. A ramp of several stages is one without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ramp: bool,
     pub phase: Phase,
     /// Up to which share it may grow, by `traffic promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,14 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// The one share that a person set; `None` of a ramp. Earlier builds wrote down no ramp as such.
+    pub fn set_by_hand(&self) -> Option<Share> {
+        match self.stages[..] {
+            [share] if !self.is_ramp => Some(share),
+            _ => None,
+        }
+    }
+
     /// The stable release as people are told of it.
     pub fn stable_shown(&self) -> &str {
         release_shown(self.stable.as_deref())
@@ -135,6 +146,21 @@ mod tests {
             "started": "2026-11-21T02:45:49Z", "changed": "2026-11-21T02:45:49Z", "by": "ann"}}"#
         );
         serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_ramp_of_one_stage_is_no_share_that_was_set() {
+        let all = vec![Share::ALL];
+        let half = Share::from_steps(5000);
+        let of = |is_ramp: bool, stages: &[Share]| Rollout {
+            is_ramp,
+            stages: stages.to_vec(),
+            ..read("")
+        };
+        assert_eq!(of(false, &all).set_by_hand(), Some(Share::ALL));
+        assert_eq!(of(true, &all).set_by_hand(), None);
+        assert_eq!(of(false, &[half, Share::ALL]).set_by_hand(), None);
+        assert_eq!(of(false, &[]).set_by_hand(), None);
     }
 
     /// Earlier builds wrote `an unknown release` for a side that was down.

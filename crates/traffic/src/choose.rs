@@ -73,6 +73,22 @@ impl Pair {
         Ok(())
     }
 
+    /// The stages that a ramp does not have behind it already.
+    ///
+    /// # Errors
+    /// Returns the refusal, where there is none: nothing would be judged.
+    pub(crate) fn stages_left(&self, stages: &[Share]) -> Result<Vec<Share>, Box<Outcome>> {
+        let left = stages.iter().copied().filter(|share| *share >= self.share);
+        let left: Vec<Share> = left.collect();
+        if left.is_empty() {
+            let Pair { release, share, .. } = self;
+            let reason = format!("{release} has {share} already, more than every stage");
+            let hint = "name a stage above it; `traffic set SHARE --release R` takes requests away";
+            return Err(refused("no-stage", release, reason, hint));
+        }
+        Ok(left)
+    }
+
     /// As the state has it when it begins.
     pub(crate) fn rollout(&self, job: &Job, share: Share, stages: Vec<Share>) -> Rollout {
         let now = Timestamp::now();
@@ -84,6 +100,7 @@ impl Pair {
                 .map(|(place, side)| (place.to_string(), *side))
                 .collect(),
             stages,
+            is_ramp: false,
             phase: Phase::Setting,
             promoted: None,
             abort: None,

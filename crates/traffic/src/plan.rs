@@ -68,6 +68,14 @@ async fn steps(
         Ok(pair) => pair,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
+    let stages = match then {
+        Then::Judged => pair.stages_left(stages),
+        Then::Stays => Ok(stages.to_vec()),
+    };
+    let stages = match stages {
+        Ok(stages) => stages,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
     let gate = config::healthgate_for(&session.job.config, &pair.release)?;
     if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return Ok(session.report(vec![outcome]));
@@ -82,7 +90,7 @@ async fn steps(
     let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
     let mut in_all = (Some(Duration::ZERO), Duration::ZERO);
     let mut before = pair.share;
-    for share in stages {
+    for share in &stages {
         let stay = minutes.as_ref().map(|minutes| minutes.at(*share));
         let told = stay.as_ref().map_or("and stays so", |stay| &stay.told);
         outcomes.extend(step(&*router, &pair, (before, *share), told).await);

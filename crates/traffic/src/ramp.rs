@@ -95,7 +95,14 @@ async fn begin(
             Outcome::pass("share/100%", &pair.release).actual("it has all requests already");
         return session.give_up(lease, vec![outcome]).await;
     }
-    let rollout = pair.rollout(session.job, pair.share, stages);
+    let stages = match pair.stages_left(&stages) {
+        Ok(stages) => stages,
+        Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
+    };
+    let rollout = Rollout {
+        is_ramp: true,
+        ..pair.rollout(session.job, pair.share, stages)
+    };
     session.begin_rollout(lease, &rollout).await?;
     let mut ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
     ramp.is_new = true;

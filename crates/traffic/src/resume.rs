@@ -66,7 +66,7 @@ pub(crate) async fn go_on(
             return session.give_up(lease, vec![outcome]).await;
         }
     }
-    if let [share] = current.stages[..] {
+    if let Some(share) = current.set_by_hand() {
         let change = ShareChange {
             before: current.share,
             after: share,

@@ -29,6 +29,41 @@ fn a_promotion_goes_on_where_no_process_has_the_ramp() {
     bed.traffic(&["promote"]).is(0, &["v2 has 100%"]);
 }
 
+/// Another set more by hand: nothing is left that could be judged.
+#[test]
+fn a_ramp_below_the_share_that_a_release_has_is_refused() {
+    let bed = Bed::new("  stage-duration: 200ms\n", "");
+    bed.weigh(1, 1);
+    for command in ["ramp", "plan"] {
+        bed.traffic(&[command, "--release", "v2", "--stages", "10%,25%"])
+            .is(5, &["v2 has 50% already, more than every stage"]);
+    }
+    assert_eq!((bed.configured(), bed.recorded()), (50, None));
+    bed.traffic(&["plan", "--release", "v2", "--stages", "10%,50%,100%"])
+        .is(0, &["would give 50%, 100% to v2 (50% has it now)"]);
+    bed.traffic(&["ramp", "--release", "v2", "--stages", "10%,50%"])
+        .is(0, &["v2 has 50%, the last of `--stages`"]);
+}
+
+/// A ramp of one stage was killed while it was judged.
+#[test]
+fn a_ramp_of_one_stage_is_judged_when_it_is_resumed() {
+    let bed = Bed::new("", "");
+    let gate = format!(
+        "healthgate:\n  policy: {{ interval: 50ms, soak: 60s, failure-limit: 2 }}\n  http: [{{ name: ready, url: {} }}]\n",
+        bed.nginx.url("/health/ready")
+    );
+    bed.configure("", &gate);
+    let mut child = bed.spawn(&["ramp", "--release", "v2", "--stages", "100%"]);
+    bed.phase("judging");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bed.green.set_health("unhealthy", 503);
+    bed.traffic(&["resume"])
+        .is(1, &["status 503", "v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
 #[test]
 fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
     let bed = Bed::new("  stage-duration: 60s\n", "");
