@@ -133,7 +133,7 @@ impl Comparison {
         }
     }
 
-    /// Notes why a metric's numbers were not what it counts: it cannot pass any more.
+    /// Notes why a metric's numbers were not what it counts: it can no longer pass.
     pub fn note(&mut self, metric: usize, problem: String) {
         if let Some(noted) = self.problems.get_mut(metric) {
             noted.get_or_insert(problem);

@@ -59,7 +59,11 @@ impl Points {
             let curve = Curve::new(format!("{of}: ratio to stable"), "intervals", "ratio")
                 .line("lower end", Stroke::Edge, line(&|it| Some(it.ratio?.0)))
                 .line("ratio", Stroke::Line, line(&|it| it.ratio?.1))
-                .line("upper end", Stroke::Edge, line(&|it| Some(it.ratio?.2)))
+                .line(
+                    "upper end",
+                    Stroke::UpperEdge,
+                    line(&|it| Some(it.ratio?.2)),
+                )
                 .limit("tolerance", metric.tolerance());
             curves.push(curve);
         }

@@ -35,13 +35,13 @@ pub struct Global {
     /// Append the summary here instead of to `$GITHUB_STEP_SUMMARY`
     #[arg(long, global = true, value_name = "FILE")]
     pub summary: Option<PathBuf>,
-    /// Ask only these: an id such as `http/ready`, a kind such as `http`, or a pattern with `*`
+    /// Run only these checks: an id such as `http/ready`, a kind such as `http`, or a pattern with `*`
     #[arg(long, global = true, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Leave these out, chosen like `--only`
+    /// Skip these checks (same patterns as `--only`)
     #[arg(long, global = true, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     pub skip: Vec<String>,
-    /// Say what would be done, change nothing
+    /// Show what would be done, and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
     /// Colour in text output
@@ -53,7 +53,7 @@ pub struct Global {
         value_name = "WHEN"
     )]
     pub color: Color,
-    /// No live line, also on a terminal
+    /// Do not show the live view, even on a terminal
     #[arg(long, global = true)]
     pub no_progress: bool,
     /// Log errors only, and leave passed checks out of the text report

@@ -106,5 +106,5 @@ pub(crate) fn size() -> (usize, usize) {
     (or(size.0, 80), or(size.1, 24))
 }
 
-/// How often what is shown is looked at anew: time goes on also where nothing happens.
+/// Redraw interval: elapsed times change even without events.
 pub const TICK: Duration = Duration::from_millis(250);

@@ -147,7 +147,10 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known
     let login = tokio::time::timeout(timeout, asking)
         .await
         .map_err(|_| Trouble {
-            reason: format!("ECR gives no login within {} ms", timeout.as_millis()),
+            reason: format!(
+                "ECR gives no login within {}",
+                model::text::duration(timeout)
+            ),
             hint: "check the network, AWS_REGION and AWS_ENDPOINT_URL".to_owned(),
         })?
         .map_err(trouble)?;
@@ -212,8 +215,8 @@ async fn helper(name: &str, server: &str, job: &Job, timeout: Duration) -> Resul
         .map_err(|error| trouble(format!("cannot be started: {error}")))?;
     if ran.exit == Exit::TimedOut {
         return Err(trouble(format!(
-            "does not answer within {} ms",
-            timeout.as_millis()
+            "does not answer within {}",
+            model::text::duration(timeout)
         )));
     }
     match docker::helper_answer(ran.success(), &ran.stdout) {

@@ -185,6 +185,11 @@ impl Publisher {
                 &actions::output::outputs(&report, code, file.as_deref(), masked),
             );
         }
+        // The document on stdout does not have them. In a workflow the annotations do.
+        if written.is_some() && !self.in_actions {
+            let problems = text::problems(&report);
+            to_stderr(&anstream::adapter::strip_str(&problems).to_string());
+        }
         match self.format {
             Format::Text | Format::Prometheus => match written {
                 Some(written) => to_stdout(&written.text, self.color),

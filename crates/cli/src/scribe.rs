@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Decision, Outcome, Report, Severity, Verdict};
-use notify::{Earlier, Notice, Phase, Recipient, Texts, Why};
-use sections::incident::{Before, EventKind, Heard, Impact};
+use notify::{Delivered, Earlier, NotDelivered, Notice, Phase, Proof, Recipient, Texts, Why};
+use sections::incident::{Before, Heard, Impact};
 
 use crate::{Failure, Job};
 
@@ -532,8 +532,7 @@ impl Scribe<'_> {
         self.until().min(Instant::now() + EARLY_TIME)
     }
 
-    /// What a signal leaves of a time: what is to be done by `by`, and for a moment until `last` even where that has
-    /// passed.
+    /// Shortens `time` after a signal: normally to `by`, and to `last` if `by` has passed.
     fn limit(&self, time: Duration, by: Duration, last: Duration) -> Duration {
         let interrupt = &self.job.interrupt;
         match (interrupt.left(by), interrupt.left(last)) {
@@ -606,21 +605,16 @@ impl Scribe<'_> {
     }
 
     async fn prove(&self, recipient: &Recipient<'_>, until: Instant) -> Outcome {
-        let id = format!("sink/{}", recipient.name);
-        let kind = match recipient.kind.as_str() {
-            // A change event calls no one.
-            "pagerduty" => EventKind::DeploymentEnded,
-            "github-issue" | "github-deployment" => {
-                let told = "a test would leave an issue or a deployment; `doctor` knows whether the token may";
-                return Outcome::skipped(id, recipient.name, told);
-            }
-            _ => EventKind::Note,
+        let kind = match recipient.proof() {
+            Ok(Proof::Message(kind)) => kind,
+            Ok(Proof::Permission(ask)) => return may_write(recipient, ask(until).await),
+            Err(error) => return proof(recipient, Err(error), ""),
         };
         let at = Timestamp::now();
         let event = EventId::new(at);
         let subject = self.job.subject();
         let service = subject.service.unwrap_or_default();
-        let notice = Notice {
+        let test = Notice {
             id: event.to_string(),
             thread: format!("{service}/test/{event}"),
             kind,
@@ -633,26 +627,12 @@ impl Scribe<'_> {
             worst: None,
             phase: Phase::Unknown,
             title: "a test of deploy-guard: nothing happened".to_owned(),
-            body: format!("{} proves that this sink can be told.", self.job.actor()),
+            body: format!("{} checks that this sink can be reached.", self.job.actor()),
             fields: Vec::new(),
             links: Vec::new(),
         };
-        let told = recipient.deliver(&notice, Earlier::default(), until).await;
-        let outcome =
-            |verdict| Outcome::new(id, recipient.name, verdict).expected("it takes a test message");
-        match told {
-            Ok(_) => outcome(Verdict::Pass).actual("it took the test message"),
-            Err(error) => {
-                let verdict = match &error.why {
-                    Why::Refused { .. } => Verdict::Fail,
-                    Why::Later { .. } | Why::Unsure { .. } => Verdict::Error,
-                };
-                let hint = error
-                    .hint()
-                    .unwrap_or("see whether the service is up, then try again");
-                outcome(verdict).reason(error.to_string()).hint(hint)
-            }
-        }
+        let taken = recipient.deliver(&test, Earlier::default(), until).await;
+        proof(recipient, taken, "it took the test message")
     }
 }
 
@@ -663,6 +643,34 @@ pub fn unusable_texts(section: &Incident) -> Option<Outcome> {
     let outcome = Outcome::fail("sink-templates", "incident.templates");
     let outcome = outcome.expected("each text can be made");
     Some(outcome.reason(error.to_string()).hint(error.hint()))
+}
+
+/// Whether a sink takes messages that asks GitHub for it: no test message is written.
+pub fn may_write(recipient: &Recipient<'_>, answer: Result<Delivered, NotDelivered>) -> Outcome {
+    let proven = "the token may write there; no test message was written, because it would stay";
+    proof(recipient, answer, proven)
+}
+
+fn proof(
+    recipient: &Recipient<'_>,
+    answer: Result<Delivered, NotDelivered>,
+    proven: &str,
+) -> Outcome {
+    let outcome = |verdict| {
+        Outcome::new(format!("sink/{}", recipient.name), recipient.name, verdict)
+            .expected("it takes messages")
+    };
+    let Err(error) = answer else {
+        return outcome(Verdict::Pass).actual(proven);
+    };
+    let verdict = match &error.why {
+        Why::Refused { .. } => Verdict::Fail,
+        Why::Later { .. } | Why::Unsure { .. } => Verdict::Error,
+    };
+    let hint = error
+        .hint()
+        .unwrap_or("see whether the service is up, then try again");
+    outcome(verdict).reason(error.to_string()).hint(hint)
 }
 
 /// How long a proof may take.

@@ -224,7 +224,7 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
     }
     if let Some(told) = stage.tell(global.format) {
         if let Some(flag) = unheeded(matches) {
-            let failure = Failure::usage(format!("`--{flag}` changes nothing here: this is told on stdout"))
+            let failure = Failure::usage(format!("`--{flag}` has no effect here: the command prints to stdout"))
                 .hint("leave it out; `--format json` gives it as JSON, and a shell puts it into a file: `> FILE`");
             return broken::<S>(&failure, env);
         }

@@ -48,6 +48,17 @@ pub fn render(report: &Report, quiet: bool) -> String {
     text
 }
 
+/// The outcomes that did not pass, without the rest of the report.
+pub(crate) fn problems(report: &Report) -> String {
+    let mut text = String::new();
+    let not_passed =
+        |outcome: &&Outcome| !matches!(outcome.verdict, Verdict::Pass | Verdict::Skipped);
+    for outcome in report.outcomes.iter().filter(not_passed) {
+        one(&mut text, outcome);
+    }
+    text
+}
+
 /// A table in columns; the last one takes what it needs.
 fn rows(text: &mut String, table: &Table) {
     let _ = writeln!(text, "  {}", plain(&table.title, 2).bold());

@@ -35,7 +35,7 @@ fn mistakes_about_runners_are_shown_where_they_stand() {
         ),
         (
             pool("group: g"),
-            "2:56: a group of whom is meant is not said | add `organization",
+            "2:56: `group` needs its organization or enterprise | add `organization",
         ),
         (
             pool("organization: o, enterprise: e"),

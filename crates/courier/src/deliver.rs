@@ -21,7 +21,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const TO_WRITE: Duration = Duration::from_millis(300);
 /// How long a round may last: its claim must not end while it still tells.
 const ROUND: Duration = MAX_CLAIM.saturating_sub(ATTEMPT);
-/// The longest pause between two attempts that a stage makes.
+/// The longest back-off between a stage's attempts.
 const LONGEST_PAUSE: i64 = 300;
 
 /// What a courier works with.

@@ -22,7 +22,7 @@ pub enum Error {
     },
     #[error("the connection broke: {0}")]
     Lost(String),
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no answer within {}", model::text::duration(*.0))]
     Late(Duration),
     #[error("the answer has more than {} MiB", .0 >> 20)]
     TooLarge(usize),

@@ -48,7 +48,7 @@ impl Session {
         let opened = tokio::time::timeout(timeout, opening).await;
         let (client, allowance, driver) = opened.map_err(|_| Error::Unreachable {
             at: address.to_string(),
-            reason: format!("no answer within {} ms", timeout.as_millis()),
+            reason: format!("no answer within {}", model::text::duration(timeout)),
         })??;
         Ok(Session {
             client,

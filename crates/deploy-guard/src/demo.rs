@@ -63,7 +63,7 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// Who asks the shop while a canary has its share: the comparison needs requests.
+/// Simulated users during the canary: the comparison needs requests.
 const USERS: usize = 4;
 
 struct Demo {

@@ -38,7 +38,7 @@ pub fn command() -> Command {
 fn for_people() -> Command {
     Command::new("deploy-guard")
         .version(cli::VERSION)
-        .about("Stands guard over deployments: checks before, gates after, rolls back")
+        .about("Guard deployments: check before, gate after, roll back")
         .after_help(EXAMPLES)
         .max_term_width(100)
         .subcommand_required(true)

@@ -203,7 +203,7 @@ fn of_preflight(rule: Rule) -> Option<preflight::Rule> {
 /// What the lease is held for.
 const OPERATION: &str = "deploy";
 
-/// Of a rollback that was cancelled.
+/// Headline of a rollback that was interrupted.
 const STOPPED: &str = "its rollback was interrupted: see `rollback status`";
 
 /// Why the command did not deploy.
@@ -668,7 +668,7 @@ impl Run<'_> {
         };
         let headline = format!("{told}; {back}");
         let mut end = match report.verdict {
-            // The deployment failed, however well the way back went.
+            // The deployment failed even if its rollback passed.
             Verdict::Pass => {
                 let reason = format!("{why}; {}", report.reason);
                 let ending = Ending::rolled_back(serving);

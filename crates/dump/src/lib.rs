@@ -1,6 +1,6 @@
 //! Backups of a database: taken, read to their end, kept, and restored into another database.
 //!
-//! A backup is believed only after it was read wholly. What a tool says when it ends proves nothing: `pg_restore --list`
+//! A backup counts only after a full read. A tool's exit status proves nothing: `pg_restore --list`
 //! accepts a file that was cut to a fifth.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// Debian and Red Hat keep a folder per version in these: `15/bin` and `pgsql-15/bin`.
 const FOLDERS: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")];
-/// Of a program that tells its version.
+/// Timeout of `PROGRAM --version`.
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// Where programs are looked for, and what they get of our environment: it may hold passwords that are not theirs.

@@ -55,7 +55,7 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
     PlaceAnswers { all, at }
 }
 
-/// That one did not.
+/// The error for a place that did not answer in time.
 pub fn late() -> Error {
     Error::Late {
         what: "no answer",

@@ -21,7 +21,7 @@ use crate::plan::{self, Plan};
 use crate::status::{self, StepStatus};
 use crate::watch::Watch;
 
-/// What a signal leaves for the steps that are being made; the rest of the grace is for the report.
+/// Time for running steps after a signal; the rest of the grace is for the report.
 const FINISH: Duration = Duration::from_secs(6);
 
 /// How far an operation goes.
@@ -195,7 +195,7 @@ impl<'a> Execution<'a> {
         self.journal.lock().await.end(verdict).await
     }
 
-    /// Renews the lease: a holder that lost the lock acts no more.
+    /// Renews the lease: without it no further step is made.
     pub async fn renew(&self) -> Result<(), Error> {
         let Means { store, lease, .. } = self.means;
         let ttl = self.means.settings.lock_ttl.get();
@@ -203,7 +203,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Brings each step that is made again what it needs; why it could not be, by the step's name.
-    /// What was begun is gone on with: one that cannot be made ready does not stop the others.
+    /// A step that cannot be prepared does not stop the others.
     pub async fn prepare_rest(
         &self,
         current: &CurrentRelease,
@@ -278,7 +278,7 @@ impl<'a> Execution<'a> {
         if total > 1 || failed > 0 || proof.is_none() {
             conclusion.places = self.places().await;
         }
-        // A single place that cannot be asked is left to what verifies.
+        // If the only place cannot be queried, verification decides.
         let elsewhere = |runs: &&PlaceRelease| match &runs.release {
             Some(release) => *release != self.to,
             None => total > 1 || failed > 0,
@@ -291,7 +291,7 @@ impl<'a> Execution<'a> {
         conclusion.end = match trouble {
             Some(trouble) => End::Stopped(trouble),
             None if total == 1 && failed == 0 && wrong == 1 => End::Denied,
-            // What changed nowhere was no change, however many may fail.
+            // If every step failed, nothing changed, whatever `max-failed` allows.
             None if failed > most || wrong > most || wrong == total => End::Failed {
                 failed: failed.max(wrong),
             },
@@ -611,7 +611,7 @@ impl<'a> Execution<'a> {
         Ok((outcome.took(clock.elapsed()), Some(bar)))
     }
 
-    /// What each place runs now: each is asked; where none can tell, the journal has to do.
+    /// What each place runs now: each is queried; if none answers, the journal decides.
     async fn places(&self) -> Vec<PlaceRelease> {
         let target = self.means.target;
         let reverting = target.capabilities().self_reverting;

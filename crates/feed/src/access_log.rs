@@ -27,7 +27,7 @@ use follow::Follow;
 const BOUNDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
-/// Lines that are none, in a hundred, above which the layout is wrong or the log is damaged.
+/// Percentage of unreadable lines above which the log is refused.
 const MOST_UNREADABLE: usize = 1;
 
 /// What is counted of the lines.

@@ -20,7 +20,7 @@ pub enum Error {
     Log { file: String, why: String },
     #[error("{why}")]
     Command { by_hand: String, why: String },
-    #[error("no complete interval within {} ms", .0.as_millis())]
+    #[error("no complete interval within {}", model::text::duration(*.0))]
     Late(std::time::Duration),
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct GateLoop<'a> {
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     lateness: Lateness,
     pauses: PauseDetector,
-    /// When the newest pause of our own ended: what was begun before it is not counted.
+    /// End of our latest pause: measurements that began before it do not count.
     stopped_until: Option<Duration>,
     /// All pauses together, and the measurements that they spoilt.
     stopped: (Duration, u64),
@@ -346,14 +346,14 @@ impl<'a> GateLoop<'a> {
         let (lasted, spoilt) = self.stopped;
         if !lasted.is_zero() {
             tracing::warn!(
-                "this process was stopped for {} ms, and {spoilt} measurements of that time are not counted",
-                lasted.as_millis()
+                "this process was stopped for {}, and {spoilt} measurements of that time are not counted",
+                model::text::span(lasted)
             );
         }
     }
 
     fn complete(&mut self, completed: Completed) {
-        // It may have been we who kept it from coming.
+        // Our own pause may have delayed it.
         self.note_pause();
         let Completed {
             endpoint: place,

@@ -9,7 +9,7 @@ use probe::release::Identity;
 
 /// A long soak must not fill the memory: the first and the last measurements are kept.
 const MAX_MEASUREMENTS: usize = 1000;
-/// Of all probes together: the report of thousands stays one that can be read.
+/// Limit over all probes, so that a report of thousands stays readable.
 const MAX_MEASUREMENTS_OF_ALL: usize = 100_000;
 /// Of all members of a group together, and of those only what did not pass.
 const MAX_MEASUREMENTS_OF_MEMBERS: usize = 200;

@@ -47,7 +47,7 @@ pub trait Observer {
     fn end(&self) {}
 }
 
-/// One that looks away.
+/// An observer that ignores every event.
 impl Observer for () {}
 
 /// A probe as it is before its first measurement.

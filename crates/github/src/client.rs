@@ -210,6 +210,21 @@ impl Client {
         self.change(http::Method::POST, path, question, needs).await
     }
 
+    /// Whether the token may make something there: asked by a request that GitHub refuses as incomplete once it has looked at
+    /// the permission. Nothing is made.
+    ///
+    /// # Errors
+    /// Returns why it may not, or why that is not known.
+    pub(crate) async fn may_post(&self, path: &str, needs: Needs) -> Result<(), Error> {
+        match self.post(path, &serde_json::json!({}), needs).await {
+            Err(Error::Invalid { .. }) => Ok(()),
+            Ok(_) => Err(Error::Malformed {
+                reason: "it took a request without content".to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The same, of a part of something that is there.
     pub(crate) async fn patch(
         &self,
@@ -253,7 +268,7 @@ impl Client {
         let sent = tokio::time::timeout(timeout, sending).await;
         let (head, body) = sent.unwrap_or_else(|_| {
             Err(Error::Unreachable {
-                reason: format!("no answer within {} ms", timeout.as_millis()),
+                reason: format!("no answer within {}", model::text::duration(timeout)),
             })
         })?;
         let status = head.status.as_u16();
@@ -287,7 +302,10 @@ impl Client {
                 .await
                 .unwrap_or_else(|_| {
                     Err(Error::Unreachable {
-                        reason: format!("no answer within {} ms", access.timeout.as_millis()),
+                        reason: format!(
+                            "no answer within {}",
+                            model::text::duration(access.timeout)
+                        ),
                     })
                 });
             match answer {

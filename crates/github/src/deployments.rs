@@ -187,6 +187,15 @@ impl Client {
         Ok(found.map(|one| one.id))
     }
 
+    /// Whether the token may make deployments here; none is made.
+    ///
+    /// # Errors
+    /// Returns why it may not, or why that is not known.
+    pub async fn may_make_deployments(&self, repository: &Repository) -> Result<(), Error> {
+        let path = format!("{}/deployments", repository.path());
+        self.may_post(&path, CHANGE).await
+    }
+
     /// Makes a deployment, once; its id. No check is waited for: that is preflight's.
     pub async fn make_deployment(
         &self,

@@ -75,6 +75,14 @@ impl Client {
         Ok(found)
     }
 
+    /// Whether the token may make issues here; none is made.
+    ///
+    /// # Errors
+    /// Returns why it may not, or why that is not known.
+    pub async fn may_make_issues(&self, of: &Repository) -> Result<(), Error> {
+        self.may_post(&format!("{}/issues", of.path()), WRITE).await
+    }
+
     /// Makes an issue, once; its number.
     pub async fn make_issue(
         &self,

@@ -60,7 +60,7 @@ impl Client {
         let answer = tokio::time::timeout(self.timeout(), reading).await;
         answer.unwrap_or_else(|_| {
             Err(Error::Unreachable {
-                reason: format!("no log within {} ms", self.timeout().as_millis()),
+                reason: format!("no log within {}", model::text::duration(self.timeout())),
             })
         })
     }

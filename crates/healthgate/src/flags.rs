@@ -91,16 +91,16 @@ pub struct Flags {
     /// Wait before the first measurement [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     initial_delay: Option<Span>,
-    /// From one measurement to the next [default: 2s]
+    /// Time between the starts of two measurements [default: 2s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     interval: Option<Span>,
-    /// Of one measurement [default: 5s]
+    /// Timeout of one measurement [default: 5s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     timeout: Option<Span>,
     /// Successes in a row that pass [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Policy")]
     success_threshold: Option<u32>,
-    /// Failures in all above which the probe fails at once [default: none]
+    /// The probe fails as soon as it has more failures than this [default: no limit]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     failure_limit: Option<u32>,
     /// The probe fails once it failed for this long without a success, and for no shorter failure [default: none]
@@ -109,16 +109,16 @@ pub struct Flags {
     /// Failures before the first success within this time do not count [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     startup: Option<Span>,
-    /// Errors in a row above which the probe ends as error [default: 4]
+    /// The probe ends as `error` after more errors in a row than this [default: 4]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     error_limit: Option<u32>,
     /// Inconclusive measurements in a row above which the probe ends so [default: 4]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     inconclusive_limit: Option<u32>,
-    /// Successes in all before which the probe does not pass [default: 0]
+    /// Minimum number of successes for a pass, in a row or not [default: 0]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     min_samples: Option<u32>,
-    /// By when the probe must have passed [default: 2m]
+    /// The probe must pass within this time [default: 2m]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     deadline: Option<Span>,
     /// After passing, keep measuring this long [default: 0s]

@@ -33,13 +33,13 @@ pub struct Stage {
 
 #[derive(clap::Subcommand, Clone, Debug)]
 enum Action {
-    /// Tell a report as a story: what was asked when, where the verdict fell and why
+    /// Explain a report: what was measured when, and what decided the verdict
     Explain(explain::Flags),
-    /// Put the reports of all shards together into one verdict
+    /// Merge the reports of all shards into one verdict
     Merge(merge::Flags),
     /// Judge recorded data by the section `canary`, as the gate would have, without asking a server
     Judge(judge::Flags),
-    /// Say how long the judge of the section `canary` will take, before the rollout
+    /// Estimate how long the canary judge will take
     Plan(plan::Flags),
 }
 

@@ -204,12 +204,12 @@ pub(crate) fn curve(curve: &Curve) -> String {
     for line in &curve.lines {
         colours.push(match line.stroke {
             Stroke::Line => "#0969da",
-            Stroke::Edge => "#8ec5ff",
+            Stroke::Edge | Stroke::UpperEdge => "#8ec5ff",
             Stroke::Good => "#1a7f37",
             Stroke::Bad => "#cf222e",
         });
         // mermaid draws no line with holes: what is not known yet is at the edge.
-        let mut last = if line.name == "upper end" {
+        let mut last = if line.stroke == Stroke::UpperEdge {
             high
         } else {
             low.max(0.0)

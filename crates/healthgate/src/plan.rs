@@ -120,7 +120,7 @@ impl Flags {
         );
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
-            title: "How long it takes, in eight of ten rollouts: half to twice of one number (at most, in nine of ten); where chance spreads the times too far for one number, in between of two"
+            title: "How long it takes, in eight of ten rollouts: one number means 0.5 to 2 times that long (in brackets: the 90th percentile); otherwise a range"
                 .to_owned(),
             header: vec![
                 "metric",

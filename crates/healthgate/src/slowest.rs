@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Outcome, Table};
 
-/// Who comes after these is not slow.
+/// Number of rows in the table.
 const ROWS: usize = 5;
 
 /// The probes with the slowest measurements; `None` where nothing was measured.

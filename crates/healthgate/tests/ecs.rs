@@ -252,14 +252,14 @@ async fn a_rollout_that_was_given_up_ends_the_gate_at_once() {
         ran
     };
     cloud.set(|aws| aws.deployments = json!([deployment(PRIMARY, "FAILED", 0, 2)]));
-    ask().ends(ID, "fail", "cannot pass any more: FAILED: 0 of 2 run");
+    ask().ends(ID, "fail", "can no longer pass: FAILED: 0 of 2 run");
     cloud.set(|aws| {
         let mut old = deployment(PRIMARY, "COMPLETED", 2, 2);
         old["id"] = json!("ecs-svc/8");
         old["taskDefinition"] = json!("arn:aws:ecs:us-east-1:1:task-definition/api:41");
         aws.deployments = json!([old, deployment("INACTIVE", "FAILED", 0, 2)]);
     });
-    ask().ends(ID, "fail", "cannot pass any more: another deployment");
+    ask().ends(ID, "fail", "can no longer pass: another deployment");
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ fn conditions_are_told_with_expected_and_actual() {
     gate(&url, &["--timeout", "40ms", "--failure-limit", "0"])
         .assert()
         .code(1)
-        .stdout(contains("no complete answer within 40 ms"));
+        .stdout(contains("no complete answer within 40ms"));
 }
 
 #[test]

@@ -577,7 +577,7 @@ environments:
     shop.set_delay(std::time::Duration::from_secs(4));
     let (code, text, _) = gate();
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("no complete answer within 2000 ms"), "{text}");
+    assert!(text.contains("no complete answer within 2s"), "{text}");
 }
 
 #[test]

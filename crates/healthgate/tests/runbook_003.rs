@@ -214,7 +214,7 @@ fn runbook_003_troubleshooting_1_deployment_hangs_during_health_checks() {
         );
         ran
     };
-    ask(&["--only", "http"]).ends("http/ready", "fail", "no complete answer within 500 ms");
+    ask(&["--only", "http"]).ends("http/ready", "fail", "no complete answer within 500ms");
     let ran = ask(&[]);
     ran.ends("tcp/postgres", "fail", "connection refused");
     assert_eq!(ran.outcome("tcp/redis")["verdict"], "pass");

@@ -125,7 +125,7 @@ fn what_cannot_pass_any_more_is_not_waited_for() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         text.contains(
-            "cannot pass within deadline (1m 20s) any more: 3 more successes wanted, time for 2"
+            "can no longer pass: needs 3 more successes, only 2 fit before the deadline (1m 20s)"
         ),
         "{text}"
     );

@@ -39,9 +39,9 @@ pub struct Stage {
 enum Action {
     /// Open an incident; where one is open, the text is its update
     Open(log::Open),
-    /// Write something down
+    /// Add a note to the log
     Note(log::Note),
-    /// Tell people how far it is
+    /// Update the open incident, and notify people
     Update(log::Update),
     /// End the open incident
     Resolve(log::Resolve),
@@ -51,7 +51,7 @@ enum Action {
     List,
     /// Write the report of an incident: Markdown, HTML or JSON
     Report(report::Flags),
-    /// Show DORA's five figures and those of the runbooks
+    /// Show DORA's five figures and those of the runbooks; `--format prometheus` writes them as series
     Metrics(metrics::Flags),
     /// Print a dashboard for Grafana
     Dashboard(observe::Flags),
@@ -59,11 +59,11 @@ enum Action {
     Alerts(observe::Flags),
     /// Tell which stage of a workflow run failed, and why: this run, or `--run ID`
     Stage(stage::Flags),
-    /// Tell the sinks what they have not heard yet
+    /// Deliver the events that sinks have not received yet
     Deliver(deliver::Flags),
-    /// Prove that every sink can be told
+    /// Check that every sink can be reached
     Notify(deliver::Notify),
-    /// Do what is due by the clock, in a scheduled workflow
+    /// Send due escalations and deliveries; for a scheduled workflow
     Watch,
 }
 

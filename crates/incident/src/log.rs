@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use model::text::cut;
 use model::{Outcome, Report};
 
-use crate::session::{Ask, NAME_ONE, Session};
+use crate::session::{Ask, NAME_ONE, Session, open_one};
 use crate::severity::{ByHand, Seen};
 use crate::words::{self, NotUnderstood};
 
@@ -79,7 +79,7 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let document = scribe.document().await.ok().flatten();
     let events = session
         .append(|history| {
-            if let Some(incident) = session.open_one(history)? {
+            if let Some(incident) = open_one(history)? {
                 let update = Update {
                     text: Vec::new(),
                     phase: None,
@@ -89,9 +89,9 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
                 let mut events = updated(&session, &incident, &text, &update);
                 if job.run_name().is_some() {
                     // A step that runs `if: failure()`: no person has seen the incident yet.
-                    events
-                        .iter_mut()
-                        .for_each(|event| event.by.automatic = true);
+                    for event in &mut events {
+                        event.by.automatic = true;
+                    }
                 }
                 events.extend(scribe.due(history, &events));
                 return Ok(events);
@@ -163,7 +163,7 @@ pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
     }
     let events = session
         .append(|history| {
-            let incident = session.open_one(history)?;
+            let incident = open_one(history)?;
             let (subject, audience) = match &incident {
                 Some(incident) => (incident.subject.clone(), Audience::of(incident)),
                 None => (job.subject(), Audience::None),
@@ -199,7 +199,7 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let (mut known, mut own) = (None, 0);
     let written = session
         .append(|history| {
-            known = session.open_one(history)?;
+            known = open_one(history)?;
             Ok(match &known {
                 Some(incident) => {
                     let mut events = updated(&session, incident, &text, flags);
@@ -240,7 +240,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let mut known = None;
     session
         .append(|history| {
-            known = session.open_one(history)?;
+            known = open_one(history)?;
             Ok(known
                 .iter()
                 .map(|incident| resolved(&session, history, incident, &text))

@@ -57,6 +57,10 @@ fn window(now: Timestamp, since: Span) -> Window {
 
 /// The figures, on stdout and in the file.
 pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    if flags.since.is_some_and(|since| since.get().is_zero()) {
+        let failure = Failure::usage("`--since` must be longer than 0s");
+        return Err(failure.hint("leave it out for the last 30 days"));
+    }
     let session = Session::open(job)?;
     if let Some(path) = &flags.textfile {
         check(path)?;

@@ -15,6 +15,14 @@ pub(crate) struct Session<'a> {
     pub(crate) started_at: Timestamp,
 }
 
+/// The incident that is open.
+///
+/// # Errors
+/// Returns a usage error where those of several environments are, and this command names none.
+pub(crate) fn open_one(history: &History) -> Result<Option<Incident>, Failure> {
+    chronicle::open(history).map_err(|several| Failure::usage(several).hint(NAME_ONE))
+}
+
 impl<'a> Session<'a> {
     /// # Errors
     /// Returns a usage error without the section.
@@ -28,14 +36,6 @@ impl<'a> Session<'a> {
             scribe,
             started_at: Timestamp::now(),
         })
-    }
-
-    /// The incident that is open.
-    ///
-    /// # Errors
-    /// Returns a usage error where those of several environments are, and this command names none.
-    pub(crate) fn open_one(&self, history: &History) -> Result<Option<Incident>, Failure> {
-        chronicle::open(history).map_err(|several| Failure::usage(several).hint(NAME_ONE))
     }
 
     /// Appends the events that `decide` makes of what happened: an incident may be open for longer than the newest

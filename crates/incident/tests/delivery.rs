@@ -358,10 +358,10 @@ fn a_message_shows_the_end_whatever_the_clocks_say() {
     bed.told(&receiver, &["resolve", "v1 serves everything"])
         .code(0);
     let calls = receiver.calls();
-    let edits = calls
+    let mut edits = calls
         .iter()
         .filter(|call| call.path.ends_with("chat.update"));
-    let shown = edits.last().map(|call| call.body.contains("resolved"));
+    let shown = edits.next_back().map(|call| call.body.contains("resolved"));
     assert_eq!(shown, Some(true), "{calls:#?}");
     let report = bed.run(&["report"]).code(0).stdout;
     let opened = report.find("| incident opened, high: slow |");

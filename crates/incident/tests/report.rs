@@ -599,9 +599,13 @@ fn a_pushgateway_takes_the_series_and_a_second_push_replaces_them() {
     let body = String::from_utf8(body).unwrap();
     let line = "deploy_guard_incidents_total{environment=\"\",instance=\"\",job=\"deploy-guard\",service=\"shop\",severity=\"high\"} 1";
     assert!(body.lines().any(|one| one == line), "{body}");
-    bed.run(&["metrics", "--pushgateway", "http://127.0.0.1:1"])
-        .code(4);
+    // stdout has the figures; stderr has why it failed.
+    let failed = bed.run(&["metrics", "--pushgateway", "http://127.0.0.1:1"]);
+    let failed = failed.code(4);
+    assert!(failed.stdout.contains("deployment"), "{}", failed.stdout);
+    assert!(failed.stderr.contains("127.0.0.1:1"), "{}", failed.stderr);
     bed.run(&["metrics", "--pushgateway", "gateway"]).code(2);
+    bed.run(&["metrics", "--since", "0s"]).code(2);
 }
 
 #[test]

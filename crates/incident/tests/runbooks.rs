@@ -389,7 +389,7 @@ fn runbook_001_incident_report() {
     holds(
         &report,
         &[
-            "| deployment | v2&#35;42/1 |",
+            "| deployment | v2&#35;<span></span>42/1 |",
             "| environment | production |",
             "| service | shop |",
             "| duration | 2 m",

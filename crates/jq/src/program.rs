@@ -41,7 +41,7 @@ pub enum Error {
     TooDeep,
     #[error("the filter failed: {0}")]
     Failed(String),
-    #[error("the filter did not end within {} ms", .0.as_millis())]
+    #[error("the filter did not end within {:?}", .0)]
     TimedOut(Duration),
     #[error("it gives {0} different values where one is asked for; `first(…)` chooses")]
     Several(usize),

@@ -78,7 +78,7 @@ pub enum Doubt {
     Clocks,
     #[error("a count is no whole number")]
     NotWhole,
-    #[error("a value is not a number, or cannot be read as what it is to be")]
+    #[error("a value is not a number, or is malformed")]
     Unreadable,
     #[error("the data is partial")]
     Partial,

@@ -1,7 +1,7 @@
 //! May the schema change, did it, and can we still go back?
 //!
 //! [`status`] tells what is true, [`run`] applies what is pending in the order refuse → lock → prove → apply →
-//! prove → record, [`guard`] is who may be left behind, [`undo`] goes back, [`decide`] says which way to go.
+//! prove → record, [`guard`] finds releases that no longer fit, [`undo`] goes back, [`decide`] says which way to go.
 //! How the tool is called and a change is made politely is `migrator`.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
@@ -59,7 +59,7 @@ enum Action {
     Restore(restore::Flags),
     /// Remove what a failed migration left: a stale lock, invalid indexes
     Repair(repair::Flags),
-    /// Say whether to fix forward, undo or restore, with the commands
+    /// Recommend fix forward, undo or restore, with the commands
     Decide(decide::Flags),
 }
 
@@ -83,7 +83,8 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 impl cli::Stage for Stage {
     const NAME: &'static str = migrator::MIGRATE;
-    const ABOUT: &'static str = "May the schema change, did it, and can we still go back? Applies your migration tool politely";
+    const ABOUT: &'static str =
+        "Change the database schema with your migration tool: check, apply, prove, undo";
     const EXAMPLES: &'static str = EXAMPLES;
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);

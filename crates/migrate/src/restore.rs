@@ -18,7 +18,7 @@ pub(crate) struct Flags {
     /// The backup, by its id; `latest` is the newest one
     #[arg(long, value_name = "ID")]
     backup: String,
-    /// The release that is deployed, typed by a person: everything since the backup is lost to it
+    /// The deployed release, to confirm that all data written since the backup is lost
     #[arg(long, value_name = "RELEASE")]
     confirm: Option<String>,
 }

@@ -71,7 +71,7 @@ async fn recorded(
                 .severity(model::Severity::Advisory)
                 .expected(format!("{}, as recorded", database.revision))
                 .actual(truth.revision().unwrap_or_else(|| "nothing".to_owned()))
-                .reason("another than `migrate` changed the schema since: `rollback` decides by what is recorded")
+                .reason("something other than `migrate` has changed the schema since: `rollback` decides by what is recorded")
                 .hint("`migrate run --release RELEASE` records what the tables say"),
         );
     }

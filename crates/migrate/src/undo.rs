@@ -11,7 +11,7 @@ use crate::rule::Rule;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Undo everything behind this revision, all where it is empty. Default: the last migration alone
+    /// Undo every migration after this revision; an empty revision undoes all. Default: the last migration alone
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub(crate) async fn verified(session: &Session<'_>) -> Result<Vec<Outcome>, Fail
     Ok(outcomes)
 }
 
-/// That there is a gate to ask, before anything is changed.
+/// Checks that a gate is configured before anything is changed.
 pub(crate) fn may_be_asked(session: &Session<'_>) -> Result<(), Failure> {
     if !session.section.verify.is_empty() {
         gate(session)?;

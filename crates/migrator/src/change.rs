@@ -244,7 +244,7 @@ fn invalid_since<'t>(before: &Truth, now: &'t Truth) -> Vec<&'t InvalidIndex> {
         .collect()
 }
 
-/// Removes what an attempt of ours left that was cut off, for another one would trip over it: an invalid
+/// Removes the leftovers of our interrupted attempt, which would make the next one fail: an invalid
 /// index, of which the next would say that it exists, and the tool's own lock. What was there before is not
 /// ours. Returns what is true then.
 async fn clean(

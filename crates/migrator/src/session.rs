@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
         if told.starts_with("exit status 127") {
             let name = self.tool.name();
             return format!(
-                "{name} is not there where it is called: install it, activate its virtual environment in this step, or tell how it is \
+                "{name} was not found: install it, activate its virtual environment in this step, or tell how it is \
                  called in `migrate.{name}`"
             );
         }

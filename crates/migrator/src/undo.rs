@@ -161,7 +161,7 @@ async fn done_before(
 /// What came of it.
 #[derive(Debug)]
 pub struct Undone {
-    /// What was applied before, newest first, and is no more. None where it was undone before, by a run that was cut off.
+    /// What was applied before, newest first, and is undone now. Empty if an interrupted run had undone it already.
     pub revisions: Vec<String>,
     pub made: Made,
     /// What was recorded.

@@ -77,8 +77,10 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
     Line,
-    /// The end of a band.
+    /// The lower end of a band, or what is neither good nor bad.
     Edge,
+    /// The upper end of a band.
+    UpperEdge,
     Good,
     Bad,
 }
@@ -111,7 +113,7 @@ impl Curve {
     pub fn reach(&self, times: f64) -> f64 {
         let limits = self.limits.iter().map(|(_, limit)| *limit);
         let lines = self.lines.iter();
-        let lines = lines.filter(|line| line.stroke != Stroke::Edge);
+        let lines = lines.filter(|line| !matches!(line.stroke, Stroke::Edge | Stroke::UpperEdge));
         let values = lines.flat_map(|line| line.values.iter().flatten());
         let values = values.map(|value: &f64| value.abs() * 1.1);
         values.fold(limits.fold(1.0, f64::max) * times, f64::max)
@@ -306,14 +308,6 @@ impl Report {
             outputs,
             written,
         } = self;
-        let Context {
-            tool_version,
-            repository,
-            sha,
-            run_id,
-            run_attempt,
-            actor,
-        } = context;
         Report {
             stage,
             service: maybe(service),
@@ -338,14 +332,7 @@ impl Report {
             restored: restored.map(clean),
             decision,
             failed_run: failed_run.map(|run| run.redacted(redactor)),
-            context: Context {
-                tool_version,
-                repository: maybe(repository),
-                sha: maybe(sha),
-                run_id: maybe(run_id),
-                run_attempt,
-                actor: maybe(actor),
-            },
+            context: context.redacted(redactor),
             inputs: inputs.map(|inputs| inputs.redacted(redactor)),
             pictures: pictures.into_iter().map(clean).collect(),
             timeline: timeline
@@ -354,16 +341,7 @@ impl Report {
                 .collect(),
             curves: curves
                 .into_iter()
-                .map(|curve| Curve {
-                    title: clean(curve.title),
-                    moments: { curve.moments.into_iter() }
-                        .map(|moment| Moment {
-                            told: clean(moment.told),
-                            ..moment
-                        })
-                        .collect(),
-                    ..curve
-                })
+                .map(|curve| curve.redacted(redactor))
                 .collect(),
             tables: tables
                 .into_iter()
@@ -374,6 +352,55 @@ impl Report {
                 .map(|(name, value)| (clean(name), clean(value)))
                 .collect(),
             written: written.map(|written| written.redacted(redactor)),
+        }
+    }
+}
+
+impl Context {
+    fn redacted(self, redactor: &Redactor) -> Self {
+        let maybe = |text: Option<String>| text.map(|text| redactor.redact(&text));
+        let Context {
+            tool_version,
+            repository,
+            sha,
+            run_id,
+            run_attempt,
+            actor,
+        } = self;
+        Context {
+            tool_version,
+            repository: maybe(repository),
+            sha: maybe(sha),
+            run_id: maybe(run_id),
+            run_attempt,
+            actor: maybe(actor),
+        }
+    }
+}
+
+impl Curve {
+    fn redacted(self, redactor: &Redactor) -> Self {
+        let Curve {
+            title,
+            along,
+            upwards,
+            lines,
+            limits,
+            length,
+            moments,
+        } = self;
+        let moments = moments.into_iter().map(|moment| Moment {
+            told: redactor.redact(&moment.told),
+            ..moment
+        });
+        Curve {
+            title: redactor.redact(&title),
+            along,
+            upwards,
+            lines,
+            limits,
+            length,
+            moments: moments.collect(),
         }
     }
 }

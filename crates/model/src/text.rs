@@ -131,6 +131,14 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// As the configuration has it: `5s`, `1m 30s`, `250ms`. For limits; what was measured is a [`span`].
+pub fn duration(time: Duration) -> String {
+    match jiff::SignedDuration::try_from(time) {
+        Ok(time) => format!("{time:#}"),
+        Err(_) => format!("{}s", time.as_secs()),
+    }
+}
+
 /// `0.1s`, `75.0s`: for what goes on while it is read.
 pub fn tenths(time: Duration) -> String {
     format!("{:.1}s", time.as_secs_f64())

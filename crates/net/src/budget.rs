@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What nearly every answer to a health check fits in.
 pub const FREE: usize = 8 << 10;
-/// Of all answers, and as much again of those that are parsed.
+/// Memory for all raw answers; parsed answers have the same again.
 const TOTAL: usize = 48 << 20;
-/// Who may go beyond at the same time.
+/// How many answers may exceed the budget at once.
 const BEYOND: usize = 2;
 /// Shares are counted in these.
 const UNIT: usize = 1 << 10;
@@ -29,7 +29,7 @@ static LARGE: Semaphore = Semaphore::const_new(BEYOND);
 static PARSED: Semaphore = Semaphore::const_new(TOTAL / UNIT);
 /// When an answer was last given up that waits, or had waited and was not whole.
 static GIVEN_UP: Mutex<Option<Instant>> = Mutex::new(None);
-/// A caller that gives an answer up asks at once why: this is for a machine that is busy.
+/// Window in which a caller queries why its answer was dropped; generous for a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The share of one answer, given back when it is dropped.

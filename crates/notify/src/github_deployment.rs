@@ -7,7 +7,7 @@ use github::deployments::{Made, NewStatus};
 use sections::incident::GithubDeploymentSink;
 
 use crate::github_access::Access;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
 use crate::{NotDelivered, Notice, Phase, Reference, digest, github_access, outside};
 
@@ -52,6 +52,16 @@ impl Sink for Deployment<'_> {
             }
         };
         Box::pin(self.github.within(deadline, delivery))
+    }
+    fn proof(&self) -> Proof<'_> {
+        Proof::Permission(Box::new(|deadline| {
+            let asking = async |client: &Client| {
+                let may = client.may_make_deployments(&self.github.repository).await;
+                may.map_err(|error| github_access::read(&error))?;
+                Ok(Delivered::default())
+            };
+            Box::pin(self.github.within(deadline, asking))
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use github::Client;
 use sections::incident::{EventKind, GithubIssueSink};
 
 use crate::github_access::Access;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
 use crate::{NotDelivered, Notice, Reference, github_access, marker, outside};
 
@@ -64,6 +64,16 @@ impl Sink for Issue<'_> {
             }
         };
         Box::pin(self.github.within(deadline, delivery))
+    }
+    fn proof(&self) -> Proof<'_> {
+        Proof::Permission(Box::new(|deadline| {
+            let asking = async |client: &Client| {
+                let may = client.may_make_issues(&self.github.repository).await;
+                may.map_err(|error| github_access::read(&error))?;
+                Ok(Delivered::default())
+            };
+            Box::pin(self.github.within(deadline, asking))
+        }))
     }
 }
 

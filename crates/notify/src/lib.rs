@@ -34,7 +34,7 @@ pub use facts::Facts;
 pub use not_delivered::{NotDelivered, Why};
 pub use notice::{Link, Notice, Phase};
 pub use reference::Reference;
-pub use sink::{Around, Delivered, Delivering, Earlier, GithubClient, Sink};
+pub use sink::{Around, Delivered, Delivering, Earlier, GithubClient, Proof, Sink};
 pub use sinks::{Recipient, recipients};
 pub use template::Error as TemplateError;
 pub use texts::Texts;

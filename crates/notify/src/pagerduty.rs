@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::not_delivered::Why;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
 use crate::web::{MAX_BODY, Web};
 use crate::{NotDelivered, Notice, Phase, digest, outside, secret};
@@ -77,6 +77,11 @@ impl Sink for Pagerduty {
             })?;
             Ok(Delivered::default())
         })
+    }
+
+    /// A change event calls no one.
+    fn proof(&self) -> Proof<'_> {
+        Proof::Message(EventKind::DeploymentEnded)
     }
 }
 

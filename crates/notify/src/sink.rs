@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use model::{Env, Redactor};
 
+use sections::incident::EventKind;
+
 use crate::{NotDelivered, Notice, Reference};
 
 /// One place where people are told.
@@ -17,12 +19,25 @@ pub trait Sink {
         earlier: Earlier<'a>,
         deadline: Instant,
     ) -> Delivering<'a>;
+
+    /// How `incident notify --test` proves it.
+    fn proof(&self) -> Proof<'_> {
+        Proof::Message(EventKind::Note)
+    }
+}
+
+/// How it is proved that a sink can be reached.
+pub enum Proof<'a> {
+    /// It gets a test message of this kind: one that calls no one.
+    Message(EventKind),
+    /// It is asked by the deadline whether it would take one: a message would leave something that a person has to remove.
+    Permission(Box<dyn Fn(Instant) -> Delivering<'a> + 'a>),
 }
 
 /// An attempt under way.
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivered, NotDelivered>> + 'a>>;
 
-/// What is known of before.
+/// Facts of earlier deliveries to this sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Earlier<'a> {
     /// Of the last delivery of the same thread to the same sink.

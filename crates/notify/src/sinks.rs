@@ -8,7 +8,7 @@ use sections::incident::{
     SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
 };
 
-use crate::{Around, Delivered, Earlier, NotDelivered, Notice, Sink};
+use crate::{Around, Delivered, Earlier, NotDelivered, Notice, Proof, Sink};
 
 /// How the sink of a kind is made.
 pub(crate) trait Kind {
@@ -32,12 +32,18 @@ impl Recipient<'_> {
         self.filter.hears(notice.heard())
     }
 
-    /// What is wrong with its variables and files, as far as that can be seen without asking anyone.
-    pub fn unusable(&self) -> Option<&NotDelivered> {
-        self.sink.as_ref().err()
+    /// How `incident notify --test` proves it.
+    ///
+    /// # Errors
+    /// Returns what is wrong with its variables and files.
+    pub fn proof(&self) -> Result<Proof<'_>, NotDelivered> {
+        match &self.sink {
+            Ok(sink) => Ok(sink.proof()),
+            Err(unusable) => Err(unusable.clone()),
+        }
     }
 
-    /// Makes one attempt, which ends by the deadline. What is secret leaves nowhere.
+    /// Makes one attempt, which ends by the deadline. Secrets are redacted first.
     pub async fn deliver(
         &self,
         notice: &Notice,

@@ -138,14 +138,14 @@ fn nothing(survey: &Survey, wishes: &Wishes) -> Problem {
         format!("nothing here is deployed: {}", why.join("; "))
     } else {
         format!(
-            "{} is called a deployment, and what makes a release live in it is not known to init",
+            "{} looks like a deployment, but init does not know the command that deploys",
             called.join(", ")
         )
     };
     let hint = if gates(wishes) {
         "below the step that makes it live, add one: `uses: org/deploy-guard@v1` with `stage: healthgate` and that `url`"
     } else {
-        "if it is, say how: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
+        "if it deploys, name the method: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
     };
     Problem {
         code: ExitCode::Inconclusive,

@@ -102,7 +102,7 @@ fn pieces(line: &Line, place: impl Fn(u32) -> f64, x: Scale, y: Scale) -> Vec<St
 fn class(stroke: Stroke) -> &'static str {
     match stroke {
         Stroke::Line => "value",
-        Stroke::Edge => "edge",
+        Stroke::Edge | Stroke::UpperEdge => "edge",
         Stroke::Good => "good",
         Stroke::Bad => "bad",
     }

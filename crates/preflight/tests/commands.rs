@@ -65,7 +65,7 @@ fn a_command_that_does_not_end_is_ended() {
     let clock = Instant::now();
     command("run: 'sleep 60', timeout: 300ms")
         .code(1)
-        .stdout(contains("not done in time (its time is 300 ms)"));
+        .stdout(contains("not done in time (its time is 300ms)"));
     assert!(clock.elapsed() < Duration::from_secs(10));
 }
 

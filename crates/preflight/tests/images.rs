@@ -267,8 +267,8 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
             "`docker-credential-test` failed: exit status 7",
         ),
         ("echo h3lper-pass", "cannot be understood"),
-        ("yes h3lper-pass", "does not answer within 2000 ms"),
-        ("sleep 60 & sleep 60", "does not answer within 2000 ms"),
+        ("yes h3lper-pass", "does not answer within 2s"),
+        ("sleep 60 & sleep 60", "does not answer within 2s"),
         (
             r#"echo '{"Username":"robot","Secret":"wr0ng-pass"}'"#,
             "asked as the login from `docker-credential-test`",

@@ -56,7 +56,10 @@ impl Command {
             Err(unmet) => {
                 let mut reason = unmet.reason;
                 if ran.status.is_none() {
-                    reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
+                    reason.push_str(&format!(
+                        " (its time is {})",
+                        model::text::duration(timeout)
+                    ));
                 }
                 Reading::not(unmet.verdict, expected, actual, format!("{reason}: {said}"))
             }

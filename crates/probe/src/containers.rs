@@ -16,7 +16,7 @@ pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range 
 /// Prints the machine's own time, before what [`FORMAT`] prints.
 pub(crate) const NOW: &str = "date +%s";
 
-/// That time.
+/// Parses the line that [`NOW`] prints.
 pub(crate) fn time(line: &str) -> Option<Timestamp> {
     Timestamp::from_second(line.trim().parse().ok()?).ok()
 }

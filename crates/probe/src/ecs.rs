@@ -200,7 +200,10 @@ impl Probe for Ecs {
                 Ok(Ok(reading)) => (reading, None),
                 Ok(Err(Trouble { reason, hint })) => (error(reason), Some(hint)),
                 Err(_) => {
-                    let reason = format!("no complete answer within {} ms", timeout.as_millis());
+                    let reason = format!(
+                        "no complete answer within {}",
+                        model::text::duration(timeout)
+                    );
                     (error(reason), None)
                 }
             };

@@ -362,7 +362,7 @@ pub enum Silence {
     Packed(#[from] reply::Error),
     #[error(transparent)]
     Unnamed(#[from] Unnamed),
-    #[error("no complete answer within {} ms", .0.as_millis())]
+    #[error("no complete answer within {}", model::text::duration(*.0))]
     Late(Duration),
 }
 

@@ -157,7 +157,7 @@ impl Flow {
                 }
                 let party = awaited_party();
                 let reason = match &party {
-                    Party::Service => format!("not done within {} ms", timeout.as_millis()),
+                    Party::Service => format!("not done within {}", model::text::duration(timeout)),
                     party => party.late(timeout),
                 };
                 let failed = self.failed(at.get(), party.verdict(), reason);

@@ -83,9 +83,9 @@ impl Tcp {
             }
             let Ok(read) = read else {
                 let mut reading = not(format!(
-                    "it sends {} and no more within {} ms",
+                    "it sends {} and no more within {}",
                     excerpt(&received),
-                    timeout.as_millis()
+                    model::text::duration(timeout)
                 ));
                 reading.unanswered = Some(awaited_party());
                 return reading;

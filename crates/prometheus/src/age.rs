@@ -23,7 +23,7 @@ const LOOKBACK: Duration = Duration::from_mins(5);
 const STEPS: u64 = 300;
 /// Between two looks for a series that ended without notice.
 const WALK: Duration = Duration::from_secs(30);
-/// So old a series that ended without notice is still seen by two looks.
+/// Age up to which two queries still see a series that vanished.
 const LATE: Duration = LOOKBACK.saturating_sub(WALK).saturating_sub(WALK);
 /// No sample is older: an earlier time from a server is wrong.
 pub const PLAUSIBLE: f64 = 1e9;

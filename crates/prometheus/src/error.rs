@@ -27,7 +27,7 @@ pub enum Error {
         server: Url,
         cause: Arc<reqwest::Error>,
     },
-    #[error("no complete answer within {} ms", .0.as_millis())]
+    #[error("no complete answer within {}", model::text::duration(*.0))]
     Late(Duration),
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),

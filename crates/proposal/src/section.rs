@@ -488,7 +488,8 @@ fn state(facts: &Facts<'_, '_>, handed: &mut Handed) -> (String, String) {
     let home = format!("~/.deploy-guard/{service}-{name}.json");
     match (&facts.group.lead.tool, hosts(facts).first()) {
         (Tool::Ecs(_), _) => (
-            "A bucket is the one thing that the repository does not say: the variable STATE_BUCKET.".to_owned(),
+            "The repository names no bucket for the state: set the variable STATE_BUCKET."
+                .to_owned(),
             format!("s3://${{STATE_BUCKET}}/{service}/{name}.json"),
         ),
         (_, Some(host)) => {
@@ -498,9 +499,7 @@ fn state(facts: &Facts<'_, '_>, handed: &mut Handed) -> (String, String) {
                 .filter(|_| matches!(facts.group.lead.tool, Tool::Compose(_)))
                 .and_then(|folder| folder_on_host(&folder.value))
                 .and_then(|folder| handed.filled(&Value::new(folder), "DEPLOY_FOLDER"));
-            let path = folder.map_or(home, |folder| {
-                format!("{folder}/.deploy-guard/{name}.json")
-            });
+            let path = folder.map_or(home, |folder| format!("{folder}/.deploy-guard/{name}.json"));
             let path = if path.starts_with('/') {
                 path
             } else {

@@ -158,7 +158,7 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
             "migration",
             &match migration::hint(&at.value) {
                 Some(hint) => format!(
-                    "{} ({}): no way back takes it back; {hint}",
+                    "{} ({}): a rollback does not undo it; {hint}",
                     at.value, at.at
                 ),
                 None => format!("{} ({}): no way back takes it back", at.value, at.at),

@@ -19,7 +19,7 @@ pub fn fault(error: &io::Error) -> Option<&'static str> {
         Errno::NETUNREACH | Errno::NETDOWN => "this machine has no route there, see `ip route`",
         Errno::AFNOSUPPORT => "this machine does not use such addresses",
         Errno::PERM | Errno::ACCESS => "this machine does not let us connect there",
-        Errno::NOSPC | Errno::IO => "this machine's disk does not take or give what it should",
+        Errno::NOSPC | Errno::IO => "this machine's disk is full or failing",
         _ => return None,
     };
     Some(what)

@@ -22,7 +22,7 @@ pub(crate) struct HookContext {
 }
 
 impl HookContext {
-    /// Of a rollback whose destination is not known yet.
+    /// The context before the destination is known.
     pub(crate) fn begun() -> HookContext {
         HookContext {
             began: true,

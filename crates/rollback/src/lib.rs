@@ -43,7 +43,7 @@ enum Action {
     Status,
     /// Show the releases that were recorded, newest first
     History,
-    /// Say whether users get the new release: SAFE (0) or CRITICAL (1)
+    /// Report whether users get the new release: SAFE (0) or CRITICAL (1)
     Decide,
     /// Show what `run` would do; changes nothing
     Plan(act::Flags),
@@ -57,11 +57,11 @@ enum Action {
     Unlock(unlock::UnlockFlags),
     /// Allow deployments again after a failed rollback
     Unfreeze,
-    /// Do all of a rollback but the change, time it, and record the drill
+    /// Rehearse a rollback: everything except the change, timed and recorded as a drill
     Rehearse(act::rehearse::Flags),
     /// Record that a rollback was rehearsed now
     RecordDrill,
-    /// Look after the state file itself
+    /// Validate, repair or migrate the state file
     #[command(subcommand)]
     State(upkeep::Action),
 }

@@ -18,7 +18,7 @@ use crate::session::Session;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// Only say that the release is being deployed; it is not good yet
+    /// Record that the release is being deployed, not that it is good
     #[arg(long)]
     pub pending: bool,
     /// The image's digest: `sha256:…`
@@ -235,7 +235,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 }
 
 /// Refuses while a rollout is in progress: which release is good is known when one has all requests.
-/// That the release of the rollout is being deployed may be written down.
+/// Recording the rollout's own release as pending is allowed.
 fn beside_rollout(document: &Document, release: &str, status: Status) -> Option<Outcome> {
     let rollout = document.rollout.as_ref()?;
     let is_its = document.name_of(release) == document.name_of(&rollout.release);
@@ -375,7 +375,7 @@ async fn running(
         told.task_definition = Some(learned.task_definition.clone());
     }
     let runs = runs(session, known, release, told, insisted).await;
-    // That of what runs in its place is not its own.
+    // The task definition found belongs to another release.
     told.task_definition = None;
     let (id, expected) = ("record/task-definition", "the task definition that runs");
     let outcome = match learned {

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 #[derive(clap::Subcommand, Clone, Debug)]
 pub(crate) enum Action {
-    /// Say every problem of the state with its place, as a JSON pointer; changes nothing
+    /// List every problem of the state, with its JSON pointer; changes nothing
     Validate {
         /// Another file than `rollback.state`
         file: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub(crate) enum Action {
     Migrate,
     /// Put a damaged state back from its backup and its journals; shows what it would do
     Repair {
-        /// Do it. The damaged file is kept beside the new one
+        /// Repair the state. The damaged file is kept
         #[arg(long)]
         yes: bool,
     },

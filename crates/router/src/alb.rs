@@ -426,7 +426,7 @@ impl Router for Alb<'_> {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             overlap: self.config.overlap.get(),
-            // No request of ours has a cookie: each is a new user's.
+            // Our requests carry no cookie, so each counts as a new user.
             can_sample: true,
         }
     }

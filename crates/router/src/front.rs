@@ -230,7 +230,7 @@ impl<'a> Front<'a> {
         })
     }
 
-    /// That so many answers proved it, in words.
+    /// Describes a proof by this many answers.
     pub fn proven(&self, proofs: u32, release: &str) -> String {
         format!(
             "{proofs} requests in a row through {} were answered by {release}",

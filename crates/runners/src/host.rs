@@ -37,9 +37,9 @@ pub async fn ask(
         Ok(seen) => seen,
         Err(_) => Err(Refusal {
             reason: format!(
-                "host `{}`: not done within {} ms",
+                "host `{}`: not done within {}",
                 runner.host,
-                timeout.as_millis()
+                model::text::duration(timeout)
             ),
             hint: format!(
                 "log in at {} and see what is slow, or raise `timeout`",

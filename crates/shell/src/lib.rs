@@ -2,7 +2,7 @@
 //!
 //! Not a shell's grammar: conditions and loops are read through, because what is behind an `if` may run. What counts is
 //! that a command's words come out whole, with the variables that are known and the line of each. Nothing is run, and a
-//! text that is no program ends too. Expressions of GitHub Actions (`${{ … }}`) stay as they are.
+//! parsing ends even on text that is not a program. Expressions of GitHub Actions (`${{ … }}`) stay as they are.
 
 mod arguments;
 mod command;

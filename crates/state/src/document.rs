@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "deploy-guard/state/v1";
 
 /// Older releases are forgotten, so that the file stays one that a person can read.
 const HISTORY: usize = 200;
-/// Of the rules that were lifted for a release, the newest are kept.
+/// Maximum number of lifted rules kept per release.
 const FORCED: usize = 20;
 
 /// How many revisions of a release are kept; the oldest are forgotten.

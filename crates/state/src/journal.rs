@@ -110,7 +110,7 @@ impl<'a> Intention<'a> {
 pub struct Journal {
     backend: Arc<Backend>,
     number: u64,
-    /// As it lies there.
+    /// The file as stored.
     seen: Blob,
     /// How much of that is whole lines: a kill may have left half a one at the end.
     whole: usize,

@@ -29,7 +29,7 @@ impl Assembly<'_> {
         let mut found = Found::default();
         for run in self.runs {
             if found.deployments.len() >= MAX_DEPLOYMENTS {
-                let note = "more deployments than are told: the rest was not looked at";
+                let note = "too many deployments: the rest is not shown";
                 self.repository
                     .pass_over(&self.workflows[run.id.workflow].path, note);
                 break;

@@ -73,10 +73,10 @@ fn a_workflow_that_is_called_is_asked_as_its_caller_is() {
         ("${{ inputs.stage }}", Some("inputs.where == 'production'")),
         ("production", None),
     ] {
-        let caller = format!(
+        let calling = format!(
             "on: {STAGES}\njobs:\n  live:\n    uses: ./.github/workflows/called.yml\n    with: {{ where: \"{with}\" }}\n"
         );
-        let survey = read(&[(FLOW, &caller), (".github/workflows/called.yml", &called)]);
+        let survey = read(&[(FLOW, &calling), (".github/workflows/called.yml", &called)]);
         assert_eq!(condition(&survey).as_deref(), expected, "{with}");
     }
 }

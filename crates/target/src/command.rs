@@ -116,8 +116,8 @@ impl<'a> Command<'a> {
         let ran = run.await?;
         match ran.status {
             Some(0) => Ok(format!(
-                "exit status 0 after {} ms",
-                started.elapsed().as_millis()
+                "exit status 0 after {}",
+                model::text::span(started.elapsed())
             )),
             _ => Err(Error::ended(ran)),
         }

@@ -35,7 +35,7 @@ use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
 
 const DIGEST: &str = "{digest}";
-/// A look that is as old as this is looked again.
+/// Maximum age of the cached container list.
 const LATELY: Duration = Duration::from_secs(5);
 /// Between what a script prints and what Compose warned of meanwhile.
 const WARNINGS: &str = "@warnings";
@@ -53,7 +53,7 @@ const REGISTRY: &str = r#"in_registry() {
 }
 "#;
 
-/// In the place of a script's programs: sudo is asked whether they may be run so.
+/// Replaces the script's programs by `sudo -l` checks.
 const MAY: &str = r#"may() { said=$(sudo -n -l -- "$@" 2>&1 >/dev/null) || no "sudo may not run \`$*\` without a password: $said"; }
 docker() { may docker "$@"; }
 "#;
@@ -329,7 +329,7 @@ impl<'a> Compose<'a> {
         if let Some(other) = seen.others.into_iter().max() {
             return Ok(Some(other));
         }
-        // What lives in ours is not ours to name, and was left behind all the same.
+        // A service in the namespace of one of ours names no release, but can be outdated.
         let left = look.all.iter().find_map(|one| {
             let why = look.left_behind(one)?;
             Some(format!("`{}` {why}", one.service()))
@@ -428,7 +428,7 @@ impl<'a> Compose<'a> {
                 .filter(|(name, _)| repository(name) == own)
                 .map(|(_, digest)| digest)
                 .collect();
-            // What never was in a registry has none.
+            // An image that was never in a registry has no digest.
             if let Some(other) = all.first()
                 && !all.contains(&digest)
             {

@@ -24,7 +24,7 @@ use crate::target::{
 };
 use place::{Asking, Context, Error, Place, Step};
 
-/// Of so many stopped tasks it is kept why.
+/// Maximum number of stopped tasks whose reason is kept.
 const TASKS: usize = 20;
 
 pub(crate) struct Ecs<'a> {

@@ -14,7 +14,7 @@ use state::Rollout;
 
 /// The requests of ours in one interval: so few that they come as a user's do.
 const ASKED: u32 = 20;
-/// So many requests in a row that nobody answers are no restart of a proxy: those of three intervals.
+/// Unanswered requests in a row (three intervals) that a proxy restart does not explain.
 const SILENT: u32 = 3 * ASKED;
 
 /// Why a share that was set is not what users get.
@@ -95,7 +95,7 @@ pub(crate) async fn look(
 }
 
 /// Looks every `interval`, and asks in between as a user does, until something is found. At so many places
-/// as `may_fail` nobody needs to answer.
+/// as `may_fail`, missing answers are tolerated.
 pub(crate) async fn watch(
     router: &dyn Router,
     rollout: &Rollout,

@@ -76,7 +76,8 @@ async fn idle_at(router: &dyn Router, place: &Place, release: &str) -> Result<Si
             "{release} has all requests already at {place}: {}",
             both.told(router)
         );
-        let hint = "nothing is to be deployed; `rollback record` if it is not recorded as good";
+        let hint =
+            "there is nothing to deploy; if it is not recorded as good, run `rollback record`";
         return Err(refused("already-there", release, reason, hint));
     }
     Ok(idle)

@@ -45,9 +45,9 @@ enum Action {
     Switch(switch::SwitchFlags),
     /// Give `--release` a share that stays
     Set(switch::SetFlags),
-    /// Give `--release` share after share, judged at each
+    /// Raise the share of `--release` step by step, and judge each step
     Ramp(ramp::Flags),
-    /// Let a ramp that waits go on
+    /// Continue a ramp that waits for a promotion
     Promote(promote::Flags),
     /// Give all requests back to the stable release
     Abort(abort::Flags),
@@ -57,7 +57,7 @@ enum Action {
     Plan(ramp::Flags),
     /// Show the changes of shares, newest first
     History,
-    /// Answer a paused deployment of Amazon ECS with what the gate finds
+    /// Continue or stop a paused Amazon ECS deployment by the gate's verdict
     Gate(gate::Flags),
 }
 

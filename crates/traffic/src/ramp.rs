@@ -1,4 +1,4 @@
-//! A ramp from share to share: set, proved, judged, on; and back to nothing where it does not pass.
+//! A ramp from share to share: each share is set, proved and judged; if it does not pass, back to 0 %.
 
 use std::time::{Duration, Instant};
 

@@ -29,6 +29,10 @@ pub fn escaped(text: &str, limit: usize) -> String {
         match c {
             '\n' => escaped.push_str("<br>"),
             '@' if calls(before, &text[at + 1..]) || is_host(&text[at + 1..]) => escaped.push(AT),
+            '#' if names_issue(&text[at + 1..]) => escaped.push_str("&#35;<span></span>"),
+            '-' if is_gh(&text[..at]) && names_issue(&text[at + 1..]) => {
+                escaped.push_str("-<span></span>");
+            }
             '-' | '+' | '.' | ')' | ':' if begins_block(&text, at) => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
             }
@@ -45,6 +49,19 @@ pub fn escaped(text: &str, limit: usize) -> String {
     escaped
         .replace("://", "&#58;//")
         .replace("www.", "www&#46;")
+}
+
+/// Whether GitHub would make a link to an issue, and a mention in that issue, of `#` or `GH-` before it. It looks at what it
+/// has rendered, so only an element between them helps.
+fn names_issue(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn is_gh(text: &str) -> bool {
+    let (rest, end) = text
+        .split_at_checked(text.len().saturating_sub(2))
+        .unwrap_or((text, ""));
+    end.eq_ignore_ascii_case("gh") && !rest.ends_with(char::is_alphanumeric)
 }
 
 /// Whether an address of e-mail ends so, which GitHub makes a link of, whatever it is written with.
@@ -127,6 +144,11 @@ mod tests {
                 "\u{ff20}octocat a\u{ff20}b.example &#64;",
             ),
             ("shop@sha256:0a", "shop&#64;sha256:0a"),
+            ("see #13 and # 1", "see &#35;<span></span>13 and &#35; 1"),
+            (
+                "GH-13, gh-2, high-5, ügh-1",
+                "GH-<span></span>13, gh-<span></span>2, high-5, ügh-1",
+            ),
         ] {
             assert_eq!(escaped(text, 100), expected);
         }

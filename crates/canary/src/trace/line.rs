@@ -21,7 +21,7 @@ pub(super) struct Metric {
     pub(super) canary: Side,
     pub(super) stable: Side,
     pub(super) doubts: Vec<String>,
-    /// What stands in the place of both sides and is none.
+    /// The value where the sides were expected, if it is not an object.
     pub(super) odd: Option<String>,
 }
 

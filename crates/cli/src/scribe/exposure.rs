@@ -24,7 +24,7 @@ const PASSING: Duration = Duration::from_secs(4);
 const BY_HAND: Duration = Duration::from_secs(20);
 /// How long a scrape is waited for, where the configuration does not say it.
 const WAIT: Duration = Duration::from_secs(2);
-/// What stands for the side in a canary's queries.
+/// The placeholder for the side in a canary's queries.
 const SIDE: &str = "{side}";
 
 /// What became of the question.

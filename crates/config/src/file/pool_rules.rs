@@ -36,7 +36,7 @@ impl Owner<'_> {
         };
         if self.group.is_some() && owner.organization.is_none() && owner.enterprise.is_none() {
             let fault = spot.key("group");
-            let fault = fault.fault("a group of whom is meant is not said");
+            let fault = fault.fault("`group` needs its organization or enterprise");
             return Err(fault.hint(
                 "add `organization: NAME` or `enterprise: NAME`: repositories have no groups",
             ));
@@ -44,7 +44,7 @@ impl Owner<'_> {
         self.check_repositories(spot.key("repositories"))
     }
 
-    /// Of a repository's runners its own jobs alone are asked for.
+    /// For a repository's runners, only its own jobs are queried.
     fn check_repositories(&self, spot: Spot<'_>) -> Result<(), Fault> {
         let names = self.repositories;
         if !names.is_empty() && self.repository.is_some() {

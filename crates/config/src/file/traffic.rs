@@ -172,13 +172,13 @@ impl Traffic {
             return spot.refuse("max-share", "a ramp that may have 0% never begins");
         }
         if self.stage_duration.get().is_zero() {
-            return spot.refuse("stage-duration", "nothing can be judged in no time");
+            return spot.refuse("stage-duration", "`stage-duration` must be longer than 0s");
         }
         if self.deadline.get().is_zero() {
-            return spot.refuse("deadline", "nothing can be changed in no time");
+            return spot.refuse("deadline", "`deadline` must be longer than 0s");
         }
         if self.watch_interval.get().is_zero() {
-            return spot.refuse("watch-interval", "there is no pause between two looks");
+            return spot.refuse("watch-interval", "`watch-interval` must be longer than 0s");
         }
         match &self.stop {
             Some(stop) if stop.trim().is_empty() => spot.refuse("stop", "`stop` is empty"),

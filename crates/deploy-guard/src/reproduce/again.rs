@@ -10,7 +10,7 @@ use model::{Id, Outcome, Table};
 use tokio::process::Command;
 
 use super::had;
-use super::report::read;
+use super::report::{changes, read};
 
 /// Flags that say where to write or what to read, which are ours to say.
 const OURS: [&str; 5] = ["--report", "--summary", "--html", "--format", "--config"];
@@ -33,7 +33,7 @@ pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failur
         .arg(&report)
         .arg("--summary")
         .arg(folder.path().join("summary.md"));
-    let dry = acts(&then.stage, asked.action.as_deref());
+    let dry = changes(&then.stage, asked.action.as_deref());
     if dry && !asked.dry {
         command.arg("--dry-run");
     }
@@ -167,18 +167,6 @@ fn files(command: &clap::Command, matches: &clap::ArgMatches, then: &v1::Report)
         all.extend(set.map(PathBuf::from));
     }
     all
-}
-
-/// Whether the stage changes something, so that it is only run dry.
-fn acts(stage: &str, action: Option<&str>) -> bool {
-    const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
-    let looks = action.map(|action| LOOKS.contains(&action));
-    match stage {
-        "rollback" | "traffic" => looks != Some(true),
-        "runner-check" => looks == Some(false),
-        "run" => true,
-        _ => false,
-    }
 }
 
 /// This program as the stage, with what the report says and nothing of our own.

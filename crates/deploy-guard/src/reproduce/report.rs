@@ -9,15 +9,38 @@ use model::report::v1;
 const MAX_REPORT: u64 = 64 << 20;
 /// What is wrong with a report may repeat a part of it.
 const MAX_REASON: usize = 300;
-/// The stages that can be run again.
-const STAGES: [&str; 6] = [
-    "preflight",
-    "runner-check",
-    "healthgate",
-    "rollback",
-    "traffic",
-    "run",
+/// The stages that can be run again, and which of their commands change something.
+const STAGES: [(&str, Changes); 6] = [
+    ("preflight", Changes::Never),
+    ("runner-check", Changes::ByCommand),
+    ("healthgate", Changes::Never),
+    ("rollback", Changes::UnlessItLooks),
+    ("traffic", Changes::UnlessItLooks),
+    ("run", Changes::Always),
 ];
+
+/// Commands of the stages that only look.
+const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
+
+#[derive(Clone, Copy)]
+enum Changes {
+    Never,
+    /// The stage itself only looks; its commands may not.
+    ByCommand,
+    UnlessItLooks,
+    Always,
+}
+
+/// Whether a command of a stage changes something, so that it is only run dry. What is not known changes something.
+pub(super) fn changes(stage: &str, command: Option<&str>) -> bool {
+    let looks = command.map(|command| LOOKS.contains(&command));
+    match STAGES.iter().find(|(name, _)| *name == stage) {
+        Some((_, Changes::Never)) => false,
+        Some((_, Changes::ByCommand)) => looks == Some(false),
+        Some((_, Changes::UnlessItLooks)) => looks != Some(true),
+        Some((_, Changes::Always)) | None => true,
+    }
+}
 
 pub(super) fn read(path: &Path) -> Result<v1::Report, Failure> {
     let shown = path.display();
@@ -36,9 +59,9 @@ pub(super) fn read(path: &Path) -> Result<v1::Report, Failure> {
             v1::SCHEMA
         )));
     }
-    if !STAGES.contains(&report.stage.as_str()) {
+    if !STAGES.iter().any(|(name, _)| *name == report.stage) {
         return Err(refuse(format!(
-            "`{}` is no stage that can be run again",
+            "the stage `{}` cannot be run again",
             report.stage
         )));
     }

@@ -34,7 +34,7 @@ pub(super) struct Book<'a> {
     is_touched: Cell<bool>,
     /// What goes on for a while after a signal, and what is to be done where it is not finished.
     going_on: Cell<Option<&'static str>>,
-    /// One round of deliveries at a time: a second one would take what the first one sends for left behind.
+    /// One round of deliveries at a time: a second one would treat the claims of the first as stale.
     telling: tokio::sync::Mutex<()>,
 }
 

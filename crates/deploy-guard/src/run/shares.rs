@@ -54,7 +54,7 @@ impl Run<'_> {
                     None => Verdict::Fail,
                 };
                 let headline = format!(
-                    "{} failed to deploy to {side}, which has no requests: nothing is to be taken back",
+                    "{} failed to deploy to {side}, which has no traffic: there is nothing to roll back",
                     self.release
                 );
                 let reason = format!("deploy: {reason}; {side} has no requests");

@@ -19,7 +19,7 @@ const CHUNK: u64 = 8 << 20;
 const PROBE: u64 = 128 << 10;
 /// The most that is read in all.
 const MOST: u64 = 512 << 20;
-/// Lines that are none, in a hundred, above which the layout is wrong or the log is damaged.
+/// Percentage of unreadable lines above which the log is refused.
 const MOST_UNREADABLE: usize = 1;
 /// A line is written when its request ends, and lines of several workers are not quite in order: so many seconds.
 const DISORDER: f64 = 5.0;

@@ -30,7 +30,7 @@ pub struct Assessor {
     erred: bool,
     /// How long we ourselves were stopped before it passed.
     stopped: Duration,
-    /// A pass ends nothing: it holds until something breaks it.
+    /// With `--watch`, a pass does not end the probe; a later failure replaces it.
     watching: bool,
     conclusion: Option<Conclusion>,
 }
@@ -38,7 +38,7 @@ pub struct Assessor {
 impl Assessor {
     /// One whose first measurement is due `offset` after the policy's initial delay.
     pub fn new(policy: &Policy, offset: Duration) -> Self {
-        // A rule that is added must be judged by, below.
+        // No `..`: a new key does not compile until it is used below.
         let Policy {
             initial_delay,
             interval: _,
@@ -167,7 +167,7 @@ impl Assessor {
     pub fn give_up(&mut self) {
         self.conclusion.get_or_insert_with(|| Conclusion {
             verdict: Verdict::Fail,
-            reason: "failed, and cannot pass any more".to_owned(),
+            reason: "failed, and can no longer pass".to_owned(),
         });
     }
 
@@ -335,7 +335,7 @@ impl Assessor {
             return Some(Conclusion {
                 verdict: Verdict::Inconclusive,
                 reason: format!(
-                    "soaked {}, but only {made} of {all} measurements were made: we were stopped ourselves",
+                    "soaked {}, but only {made} of {all} measurements were made: this process was paused",
                     policy.soak
                 ),
             });
@@ -387,8 +387,9 @@ impl Assessor {
             if left >= u128::from(missing) {
                 return None;
             }
+            let successes = if missing == 1 { "success" } else { "successes" };
             format!(
-                "cannot pass within deadline ({deadline}) any more: {missing} more successes wanted, time for {left}, {counts}"
+                "can no longer pass: needs {missing} more {successes}, only {left} fit before the deadline ({deadline}), {counts}"
             )
         };
         let verdict = match self.saw {

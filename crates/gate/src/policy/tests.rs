@@ -179,11 +179,11 @@ fn a_probe_that_cannot_pass_any_more_ends_at_once() {
     assert!(judge(&short, &[P, F]).starts_with("open"));
     assert_eq!(
         judge(&short, &[P, P, F]),
-        "fail: cannot pass within deadline (5s) any more: 3 more successes wanted, time for 2, \
+        "fail: can no longer pass: needs 3 more successes, only 2 fit before the deadline (5s), \
          1 failed of 3 measured"
     );
-    assert!(judge(&short, &[E, P, E]).starts_with("error: cannot pass"));
-    assert!(judge(&short, &[P, P, I]).starts_with("inconclusive: cannot pass"));
+    assert!(judge(&short, &[E, P, E]).starts_with("error: can no longer pass"));
+    assert!(judge(&short, &[P, P, I]).starts_with("inconclusive: can no longer pass"));
     // Slots that a slow answer ran over are gone.
     let samples = [Sample {
         at: Duration::ZERO,
@@ -191,14 +191,14 @@ fn a_probe_that_cannot_pass_any_more_ends_at_once() {
     }];
     assert!(assess(&short, &samples, Duration::from_millis(1900)).is_err());
     let late = assess(&short, &samples, Duration::from_millis(2100)).unwrap();
-    assert!(late.reason.contains("3 more successes wanted, time for 2"));
+    assert!(late.reason.contains("needs 3 more successes, only 2 fit"));
     // The missing samples count too.
     let many = policy(|p| {
         p.deadline = Duration::from_secs(6).into();
         p.min_samples = 5;
     });
     assert!(judge(&many, &[P, I]).starts_with("open"));
-    assert!(judge(&many, &[P, I, P, I]).starts_with("inconclusive: cannot pass"));
+    assert!(judge(&many, &[P, I, P, I]).starts_with("inconclusive: can no longer pass"));
     // A policy that leaves too little time is still worth one measurement.
     let hopeless = policy(|p| p.deadline = Duration::from_secs(2).into());
     assert!(judge(&hopeless, &[]).starts_with("open"));
@@ -423,7 +423,7 @@ fn a_soak_that_was_hardly_measured_decides_nothing() {
     assert_eq!(hole.verdict, I);
     assert_eq!(
         hole.reason,
-        "soaked 30s, but only 5 of 30 measurements were made: we were stopped ourselves"
+        "soaked 30s, but only 5 of 30 measurements were made: this process was paused"
     );
     // A moment is forgiven, and what came before the pass is not the soak's.
     assert_eq!(end((4, 7), 28).unwrap().verdict, P);
@@ -560,7 +560,7 @@ proptest! {
         }
     }
 
-    /// `cannot pass any more` is not a guess: with only successes from there on, a policy without
+    /// `can no longer pass` is not a guess: with only successes from there on, a policy without
     /// that rule would have reached its deadline too.
     #[test]
     fn nobody_is_given_up_who_could_still_pass(policy in policies(), seen in verdicts()) {
@@ -568,7 +568,7 @@ proptest! {
         for cut in 1..=all.len() {
             let at = all[cut - 1].at;
             let Ok(end) = assess(&policy, &all[..cut], at) else { continue };
-            if end.reason.starts_with("cannot pass") {
+            if end.reason.starts_with("can no longer pass") {
                 let deadline = policy.deadline.get();
                 let slots = (cut as u64..).map(Duration::from_secs).take_while(|slot| *slot < deadline);
                 let wanted = policy.success_threshold;

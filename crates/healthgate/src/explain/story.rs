@@ -150,7 +150,7 @@ fn pauses(told: &Told) -> Option<String> {
     ))
 }
 
-/// Who decided: of what failed the first, of what passed the last.
+/// The deciding outcome: the first failure, else the last pass.
 fn decision(told: &Told) -> Option<String> {
     let report = &told.report;
     let decisive = report

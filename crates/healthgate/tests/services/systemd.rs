@@ -105,7 +105,7 @@ fn a_restart_that_was_one_too_many_ends_the_gate_at_once() {
     let allowed = "  systemd: [{ name: it, unit: crashes, host: web-01, min-uptime: 0s }]";
     bed.gate(patient, allowed).is(
         1,
-        &["failed, and cannot pass any more: restarted (1) > max-restarts (0)"],
+        &["failed, and can no longer pass: restarted (1) > max-restarts (0)"],
     );
     assert!(bed.report()["duration_ms"].as_u64().unwrap() < 300_000);
 }

@@ -21,7 +21,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         let outcome = Outcome::skipped(
             "token/github",
             "GitHub",
-            "nothing that is configured asks GitHub",
+            "no check and no target that is configured asks GitHub",
         );
         return finding(outcome);
     }

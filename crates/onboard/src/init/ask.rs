@@ -6,7 +6,7 @@ use super::problem::Problem;
 
 /// A longer answer is a mistake.
 const MAX_ANSWER: u64 = 1024;
-/// Who gives more wrong answers than this does not read the questions.
+/// Wrong answers before `init` gives up.
 const TRIES: u32 = 3;
 
 /// Why an answer, or a flag in its place, cannot be used.

@@ -156,7 +156,10 @@ fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: 
         Err(unmet) => {
             let mut reason = format!("`{}`: {}", check.name, unmet.reason);
             if ran.status.is_none() {
-                reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
+                reason.push_str(&format!(
+                    " (its time is {})",
+                    model::text::duration(timeout)
+                ));
             }
             Outcome::new(&id, run, unmet.verdict).reason(reason)
         }

@@ -75,7 +75,7 @@ fn unknown(head: Head, path: &Path, reason: &str) -> Outcome {
 /// Why a file system cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 enum Unseen {
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no answer within {}", model::text::duration(*.0))]
     Silent(Duration),
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -71,7 +71,7 @@ pub(crate) fn judge_inodes(outcome: Head, space: &Space, least: Room, look: &str
     outcome.judged(enough, expected, actual, look)
 }
 
-/// Who is judged: id and subject, and what is said in a reason.
+/// Builds the outcome of a check: id, subject and reason.
 pub(crate) struct Head {
     pub(crate) id: String,
     pub(crate) subject: String,

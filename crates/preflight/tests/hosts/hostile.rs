@@ -107,12 +107,12 @@ fn a_peer_that_is_no_ssh_server_ends_within_its_time() {
         (
             "silent",
             silent as fn(std::net::TcpStream),
-            "nothing was said within 2000 ms",
+            "nothing was said within 2s",
         ),
         ("dripping", dripping, "port is open, but"),
         ("web", web, "no SSH server answers"),
-        ("endless", endless, "not done within 2000 ms"),
-        ("stuck", stuck, "within 2000 ms"),
+        ("endless", endless, "not done within 2s"),
+        ("stuck", stuck, "within 2s"),
         ("gone", gone, "no SSH server answers"),
     ] {
         let clock = Instant::now();

@@ -201,7 +201,7 @@ pub(super) fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<
     }
 }
 
-/// That which names the release in an image, if it is of this release.
+/// The tag or digest of the image that names this release.
 pub(super) fn named<'i>(probe: &EcsProbe, image: &'i str, release: &str) -> Option<&'i str> {
     let mut names = names(image).into_iter();
     names.find(|name| probe.r#match.proves(release, name))

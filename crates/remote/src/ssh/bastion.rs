@@ -44,9 +44,9 @@ pub(super) async fn open(
                 jump.address()
             )),
             Error::NoAnswer { within, .. } => closed(format!(
-                "the jump host {} has not connected to {host}:{port} within {} ms",
+                "the jump host {} has not connected to {host}:{port} within {}",
                 jump.address(),
-                within.as_millis()
+                model::text::duration(within)
             )),
             error => of_jump(error),
         }

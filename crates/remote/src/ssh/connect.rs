@@ -149,7 +149,7 @@ impl Ssh2Target {
                     }
                     _ => closed(error.to_string()),
                 },
-                Err(_) => closed(format!("no answer within {} ms", share.as_millis())),
+                Err(_) => closed(format!("no answer within {}", model::text::duration(share))),
             };
         }
         Err(last)
@@ -349,8 +349,8 @@ fn handshake(
         TIMEOUT if link.session.banner().is_none() => LoginError::Final(Error::Silent(timeout)),
         TIMEOUT => LoginError::Final(Error::Handshake {
             reason: format!(
-                "the key exchange was not done within {} ms",
-                timeout.as_millis()
+                "the key exchange was not done within {}",
+                model::text::duration(timeout)
             ),
         }),
         code if CLOSED.contains(&code) => LoginError::Closed(broken(error)),

@@ -11,11 +11,11 @@ use crate::resolve::ResolveError;
 pub enum Error {
     #[error(transparent)]
     Name(#[from] ResolveError),
-    #[error("the name `{name}` was not looked up within {} ms: {} is silent", within.as_millis(), crate::resolve::resolver())]
+    #[error("the name `{name}` was not looked up within {}: {} is silent", model::text::duration(*within), crate::resolve::resolver())]
     NameTimedOut { name: String, within: Duration },
     #[error("port {port} is not open: {reason}")]
     Port { port: u16, reason: String },
-    #[error("the port is open, but nothing was said within {} ms", .0.as_millis())]
+    #[error("the port is open, but nothing was said within {}", model::text::duration(*.0))]
     Silent(Duration),
     #[error("the port is open, but no SSH server answers: {reason}")]
     Handshake { reason: String },
@@ -56,7 +56,7 @@ pub enum Error {
     SecondFactor { user: String, wants: String },
     #[error("no common {}: the host offers {}, and we {}", .0.kind, .0.theirs, .0.ours)]
     NothingInCommon(super::Apart),
-    #[error("the login of `{user}` was not answered within {} ms", within.as_millis())]
+    #[error("the login of `{user}` was not answered within {}", model::text::duration(*within))]
     LoginTimedOut { user: String, within: Duration },
     #[error("the login works, but no command runs: {reason}")]
     Command { reason: String },
@@ -64,13 +64,13 @@ pub enum Error {
     Lost { reason: String },
     #[error("the connection is closed: an earlier command was cut off")]
     Closed,
-    #[error("other commands keep the connection busy: no turn within {} ms", .0.as_millis())]
+    #[error("other commands keep the connection busy: no turn within {}", model::text::duration(*.0))]
     Busy(Duration),
     #[error("the host cannot connect to {host}:{port}")]
     NoWay { host: String, port: u16 },
     #[error("the host does not forward connections: {reason}")]
     NoForwarding { reason: String },
-    #[error("the host has not connected to {host}:{port} within {} ms", within.as_millis())]
+    #[error("the host has not connected to {host}:{port} within {}", model::text::duration(*within))]
     NoAnswer {
         host: String,
         port: u16,
@@ -84,9 +84,9 @@ pub enum Error {
     Program { reason: String },
     #[error("its jump host {host}: {error}")]
     Jump { host: String, error: Box<Error> },
-    #[error("the host has not answered within {} ms", .0.as_millis())]
+    #[error("the host has not answered within {}", model::text::duration(*.0))]
     NoPulse(Duration),
-    #[error("the login was not done within {} ms", .0.as_millis())]
+    #[error("the login was not done within {}", model::text::duration(*.0))]
     TimedOut(Duration),
 }
 

@@ -106,6 +106,6 @@ async fn revert(
 /// Where a rollback was going that has the lock and no journal yet.
 fn only_begun(document: Option<&Document>) -> Option<String> {
     let lock = document?.lock.as_ref()?;
-    let ours = lock.operation == "rollback";
+    let ours = lock.operation == ROLLBACK;
     lock.destination.clone().filter(|_| ours)
 }

@@ -10,6 +10,7 @@ use config::file::Healthgate;
 use engine::{Plan, PlannedStep};
 use jiff::Timestamp;
 use model::report::Bar;
+use model::text::span;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::Document;
 use state::journal::Event;
@@ -122,8 +123,8 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     found.illustrate(&mut report);
     if report.verdict == Verdict::Pass {
         report.reason = format!(
-            "a rollback to {destination} would take about {} ms of {}; nothing was changed",
-            parts.whole().as_millis(),
+            "a rollback to {destination} would take about {} of {}; nothing was changed",
+            span(parts.whole()),
             session.section.slo
         );
     }
@@ -170,7 +171,7 @@ fn switches(
             Ok(does) => {
                 let mut actual = format!("would {does}");
                 let _ = match known {
-                    Some(known) => write!(actual, "; took {} ms last time", known.as_millis()),
+                    Some(known) => write!(actual, "; took {} last time", span(known)),
                     None => write!(actual, "; never made yet, estimated by its check's time"),
                 };
                 Outcome::pass(id, destination).actual(actual)
@@ -271,21 +272,20 @@ fn verifying(gate: &Healthgate, answer: Duration) -> Duration {
 
 fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome {
     let slo = session.section.slo;
-    let ms = |time: Duration| time.as_millis();
     let actual = format!(
-        "about {} ms: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",
-        ms(parts.whole()),
-        ms(parts.asking),
-        ms(parts.checking),
-        ms(parts.preparing),
-        ms(parts.switching),
-        ms(parts.verifying)
+        "about {}: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",
+        span(parts.whole()),
+        span(parts.asking),
+        span(parts.checking),
+        span(parts.preparing),
+        span(parts.switching),
+        span(parts.verifying)
     );
     let id = "rehearse/estimate";
     let (outcome, over) = if parts.whole() <= slo.get() {
         (Outcome::pass(id, destination), None)
     } else {
-        let over = format!("estimated {} ms > slo {slo}", ms(parts.whole()));
+        let over = format!("estimated {} > slo {slo}", span(parts.whole()));
         (Outcome::fail(id, destination), Some(over))
     };
     let outcome = outcome.expected(format!("at most {slo}")).actual(actual);

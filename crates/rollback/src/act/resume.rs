@@ -34,7 +34,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
         (None, Some(document)) => document
             .lock
             .as_ref()
-            .filter(|lock| lock.operation == "rollback")
+            .filter(|lock| lock.operation == ROLLBACK)
             .and_then(|lock| {
                 Some((
                     lock.destination.clone()?,

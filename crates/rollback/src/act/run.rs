@@ -48,7 +48,7 @@ async fn roll_back(
     if let Err(outcome) = allowed {
         return Ok(session.report(vec![*outcome]));
     }
-    // Nothing is rolled back beneath a rollout.
+    // A rollout in progress is taken back first.
     let given_back = match rollout::end(session, known, rollout, flags.to()).await? {
         RolloutEnd::GivenBack(outcomes) => outcomes,
         RolloutEnd::Remains(report) => return Ok(*report),

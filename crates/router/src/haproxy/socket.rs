@@ -162,7 +162,7 @@ impl<'a> Proxy<'a> {
         }
     }
 
-    /// A question: where the connection to a host is cut under it, it is asked once more.
+    /// A read-only command; repeated once if the SSH connection breaks.
     pub async fn look(&self, place: &Place, socket: &Path, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(socket, command).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::syntax::{plain, statements};
 
-/// Of a log so much is read.
+/// Bytes read from the end of a log.
 const LOG_TAIL_BYTES: usize = 64 << 10;
 /// So many lines of a log, and processes, are shown.
 const MAX_SHOWN: usize = 3;

@@ -33,7 +33,7 @@ pub struct PrometheusProbe {
     /// What an empty result means. Default: inconclusive.
     #[serde(default)]
     pub on_no_data: Undecided,
-    /// What a result means that is no number: NaN, a histogram, or an infinite value that the
+    /// The verdict for a result that is not a number: NaN, a histogram, or an infinite value that the
     /// bounds do not forbid. Default: inconclusive.
     #[serde(default)]
     pub on_nan: Undecided,

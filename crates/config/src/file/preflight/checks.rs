@@ -110,7 +110,7 @@ impl CheckConfig for CommitChecks {
 }
 
 impl Waiver {
-    /// Who let what through, and why, must be said. `list` is where the waivers stand.
+    /// A waiver must name its approver and reason. `list` is where the waivers stand.
     pub(crate) fn check(waivers: &[Waiver], list: Spot<'_>) -> Result<(), Fault> {
         for (nth, waiver) in waivers.iter().enumerate() {
             for (key, text) in [

@@ -20,11 +20,11 @@ pub trait TargetConfig {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
 }
 
-/// Polling without a pause is soon refused, and after one that is longer than the time there is no look.
+/// A zero interval would be rate-limited; one above the timeout would never poll.
 pub(super) fn pause(spot: Spot<'_>, pause: Span, timeout: Span) -> Result<(), Fault> {
     let interval = spot.key("interval");
     if pause.get().is_zero() {
-        return Err(interval.fault("there is no pause between two looks"));
+        return Err(interval.fault("`interval` must be longer than 0s"));
     }
     if pause > timeout {
         let message = format!("`interval` ({pause}) is longer than `timeout` ({timeout})");

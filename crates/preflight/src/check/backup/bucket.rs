@@ -33,8 +33,8 @@ pub(super) async fn look(
         Ok(looked) => looked,
         Err(_) => Err(Blind::error(
             format!(
-                "it was not listed and read within {} ms",
-                timeout.as_millis()
+                "it was not listed and read within {}",
+                model::text::duration(timeout)
             ),
             "raise the check's `timeout`",
         )),

@@ -44,9 +44,9 @@ pub(super) async fn look(
     if listed.status.is_none() {
         return Err(Blind::error(
             format!(
-                "the files were not listed: {} (its time is {} ms)",
+                "the files were not listed: {} (its time is {})",
                 listed.exit,
-                timeout.as_millis()
+                model::text::duration(timeout)
             ),
             "raise the check's `timeout`, or see what is slow where the backup lies",
         ));
@@ -63,7 +63,7 @@ pub(super) async fn look(
         None => {
             return Err(Blind::error(
                 format!("the files cannot be listed: {}", listed.tail),
-                "it takes `sh` and GNU `stat`; see what they say where the backup lies",
+                "it takes `sh` and GNU `stat`; run both on the machine that has the backup",
             ));
         }
     };

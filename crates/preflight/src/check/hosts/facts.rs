@@ -94,7 +94,7 @@ impl Fact<'_> {
             Fact::Inodes(_, rule) => format!("at least {} of the inodes free", rule.min_inodes),
             Fact::Memory(room) => format!("at least {room} of the memory available"),
             Fact::Load(most) => format!("a load of at most {most} for each core"),
-            Fact::Clock(most) => format!("a clock within {} ms of ours", most.as_millis()),
+            Fact::Clock(most) => format!("a clock within {} of ours", model::text::duration(most)),
             Fact::Egress(_, url) => {
                 format!("{url} answers with a status below 400, or asks who we are (401)")
             }

@@ -86,8 +86,8 @@ pub(super) fn late(told: &Told<'_>) -> Error {
     if told.has("Remote protocol version") {
         return Error::Handshake {
             reason: format!(
-                "the key exchange was not done within {} ms",
-                within.as_millis()
+                "the key exchange was not done within {}",
+                model::text::duration(within)
             ),
         };
     }
@@ -95,7 +95,7 @@ pub(super) fn late(told: &Told<'_>) -> Error {
         return Error::Silent(within);
     }
     if told.has("Connecting to ") {
-        let reason = format!("no answer within {} ms", within.as_millis());
+        let reason = format!("no answer within {}", model::text::duration(within));
         return port(told, reason);
     }
     Error::TimedOut(within)
@@ -176,7 +176,7 @@ fn connection(told: &Told<'_>) -> Option<Error> {
     let reason = if reason.contains("Connection refused") {
         "connection refused".to_owned()
     } else if reason.contains("timed out") {
-        format!("no answer within {} ms", told.timeout.as_millis())
+        format!("no answer within {}", model::text::duration(told.timeout))
     } else {
         clean(reason)
     };
