@@ -465,7 +465,7 @@ fn compose(
     // What is started by another tag than the release's could never be recorded as the release.
     if lead.release_variables.is_empty() {
         return none(
-            "nothing hands the release to Compose in a way that is seen, so the machine starts the tag that its files name".to_owned(),
+            "no variable that Compose gets is seen to have the name of the release, so which tag the machine starts is not known".to_owned(),
         );
     }
     if !usable(lead.release.as_ref()) {
