@@ -128,17 +128,19 @@ fn the_way_back(shop: &Live, walk: &mut Walk) {
     shop.world.sh(run).code(5).says("already");
 
     // The same by the Action.
-    let steps = yaml::read(&yaml(
-        PAGE,
-        "- uses: org/deploy-guard@v1\n  with: { stage: rollback",
-    ))
-    .unwrap();
+    let steps = yaml::read(&yaml(PAGE, "- id: gate\n")).unwrap();
     let (code, log) = shop.step(&steps[0], &[("${{ github.sha }}", "v1")]);
     assert_eq!(code, Some(0), "{log}");
+    let (code, log) = shop.step(&steps[1], &[("${{ github.sha }}", "v1")]);
+    assert_eq!(code, Some(0), "{log}");
     shop.world.sh(deploy).code(0);
-    let (code, log) = shop.step(&steps[1], &[]);
+    let failed = [
+        ("${{ github.sha }}", "v2"),
+        ("${{ steps.gate.outcome }}", "failure"),
+    ];
+    let (code, log) = shop.step(&steps[2], &failed);
     assert_eq!((code, shop.release().as_str()), (Some(0), "v1"), "{log}");
-    let (code, log) = shop.step(&steps[1], &[]);
+    let (code, log) = shop.step(&steps[2], &failed);
     assert_eq!(code, Some(5), "{log}");
 }
 
