@@ -30,7 +30,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 
 pub(super) fn command() -> Command {
     Command::new("init")
-        .about("Read how this repository deploys, and propose steps that guard it")
+        .about("Read how this repository deploys, and propose what guards it")
         .arg(
             text(
                 "kind",
