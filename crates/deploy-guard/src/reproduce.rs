@@ -38,8 +38,7 @@ Exit codes: 0 as in CI, 1 it differs, 2 no report, 3 something it had is not her
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "reproduce";
-    const ABOUT: &'static str =
-        "Repeat a stage of a CI run from its report, and compare";
+    const ABOUT: &'static str = "Repeat a stage of a CI run from its report, and compare";
     const EXAMPLES: &'static str = EXAMPLES;
     // That of the report is another question.
     const NEEDS_CONFIGURATION: bool = false;

@@ -401,7 +401,7 @@ fn hg_explain_options_that_promise_a_file_are_refused() {
                 .assert()
                 .code(2)
                 .stdout("")
-                .stderr(contains(format!("`{flag}` changes nothing here")));
+                .stderr(contains(format!("`{flag}` has no effect here")));
         }
     }
     explain(&path).code(0);

@@ -345,7 +345,7 @@ fn hg_soak_hole_that_we_made_ourselves_does_not_pass() {
         |now| down.store(now, Ordering::Release),
     );
     assert_eq!(code, 3, "{text}");
-    assert!(text.contains("we were stopped ourselves"), "{text}");
+    assert!(text.contains("this process was paused"), "{text}");
 }
 
 /// Runs the gate with a soft limit of so many open files.

@@ -83,8 +83,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 impl cli::Stage for Stage {
     const NAME: &'static str = migrator::MIGRATE;
-    const ABOUT: &'static str =
-        "Change the schema with your migration tool, and prove each step";
+    const ABOUT: &'static str = "Change the schema with your migration tool, and prove each step";
     const EXAMPLES: &'static str = EXAMPLES;
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);

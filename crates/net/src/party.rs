@@ -42,12 +42,12 @@ impl Party {
 
     /// What is wrong where nothing came in time.
     pub fn late(&self, timeout: Duration) -> String {
-        let within = timeout.as_millis();
+        let within = model::text::duration(timeout);
         match self {
-            Party::Service | Party::Ourselves => format!("no complete answer within {within} ms"),
-            Party::Proxy(_) => format!("no answer of or through {self} within {within} ms"),
+            Party::Service | Party::Ourselves => format!("no complete answer within {within}"),
+            Party::Proxy(_) => format!("no answer of or through {self} within {within}"),
             Party::Resolver | Party::Host(_) => {
-                format!("{self} has not answered within {within} ms")
+                format!("{self} has not answered within {within}")
             }
         }
     }

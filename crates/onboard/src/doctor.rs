@@ -33,8 +33,7 @@ Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 could not 
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "doctor";
-    const ABOUT: &'static str =
-        "Check whether each stage can run here, and with this token";
+    const ABOUT: &'static str = "Check whether each stage can run here, and with this token";
     const EXAMPLES: &'static str = EXAMPLES;
     const NEEDS_CONFIGURATION: bool = false;
 

@@ -266,11 +266,11 @@ async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job
     let left = deadline.saturating_sub(start.elapsed());
     let left = if wait.is_zero() { left } else { left.max(own) };
     let late = |what: &str, time: Duration, hint: &str| {
-        let time = time.as_millis();
+        let time = model::text::duration(time);
         Outcome::error(&id, &subject)
-            .expected(format!("an answer within {what} of {time} ms"))
+            .expected(format!("an answer within {what} of {time}"))
             .actual("none")
-            .reason(format!("no answer within {what} of {time} ms"))
+            .reason(format!("no answer within {what} of {time}"))
             .hint(hint)
     };
     let outcome = tokio::select! {

@@ -417,6 +417,6 @@ fn the_deadline_of_the_stage_ends_every_check() {
         .current_dir(folder.path())
         .assert()
         .code(4)
-        .stdout(contains("the stage's deadline of 300 ms").and(contains("hint:")));
+        .stdout(contains("the stage's deadline of 300ms").and(contains("hint:")));
     assert!(clock.elapsed() < std::time::Duration::from_secs(3));
 }

@@ -95,8 +95,8 @@ pub async fn look(
         .await
         .map_err(|error| refused(error.to_string()))?;
     if output.exit == Exit::TimedOut {
-        let millis = timeout.as_millis();
-        return Err(refused(format!("not done within {millis} ms")));
+        let within = model::text::duration(timeout);
+        return Err(refused(format!("not done within {within}")));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     read(&text).ok_or_else(|| {
