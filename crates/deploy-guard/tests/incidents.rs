@@ -511,7 +511,8 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     let end = world.newest("deployment-ended");
     let total = requests(&world);
     let failed = world.green.failures();
-    assert!(total > 1_000 && failed > 100, "{total} {failed}");
+    // How many there are depends on how busy the machine is; what is claimed is that they are counted.
+    assert!(total > 100 && failed > 10, "{total} {failed}");
     for (name, truth) in [("total", total), ("failed", failed)] {
         let seen = end["exposure"][name].as_u64();
         let seen = seen.unwrap_or_else(|| panic!("{end}: {}", ran.text));
@@ -553,7 +554,7 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     assert_eq!(told["release"], "v3", "{told}");
     let seen = told["exposure"]["total"].as_u64().unwrap();
     assert!(
-        served > 500 && seen.abs_diff(served) * 100 <= served,
+        served > 50 && seen.abs_diff(served) * 100 <= served,
         "{seen} of {served}: {told}"
     );
 
