@@ -7,8 +7,9 @@ use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::Handed;
 use crate::patch::{Addition, Spot, Unpatchable, patched};
+use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
-use crate::proposal::{Gate, Part, Proposal, is_windows, release};
+use crate::proposal::{Gate, Part, Proposal, release};
 use crate::steps::{Act, Frame, Own, Stage, free_id};
 use crate::text::{expression, scalar};
 

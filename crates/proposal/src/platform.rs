@@ -1,11 +1,16 @@
 //! Platforms and tools that go back by a command or an action of their own: what is noted before the deployment, what
 //! goes back after a gate that failed, and the address that a platform gives an app.
 
-use survey::{Job, Live, PlatformCall, Step, Text};
+use survey::{Job, Live, PlatformCall, Step, Text, Value};
 
 use crate::handed::Handed;
-use crate::proposal::is_windows;
 use crate::steps::{Act, free_id};
+
+/// Whether the job runs on Windows, where deploy-guard has no binary.
+pub fn is_windows(job: &Job) -> bool {
+    let says = |label: &Value| label.text().to_ascii_lowercase().contains("windows");
+    job.labels.iter().any(says)
+}
 
 /// A step of ours beside the one that deploys.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -109,12 +109,6 @@ impl Part<'_> {
     }
 }
 
-/// Whether the job runs on Windows, where deploy-guard has no binary.
-pub fn is_windows(job: &Job) -> bool {
-    let says = |label: &Value| label.text().to_ascii_lowercase().contains("windows");
-    job.labels.iter().any(says)
-}
-
 /// Whether the job runs on machines of one's own.
 pub fn is_own_runner(job: &Job) -> bool {
     job.labels

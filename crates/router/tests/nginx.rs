@@ -166,7 +166,9 @@ fn carriage_returns_raise_no_doubt_and_stay() {
     used.set("50%");
     settles(&world.url(), |seen| (9..=11).contains(&seen));
     let changed = read(&world.nginx.upstream_file());
-    assert_eq!(changed.matches("\r\n").count(), changed.lines().count());
+    let ends = changed.matches('\n').count();
+    assert!(ends > 3, "{changed:?}");
+    assert_eq!(changed.matches("\r\n").count(), ends, "{changed:?}");
 }
 
 #[test]

@@ -219,7 +219,8 @@ impl<'t> Clients<'t> {
     fn before(&self, start: usize) -> &str {
         let head = &self.text[..start];
         let space = &head[head.trim_end().len()..];
-        space.rfind('\n').map_or(" ", |at| &space[at..])
+        let line_break = |at: usize| &space[space[..at].trim_end_matches('\r').len()..];
+        space.rfind('\n').map_or(" ", line_break)
     }
 }
 

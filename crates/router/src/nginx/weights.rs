@@ -132,7 +132,7 @@ impl Upstream<'_> {
         let head = &self.text[..line.start];
         let space = &head[head.trim_end().len()..];
         match space.rfind('\n') {
-            Some(at) => &space[at..],
+            Some(at) => &space[space[..at].trim_end_matches('\r').len()..],
             None if line.start == space.len() => "\n",
             None => space,
         }
