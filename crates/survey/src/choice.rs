@@ -1,53 +1,11 @@
 //! A job that deploys into one of several environments, as a person or a branch chooses: what is read is one of them.
 
-use std::collections::BTreeMap;
-
-use crate::deployment::{Environment, Rank};
+use crate::deployment::{Choice, Environment, Rank};
 use crate::environment::{rank_of, words};
 use crate::jobs::Run;
+use crate::open_inputs::reads;
 use crate::record::Assembly;
-use workflow::{Fact, Job, Text, Value, expression};
-
-/// Where a deployment is one of several that its job can make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// What chooses, as the job itself writes it: `inputs.target || 'staging'`.
-    pub expression: Fact<String>,
-    /// Its value for this deployment.
-    pub value: String,
-}
-
-impl Choice {
-    /// The condition of a step that is for this deployment alone.
-    pub fn condition(&self) -> String {
-        expression::equals(&self.expression.value, &self.value)
-    }
-}
-
-/// Inputs that a person gives: whether one for production was taken among several.
-pub(crate) type Open = BTreeMap<String, bool>;
-
-/// The inputs of a workflow that is called with a person's own.
-pub(crate) fn handed(open: &Open, with: &[(String, Text)]) -> Open {
-    let given = |text: &Text| {
-        let mut inners = expression::inners(text.value.text());
-        inners.find_map(|inner| reads(open, inner))
-    };
-    with.iter()
-        .filter_map(|(name, text)| Some((name.clone(), given(text)?)))
-        .collect()
-}
-
-/// Whether an expression reads an open input, and whether one for production was taken for it.
-fn reads(open: &Open, inner: &str) -> Option<bool> {
-    let mut read = open.iter().filter(|(name, _)| {
-        ["inputs", "github.event.inputs"]
-            .iter()
-            .any(|context| expression::reads(inner, &format!("{context}.{name}")))
-    });
-    let (_, first) = read.next()?;
-    Some(*first || read.any(|(_, picked)| *picked))
-}
+use workflow::{Fact, Job, Value, expression};
 
 impl Assembly<'_> {
     /// By what the job's environment is chosen; without one, by what its steps are given for production.

@@ -2,10 +2,26 @@
 
 use std::fmt;
 
-use crate::choice::Choice;
 use tools::Tool;
 use workflow::Value;
+use workflow::expression;
 use workflow::{Fact, Line};
+
+/// Where a deployment is one of several that its job can make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What chooses, as the job itself writes it: `inputs.target || 'staging'`.
+    pub expression: Fact<String>,
+    /// Its value for this deployment.
+    pub value: String,
+}
+
+impl Choice {
+    /// The condition of a step that is for this deployment alone.
+    pub fn condition(&self) -> String {
+        expression::equals(&self.expression.value, &self.value)
+    }
+}
 
 /// One job that makes a release live in one environment.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yaml::{Kind, Node};
 
-use crate::choice::{self, Open};
 use crate::deployment::JobId;
 use crate::event::Event;
 use crate::inputs::is_input_of_release;
+use crate::open_inputs::{self, Open};
 use crate::run::Reader;
 use crate::scope::Scope;
 use repository::{Repository, joined};
@@ -188,7 +188,7 @@ impl Jobs<'_> {
             let mut inner = Scope {
                 repository: scope.repository.clone(),
                 inputs,
-                open: choice::handed(&scope.open, &job.with),
+                open: open_inputs::handed(&scope.open, &job.with),
                 ..Scope::default()
             };
             for (name, text) in &job.with {

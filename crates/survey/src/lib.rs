@@ -32,6 +32,7 @@ mod leaves;
 mod logins;
 mod look;
 mod nginx;
+mod open_inputs;
 mod record;
 mod release;
 mod remote;
@@ -47,10 +48,9 @@ pub use workflow::expression::equals;
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;
-pub use choice::Choice;
 pub use deployment::{
-    Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage, Rank,
-    Script, SetUp,
+    Choice, Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage,
+    Rank, Script, SetUp,
 };
 pub use look::look;
 pub use tools::{

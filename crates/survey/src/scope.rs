@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::choice::Open;
 use crate::deployment::Need;
+use crate::open_inputs::Open;
 use openssh::Config;
 use workflow::Value;
 use workflow::expression;
