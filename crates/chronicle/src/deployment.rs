@@ -143,7 +143,7 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
 /// The newest deployment of a release that users may have.
 pub fn served(history: &History, release: &str) -> Option<Deployment> {
     let newest = deployments(history).into_iter().rev();
-    let mut of_release = newest.filter(|one| one.subject.release.as_deref() == Some(release));
+    let mut of_release = newest.filter(|one| one.is_of(release));
     of_release.find(|one| one.may_serve)
 }
 

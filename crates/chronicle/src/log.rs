@@ -28,10 +28,6 @@ impl Chronicle {
         Chronicle { log, owner }
     }
 
-    fn own(&self, history: History) -> History {
-        history.kept(|event| self.owner.has(event))
-    }
-
     /// What people call it: `state.json.events`.
     pub fn place(&self) -> String {
         self.log.place()
@@ -39,14 +35,14 @@ impl Chronicle {
 
     /// Everything that was written down.
     pub async fn read(&self) -> Result<History, Error> {
-        History::parse(&self.log.read(None).await?).map(|all| self.own(all))
+        History::parse(&self.log.read(None).await?).map(|all| all.of_owner(&self.owner))
     }
 
     /// What was written down lately: about the newest thousand events, and never less than what a
     /// decision of [`Chronicle::append`] sees.
     pub async fn recent(&self) -> Result<History, Error> {
         let read = self.log.read(Some(RECENT_FILES)).await?;
-        History::newest(&read, RECENT_FILES).map(|all| self.own(all))
+        History::newest(&read, RECENT_FILES).map(|all| all.of_owner(&self.owner))
     }
 
     /// Appends the events that `decide` makes of what happened, all of them in one write. It is asked again where
@@ -64,7 +60,7 @@ impl Chronicle {
         let written = self.log.append(files, |read: &[Lines]| {
             let history =
                 History::newest(read, files).map_err(|error| Stop::Decided(error.into()))?;
-            let events = decide(&self.own(history)).map_err(Stop::Decided)?;
+            let events = decide(&history.of_owner(&self.owner)).map_err(Stop::Decided)?;
             let lines = lines(&events).map_err(|error| Stop::Decided(error.into()))?;
             attempts.push((lines.clone(), events));
             Ok(lines)

@@ -41,8 +41,8 @@ impl Subject {
 impl History {
     /// Without what is of another service or environment.
     #[must_use]
-    pub fn of_owner(&self, owner: &Owner) -> History {
-        self.clone().kept(|event| owner.has(event))
+    pub fn of_owner(self, owner: &Owner) -> History {
+        self.kept(|event| owner.has(event))
     }
 
     /// The environments that its events name.

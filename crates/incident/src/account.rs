@@ -69,7 +69,7 @@ pub(crate) struct Times {
 impl Account {
     pub(crate) fn of(history: &History, incident: Incident) -> Account {
         // The command may name no environment, and see those of all.
-        let history = &history.of_owner(&incident.subject.owner());
+        let history = &history.clone().of_owner(&incident.subject.owner());
         let deployment = incident.subject.deployment.as_ref();
         let deployment = deployment.and_then(|id| {
             let all = deployments(history);

@@ -276,7 +276,7 @@ fn has_environment(job: &Job) -> Result<(), Failure> {
 /// by which users have the release.
 fn about(job: &Job, history: &History) -> Subject {
     let own = job.subject();
-    let history = history.of_owner(&own.owner());
+    let history = history.clone().of_owner(&own.owner());
     let is_known = |id: &String| {
         let mut events = history.events();
         events.any(|event| event.subject.deployment.as_ref() == Some(id))
@@ -315,7 +315,7 @@ fn resolved(session: &Session<'_>, history: &History, incident: &Incident, text:
 /// The release that serves since the incident was opened, as far as a stage proved it: nothing is known of one that is
 /// being deployed.
 fn serving(history: &History, incident: &Incident) -> Option<String> {
-    let history = history.of_owner(&incident.subject.owner());
+    let history = history.clone().of_owner(&incident.subject.owner());
     let is_opening = |event: &&Event| {
         matches!(event.what, Happening::IncidentOpened { .. })
             && event.subject.incident.as_ref() == Some(&incident.id)

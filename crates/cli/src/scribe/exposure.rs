@@ -246,7 +246,7 @@ impl Scribe<'_> {
         ask: Ask,
     ) -> Result<Option<Event>, Failure> {
         // The command may name no environment, and see those of all.
-        let history = &history.of_owner(&incident.subject.owner());
+        let history = &history.clone().of_owner(&incident.subject.owner());
         let document = self.document().await.ok().flatten();
         let stay = of_incident(history, incident, document.as_ref(), Timestamp::now());
         let Some(stay) = stay.filter(|stay| stay.gone || ask == Ask::Always) else {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use config::value::{Share, Side};
 
-use super::syntax::{changed, plain, statements};
+use super::syntax::{changed, line_break_before, plain, statements};
 use super::upstream::leading;
 use crate::split::Split;
 
@@ -159,7 +159,8 @@ impl<'t> Clients<'t> {
                 let other = only.side.other();
                 let line = format!("{} {};", split.of(other), self.value(other)?);
                 let start = only.share.start;
-                changes.push((start..start, format!("{line}{}", self.before(start))));
+                let parted = line_break_before(self.text, start).unwrap_or(" ");
+                changes.push((start..start, format!("{line}{parted}")));
                 changes.push((only.share.clone(), "*".to_owned()));
             }
             ([first, last], Some(side)) if first.side != last.side => {
@@ -213,14 +214,6 @@ impl<'t> Clients<'t> {
         let named = upstreams.into_iter().find(|(_, leads)| *leads == colour);
         let named = named.map(|(name, _)| format!("{scheme}{name}"));
         named.ok_or_else(|| Error::NoUpstream(colour.to_owned()))
-    }
-
-    /// What parts two lines: the line break and the indent before this place.
-    fn before(&self, start: usize) -> &str {
-        let head = &self.text[..start];
-        let space = &head[head.trim_end().len()..];
-        let line_break = |at: usize| &space[space[..at].trim_end_matches('\r').len()..];
-        space.rfind('\n').map_or(" ", line_break)
     }
 }
 

@@ -85,6 +85,14 @@ pub(super) fn plain<'t>(text: &'t str, word: &Range<usize>) -> &'t str {
     text[word.clone()].trim_matches(['"', '\''])
 }
 
+/// What parts a line from the one before it: the line break and the indent. `None` where this place is on the same line.
+pub(super) fn line_break_before(text: &str, start: usize) -> Option<&str> {
+    let head = &text[..start];
+    let space = &head[head.trim_end().len()..];
+    let at = space.rfind('\n')?;
+    Some(&space[space[..at].trim_end_matches('\r').len()..])
+}
+
 /// The text with other words at these places, which do not overlap.
 pub(super) fn changed(text: &str, mut changes: Vec<(Range<usize>, String)>) -> String {
     changes.sort_by_key(|(range, _)| range.start);

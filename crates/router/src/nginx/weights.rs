@@ -2,7 +2,7 @@
 
 use config::value::{Share, Side};
 
-use super::syntax::changed;
+use super::syntax::{changed, line_break_before};
 use super::upstream::{Block, Line, Upstream};
 use crate::split::Split;
 use crate::weights::Weights;
@@ -127,15 +127,15 @@ impl Upstream<'_> {
         changed(&self.text[line.start..=line.end], changes)
     }
 
-    /// What parts two lines: the line break and the indent before this one.
+    /// What parts a line from the one before it.
     fn before(&self, line: &Line) -> &str {
-        let head = &self.text[..line.start];
-        let space = &head[head.trim_end().len()..];
-        match space.rfind('\n') {
-            Some(at) => &space[space[..at].trim_end_matches('\r').len()..],
-            None if line.start == space.len() => "\n",
-            None => space,
-        }
+        line_break_before(self.text, line.start).unwrap_or_else(|| {
+            let head = &self.text[..line.start];
+            match head.trim_end().len() {
+                0 => "\n",
+                end => &head[end..],
+            }
+        })
     }
 }
 
