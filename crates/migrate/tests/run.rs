@@ -378,6 +378,6 @@ fn a_tool_that_is_not_there_is_told_with_what_to_do() {
         .assert()
         .code(1)
         .stdout(
-            contains("dbmate is not there where it is called").and(contains("virtual environment")),
+            contains("dbmate was not found").and(contains("virtual environment")),
         );
 }

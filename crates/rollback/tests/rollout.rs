@@ -310,7 +310,7 @@ fn a_deployment_that_never_gets_to_its_side_leaves_users_alone() {
     site.configure_run();
     site.green.set_release("v0");
     site.deploy("v9").code(1).stdout(contains(
-        "v9 failed to deploy to green, which has no requests",
+        "v9 failed to deploy to green, which has no traffic",
     ));
     site.v1_has_everything();
     site.run("deploy-guard", &["run", "--release", "v2", "--dry-run"])

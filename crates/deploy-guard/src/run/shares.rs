@@ -57,7 +57,7 @@ impl Run<'_> {
                     "{} failed to deploy to {side}, which has no traffic: there is nothing to roll back",
                     self.release
                 );
-                let reason = format!("deploy: {reason}; {side} has no requests");
+                let reason = format!("deploy: {reason}; {side} has no traffic");
                 let ending = self.not_back();
                 Ok(self.end(ending, verdict, headline, reason))
             }
@@ -92,7 +92,7 @@ impl Run<'_> {
             // A ramp that ends without all requests has given them back itself.
             let told = told.unwrap_or_else(|| {
                 format!(
-                    "{} was deployed to {side}, which has no requests: it was not ramped up",
+                    "{} was deployed to {side}, which has no traffic: it was not ramped up",
                     self.release
                 )
             });
