@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use model::report::Bar;
 use model::text::chain;
 use model::{Id, Outcome, Verdict};
-use state::journal::Intention;
+use state::journal::{Ending, Intention};
 use state::{Error, Forced, Journal, Lease, Store};
 use target::{Applied, Asking, Step, Target, Transition};
 use tokio::sync::Mutex;
@@ -191,8 +191,8 @@ impl<'a> Execution<'a> {
     }
 
     /// Nothing is left to do.
-    pub async fn end(&self, verdict: &str) -> Result<(), Error> {
-        self.journal.lock().await.end(verdict).await
+    pub async fn end(&self, ending: impl Into<Ending>) -> Result<(), Error> {
+        self.journal.lock().await.end(ending).await
     }
 
     /// Renews the lease: without it no further step is made.

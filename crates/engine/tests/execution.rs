@@ -268,7 +268,7 @@ async fn every_step_is_made_and_its_place_asked_afterwards() {
         panic!("{conclusion:?}");
     };
     assert_eq!((failed, wrong, conclusion.bars.len()), (0, 0, 2));
-    execution.end(Verdict::Pass.as_str()).await.unwrap();
+    execution.end(Verdict::Pass).await.unwrap();
     assert!(bench.store.unfinished("move").await.unwrap().is_none());
 }
 

@@ -134,7 +134,7 @@ async fn unlock(session: &Session<'_>, command: &Command) -> Result<(), String> 
     if end.is_success {
         Ok(())
     } else {
-        Err(end.told)
+        Err(end.failure.told)
     }
 }
 

@@ -6,7 +6,7 @@ use dump::{Backup, Contents, Scratch, Source, Swap, Swapped};
 use migrator::{MIGRATE, Recorded, Session, record};
 use model::{Id, Outcome, Report, Verdict};
 use remote::local::{Script, Stream};
-use state::journal::Intention;
+use state::journal::{Ending, Intention};
 use state::{Document, Journal, Lease};
 
 use crate::interrupted::{self, Interrupted};
@@ -52,7 +52,7 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
                 return Ok(session.report(vec![interrupted.refused(&session).await?]));
             }
             // The service is stopped again, and started.
-            journal.end("superseded").await?;
+            journal.end(Ending::Superseded).await?;
         }
         let what = What {
             kept: &kept,
@@ -98,7 +98,7 @@ pub(crate) async fn resume(
             Ok(contents) => contents,
             Err(bad) => return Ok(session.report(vec![unverified(&backup, &bad)])),
         };
-        journal.end("superseded").await?;
+        journal.end(Ending::Superseded).await?;
         let what = What {
             kept: &kept,
             backup: &backup,
@@ -332,7 +332,7 @@ async fn under(
         if !is_stopped {
             swap.cancel().await.map_err(|error| failure(&error))?;
             journal.failed(&step, "`migrate.stop` failed").await?;
-            journal.end(Verdict::Fail.as_str()).await?;
+            journal.end(Verdict::Fail).await?;
             return Ok(session.report(outcomes));
         }
     }
@@ -344,7 +344,7 @@ async fn under(
         Err(error) => {
             outcomes.extend(started(session).await?);
             journal.failed(&step, &error.to_string()).await?;
-            journal.end(Verdict::Fail.as_str()).await?;
+            journal.end(Verdict::Fail).await?;
             Ok(session.report(outcomes))
         }
     }
@@ -361,7 +361,7 @@ async fn finished(
     outcomes.extend(started(session).await?);
     outcomes.extend(recorded(session, lease, document).await?);
     let report = session.report(outcomes);
-    journal.end(report.verdict.as_str()).await?;
+    journal.end(report.verdict).await?;
     Ok(report)
 }
 

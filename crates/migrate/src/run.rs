@@ -4,8 +4,8 @@ use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
 use migrator::{
-    Change, Effect, End, MIGRATE, Made, Recorded, Session, Truth, Unfinished, change, effect,
-    is_recorded, record,
+    Change, Effect, End, MIGRATE, Made, Recorded, Session, ToolFailure, Truth, Unfinished, change,
+    effect, is_recorded, record,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -225,10 +225,12 @@ async fn locked(
 async fn close(journal: &mut Journal, made: &Made, report: &Report) -> Result<(), Failure> {
     match &made.end {
         End::Done => journal.done(APPLY).await?,
-        End::Failed(reason) | End::Late(reason) => journal.failed(APPLY, reason).await?,
+        End::Failed(ToolFailure { told: reason, .. }) | End::Late(reason) => {
+            journal.failed(APPLY, reason).await?
+        }
         End::Unknown(_) | End::Interrupted => return Ok(()),
     }
-    Ok(journal.end(report.verdict.as_str()).await?)
+    Ok(journal.end(report.verdict).await?)
 }
 
 fn headline(session: &Session<'_>, before: &Truth, made: &Made) -> String {
@@ -260,8 +262,8 @@ pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) 
     let mut outcomes = Vec::new();
     let mut reason = match &made.end {
         End::Done => None,
-        End::Failed(reason) => {
-            Some((Verdict::Fail, reason.clone(), session.hint(reason)))
+        End::Failed(failure) => {
+            Some((Verdict::Fail, failure.told.clone(), session.hint(failure)))
         }
         End::Late(reason) => Some((
             Verdict::Inconclusive,

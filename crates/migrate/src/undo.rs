@@ -2,7 +2,7 @@
 
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
-use migrator::{End, Session, Truth, Undone, Unfinished, Wish};
+use migrator::{End, Session, ToolFailure, Truth, Undone, Unfinished, Wish};
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Forced, Lease};
 
@@ -146,32 +146,32 @@ fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
         .collect();
     let now = made.truth.as_ref().and_then(Truth::revision);
     let now = now.unwrap_or_else(|| "nothing".to_owned());
-    let (verdict, reason) = match &made.end {
+    let (verdict, failure): (_, Option<ToolFailure>) = match &made.end {
         End::Done if revisions.is_empty() => {
             let undone = Outcome::pass("migrate/undo", now.clone());
             outcomes.push(undone.actual("undone before it was interrupted, as the tables say"));
             (Verdict::Pass, None)
         }
         End::Done => (Verdict::Pass, None),
-        End::Failed(reason) => (Verdict::Fail, Some(reason.clone())),
+        End::Failed(failure) => (Verdict::Fail, Some(failure.clone())),
         End::Late(reason) => (
             Verdict::Inconclusive,
-            Some(format!("not done within `deadline`: {reason}")),
+            Some(format!("not done within `deadline`: {reason}").into()),
         ),
-        End::Interrupted => (Verdict::Inconclusive, Some("interrupted".to_owned())),
+        End::Interrupted => (Verdict::Inconclusive, Some("interrupted".to_owned().into())),
         End::Unknown(unknown) => {
             outcomes.push((**unknown).clone());
             (Verdict::Pass, None)
         }
     };
-    if let Some(reason) = reason {
+    if let Some(failure) = failure {
         let outcome = Outcome::new(
             "migrate/undo",
             before.revision().unwrap_or_default(),
             verdict,
         );
-        let hint = session.hint(&reason);
-        outcomes.push(outcome.reason(reason).hint(hint));
+        let hint = session.hint(&failure);
+        outcomes.push(outcome.reason(failure.told).hint(hint));
     }
     outcomes.extend(recorded);
     let mut report = session.report(outcomes);

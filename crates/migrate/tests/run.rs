@@ -377,7 +377,5 @@ fn a_tool_that_is_not_there_is_told_with_what_to_do() {
     bed.run(&["run", "--release", "v1"])
         .assert()
         .code(1)
-        .stdout(
-            contains("dbmate was not found").and(contains("virtual environment")),
-        );
+        .stdout(contains("dbmate was not found").and(contains("virtual environment")));
 }

@@ -13,6 +13,7 @@ use remote::quote;
 
 use crate::own_url::own_url;
 use crate::session::Session;
+use crate::tool_end::{NOT_FOUND, ToolEnd, ToolFailure};
 use crate::workers::{self, MARK};
 
 /// How much of what a tool says last is told.
@@ -28,15 +29,6 @@ pub struct Call<'c> {
     /// Another database than that of the configuration, such as a copy.
     pub url: Option<&'c Secret>,
     pub timeout: Duration,
-}
-
-/// How it ended. An exit code of 0 proves nothing.
-#[derive(Clone, Debug)]
-pub struct ToolEnd {
-    pub is_success: bool,
-    pub is_late: bool,
-    /// How it ended and the last lines that it printed.
-    pub told: String,
 }
 
 /// What a tool said last.
@@ -124,7 +116,10 @@ impl Session<'_> {
         Ok(ToolEnd {
             is_success: ran.success(),
             is_late: ran.exit == Exit::TimedOut,
-            told: format!("{}: {}", ran.exit, said.last()),
+            failure: ToolFailure {
+                is_missing: ran.exit == Exit::Code(NOT_FOUND),
+                told: format!("{}: {}", ran.exit, said.last()),
+            },
         })
     }
 
@@ -151,7 +146,10 @@ impl Session<'_> {
         Ok(ToolEnd {
             is_success: ran.status == Some(0),
             is_late: ran.status.is_none(),
-            told: format!("{}: {}", ran.exit, said.last()),
+            failure: ToolFailure {
+                is_missing: ran.status == Some(NOT_FOUND),
+                told: format!("{}: {}", ran.exit, said.last()),
+            },
         })
     }
 

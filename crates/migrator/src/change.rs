@@ -13,9 +13,10 @@ use model::Outcome;
 use place::Place;
 use rand::Rng as _;
 
-use crate::call::{Call, ToolEnd};
+use crate::call::Call;
 use crate::mysql_watcher;
 use crate::session::Session;
+use crate::tool_end::{ToolEnd, ToolFailure};
 use crate::truth::Truth;
 use crate::watcher::{self, Seen};
 
@@ -58,8 +59,8 @@ pub struct Made {
 #[derive(Debug)]
 pub enum End {
     Done,
-    /// The tool failed for another reason than a lock; its own words.
-    Failed(String),
+    /// The tool failed for another reason than a lock.
+    Failed(ToolFailure),
     /// The deadline came first; what was in the way.
     Late(String),
     /// The tables cannot be read: whether it was made is not known.
@@ -127,7 +128,7 @@ async fn attempts(
             return Ok(End::Done);
         }
         if !reading.is_clean() {
-            return Ok(End::Failed(why));
+            return Ok(End::Failed(why.into()));
         }
         // One that took longer than what is left would not be done this time.
         if left(until) < took.max(session.section.lock_timeout.get()) + LEAST {
@@ -154,15 +155,15 @@ async fn attempts(
                 return Ok(End::Interrupted);
             }
             Some(end) if end.is_success => {
-                let told = end.told;
+                let told = end.failure.told;
                 // The tables tell whether it was.
                 why = format!(
                     "the tool ended with exit status 0, and its tables do not show it: {told}"
                 );
-                return after(session, change, made, (before, why), until).await;
+                return after(session, change, made, (before, why.into()), until).await;
             }
             Some(end) if end.is_late || is_over => {
-                let statement = seen.statement.unwrap_or(end.told);
+                let statement = seen.statement.unwrap_or(end.failure.told);
                 why = format!("the statement was not done in time: {statement}");
             }
             Some(end) if is_about_locks(&seen, &end) => {
@@ -171,7 +172,7 @@ async fn attempts(
                 progress.say(&format!("attempt {}: {why}", made.attempts));
                 pause(session, until).await;
             }
-            Some(end) => return after(session, change, made, (before, end.told), until).await,
+            Some(end) => return after(session, change, made, (before, end.failure), until).await,
         }
         if session.job.interrupt.caught().is_some() {
             return Ok(End::Interrupted);
@@ -216,7 +217,7 @@ async fn after(
     session: &Session<'_>,
     change: &Change<'_>,
     made: &mut Made,
-    (before, why): (&Truth, String),
+    (before, failure): (&Truth, ToolFailure),
     until: Instant,
 ) -> Result<End, Failure> {
     let truth = match session.truth_within(patience(until)).await {
@@ -227,7 +228,11 @@ async fn after(
         Ok(truth) => {
             let is_made = (change.is_made)(&truth.reading);
             made.truth = Some(truth);
-            if is_made { End::Done } else { End::Failed(why) }
+            if is_made {
+                End::Done
+            } else {
+                End::Failed(failure)
+            }
         }
         Err(unknown) => {
             made.truth = None;
@@ -269,7 +274,7 @@ async fn clean(
         };
         let end = session.call(call).await?;
         if !end.is_success {
-            tracing::warn!("the tool's lock was not released: {}", end.told);
+            tracing::warn!("the tool's lock was not released: {}", end.failure.told);
         }
     }
     Ok(session.truth_within(patience(until)).await)
@@ -321,7 +326,7 @@ async fn attempt(
         let mut last = ToolEnd {
             is_success: true,
             is_late: false,
-            told: "there was nothing to call".to_owned(),
+            failure: "there was nothing to call".to_owned().into(),
         };
         for command in commands {
             // What is left of it is ended within the deadline, too.
@@ -374,7 +379,9 @@ fn is_about_locks(seen: &Seen, end: &ToolEnd) -> bool {
         "DeadlockDetected",
         "Lock wait timeout exceeded",
     ];
-    seen.cancelled > 0 || seen.was_waiting || SAID.iter().any(|said| end.told.contains(said))
+    seen.cancelled > 0
+        || seen.was_waiting
+        || SAID.iter().any(|said| end.failure.told.contains(said))
 }
 
 /// Pauses between half and one and a half times as long as configured, so that two that wait for one another

@@ -14,6 +14,8 @@ use net::Route;
 use place::{Place, Places};
 use state::{Document, Lease, Store};
 
+use crate::tool_end::ToolFailure;
+
 /// The operation of a lease and of a journal.
 pub const MIGRATE: &str = "migrate";
 
@@ -196,13 +198,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What to do about a failure of the tool, told in these words.
-    pub fn hint(&self, told: &str) -> String {
-        if let Some(hint) = self.tool.hint(told) {
+    /// What to do about a failure of the tool.
+    pub fn hint(&self, failure: &ToolFailure) -> String {
+        if let Some(hint) = self.tool.hint(&failure.told) {
             return hint;
         }
-        // What `sh` says of a program that is not there.
-        if told.starts_with("exit status 127") {
+        if failure.is_missing {
             let name = self.tool.name();
             return format!(
                 "{name} was not found: install it, activate its virtual environment in this step, or tell how it is \

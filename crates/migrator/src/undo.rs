@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use cli::Failure;
 use migrations::{Command, NoUndo, Reading};
-use model::Outcome;
-use state::journal::{Event, Intention};
+use model::{Outcome, Verdict};
+use state::journal::{Ending, Event, Intention};
 use state::{Journal, Lease};
 
 use crate::change::{Change, End, Made, change};
 use crate::record::{Recorded, record};
 use crate::session::{MIGRATE, Session};
+use crate::tool_end::ToolFailure;
 use crate::truth::Truth;
 
 /// The step of the journal; the revision behind it, where one is named, follows.
@@ -119,7 +120,7 @@ impl<'w> Wish<'w> {
         });
         // It is begun anew, with a journal of its own.
         if let Some(mut journal) = unfinished {
-            journal.end("superseded").await?;
+            journal.end(Ending::Superseded).await?;
         }
         undo(session, lease, truth, self.to, self.release).await
     }
@@ -141,7 +142,7 @@ async fn done_before(
     };
     let recorded = record(session, lease, truth, change).await?;
     if let Some(mut journal) = unfinished {
-        journal.end("pass").await?;
+        journal.end(Verdict::Pass).await?;
     }
     let made = Made {
         end: End::Done,
@@ -231,11 +232,11 @@ async fn undo(
     match &made.end {
         End::Done => {
             journal.done(&step).await?;
-            journal.end("pass").await?;
+            journal.end(Verdict::Pass).await?;
         }
-        End::Failed(reason) | End::Late(reason) => {
+        End::Failed(ToolFailure { told: reason, .. }) | End::Late(reason) => {
             journal.failed(&step, reason).await?;
-            journal.end("fail").await?;
+            journal.end(Verdict::Fail).await?;
         }
         End::Unknown(_) | End::Interrupted => {}
     }

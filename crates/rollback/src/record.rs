@@ -9,7 +9,7 @@ use engine::current::{self, LOOK, ReleaseAnswer};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome, Report, Severity, Verdict};
-use state::journal::ROLLBACK;
+use state::journal::{Ending, ROLLBACK};
 use state::{Document, Entry, Forced, Status};
 use target::fit::Fit;
 use target::{Error, Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
@@ -212,7 +212,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     // What is deployed now makes a rollback void that was killed before it.
     if let Some(mut journal) = session.store.unfinished(ROLLBACK).await? {
-        journal.end("superseded").await?;
+        journal.end(Ending::Superseded).await?;
     }
     let run = session.job.run_name();
     session

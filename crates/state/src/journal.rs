@@ -1,9 +1,11 @@
 //! What an operation means to do and what it did: one JSON line per intent and result, each synced
 //! before the next thing happens.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use model::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -69,7 +71,42 @@ pub enum Event {
     /// What was before the step is there again.
     Restored { step: String },
     /// Nothing is left to do.
-    End { verdict: String },
+    End {
+        #[serde(rename = "verdict")]
+        ending: Ending,
+    },
+}
+
+/// How an operation ended: its verdict, or a word that is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Another operation, or a deployment, took its place.
+    Superseded,
+    /// A person gave it up, and what was before is back.
+    Aborted,
+    #[serde(untagged)]
+    Verdict(Verdict),
+    /// The word of a newer version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl From<Verdict> for Ending {
+    fn from(verdict: Verdict) -> Ending {
+        Ending::Verdict(verdict)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ending::Superseded => "superseded",
+            Ending::Aborted => "aborted",
+            Ending::Verdict(verdict) => verdict.as_str(),
+            Ending::Other(word) => word,
+        })
+    }
 }
 
 /// What an operation means to do, before it does anything.
@@ -346,9 +383,9 @@ impl Journal {
         .await
     }
 
-    pub async fn end(&mut self, verdict: &str) -> Result<(), Error> {
+    pub async fn end(&mut self, ending: impl Into<Ending>) -> Result<(), Error> {
         self.write(Event::End {
-            verdict: verdict.to_owned(),
+            ending: ending.into(),
         })
         .await
     }

@@ -1,10 +1,11 @@
 //! From a damaged state back to a good one: the backup, and what the journals say happened since.
 
 use jiff::Timestamp;
+use model::Verdict;
 
 use crate::backend::Part;
 use crate::document::{Document, Frozen, Status};
-use crate::journal::{Event, Line};
+use crate::journal::{Ending, Event, Line};
 use crate::parse;
 use crate::{Error, Store};
 
@@ -65,7 +66,7 @@ impl Store {
             let Some(Line {
                 schema: _,
                 at,
-                event: Event::End { verdict },
+                event: Event::End { ending },
             }) = lines.last()
             else {
                 steps.push(format!(
@@ -79,12 +80,12 @@ impl Store {
             used = true;
             let before = document.clone();
             let bad = left.as_deref().filter(|_| !spared);
-            apply(&mut document, destination, bad, verdict, *at);
+            apply(&mut document, destination, bad, ending, *at);
             document.forced(destination, forced);
             if before.current != document.current || before.history.len() != document.history.len()
             {
                 steps.push(format!(
-                    "add what {place} shows: back from {} to {destination}, {verdict}",
+                    "add what {place} shows: back from {} to {destination}, {ending}",
                     named(left.as_ref())
                 ));
             }
@@ -105,23 +106,23 @@ fn changed(lines: &[Line]) -> bool {
     let made = |line: &Line| matches!(line.event, Event::Done { .. });
     let undone = |line: &Line| match &line.event {
         Event::Abort { .. } => true,
-        Event::End { verdict } => verdict == "superseded",
+        Event::End { ending } => *ending == Ending::Superseded,
         _ => false,
     };
     lines.iter().any(made) && !lines.iter().any(undone)
 }
 
-fn apply(document: &mut Document, to: &str, left: Option<&str>, verdict: &str, at: Timestamp) {
+fn apply(document: &mut Document, to: &str, left: Option<&str>, ending: &Ending, at: Timestamp) {
     let already = document.current.as_deref() == Some(to)
         && left.is_none_or(|left| document.status(left) == Some(Status::Bad));
     if already {
         return;
     }
-    document.rolled_back(left, to, verdict == "pass", at);
+    document.rolled_back(left, to, *ending == Verdict::Pass.into(), at);
     if document.entry(to).is_none() {
         document.deployed(to, Status::RolledBack, at, None);
     }
-    if verdict == "fail" {
+    if *ending == Verdict::Fail.into() {
         document.frozen = Some(Frozen {
             reason: format!("the rollback to {to} did not restore the service"),
             by: "its journal".to_owned(),

@@ -27,7 +27,7 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
         }
         let end = lines.last().map(|line| &line.event);
         let verdict = match end {
-            Some(Event::End { verdict }) => verdict.clone(),
+            Some(Event::End { ending }) => ending.to_string(),
             _ => "unfinished".to_owned(),
         };
         rows.push(vec![

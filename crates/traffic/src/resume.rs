@@ -3,6 +3,7 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report};
 use operation::shares::work::{ShareChange, TRAFFIC};
+use state::journal::Ending;
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::abort::taken_back;
@@ -47,7 +48,7 @@ pub(crate) async fn go_on(
         return Box::pin(taken_back(session, lease, document)).await;
     }
     if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
-        journal.end("superseded").await?;
+        journal.end(Ending::Superseded).await?;
     }
     let work = session.work(Some(document));
     let context = work.context();

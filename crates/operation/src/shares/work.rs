@@ -11,9 +11,10 @@ use engine::{CurrentRelease, End, Execution, Grounds, Means, PlaceRelease, Plan,
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use model::report::Bar;
-use model::{Id, Outcome};
+use model::{Id, Outcome, Verdict};
 use place::{Context, Place, Places};
 use router::Router;
+use state::journal::Ending;
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
 use super::shift::Shift;
@@ -87,11 +88,13 @@ impl From<End> for ChangeEnd {
 
 impl ChangeEnd {
     /// With which the journal ends; `None` where it stays open.
-    fn verdict(&self) -> Option<&'static str> {
+    fn verdict(&self) -> Option<Verdict> {
         match self {
             ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => None,
-            ChangeEnd::Made { .. } => Some("pass"),
-            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => Some("fail"),
+            ChangeEnd::Made { .. } => Some(Verdict::Pass),
+            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => {
+                Some(Verdict::Fail)
+            }
         }
     }
 }
@@ -185,7 +188,7 @@ impl<'a> Work<'a> {
         self.note(lease, |noted| noted.phase = Phase::Aborting)
             .await?;
         if let Some(mut journal) = self.store.unfinished(TRAFFIC).await? {
-            journal.end("superseded").await?;
+            journal.end(Ending::Superseded).await?;
         }
         let rollout = &Rollout {
             stable: self.stable_now(router, rollout).await,

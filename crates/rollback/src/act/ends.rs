@@ -7,6 +7,7 @@ use engine::{Execution, PlaceRelease, Reverted};
 use model::report::Bar;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::Forced;
+use state::journal::Ending;
 
 use super::Rollback;
 use crate::force::{Force, lifted};
@@ -156,7 +157,7 @@ impl Rollback<'_> {
         released.await?;
         // After the lock: an open journal is found again, a lock without one is only in the way.
         if whole {
-            execution.end("aborted").await?;
+            execution.end(Ending::Aborted).await?;
         }
         found.illustrate(&mut report);
         Ok(report)
@@ -176,7 +177,7 @@ impl Rollback<'_> {
         let mut report = self.reported(&mut found);
         let reverting = execution.means().target.capabilities().self_reverting;
         if reverting && changed == 0 {
-            let ended = execution.end(Verdict::Fail.as_str()).await;
+            let ended = execution.end(Verdict::Fail).await;
             ended?;
         }
         let lease = execution.means().lease;

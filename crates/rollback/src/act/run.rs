@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Report, Verdict};
 use operation::shares::work::TRAFFIC;
-use state::journal::ROLLBACK;
+use state::journal::{Ending, ROLLBACK};
 use state::{Document, Lease, Rollout};
 use target::Target;
 
@@ -127,7 +127,7 @@ async fn go_back(
     }
     // A change of a share that a kill left behind is void by what follows.
     if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
-        journal.end("superseded").await?;
+        journal.end(Ending::Superseded).await?;
     }
     // What runs, and what a kill left behind.
     let unfinished = session.store.unfinished(ROLLBACK).await?;
@@ -152,7 +152,7 @@ async fn go_back(
                 .await;
         }
         Course::Begin(Some(mut superseded)) => {
-            superseded.end("superseded").await?;
+            superseded.end(Ending::Superseded).await?;
         }
         Course::Begin(None) => {}
     }
@@ -323,7 +323,7 @@ impl Rollback<'_> {
         let mut recorded = self.record(&execution, verdict, &forced).await;
         // What is missing can be resumed.
         if wrong == 0 && recorded.is_ok() {
-            recorded = execution.end(verdict.as_str()).await.map_err(Failure::from);
+            recorded = execution.end(verdict).await.map_err(Failure::from);
         }
         if let Err(trouble) = recorded {
             return self.stopped(&execution, found, trouble, hook_context).await;

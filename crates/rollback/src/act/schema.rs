@@ -4,7 +4,7 @@
 use cli::Failure;
 use cli::force::Rule as _;
 use config::file::OnMisfit;
-use migrator::{End, Session as Migration, Truth, Wish};
+use migrator::{End, Session as Migration, ToolFailure, Truth, Wish};
 use model::id::Kind;
 use model::{Id, Outcome};
 use state::{Document, Lease};
@@ -72,7 +72,7 @@ pub(super) async fn go_down(
             outcomes.extend(undone.recorded);
             match undone.made.end {
                 End::Done => Ok(WayDown::Fits(outcomes)),
-                End::Failed(why) | End::Late(why) => not(why),
+                End::Failed(ToolFailure { told: why, .. }) | End::Late(why) => not(why),
                 End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
                 End::Interrupted => not("interrupted: `migrate resume` goes on".to_owned()),
             }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use model::Verdict;
 use state::journal::ROLLBACK;
 use state::{Error, Status, Store};
 use tempfile::TempDir;
@@ -253,7 +254,7 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
             found.done("switch").await.unwrap();
             let again = store.unfinished(ROLLBACK).await.unwrap().unwrap();
             assert_eq!(again.lines().len(), 3);
-            found.end("pass").await.unwrap();
+            found.end(Verdict::Pass).await.unwrap();
             assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
         }
     });

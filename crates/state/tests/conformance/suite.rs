@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
+use model::Verdict;
 use state::journal::{Intention, ROLLBACK};
 use state::{Claim, Document, Error, Holder, Status};
 
@@ -245,7 +246,7 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
     assert_eq!(found.before("switch"), Some("before"));
     assert!(!is_done(&found, "switch"));
     found.done("switch").await.unwrap();
-    found.end("pass").await.unwrap();
+    found.end(Verdict::Pass).await.unwrap();
     assert!(
         found
             .place()
