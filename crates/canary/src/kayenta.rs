@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
 use judge::Interval;
 use judge::kayenta::{
-    Classification, Classified, Direction, Effect, Grade, Look, Metric, Missing, Outliers,
+    Classification, Classified, Direction, Effect, Grade, Look, Metric, MissingPoints, Outliers,
     ScoreLimits, Settings, Standing, Thresholds, Watch, Watched, Zero,
 };
 use model::{Severity, Verdict};
@@ -192,9 +192,9 @@ fn of_config(metric: &KayentaMetric, severity: Severity) -> Metric {
             KayentaDirection::Either => Direction::Either,
         },
         missing: if metric.missing_is_zero {
-            Missing::Replace
+            MissingPoints::Replace
         } else {
-            Missing::Remove
+            MissingPoints::Remove
         },
         outliers: if metric.remove_outliers {
             Outliers::Remove { factor: OUTLIERS }

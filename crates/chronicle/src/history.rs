@@ -96,21 +96,21 @@ impl History {
     }
 }
 
-enum Unread {
+enum LineError {
     Damaged(String),
     Newer(String),
 }
 
-impl Unread {
+impl LineError {
     fn at(self, place: &str, line: usize) -> Error {
         let place = place.to_owned();
         match self {
-            Unread::Damaged(reason) => Error::Damaged {
+            LineError::Damaged(reason) => Error::Damaged {
                 place,
                 line,
                 reason,
             },
-            Unread::Newer(reason) => Error::Newer {
+            LineError::Newer(reason) => Error::Newer {
                 place,
                 line,
                 reason,
@@ -119,19 +119,19 @@ impl Unread {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Event, Unread> {
+fn parse(text: &[u8]) -> Result<Event, LineError> {
     let value: Value = serde_json::from_slice(text)
-        .map_err(|error| Unread::Damaged(format!("not JSON: {error}")))?;
+        .map_err(|error| LineError::Damaged(format!("not JSON: {error}")))?;
     if value["schema"] != SCHEMA {
         let shown = cut(&value["schema"].to_string(), 100);
         let reason = format!("its schema is {shown}, this release reads `{SCHEMA}`");
         return Err(if value["schema"].is_string() {
-            Unread::Newer(reason)
+            LineError::Newer(reason)
         } else {
-            Unread::Damaged(reason)
+            LineError::Damaged(reason)
         });
     }
-    serde_json::from_value(value).map_err(|error| Unread::Newer(error.to_string()))
+    serde_json::from_value(value).map_err(|error| LineError::Newer(error.to_string()))
 }
 
 #[cfg(test)]

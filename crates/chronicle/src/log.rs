@@ -59,9 +59,9 @@ impl Chronicle {
         };
         let written = self.log.append(files, |read: &[Lines]| {
             let history =
-                History::newest(read, files).map_err(|error| Stop::Decided(error.into()))?;
-            let events = decide(&history.of_owner(&self.owner)).map_err(Stop::Decided)?;
-            let lines = lines(&events).map_err(|error| Stop::Decided(error.into()))?;
+                History::newest(read, files).map_err(|error| AppendError::Decided(error.into()))?;
+            let events = decide(&history.of_owner(&self.owner)).map_err(AppendError::Decided)?;
+            let lines = lines(&events).map_err(|error| AppendError::Decided(error.into()))?;
             attempts.push((lines.clone(), events));
             Ok(lines)
         });
@@ -71,8 +71,8 @@ impl Chronicle {
                 let arrived = attempts.find(|(lines, _)| *lines == written);
                 Ok(arrived.map(|(_, events)| events).unwrap_or_default())
             }
-            Err(Stop::Store(error)) => Err(Error::State(error).into()),
-            Err(Stop::Decided(error)) => Err(error),
+            Err(AppendError::Store(error)) => Err(Error::State(error).into()),
+            Err(AppendError::Decided(error)) => Err(error),
         }
     }
 
@@ -93,14 +93,14 @@ impl Chronicle {
 }
 
 /// Why nothing was written.
-enum Stop<E> {
+enum AppendError<E> {
     Store(state::Error),
     Decided(E),
 }
 
-impl<E> From<state::Error> for Stop<E> {
-    fn from(error: state::Error) -> Stop<E> {
-        Stop::Store(error)
+impl<E> From<state::Error> for AppendError<E> {
+    fn from(error: state::Error) -> AppendError<E> {
+        AppendError::Store(error)
     }
 }
 

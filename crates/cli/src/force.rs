@@ -134,7 +134,7 @@ impl<R: Rule> TypedValueParser for RuleParser<R> {
 
 /// Why a rule or a reason cannot be taken.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+enum ForceError {
     #[error("this rule cannot be lifted: {0}")]
     Fixed(&'static str),
     /// Those that there are.
@@ -147,16 +147,16 @@ enum Unfit {
 }
 
 /// A rule by its name, as `refused/NAME` has it too.
-fn rule<R: Rule>(text: &str) -> Result<R, Unfit> {
+fn rule<R: Rule>(text: &str) -> Result<R, ForceError> {
     let id = Id::from(text);
     let name = id.name_of(Kind::Refused).unwrap_or(text);
     if let Some(rule) = R::ALL.iter().find(|rule| rule.name() == name) {
         return Ok(*rule);
     }
     if let Some((_, instead)) = R::FIXED.iter().find(|(fixed, _)| *fixed == name) {
-        return Err(Unfit::Fixed(instead));
+        return Err(ForceError::Fixed(instead));
     }
-    Err(Unfit::Unknown(
+    Err(ForceError::Unknown(
         R::ALL.iter().map(|rule| rule.name()).collect(),
     ))
 }
@@ -164,13 +164,13 @@ fn rule<R: Rule>(text: &str) -> Result<R, Unfit> {
 /// The longest reason that is kept, in bytes.
 const MAX_REASON: usize = 512;
 
-fn reason(text: &str) -> Result<String, Unfit> {
+fn reason(text: &str) -> Result<String, ForceError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Unfit::Empty);
+        return Err(ForceError::Empty);
     }
     if text.len() > MAX_REASON || text.chars().any(char::is_control) {
-        return Err(Unfit::NoLine);
+        return Err(ForceError::NoLine);
     }
     Ok(text.to_owned())
 }

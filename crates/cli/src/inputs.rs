@@ -55,8 +55,8 @@ pub(crate) fn of(stage: &str, loaded: &config::Loaded, env: &Env) -> Inputs {
 
 /// The sum of a file's bytes; none where it cannot be read, or is far too large for a configuration.
 pub fn sha256(path: &Path) -> Option<String> {
-    const MOST: u64 = 1 << 20;
+    const MAX_HASHED_BYTES: u64 = 1 << 20;
     // A pipe has no sum, and is read only once.
-    let bytes = files::read(path, MOST).ok()?;
+    let bytes = files::read(path, MAX_HASHED_BYTES).ok()?;
     Some(hex(Sha256::digest(&bytes)))
 }

@@ -31,11 +31,11 @@ pub struct Known {
     /// Nothing named them: without them a public image may be seen all the same.
     pub implied: bool,
     /// Why they are missing although a login is stored: reported if the registry asks for credentials.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<LoginError>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub struct LoginError {
     pub reason: String,
     pub hint: String,
 }
@@ -48,7 +48,7 @@ pub async fn find(
     image: &Reference,
     job: &Job,
     timeout: Duration,
-) -> Result<Known, Trouble> {
+) -> Result<Known, LoginError> {
     let found = match login.kind {
         RegistryLogin::Anonymous => anonymous(),
         RegistryLogin::Ecr => ecr(None, job, timeout).await?,
@@ -86,8 +86,8 @@ fn known(credentials: Credentials, whose: String) -> Known {
     }
 }
 
-fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known, Trouble> {
-    let unset = |name: &str| Trouble {
+fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known, LoginError> {
+    let unset = |name: &str| LoginError {
         reason: format!("the credentials' variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
     };
@@ -103,7 +103,7 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known,
 
 /// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
 /// GitHub's registry.
-async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
     let left = docker(image, job, timeout).await?;
     match aws::Login::region(image.registry()) {
         Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
@@ -126,8 +126,8 @@ fn workflow(job: &Job) -> Option<Known> {
 }
 
 /// A token that ECR's registry takes as a password.
-async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
-    let trouble = |error: aws::Error| Trouble {
+async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
+    let trouble = |error: aws::Error| LoginError {
         reason: format!("ECR gives no login: {error}"),
         hint: match error {
             aws::Error::Denied { .. } => {
@@ -146,7 +146,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known
     };
     let login = tokio::time::timeout(timeout, asking)
         .await
-        .map_err(|_| Trouble {
+        .map_err(|_| LoginError {
             reason: format!(
                 "ECR gives no login within {}",
                 model::text::duration(timeout)
@@ -161,7 +161,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known
     Ok(known(credentials, "the login from ECR".to_owned()))
 }
 
-async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
     let folder = job.env.non_empty("DOCKER_CONFIG").map(PathBuf::from);
     let home = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".docker"));
     let Some(path) = folder
@@ -170,7 +170,7 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known
     else {
         return Ok(anonymous());
     };
-    let unusable = |reason: String| Trouble {
+    let unusable = |reason: String| LoginError {
         reason: format!(
             "Docker's configuration {} cannot be used: {reason}",
             path.display()
@@ -192,9 +192,14 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known
 }
 
 /// Docker's credential helper protocol: the server's name on its input, JSON on its output.
-async fn helper(name: &str, server: &str, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+async fn helper(
+    name: &str,
+    server: &str,
+    job: &Job,
+    timeout: Duration,
+) -> Result<Known, LoginError> {
     let program = format!("docker-credential-{name}");
-    let trouble = |reason: String| Trouble {
+    let trouble = |reason: String| LoginError {
         reason: format!("the credential helper `{program}` {reason}"),
         hint: format!("ask it yourself: `echo {server} | {program} get`"),
     };

@@ -94,16 +94,16 @@ impl Publisher {
         files::distinct(&files)
     }
 
-    fn all_writable(&self) -> Result<(), Unwritable> {
+    fn all_writable(&self) -> Result<(), OutputError> {
         let files = [&self.report_file, &self.html_file];
         for path in files.into_iter().flatten() {
-            writable(path).map_err(|cause| Unwritable::Report {
+            writable(path).map_err(|cause| OutputError::Report {
                 path: path.clone(),
                 cause,
             })?;
         }
         if self.summary_file.as_deref() == Some(Path::new("-")) {
-            return Err(Unwritable::Summary(NoPlace::Stdout));
+            return Err(OutputError::Summary(OutputPathError::Stdout));
         }
         Ok(())
     }
@@ -382,16 +382,19 @@ fn is_stream(path: &Path) -> bool {
 
 /// An output that cannot be written.
 #[derive(Debug, thiserror::Error)]
-enum Unwritable {
+enum OutputError {
     #[error("cannot write the report to {}: {cause}", path.display())]
-    Report { path: PathBuf, cause: NoPlace },
+    Report {
+        path: PathBuf,
+        cause: OutputPathError,
+    },
     #[error("cannot write the summary: {0}")]
-    Summary(NoPlace),
+    Summary(OutputPathError),
 }
 
 /// Why nothing can be written there.
 #[derive(Debug, thiserror::Error)]
-enum NoPlace {
+enum OutputPathError {
     #[error("it is a folder")]
     Folder,
     #[error("`-` is no file: stdout has what `--format` names")]
@@ -415,17 +418,17 @@ fn stream(path: &Path) -> std::io::Result<File> {
 }
 
 /// Whether a report can be written there.
-fn writable(path: &Path) -> Result<(), NoPlace> {
+fn writable(path: &Path) -> Result<(), OutputPathError> {
     if path.is_dir() {
-        return Err(NoPlace::Folder);
+        return Err(OutputPathError::Folder);
     }
     if path == Path::new("-") {
-        return Err(NoPlace::Stdout);
+        return Err(OutputPathError::Stdout);
     }
     // `/dev/stdout` of a redirected program: the link itself would be replaced.
     let passed_on = ["/dev", "/proc"].iter().any(|all| path.starts_with(all));
     if passed_on && path.is_symlink() && path.is_file() {
-        return Err(NoPlace::Link);
+        return Err(OutputPathError::Link);
     }
     if is_stream(path) {
         return Ok(());

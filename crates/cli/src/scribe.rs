@@ -20,7 +20,9 @@ use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Decision, Outcome, Report, Severity, Verdict};
-use notify::{Delivered, Earlier, NotDelivered, Notice, Phase, Proof, Recipient, Texts, Why};
+use notify::{
+    Delivered, DeliveryError, DeliveryFailure, Earlier, Notice, Phase, Proof, Recipient, Texts,
+};
 use sections::incident::{Before, Heard, Impact};
 
 use crate::{Failure, Job};
@@ -646,14 +648,14 @@ pub fn unusable_texts(section: &Incident) -> Option<Outcome> {
 }
 
 /// Whether a sink takes messages that asks GitHub for it: no test message is written.
-pub fn may_write(recipient: &Recipient<'_>, answer: Result<Delivered, NotDelivered>) -> Outcome {
+pub fn may_write(recipient: &Recipient<'_>, answer: Result<Delivered, DeliveryError>) -> Outcome {
     let proven = "the token may write there; no test message was written, because it would stay";
     proof(recipient, answer, proven)
 }
 
 fn proof(
     recipient: &Recipient<'_>,
-    answer: Result<Delivered, NotDelivered>,
+    answer: Result<Delivered, DeliveryError>,
     proven: &str,
 ) -> Outcome {
     let outcome = |verdict| {
@@ -664,8 +666,8 @@ fn proof(
         return outcome(Verdict::Pass).actual(proven);
     };
     let verdict = match &error.why {
-        Why::Refused { .. } => Verdict::Fail,
-        Why::Later { .. } | Why::Unsure { .. } => Verdict::Error,
+        DeliveryFailure::Refused { .. } => Verdict::Fail,
+        DeliveryFailure::Later { .. } | DeliveryFailure::Unsure { .. } => Verdict::Error,
     };
     let hint = error
         .hint()

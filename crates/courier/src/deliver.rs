@@ -10,7 +10,7 @@ use chronicle::{
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use model::Redactor;
-use notify::{Earlier, NotDelivered, Recipient, Reference, TemplateError, Texts, Why};
+use notify::{DeliveryError, DeliveryFailure, Earlier, Recipient, Reference, TemplateError, Texts};
 use state::Holder;
 
 use crate::notice;
@@ -206,7 +206,7 @@ impl Courier<'_> {
                     if error.reference.is_some() {
                         known.clone_from(&error.reference);
                     }
-                    let refused = matches!(error.why, Why::Refused { .. });
+                    let refused = matches!(error.why, DeliveryFailure::Refused { .. });
                     (not_delivered(&pending.delivery, by, &error), refused)
                 }
             };
@@ -226,7 +226,7 @@ impl Courier<'_> {
         history: &History,
         reference: Option<&Reference>,
         until: Instant,
-    ) -> Result<Option<Reference>, NotDelivered> {
+    ) -> Result<Option<Reference>, DeliveryError> {
         let texts = self.texts.as_ref().map_err(unusable)?;
         let Some(notice) =
             notice(history, &pending.event, texts).map_err(|error| unusable(&error))?
@@ -244,7 +244,7 @@ impl Courier<'_> {
         let late = tokio::time::timeout_at((deadline + TO_WRITE / 2).into(), attempt);
         match late.await {
             Ok(ended) => Ok(ended?.reference),
-            Err(_) => Err(Why::Unsure {
+            Err(_) => Err(DeliveryFailure::Unsure {
                 reason: "no answer in time".to_owned(),
             }
             .into()),
@@ -345,10 +345,10 @@ fn delivered(delivery: &Delivery, reference: Option<&Reference>) -> Happening {
     }
 }
 
-fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &NotDelivered) -> Happening {
+fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &DeliveryError) -> Happening {
     let after = match &error.why {
-        Why::Later { after, .. } => *after,
-        Why::Refused { .. } | Why::Unsure { .. } => None,
+        DeliveryFailure::Later { after, .. } => *after,
+        DeliveryFailure::Refused { .. } | DeliveryFailure::Unsure { .. } => None,
     };
     let reference = error.reference.as_ref();
     Happening::Undelivered {
@@ -357,8 +357,8 @@ fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &NotDelivered
         how: Undelivered {
             reason: error.to_string(),
             hint: error.hint().map(str::to_owned),
-            unsure: matches!(error.why, Why::Unsure { .. }),
-            refused: matches!(error.why, Why::Refused { .. }),
+            unsure: matches!(error.why, DeliveryFailure::Unsure { .. }),
+            refused: matches!(error.why, DeliveryFailure::Refused { .. }),
             not_before: after.and_then(|after| Timestamp::now().checked_add(after).ok()),
             reference: reference.and_then(|one| serde_json::to_value(one).ok()),
         },
@@ -366,12 +366,12 @@ fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &NotDelivered
 }
 
 /// A template that cannot be used is for a person to correct; it is tried again then.
-fn unusable(error: &TemplateError) -> NotDelivered {
-    let why = Why::Later {
+fn unusable(error: &TemplateError) -> DeliveryError {
+    let why = DeliveryFailure::Later {
         reason: error.to_string(),
         after: None,
     };
-    NotDelivered {
+    DeliveryError {
         hint: Some(format!("{}; then `incident deliver`", error.hint())),
         ..why.into()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use net::Problem;
+use net::ConnectError;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn unreachable(at: impl ToString, problem: &Problem) -> Error {
+    pub(crate) fn unreachable(at: impl ToString, problem: &ConnectError) -> Error {
         Error::Unreachable {
             at: at.to_string(),
             reason: problem.reason().to_owned(),

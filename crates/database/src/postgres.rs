@@ -119,7 +119,7 @@ async fn open(
 
 /// The first of the server's addresses that takes a connection.
 pub(crate) async fn stream(address: &Address, route: &Route) -> Result<net::Stream, Error> {
-    let failed = |problem: &net::Problem| Error::unreachable(address, problem);
+    let failed = |problem: &net::ConnectError| Error::unreachable(address, problem);
     let name = match &address.host {
         Host::Name(name) => name.clone(),
         Host::Socket(folder) => {

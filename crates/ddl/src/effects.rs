@@ -13,7 +13,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use crate::catalog::Catalog;
 use crate::effect::StatementEffect;
 use crate::scene::Scene;
-use crate::sql::{self, Places, Unread, bytes, said};
+use crate::sql::{self, Places, ReadError, bytes, said};
 use crate::transaction::Transaction;
 
 /// What the effects of a statement depend on, beside its words.
@@ -30,7 +30,7 @@ pub fn effects(
     text: &str,
     setting: Setting,
     catalog: &mut Catalog,
-) -> Result<Vec<StatementEffect>, Unread> {
+) -> Result<Vec<StatementEffect>, ReadError> {
     let mut scene = Scene {
         catalog: catalog.clone(),
         server: setting.server,

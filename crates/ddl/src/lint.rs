@@ -12,8 +12,8 @@ use crate::catalog::Catalog;
 use crate::effect::{Compatibility, StatementEffect, Work};
 use crate::effects::{Setting, effects};
 use crate::migration::{Migration, NotSql};
-use crate::rule::{Concern, Level, Own, Rule, Squawk};
-use crate::sql::{self, Place, Places, Unread};
+use crate::rule::{Level, Own, Risk, Rule, Squawk};
+use crate::sql::{self, Place, Places, ReadError};
 use crate::transaction::Transaction;
 use crate::way::way;
 
@@ -66,7 +66,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn concern(&self) -> Concern {
+    pub fn concern(&self) -> Risk {
         self.rule.concern()
     }
 
@@ -79,13 +79,13 @@ impl Finding {
 
 /// Why a migration has no findings, and no good name either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotLinted {
+pub enum LintError {
     #[error("the rules are for PostgreSQL, and the migration is for {0}")]
     OtherDatabase(String),
     #[error(transparent)]
     NotSql(#[from] NotSql),
     #[error(transparent)]
-    Unread(#[from] Unread),
+    Unread(#[from] ReadError),
 }
 
 /// Looks at one migration after another, and knows which ignores fit none.
@@ -107,7 +107,7 @@ impl Linter {
         &self,
         migration: &Migration,
         catalog: &mut Catalog,
-    ) -> Result<Vec<Finding>, NotLinted> {
+    ) -> Result<Vec<Finding>, LintError> {
         let setting = Setting {
             transaction: migration.transaction,
             server: self.options.server.unwrap_or(SERVER),
@@ -134,7 +134,7 @@ impl Linter {
             .iter()
             .filter(|effect| !migration.is_of_the_tool(effect))
         {
-            let concerns: Vec<Concern> = found_in(&findings, effect, &places);
+            let concerns: Vec<Risk> = found_in(&findings, effect, &places);
             for (own, message) in own_findings(effect, &concerns) {
                 let violation = Found {
                     rule: Rule::Own(own),
@@ -165,7 +165,7 @@ impl Linter {
         text: &str,
         migration: &Migration,
         setting: Setting,
-    ) -> Result<Vec<Found>, Unread> {
+    ) -> Result<Vec<Found>, ReadError> {
         let text = text.replace("squawk-ignore", "squawk_ignore");
         let also: HashSet<Rule> = self.options.also.iter().copied().collect();
         let rules = enum_iterator::all::<Squawk>().filter(|rule| {
@@ -367,18 +367,18 @@ fn is_needless(rule: Rule, effect: &StatementEffect, is_known: bool) -> bool {
     );
     let fresh = !effect.touched.is_empty() && !others;
     match rule.concern() {
-        Concern::Locks => fresh,
-        Concern::Rewrites => fresh || effect.work() == Work::None,
-        Concern::Breaks | Concern::Loses => {
+        Risk::Locks => fresh,
+        Risk::Rewrites => fresh || effect.work() == Work::None,
+        Risk::Breaks | Risk::Loses => {
             let told = fresh || is_known && !effect.touched.is_empty();
             told && compatible && effect.destroys.is_empty()
         }
-        Concern::Style | Concern::Guarantee | Concern::Unknown | Concern::Fails => false,
+        Risk::Style | Risk::Guarantee | Risk::Unknown | Risk::Fails => false,
     }
 }
 
 /// What the findings in a statement are afraid of.
-fn found_in(findings: &[Finding], effect: &StatementEffect, places: &Places<'_>) -> Vec<Concern> {
+fn found_in(findings: &[Finding], effect: &StatementEffect, places: &Places<'_>) -> Vec<Risk> {
     let (start, end) = (places.at(effect.bytes.start), places.at(effect.bytes.end));
     let within = findings
         .iter()
@@ -387,9 +387,9 @@ fn found_in(findings: &[Finding], effect: &StatementEffect, places: &Places<'_>)
 }
 
 /// What the effects say and no finding does.
-fn own_findings(effect: &StatementEffect, concerns: &[Concern]) -> Vec<(Own, String)> {
+fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String)> {
     let mut own = Vec::new();
-    let silent = |these: &[Concern]| !concerns.iter().any(|concern| these.contains(concern));
+    let silent = |these: &[Risk]| !concerns.iter().any(|concern| these.contains(concern));
     let heavy = effect.touched.iter().filter(|touched| !touched.fresh);
     let heavy = heavy.max_by_key(|touched| (touched.work, touched.lock));
     if let Some(touched) = heavy {
@@ -400,7 +400,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Concern]) -> Vec<(Own, Str
         let blocks_writes = lock.is_some_and(crate::LockMode::blocks_writes);
         if matches!(touched.work, Work::Rewrite | Work::Unsure)
             && blocks_writes
-            && silent(&[Concern::Rewrites, Concern::Breaks])
+            && silent(&[Risk::Rewrites, Risk::Breaks])
         {
             let may = if touched.work == Work::Unsure {
                 "may be"
@@ -414,7 +414,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Concern]) -> Vec<(Own, Str
         }
         if touched.work == Work::Scan
             && blocks_writes
-            && silent(&[Concern::Locks, Concern::Rewrites, Concern::Breaks])
+            && silent(&[Risk::Locks, Risk::Rewrites, Risk::Breaks])
         {
             own.push((
                 Own::ScansUnderLock,
@@ -432,7 +432,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Concern]) -> Vec<(Own, Str
     }
     let listed = |parts: Vec<String>| parts.join(", ");
     if let Compatibility::Breaks(breaks) = &effect.compatibility
-        && silent(&[Concern::Breaks, Concern::Loses])
+        && silent(&[Risk::Breaks, Risk::Loses])
     {
         let told = listed(breaks.iter().map(ToString::to_string).collect());
         own.push((
@@ -440,19 +440,15 @@ fn own_findings(effect: &StatementEffect, concerns: &[Concern]) -> Vec<(Own, Str
             format!("the release before may use it: {told}"),
         ));
     }
-    if !effect.destroys.is_empty() && silent(&[Concern::Loses]) {
+    if !effect.destroys.is_empty() && silent(&[Risk::Loses]) {
         let told = listed(effect.destroys.iter().map(ToString::to_string).collect());
         own.push((Own::DestroysData, format!("data are lost: {told}")));
     }
-    if effect.alone && effect.in_transaction && silent(&[Concern::Fails]) {
+    if effect.alone && effect.in_transaction && silent(&[Risk::Fails]) {
         let message = "PostgreSQL refuses it inside a transaction".to_owned();
         own.push((Own::RefusedInTransaction, message));
     }
-    if let Some(why) = effect
-        .unknown
-        .as_ref()
-        .filter(|_| silent(&[Concern::Fails]))
-    {
+    if let Some(why) = effect.unknown.as_ref().filter(|_| silent(&[Risk::Fails])) {
         own.push((
             Own::UnknownEffect,
             format!("what it does cannot be told: {why}"),

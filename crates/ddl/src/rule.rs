@@ -61,7 +61,7 @@ impl Own {
 
 /// What a rule is afraid of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Concern {
+pub enum Risk {
     /// How it is written; or it could be told better.
     Style,
     /// The release before may find what it took for certain no longer so.
@@ -79,22 +79,22 @@ pub enum Concern {
     Loses,
 }
 
-impl Concern {
+impl Risk {
     /// Whether it counts when a release is to go back.
     pub fn matters_for_rollback(self) -> bool {
-        matches!(self, Concern::Breaks | Concern::Loses)
+        matches!(self, Risk::Breaks | Risk::Loses)
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Concern::Style => "style",
-            Concern::Guarantee => "guarantee",
-            Concern::Unknown => "unknown",
-            Concern::Fails => "failure",
-            Concern::Locks => "locks",
-            Concern::Rewrites => "rewrite",
-            Concern::Breaks => "compatibility",
-            Concern::Loses => "data-loss",
+            Risk::Style => "style",
+            Risk::Guarantee => "guarantee",
+            Risk::Unknown => "unknown",
+            Risk::Fails => "failure",
+            Risk::Locks => "locks",
+            Risk::Rewrites => "rewrite",
+            Risk::Breaks => "compatibility",
+            Risk::Loses => "data-loss",
         }
     }
 }
@@ -123,24 +123,22 @@ impl Rule {
         match self {
             Rule::Squawk(squawk) if off(squawk) => Level::Off,
             rule => match rule.concern() {
-                Concern::Style | Concern::Guarantee | Concern::Unknown => Level::Advice,
-                Concern::Fails
-                | Concern::Locks
-                | Concern::Rewrites
-                | Concern::Breaks
-                | Concern::Loses => Level::Failure,
+                Risk::Style | Risk::Guarantee | Risk::Unknown => Level::Advice,
+                Risk::Fails | Risk::Locks | Risk::Rewrites | Risk::Breaks | Risk::Loses => {
+                    Level::Failure
+                }
             },
         }
     }
 
-    pub fn concern(self) -> Concern {
+    pub fn concern(self) -> Risk {
         match self {
-            Rule::Own(Own::UnreadableSql | Own::RefusedInTransaction) => Concern::Fails,
-            Rule::Own(Own::UnknownEffect) => Concern::Unknown,
-            Rule::Own(Own::RewritesTable) => Concern::Rewrites,
-            Rule::Own(Own::ScansUnderLock | Own::LocksTable) => Concern::Locks,
-            Rule::Own(Own::BreaksRelease) => Concern::Breaks,
-            Rule::Own(Own::DestroysData) => Concern::Loses,
+            Rule::Own(Own::UnreadableSql | Own::RefusedInTransaction) => Risk::Fails,
+            Rule::Own(Own::UnknownEffect) => Risk::Unknown,
+            Rule::Own(Own::RewritesTable) => Risk::Rewrites,
+            Rule::Own(Own::ScansUnderLock | Own::LocksTable) => Risk::Locks,
+            Rule::Own(Own::BreaksRelease) => Risk::Breaks,
+            Rule::Own(Own::DestroysData) => Risk::Loses,
             Rule::Squawk(squawk) => concern(squawk),
         }
     }
@@ -166,12 +164,12 @@ impl fmt::Display for Rule {
 /// A name that no rule has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no rule `{0}`")]
-pub struct NoSuchRule(pub String);
+pub struct UnknownRuleError(pub String);
 
 impl FromStr for Rule {
-    type Err = NoSuchRule;
+    type Err = UnknownRuleError;
 
-    fn from_str(text: &str) -> Result<Rule, NoSuchRule> {
+    fn from_str(text: &str) -> Result<Rule, UnknownRuleError> {
         let own = Own::ALL.into_iter().find(|own| own.name() == text);
         // Squawk reads no name of its finding on ignores.
         let squawk = || match text {
@@ -179,7 +177,7 @@ impl FromStr for Rule {
             _ => Squawk::try_from(text).ok(),
         };
         let rule = own.map(Rule::Own).or_else(|| squawk().map(Rule::Squawk));
-        rule.ok_or_else(|| NoSuchRule(text.to_owned()))
+        rule.ok_or_else(|| UnknownRuleError(text.to_owned()))
     }
 }
 
@@ -192,7 +190,7 @@ fn off(squawk: Squawk) -> bool {
 }
 
 /// Exhaustive, so that a rule of a newer squawk is not forgotten.
-fn concern(squawk: Squawk) -> Concern {
+fn concern(squawk: Squawk) -> Risk {
     match squawk {
         Squawk::RequireConcurrentIndexCreation
         | Squawk::RequireConcurrentIndexDeletion
@@ -205,8 +203,8 @@ fn concern(squawk: Squawk) -> Concern {
         | Squawk::BanAlterDomainWithAddConstraint
         | Squawk::RequireTimeoutSettings
         | Squawk::RequireLockTimeout
-        | Squawk::RequireStatementTimeout => Concern::Locks,
-        Squawk::AddingFieldWithDefault | Squawk::PreferRepack => Concern::Rewrites,
+        | Squawk::RequireStatementTimeout => Risk::Locks,
+        Squawk::AddingFieldWithDefault | Squawk::PreferRepack => Risk::Rewrites,
         Squawk::ChangingColumnType
         | Squawk::AddingNotNullableField
         | Squawk::AddingRequiredField
@@ -225,17 +223,17 @@ fn concern(squawk: Squawk) -> Concern {
         | Squawk::BanAddCompositeAttribute
         | Squawk::BanReplaceViewFunction
         | Squawk::BanAlterGeneratedExpression
-        | Squawk::BanDetachInheritance => Concern::Breaks,
+        | Squawk::BanDetachInheritance => Risk::Breaks,
         Squawk::BanDropDatabase
         | Squawk::BanDropColumn
         | Squawk::BanDropTable
         | Squawk::BanDropSchema
         | Squawk::BanDropSequence
-        | Squawk::BanTruncateCascade => Concern::Loses,
+        | Squawk::BanTruncateCascade => Risk::Loses,
         Squawk::TransactionNesting
         | Squawk::BanConcurrentIndexCreationInTransaction
         | Squawk::BanUncommittedTransaction
-        | Squawk::BanDuplicateColumnAssignments => Concern::Fails,
+        | Squawk::BanDuplicateColumnAssignments => Risk::Fails,
         Squawk::BanDropNotNull
         | Squawk::BanDropConstraint
         | Squawk::BanDropTrigger
@@ -258,7 +256,7 @@ fn concern(squawk: Squawk) -> Concern {
         | Squawk::BanAddColumn
         | Squawk::BanAlterSequenceValues
         | Squawk::BanAlterSystemOptions
-        | Squawk::BanAlterExtension => Concern::Guarantee,
+        | Squawk::BanAlterExtension => Risk::Guarantee,
         Squawk::PreferBigintOverInt
         | Squawk::PreferBigintOverSmallint
         | Squawk::PreferIdentity
@@ -270,6 +268,6 @@ fn concern(squawk: Squawk) -> Concern {
         | Squawk::RequireEnumValueOrdering
         | Squawk::RequireTableSchema
         | Squawk::IdentifierTooLong
-        | Squawk::UnusedIgnore => Concern::Style,
+        | Squawk::UnusedIgnore => Risk::Style,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::lint::{Finding, Ignored};
-use crate::rule::{Concern, Level, Rule};
+use crate::rule::{Level, Risk, Rule};
 
 /// The findings of one run, with the rules that are named in them. `version` is the version of the
 /// program that looked.
@@ -52,7 +52,7 @@ fn rule(finding: &Finding) -> Value {
     told
 }
 
-fn tags(concern: Concern) -> Vec<&'static str> {
+fn tags(concern: Risk) -> Vec<&'static str> {
     let mut tags = vec!["migration", concern.name()];
     if concern.matters_for_rollback() {
         tags.push("rollback");

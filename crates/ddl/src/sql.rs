@@ -18,7 +18,7 @@ const STACK: usize = 256 << 20;
 
 /// Why a text was not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
+pub enum ReadError {
     #[error("the text is longer than {} MiB", MAX_BYTES >> 20)]
     TooLong,
     #[error("its expressions are nested deeper than the SQL of a migration")]
@@ -64,17 +64,17 @@ impl Places<'_> {
 pub(crate) fn read<T: Send>(
     text: &str,
     look: impl FnOnce(&squawk_syntax::Parse<SourceFile>) -> T + Send,
-) -> Result<T, Unread> {
+) -> Result<T, ReadError> {
     if text.len() > MAX_BYTES {
-        return Err(Unread::TooLong);
+        return Err(ReadError::TooLong);
     }
     if depth(text, 0) > MAX_DEPTH {
-        return Err(Unread::TooDeep);
+        return Err(ReadError::TooDeep);
     }
     std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().stack_size(STACK);
         let reader = reader.spawn_scoped(scope, || look(&SourceFile::parse(text)));
-        let looked = reader.map_err(|_| Unread::NoThread)?.join();
+        let looked = reader.map_err(|_| ReadError::NoThread)?.join();
         Ok(looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
@@ -175,7 +175,7 @@ pub(crate) fn said(node: &impl AstNode) -> String {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<usize, Unread> {
+    fn parsed(text: &str) -> Result<usize, ReadError> {
         read(text, |parse| parse.errors().len())
     }
 
@@ -194,7 +194,7 @@ mod tests {
         ] {
             let nested =
                 |times: usize| format!("select {}1{};", before.repeat(times), after.repeat(times));
-            assert_eq!(parsed(&nested(60_000)), Err(Unread::TooDeep), "{before}");
+            assert_eq!(parsed(&nested(60_000)), Err(ReadError::TooDeep), "{before}");
             // At the bound itself the stack holds.
             let deepest = (1..MAX_DEPTH)
                 .rev()
@@ -204,8 +204,8 @@ mod tests {
         }
         let body = format!("select {}1{}", "(".repeat(100_000), ")".repeat(100_000));
         let function = format!("create function f() returns int language sql as $$ {body} $$;");
-        assert_eq!(parsed(&function), Err(Unread::TooDeep));
-        assert_eq!(parsed(&" ".repeat(MAX_BYTES + 1)), Err(Unread::TooLong));
+        assert_eq!(parsed(&function), Err(ReadError::TooDeep));
+        assert_eq!(parsed(&" ".repeat(MAX_BYTES + 1)), Err(ReadError::TooLong));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use ddl::lint::Ignored;
 use ddl::{
-    Catalog, Finding, Ignore, Level, Linter, Migration, NotLinted, NotSql, Options, Rule, Tool,
-    Unread,
+    Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NotSql, Options, ReadError,
+    Rule, Tool,
 };
 
 fn lint(tool: Tool, sql: &str) -> Vec<Finding> {
@@ -276,8 +276,8 @@ fn what_cannot_be_looked_at_is_told() {
     let deep = format!("SELECT {}1;", "(".repeat(50_000));
     let migration = Migration::printed(Tool::Sqitch, "a.sql", &deep);
     let refused = linter.lint(&migration, &mut Catalog::default());
-    assert_eq!(refused, Err(NotLinted::Unread(Unread::TooDeep)));
-    let other = NotLinted::OtherDatabase("MariaDB".into());
+    assert_eq!(refused, Err(LintError::Unread(ReadError::TooDeep)));
+    let other = LintError::OtherDatabase("MariaDB".into());
     assert_eq!(
         other.to_string(),
         "the rules are for PostgreSQL, and the migration is for MariaDB"

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::contents::{Fault, halves};
+use crate::contents::{ContentsError, halves};
 
 /// The archive is made for a version that is newer than the program that reads it.
 pub const NEWER: &str = "unsupported version";
@@ -92,13 +92,13 @@ impl Toc {
     }
 
     /// What is wrong with a dump of these contents.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<ContentsError> {
         halves(self.definitions, self.tables.len(), self.data)
     }
 }
 
 /// What a reader's last words mean.
-pub fn unreadable(said: &str) -> Fault {
+pub fn unreadable(said: &str) -> ContentsError {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = model::text::cut(&said, 300);
     let is_cut = [
@@ -112,11 +112,11 @@ pub fn unreadable(said: &str) -> Fault {
     if said.contains("does not appear to be a valid archive")
         || said.contains("input file is too short")
     {
-        Fault::NotADump
+        ContentsError::NotADump
     } else if is_cut.iter().any(|words| said.contains(words)) {
-        Fault::CutOff(said)
+        ContentsError::CutOff(said)
     } else {
-        Fault::Damaged(said)
+        ContentsError::Damaged(said)
     }
 }
 
@@ -161,9 +161,15 @@ mod tests {
             Toc::read(&lines.join("\n")).fault()
         };
         let is_data = |line: &str| line.contains(" DATA ") || line.contains(" SET ");
-        assert_eq!(only(&is_data), Some(Fault::DataOnly));
-        assert_eq!(only(&|line| !is_data(line)), Some(Fault::SchemaOnly));
-        assert_eq!(only(&|line| line.starts_with(';')), Some(Fault::NoTables));
-        assert_eq!(Toc::read("rubbish").fault(), Some(Fault::NoTables));
+        assert_eq!(only(&is_data), Some(ContentsError::DataOnly));
+        assert_eq!(
+            only(&|line| !is_data(line)),
+            Some(ContentsError::SchemaOnly)
+        );
+        assert_eq!(
+            only(&|line| line.starts_with(';')),
+            Some(ContentsError::NoTables)
+        );
+        assert_eq!(Toc::read("rubbish").fault(), Some(ContentsError::NoTables));
     }
 }

@@ -64,7 +64,7 @@ pub struct Expected {
 
 /// What is wrong with a dump.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ContentsError {
     #[error("it is empty")]
     Empty,
     #[error("it is not a dump of PostgreSQL or MariaDB")]
@@ -89,20 +89,20 @@ pub enum Fault {
     Changed { has: String, noted: String },
 }
 
-impl Fault {
+impl ContentsError {
     /// The next step.
     pub fn hint(&self) -> &'static str {
         match self {
-            Fault::DataOnly => "take it without `--data-only`",
-            Fault::SchemaOnly => "take it without `--schema-only` (MariaDB: `--no-data`)",
-            Fault::OtherDatabase { .. } | Fault::MissingTables(_) | Fault::NoTables => {
-                "see which database the backup job dumps"
-            }
-            Fault::Empty
-            | Fault::NotADump
-            | Fault::CutOff(_)
-            | Fault::Damaged(_)
-            | Fault::Changed { .. } => {
+            ContentsError::DataOnly => "take it without `--data-only`",
+            ContentsError::SchemaOnly => "take it without `--schema-only` (MariaDB: `--no-data`)",
+            ContentsError::OtherDatabase { .. }
+            | ContentsError::MissingTables(_)
+            | ContentsError::NoTables => "see which database the backup job dumps",
+            ContentsError::Empty
+            | ContentsError::NotADump
+            | ContentsError::CutOff(_)
+            | ContentsError::Damaged(_)
+            | ContentsError::Changed { .. } => {
                 "take another: `migrate backup`; and see the log of the job that wrote this one"
             }
         }
@@ -124,22 +124,22 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Whether these definitions and rows are a whole dump. The one rule of what is schema and what is data.
-pub(crate) fn halves(definitions: usize, tables: usize, data: usize) -> Option<Fault> {
+pub(crate) fn halves(definitions: usize, tables: usize, data: usize) -> Option<ContentsError> {
     match (definitions, tables, data) {
-        (0, _, 0) => Some(Fault::NoTables),
-        (0, _, _) => Some(Fault::DataOnly),
-        (_, 1.., 0) => Some(Fault::SchemaOnly),
+        (0, _, 0) => Some(ContentsError::NoTables),
+        (0, _, _) => Some(ContentsError::DataOnly),
+        (_, 1.., 0) => Some(ContentsError::SchemaOnly),
         _ => None,
     }
 }
 
 impl Contents {
     /// What is wrong, given what it must be.
-    pub fn fault(&self, expected: &Expected) -> Option<Fault> {
+    pub fn fault(&self, expected: &Expected) -> Option<ContentsError> {
         if let Some(noted) = &expected.sha256
             && *noted != self.sha256
         {
-            return Some(Fault::Changed {
+            return Some(ContentsError::Changed {
                 has: self.sha256.clone(),
                 noted: noted.clone(),
             });
@@ -148,16 +148,16 @@ impl Contents {
             && !self.databases.is_empty()
             && !self.databases.contains(wanted)
         {
-            return Some(Fault::OtherDatabase {
+            return Some(ContentsError::OtherDatabase {
                 has: self.databases.clone(),
                 wanted: wanted.clone(),
             });
         }
         if self.tables.is_empty() && !expected.may_be_empty {
-            return Some(Fault::NoTables);
+            return Some(ContentsError::NoTables);
         }
         let missing = expected.tables.difference(&self.tables);
         let missing: Vec<String> = missing.cloned().collect();
-        (!missing.is_empty()).then_some(Fault::MissingTables(missing))
+        (!missing.is_empty()).then_some(ContentsError::MissingTables(missing))
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::contents::Fault;
+use crate::contents::ContentsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
     Late { program: String, within: Duration },
     /// It was read, and it is no good.
     #[error("{}: {fault}", path.display())]
-    Fault { path: PathBuf, fault: Fault },
+    Fault { path: PathBuf, fault: ContentsError },
     #[error("{}: {cause}", path.display())]
     Io { path: PathBuf, cause: io::Error },
     #[error("{}: {reason}", path.display())]
@@ -52,7 +52,7 @@ impl Error {
         move |cause| Error::Io { path, cause }
     }
 
-    pub(crate) fn fault(path: &Path, fault: Fault) -> Error {
+    pub(crate) fn fault(path: &Path, fault: ContentsError) -> Error {
         Error::Fault {
             path: path.to_owned(),
             fault,
@@ -60,7 +60,7 @@ impl Error {
     }
 
     /// What is wrong with what was read; `None` where it was not read.
-    pub fn as_fault(&self) -> Option<&Fault> {
+    pub fn as_fault(&self) -> Option<&ContentsError> {
         match self {
             Error::Fault { fault, .. } => Some(fault),
             _ => None,

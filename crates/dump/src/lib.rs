@@ -20,7 +20,7 @@ mod swap;
 mod take;
 mod verify;
 
-pub use contents::{Contents, Expected, Fault, Format};
+pub use contents::{Contents, ContentsError, Expected, Format};
 pub use error::Error;
 pub use facts::Facts;
 pub use folder::{Backup, Folder};

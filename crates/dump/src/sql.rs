@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use database::System;
 
-use crate::contents::{Fault, halves};
+use crate::contents::{ContentsError, halves};
 
 /// What is kept of a line, in bytes.
 const KEPT: usize = 1024;
@@ -37,7 +37,7 @@ pub(crate) struct Reader {
     is_cluster: bool,
     within: Within,
     is_complete: bool,
-    fault: Option<Fault>,
+    fault: Option<ContentsError>,
     definitions: usize,
     data: usize,
     pub(crate) databases: Vec<String>,
@@ -53,7 +53,7 @@ impl Reader {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if piece.contains(&0) && self.fault.is_none() {
                 let reason = format!("there is a zero byte in line {}", self.lines + 1);
-                self.fault = Some(Fault::Damaged(reason));
+                self.fault = Some(ContentsError::Damaged(reason));
             }
             if matches!(self.within, Within::Rows(..)) {
                 self.tabs += piece.split(|byte| *byte == b'\t').count() - 1;
@@ -83,7 +83,7 @@ impl Reader {
                     self.lines,
                     self.tabs + 1
                 );
-                self.fault.get_or_insert(Fault::Damaged(reason));
+                self.fault.get_or_insert(ContentsError::Damaged(reason));
             }
             Within::Body if line == "DELIMITER ;" => self.within = Within::Statements,
             Within::Rows(..) | Within::Body => {}
@@ -192,19 +192,19 @@ impl Reader {
     }
 
     /// The end was reached: what it is a dump of.
-    pub(crate) fn end(&mut self) -> Result<System, Fault> {
+    pub(crate) fn end(&mut self) -> Result<System, ContentsError> {
         // A half of a row is no row.
         if !self.line.is_empty() && !matches!(self.within, Within::Rows(..)) {
             self.end_of_line();
         }
         let Some(system) = self.system else {
-            return Err(Fault::NotADump);
+            return Err(ContentsError::NotADump);
         };
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
         if let Within::Rows(table, _) = &self.within {
-            return Err(Fault::CutOff(format!(
+            return Err(ContentsError::CutOff(format!(
                 "it ends within the rows of `{table}`"
             )));
         }
@@ -217,11 +217,11 @@ impl Reader {
                 System::MySql => "-- Dump completed",
             };
             let reason = format!("its last line is not `{end}`");
-            return Err(Fault::CutOff(reason));
+            return Err(ContentsError::CutOff(reason));
         }
         match halves(self.definitions, self.tables.len(), self.data) {
             // Whether that is right is for those to say who know the database.
-            None | Some(Fault::NoTables) => Ok(system),
+            None | Some(ContentsError::NoTables) => Ok(system),
             Some(fault) => Err(fault),
         }
     }
@@ -238,7 +238,7 @@ fn named<'a>(comment: &'a str, start: &str) -> Option<(&'a str, &'a str, &'a str
 mod tests {
     use super::*;
 
-    fn read(text: &str, piece: usize) -> (Reader, Result<System, Fault>) {
+    fn read(text: &str, piece: usize) -> (Reader, Result<System, ContentsError>) {
         let mut reader = Reader::default();
         text.as_bytes()
             .chunks(piece)
@@ -291,27 +291,33 @@ COPY public.t (a, b) FROM stdin;
         let at = |mark: &str| PLAIN.find(mark).unwrap();
         assert_eq!(
             end(&PLAIN[..at("2\ttwo")]),
-            Fault::CutOff("it ends within the rows of `public.t`".to_owned())
+            ContentsError::CutOff("it ends within the rows of `public.t`".to_owned())
         );
-        assert!(matches!(end(&PLAIN[..at("COPY")]), Fault::CutOff(_)));
+        assert!(matches!(
+            end(&PLAIN[..at("COPY")]),
+            ContentsError::CutOff(_)
+        ));
         assert_eq!(
             end(&PLAIN.replace("2\ttwo", "2 two")),
-            Fault::Damaged(
+            ContentsError::Damaged(
                 "line 19: a row of `public.t` has 1 cells, and the table has 2 columns".to_owned()
             )
         );
         assert!(matches!(
             end(&PLAIN.replace("two", "\0wo")),
-            Fault::Damaged(_)
+            ContentsError::Damaged(_)
         ));
         let further = format!("{PLAIN}INSERT INTO t VALUES (1);\n");
-        assert!(matches!(end(&further), Fault::CutOff(_)));
-        assert_eq!(end("SELECT 1;\n"), Fault::NotADump);
+        assert!(matches!(end(&further), ContentsError::CutOff(_)));
+        assert_eq!(end("SELECT 1;\n"), ContentsError::NotADump);
         assert_eq!(
             end(&PLAIN.replace("-- Name: t;", "-- Nothing")),
-            Fault::DataOnly
+            ContentsError::DataOnly
         );
-        assert_eq!(end(&PLAIN.replace("-- Data for", "-- ")), Fault::SchemaOnly);
+        assert_eq!(
+            end(&PLAIN.replace("-- Data for", "-- ")),
+            ContentsError::SchemaOnly
+        );
     }
 
     #[test]
@@ -327,7 +333,7 @@ USE `other`
 DELIMITER ;
 ";
         let (reader, end) = read(text, 8);
-        assert!(matches!(end, Err(Fault::CutOff(_))));
+        assert!(matches!(end, Err(ContentsError::CutOff(_))));
         assert!(!reader.is_bound);
         let (reader, end) = read(&format!("{text}-- Dump completed on 2026-11-29\n"), 8);
         assert_eq!(end, Ok(System::MySql));

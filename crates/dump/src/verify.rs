@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::archive::{NEWER, Toc, unreadable};
 use crate::child::Job;
-use crate::contents::{Contents, Expected, Fault, Format};
+use crate::contents::{Contents, ContentsError, Expected, Format};
 use crate::error::Error;
 use crate::programs::{Programs, name};
 use crate::sql::Reader;
@@ -59,14 +59,14 @@ fn detect(path: &Path) -> Result<Format, Error> {
         return if is_dump {
             Ok(Format::Directory)
         } else {
-            Err(Error::fault(path, Fault::NotADump))
+            Err(Error::fault(path, ContentsError::NotADump))
         };
     }
     let mut head = Vec::new();
     let file = File::open(path).map_err(io)?;
     file.take(HEAD as u64).read_to_end(&mut head).map_err(io)?;
     Ok(match head.as_slice() {
-        [] => return Err(Error::fault(path, Fault::Empty)),
+        [] => return Err(Error::fault(path, ContentsError::Empty)),
         [b'P', b'G', b'D', b'M', b'P', ..] => Format::Custom,
         [0x1f, 0x8b, ..] => Format::SqlGzip,
         head if head.get(257..262) == Some(b"ustar") => Format::Tar,
@@ -111,12 +111,13 @@ async fn archive(
         .map_err(said)?;
     // Its last file is of no use to `pg_restore`, which does not miss it.
     if format == Format::Tar && !has_end(path).map_err(Error::io(path))? {
-        let fault =
-            Fault::CutOff("the two blocks of zeros at the end of a tar are missing".to_owned());
+        let fault = ContentsError::CutOff(
+            "the two blocks of zeros at the end of a tar are missing".to_owned(),
+        );
         return Err(Error::fault(path, fault));
     }
     match toc.fault() {
-        Some(Fault::NoTables) if expected.may_be_empty => {}
+        Some(ContentsError::NoTables) if expected.may_be_empty => {}
         Some(fault) => return Err(Error::fault(path, fault)),
         None => {}
     }
@@ -237,9 +238,11 @@ fn statements(path: &Path, format: Format, until: Instant) -> Result<Contents, E
         }
         Err(error) => {
             let fault = match error.kind() {
-                io::ErrorKind::UnexpectedEof => Fault::CutOff("it ends within its gzip".to_owned()),
+                io::ErrorKind::UnexpectedEof => {
+                    ContentsError::CutOff("it ends within its gzip".to_owned())
+                }
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                    Fault::Damaged(format!("it cannot be unpacked: {error}"))
+                    ContentsError::Damaged(format!("it cannot be unpacked: {error}"))
                 }
                 _ => return Err(Error::io(path)(error)),
             };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dump::{Expected, Fault, Folder, verify};
+use dump::{ContentsError, Expected, Folder, verify};
 use testkit::{Postgres, tool};
 
 use crate::setting::{MINUTE, fault, postgres, programs, read, shop, taken};
@@ -129,7 +129,7 @@ async fn one_bit_that_changed_is_found_wherever_it_is() {
             fault.is_some() || error.to_string().contains("newer"),
             "{at}: {error}"
         );
-        by_reading += usize::from(!matches!(fault, Some(Fault::Changed { .. })));
+        by_reading += usize::from(!matches!(fault, Some(ContentsError::Changed { .. })));
     }
     // The checksum finds what is in no compressed part.
     assert!(by_reading >= 20, "{by_reading}");

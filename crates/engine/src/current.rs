@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use target::{Context, Error, Question, Target, Transition};
 
 /// How long a place may take to report its running release.
-pub const LOOK: Duration = Duration::from_secs(20);
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the places say that they run.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct PlaceAnswers {
 pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
     let steps = target.steps(Transition::to(destination));
     let asking = steps.iter().map(|step| async move {
-        let asked = tokio::time::timeout(LOOK, target.current(step, destination)).await;
+        let asked = tokio::time::timeout(QUERY_TIMEOUT, target.current(step, destination)).await;
         (step, asked.unwrap_or_else(|_| Err(late())))
     });
     let mut at = BTreeMap::new();
@@ -59,7 +59,7 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
 pub fn late() -> Error {
     Error::Late {
         what: "no answer",
-        within: LOOK,
+        within: QUERY_TIMEOUT,
     }
 }
 

@@ -16,7 +16,7 @@ use target::{Applied, Asking, Step, Target, Transition};
 use tokio::sync::Mutex;
 
 use crate::conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
-use crate::current::{CurrentRelease, LOOK, late};
+use crate::current::{CurrentRelease, QUERY_TIMEOUT, late};
 use crate::plan::{self, Plan};
 use crate::status::{self, StepStatus};
 use crate::watch::Watch;
@@ -616,7 +616,7 @@ impl<'a> Execution<'a> {
         let target = self.means.target;
         let reverting = target.capabilities().self_reverting;
         let asking = self.steps.iter().map(|step| async move {
-            let asked = tokio::time::timeout(LOOK, target.current(step, &self.to)).await;
+            let asked = tokio::time::timeout(QUERY_TIMEOUT, target.current(step, &self.to)).await;
             let status = status::of(&*self.journal.lock().await, &step.name);
             let asked = asked.unwrap_or_else(|_| Err(late()));
             let told = matches!(asked, Ok(Some(_)));

@@ -17,7 +17,7 @@ pub use stay::{News, Stay, is_settled, news, of_incident, of_left};
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]
-pub enum Unknown {
+pub enum CountError {
     #[error(transparent)]
     Prometheus(#[from] prometheus::Error),
     #[error(transparent)]

@@ -9,7 +9,7 @@ use probe::shell::Shell;
 use sections::LogFormat;
 use sections::incident::ExposureLog;
 
-use crate::Unknown;
+use crate::CountError;
 use crate::stay::Stay;
 use crate::tally::{Seen, Tally, What, seconds};
 
@@ -28,7 +28,7 @@ pub async fn of_log(
     around: &ProbeContext,
     stay: &Stay,
     timeout: Duration,
-) -> Result<Exposure, Unknown> {
+) -> Result<Exposure, CountError> {
     let log = log(section, around, &stay.release)?;
     let mut tally = Tally::new(stay, 1.0);
     let mut see = |request: PastRequest| {
@@ -59,7 +59,7 @@ pub async fn of_log(
     tally.exposure(Source::AccessLog)
 }
 
-fn log(section: &ExposureLog, around: &ProbeContext, release: &str) -> Result<PastLog, Unknown> {
+fn log(section: &ExposureLog, around: &ProbeContext, release: &str) -> Result<PastLog, CountError> {
     let shell = Shell::new(section.host.as_deref(), around)?;
     let key = |name: &Option<String>, default: &str| {
         Field::Key(name.clone().unwrap_or_else(|| default.to_owned()))

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use prometheus::raw::{Raw, RawSeries};
 use prometheus::{Client, Error};
 
-use crate::Unknown;
+use crate::CountError;
 use crate::stay::Stay;
 use crate::tally::{Seen, Tally, What, seconds};
 
@@ -40,20 +40,20 @@ pub async fn of_prometheus(
     stay: &Stay,
     wait: Duration,
     end: Instant,
-) -> Result<Exposure, Unknown> {
+) -> Result<Exposure, CountError> {
     let began = Instant::now();
     let waited = began + wait;
     let mut seen = None;
     loop {
         let looked = tokio::time::timeout_at(end.into(), look(client, selectors, stay)).await;
         let Ok(looked) = looked else {
-            let late = Unknown::Prometheus(Error::Late(began.elapsed()));
+            let late = CountError::Prometheus(Error::Late(began.elapsed()));
             return seen.ok_or(late);
         };
         let left = waited.saturating_duration_since(Instant::now());
         let waits = match &looked {
             // A release that has just had its first request is scraped soon.
-            Err(Unknown::NoSeries(_)) => true,
+            Err(CountError::NoSeries(_)) => true,
             Ok(looked) => looked.due.is_some_and(|due| due < left),
             Err(_) => false,
         };
@@ -72,7 +72,11 @@ struct Looked {
     due: Option<Duration>,
 }
 
-async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<Looked, Unknown> {
+async fn look(
+    client: &Client,
+    selectors: Selectors<'_>,
+    stay: &Stay,
+) -> Result<Looked, CountError> {
     // The first answer tells by how much the clocks differ.
     client.time().await?;
     let now = client.now();
@@ -99,7 +103,7 @@ async fn look(client: &Client, selectors: Selectors<'_>, stay: &Stay) -> Result<
         }
     }
     if asked.series.iter().all(|one| one.samples.is_empty()) {
-        return Err(Unknown::NoSeries(total));
+        return Err(CountError::NoSeries(total));
     }
     let spacing = spacing(&asked.series);
     let samples = [&asked, &failures, &all]

@@ -4,7 +4,7 @@ use chronicle::{Bound, Exposure, Slice, Source};
 use jiff::{SignedDuration, Timestamp};
 use model::outcome::Requests;
 
-use crate::Unknown;
+use crate::CountError;
 use crate::stay::Stay;
 
 /// A report has at most so many parts of the time.
@@ -149,9 +149,9 @@ impl<'a> Tally<'a> {
 
     /// # Errors
     /// Returns an error where a count is no number of requests.
-    pub(crate) fn exposure(self, source: Source) -> Result<Exposure, Unknown> {
+    pub(crate) fn exposure(self, source: Source) -> Result<Exposure, CountError> {
         if let Some(count) = self.wrong {
-            return Err(Unknown::NoCounter(count));
+            return Err(CountError::NoCounter(count));
         }
         let [total, failed] = [self.total.least, self.failed.least].map(whole);
         let (total, failed) = (total?, failed?);
@@ -185,7 +185,7 @@ impl<'a> Tally<'a> {
             source,
             from: Some(self.stay.from),
             until: Some(self.stay.until),
-            over_time: slices.collect::<Result<_, Unknown>>()?,
+            over_time: slices.collect::<Result<_, CountError>>()?,
         })
     }
 }
@@ -213,11 +213,11 @@ fn nth(since: f64, step: f64) -> usize {
     clippy::cast_sign_loss,
     reason = "it is within the range"
 )]
-fn whole(count: f64) -> Result<u64, Unknown> {
+fn whole(count: f64) -> Result<u64, CountError> {
     if (0.0..=MAX_EXACT).contains(&count) {
         Ok(count.round() as u64)
     } else {
-        Err(Unknown::NoCounter(count))
+        Err(CountError::NoCounter(count))
     }
 }
 

@@ -16,7 +16,7 @@ pub use line::{Field, Format, Layout, TimeUnit};
 pub use past::{PastLog, PastRequest, PastSettings};
 
 use crate::error::Error;
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
 use crate::metric::{self, Counting};
 use crate::side::{PerSide, SideName};
@@ -84,7 +84,7 @@ impl AccessLog {
         if unreadable * 100 > lines * MOST_UNREADABLE {
             let of = |text: &&String| line::parse(&self.settings.layout, text).is_none();
             let example = added.lines.iter().find(of);
-            flaws.push(Flaw::Unreadable {
+            flaws.push(DataDefect::Unreadable {
                 lines: unreadable,
                 of: lines,
                 example: example.map_or_else(
@@ -94,12 +94,12 @@ impl AccessLog {
             });
         }
         if added.behind {
-            flaws.push(Flaw::Behind);
+            flaws.push(DataDefect::Behind);
         }
         for side in SideName::BOTH {
             if !self.seen.of(side) {
                 let why = self.not_seen(side);
-                flaws.push(Flaw::NoData { side, why });
+                flaws.push(DataDefect::NoData { side, why });
             }
         }
         let (mut samples, mut all) = (Vec::new(), Vec::new());
@@ -163,7 +163,11 @@ impl AccessLog {
     }
 }
 
-fn taken(metric: &LogMetric, pending: &mut PerSide<Increases>, flaws: &mut Vec<Flaw>) -> Sample {
+fn taken(
+    metric: &LogMetric,
+    pending: &mut PerSide<Increases>,
+    flaws: &mut Vec<DataDefect>,
+) -> Sample {
     for side in SideName::BOTH {
         // An instance whose requests have no time has no buckets.
         pending.of_mut(side).retain(|_, parts| !parts.is_empty());

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::raw::RawSeries;
 
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
 use crate::native;
 use crate::replicas::{Deduplicated, one_of_each};
@@ -152,7 +152,7 @@ impl Counters {
         asked: Vec<Asked<'_>>,
         look: Look,
         replica: &mut Option<String>,
-    ) -> Vec<Flaw> {
+    ) -> Vec<DataDefect> {
         let mut flaws = Vec::new();
         let mut kept = Vec::new();
         for Asked {
@@ -213,7 +213,7 @@ impl Counters {
         &mut self,
         leading: &[(RawSeries, Option<String>)],
         look: Look,
-    ) -> (BTreeMap<String, Counted>, Option<Flaw>) {
+    ) -> (BTreeMap<String, Counted>, Option<DataDefect>) {
         let mut seen: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for (one, _) in leading {
             let name = instance(&one.labels);
@@ -269,7 +269,7 @@ impl Counters {
                 self.pending.entry(name.to_owned()).or_default();
             }
         }
-        let gap = gap.map(|seconds| Flaw::Gap {
+        let gap = gap.map(|seconds| DataDefect::Gap {
             side: self.side,
             seconds,
         });
@@ -282,7 +282,7 @@ impl Counters {
         one: RawSeries,
         replica: Option<String>,
         counted: Counted,
-    ) -> Option<Flaw> {
+    ) -> Option<DataDefect> {
         let name = instance(&one.labels).to_owned();
         let part = part(asks, &one.labels)?;
         let key = (asks, one.labels);
@@ -313,7 +313,7 @@ impl Counters {
             let step = match last {
                 None => 0.0,
                 Some(before) if *value < before => {
-                    flaw = Some(Flaw::Reset {
+                    flaw = Some(DataDefect::Reset {
                         side: self.side,
                         instance: name.clone(),
                         from: before,
@@ -357,12 +357,12 @@ fn part(asks: Asks, labels: &Labels) -> Option<Part> {
 }
 
 /// Samples of a time that has not come: their scraper runs by another clock than the server.
-pub(crate) fn ahead(side: SideName, series: &[RawSeries], now: f64) -> Option<Flaw> {
+pub(crate) fn ahead(side: SideName, series: &[RawSeries], now: f64) -> Option<DataDefect> {
     /// The server's time is asked before the samples are.
     const LATE: f64 = 5.0;
     let newest = series.iter().filter_map(newest).reduce(f64::max)?;
     let seconds = newest - now;
-    (seconds > LATE).then_some(Flaw::Ahead { side, seconds })
+    (seconds > LATE).then_some(DataDefect::Ahead { side, seconds })
 }
 
 pub(crate) fn newest(series: &RawSeries) -> Option<f64> {
@@ -385,7 +385,7 @@ pub(crate) fn spacing(series: &[RawSeries]) -> Option<f64> {
 }
 
 /// Native histograms as series of buckets; what is none stays as it is.
-fn classic(side: SideName, all: Vec<RawSeries>) -> Result<Vec<RawSeries>, Flaw> {
+fn classic(side: SideName, all: Vec<RawSeries>) -> Result<Vec<RawSeries>, DataDefect> {
     let mut series = Vec::with_capacity(all.len());
     for one in all {
         if one.histograms.is_empty() {
@@ -395,7 +395,7 @@ fn classic(side: SideName, all: Vec<RawSeries>) -> Result<Vec<RawSeries>, Flaw> 
         let mut by_bound: BTreeMap<u64, RawSeries> = BTreeMap::new();
         for (at, histogram) in &one.histograms {
             let buckets = native::classic(histogram);
-            for (bound, count) in buckets.map_err(|why| Flaw::Native { side, why })? {
+            for (bound, count) in buckets.map_err(|why| DataDefect::Native { side, why })? {
                 let bucket = by_bound.entry(bound.to_bits()).or_insert_with(|| {
                     let mut labels = one.labels.clone();
                     labels.insert("le".to_owned(), bound.to_string());
@@ -413,7 +413,7 @@ fn classic(side: SideName, all: Vec<RawSeries>) -> Result<Vec<RawSeries>, Flaw> 
 }
 
 /// A target under two jobs, which would be counted twice.
-fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Option<Flaw> {
+fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Option<DataDefect> {
     let mut seen: BTreeMap<Labels, &str> = BTreeMap::new();
     for (one, _) in series {
         let (Some(job), name) = (one.labels.get("job"), instance(&one.labels)) else {
@@ -426,7 +426,7 @@ fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Opti
         rest.remove("job");
         match seen.get(&rest) {
             Some(other) if other != job => {
-                return Some(Flaw::Duplicate {
+                return Some(DataDefect::Duplicate {
                     side,
                     instance: name.to_owned(),
                     what: format!(
@@ -444,14 +444,14 @@ fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Opti
 }
 
 /// A value that no counter of events has.
-fn uncountable(query: &str, series: &[(RawSeries, Option<String>)]) -> Option<Flaw> {
+fn uncountable(query: &str, series: &[(RawSeries, Option<String>)]) -> Option<DataDefect> {
     let mut values = series.iter().flat_map(|(one, _)| &one.samples);
     values.find_map(|(_, value)| {
         let (query, value) = (query.to_owned(), *value);
         if !(0.0..=MAX_EXACT).contains(&value) {
-            Some(Flaw::NoCounter { query, value })
+            Some(DataDefect::NoCounter { query, value })
         } else if value.fract() != 0.0 {
-            Some(Flaw::Fraction { query, value })
+            Some(DataDefect::Fraction { query, value })
         } else {
             None
         }

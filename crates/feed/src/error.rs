@@ -1,6 +1,6 @@
 //! Why a source gives no interval.
 
-use net::Problem;
+use net::ConnectError;
 
 /// An interval that could not be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum Error {
     Prometheus(#[from] prometheus::Error),
     /// The shell in which a log is read or a command runs.
     #[error("{0}")]
-    Shell(Problem),
+    Shell(ConnectError),
     #[error("the log `{file}`: {why}")]
     Log { file: String, why: String },
     #[error("{why}")]
@@ -47,8 +47,8 @@ impl Error {
     }
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Error {
+impl From<ConnectError> for Error {
+    fn from(problem: ConnectError) -> Error {
         Error::Shell(problem)
     }
 }

@@ -6,7 +6,7 @@ use crate::side::SideName;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Flaw {
+pub enum DataDefect {
     #[error(
         "reset: a counter of {side} fell from {from} to {to} at instance `{instance}`; what it \
          counted before it restarted was not all seen"
@@ -90,31 +90,31 @@ pub enum Flaw {
     Reading { side: SideName, error: ReadingError },
 }
 
-impl Flaw {
+impl DataDefect {
     /// What was counted with it is worth nothing.
     pub(crate) fn spoils(&self) -> bool {
         match self {
-            Flaw::Fraction { .. }
-            | Flaw::NoCounter { .. }
-            | Flaw::NotANumber { .. }
-            | Flaw::Native { .. }
-            | Flaw::Reading { .. }
-            | Flaw::Duplicate { .. }
-            | Flaw::Replicas { .. }
-            | Flaw::BothSides(_) => true,
-            Flaw::Reset { .. }
-            | Flaw::Gap { .. }
-            | Flaw::Stale { .. }
-            | Flaw::NoData { .. }
-            | Flaw::Ahead { .. }
-            | Flaw::ScrapeTimes { .. }
-            | Flaw::ReplicaClocks { .. }
-            | Flaw::LabelSets { .. }
-            | Flaw::LabelMissing { .. }
-            | Flaw::NeverThere { .. }
-            | Flaw::Unreadable { .. }
-            | Flaw::Behind
-            | Flaw::Partial(_) => false,
+            DataDefect::Fraction { .. }
+            | DataDefect::NoCounter { .. }
+            | DataDefect::NotANumber { .. }
+            | DataDefect::Native { .. }
+            | DataDefect::Reading { .. }
+            | DataDefect::Duplicate { .. }
+            | DataDefect::Replicas { .. }
+            | DataDefect::BothSides(_) => true,
+            DataDefect::Reset { .. }
+            | DataDefect::Gap { .. }
+            | DataDefect::Stale { .. }
+            | DataDefect::NoData { .. }
+            | DataDefect::Ahead { .. }
+            | DataDefect::ScrapeTimes { .. }
+            | DataDefect::ReplicaClocks { .. }
+            | DataDefect::LabelSets { .. }
+            | DataDefect::LabelMissing { .. }
+            | DataDefect::NeverThere { .. }
+            | DataDefect::Unreadable { .. }
+            | DataDefect::Behind
+            | DataDefect::Partial(_) => false,
         }
     }
 
@@ -122,12 +122,12 @@ impl Flaw {
     pub fn is_lasting(&self) -> bool {
         matches!(
             self,
-            Flaw::Reset { .. } | Flaw::Gap { .. } | Flaw::Fraction { .. }
+            DataDefect::Reset { .. } | DataDefect::Gap { .. } | DataDefect::Fraction { .. }
         )
     }
 
     /// While it lasts the sides cannot be compared.
     pub(crate) fn waits(&self) -> bool {
-        !self.spoils() && !matches!(self, Flaw::Reset { .. } | Flaw::Gap { .. })
+        !self.spoils() && !matches!(self, DataDefect::Reset { .. } | DataDefect::Gap { .. })
     }
 }

@@ -6,7 +6,7 @@ use judge::Reading;
 use prometheus::raw::RawSeries;
 
 use crate::counters::{Look, Times, ahead, newest, spacing};
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::replicas::{Deduplicated, one_of_each};
 use crate::series::{instance, shown};
 use crate::side::{PerSide, SideName};
@@ -48,7 +48,7 @@ impl Gauges {
         asked: &PerSide<Vec<String>>,
         at: Look,
         replica: &mut Option<String>,
-        flaws: &mut Vec<Flaw>,
+        flaws: &mut Vec<DataDefect>,
     ) {
         let PerSide { canary, stable } = answers;
         for (side, raw) in [(SideName::Canary, canary), (SideName::Stable, stable)] {
@@ -73,7 +73,7 @@ impl Gauges {
         if let (Some(canary), Some(stable)) = (newest(SideName::Canary), newest(SideName::Stable)) {
             let seconds = (canary - stable).abs();
             if seconds > 1.5 * self.spacing + 2.0 {
-                flaws.push(Flaw::ScrapeTimes { seconds });
+                flaws.push(DataDefect::ScrapeTimes { seconds });
             }
         }
     }
@@ -85,7 +85,7 @@ impl Gauges {
     }
 
     /// The values, if each side has one and nothing is wrong with them.
-    pub(crate) fn take(&mut self, flaws: &[Flaw]) -> Option<Reading> {
+    pub(crate) fn take(&mut self, flaws: &[DataDefect]) -> Option<Reading> {
         if !flaws.is_empty() || !self.has_news() {
             return None;
         }
@@ -106,7 +106,7 @@ impl Gauges {
         query: &str,
         series: Vec<(RawSeries, Option<String>)>,
         at: Look,
-        flaws: &mut Vec<Flaw>,
+        flaws: &mut Vec<DataDefect>,
     ) -> Vec<(String, (f64, f64))> {
         let mut by_instance: BTreeMap<String, RawSeries> = BTreeMap::new();
         for (one, _) in series {
@@ -115,7 +115,7 @@ impl Gauges {
             }
             let name = instance(&one.labels).to_owned();
             if let Some(other) = by_instance.get(&name) {
-                flaws.push(Flaw::Duplicate {
+                flaws.push(DataDefect::Duplicate {
                     side,
                     instance: name,
                     what: format!("{} and {}", shown(&other.labels), shown(&one.labels)),
@@ -152,7 +152,7 @@ impl Gauges {
                 continue;
             }
             if value.is_nan() || value.is_infinite() {
-                flaws.push(Flaw::NotANumber {
+                flaws.push(DataDefect::NotANumber {
                     side,
                     query: query.to_owned(),
                     instance: name,

@@ -1,7 +1,7 @@
 //! Where the numbers of a canary and of stable come from while both serve: one interval at a time,
 //! as the judge wants them.
 //!
-//! A source measures and counts; it does not judge. What is wrong with its numbers is a [`Flaw`]:
+//! A source measures and counts; it does not judge. What is wrong with its numbers is a [`DataDefect`]:
 //! some take an interval's numbers away, and none is left out silently.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
@@ -27,7 +27,7 @@ pub use access_log::{
 };
 pub use command::Command;
 pub use error::Error;
-pub use flaw::Flaw;
+pub use flaw::DataDefect;
 pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};
 pub use side::{PerSide, SideName};
 pub use source::Look;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use judge::{Buckets, Counts, Doubt, Events, Reading, ReadingError, Sample, Side, Sides};
 
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
 use crate::side::SideName;
 
@@ -21,17 +21,18 @@ pub(crate) fn reading(
     counting: Counting,
     canary: &Increases,
     stable: &Increases,
-) -> Result<Reading, Flaw> {
+) -> Result<Reading, DataDefect> {
     fn sides<T>(
         canary: &Increases,
         stable: &Increases,
         one: impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
-    ) -> Result<Sides<T>, Flaw> {
+    ) -> Result<Sides<T>, DataDefect> {
         // One instance on each side tells nothing of how instances differ, and a router may send
         // them different shares: each side is one whole.
         let one_each = canary.len() == 1 && stable.len() == 1;
         let side = |side, increases: &Increases| {
-            self::side(increases, one_each, &one).map_err(|error| Flaw::Reading { side, error })
+            self::side(increases, one_each, &one)
+                .map_err(|error| DataDefect::Reading { side, error })
         };
         Ok(Sides {
             canary: side(SideName::Canary, canary)?,
@@ -82,33 +83,37 @@ fn buckets(parts: &BTreeMap<Part, f64>) -> Result<Buckets, ReadingError> {
 }
 
 /// A sample with what was found wrong around it.
-pub(crate) fn sample(reading: Option<Reading>, flaws: &[Flaw]) -> Sample {
+pub(crate) fn sample(reading: Option<Reading>, flaws: &[DataDefect]) -> Sample {
     Sample {
         reading,
         doubts: flaws.iter().map(doubt).collect(),
     }
 }
 
-fn doubt(flaw: &Flaw) -> Doubt {
+fn doubt(flaw: &DataDefect) -> Doubt {
     match flaw {
-        Flaw::Reset { .. } => Doubt::Reset,
-        Flaw::Fraction { .. }
-        | Flaw::Reading {
+        DataDefect::Reset { .. } => Doubt::Reset,
+        DataDefect::Fraction { .. }
+        | DataDefect::Reading {
             error: ReadingError::Fraction(_),
             ..
         } => Doubt::NotWhole,
-        Flaw::NoCounter { .. }
-        | Flaw::NotANumber { .. }
-        | Flaw::Native { .. }
-        | Flaw::Reading { .. } => Doubt::Unreadable,
-        Flaw::Gap { .. } => Doubt::Gap,
-        Flaw::Stale { .. } | Flaw::NoData { .. } => Doubt::Stale,
-        Flaw::Ahead { .. } | Flaw::ReplicaClocks { .. } => Doubt::Clocks,
-        Flaw::ScrapeTimes { .. } => Doubt::ScrapeTimes,
-        Flaw::Replicas { .. } | Flaw::Duplicate { .. } | Flaw::BothSides(_) => Doubt::Duplicate,
-        Flaw::LabelSets { .. } | Flaw::LabelMissing { .. } | Flaw::NeverThere { .. } => {
-            Doubt::LabelSets
+        DataDefect::NoCounter { .. }
+        | DataDefect::NotANumber { .. }
+        | DataDefect::Native { .. }
+        | DataDefect::Reading { .. } => Doubt::Unreadable,
+        DataDefect::Gap { .. } => Doubt::Gap,
+        DataDefect::Stale { .. } | DataDefect::NoData { .. } => Doubt::Stale,
+        DataDefect::Ahead { .. } | DataDefect::ReplicaClocks { .. } => Doubt::Clocks,
+        DataDefect::ScrapeTimes { .. } => Doubt::ScrapeTimes,
+        DataDefect::Replicas { .. } | DataDefect::Duplicate { .. } | DataDefect::BothSides(_) => {
+            Doubt::Duplicate
         }
-        Flaw::Partial(_) | Flaw::Unreadable { .. } | Flaw::Behind => Doubt::Partial,
+        DataDefect::LabelSets { .. }
+        | DataDefect::LabelMissing { .. }
+        | DataDefect::NeverThere { .. } => Doubt::LabelSets,
+        DataDefect::Partial(_) | DataDefect::Unreadable { .. } | DataDefect::Behind => {
+            Doubt::Partial
+        }
     }
 }

@@ -16,7 +16,7 @@ use prometheus::{Client, query};
 
 use crate::counters::{Asked, Asks, Counters, Look as At, Times};
 use crate::error::Error;
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::gauges::Gauges;
 use crate::metric::{self, Counting};
 use crate::side::{PerSide, SideName};
@@ -78,7 +78,7 @@ struct Watched {
     queries: Queries,
     of: Of,
     /// Flaws that hold for good, until they are told beside a reading.
-    lasting: Vec<Flaw>,
+    lasting: Vec<DataDefect>,
 }
 
 enum Of {
@@ -278,11 +278,11 @@ impl Watched {
         at: At,
         chosen_by: &BTreeSet<String>,
         replica: &mut Option<String>,
-    ) -> Vec<Flaw> {
+    ) -> Vec<DataDefect> {
         let PerSide { canary, stable } = &answers;
         // A part of the series does not show what the others counted.
         if let Some(warning) = canary.iter().chain(stable).find_map(Raw::lacks_data) {
-            return vec![Flaw::Partial(warning.to_owned())];
+            return vec![DataDefect::Partial(warning.to_owned())];
         }
         let mut flaws = on_both_sides(&answers);
         let asked = SideName::BOTH.map(|side| {
@@ -306,7 +306,7 @@ impl Watched {
     }
 
     /// Whether nothing is wrong, but a side has nothing new.
-    fn is_early(&self, flaws: &[Flaw]) -> bool {
+    fn is_early(&self, flaws: &[DataDefect]) -> bool {
         let has_news = match &self.of {
             Of::Gauges(gauges) => gauges.has_news(),
             Of::Counters(_, sides) => SideName::BOTH
@@ -317,7 +317,7 @@ impl Watched {
     }
 
     /// The reading, if both sides have something new and nothing forbids to compare them now.
-    fn take(&mut self, flaws: &mut Vec<Flaw>) -> Option<Reading> {
+    fn take(&mut self, flaws: &mut Vec<DataDefect>) -> Option<Reading> {
         let reading = match &mut self.of {
             Of::Gauges(gauges) => gauges.take(flaws),
             Of::Counters(counting, sides) => taken(*counting, sides, flaws),
@@ -325,7 +325,7 @@ impl Watched {
         // Those of looks that gave no reading are told with the next one.
         let lasting = std::mem::take(&mut self.lasting);
         if reading.is_some() {
-            let untold: Vec<Flaw> = { lasting.into_iter() }
+            let untold: Vec<DataDefect> = { lasting.into_iter() }
                 .filter(|flaw| !flaws.contains(flaw))
                 .collect();
             flaws.extend(untold);
@@ -336,7 +336,7 @@ impl Watched {
     }
 
     /// Why a side that never had data has none.
-    async fn silence(&mut self, client: &Client, now: Timestamp, flaws: &mut Vec<Flaw>) {
+    async fn silence(&mut self, client: &Client, now: Timestamp, flaws: &mut Vec<DataDefect>) {
         let asked =
             SideName::BOTH.map(|side| self.asked(side).first().map(|query| (*query).to_owned()));
         let Of::Counters(_, sides) = &mut self.of else {
@@ -361,7 +361,7 @@ impl Watched {
                     (sources.why_no_data(now).await.what, ASK_WHY)
                 }
             };
-            flaws.push(Flaw::NoData {
+            flaws.push(DataDefect::NoData {
                 side,
                 why: why.0.clone(),
             });
@@ -378,7 +378,7 @@ fn look_at_counters(
     (asked, asks): Questions<'_>,
     at: At,
     replica: &mut Option<String>,
-    flaws: &mut Vec<Flaw>,
+    flaws: &mut Vec<DataDefect>,
 ) {
     let PerSide { canary, stable } = answers;
     for (side, answers) in [(SideName::Canary, canary), (SideName::Stable, stable)] {
@@ -395,7 +395,7 @@ fn look_at_counters(
         flaws.extend(
             seconds
                 .filter(|seconds| *seconds > counters.gap())
-                .map(|seconds| Flaw::Stale { side, seconds }),
+                .map(|seconds| DataDefect::Stale { side, seconds }),
         );
     }
     let newest = |side| sides.of(side).counters.newest();
@@ -404,7 +404,7 @@ fn look_at_counters(
         let spacing = spacing(SideName::Canary).max(spacing(SideName::Stable));
         let seconds = (canary - stable).abs();
         if seconds > 1.5 * spacing + 2.0 {
-            flaws.push(Flaw::ScrapeTimes { seconds });
+            flaws.push(DataDefect::ScrapeTimes { seconds });
         }
     }
 }
@@ -412,14 +412,14 @@ fn look_at_counters(
 fn taken(
     counting: Counting,
     sides: &mut PerSide<CountersOfSide>,
-    flaws: &mut Vec<Flaw>,
+    flaws: &mut Vec<DataDefect>,
 ) -> Option<Reading> {
-    let broken = flaws.iter().any(Flaw::spoils);
+    let broken = flaws.iter().any(DataDefect::spoils);
     if broken {
         let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());
         return None;
     }
-    let waits = flaws.iter().any(Flaw::waits);
+    let waits = flaws.iter().any(DataDefect::waits);
     let both = SideName::BOTH
         .iter()
         .all(|side| sides.of(*side).counters.has_news());
@@ -438,7 +438,7 @@ fn taken(
 }
 
 /// A series that both sides' matchers choose.
-fn on_both_sides(answers: &Answers) -> Vec<Flaw> {
+fn on_both_sides(answers: &Answers) -> Vec<DataDefect> {
     let labels = |raw: &Vec<Raw>| -> BTreeSet<_> {
         let first = raw.first().into_iter().flat_map(|raw| &raw.series);
         first.map(|one: &RawSeries| one.labels.clone()).collect()
@@ -446,13 +446,13 @@ fn on_both_sides(answers: &Answers) -> Vec<Flaw> {
     let canary = labels(&answers.canary);
     let both = labels(&answers.stable);
     let both = both.intersection(&canary).next();
-    both.map(|labels| Flaw::BothSides(crate::series::shown(labels)))
+    both.map(|labels| DataDefect::BothSides(crate::series::shown(labels)))
         .into_iter()
         .collect()
 }
 
 /// A label that only one of the sides has.
-fn label_sets(sides: &PerSide<CountersOfSide>, chosen_by: &BTreeSet<String>) -> Option<Flaw> {
+fn label_sets(sides: &PerSide<CountersOfSide>, chosen_by: &BTreeSet<String>) -> Option<DataDefect> {
     let names = |side| &sides.of(side).counters.label_names;
     let (canary, stable) = (names(SideName::Canary), names(SideName::Stable));
     if canary.is_empty() || stable.is_empty() {
@@ -462,7 +462,7 @@ fn label_sets(sides: &PerSide<CountersOfSide>, chosen_by: &BTreeSet<String>) -> 
         let mut only = has.difference(lacks);
         only.find(|label| !chosen_by.contains(*label)).cloned()
     };
-    let missing = |side, label| Flaw::LabelSets { side, label };
+    let missing = |side, label| DataDefect::LabelSets { side, label };
     only(stable, canary)
         .map(|label| missing(SideName::Canary, label))
         .or_else(|| only(canary, stable).map(|label| missing(SideName::Stable, label)))
@@ -474,7 +474,7 @@ fn labels_of_failed(
     sides: &PerSide<CountersOfSide>,
     asked: &PerSide<Vec<String>>,
     chosen_by: &BTreeSet<String>,
-) -> Option<Flaw> {
+) -> Option<DataDefect> {
     let name = |query: &str| {
         query
             .split('{')
@@ -490,7 +490,7 @@ fn labels_of_failed(
         if name(total) != name(failed) || name(total).is_empty() {
             let seen = |side| sides.of(side).counters.failed_seen;
             let never = !SideName::BOTH.into_iter().any(seen);
-            return never.then(|| Flaw::NeverThere {
+            return never.then(|| DataDefect::NeverThere {
                 query: failed.clone(),
             });
         }
@@ -498,7 +498,7 @@ fn labels_of_failed(
         let mut by = label_names(failed).into_iter();
         let missing = by.find(|label| !has.contains(label) && !chosen_by.contains(label));
         if let Some(label) = missing.filter(|_| !has.is_empty()) {
-            return Some(Flaw::LabelMissing {
+            return Some(DataDefect::LabelMissing {
                 side,
                 label,
                 query: failed.clone(),

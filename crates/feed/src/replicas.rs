@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use prometheus::raw::RawSeries;
 
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 use crate::series::{Labels, instance};
 use crate::side::SideName;
 
@@ -23,7 +23,7 @@ const LABELS: [&str; 5] = [
 /// A series, and which replica scraped it.
 pub(crate) struct Deduplicated {
     pub(crate) series: Vec<(RawSeries, Option<String>)>,
-    pub(crate) flaws: Vec<Flaw>,
+    pub(crate) flaws: Vec<DataDefect>,
 }
 
 /// Its name, the label that has it, and what it scraped.
@@ -81,12 +81,12 @@ fn differ(
     b: &RawSeries,
     instance: &str,
     spacing: f64,
-) -> Option<Flaw> {
+) -> Option<DataDefect> {
     let ((first_a, last_a), (first_b, last_b)) = (ends(a)?, ends(b)?);
     let seconds = (last_a.0 - last_b.0).abs();
     // One that missed a scrape is two intervals behind.
     if seconds > (spacing * 2.5).max(2.0) {
-        return Some(Flaw::ReplicaClocks {
+        return Some(DataDefect::ReplicaClocks {
             label: label.to_owned(),
             seconds,
         });
@@ -97,7 +97,7 @@ fn differ(
         .max((last_b.1 - first_b.1).abs());
     let apart = (last_a.1 - last_b.1).abs();
     if apart > 2.0 * step + 1e-9 * last_a.1.abs() && a.samples.len() > 1 && b.samples.len() > 1 {
-        return Some(Flaw::Replicas {
+        return Some(DataDefect::Replicas {
             side,
             label: label.to_owned(),
             instance: instance.to_owned(),
@@ -131,7 +131,7 @@ mod tests {
         let Deduplicated { series, flaws } =
             one_of_each(all, SideName::Canary, 5.0, &mut preferred);
         let replicas = series.into_iter().map(|(_, replica)| replica).collect();
-        (replicas, flaws.iter().map(Flaw::to_string).collect())
+        (replicas, flaws.iter().map(DataDefect::to_string).collect())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use judge::Interval;
 
-use crate::flaw::Flaw;
+use crate::flaw::DataDefect;
 
 /// One interval.
 #[derive(Clone, Debug)]
@@ -16,5 +16,5 @@ pub struct Look {
     /// A sample for each metric, as they are declared.
     pub interval: Interval,
     /// What is wrong with each of them.
-    pub flaws: Vec<Vec<Flaw>>,
+    pub flaws: Vec<Vec<DataDefect>>,
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use model::{Severity, Tally};
 use probe::Reading;
 
-use crate::policy::{Conclusion, Missing, Standing};
+use crate::policy::{Conclusion, RemainingToPass, Standing};
 
 /// Receives every event of a gate, in order, between two measurements: a slow observer delays
 /// them. Probes are numbered as [`Observer::begin`] lists them; times are since the stage's start.
@@ -82,7 +82,7 @@ pub struct Stands<'a> {
     /// Of the probe; in a group of the member that was measured last.
     pub standing: &'a Standing,
     /// What it lacks for a pass. `to_string` gives it in words: `2 more in a row`.
-    pub missing: &'a Missing,
+    pub missing: &'a RemainingToPass,
     /// The group as a whole, where it is one.
     pub members: Option<&'a Tally>,
     pub elapsed: Duration,

@@ -284,13 +284,13 @@ fn name_of(url: &str) -> String {
 
 #[derive(Debug, thiserror::Error)]
 #[error("one of exact, prefix, regex")]
-struct NoMatch;
+struct ParseMatchError;
 
-fn release_match(text: &str) -> Result<Match, NoMatch> {
+fn release_match(text: &str) -> Result<Match, ParseMatchError> {
     match text {
         "exact" => Ok(Match::Exact),
         "prefix" => Ok(Match::Prefix),
         "regex" => Ok(Match::Regex),
-        _ => Err(NoMatch),
+        _ => Err(ParseMatchError),
     }
 }

@@ -33,14 +33,14 @@ pub(crate) struct Flags {
 
 #[derive(Debug, thiserror::Error)]
 #[error("it is `sequential`, `kayenta` or `threshold`")]
-struct NoJudge;
+struct ParseJudgeError;
 
-fn judge(text: &str) -> Result<Judge, NoJudge> {
+fn judge(text: &str) -> Result<Judge, ParseJudgeError> {
     match text {
         "sequential" => Ok(Judge::Sequential),
         "kayenta" => Ok(Judge::Kayenta),
         "threshold" => Ok(Judge::Threshold),
-        _ => Err(NoJudge),
+        _ => Err(ParseJudgeError),
     }
 }
 

@@ -95,7 +95,7 @@ fn reports_in(folder: &std::path::Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// Why a report cannot be counted.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+enum ReportError {
     #[error(transparent)]
     Unread(#[from] read::Error),
     #[error("it is a report of `{}`", cut(.0, 40))]
@@ -106,19 +106,19 @@ enum Unusable {
     Counts(Id),
 }
 
-fn part(name: String, file: &std::path::Path) -> Result<Part, Unusable> {
+fn part(name: String, file: &std::path::Path) -> Result<Part, ReportError> {
     let read::Told {
         report, started_at, ..
     } = read::within(file, LARGEST)?;
     if report.stage != "healthgate" {
-        return Err(Unusable::OtherStage(report.stage));
+        return Err(ReportError::OtherStage(report.stage));
     }
     let shard = match &report.shard {
         None => Shard { index: 1, count: 1 },
         Some(text) => text.parse()?,
     };
     if let Some(damaged) = add::damaged(&report) {
-        return Err(Unusable::Counts(damaged.id.clone()));
+        return Err(ReportError::Counts(damaged.id.clone()));
     }
     Ok(Part {
         name,

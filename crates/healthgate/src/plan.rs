@@ -30,23 +30,23 @@ pub(crate) struct Flags {
 
 /// Why a flag's value is not understood.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+enum FlagError {
     #[error("it is not a number of requests above 0")]
     Requests,
     #[error("a share is more than 0% and less than 100%, such as `10%`")]
     Share,
 }
 
-fn requests(text: &str) -> Result<f64, Unfit> {
+fn requests(text: &str) -> Result<f64, FlagError> {
     let number = text.parse().ok();
     let number = number.filter(|number: &f64| *number > 0.0 && *number < 1e12);
-    number.ok_or(Unfit::Requests)
+    number.ok_or(FlagError::Requests)
 }
 
-fn share(text: &str) -> Result<Quantity, Unfit> {
+fn share(text: &str) -> Result<Quantity, FlagError> {
     let share = text.parse::<Quantity>().ok();
     let is_share = |share: &Quantity| 0.0 < share.get() && share.get() < 1.0;
-    share.filter(is_share).ok_or(Unfit::Share)
+    share.filter(is_share).ok_or(FlagError::Share)
 }
 
 impl Flags {

@@ -7,7 +7,7 @@ use chronicle::{
 };
 use cli::{Failure, Job};
 use measures::Window;
-use measures::cdevents::{self, Lack, What, encoded, package_url};
+use measures::cdevents::{self, EventError, What, encoded, package_url};
 use notify::Reference;
 
 /// What the specification requires a name of, where the configuration has no environments.
@@ -48,8 +48,8 @@ impl Stream {
                     stream.lines.push_str(&line);
                     stream.count += 1;
                 }
-                Err(Lack::Artifact) => stream.nameless += 1,
-                Err(Lack::Text) => {
+                Err(EventError::Artifact) => stream.nameless += 1,
+                Err(EventError::Text) => {
                     return Err(Failure::usage(
                         "an event of CDEvents names a service, and none is known",
                     )
@@ -209,7 +209,7 @@ fn line(
     service: &str,
     what: What<'_>,
     release: Option<String>,
-) -> Result<String, Lack> {
+) -> Result<String, EventError> {
     let artifact = release.map(|release| package_url(service, &release, None, None));
     // Not the run: each writer of the stream must name the same source.
     let source = format!("/{}", encoded(service));

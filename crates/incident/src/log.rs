@@ -15,7 +15,7 @@ use model::{Outcome, Report};
 
 use crate::session::{Ask, NAME_ONE, Session, open_one};
 use crate::severity::{ByHand, Seen};
-use crate::words::{self, NotUnderstood};
+use crate::words::{self, ParseError};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Open {
@@ -56,12 +56,10 @@ pub(crate) struct Resolve {
     text: Vec<String>,
 }
 
-fn phase(text: &str) -> Result<Phase, NotUnderstood> {
+fn phase(text: &str) -> Result<Phase, ParseError> {
     let phases = [Phase::Investigating, Phase::Identified, Phase::Monitoring];
     let found = phases.into_iter().find(|phase| phase.word() == text);
-    found.ok_or(NotUnderstood(
-        "one of investigating, identified, monitoring",
-    ))
+    found.ok_or(ParseError("one of investigating, identified, monitoring"))
 }
 
 /// Opens an incident. Several people may do so at once: one of them opens it, and what the others write are

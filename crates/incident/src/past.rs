@@ -262,13 +262,13 @@ fn of_unknown_speed(started: Timestamp) -> Rollback {
 /// A deployment is rework if it began within [`REWORK_WITHIN`] of one before it that was found bad or taken back, and none
 /// has succeeded since. `all` are in the order of time.
 fn mark_rework(all: &mut [Deployment]) {
-    let mut wrong: Vec<Wrong> = Vec::new();
+    let mut wrong: Vec<BadPeriod> = Vec::new();
     for deployment in all {
         let started = deployment.started;
         wrong.retain(|wrong| started.duration_since(wrong.until) <= REWORK_WITHIN);
         deployment.rework = Some(wrong.iter().any(|wrong| wrong.from <= started));
         match deployment.conclusion.needed_intervention() {
-            Some(true) => wrong.push(Wrong::of(deployment)),
+            Some(true) => wrong.push(BadPeriod::of(deployment)),
             Some(false) => wrong.retain(|wrong| wrong.from > started),
             None => {}
         }
@@ -276,13 +276,13 @@ fn mark_rework(all: &mut [Deployment]) {
 }
 
 /// While a deployment was known to be bad, and not taken back or fixed yet.
-struct Wrong {
+struct BadPeriod {
     from: Timestamp,
     until: Timestamp,
 }
 
-impl Wrong {
-    fn of(deployment: &Deployment) -> Wrong {
+impl BadPeriod {
+    fn of(deployment: &Deployment) -> BadPeriod {
         let started = deployment.started;
         // The end of a run that ended well tells nothing: it was found bad later.
         let is_good = deployment.ended_as == Some(Conclusion::Succeeded);
@@ -290,6 +290,6 @@ impl Wrong {
         let back = deployment.rollback.map(|rollback| rollback.started);
         let from = deployment.failed_at.or(back).or(ended).unwrap_or(started);
         let until = ended.max(back).unwrap_or(from).max(from);
-        Wrong { from, until }
+        BadPeriod { from, until }
     }
 }

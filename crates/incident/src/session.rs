@@ -44,7 +44,7 @@ impl<'a> Session<'a> {
         &self,
         mut decide: impl FnMut(&History) -> Result<Vec<Event>, Failure>,
     ) -> Result<Vec<Event>, Failure> {
-        let decide = |history: &History| decide(history).map_err(Stop::Decided);
+        let decide = |history: &History| decide(history).map_err(AppendError::Decided);
         match self
             .scribe
             .chronicle
@@ -52,8 +52,8 @@ impl<'a> Session<'a> {
             .await
         {
             Ok(events) => Ok(events),
-            Err(Stop::Log(error)) => Err(failed(error)),
-            Err(Stop::Decided(failure)) => Err(failure),
+            Err(AppendError::Log(error)) => Err(failed(error)),
+            Err(AppendError::Decided(failure)) => Err(failure),
         }
     }
 
@@ -107,13 +107,13 @@ impl<'a> Session<'a> {
 pub(crate) const NAME_ONE: &str = "name the environment: `--environment NAME`";
 
 /// Why nothing was appended.
-enum Stop {
+enum AppendError {
     Log(chronicle::Error),
     Decided(Failure),
 }
 
-impl From<chronicle::Error> for Stop {
-    fn from(error: chronicle::Error) -> Stop {
-        Stop::Log(error)
+impl From<chronicle::Error> for AppendError {
+    fn from(error: chronicle::Error) -> AppendError {
+        AppendError::Log(error)
     }
 }

@@ -6,7 +6,7 @@ use cli::Failure;
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
-use crate::words::NotUnderstood;
+use crate::words::ParseError;
 
 /// How long what `rollback decide` found is taken for what users get now.
 const DECISION_HOLDS: SignedDuration = SignedDuration::from_mins(30);
@@ -113,8 +113,8 @@ fn holding<'a>(
         .filter(move |event| now.duration_since(event.at) < DECISION_HOLDS)
 }
 
-fn hosts(text: &str) -> Result<Hosts, NotUnderstood> {
-    const FORM: NotUnderstood = NotUnderstood("the affected and all hosts, such as `2/12`");
+fn hosts(text: &str) -> Result<Hosts, ParseError> {
+    const FORM: ParseError = ParseError("the affected and all hosts, such as `2/12`");
     let (affected, all) = text.split_once('/').ok_or(FORM)?;
     let number = |text: &str| text.trim().parse::<usize>().map_err(|_| FORM);
     let hosts = Hosts {
@@ -127,7 +127,7 @@ fn hosts(text: &str) -> Result<Hosts, NotUnderstood> {
     Ok(hosts)
 }
 
-fn level(text: &str) -> Result<Severity, NotUnderstood> {
+fn level(text: &str) -> Result<Severity, ParseError> {
     let levels = [
         Severity::Critical,
         Severity::High,
@@ -135,10 +135,10 @@ fn level(text: &str) -> Result<Severity, NotUnderstood> {
         Severity::Low,
     ];
     let found = levels.into_iter().find(|level| level.word() == text);
-    found.ok_or(NotUnderstood("one of critical, high, medium, low"))
+    found.ok_or(ParseError("one of critical, high, medium, low"))
 }
 
-fn impact(text: &str) -> Result<Impact, NotUnderstood> {
+fn impact(text: &str) -> Result<Impact, ParseError> {
     let impacts = [
         Impact::None,
         Impact::Degraded,
@@ -146,5 +146,5 @@ fn impact(text: &str) -> Result<Impact, NotUnderstood> {
         Impact::Unknown,
     ];
     let found = impacts.into_iter().find(|impact| impact.word() == text);
-    found.ok_or(NotUnderstood("one of none, degraded, down, unknown"))
+    found.ok_or(ParseError("one of none, degraded, down, unknown"))
 }

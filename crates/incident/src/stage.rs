@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use model::report::Table;
 use model::{Measurement, Outcome, Report, Severity, Verdict};
 
-use crate::words::NotUnderstood;
+use crate::words::ParseError;
 
 /// For one question, and for a rate limit to end.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ struct Asked {
     repository: Option<String>,
 }
 
-fn run(text: &str) -> Result<Asked, NotUnderstood> {
+fn run(text: &str) -> Result<Asked, ParseError> {
     if let Some(run) = RunId::parse(text) {
         return Ok(Asked {
             run,
@@ -55,7 +55,7 @@ fn run(text: &str) -> Result<Asked, NotUnderstood> {
             repository: Some(format!("{owner}/{name}")),
         })
     };
-    page().ok_or(NotUnderstood(
+    page().ok_or(ParseError(
         "the number of a run, or the address of its page: https://github.com/OWNER/NAME/actions/runs/ID",
     ))
 }

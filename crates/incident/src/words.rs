@@ -7,7 +7,7 @@ use cli::Failure;
 /// An argument that is not understood, with what to write in its place.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("write {0}")]
-pub(crate) struct NotUnderstood(pub(crate) &'static str);
+pub(crate) struct ParseError(pub(crate) &'static str);
 
 /// The most that a text may have, in bytes.
 const MAX_BYTES: u64 = 64 << 10;

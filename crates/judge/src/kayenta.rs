@@ -16,6 +16,6 @@ mod watch;
 
 pub use classify::{Classification, Classified, Direction, Effect, Metric, Thresholds, classify};
 pub use mann_whitney::{Shift, ShiftError, Z_98, shift};
-pub use prepare::{Missing, Outliers};
+pub use prepare::{MissingPoints, Outliers};
 pub use score::{Grade, Graded, Score, ScoreLimits, Zero, score};
 pub use watch::{Look, Settings, Standing, Watch, Watched};

@@ -1,6 +1,6 @@
 //! Kayenta's judge, interval by interval.
 
-use judge::kayenta::{Grade, Metric, Missing, Settings, Standing, Watch, Watched};
+use judge::kayenta::{Grade, Metric, MissingPoints, Settings, Standing, Watch, Watched};
 use judge::{Counts, Events, Interval, Measure, Reading, Side, Sides};
 
 fn ratio(canary: u64, stable: u64) -> Interval {
@@ -52,7 +52,7 @@ fn a_canary_like_stable_passes_at_the_end_with_any_number_of_points() {
 #[test]
 fn without_data_nothing_passes() {
     let unknown = (None, Standing::Unknown { metric: 0 });
-    for missing in [Missing::Remove, Missing::Replace] {
+    for missing in [MissingPoints::Remove, MissingPoints::Replace] {
         let settings = || {
             errors(Metric {
                 missing,

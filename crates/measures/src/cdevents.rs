@@ -51,7 +51,7 @@ pub enum What<'a> {
 
 /// What an event lacks that the specification requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum EventError {
     /// One of the id, the source, the service, the environment, the incident and the ticket is empty.
     Text,
     /// An event of a service names what serves.
@@ -60,7 +60,7 @@ pub enum Lack {
 
 impl Event<'_> {
     /// The CDEvent: `context` and `subject`.
-    pub fn cdevent(&self) -> Result<Value, Lack> {
+    pub fn cdevent(&self) -> Result<Value, EventError> {
         let mut context = Map::new();
         let mut set = |key: &str, value: &str| context.insert(key.to_owned(), value.into());
         set("specversion", SPECVERSION);
@@ -80,7 +80,7 @@ impl Event<'_> {
     }
 
     /// The CloudEvent around it.
-    pub fn cloudevent(&self) -> Result<Value, Lack> {
+    pub fn cloudevent(&self) -> Result<Value, EventError> {
         Ok(json!({
             "specversion": "1.0",
             "id": self.id,
@@ -93,11 +93,11 @@ impl Event<'_> {
         }))
     }
 
-    fn subject(&self) -> Result<&str, Lack> {
+    fn subject(&self) -> Result<&str, EventError> {
         filled(self.what.incident().unwrap_or(self.service))
     }
 
-    fn content(&self) -> Result<Value, Lack> {
+    fn content(&self) -> Result<Value, EventError> {
         let mut content = Map::new();
         let environment = json!({ "id": filled(self.environment)? });
         content.insert("environment".to_owned(), environment);
@@ -106,7 +106,7 @@ impl Event<'_> {
             Some(artifact) => {
                 content.insert("artifactId".to_owned(), filled(artifact)?.into());
             }
-            None if is_of_service => return Err(Lack::Artifact),
+            None if is_of_service => return Err(EventError::Artifact),
             None => {}
         }
         if is_of_service {
@@ -156,9 +156,9 @@ impl<'a> What<'a> {
     }
 }
 
-fn filled(text: &str) -> Result<&str, Lack> {
+fn filled(text: &str) -> Result<&str, EventError> {
     if text.is_empty() {
-        return Err(Lack::Text);
+        return Err(EventError::Text);
     }
     Ok(text)
 }

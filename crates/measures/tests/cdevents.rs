@@ -1,6 +1,6 @@
 //! CDEvents as the specification's own library reads them.
 
-use measures::cdevents::{Event, Lack, What, package_url};
+use measures::cdevents::{Event, EventError, What, package_url};
 use serde_json::Value;
 
 use crate::support::at;
@@ -73,7 +73,7 @@ fn the_envelope_repeats_the_context() {
 fn what_the_specification_requires_is_not_left_out() {
     assert_eq!(
         event(What::ServiceDeployed, None).cdevent(),
-        Err(Lack::Artifact)
+        Err(EventError::Artifact)
     );
     let incident = What::IncidentDetected {
         incident: "incident-7",
@@ -85,12 +85,12 @@ fn what_the_specification_requires_is_not_left_out() {
         description: None,
         ticket: "",
     };
-    assert_eq!(event(no_ticket, None).cdevent(), Err(Lack::Text));
+    assert_eq!(event(no_ticket, None).cdevent(), Err(EventError::Text));
     let no_service = Event {
         service: "",
         ..event(What::ServiceDeployed, Some("pkg:generic/x@1"))
     };
-    assert_eq!(no_service.cloudevent(), Err(Lack::Text));
+    assert_eq!(no_service.cloudevent(), Err(EventError::Text));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use jiff::Timestamp;
-use migrator::{Session, Truth};
+use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Report};
 
 use crate::kept::{Kept, told};
@@ -36,7 +36,7 @@ pub(crate) async fn backup(job: &Job) -> Result<Report, Failure> {
     Ok(session.report(vec![outcome]))
 }
 
-async fn taken(kept: &Kept<'_>, truth: &Truth) -> Result<Outcome, Failure> {
+async fn taken(kept: &Kept<'_>, truth: &SchemaState) -> Result<Outcome, Failure> {
     let backup = kept.take(truth.revision()).await?;
     let removed = kept.note(&backup).await?;
     let mut actual = told(&backup);
@@ -54,7 +54,7 @@ async fn taken(kept: &Kept<'_>, truth: &Truth) -> Result<Outcome, Failure> {
 /// Returns the refusal if the backup is missing.
 pub(crate) async fn proved(
     session: &Session<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
 ) -> Result<Result<Option<Outcome>, Box<Outcome>>, Failure> {
     let rules = &session.section.backup;
     // The first migration of an empty database loses nothing.
@@ -74,7 +74,7 @@ pub(crate) async fn proved(
 }
 
 /// The newest, where it is young enough and as it was when it was taken.
-async fn young(kept: &Kept<'_>, truth: &Truth) -> Result<Option<Outcome>, Failure> {
+async fn young(kept: &Kept<'_>, truth: &SchemaState) -> Result<Option<Outcome>, Failure> {
     let Some(most) = kept.max_age() else {
         return Ok(None);
     };

@@ -3,7 +3,7 @@
 use cli::{Failure, Job};
 use database::System;
 use migrations::{Fault, Finding};
-use migrator::{MIGRATE, Session, Truth};
+use migrator::{MIGRATE, SchemaState, Session};
 use model::{Outcome, Report, Severity, Table, Verdict};
 use state::KeptBackup;
 use state::journal::Event;
@@ -158,7 +158,7 @@ async fn last_failure(session: &Session<'_>) -> Result<Option<String>, Failure> 
     }))
 }
 
-fn choose(session: &Session<'_>, truth: &Truth, known: &Known) -> Decision {
+fn choose(session: &Session<'_>, truth: &SchemaState, known: &Known) -> Decision {
     let reading = &truth.reading;
     let run = format!("migrate run --release {}", known.release);
     if truth.is_at_head() {
@@ -222,7 +222,7 @@ fn choose(session: &Session<'_>, truth: &Truth, known: &Known) -> Decision {
 /// backup, else by hand.
 fn half_applied(
     session: &Session<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
     known: &Known,
     half: &Finding,
     run: String,

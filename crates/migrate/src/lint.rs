@@ -6,8 +6,8 @@ use cli::{Failure, Job};
 use config::file::Migrate;
 use database::{Address, System};
 use ddl::lint::Ignored;
-use ddl::rule::NoSuchRule;
-use ddl::{Catalog, Finding, Ignore, Level, Linter, Migration, NotLinted, NotSql, Options, Tool};
+use ddl::rule::UnknownRuleError;
+use ddl::{Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NotSql, Options, Tool};
 use jiff::Timestamp;
 use migrator::readiness::lint_ignores;
 use migrator::{MIGRATE, Session};
@@ -53,9 +53,9 @@ pub(crate) async fn lint(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         let text =
             text.map_err(|error| Failure::usage(format!("{name} cannot be read: {error}")))?;
         match (&other, Migration::read(tool, name.clone(), &text)) {
-            (Some(system), _) => lint.not_linted(&name, &NotLinted::OtherDatabase(system.clone())),
+            (Some(system), _) => lint.not_linted(&name, &LintError::OtherDatabase(system.clone())),
             (None, Ok(migration)) => lint.look(&Text::of_file(migration)),
-            (None, Err(not_sql)) => lint.not_linted(&name, &NotLinted::NotSql(not_sql)),
+            (None, Err(not_sql)) => lint.not_linted(&name, &LintError::NotSql(not_sql)),
         }
     }
     lint.report(job, flags, started_at)
@@ -74,7 +74,7 @@ async fn of_pending(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if session.system() != System::Postgres {
         let mut lint = Lint::new(options, Catalog::default());
         let system = session.system().as_str().to_owned();
-        lint.not_linted("", &NotLinted::OtherDatabase(system));
+        lint.not_linted("", &LintError::OtherDatabase(system));
         return lint.report(job, flags, session.started_at);
     }
     let texts = match script::of_pending(&session, &truth.reading).await {
@@ -110,7 +110,7 @@ fn other_system(job: &Job, section: &Migrate) -> Option<String> {
 }
 
 fn options(section: Option<&Migrate>, flags: &Flags) -> Result<Options, Failure> {
-    let unknown = |error: NoSuchRule, whose: &str| {
+    let unknown = |error: UnknownRuleError, whose: &str| {
         Failure::usage(format!("{whose}: {error}"))
             .hint("the rules are listed in docs/guide/migrate.md")
     };
@@ -184,19 +184,19 @@ impl Lint {
         }
     }
 
-    fn not_linted(&mut self, file: &str, why: &NotLinted) {
+    fn not_linted(&mut self, file: &str, why: &LintError) {
         let id = format!("lint/{file}");
         let hint = match why {
-            NotLinted::NotSql(NotSql::Undoes) => {
+            LintError::NotSql(NotSql::Undoes) => {
                 self.outcomes
                     .push(Outcome::skipped(id, file, why.to_string()));
                 return;
             }
-            NotLinted::NotSql(NotSql::Program) => {
+            LintError::NotSql(NotSql::Program) => {
                 "`migrate lint` without files looks at the SQL that the tool prints for what is pending, where it can"
             }
-            NotLinted::OtherDatabase(_) => "read it yourself, and try it with `migrate rehearse`",
-            NotLinted::Unread(_) => "split the file",
+            LintError::OtherDatabase(_) => "read it yourself, and try it with `migrate rehearse`",
+            LintError::Unread(_) => "split the file",
         };
         self.outcomes.push(
             Outcome::inconclusive(id, file)

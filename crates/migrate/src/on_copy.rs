@@ -19,23 +19,23 @@ pub(crate) struct OnCopy<'s> {
 }
 
 /// What ends a rehearsal before its end.
-pub(crate) struct Stop(pub(crate) Failure);
+pub(crate) struct RehearsalError(pub(crate) Failure);
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop(failure)
+impl From<Failure> for RehearsalError {
+    fn from(failure: Failure) -> RehearsalError {
+        RehearsalError(failure)
     }
 }
 
-impl From<dump::Error> for Stop {
-    fn from(error: dump::Error) -> Stop {
-        Stop(failure(&error))
+impl From<dump::Error> for RehearsalError {
+    fn from(error: dump::Error) -> RehearsalError {
+        RehearsalError(failure(&error))
     }
 }
 
-impl From<database::Error> for Stop {
-    fn from(error: database::Error) -> Stop {
-        Stop(Failure::error(error))
+impl From<database::Error> for RehearsalError {
+    fn from(error: database::Error) -> RehearsalError {
+        RehearsalError(Failure::error(error))
     }
 }
 
@@ -44,7 +44,7 @@ impl OnCopy<'_> {
         &self,
         commands: &dyn Fn(&Reading) -> Vec<Command>,
         is_made: &dyn Fn(&Reading) -> bool,
-    ) -> Result<Step, Stop> {
+    ) -> Result<Step, RehearsalError> {
         let wish = Change {
             commands,
             is_made,
@@ -63,15 +63,15 @@ impl OnCopy<'_> {
 }
 
 impl Steps for OnCopy<'_> {
-    type Error = Stop;
+    type Error = RehearsalError;
 
-    async fn apply(&self) -> Result<Step, Stop> {
+    async fn apply(&self) -> Result<Step, RehearsalError> {
         let commands = |reading: &Reading| vec![self.session.tool.apply(reading)];
         let is_made = |reading: &Reading| reading.pending.is_empty();
         self.make(&commands, &is_made).await
     }
 
-    async fn undo(&self) -> Result<Step, Stop> {
+    async fn undo(&self) -> Result<Step, RehearsalError> {
         let truth = match self.session.truth().await {
             Ok(truth) => truth,
             Err(unknown) => return Ok(Step::Failed(unknown.reason.unwrap_or_default())),
@@ -92,7 +92,7 @@ impl Steps for OnCopy<'_> {
         })
     }
 
-    async fn smoke(&self) -> Result<Step, Stop> {
+    async fn smoke(&self) -> Result<Step, RehearsalError> {
         let section = self.session.section;
         let Some(smoke) = &section.rehearse.smoke else {
             return Ok(Step::None("`rehearse.smoke` is not set".to_owned()));

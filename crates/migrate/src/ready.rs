@@ -2,7 +2,7 @@
 
 use cli::Failure;
 use cli::force::{insist, lifted, of};
-use migrator::{Session, Truth};
+use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Verdict};
 use state::journal::ROLLBACK;
 use state::{Document, Forced};
@@ -23,7 +23,7 @@ pub(crate) struct Intent<'i> {
 pub(crate) async fn refusals(
     session: &Session<'_>,
     document: Option<&Document>,
-    truth: &Truth,
+    truth: &SchemaState,
     effect: &Effect,
     intent: Intent<'_>,
 ) -> Result<(Vec<Outcome>, Vec<Outcome>), Failure> {

@@ -7,7 +7,7 @@ use database::{Connection, Database, Error, System, postgres};
 use dump::{Backup, Scratch, Source};
 use jiff::Timestamp;
 use migrations::Table as ToolTable;
-use migrator::{Session, Truth};
+use migrator::{SchemaState, Session};
 use model::report::v1::millis;
 use model::text::tenths;
 use model::{Outcome, Report, Severity, Table, Verdict};
@@ -15,7 +15,7 @@ use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
 use state::{Document, Rehearsal};
 
 use crate::kept::{Kept, failure, interrupted, told};
-use crate::on_copy::{OnCopy, Stop};
+use crate::on_copy::{OnCopy, RehearsalError};
 
 /// Steps of a rehearsal that may each take as long as the deadline: applied and undone twice, tested twice.
 const STEPS: u32 = 6;
@@ -85,7 +85,11 @@ fn stable(document: &Document) -> Option<&str> {
 }
 
 /// The newest one of the schema as it is, else a new one.
-async fn backup(session: &Session<'_>, kept: &Kept<'_>, truth: &Truth) -> Result<Backup, Failure> {
+async fn backup(
+    session: &Session<'_>,
+    kept: &Kept<'_>,
+    truth: &SchemaState,
+) -> Result<Backup, Failure> {
     let revision = truth.revision();
     if let Some(newest) = kept.newest_of(revision.as_deref())? {
         return Ok(newest);
@@ -127,7 +131,7 @@ async fn copied(
 async fn tried(
     session: &Session<'_>,
     kept: &Kept<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
     scratch: &Scratch,
     release: Option<&str>,
 ) -> Result<Result<Trial, String>, Failure> {
@@ -180,7 +184,7 @@ async fn tried(
             )))
         }
         Ok(tried) => Ok(tried),
-        Err(Stop(failure)) => Err(failure),
+        Err(RehearsalError(failure)) => Err(failure),
     }
 }
 
@@ -223,7 +227,7 @@ impl Guard {
 
 async fn note(
     session: &Session<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
     trial: &Trial,
     release: Option<&str>,
     backup: Option<&Backup>,
@@ -271,7 +275,7 @@ fn reason_against(compatible: &Compatible) -> Option<String> {
     }
 }
 
-fn not_applied(truth: &Truth, said: &str) -> Outcome {
+fn not_applied(truth: &SchemaState, said: &str) -> Outcome {
     Outcome::fail("rehearse/apply", truth.reading.pending.join(", "))
         .expected("it is applied on the copy")
         .actual("it failed")
@@ -281,7 +285,7 @@ fn not_applied(truth: &Truth, said: &str) -> Outcome {
 
 fn report(
     session: &Session<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
     trial: &Trial,
     noted: &Rehearsal,
     backup: Option<&Backup>,

@@ -3,7 +3,7 @@
 use cli::{Failure, Job};
 use database::Error;
 use migrations::{Command, Fault, Settings};
-use migrator::{Call, Session, Truth};
+use migrator::{Call, SchemaState, Session};
 use model::{Outcome, Report};
 use state::{Document, Lease};
 
@@ -138,7 +138,7 @@ async fn unlock(session: &Session<'_>, command: &Command) -> Result<(), String> 
     }
 }
 
-fn leftovers(session: &Session<'_>, truth: &Truth) -> Vec<Leftover> {
+fn leftovers(session: &Session<'_>, truth: &SchemaState) -> Vec<Leftover> {
     let indexes = truth.invalid.iter().map(|index| Leftover::Index {
         name: index.name.clone(),
         sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name),

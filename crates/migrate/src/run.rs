@@ -4,8 +4,8 @@ use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
 use migrator::{
-    Change, Effect, End, MIGRATE, Made, Recorded, Session, ToolFailure, Truth, Unfinished, change,
-    effect, is_recorded, record,
+    Change, Effect, End, MIGRATE, Made, Recorded, SchemaState, Session, ToolFailure, Unfinished,
+    change, effect, is_recorded, record,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -108,7 +108,7 @@ async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure
     session.under_lease(working).await
 }
 
-fn done_already(session: &Session<'_>, truth: &Truth) -> Report {
+fn done_already(session: &Session<'_>, truth: &SchemaState) -> Report {
     let mut report = session.report(truth.outcomes());
     report.headline = Some(match truth.revision() {
         Some(revision) => format!("nothing to do: the schema is at {revision}, the head"),
@@ -120,7 +120,7 @@ fn done_already(session: &Session<'_>, truth: &Truth) -> Report {
 async fn dry(
     session: &Session<'_>,
     document: Option<&Document>,
-    truth: &Truth,
+    truth: &SchemaState,
     intent: Intent<'_>,
 ) -> Result<Report, Failure> {
     let effect = effect::of_pending(session, &truth.reading).await;
@@ -233,8 +233,8 @@ async fn close(journal: &mut Journal, made: &Made, report: &Report) -> Result<()
     Ok(journal.end(report.verdict).await?)
 }
 
-fn headline(session: &Session<'_>, before: &Truth, made: &Made) -> String {
-    let now = made.truth.as_ref().and_then(Truth::revision);
+fn headline(session: &Session<'_>, before: &SchemaState, made: &Made) -> String {
+    let now = made.truth.as_ref().and_then(SchemaState::revision);
     let now = now.as_deref().unwrap_or("nothing");
     let took = tenths(made.took);
     match &made.end {
@@ -257,7 +257,11 @@ fn headline(session: &Session<'_>, before: &Truth, made: &Made) -> String {
 }
 
 /// One outcome for each migration that was pending.
-pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) -> Vec<Outcome> {
+pub(crate) fn made_outcomes(
+    session: &Session<'_>,
+    before: &SchemaState,
+    made: &Made,
+) -> Vec<Outcome> {
     let now = made.truth.as_ref().map(|truth| &truth.reading);
     let mut outcomes = Vec::new();
     let mut reason = match &made.end {

@@ -1,7 +1,7 @@
 //! What is applied, what is pending and what is wrong.
 
 use cli::{Failure, Job};
-use migrator::{MIGRATE, Session, Truth};
+use migrator::{MIGRATE, SchemaState, Session};
 use model::{Outcome, Report, Table, Verdict};
 use state::Document;
 
@@ -33,7 +33,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn headline(session: &Session<'_>, truth: &Truth) -> String {
+fn headline(session: &Session<'_>, truth: &SchemaState) -> String {
     let name = session.database.address.database_name();
     let revision = truth.revision();
     let at = revision.as_deref().unwrap_or("nothing");
@@ -48,7 +48,7 @@ fn headline(session: &Session<'_>, truth: &Truth) -> String {
 /// What the state has of the schema and of a change of it that has not ended.
 async fn recorded(
     session: &Session<'_>,
-    truth: &Truth,
+    truth: &SchemaState,
     document: Result<Option<Document>, Failure>,
 ) -> Vec<Outcome> {
     let place = session.store.place();
@@ -101,7 +101,7 @@ async fn unfinished(session: &Session<'_>) -> Option<Outcome> {
     )
 }
 
-fn table(truth: &Truth) -> Table {
+fn table(truth: &SchemaState) -> Table {
     let reading = &truth.reading;
     let mut rows: Vec<Vec<String>> = Vec::new();
     for applied in &reading.applied {

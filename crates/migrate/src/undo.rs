@@ -2,7 +2,7 @@
 
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
-use migrator::{End, Session, ToolFailure, Truth, Undone, Unfinished, Wish};
+use migrator::{End, SchemaState, Session, ToolFailure, Undone, Unfinished, Wish};
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Forced, Lease};
 
@@ -47,7 +47,7 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 async fn refused(
     session: &Session<'_>,
     document: Option<&Document>,
-    truth: &Truth,
+    truth: &SchemaState,
     to: Option<&str>,
     forced: &[Forced],
 ) -> Result<Option<Outcome>, Failure> {
@@ -76,7 +76,7 @@ async fn refused(
     }))
 }
 
-fn no_way(truth: &Truth, none: &migrations::NoUndo) -> Outcome {
+fn no_way(truth: &SchemaState, none: &migrations::NoUndo) -> Outcome {
     Outcome::refused(Id::refused("no-undo"), truth.revision().unwrap_or_default())
         .expected("a way down")
         .actual("missing")
@@ -84,7 +84,7 @@ fn no_way(truth: &Truth, none: &migrations::NoUndo) -> Outcome {
         .hint("`migrate decide` shows the other ways")
 }
 
-fn dry(session: &Session<'_>, truth: &Truth, to: Option<&str>) -> Report {
+fn dry(session: &Session<'_>, truth: &SchemaState, to: Option<&str>) -> Report {
     let commands = session.tool.undo(&truth.reading, to).unwrap_or_default();
     let outcome = |command: &migrations::Command| {
         let reason = format!("dry run: would run `{}`", command.text());
@@ -127,7 +127,7 @@ async fn locked(session: &Session<'_>, lease: &Lease, wish: &Wish<'_>) -> Result
     })
 }
 
-fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
+fn report(session: &Session<'_>, before: &SchemaState, undone: Undone) -> Report {
     let Undone {
         revisions,
         made,
@@ -144,7 +144,7 @@ fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
         .iter()
         .map(|id| Outcome::pass(Id::undo(id), path(id)).actual("undone, as the tables say"))
         .collect();
-    let now = made.truth.as_ref().and_then(Truth::revision);
+    let now = made.truth.as_ref().and_then(SchemaState::revision);
     let now = now.unwrap_or_else(|| "nothing".to_owned());
     let (verdict, failure): (_, Option<ToolFailure>) = match &made.end {
         End::Done if revisions.is_empty() => {

@@ -37,7 +37,7 @@ impl std::fmt::Debug for Given {
 
 /// Why it cannot be given; never the URL itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoHandover {
+pub enum HandoverError {
     #[error("the database's URL is not understood")]
     Url,
     #[error(
@@ -51,7 +51,7 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if it is no URL, or the password would be readable by others.
-    pub fn give(&self, url: &str, parameters: &[(String, String)]) -> Result<Given, NoHandover> {
+    pub fn give(&self, url: &str, parameters: &[(String, String)]) -> Result<Given, HandoverError> {
         let url = &with_parameters(url, parameters)?;
         let mut given = Given::default();
         let mut set = |name: &str, value: &str| given.env.push((name.to_owned(), value.to_owned()));
@@ -59,7 +59,7 @@ impl Handover {
             Handover::Variable(name) => set(name, url),
             Handover::Sqitch => {
                 let (url, _, password) = without_password(url)?;
-                let (scheme, rest) = url.as_str().split_once(':').ok_or(NoHandover::Url)?;
+                let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
                 let engine = if is_postgres(scheme) { "pg" } else { "mysql" };
                 set("SQITCH_TARGET", &format!("db:{engine}:{rest}"));
                 if let Some(password) = password {
@@ -68,8 +68,8 @@ impl Handover {
             }
             Handover::Flyway => {
                 let (mut url, user, password) = without_password(url)?;
-                url.set_username("").map_err(|()| NoHandover::Url)?;
-                let (scheme, rest) = url.as_str().split_once(':').ok_or(NoHandover::Url)?;
+                url.set_username("").map_err(|()| HandoverError::Url)?;
+                let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
                 let system = match scheme {
                     scheme if is_postgres(scheme) => "postgresql",
                     "mariadb" => "mariadb",
@@ -87,7 +87,7 @@ impl Handover {
                 let (url, _, password) = without_password(url)?;
                 if let Some(password) = password {
                     if !is_postgres(url.scheme()) {
-                        return Err(NoHandover::Exposed);
+                        return Err(HandoverError::Exposed);
                     }
                     set("PGPASSWORD", &password);
                 }
@@ -103,10 +103,10 @@ fn is_postgres(scheme: &str) -> bool {
 }
 
 /// A space is `%20`: not every driver reads `+` as one.
-fn with_parameters(url: &str, parameters: &[(String, String)]) -> Result<String, NoHandover> {
+fn with_parameters(url: &str, parameters: &[(String, String)]) -> Result<String, HandoverError> {
     let mut url = url.trim().to_owned();
     if !url.contains("://") {
-        return Err(NoHandover::Url);
+        return Err(HandoverError::Url);
     }
     for (name, value) in parameters {
         let sign = if url.contains('?') { '&' } else { '?' };
@@ -117,12 +117,12 @@ fn with_parameters(url: &str, parameters: &[(String, String)]) -> Result<String,
 }
 
 /// The URL, its user and its password, which may also be among the parameters.
-fn without_password(url: &str) -> Result<(Url, Option<String>, Option<String>), NoHandover> {
-    let mut url = Url::parse(url).map_err(|_| NoHandover::Url)?;
+fn without_password(url: &str) -> Result<(Url, Option<String>, Option<String>), HandoverError> {
+    let mut url = Url::parse(url).map_err(|_| HandoverError::Url)?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
     let mut password = url.password().map(decoded);
-    url.set_password(None).map_err(|()| NoHandover::Url)?;
+    url.set_password(None).map_err(|()| HandoverError::Url)?;
     let is_password = |name: &str| matches!(name, "password" | "pass");
     if let Some(query) = url.query().map(str::to_owned) {
         let mut kept = Vec::new();
@@ -193,12 +193,12 @@ mod tests {
     fn what_would_expose_a_password_is_refused() {
         let argument = Handover::Argument("-database");
         let refused = argument.give("mysql://app:hunter2@db/shop", &[]);
-        assert_eq!(refused, Err(NoHandover::Exposed));
+        assert_eq!(refused, Err(HandoverError::Exposed));
         let in_query = argument
             .give("postgres://db/shop?user=app&password=hunter2", &[])
             .unwrap();
         assert_eq!(in_query.words[1], "postgres://db/shop?user=app");
         assert!(!format!("{in_query:?}").contains("hunter2"));
-        assert_eq!(argument.give("hunter2", &[]), Err(NoHandover::Url));
+        assert_eq!(argument.give("hunter2", &[]), Err(HandoverError::Url));
     }
 }

@@ -31,7 +31,7 @@ pub use command::{Command, NoUndo, Pending, Script, Transactions};
 pub use error::Error;
 pub use files::{Tree, Wanted, fetch};
 pub use finding::{Fault, Finding, Proof};
-pub use handover::{Given, Handover, NoHandover};
+pub use handover::{Given, Handover, HandoverError};
 pub use kinds::tool;
 pub use read::{own_tables, read};
 pub use reading::{Applied, Migration, Reading, Standing, Undo};

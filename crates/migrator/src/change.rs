@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::mysql_watcher;
 use crate::session::Session;
 use crate::tool_end::{ToolEnd, ToolFailure};
-use crate::truth::Truth;
+use crate::truth::SchemaState;
 use crate::watcher::{self, Seen};
 
 /// What the server's sessions of all migrations are called; the lease's token follows.
@@ -45,7 +45,7 @@ pub struct Change<'c> {
 pub struct Made {
     pub end: End,
     /// What the tables say at the end.
-    pub truth: Option<Truth>,
+    pub truth: Option<SchemaState>,
     pub attempts: u32,
     pub took: Duration,
     /// The longest that another session waited for us, in milliseconds.
@@ -100,7 +100,7 @@ async fn attempts(
         return Ok(end);
     }
     let mut why = "no attempt fitted into the deadline".to_owned();
-    let mut before: Option<Truth> = None;
+    let mut before: Option<SchemaState> = None;
     let mut took = Duration::ZERO;
     loop {
         let truth = match session.truth_within(patience(until)).await {
@@ -217,7 +217,7 @@ async fn after(
     session: &Session<'_>,
     change: &Change<'_>,
     made: &mut Made,
-    (before, failure): (&Truth, ToolFailure),
+    (before, failure): (&SchemaState, ToolFailure),
     until: Instant,
 ) -> Result<End, Failure> {
     let truth = match session.truth_within(patience(until)).await {
@@ -242,7 +242,7 @@ async fn after(
 }
 
 /// The indexes that became invalid meanwhile.
-fn invalid_since<'t>(before: &Truth, now: &'t Truth) -> Vec<&'t InvalidIndex> {
+fn invalid_since<'t>(before: &SchemaState, now: &'t SchemaState) -> Vec<&'t InvalidIndex> {
     let indexes = now.invalid.iter();
     indexes
         .filter(|index| !before.invalid.contains(index))
@@ -254,10 +254,10 @@ fn invalid_since<'t>(before: &Truth, now: &'t Truth) -> Vec<&'t InvalidIndex> {
 /// ours. Returns what is true then.
 async fn clean(
     session: &Session<'_>,
-    before: &Truth,
-    now: Truth,
+    before: &SchemaState,
+    now: SchemaState,
     until: Instant,
-) -> Result<Result<Truth, Box<Outcome>>, Failure> {
+) -> Result<Result<SchemaState, Box<Outcome>>, Failure> {
     let indexes = invalid_since(before, &now);
     let is_locked = now.is_locked() && !before.is_locked();
     if indexes.is_empty() && !is_locked {

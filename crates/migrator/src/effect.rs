@@ -5,9 +5,9 @@ use ddl::{Setting, StatementEffect, Summary, effects};
 use migrations::Reading;
 
 use crate::known::Known;
+use crate::readiness_error::ReadinessError;
 use crate::script::{self, Text};
 use crate::session::Session;
-use crate::unknown::Unknown;
 
 /// What is assumed of a server that does not tell its version.
 const SERVER: u32 = 15;
@@ -50,7 +50,10 @@ pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
 
 /// The effects of each text's statements, one text after another, without those on the tool's own
 /// tables.
-pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect>>, Unknown> {
+pub fn of_texts(
+    texts: &[Text],
+    known: &Known,
+) -> Result<Vec<Vec<StatementEffect>>, ReadinessError> {
     let mut catalog = known.catalog.clone();
     let server = known.server.unwrap_or(SERVER);
     let told = texts.iter().map(|Text { migration, .. }| {
@@ -60,7 +63,7 @@ pub fn of_texts(texts: &[Text], known: &Known) -> Result<Vec<Vec<StatementEffect
             server,
         };
         let told = effects(&migration.sql, setting, &mut catalog);
-        let told = told.map_err(|unread| Unknown::Unread {
+        let told = told.map_err(|unread| ReadinessError::Unread {
             file: migration.file.clone(),
             unread,
         })?;

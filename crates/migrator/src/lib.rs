@@ -1,7 +1,7 @@
 //! The schema of a database and how it is changed by a tool that is not ours: what is true of it, and
 //! one change of it, made politely and proved from the tool's own tables.
 //!
-//! [`Session`] has the section and the ways to database and tool; [`Truth`] is what both tell;
+//! [`Session`] has the section and the ways to database and tool; [`SchemaState`] is what both tell;
 //! [`change`] makes one change, under a lock that the database keeps.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
@@ -13,6 +13,7 @@ mod mysql_watcher;
 mod own_url;
 mod pending;
 pub mod readiness;
+mod readiness_error;
 mod record;
 mod rehearsed;
 pub mod script;
@@ -21,7 +22,6 @@ mod tool_end;
 mod truth;
 mod under;
 mod undo;
-mod unknown;
 mod watcher;
 mod workers;
 
@@ -29,11 +29,11 @@ pub use call::Call;
 pub use change::{Change, End, Made, RESTART, change};
 pub use effect::Effect;
 pub use known::Known;
+pub use readiness_error::ReadinessError;
 pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use tool_end::{ToolEnd, ToolFailure};
-pub use truth::Truth;
+pub use truth::SchemaState;
 pub use undo::{Undone, Unfinished, Wish};
-pub use unknown::Unknown;
 pub use watcher::Seen;

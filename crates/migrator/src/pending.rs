@@ -5,8 +5,8 @@ use std::time::Duration;
 use migrations::{Pending, Reading, Script, Settings};
 
 use crate::call::Call;
+use crate::readiness_error::ReadinessError;
 use crate::session::Session;
-use crate::unknown::Unknown;
 
 /// How long a tool may take to print it.
 const PRINT: Duration = Duration::from_secs(60);
@@ -15,10 +15,13 @@ const PRINT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Returns why it cannot be had.
-pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<Script>, Unknown> {
+pub(crate) async fn sql(
+    session: &Session<'_>,
+    reading: &Reading,
+) -> Result<Vec<Script>, ReadinessError> {
     let commands = match session.tool.pending_sql(reading) {
         Pending::Scripts(scripts) => return Ok(scripts),
-        Pending::Unavailable(reason) => return Err(Unknown::NoSql(reason)),
+        Pending::Unavailable(reason) => return Err(ReadinessError::NoSql(reason)),
         Pending::Commands(commands) => commands,
     };
     let mut scripts = Vec::new();
@@ -31,7 +34,7 @@ pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<
             timeout: PRINT,
         };
         let printed = session.printed(call).await;
-        let printed = printed.map_err(|failure| Unknown::NotPrinted(failure.chain()))?;
+        let printed = printed.map_err(|failure| ReadinessError::NotPrinted(failure.chain()))?;
         if let Some(each) = session.tool.printed(reading, &printed) {
             scripts.extend(each);
             continue;

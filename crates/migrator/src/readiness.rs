@@ -6,7 +6,7 @@ use cli::{Failure, Job};
 use config::file::Migrate;
 use database::{System, literal, pg_facts};
 use ddl::lint::Ignored;
-use ddl::rule::NoSuchRule;
+use ddl::rule::UnknownRuleError;
 use ddl::{Level, Linter, Options, Work};
 use model::text::bytes;
 use model::{Outcome, Verdict};
@@ -15,11 +15,11 @@ use tokio::sync::OnceCell;
 
 use crate::effect;
 use crate::known::Known;
+use crate::readiness_error::ReadinessError;
 use crate::rehearsed;
 use crate::script::{self, Text};
 use crate::session::Session;
-use crate::truth::Truth;
-use crate::unknown::Unknown;
+use crate::truth::SchemaState;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,15 +105,15 @@ pub struct Readiness<'a> {
     job: &'a Job,
     bounds: Bounds,
     looked: OnceCell<Result<Looked<'a>, Outcome>>,
-    texts: OnceCell<Result<Vec<Text>, Unknown>>,
-    known: OnceCell<Result<Known, Unknown>>,
+    texts: OnceCell<Result<Vec<Text>, ReadinessError>>,
+    known: OnceCell<Result<Known, ReadinessError>>,
 }
 
 /// The database as it was found.
 struct Looked<'a> {
     session: Session<'a>,
     document: Option<Document>,
-    truth: Truth,
+    truth: SchemaState,
 }
 
 impl<'a> Readiness<'a> {
@@ -195,20 +195,24 @@ impl<'a> Readiness<'a> {
     }
 
     /// The SQL of what is pending.
-    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], Unknown> {
+    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], ReadinessError> {
         let Looked { session, truth, .. } = looked;
         let reading = || script::of_pending(session, &truth.reading);
         let texts = self.texts.get_or_init(reading).await.as_ref();
         texts.map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, Unknown> {
-        let reading = || async { Known::read(&looked.session).await.map_err(Unknown::from) };
+    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, ReadinessError> {
+        let reading = || async {
+            Known::read(&looked.session)
+                .await
+                .map_err(ReadinessError::from)
+        };
         let known = self.known.get_or_init(reading).await.as_ref();
         known.map_err(Clone::clone)
     }
 
-    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, Unknown> {
+    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, ReadinessError> {
         let texts = match self.texts(looked).await {
             Ok(texts) => texts,
             Err(unknown) => {
@@ -256,7 +260,7 @@ impl<'a> Readiness<'a> {
         })
     }
 
-    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, Unknown> {
+    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, ReadinessError> {
         let texts = self.texts(looked).await?;
         let known = self.known(looked).await?;
         let effects = effect::of_texts(texts, known)?;
@@ -315,7 +319,7 @@ async fn look(job: &Job) -> Result<Looked<'_>, Outcome> {
 }
 
 /// The first thing that is wrong, apart from what is only to be applied.
-fn history(truth: &Truth) -> Outcome {
+fn history(truth: &SchemaState) -> Outcome {
     let mut wrong = truth.wrong().into_iter();
     match wrong.next() {
         None => Outcome::pass("history", truth.revision().unwrap_or_default())
@@ -362,7 +366,7 @@ impl Found {
 ///
 /// # Errors
 /// Returns the first name that is not a rule's.
-pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, NoSuchRule> {
+pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, UnknownRuleError> {
     let ignores = section.lint.ignore.iter().map(|ignore| {
         Ok(ddl::Ignore {
             rule: ignore.rule.parse()?,
@@ -373,7 +377,7 @@ pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, NoSuchRule> {
     ignores.collect()
 }
 
-async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, Unknown> {
+async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, ReadinessError> {
     let postgres = session.database.postgres().await?;
     let open = pg_facts::long_transactions(&postgres, bounds.max_transaction.as_secs());
     let open = open.await?;
@@ -389,7 +393,7 @@ async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, Un
     })
 }
 
-async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, Unknown> {
+async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, ReadinessError> {
     let postgres = session.database.postgres().await?;
     let lag = pg_facts::replication_lag(&postgres).await?;
     Ok(match lag {

@@ -6,7 +6,7 @@ use model::Outcome;
 use state::{DatabaseSchema, Document, Lease, SchemaChange};
 
 use crate::session::Session;
-use crate::truth::Truth;
+use crate::truth::SchemaState;
 
 /// A change to be recorded.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct Recorded<'r> {
 pub async fn record(
     session: &Session<'_>,
     lease: &Lease,
-    truth: &Truth,
+    truth: &SchemaState,
     recorded: Recorded<'_>,
 ) -> Result<Option<Outcome>, Failure> {
     let Some(revision) = truth.revision() else {
@@ -74,7 +74,7 @@ pub async fn record(
 }
 
 /// Whether the state has this already.
-pub fn is_recorded(document: Option<&Document>, truth: &Truth) -> bool {
+pub fn is_recorded(document: Option<&Document>, truth: &SchemaState) -> bool {
     let recorded = document.and_then(|document| document.database.as_ref());
     recorded.map(|database| &database.revision) == truth.revision().as_ref()
 }

@@ -6,13 +6,13 @@ use model::{Id, Outcome};
 use state::{Document, Rehearsal};
 
 use crate::session::Session;
-use crate::truth::Truth;
+use crate::truth::SchemaState;
 
 /// The refusal of a run where `rehearse.required` is not met.
 pub async fn required(
     session: &Session<'_>,
     document: Option<&Document>,
-    truth: &Truth,
+    truth: &SchemaState,
 ) -> Result<Option<Outcome>, Failure> {
     if !session.section.rehearse.required || truth.reading.pending.is_empty() {
         return Ok(None);
@@ -59,7 +59,7 @@ fn too_old(session: &Session<'_>, rehearsal: &Rehearsal) -> Option<String> {
 pub async fn way_down(
     session: &Session<'_>,
     document: Option<&Document>,
-    truth: &Truth,
+    truth: &SchemaState,
     to: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let applied = &truth.reading.applied;

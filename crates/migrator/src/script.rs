@@ -7,8 +7,8 @@ use migrations::{Reading, Script};
 use model::FoundAt;
 
 use crate::pending;
+use crate::readiness_error::ReadinessError;
 use crate::session::Session;
-use crate::unknown::Unknown;
 
 /// No migration is larger.
 const MAX_BYTES: u64 = 4 << 20;
@@ -63,7 +63,10 @@ impl Text {
 ///
 /// # Errors
 /// Returns why it cannot be had.
-pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Result<Vec<Text>, Unknown> {
+pub async fn of_pending(
+    session: &Session<'_>,
+    reading: &Reading,
+) -> Result<Vec<Text>, ReadinessError> {
     let tool = Tool::named(&session.section.tool());
     let scripts = pending::sql(session, reading).await?;
     Ok(scripts

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// What the tool's own tables, its files and the database tell together.
 #[derive(Clone, Debug)]
-pub struct Truth {
+pub struct SchemaState {
     pub reading: Reading,
     /// What a failed concurrent build left behind. PostgreSQL's alone.
     pub invalid: Vec<InvalidIndex>,
@@ -27,19 +27,20 @@ pub struct Truth {
 
 /// Why nothing is known.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Unknown {
+pub(crate) enum SchemaStateError {
     #[error(transparent)]
     Tool(#[from] migrations::Error),
     #[error(transparent)]
     Database(#[from] Error),
 }
 
-impl Unknown {
+impl SchemaStateError {
     /// A server that crashed, or starts again, answers soon.
     fn may_pass(&self) -> bool {
         let error = match self {
-            Unknown::Database(error) | Unknown::Tool(migrations::Error::Database(error)) => error,
-            Unknown::Tool(_) => return false,
+            SchemaStateError::Database(error)
+            | SchemaStateError::Tool(migrations::Error::Database(error)) => error,
+            SchemaStateError::Tool(_) => return false,
         };
         matches!(error, Error::Unreachable { .. } | Error::Lost(_))
     }
@@ -50,13 +51,13 @@ impl Session<'_> {
     ///
     /// # Errors
     /// Returns an error outcome where the database or the files cannot be read.
-    pub async fn truth(&self) -> Result<Truth, Box<Outcome>> {
+    pub async fn truth(&self) -> Result<SchemaState, Box<Outcome>> {
         let read = self.look().await;
         read.map_err(|unknown| Box::new(self.unknown(&unknown)))
     }
 
     /// The same of a server that may be coming back: it is asked again for so long.
-    pub(crate) async fn truth_within(&self, within: Duration) -> Result<Truth, Box<Outcome>> {
+    pub(crate) async fn truth_within(&self, within: Duration) -> Result<SchemaState, Box<Outcome>> {
         let until = Instant::now() + within;
         loop {
             match self.look().await {
@@ -68,7 +69,7 @@ impl Session<'_> {
         }
     }
 
-    async fn look(&self) -> Result<Truth, Unknown> {
+    async fn look(&self) -> Result<SchemaState, SchemaStateError> {
         let mut connection = self.database.connect().await?;
         let inside = self.inside();
         let (tool, system) = (&*self.tool, self.system());
@@ -77,7 +78,7 @@ impl Session<'_> {
             Connection::Postgres(session) => pg_facts::invalid_indexes(session).await?,
             Connection::MySql(_) => Vec::new(),
         };
-        Ok(Truth { reading, invalid })
+        Ok(SchemaState { reading, invalid })
     }
 
     /// The tables that the tool keeps for itself.
@@ -126,10 +127,10 @@ impl Session<'_> {
             && next.is_none_or(|file| !file.without_transaction)
     }
 
-    fn unknown(&self, unknown: &Unknown) -> Outcome {
+    fn unknown(&self, unknown: &SchemaStateError) -> Outcome {
         let hint = match unknown {
-            Unknown::Tool(error) => error.hint(),
-            Unknown::Database(error) => Some(match error {
+            SchemaStateError::Tool(error) => error.hint(),
+            SchemaStateError::Database(error) => Some(match error {
                 Error::Unreachable { .. } => format!(
                     "is {} right, and the server up? From another network: `migrate.via: HOST`",
                     self.section.url_env
@@ -156,7 +157,7 @@ impl Session<'_> {
     }
 }
 
-impl Truth {
+impl SchemaState {
     /// The tool's own lock is held.
     pub(crate) fn is_locked(&self) -> bool {
         let mut findings = self.reading.findings.iter();

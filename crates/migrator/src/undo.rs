@@ -13,7 +13,7 @@ use crate::change::{Change, End, Made, change};
 use crate::record::{Recorded, record};
 use crate::session::{MIGRATE, Session};
 use crate::tool_end::ToolFailure;
-use crate::truth::Truth;
+use crate::truth::SchemaState;
 
 /// The step of the journal; the revision behind it, where one is named, follows.
 const UNDO: &str = "undo";
@@ -103,7 +103,7 @@ impl<'w> Wish<'w> {
         &self,
         session: &Session<'_>,
         lease: &Lease,
-        truth: &Truth,
+        truth: &SchemaState,
     ) -> Result<Result<Undone, NoUndo>, Failure> {
         let unfinished = session.store.unfinished(MIGRATE).await?;
         let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
@@ -130,7 +130,7 @@ impl<'w> Wish<'w> {
 async fn done_before(
     session: &Session<'_>,
     lease: &Lease,
-    truth: &Truth,
+    truth: &SchemaState,
     begun: &Unfinished,
     unfinished: Option<Journal>,
 ) -> Result<Undone, Failure> {
@@ -172,7 +172,7 @@ pub struct Undone {
 async fn undo(
     session: &Session<'_>,
     lease: &Lease,
-    truth: &Truth,
+    truth: &SchemaState,
     to: Option<&str>,
     release: Option<&str>,
 ) -> Result<Result<Undone, NoUndo>, Failure> {

@@ -12,9 +12,9 @@ use model::Env;
 use remote::ssh::{self, Error, Limits, Output, Shared, Target, Tunnel};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::connect_error::ConnectError;
 use crate::party::{Party, Severed, awaiting};
 use crate::place::Place;
-use crate::problem::Problem;
 use crate::stream::Stream;
 use crate::tunnels::{Opening, Tunnels};
 
@@ -49,7 +49,7 @@ impl Hosts {
     }
 
     /// The host of this name, shared by all callers; no connection is made yet.
-    pub fn get(&self, name: &str) -> Result<Host, Problem> {
+    pub fn get(&self, name: &str) -> Result<Host, ConnectError> {
         let host = |shared: &Arc<Shared>| Host {
             name: name.to_owned(),
             shared: Arc::clone(shared),
@@ -64,7 +64,7 @@ impl Hosts {
             return Ok(host(shared));
         }
         let unready =
-            |reason: String| Problem::of_way("no login", format!("host `{name}`: {reason}"));
+            |reason: String| ConnectError::of_way("no login", format!("host `{name}`: {reason}"));
         let configured = configured
             .get(name)
             .ok_or_else(|| unready("it is not under `hosts:`".to_owned()))?;
@@ -117,19 +117,19 @@ impl Host {
     }
 
     /// Runs a command in the user's login shell, beside whatever else runs there.
-    pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Problem> {
+    pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, ConnectError> {
         let ran = self.shared.run(command, limits).await;
         ran.map_err(|error| self.problem(&error))
     }
 
     /// Runs a script in `sh`, likewise.
-    pub async fn script(&self, text: &str, limits: Limits) -> Result<Output, Problem> {
+    pub async fn script(&self, text: &str, limits: Limits) -> Result<Output, ConnectError> {
         let ran = self.shared.script(text, limits).await;
         ran.map_err(|error| self.problem(&error))
     }
 
     /// The same for a script that only reads: a connection that is cut is made again, once.
-    pub async fn read(&self, text: &str, limits: Limits) -> Result<Output, Problem> {
+    pub async fn read(&self, text: &str, limits: Limits) -> Result<Output, ConnectError> {
         let ran = self.shared.read(text, limits).await;
         ran.map_err(|error| self.problem(&error))
     }
@@ -145,10 +145,10 @@ impl Host {
 
     /// If the host cannot reach the endpoint, that is the service's failure: its users see the same.
     /// If the host itself cannot be reached, that proves nothing about the service.
-    fn problem(&self, error: &Error) -> Problem {
+    fn problem(&self, error: &Error) -> ConnectError {
         let name = &self.name;
         match error {
-            Error::NoWay { .. } => Problem::refused(),
+            Error::NoWay { .. } => ConnectError::refused(),
             error => {
                 let hint = self.shared.target().hint(error);
                 let party = if error.is_ours() {
@@ -156,7 +156,7 @@ impl Host {
                 } else {
                     self.party()
                 };
-                Problem::new(party, "no login", format!("host `{name}`: {error}; {hint}"))
+                ConnectError::new(party, "no login", format!("host `{name}`: {error}; {hint}"))
             }
         }
     }

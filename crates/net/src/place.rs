@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use config::value::Address;
 use remote::resolve::{ResolveError, resolve};
 
+use crate::connect_error::ConnectError;
 use crate::party::{Party, awaiting};
-use crate::problem::Problem;
 
 /// A name and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +25,7 @@ impl Place {
     }
 
     /// Every address, each once.
-    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, Problem> {
+    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
         let Place { host, port } = self;
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, *port)]);
@@ -38,7 +38,7 @@ impl Place {
                 ResolveError::NotAsked { .. } => Party::Resolver,
                 ResolveError::Ours { .. } => Party::Ourselves,
             };
-            Problem::new(party, "no address", unresolved.to_string())
+            ConnectError::new(party, "no address", unresolved.to_string())
         })?;
         addresses.sort_unstable();
         addresses.dedup();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use crate::connect_error::ConnectError;
 use crate::hosts::Hosts;
 use crate::party::Party;
 use crate::place::Place;
-use crate::problem::Problem;
 use crate::stream::Stream;
 use crate::tunnels::Tunnels;
 
@@ -84,7 +84,7 @@ impl Route {
     }
 
     /// Each end of a place, once.
-    pub async fn ends(&self, place: &Place) -> Result<Vec<Endpoint>, Problem> {
+    pub async fn ends(&self, place: &Place) -> Result<Vec<Endpoint>, ConnectError> {
         if self.via.is_some() {
             return Ok(vec![Endpoint::Beyond]);
         }
@@ -97,7 +97,7 @@ impl Route {
     }
 
     /// Connects. The caller bounds the time.
-    pub async fn open(&self, place: &Place, end: Endpoint) -> Result<Stream, Problem> {
+    pub async fn open(&self, place: &Place, end: Endpoint) -> Result<Stream, ConnectError> {
         match (&self.via, end) {
             (Some((host, tunnels)), _) => tunnels.open(host, place).await,
             (None, Endpoint::Address(address)) => match TcpStream::connect(address).await {
@@ -106,9 +106,11 @@ impl Route {
                     let _ = stream.set_nodelay(true);
                     Ok(Box::new(stream))
                 }
-                Err(error) => Err(Problem::broken(&error)),
+                Err(error) => Err(ConnectError::broken(&error)),
             },
-            (None, Endpoint::Beyond) => Err(Problem::of_way("error", "there is nothing between")),
+            (None, Endpoint::Beyond) => {
+                Err(ConnectError::of_way("error", "there is nothing between"))
+            }
         }
     }
 }

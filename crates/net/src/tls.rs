@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
     self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
-use crate::problem::Problem;
+use crate::connect_error::ConnectError;
 use crate::stream::Stream;
 
 /// The value of a reading where no handshake came about.
@@ -40,7 +40,7 @@ pub enum Error {
     #[error("the client certificate cannot be used: {0}")]
     ClientCertificate(rustls::Error),
     #[error("the file {} cannot be used: {cause}", path.display())]
-    File { path: PathBuf, cause: Unusable },
+    File { path: PathBuf, cause: PemFileError },
     #[error("{0}")]
     Protocol(rustls::Error),
     #[error("{0}")]
@@ -49,7 +49,7 @@ pub enum Error {
 
 /// Why a file of certificates or keys cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum PemFileError {
     #[error("{0}")]
     Io(Arc<std::io::Error>),
     #[error("it is not a file")]
@@ -59,9 +59,9 @@ pub enum Unusable {
 }
 
 /// What we have ourselves keeps us from asking.
-impl From<Error> for Problem {
+impl From<Error> for ConnectError {
     fn from(error: Error) -> Self {
-        Problem::of_way("error", error)
+        ConnectError::of_way("error", error)
     }
 }
 
@@ -252,9 +252,9 @@ pub async fn shake_hands(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     stream: Stream,
-) -> Result<TlsStream<Stream>, Problem> {
+) -> Result<TlsStream<Stream>, ConnectError> {
     let shaken = TlsConnector::from(config).connect(name, stream).await;
-    shaken.map_err(|error| Problem::broken(&error).value(HANDSHAKE))
+    shaken.map_err(|error| ConnectError::broken(&error).value(HANDSHAKE))
 }
 
 /// A name as certificates have it.
@@ -326,26 +326,26 @@ const MAX_FILE: u64 = 4 << 20;
 
 fn file(path: &Path) -> Result<Vec<u8>, Error> {
     files::read_handed(path, MAX_FILE).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidInput => unusable(path, Unusable::NoFile),
+        std::io::ErrorKind::InvalidInput => unusable(path, PemFileError::NoFile),
         _ => unusable(path, error),
     })
 }
 
-fn unusable(path: &Path, cause: impl Into<Unusable>) -> Error {
+fn unusable(path: &Path, cause: impl Into<PemFileError>) -> Error {
     Error::File {
         path: path.to_owned(),
         cause: cause.into(),
     }
 }
 
-impl From<std::io::Error> for Unusable {
+impl From<std::io::Error> for PemFileError {
     fn from(error: std::io::Error) -> Self {
-        Unusable::Io(Arc::new(error))
+        PemFileError::Io(Arc::new(error))
     }
 }
 
-impl From<pem::Error> for Unusable {
+impl From<pem::Error> for PemFileError {
     fn from(error: pem::Error) -> Self {
-        Unusable::Pem(Arc::new(error))
+        PemFileError::Pem(Arc::new(error))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
+use crate::connect_error::ConnectError;
 use crate::place::Place;
-use crate::problem::Problem;
 use crate::stream::Stream;
 
 /// A connection that is being made.
-pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Stream, Problem>> + Send + 'a>>;
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send + 'a>>;
 
 /// Connections out of hosts' own networks, for `via:`.
 pub trait Tunnels: Send + Sync {

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
-use crate::{NotDelivered, Notice, digest, outside, secret};
+use crate::{DeliveryError, Notice, digest, outside, secret};
 
 const SUBJECT: usize = 200;
 const BODY: usize = 20_000;
@@ -31,7 +31,7 @@ const MAX_CA: u64 = 1 << 20;
 const QUIT: Duration = Duration::from_millis(500);
 
 impl Kind for EmailSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let value = |name: &Option<String>| {
             let name = name.as_deref();
             name.map(|name| secret::value(around.env, name)).transpose()
@@ -59,13 +59,13 @@ impl Kind for EmailSink {
     }
 }
 
-fn mailbox(text: &str) -> Result<Mailbox, NotDelivered> {
+fn mailbox(text: &str) -> Result<Mailbox, DeliveryError> {
     text.parse().map_err(|error| {
         let reason = format!(
             "`{}` is not an e-mail address: {error}",
             text.escape_debug()
         );
-        NotDelivered::refused(reason, "write it as `Name <user@example.com>`")
+        DeliveryError::refused(reason, "write it as `Name <user@example.com>`")
     })
 }
 
@@ -94,7 +94,7 @@ impl Sink for Email {
             let server = self.server();
             if left.is_zero() {
                 let reason = format!("{server} was not asked: the time was up");
-                return Err(NotDelivered::later(reason, None));
+                return Err(DeliveryError::later(reason, None));
             }
             let mut is_sending = false;
             let sending = async {
@@ -110,9 +110,9 @@ impl Sink for Email {
                 let left = model::text::span(left);
                 let reason = format!("{server} did not answer within {left}");
                 Err(if is_sending {
-                    NotDelivered::unsure(reason)
+                    DeliveryError::unsure(reason)
                 } else {
-                    NotDelivered::later(reason, None)
+                    DeliveryError::later(reason, None)
                 })
             })
         })
@@ -124,7 +124,7 @@ impl Email {
         format!("{}:{}", self.host, self.port)
     }
 
-    async fn connect(&self, left: Duration) -> Result<AsyncSmtpConnection, NotDelivered> {
+    async fn connect(&self, left: Duration) -> Result<AsyncSmtpConnection, DeliveryError> {
         let failed = |error| self.failed(&error, false);
         let hello = ClientId::default();
         let tls = match self.tls {
@@ -139,7 +139,7 @@ impl Email {
             if !connection.can_starttls() {
                 let reason = format!("{} does not offer STARTTLS", self.server());
                 let hint = "nothing was sent; with `tls: tls` the connection is protected from its first byte";
-                return Err(NotDelivered::refused(reason, hint));
+                return Err(DeliveryError::refused(reason, hint));
             }
             connection.starttls(tls, &hello).await.map_err(failed)?;
         }
@@ -151,12 +151,12 @@ impl Email {
         Ok(connection)
     }
 
-    fn tls_parameters(&self) -> Result<TlsParameters, NotDelivered> {
+    fn tls_parameters(&self) -> Result<TlsParameters, DeliveryError> {
         let mut parameters = TlsParameters::builder(self.host.clone());
         if let Some(file) = &self.ca_file {
             let unusable = |reason: String| {
                 let reason = format!("the file {} cannot be used: {reason}", file.display());
-                NotDelivered::refused(reason, "`ca-file` holds certificates in PEM form")
+                DeliveryError::refused(reason, "`ca-file` holds certificates in PEM form")
             };
             let pem = files::read(file, MAX_CA).map_err(|error| unusable(error.to_string()))?;
             let certificate = Certificate::from_pem(&pem);
@@ -168,25 +168,25 @@ impl Email {
             .map_err(|error| self.failed(&error, false))
     }
 
-    fn failed(&self, error: &lettre::transport::smtp::Error, is_sending: bool) -> NotDelivered {
+    fn failed(&self, error: &lettre::transport::smtp::Error, is_sending: bool) -> DeliveryError {
         // A server may repeat the login.
         let said = self.redactor.redact(&model::text::chain(error));
         let reason = format!("{}: {}", self.server(), excerpt(said.as_bytes()));
         let code = error.status().map(u16::from);
         match code {
-            Some(530 | 534 | 535 | 538) => NotDelivered::refused(
+            Some(530 | 534 | 535 | 538) => DeliveryError::refused(
                 reason,
                 "compare the variables of `username-env` and `password-env` with the mail server's account",
             ),
             _ if error.is_permanent() => {
-                NotDelivered::refused(reason, "may this sender write to these recipients there?")
+                DeliveryError::refused(reason, "may this sender write to these recipients there?")
             }
-            _ if error.is_transient() || !is_sending => NotDelivered::later(reason, None),
-            _ => NotDelivered::unsure(reason),
+            _ if error.is_transient() || !is_sending => DeliveryError::later(reason, None),
+            _ => DeliveryError::unsure(reason),
         }
     }
 
-    fn message(&self, notice: &Notice) -> Result<Message, NotDelivered> {
+    fn message(&self, notice: &Notice) -> Result<Message, DeliveryError> {
         let id = |text: &str| {
             let domain = self.from.email.domain();
             format!("<{}@deploy-guard.{domain}>", &digest::of(text)[..32])
@@ -213,7 +213,7 @@ impl Email {
             .body(text(notice))
             .map_err(|error| {
                 let reason = format!("the message cannot be written: {error}");
-                NotDelivered::refused(reason, "look at `from` and `to` of the sink")
+                DeliveryError::refused(reason, "look at `from` and `to` of the sink")
             })
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use github::{Client, Error, Repository};
 
-use crate::NotDelivered;
+use crate::DeliveryError;
 use crate::sink::{Around, Delivered};
 
 /// What a sink of GitHub begins with.
@@ -20,10 +20,10 @@ impl<'a> Access<'a> {
         repository: Option<&str>,
         token_env: Option<&'a str>,
         around: Around<'a>,
-    ) -> Result<Access<'a>, NotDelivered> {
+    ) -> Result<Access<'a>, DeliveryError> {
         let Some(name) = repository.or(around.repository) else {
             let hint = "add `repository: owner/name` to the sink";
-            return Err(NotDelivered::refused("no repository is known", hint));
+            return Err(DeliveryError::refused("no repository is known", hint));
         };
         Ok(Access {
             repository: Repository::parse(name).map_err(|error| refused(&error))?,
@@ -36,23 +36,23 @@ impl<'a> Access<'a> {
     pub(crate) async fn within(
         &self,
         deadline: Instant,
-        delivery: impl AsyncFnOnce(&Client) -> Result<Delivered, NotDelivered>,
-    ) -> Result<Delivered, NotDelivered> {
+        delivery: impl AsyncFnOnce(&Client) -> Result<Delivered, DeliveryError>,
+    ) -> Result<Delivered, DeliveryError> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) {
             let reason = "GitHub was not asked: the time was up";
-            return Err(NotDelivered::later(reason, None));
+            return Err(DeliveryError::later(reason, None));
         }
         let client = self.client(left, deadline)?;
         let delivered = tokio::time::timeout(left, delivery(&client)).await;
         delivered.unwrap_or_else(|_| {
             let left = model::text::span(left);
             let reason = format!("GitHub did not answer within {left}");
-            Err(NotDelivered::unsure(reason))
+            Err(DeliveryError::unsure(reason))
         })
     }
 
-    fn client(&self, left: Duration, deadline: Instant) -> Result<Client, NotDelivered> {
+    fn client(&self, left: Duration, deadline: Instant) -> Result<Client, DeliveryError> {
         if let Some(name) = self.token_env {
             crate::secret::value(self.around.env, name)?;
         }
@@ -62,23 +62,23 @@ impl<'a> Access<'a> {
 }
 
 /// A question that changes nothing.
-pub(crate) fn read(error: &Error) -> NotDelivered {
+pub(crate) fn read(error: &Error) -> DeliveryError {
     match error {
-        Error::RateLimited { wait, .. } => NotDelivered::later(error.to_string(), Some(*wait)),
-        _ if error.is_passing() => NotDelivered::later(error.to_string(), None),
+        Error::RateLimited { wait, .. } => DeliveryError::later(error.to_string(), Some(*wait)),
+        _ if error.is_passing() => DeliveryError::later(error.to_string(), None),
         _ => refused(error),
     }
 }
 
 /// One that changes something: without an answer, or where a gateway answered, it may have arrived.
-pub(crate) fn written(error: &Error) -> NotDelivered {
+pub(crate) fn written(error: &Error) -> DeliveryError {
     match error {
-        Error::Unreachable { .. } => NotDelivered::unsure(error.to_string()),
-        Error::Server { status } if *status >= 500 => NotDelivered::unsure(error.to_string()),
+        Error::Unreachable { .. } => DeliveryError::unsure(error.to_string()),
+        Error::Server { status } if *status >= 500 => DeliveryError::unsure(error.to_string()),
         _ => read(error),
     }
 }
 
-fn refused(error: &Error) -> NotDelivered {
-    NotDelivered::refused(error.to_string(), error.hint())
+fn refused(error: &Error) -> DeliveryError {
+    DeliveryError::refused(error.to_string(), error.hint())
 }

@@ -9,7 +9,7 @@ use sections::incident::GithubDeploymentSink;
 use crate::github_access::Access;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
-use crate::{NotDelivered, Notice, Phase, Reference, digest, github_access, outside};
+use crate::{DeliveryError, Notice, Phase, Reference, digest, github_access, outside};
 
 const DESCRIPTION: usize = 140;
 /// Of an environment.
@@ -18,7 +18,7 @@ const NAME: usize = 255;
 const ENVIRONMENT: &str = "production";
 
 impl Kind for GithubDeploymentSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Deployment {
             github: Access::new(repository, token, around)?,
@@ -66,7 +66,7 @@ impl Sink for Deployment<'_> {
 }
 
 impl Deployment<'_> {
-    async fn found_or_made(&self, client: &Client, notice: &Notice) -> Result<u64, NotDelivered> {
+    async fn found_or_made(&self, client: &Client, notice: &Notice) -> Result<u64, DeliveryError> {
         let environment = notice.environment.as_deref().unwrap_or(ENVIRONMENT);
         let environment = outside::line(environment, NAME);
         let mark = digest::of(&notice.thread);
@@ -77,7 +77,7 @@ impl Deployment<'_> {
         let Some(reference) = self.commit.or(notice.release.as_deref()) else {
             let hint =
                 "a deployment of GitHub is of a commit: run it in a workflow, or with `--release`";
-            return Err(NotDelivered::refused("no commit is known", hint));
+            return Err(DeliveryError::refused("no commit is known", hint));
         };
         let description = outside::line(&notice.title, DESCRIPTION);
         let made = Made {
@@ -96,7 +96,7 @@ impl Deployment<'_> {
         notice: &Notice,
         id: u64,
         unsure: bool,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), DeliveryError> {
         let description = outside::line(&notice.title, DESCRIPTION);
         let page = notice.web_links(1).next().map(|(_, url)| url);
         let status = NewStatus {

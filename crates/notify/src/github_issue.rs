@@ -11,7 +11,7 @@ use sections::incident::{EventKind, GithubIssueSink};
 use crate::github_access::Access;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
-use crate::{NotDelivered, Notice, Reference, github_access, marker, outside};
+use crate::{DeliveryError, Notice, Reference, github_access, marker, outside};
 
 const TITLE: usize = 200;
 /// A comment has at most 65,536 characters, and a character takes up to six when it is escaped.
@@ -22,7 +22,7 @@ const FIELD: usize = 100;
 const LINKS: usize = 10;
 
 impl Kind for GithubIssueSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Issue {
             github: Access::new(repository, token, around)?,
@@ -84,7 +84,7 @@ impl Issue<'_> {
         client: &Client,
         notice: &Notice,
         mark: &str,
-    ) -> Result<Delivered, NotDelivered> {
+    ) -> Result<Delivered, DeliveryError> {
         let body = format!("{mark}\n{}", text(notice));
         let title = outside::line(&notice.title, TITLE);
         let made = client.make_issue(&self.github.repository, &title, &body, self.labels);
@@ -103,7 +103,7 @@ impl Issue<'_> {
         notice: &Notice,
         number: u64,
         unsure: bool,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), DeliveryError> {
         let mark = marker::of_event(&notice.id);
         let of = &self.github.repository;
         let is_there = if unsure {
@@ -122,7 +122,7 @@ impl Issue<'_> {
             let closed = client.close_issue(of, number).await;
             // The comment is there: the next attempt must look.
             closed.map_err(|error| {
-                NotDelivered::unsure(format!("the issue was not closed: {error}"))
+                DeliveryError::unsure(format!("the issue was not closed: {error}"))
             })?;
         }
         Ok(())

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod body;
+mod delivery_error;
 mod digest;
 mod email;
 mod facts;
@@ -13,7 +14,6 @@ mod github_access;
 mod github_deployment;
 mod github_issue;
 mod marker;
-mod not_delivered;
 mod notice;
 mod outside;
 mod pagerduty;
@@ -30,8 +30,8 @@ mod web;
 mod webhook;
 
 pub use body::default_body;
+pub use delivery_error::{DeliveryError, DeliveryFailure};
 pub use facts::Facts;
-pub use not_delivered::{NotDelivered, Why};
 pub use notice::{Link, Notice, Phase};
 pub use reference::Reference;
 pub use sink::{Around, Delivered, Delivering, Earlier, GithubClient, Proof, Sink};

@@ -8,11 +8,11 @@ use sections::incident::{EventKind, PagerdutySink, Severity};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::not_delivered::Why;
+use crate::delivery_error::DeliveryFailure;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
 use crate::sinks::Kind;
 use crate::web::{MAX_BODY, Web};
-use crate::{NotDelivered, Notice, Phase, digest, outside, secret};
+use crate::{DeliveryError, Notice, Phase, digest, outside, secret};
 
 const BASE: &str = "https://events.pagerduty.com";
 const MAX_KEY: usize = 255;
@@ -26,13 +26,13 @@ const LINKS: usize = 10;
 const WAIT: Duration = Duration::from_secs(60);
 
 impl Kind for PagerdutySink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let key = secret::value(around.env, &self.routing_key_env)?;
         let base = self.url.as_deref().unwrap_or(BASE).trim_end_matches('/');
         let at = |path: &str| {
             Url::parse(&format!("{base}{path}")).map_err(|error| {
                 let reason = format!("`url` is not a URL: {error}");
-                NotDelivered::refused(reason, "leave it out for PagerDuty's own")
+                DeliveryError::refused(reason, "leave it out for PagerDuty's own")
             })
         };
         Ok(Box::new(Pagerduty {
@@ -70,7 +70,8 @@ impl Sink for Pagerduty {
             let wrong = "is the key that of an integration \"Events API v2\"? Its page in PagerDuty shows it";
             let accepted = self.web.accepted(url, &answer, wrong);
             accepted.map_err(|mut error| {
-                if let (429, Why::Later { after, .. }) = (answer.status, &mut error.why) {
+                if let (429, DeliveryFailure::Later { after, .. }) = (answer.status, &mut error.why)
+                {
                     after.get_or_insert(WAIT);
                 }
                 error

@@ -4,27 +4,27 @@ use model::env::mapping_hint;
 use model::{Env, Redactor, Secret};
 use url::Url;
 
-use crate::NotDelivered;
+use crate::DeliveryError;
 
 /// The value of a variable: one that is empty is refused before anyone is asked, because a request to an empty
 /// address goes to this machine, and one with an empty key nowhere.
-pub(crate) fn value(env: &Env, name: &str) -> Result<Secret, NotDelivered> {
+pub(crate) fn value(env: &Env, name: &str) -> Result<Secret, DeliveryError> {
     let reason = match env.get(name) {
         Some(text) if !text.trim().is_empty() => return Ok(Secret::from(text.trim())),
         Some(_) => format!("`{name}` is set and empty"),
         None => format!("`{name}` is not set"),
     };
-    Err(NotDelivered::refused(reason, mapping_hint(name)))
+    Err(DeliveryError::refused(reason, mapping_hint(name)))
 }
 
 /// The URL that a variable holds.
-pub(crate) fn address(env: &Env, name: &str) -> Result<Url, NotDelivered> {
+pub(crate) fn address(env: &Env, name: &str) -> Result<Url, DeliveryError> {
     let text = value(env, name)?;
     let url = Url::parse(text.expose()).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| {
         let hint = "store the whole address, as the service shows it: `https://…`";
-        NotDelivered::refused(format!("`{name}` does not hold a URL"), hint)
+        DeliveryError::refused(format!("`{name}` does not hold a URL"), hint)
     })
 }
 

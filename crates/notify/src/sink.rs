@@ -8,7 +8,7 @@ use model::{Env, Redactor};
 
 use sections::incident::EventKind;
 
-use crate::{NotDelivered, Notice, Reference};
+use crate::{DeliveryError, Notice, Reference};
 
 /// One place where people are told.
 pub trait Sink {
@@ -35,17 +35,17 @@ pub enum Proof<'a> {
 }
 
 /// An attempt under way.
-pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivered, NotDelivered>> + 'a>>;
+pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivered, DeliveryError>> + 'a>>;
 
 /// Facts of earlier deliveries to this sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Earlier<'a> {
     /// Of the last delivery of the same thread to the same sink.
     pub reference: Option<&'a Reference>,
-    /// An attempt with this very notice began, and how it ended is not known: it was [`Why::Unsure`], or the program
+    /// An attempt with this very notice began, and how it ended is not known: it was [`DeliveryFailure::Unsure`], or the program
     /// was killed. Sinks that can look whether it has arrived do so.
     ///
-    /// [`Why::Unsure`]: crate::Why::Unsure
+    /// [`DeliveryFailure::Unsure`]: crate::DeliveryFailure::Unsure
     pub unsure: bool,
     /// The sink was told a later event of the same thread: what shows how the thread is now stays as it is.
     pub is_overtaken: bool,

@@ -8,12 +8,12 @@ use sections::incident::{
     SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
 };
 
-use crate::{Around, Delivered, Earlier, NotDelivered, Notice, Proof, Sink};
+use crate::{Around, Delivered, DeliveryError, Earlier, Notice, Proof, Sink};
 
 /// How the sink of a kind is made.
 pub(crate) trait Kind {
     /// Sends nothing. What is wrong with a sink's variables and files is told here.
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered>;
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError>;
 }
 
 /// A sink of the configuration.
@@ -23,7 +23,7 @@ pub struct Recipient<'a> {
     pub name: &'a str,
     filter: Filter<'a>,
     redactor: &'a Redactor,
-    sink: Result<Box<dyn Sink + 'a>, NotDelivered>,
+    sink: Result<Box<dyn Sink + 'a>, DeliveryError>,
 }
 
 impl Recipient<'_> {
@@ -36,7 +36,7 @@ impl Recipient<'_> {
     ///
     /// # Errors
     /// Returns what is wrong with its variables and files.
-    pub fn proof(&self) -> Result<Proof<'_>, NotDelivered> {
+    pub fn proof(&self) -> Result<Proof<'_>, DeliveryError> {
         match &self.sink {
             Ok(sink) => Ok(sink.proof()),
             Err(unusable) => Err(unusable.clone()),
@@ -49,7 +49,7 @@ impl Recipient<'_> {
         notice: &Notice,
         earlier: Earlier<'_>,
         deadline: Instant,
-    ) -> Result<Delivered, NotDelivered> {
+    ) -> Result<Delivered, DeliveryError> {
         match &self.sink {
             Ok(sink) => {
                 let notice = notice.redacted(self.redactor);

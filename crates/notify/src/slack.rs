@@ -15,14 +15,14 @@ use url::Url;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::web::Web;
-use crate::{NotDelivered, Notice, Reference, secret};
+use crate::{DeliveryError, Notice, Reference, secret};
 
 use api::{Api, Posted};
 
 const API: &str = "https://slack.com/api";
 
 impl Kind for SlackSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         if let Some(variable) = &self.url_env {
             let url = secret::address(around.env, variable)?;
             let web = Web::new(secret::of_address(&url))?;
@@ -43,11 +43,11 @@ impl Kind for SlackSink {
     }
 }
 
-fn header(token: &Secret, variable: &str) -> Result<HeaderValue, NotDelivered> {
+fn header(token: &Secret, variable: &str) -> Result<HeaderValue, DeliveryError> {
     let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
     let mut value = value.map_err(|_| {
         let reason = format!("`{variable}` does not hold a token");
-        NotDelivered::refused(reason, "a bot's token is one word, `xoxb-…`")
+        DeliveryError::refused(reason, "a bot's token is one word, `xoxb-…`")
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -116,7 +116,7 @@ impl Bot {
         notice: &Notice,
         earlier: Earlier<'_>,
         deadline: Instant,
-    ) -> Result<Shown, NotDelivered> {
+    ) -> Result<Shown, DeliveryError> {
         let known = match earlier.reference {
             Some(Reference::Slack { channel, ts }) => Some(Posted {
                 channel: channel.clone(),
@@ -165,7 +165,7 @@ impl Bot {
         to: &Posted,
         looks: bool,
         deadline: Instant,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), DeliveryError> {
         if looks {
             let payload = event(notice);
             let thread = Some((to.ts.as_str(), notice.at));

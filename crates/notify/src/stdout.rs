@@ -6,12 +6,12 @@ use sections::incident::StdoutSink;
 
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
-use crate::{NotDelivered, Notice, outside};
+use crate::{DeliveryError, Notice, outside};
 
 const LINE: usize = 500;
 
 impl Kind for StdoutSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         Ok(Box::new(Log { say: around.say }))
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::web::Web;
-use crate::{NotDelivered, Notice, outside, secret};
+use crate::{DeliveryError, Notice, outside, secret};
 
 /// Teams takes 28 KB, and refuses what is larger.
 const MAX: usize = 28 << 10;
@@ -22,7 +22,7 @@ const FIELD: usize = 400;
 const LINKS: usize = 4;
 
 impl Kind for TeamsSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let url = secret::address(around.env, &self.url_env)?;
         let web = Web::new(secret::of_address(&url))?;
         Ok(Box::new(Teams { url, web }))

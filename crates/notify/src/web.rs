@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER, SERVER};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
-use crate::NotDelivered;
+use crate::DeliveryError;
 
 /// A service says in a few bytes what it thinks of a request.
 pub(crate) const MAX_BODY: usize = 64 << 10;
@@ -46,13 +46,13 @@ enum Redirect {
 }
 
 impl Web {
-    pub(crate) fn new(redactor: Redactor) -> Result<Web, NotDelivered> {
+    pub(crate) fn new(redactor: Redactor) -> Result<Web, DeliveryError> {
         let client = net::client::trusting_builder()
             .connect_timeout(CONNECT)
             .build()
             .map_err(|error| {
                 let reason = format!("no HTTP client can be made: {}", plain_cause(&error));
-                NotDelivered::refused(reason, "is `ca-certificates` installed?")
+                DeliveryError::refused(reason, "is `ca-certificates` installed?")
             })?;
         Ok(Web { client, redactor })
     }
@@ -68,12 +68,12 @@ impl Web {
         url: &Url,
         deadline: Instant,
         most: usize,
-    ) -> Result<Answer, NotDelivered> {
+    ) -> Result<Answer, DeliveryError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let host = host(url);
         if left.is_zero() {
             let reason = format!("{host} was not asked: the time was up");
-            return Err(NotDelivered::later(reason, None));
+            return Err(DeliveryError::later(reason, None));
         }
         let sending = request.timeout(left).send();
         let Ok(sent) = tokio::time::timeout_at(deadline.into(), sending).await else {
@@ -92,7 +92,7 @@ impl Web {
         url: &Url,
         deadline: Instant,
         wrong: &str,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), DeliveryError> {
         let answer = self.send(request, url, deadline, MAX_BODY).await?;
         self.accepted(url, &answer, wrong)
     }
@@ -104,12 +104,12 @@ impl Web {
         url: &Url,
         answer: &Answer,
         wrong: &str,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<(), DeliveryError> {
         let host = host(url);
         let status = answer.status;
         if answer.is_of_proxy {
             let reason = format!("the proxy on the way to {host} refuses (status {status})");
-            return Err(NotDelivered::refused(
+            return Err(DeliveryError::refused(
                 reason,
                 "check `HTTPS_PROXY` and `NO_PROXY`",
             ));
@@ -119,13 +119,13 @@ impl Web {
             300..=399 => Err(redirected(&host, answer)),
             408 | 425 | 429 | 500.. => {
                 let reason = format!("{host} answers status {status}");
-                Err(NotDelivered::later(reason, answer.after))
+                Err(DeliveryError::later(reason, answer.after))
             }
             _ => {
                 // It may repeat what it was sent.
                 let said = self.redactor.redact(&excerpt(&answer.body));
                 let reason = format!("{host} refuses it (status {status}): {said}");
-                Err(NotDelivered::refused(reason, wrong))
+                Err(DeliveryError::refused(reason, wrong))
             }
         }
     }
@@ -136,24 +136,24 @@ pub(crate) fn host(url: &Url) -> String {
     net::http::request::authority(url)
 }
 
-fn broken(host: &str, error: &reqwest::Error, left: Duration) -> NotDelivered {
+fn broken(host: &str, error: &reqwest::Error, left: Duration) -> DeliveryError {
     if error.is_connect() {
         let reason = format!("{host} could not be reached: {}", plain_cause(error));
-        return NotDelivered::later(reason, None);
+        return DeliveryError::later(reason, None);
     }
     if error.is_builder() {
         let hint = "is the variable's value one URL, `https://…`, without a line break?";
-        return NotDelivered::refused(format!("no request to {host} can be made"), hint);
+        return DeliveryError::refused(format!("no request to {host} can be made"), hint);
     }
     if error.is_timeout() {
         return silent(host, left);
     }
-    NotDelivered::unsure(format!("{host} broke off: {}", plain_cause(error)))
+    DeliveryError::unsure(format!("{host} broke off: {}", plain_cause(error)))
 }
 
-fn silent(host: &str, left: Duration) -> NotDelivered {
+fn silent(host: &str, left: Duration) -> DeliveryError {
     let left = model::text::span(left);
-    NotDelivered::unsure(format!("{host} did not answer within {left}"))
+    DeliveryError::unsure(format!("{host} did not answer within {left}"))
 }
 
 async fn read(url: &Url, mut response: Response, most: usize, until: Instant) -> Answer {
@@ -195,7 +195,7 @@ fn redirect(url: &Url, location: Option<&str>) -> Option<Redirect> {
     })
 }
 
-fn redirected(host: &str, answer: &Answer) -> NotDelivered {
+fn redirected(host: &str, answer: &Answer) -> DeliveryError {
     let to = match &answer.redirect {
         Some(Redirect::Here) => "another of its paths",
         Some(Redirect::Elsewhere(Some(other))) => &format!("`{}`", excerpt(other.as_bytes())),
@@ -203,7 +203,7 @@ fn redirected(host: &str, answer: &Answer) -> NotDelivered {
     };
     let status = answer.status;
     let reason = format!("{host} redirects to {to} (status {status}), which is not followed");
-    NotDelivered::refused(
+    DeliveryError::refused(
         reason,
         "the request carries a secret; if the new address is right, store that one",
     )

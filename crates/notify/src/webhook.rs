@@ -18,10 +18,10 @@ use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
 use crate::sinks::Kind;
 use crate::template::{Output, Template};
 use crate::web::Web;
-use crate::{NotDelivered, Notice, digest, secret};
+use crate::{DeliveryError, Notice, digest, secret};
 
 impl Kind for WebhookSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, NotDelivered> {
+    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let url = secret::address(around.env, &self.url_env)?;
         let key = self.hmac_key_env.as_deref();
         let key = key
@@ -31,7 +31,7 @@ impl Kind for WebhookSink {
         let template = template.map(|file| Template::read(around.folder, file, Output::Json));
         let template = template.transpose().map_err(|error| {
             let hint = error.hint();
-            NotDelivered::refused(error.to_string(), hint)
+            DeliveryError::refused(error.to_string(), hint)
         })?;
         let redactor = secret::of_address(&url);
         redactor.add(&key);
@@ -81,21 +81,21 @@ impl Sink for Webhook {
 }
 
 impl Webhook {
-    fn body(&self, notice: &Notice) -> Result<String, NotDelivered> {
+    fn body(&self, notice: &Notice) -> Result<String, DeliveryError> {
         let Some(template) = &self.template else {
             return Ok(default_body(notice));
         };
         let text = template.render(Body::of(notice));
         let text = text.map_err(|error| {
             let hint = error.hint();
-            NotDelivered::refused(error.to_string(), hint)
+            DeliveryError::refused(error.to_string(), hint)
         })?;
         match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
             Ok(_) => Ok(text),
             Err(error) => {
                 let reason = format!("what the template makes is not JSON: {error}");
                 let hint = "a text stands in quotes, `\"text\": \"{{ title }}\"`, anything else as `{{ fields | tojson }}`";
-                Err(NotDelivered::refused(reason, hint))
+                Err(DeliveryError::refused(reason, hint))
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use config_of_tests::section;
 use model::Env;
-use notify::{Around, Delivered, Earlier, Link, NotDelivered, Notice, Phase, recipients};
+use notify::{Around, Delivered, DeliveryError, Earlier, Link, Notice, Phase, recipients};
 use sections::incident::{EventKind, Severity};
 
 /// In every secret of the tests: it must be in no text that comes out.
@@ -81,7 +81,7 @@ pub(crate) async fn deliver(
     env: &[(&str, &str)],
     notice: &Notice,
     earlier: Earlier<'_>,
-) -> Result<Delivered, NotDelivered> {
+) -> Result<Delivered, DeliveryError> {
     deliver_within(yaml, env, notice, earlier, Duration::from_secs(2)).await
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn deliver_within(
     notice: &Notice,
     earlier: Earlier<'_>,
     time: Duration,
-) -> Result<Delivered, NotDelivered> {
+) -> Result<Delivered, DeliveryError> {
     deliver_in(Path::new("."), yaml, env, notice, earlier, time).await
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn deliver_in(
     notice: &Notice,
     earlier: Earlier<'_>,
     time: Duration,
-) -> Result<Delivered, NotDelivered> {
+) -> Result<Delivered, DeliveryError> {
     let section = section(yaml);
     let env: Env = env.iter().copied().collect();
     let api = env
@@ -149,17 +149,17 @@ pub(crate) async fn deliver_in(
 }
 
 /// A failed delivery as a person reads it, its port replaced.
-pub(crate) fn told(result: Result<Delivered, NotDelivered>) -> String {
+pub(crate) fn told(result: Result<Delivered, DeliveryError>) -> String {
     let Err(error) = result else {
         return "delivered".into();
     };
     let kind = match &error.why {
-        notify::Why::Later {
+        notify::DeliveryFailure::Later {
             after: Some(after), ..
         } => format!("later, after {after:?}"),
-        notify::Why::Later { after: None, .. } => "later".into(),
-        notify::Why::Refused { .. } => "refused".into(),
-        notify::Why::Unsure { .. } => "unsure".into(),
+        notify::DeliveryFailure::Later { after: None, .. } => "later".into(),
+        notify::DeliveryFailure::Refused { .. } => "refused".into(),
+        notify::DeliveryFailure::Unsure { .. } => "unsure".into(),
     };
     let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
     let text = format!("{kind}: {error}{}", hint.unwrap_or_default());

@@ -108,7 +108,7 @@ async fn send(
     yaml: &str,
     notice: &Notice,
     earlier: Earlier<'_>,
-) -> Result<notify::Delivered, notify::NotDelivered> {
+) -> Result<notify::Delivered, notify::DeliveryError> {
     let env = env(server);
     let env: Vec<(&str, &str)> = env
         .iter()

@@ -25,7 +25,7 @@ use model::{Env, ExitCode};
 use crate::inventory;
 use ask::Ask;
 use output::tell;
-use problem::Problem;
+use problem::InitError;
 use proposal::{text, words};
 use survey::Survey;
 use wishes::Wishes;
@@ -51,10 +51,10 @@ pub fn main(matches: &ArgMatches, env: &Env) -> ExitCode {
     }
 }
 
-fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
+fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
     let wishes = flags::wishes(matches)?;
     write::is_plain(&wishes.config)?;
-    let unreadable = |error: std::io::Error| Problem {
+    let unreadable = |error: std::io::Error| InitError {
         code: ExitCode::Error,
         what: format!("this folder cannot be read: {error}"),
         hint: "call it in the repository: `cd REPOSITORY && deploy-guard init`".to_owned(),
@@ -104,7 +104,7 @@ fn insists(wishes: &Wishes) -> bool {
     }
 }
 
-fn nothing(survey: &Survey, wishes: &Wishes) -> Problem {
+fn nothing(survey: &Survey, wishes: &Wishes) -> InitError {
     let mut why: Vec<String> = survey
         .published
         .iter()
@@ -147,7 +147,7 @@ fn nothing(survey: &Survey, wishes: &Wishes) -> Problem {
     } else {
         "if it deploys, name the method: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
     };
-    Problem {
+    InitError {
         code: ExitCode::Inconclusive,
         what,
         hint: hint.to_owned(),

@@ -10,7 +10,7 @@ use remote::Ran;
 pub enum Error {
     /// A host of the configuration cannot be reached or used.
     #[error("{0}")]
-    Host(net::Problem),
+    Host(net::ConnectError),
     #[error("{what} could not be started: {cause}")]
     NotStarted {
         what: &'static str,
@@ -96,7 +96,7 @@ pub enum Error {
     #[error(transparent)]
     Release(#[from] probe::http::ReleaseError),
     #[error(transparent)]
-    Project(#[from] probe::project::Unreadable),
+    Project(#[from] probe::project::ProjectError),
     #[error("{error}; {hint}", error = .0, hint = .0.hint())]
     Github(#[from] github::Error),
     #[error("{action}: {cause}; {}", aws_hint(service, action, cause))]
@@ -156,8 +156,8 @@ impl Error {
     }
 }
 
-impl From<net::Problem> for Error {
-    fn from(problem: net::Problem) -> Self {
+impl From<net::ConnectError> for Error {
+    fn from(problem: net::ConnectError) -> Self {
         Error::Host(problem)
     }
 }

@@ -7,7 +7,7 @@ use config::file::Addresses;
 use futures_util::future::join_all;
 use model::Verdict;
 use net::party::{Party, awaited_party, in_measurement};
-use net::{Endpoint, Place, Problem, Route, budget};
+use net::{ConnectError, Endpoint, Place, Route, budget};
 
 use crate::reading::Reading;
 use crate::release::Identity;
@@ -126,7 +126,7 @@ fn silence(release: Option<&Identity>) -> u8 {
 }
 
 fn refused(expected: &str) -> Reading {
-    Reading::of_problem(Problem::refused(), expected)
+    Reading::of_problem(ConnectError::refused(), expected)
 }
 
 /// The one that owes the answer does not give it in time; or we had no memory to read it.

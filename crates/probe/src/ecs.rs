@@ -41,7 +41,7 @@ struct Seen {
 }
 
 /// What could not be asked, and the next step.
-struct Trouble {
+struct EcsError {
     reason: String,
     hint: String,
 }
@@ -68,7 +68,7 @@ impl Ecs {
         })
     }
 
-    async fn look(&self, release: Option<&str>) -> Result<Reading, Trouble> {
+    async fn look(&self, release: Option<&str>) -> Result<Reading, EcsError> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -103,7 +103,7 @@ impl Ecs {
         Ok(reading)
     }
 
-    async fn ask(&self, action: &str, question: &Value) -> Result<Value, Trouble> {
+    async fn ask(&self, action: &str, question: &Value) -> Result<Value, EcsError> {
         self.client.ecs(action, question).await.map_err(|error| {
             let cluster = &self.probe.cluster;
             // By the names that AWS gives its errors.
@@ -124,14 +124,14 @@ impl Ecs {
                 }
                 error => error.hint(),
             };
-            Trouble {
+            EcsError {
                 reason: format!("{action}: {error}"),
                 hint,
             }
         })
     }
 
-    async fn definition(&self, arn: &str) -> Result<Definition, Trouble> {
+    async fn definition(&self, arn: &str) -> Result<Definition, EcsError> {
         if let Some((known, definition)) = &self.seen().definition
             && known == arn
         {
@@ -144,7 +144,7 @@ impl Ecs {
         Ok(definition)
     }
 
-    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, Trouble> {
+    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, EcsError> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -198,7 +198,7 @@ impl Probe for Ecs {
             let looked = tokio::time::timeout(timeout, self.look(release)).await;
             let (reading, hint) = match looked {
                 Ok(Ok(reading)) => (reading, None),
-                Ok(Err(Trouble { reason, hint })) => (error(reason), Some(hint)),
+                Ok(Err(EcsError { reason, hint })) => (error(reason), Some(hint)),
                 Err(_) => {
                     let reason = format!(
                         "no complete answer within {}",
@@ -226,9 +226,9 @@ impl Probe for Ecs {
 }
 
 /// The list of an answer. An answer without the list is not an empty list.
-fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], Trouble> {
+fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], EcsError> {
     let list = answer[key].as_array().map(Vec::as_slice);
-    list.ok_or_else(|| Trouble {
+    list.ok_or_else(|| EcsError {
         reason: format!("the answer has no list of results (`{key}`)"),
         hint: "check what answers in the place of ECS: a proxy, or `AWS_ENDPOINT_URL`".to_owned(),
     })

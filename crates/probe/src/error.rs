@@ -22,7 +22,7 @@ pub enum Error {
     Unset { name: String },
     /// A host of the configuration cannot be used.
     #[error("{0}")]
-    Host(net::Problem),
+    Host(net::ConnectError),
     #[error(transparent)]
     Members(#[from] members::Error),
     /// The probe of one endpoint of a group.

@@ -17,7 +17,7 @@ use net::http::reply::{self, Reply};
 use net::http::request::{self, Body, Request, authority, parse};
 use net::http::transport::{Transport, Wire, place, same_server};
 use net::party::in_measurement;
-use net::{Endpoint, Problem, Route, budget, tls};
+use net::{ConnectError, Endpoint, Route, budget, tls};
 use url::Url;
 
 use self::expect::Expect;
@@ -226,7 +226,7 @@ impl Http {
 
     /// Asks the release URL: on the same address where it is the same host, else where its own
     /// name leads.
-    async fn ask_version(&self, request: &Request, end: Endpoint) -> Result<Reply, Problem> {
+    async fn ask_version(&self, request: &Request, end: Endpoint) -> Result<Reply, ConnectError> {
         let url = &request.url;
         let at = redirect::public(url);
         let asked = if url.host_str() == self.request.url.host_str() {
@@ -240,7 +240,7 @@ impl Http {
             return Ok(reply);
         }
         let reason = format!("status {} from {at}", reply.status);
-        Err(Problem::of_service(reason).value(reply.status.to_string()))
+        Err(ConnectError::of_service(reason).value(reply.status.to_string()))
     }
 }
 
@@ -355,7 +355,7 @@ pub enum ReleaseError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Silence {
     #[error("{0}")]
-    Unreached(Problem),
+    Unreached(ConnectError),
     #[error("status {0}")]
     Status(u16),
     #[error(transparent)]

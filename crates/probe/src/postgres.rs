@@ -11,7 +11,7 @@ use model::{Secret, Verdict};
 use net::Place;
 use net::limited::Limited;
 use net::tls::server_name;
-use net::{Endpoint, Problem, Route};
+use net::{ConnectError, Endpoint, Route};
 use rustls_pki_types::ServerName;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
@@ -88,7 +88,7 @@ impl Postgres {
         }
     }
 
-    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<Answer, Problem> {
+    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<Answer, ConnectError> {
         let tls = self.tls()?;
         let stream = self.route.open(&self.place, end).await?;
         let stream = Limited::new(stream, MAX_ANSWER);
@@ -104,7 +104,7 @@ impl Postgres {
         match select(asked, Box::pin(connection)).await {
             Either::Left((answer, _)) => answer.map_err(|error| problem(&error)),
             Either::Right((Err(error), _)) => Err(problem(&error)),
-            Either::Right((Ok(()), _)) => Err(Problem::of_service("it closes the connection")),
+            Either::Right((Ok(()), _)) => Err(ConnectError::of_service("it closes the connection")),
         }
     }
 
@@ -122,7 +122,7 @@ impl Postgres {
         config
     }
 
-    fn tls(&self) -> Result<Tls, Problem> {
+    fn tls(&self) -> Result<Tls, ConnectError> {
         let PostgresProbe { tls, ca_file, .. } = &self.probe;
         Ok(Tls::new(*tls, ca_file.as_deref(), self.name.clone())?)
     }
@@ -232,13 +232,13 @@ fn wants_password(error: &tokio_postgres::Error) -> bool {
 }
 
 /// What the service cannot do is its failure; that we may not ask, or ask nonsense, is ours.
-fn problem(error: &tokio_postgres::Error) -> Problem {
+fn problem(error: &tokio_postgres::Error) -> ConnectError {
     if wants_password(error) {
         let text = "it wants a password, name its variable by `password-env`";
-        return Problem::of_way("not asked", text);
+        return ConnectError::of_way("not asked", text);
     }
     let Some(said) = error.as_db_error() else {
-        return Problem::broken(error);
+        return ConnectError::broken(error);
     };
     let text = words(said);
     let code = said.code();
@@ -250,9 +250,9 @@ fn problem(error: &tokio_postgres::Error) -> Problem {
         ]
         .contains(code);
     if ours {
-        Problem::of_way("not asked", text)
+        ConnectError::of_way("not asked", text)
     } else {
-        Problem::of_service(text)
+        ConnectError::of_service(text)
     }
 }
 

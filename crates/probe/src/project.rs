@@ -16,7 +16,7 @@ pub struct Project {
 /// The output of `compose config` is not a project.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("compose config: {0}")]
-pub struct Unreadable(yaml::Fault);
+pub struct ProjectError(yaml::Fault);
 
 /// What Compose wants of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,8 +43,8 @@ const NAMESPACES: [&str; 3] = ["network_mode", "ipc", "pid"];
 
 impl Project {
     /// Reads what `compose config` prints.
-    pub fn read(text: &str) -> Result<Project, Unreadable> {
-        let read = yaml::read(text).map_err(Unreadable)?;
+    pub fn read(text: &str) -> Result<Project, ProjectError> {
+        let read = yaml::read(text).map_err(ProjectError)?;
         let all = read["services"].as_object();
         let mut services: BTreeMap<String, Service> = all
             .into_iter()

@@ -1,7 +1,7 @@
 //! One measurement, as it was found.
 
 use model::Verdict;
-use net::Problem;
+use net::ConnectError;
 use net::party::Party;
 
 use crate::release::Identity;
@@ -71,7 +71,7 @@ impl Reading {
     }
 
     /// No connection, or no answer on it.
-    pub fn of_problem(problem: Problem, expected: impl Into<String>) -> Self {
+    pub fn of_problem(problem: ConnectError, expected: impl Into<String>) -> Self {
         let refused = problem.is_refused();
         let (party, value, reason) = problem.into_parts();
         Reading {

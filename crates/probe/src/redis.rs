@@ -7,7 +7,7 @@ use model::Secret;
 use model::text::excerpt;
 use net::Place;
 use net::tls::{Settings, server_name, shake_hands};
-use net::{Endpoint, Problem, Route, Stream};
+use net::{ConnectError, Endpoint, Route, Stream};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -52,7 +52,7 @@ impl Redis {
         }
     }
 
-    async fn ping(&self, end: Endpoint) -> Result<(), Problem> {
+    async fn ping(&self, end: Endpoint) -> Result<(), ConnectError> {
         let mut stream = self.route.open(&self.place, end).await?;
         if self.probe.tls {
             let settings = Settings {
@@ -84,13 +84,13 @@ impl Redis {
 const EXPECTED: &str = "PONG";
 
 /// Sends a command, and takes the line that answers it.
-async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
+async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, ConnectError> {
     let mut request = format!("*{}\r\n", words.len());
     for word in words {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
     let sent = stream.write_all(request.as_bytes()).await;
-    sent.map_err(|error| Problem::broken(&error))?;
+    sent.map_err(|error| ConnectError::broken(&error))?;
     let mut reply = Vec::new();
     loop {
         if let Some(end) = reply.windows(2).position(|two| two == b"\r\n") {
@@ -100,37 +100,37 @@ async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
             return Err(no_redis(&reply));
         }
         let read = stream.read_buf(&mut reply).await;
-        if read.map_err(|error| Problem::broken(&error))? == 0 {
+        if read.map_err(|error| ConnectError::broken(&error))? == 0 {
             return Err(match reply.as_slice() {
-                [] => Problem::of_service("it closes the connection without an answer"),
+                [] => ConnectError::of_service("it closes the connection without an answer"),
                 said => no_redis(said),
             });
         }
     }
 }
 
-fn no_redis(said: &[u8]) -> Problem {
-    Problem::of_service(format!(
+fn no_redis(said: &[u8]) -> ConnectError {
+    ConnectError::of_service(format!(
         "it does not speak as Redis does: {}",
         excerpt(said)
     ))
 }
 
 /// Why the server refused: a missing permission is our problem, anything else is the server's.
-fn refusal(reply: &str, logging_in: bool) -> Problem {
+fn refusal(reply: &str, logging_in: bool) -> ConnectError {
     let Some(said) = reply.strip_prefix('-') else {
         return no_redis(reply.as_bytes());
     };
     let text = excerpt(said.as_bytes());
-    let of_way = |what: &str| Problem::of_way("not asked", format!("{what}: {text}"));
+    let of_way = |what: &str| ConnectError::of_way("not asked", format!("{what}: {text}"));
     match said.split(' ').next().unwrap_or_default() {
         "NOAUTH" => of_way("it wants a password, name its variable by `password-env`"),
         "WRONGPASS" | "NOPERM" => of_way("it does not let us in"),
         "DENIED" => of_way("it accepts no connection from here"),
-        "LOADING" => Problem::of_service(format!("it still loads its data: {text}")),
-        "MASTERDOWN" => Problem::of_service(format!("it has lost its master: {text}")),
+        "LOADING" => ConnectError::of_service(format!("it still loads its data: {text}")),
+        "MASTERDOWN" => ConnectError::of_service(format!("it has lost its master: {text}")),
         _ if logging_in => of_way("it does not let us in"),
-        _ => Problem::of_service(text),
+        _ => ConnectError::of_service(text),
     }
 }
 

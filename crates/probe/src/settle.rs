@@ -36,17 +36,17 @@ pub enum Error {
     Probe(#[from] crate::error::Error),
     /// It has ended in another way, and waiting is of no use.
     #[error("{0}")]
-    Ended(Cause),
+    Ended(SettleError),
     #[error("it does not stay up: {0}")]
-    Falls(Cause),
+    Falls(SettleError),
     #[error("it is not up: {0}")]
-    Late(Cause),
+    Late(SettleError),
 }
 
 /// What was seen last, and the next step for a person.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}; {hint}")]
-pub struct Cause {
+pub struct SettleError {
     reason: String,
     hint: String,
 }
@@ -90,7 +90,7 @@ async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result
     let mut up: Option<Instant> = None;
     loop {
         let reading = probe.measure(None, LOOK).await;
-        let cause = || Cause {
+        let cause = || SettleError {
             reason: reading.reason.clone().unwrap_or_default(),
             hint: probe.hint(),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::Redactor;
-use net::Problem;
+use net::ConnectError;
 use net::hosts::Host;
 use remote::ssh::{self, Limits};
 use remote::{KEPT, Ran, local, ours};
@@ -31,7 +31,7 @@ impl Shell {
     }
 
     /// Runs a text: in `sh` here, in the user's login shell at a host.
-    pub async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
+    pub async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
         let ran = match &self.host {
             None => here(text, timeout).await,
             Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
@@ -40,7 +40,7 @@ impl Shell {
     }
 
     /// Runs a script of ours in `sh`, wherever.
-    pub(crate) async fn script(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
+    pub(crate) async fn script(&self, text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
         let ran = match &self.host {
             None => here(text, timeout).await,
             Some(host) => at(host, host.script(text, limits(timeout)).await, timeout).await,
@@ -49,7 +49,12 @@ impl Shell {
     }
 
     /// Runs a script of ours that prints much: all of it, up to so many bytes.
-    pub async fn whole(&self, text: &str, timeout: Duration, most: usize) -> Result<Ran, Problem> {
+    pub async fn whole(
+        &self,
+        text: &str,
+        timeout: Duration,
+        most: usize,
+    ) -> Result<Ran, ConnectError> {
         let ran = match &self.host {
             None => here_whole(text, timeout, most).await,
             Some(host) => {
@@ -87,7 +92,7 @@ fn limits(timeout: Duration) -> Limits {
     }
 }
 
-async fn here(text: &str, timeout: Duration) -> Result<Ran, Problem> {
+async fn here(text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
     let script = local::Script {
         text,
         env: Vec::new(),
@@ -107,11 +112,11 @@ async fn here(text: &str, timeout: Duration) -> Result<Ran, Problem> {
     };
     ran.map(Ran::from).map_err(|error| {
         let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
-        Problem::of_way("not run", format!("`sh` cannot be started: {why}"))
+        ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })
 }
 
-async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, Problem> {
+async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, ConnectError> {
     let script = local::Script {
         text,
         env: Vec::new(),
@@ -119,7 +124,7 @@ async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, P
     };
     let whole = local::whole(&script, most as u64).await.map_err(|error| {
         let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
-        Problem::of_way("not run", format!("`sh` cannot be started: {why}"))
+        ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })?;
     Ok(Ran {
         status: match whole.exit {
@@ -135,15 +140,15 @@ async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, P
 
 async fn at(
     host: &Host,
-    output: Result<ssh::Output, Problem>,
+    output: Result<ssh::Output, ConnectError>,
     timeout: Duration,
-) -> Result<Ran, Problem> {
+) -> Result<Ran, ConnectError> {
     let output = output?;
     // A command that does not end looks the same as a host that does not answer.
     if output.exit == ssh::Exit::TimedOut && !host.answers().await {
         let party = host.party();
         let reason = party.late(timeout);
-        return Err(Problem::new(party, "timeout", reason));
+        return Err(ConnectError::new(party, "timeout", reason));
     }
     if output.exit == ssh::Exit::Unproven {
         let reason = format!(
@@ -151,7 +156,7 @@ async fn at(
             host.name(),
             output.exit
         );
-        return Err(Problem::of_way("not run", reason));
+        return Err(ConnectError::of_way("not run", reason));
     }
     Ok(output.into())
 }

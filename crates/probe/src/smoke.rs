@@ -83,12 +83,12 @@ enum CaptureError {
     #[error(transparent)]
     Packed(#[from] reply::Error),
     #[error("`{name}` is not captured: {why}")]
-    Missing { name: String, why: NoValue },
+    Missing { name: String, why: FilterError },
 }
 
 /// Why a filter finds no one value.
 #[derive(Debug, thiserror::Error)]
-enum NoValue {
+enum FilterError {
     #[error("`{0}` finds nothing")]
     Nothing(String),
     #[error("`{0}` finds several values; `first(…)` chooses one")]
@@ -228,7 +228,7 @@ impl Flow {
         let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
         let request = filled(&step.request, values, before.as_ref())
             .map_err(|error| (not(error.to_string()), None))?;
-        let problem = |problem: net::Problem| (Reading::of_problem(problem, &expected), None);
+        let problem = |problem: net::ConnectError| (Reading::of_problem(problem, &expected), None);
         let asked = place(&request.url);
         let ends = if asked.host == own.host {
             vec![end.with_port(asked.port)]
@@ -280,11 +280,11 @@ impl Flow {
                             values.insert(name.clone(), value);
                             continue;
                         }
-                        Some(_) => NoValue::Several(filter.as_str().to_owned()),
-                        None => NoValue::Nothing(filter.as_str().to_owned()),
+                        Some(_) => FilterError::Several(filter.as_str().to_owned()),
+                        None => FilterError::Nothing(filter.as_str().to_owned()),
                     }
                 }
-                Err(error) => NoValue::Filter(error),
+                Err(error) => FilterError::Filter(error),
             };
             // The others may be tokens, and are looked for all the same.
             missing.get_or_insert_with(|| CaptureError::Missing {

@@ -9,7 +9,7 @@ use model::text::excerpt;
 use net::Place;
 use net::budget::Share;
 use net::party::awaited_party;
-use net::{Endpoint, Problem, Route};
+use net::{ConnectError, Endpoint, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
@@ -59,7 +59,7 @@ impl Tcp {
         if let Some(text) = &self.probe.send
             && let Err(error) = stream.write_all(text.as_bytes()).await
         {
-            let problem = Problem::broken(&error).at(&"sending failed");
+            let problem = ConnectError::broken(&error).at(&"sending failed");
             return Reading::of_problem(problem, expected);
         }
         let Some(pattern) = &self.probe.expect else {
@@ -93,7 +93,7 @@ impl Tcp {
             match read {
                 Ok(0) => return not(format!("it sends {} and closes", excerpt(&received))),
                 Ok(_) => {}
-                Err(error) => return Reading::of_problem(Problem::broken(&error), expected),
+                Err(error) => return Reading::of_problem(ConnectError::broken(&error), expected),
             }
         }
     }

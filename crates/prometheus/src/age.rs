@@ -32,7 +32,7 @@ const MOST_NAMES: usize = 100;
 
 /// Why it is not known how old the samples of a query are.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unproven {
+pub enum AgeError {
     #[error("{0}")]
     Query(#[from] query::Error),
     #[error("{0}")]
@@ -48,7 +48,7 @@ pub enum Unproven {
     #[error("`{selector}`: {cause}")]
     At {
         selector: String,
-        cause: Box<Unproven>,
+        cause: Box<AgeError>,
     },
 }
 
@@ -60,7 +60,7 @@ pub enum Age {
     /// The series whose newest sample is the oldest of all.
     Oldest(Oldest),
     /// It is unknown; why.
-    Unproven(Unproven),
+    Unproven(AgeError),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub struct Oldest {
 }
 
 /// Why a query gives no data.
-pub struct Why {
+pub struct NoDataReason {
     pub what: String,
     pub hint: String,
 }
@@ -80,7 +80,7 @@ pub struct Why {
 enum Newest {
     None,
     At(f64),
-    Unproven(Unproven),
+    Unproven(AgeError),
 }
 
 /// The series that a query is made of, at one server.
@@ -114,7 +114,7 @@ impl Sources<'_> {
                 Newest::None => continue,
                 Newest::At(time) => time,
                 Newest::Unproven(why) => {
-                    return Ok(Age::Unproven(Unproven::At {
+                    return Ok(Age::Unproven(AgeError::At {
                         selector: selector.text.clone(),
                         cause: Box::new(why),
                     }));
@@ -195,14 +195,14 @@ impl Sources<'_> {
         selector: &Selector,
         offset: &str,
         at: Timestamp,
-    ) -> Result<Result<Vec<String>, Unproven>, Error> {
+    ) -> Result<Result<Vec<String>, AgeError>, Error> {
         let text = &selector.text;
         let range = selector.window.unwrap_or_default();
         let range = range.saturating_add(selector.reach).max(LOOKBACK).as_secs();
         let query = format!("group by (__name__) (last_over_time({text}[{range}s]{offset}))");
         let answer = match self.client.instant(&query, at).await {
             Ok((answer, _)) => answer,
-            Err(error) if error.is_refusal() => return Ok(Err(Unproven::Refused(error))),
+            Err(error) if error.is_refusal() => return Ok(Err(AgeError::Refused(error))),
             Err(error) => return Err(error),
         };
         if let Some(warning) = self.lacks_data(&answer) {
@@ -213,19 +213,19 @@ impl Sources<'_> {
             .map(|mut series| series.labels.remove("__name__"))
             .collect();
         let Some(names) = names else {
-            return Ok(Err(Unproven::NoNames));
+            return Ok(Err(AgeError::NoNames));
         };
         if names.len() > MOST_NAMES {
-            return Ok(Err(Unproven::ManyNames(names.len())));
+            return Ok(Err(AgeError::ManyNames(names.len())));
         }
         Ok(Ok(names))
     }
 
     /// Why an answer does not cover all series, unless that is accepted.
-    fn lacks_data(&self, answer: &Answer) -> Option<Unproven> {
+    fn lacks_data(&self, answer: &Answer) -> Option<AgeError> {
         let warning = answer.lacks_data().map(str::to_owned);
         let warning = warning.filter(|_| !self.accepts_a_part);
-        warning.map(Unproven::Partial)
+        warning.map(AgeError::Partial)
     }
 
     /// A query whose one number is a time.
@@ -236,7 +236,7 @@ impl Sources<'_> {
         let answer = match self.client.instant(query, at).await {
             Ok((answer, _)) => answer,
             Err(error) if error.is_refusal() => {
-                return Ok(Newest::Unproven(Unproven::Refused(error)));
+                return Ok(Newest::Unproven(AgeError::Refused(error)));
             }
             Err(error) => return Err(error),
         };
@@ -248,7 +248,7 @@ impl Sources<'_> {
     }
 
     /// What the server has about the series that were named.
-    pub async fn why_no_data(&self, at: Timestamp) -> Why {
+    pub async fn why_no_data(&self, at: Timestamp) -> NoDataReason {
         let base = shown(self.client.base());
         let mut what = "no series that it names is there".to_owned();
         let selectors = self.selectors.as_deref().unwrap_or_default();
@@ -279,7 +279,7 @@ impl Sources<'_> {
             if let Some(down) = self.down().await {
                 what = format!("{what}; {down}");
             }
-            return Why {
+            return NoDataReason {
                 what,
                 hint: format!(
                     "see what is scraped: `curl {base}api/v1/targets`; and which labels it has: \
@@ -293,7 +293,7 @@ impl Sources<'_> {
                     holds fewer than two samples"
                 .to_owned();
         }
-        Why {
+        NoDataReason {
             what,
             hint: format!("see what is scraped: `curl {base}api/v1/targets`"),
         }

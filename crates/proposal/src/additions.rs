@@ -6,7 +6,7 @@ use crate::back::Back;
 use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::Handed;
-use crate::patch::{Addition, Spot, Unpatchable, patched};
+use crate::patch::{Addition, PatchError, Spot, patched};
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
@@ -19,7 +19,7 @@ pub struct Change<'s> {
     pub workflow: &'s Workflow,
     /// Each job and its steps, in case a person adds them.
     pub jobs: Vec<(String, Vec<Addition>)>,
-    pub new: Result<String, Unpatchable>,
+    pub new: Result<String, PatchError>,
     /// Whether a step has a gap that a person fills in.
     pub has_gap: bool,
 }
@@ -73,7 +73,7 @@ pub fn changes<'s>(proposal: &Proposal<'s>, means: &Means) -> Vec<Change<'s>> {
         let on_windows = (change.workflow.jobs.iter())
             .find(|job| change.jobs.iter().any(|(id, _)| *id == job.id) && is_windows(job));
         if let Some(job) = on_windows {
-            change.new = Err(Unpatchable::Windows(job.id.clone()));
+            change.new = Err(PatchError::Windows(job.id.clone()));
             continue;
         }
         change.new = change.jobs.iter().try_fold(text, |text, (job, additions)| {

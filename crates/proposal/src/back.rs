@@ -6,7 +6,7 @@ use crate::checkout::has_checkout;
 use crate::dispatch;
 use crate::group::Group;
 use crate::handed::Handed;
-use crate::hosts::{Reached, Unreachable};
+use crate::hosts::{LoginObstacle, Reached};
 use crate::platform::{self, OwnStep, Place};
 use crate::steps::Act;
 
@@ -17,7 +17,7 @@ pub enum Reach {
     Here,
     Hosts(Vec<Reached>),
     /// GitHub's runner, which is gone after the job.
-    Nowhere(Option<Unreachable>),
+    Nowhere(Option<LoginObstacle>),
 }
 
 #[derive(Clone, Debug)]

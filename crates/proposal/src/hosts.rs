@@ -31,7 +31,7 @@ pub struct Reached {
 
 /// Why a machine cannot be reached by us.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreachable {
+pub enum LoginObstacle {
     #[error("the job logs in with a password, and deploy-guard logs in by keys")]
     Password,
     #[error(
@@ -64,7 +64,7 @@ pub fn reached(
     job: Option<&Job>,
     machines: &[Machine],
     handed: &mut Handed,
-) -> Result<Vec<Reached>, Unreachable> {
+) -> Result<Vec<Reached>, LoginObstacle> {
     let login = deployment.login.as_ref();
     let key = login
         .and_then(|login| login.key.as_ref())
@@ -83,10 +83,10 @@ pub fn reached(
     };
     means.can_be_told(first)?;
     if key.is_none() && login.password.is_some() {
-        return Err(Unreachable::Password);
+        return Err(LoginObstacle::Password);
     }
     if means.client.is_none() && job.is_some_and(decodes_a_key) {
-        return Err(Unreachable::Encoded);
+        return Err(LoginObstacle::Encoded);
     }
     let between = between(login, &means, handed)?;
     // Actions take several machines in one input.
@@ -97,7 +97,7 @@ pub fn reached(
     let several = addresses.len() > 1;
     let key = key.filter(|_| means.takes_key());
     if key.is_none() && means.client.is_none() {
-        return Err(Unreachable::NoKey);
+        return Err(LoginObstacle::NoKey);
     }
     let mut all = Vec::new();
     for (nth, address) in addresses.into_iter().enumerate() {
@@ -118,7 +118,7 @@ fn between(
     login: &Login,
     means: &Means<'_>,
     handed: &mut Handed,
-) -> Result<Vec<Reached>, Unreachable> {
+) -> Result<Vec<Reached>, LoginObstacle> {
     let mut chain: Vec<&Login> =
         std::iter::successors(login.jump.as_deref(), |jump| jump.jump.as_deref()).collect();
     chain.reverse();
@@ -127,10 +127,10 @@ fn between(
     for (nth, jump) in chain.into_iter().enumerate() {
         let key = jump.key.as_ref().map(|key| &key.value);
         if key.is_none() && jump.password.is_some() {
-            return Err(Unreachable::Password);
+            return Err(LoginObstacle::Password);
         }
         if key.is_none() && means.client.is_none() {
-            return Err(Unreachable::NoKeyBetween);
+            return Err(LoginObstacle::NoKeyBetween);
         }
         let name = if several {
             format!("bastion-{}", nth + 1)
@@ -167,14 +167,14 @@ struct Means<'d> {
 
 impl Means<'_> {
     /// Whether what the program is told is there before the first step that deploys.
-    fn can_be_told(&self, first: usize) -> Result<(), Unreachable> {
+    fn can_be_told(&self, first: usize) -> Result<(), LoginObstacle> {
         let Some(client) = self.client else {
             return Ok(());
         };
         let need = || client.need.value.clone();
         match client.set_up {
-            SetUp::Options => Err(Unreachable::Options(need())),
-            SetUp::Step(step) if step >= first => Err(Unreachable::Late(need())),
+            SetUp::Options => Err(LoginObstacle::Options(need())),
+            SetUp::Step(step) if step >= first => Err(LoginObstacle::Late(need())),
             SetUp::Step(_) | SetUp::File(_) => Ok(()),
         }
     }
@@ -196,35 +196,35 @@ impl Means<'_> {
         address: Value,
         key: Option<&Value>,
         handed: &mut Handed,
-    ) -> Result<Reached, Unreachable> {
+    ) -> Result<Reached, LoginObstacle> {
         let value = |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
         let (user, port) = (value(&login.user), value(&login.port));
         let text = handed
             .filled(&address, "DEPLOY_HOST")
-            .ok_or(Unreachable::Unknown("address"))?;
+            .ok_or(LoginObstacle::Unknown("address"))?;
         let mut entry = Map::default().with("address", Tree::filled(&text));
         if let Some(user) = &user {
             let text = handed
                 .filled(user, "DEPLOY_USER")
-                .ok_or(Unreachable::Unknown("user"))?;
+                .ok_or(LoginObstacle::Unknown("user"))?;
             entry.add("user", Tree::filled(&text));
         }
         if let Some(port) = port.as_ref().filter(|port| port.literal() != Some("22")) {
             let text = handed
                 .filled(port, "DEPLOY_PORT")
-                .ok_or(Unreachable::Unknown("port"))?;
+                .ok_or(LoginObstacle::Unknown("port"))?;
             entry.add("port", number(&text));
         }
         if let Some(client) = self.client {
             let note = format!("For {} ({}).", client.need.value, client.need.at);
             entry.add_noted(&note, "ssh", Tree::plain("openssh"));
             if let SetUp::File(file) = &client.set_up {
-                let file = at_home(file).ok_or(Unreachable::Unknown("configuration"))?;
+                let file = at_home(file).ok_or(LoginObstacle::Unknown("configuration"))?;
                 entry.add("ssh-config", Tree::filled(&file));
             }
         }
         let key_env = match key {
-            Some(key) => Some(variable(key, "DEPLOY_SSH_KEY", handed).ok_or(Unreachable::NoKey)?),
+            Some(key) => Some(variable(key, "DEPLOY_SSH_KEY", handed).ok_or(LoginObstacle::NoKey)?),
             None => None,
         };
         if let Some(key_env) = &key_env {
@@ -238,7 +238,7 @@ impl Means<'_> {
         } else if let Some(file) = self.client.and_then(|client| client.key_file.as_ref())
             && login.client.is_some()
         {
-            let file = at_home(file).ok_or(Unreachable::Unknown("key"))?;
+            let file = at_home(file).ok_or(LoginObstacle::Unknown("key"))?;
             entry.add("key-file", Tree::filled(&file));
         }
         // Else the job itself writes the usual file, before our steps.
@@ -273,9 +273,9 @@ fn named(
     machines: &[Machine],
     key: Option<&Value>,
     handed: &mut Handed,
-) -> Result<Vec<Reached>, Unreachable> {
-    let key = key.ok_or(Unreachable::NoKey)?;
-    let key_env = variable(key, "DEPLOY_SSH_KEY", handed).ok_or(Unreachable::NoKey)?;
+) -> Result<Vec<Reached>, LoginObstacle> {
+    let key = key.ok_or(LoginObstacle::NoKey)?;
+    let key_env = variable(key, "DEPLOY_SSH_KEY", handed).ok_or(LoginObstacle::NoKey)?;
     let each = machines.iter().map(|machine| {
         let mut entry = Map::default()
             .with("address", Tree::text(&machine.address))

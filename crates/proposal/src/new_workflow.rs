@@ -7,7 +7,7 @@ use survey::Workflow;
 use yaml::{Key, Node};
 
 use crate::additions::Change;
-use crate::patch::Unpatchable;
+use crate::patch::PatchError;
 use crate::proposal::{Part, release};
 use crate::text::{indented, scalar};
 
@@ -31,7 +31,7 @@ pub enum Bound {
 
 pub fn text(part: &Part<'_>, change: &Change<'_>, service: &str) -> Result<String, Bound> {
     let patched = change.new.as_ref().map_err(|why| match why {
-        Unpatchable::Windows(_) => Bound::Windows,
+        PatchError::Windows(_) => Bound::Windows,
         why => Bound::Lines(why.to_string()),
     })?;
     let named = release(&part.group).ok_or(Bound::NoRelease)?;

@@ -19,7 +19,7 @@ pub struct Addition {
 
 /// Why a workflow stays as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unpatchable {
+pub enum PatchError {
     #[error(
         "its job `{0}` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: {0}` can ask the address"
     )]
@@ -39,10 +39,10 @@ pub enum Unpatchable {
 }
 
 /// The workflow with the steps, which stand in the order in which they are given.
-pub fn patched(text: &str, job: &str, additions: &[Addition]) -> Result<String, Unpatchable> {
+pub fn patched(text: &str, job: &str, additions: &[Addition]) -> Result<String, PatchError> {
     let before = parse(text)?;
-    let steps = steps(&before, job).ok_or_else(|| Unpatchable::NoSteps(job.to_owned()))?;
-    let items = items(text, steps).ok_or_else(|| Unpatchable::NotLines(job.to_owned()))?;
+    let steps = steps(&before, job).ok_or_else(|| PatchError::NoSteps(job.to_owned()))?;
+    let items = items(text, steps).ok_or_else(|| PatchError::NotLines(job.to_owned()))?;
     // A text that keeps the blank lines below it owns them: then ours come below those, or right below the text.
     for (below_blank_lines, may_space) in [(false, true), (true, true), (false, false)] {
         let new = insert(text, &items, additions, below_blank_lines, may_space);
@@ -53,11 +53,11 @@ pub fn patched(text: &str, job: &str, additions: &[Addition]) -> Result<String, 
             return Ok(new);
         }
     }
-    Err(Unpatchable::ChangesMore(job.to_owned()))
+    Err(PatchError::ChangesMore(job.to_owned()))
 }
 
-fn parse(text: &str) -> Result<Node, Unpatchable> {
-    Node::parse(text).map_err(|fault| Unpatchable::Yaml(fault.message))
+fn parse(text: &str) -> Result<Node, PatchError> {
+    Node::parse(text).map_err(|fault| PatchError::Yaml(fault.message))
 }
 
 fn steps<'n>(tree: &'n Node, job: &str) -> Option<&'n Node> {

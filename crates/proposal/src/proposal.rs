@@ -8,12 +8,12 @@ use crate::checkout::{has_checkout, has_other_checkout};
 use crate::group::Group;
 use crate::handed::Handed;
 use crate::health::{self, Asked};
-use crate::hosts::{self, Unreachable};
+use crate::hosts::{self, LoginObstacle};
 use crate::machine::Machine;
 use crate::migration;
 use crate::platform::{self, Extra, Place};
 use crate::section;
-use crate::shares::Unshared;
+use crate::shares::SharesObstacle;
 use crate::tree::{Map, Tree};
 
 /// What the gate is.
@@ -42,7 +42,7 @@ pub struct Part<'s> {
     /// The configuration, but for what all have alike; empty where none is needed.
     pub map: Map,
     /// The two sides of a router: in the configuration, or why not; `None` where there are none.
-    pub shares: Option<(Sides, Result<(), Unshared>)>,
+    pub shares: Option<(Sides, Result<(), SharesObstacle>)>,
     /// All that the configuration names of the step's environment.
     pub handed: Handed,
 }
@@ -152,7 +152,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
     };
     let gate = gate(&group, &asked, &reach, &back, &configurable, insists);
     let mut map = Map::default();
-    let mut shares = Some(Err(Unshared::NoConfiguration));
+    let mut shares = Some(Err(SharesObstacle::NoConfiguration));
     if gate == Gate::Configured || matches!(back, Back::Configured) {
         (map, shares) = section::of(
             &section::Facts {
@@ -208,7 +208,7 @@ fn given_address(group: &Group<'_>, job: &Job) -> Option<(String, Option<Extra>)
 fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut Handed) -> Reach {
     let addresses = group.addresses();
     if machines.is_empty() && addresses.len() > 1 {
-        return Reach::Nowhere(Some(Unreachable::OneEach(addresses.join(", "))));
+        return Reach::Nowhere(Some(LoginObstacle::OneEach(addresses.join(", "))));
     }
     match hosts::reached(group.lead, Some(job), machines, handed) {
         Ok(all) if !all.is_empty() => Reach::Hosts(all),

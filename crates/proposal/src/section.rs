@@ -8,7 +8,7 @@ use crate::group::Group;
 use crate::handed::Handed;
 use crate::health::Asked;
 use crate::hosts::Reached;
-use crate::shares::{self, Unshared};
+use crate::shares::{self, SharesObstacle};
 use crate::tree::{Map, Tree};
 
 pub struct Facts<'f, 's> {
@@ -25,7 +25,7 @@ pub struct Facts<'f, 's> {
 
 /// All sections; `handed` gets what they name of the step's environment. Also whether the two sides
 /// are among them.
-pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(), Unshared>>) {
+pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(), SharesObstacle>>) {
     let mut map = Map::default();
     let gate = healthgate(facts, handed);
     let asks = gate.get("http").is_some();

@@ -8,7 +8,7 @@ use crate::tree::{Map, Tree};
 
 /// Why two sides that are seen are not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unshared {
+pub enum SharesObstacle {
     #[error("what divides the requests between them is not in the repository, or takes no orders")]
     Router,
     #[error(
@@ -34,21 +34,21 @@ pub(crate) fn section(
     reach: &Reach,
     asks: bool,
     folder: Option<&str>,
-) -> Result<Map, Unshared> {
+) -> Result<Map, SharesObstacle> {
     let folder = match reach {
         Reach::Here => Some(folder.unwrap_or(".")),
         Reach::Hosts(_) | Reach::Nowhere(_) => folder,
     };
     let (kind, mut router) = router(sides, folder)?;
     if !asks {
-        return Err(Unshared::Question);
+        return Err(SharesObstacle::Question);
     }
     match reach {
         Reach::Here => {}
-        Reach::Nowhere(_) => return Err(Unshared::Nowhere),
+        Reach::Nowhere(_) => return Err(SharesObstacle::Nowhere),
         Reach::Hosts(all) => {
             if all.len() > 1 && !is_everywhere(sides) {
-                return Err(Unshared::Several);
+                return Err(SharesObstacle::Several);
             }
             let names = all.iter().map(|one: &Reached| one.name.as_str());
             router.add("hosts", Tree::texts(names));
@@ -67,10 +67,10 @@ fn is_everywhere(sides: &Sides) -> bool {
     [&sides.blue, &sides.green].into_iter().all(is_local)
 }
 
-fn router(sides: &Sides, folder: Option<&str>) -> Result<(&'static str, Map), Unshared> {
+fn router(sides: &Sides, folder: Option<&str>) -> Result<(&'static str, Map), SharesObstacle> {
     let mut map = Map::default();
     let kind = match &sides.router {
-        RouterFile::Unknown => return Err(Unshared::Router),
+        RouterFile::Unknown => return Err(SharesObstacle::Router),
         RouterFile::Nginx {
             file,
             sticky,
@@ -86,7 +86,7 @@ fn router(sides: &Sides, folder: Option<&str>) -> Result<(&'static str, Map), Un
             ];
             let mut path = file.path.clone();
             if let Some(container) = container {
-                let folder = folder.ok_or(Unshared::Folder)?;
+                let folder = folder.ok_or(SharesObstacle::Folder)?;
                 let folder = folder.trim_end_matches('/');
                 let exec = format!(
                     "docker compose -f {folder}/{} exec -T {}",

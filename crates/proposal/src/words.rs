@@ -11,9 +11,9 @@ use crate::back::Back;
 use crate::group::{self, Group};
 use crate::health;
 use crate::migration;
-use crate::patch::Unpatchable;
+use crate::patch::PatchError;
 use crate::proposal::{Gate, Part, Proposal};
-use crate::shares::Unshared;
+use crate::shares::SharesObstacle;
 use crate::text::{indented, line};
 
 /// What was seen.
@@ -425,7 +425,7 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
     text
 }
 
-fn shared(sides: &Sides, shares: &Result<(), Unshared>) -> String {
+fn shared(sides: &Sides, shares: &Result<(), SharesObstacle>) -> String {
     let two = format!("blue {}, green {} ({})", sides.blue, sides.green, sides.at);
     match shares {
         Ok(()) => format!("{two}: `traffic:` of the configuration"),
@@ -500,7 +500,7 @@ pub fn shown(changes: &[Change<'_>]) -> String {
                     new,
                 ));
             }
-            Err(why @ Unpatchable::Windows(_)) => {
+            Err(why @ PatchError::Windows(_)) => {
                 let _ = writeln!(text, "\n{} is not changed: {why}", change.workflow.path);
             }
             Err(why) => {

@@ -6,7 +6,7 @@ use crate::platform;
 
 /// The registry's answer. Not being able to ask is an [`Error`](crate::Error) instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ImageStatus {
     /// The image is there.
     Found {
         /// `sha256:…` of the manifest or index.
@@ -20,7 +20,7 @@ pub enum Answer {
     /// The registry does not have the image or tag: 404.
     Absent,
     /// Something exists under this name, but no engine can run it.
-    Unusable(Unusable),
+    Unusable(ManifestError),
     /// The registry does not let us know whether the image is there: 401 or 403, also after
     /// authentication. That is never the same as absent.
     Denied {
@@ -32,7 +32,7 @@ pub enum Answer {
 
 /// Why the manifest is not an image that an engine can pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum ManifestError {
     #[error("its index is empty: it names no image")]
     Empty,
     #[error("its index holds only attestations, and no image")]
@@ -41,10 +41,10 @@ pub enum Unusable {
     Schema1,
 }
 
-impl Answer {
+impl ImageStatus {
     /// Whether a machine of this platform finds an image for it here.
     pub fn has_platform(&self, wanted: &str) -> bool {
-        let Answer::Found { platforms, .. } = self else {
+        let ImageStatus::Found { platforms, .. } = self else {
             return false;
         };
         platforms

@@ -11,9 +11,11 @@ use url::Url;
 
 use crate::exchange::{Exchange, Speech, header, same_origin};
 use crate::manifest::{self, Entry, Manifest};
+use crate::query_error::QueryError;
 use crate::response::read;
-use crate::stop::Stop;
-use crate::{Answer, Credentials, Error, Reference, Unusable, digest, platform, reference};
+use crate::{
+    Credentials, Error, ImageStatus, ManifestError, Reference, digest, platform, reference,
+};
 
 /// Every kind of manifest, so that none is converted for us.
 const KINDS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -94,15 +96,17 @@ impl Client {
         reference: &Reference,
         access: Access<'_>,
         want: Want<'_>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ImageStatus, Error> {
         let mut exchange = self.exchange(reference, access)?;
         let answer = self.within(reference, look_up(&mut exchange, want)).await;
         match answer {
             Ok(found) => Ok(found),
-            Err(Stop::Absent) => Ok(Answer::Absent),
-            Err(Stop::Unusable(why)) => Ok(Answer::Unusable(why)),
-            Err(Stop::Denied { status, detail }) => Ok(Answer::Denied { status, detail }),
-            Err(Stop::Failed(error)) => Err(error),
+            Err(QueryError::Absent) => Ok(ImageStatus::Absent),
+            Err(QueryError::Unusable(why)) => Ok(ImageStatus::Unusable(why)),
+            Err(QueryError::Denied { status, detail }) => {
+                Ok(ImageStatus::Denied { status, detail })
+            }
+            Err(QueryError::Failed(error)) => Err(error),
         }
     }
 
@@ -116,8 +120,10 @@ impl Client {
         let mut exchange = self.exchange(reference, access)?;
         match self.within(reference, list(&mut exchange)).await {
             Ok(tags) => Ok(Some(tags)),
-            Err(Stop::Absent | Stop::Unusable(_) | Stop::Denied { .. }) => Ok(None),
-            Err(Stop::Failed(error)) => Err(error),
+            Err(QueryError::Absent | QueryError::Unusable(_) | QueryError::Denied { .. }) => {
+                Ok(None)
+            }
+            Err(QueryError::Failed(error)) => Err(error),
         }
     }
 
@@ -161,12 +167,12 @@ impl Client {
     async fn within<T>(
         &self,
         reference: &Reference,
-        asking: impl Future<Output = Result<T, Stop>>,
-    ) -> Result<T, Stop> {
+        asking: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
         tokio::time::timeout(self.timeout, asking)
             .await
             .unwrap_or_else(|_| {
-                Err(Stop::Failed(Error::Timeout {
+                Err(QueryError::Failed(Error::Timeout {
                     host: reference.host().to_owned(),
                     after: self.timeout,
                 }))
@@ -174,7 +180,7 @@ impl Client {
     }
 }
 
-async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, Stop> {
+async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<ImageStatus, QueryError> {
     let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
     let platforms = !want.platforms.is_empty();
     if !platforms && !want.created {
@@ -189,7 +195,7 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, 
             && let Some(digest) = digest.filter(|got| comparable(exchange, got))
         {
             same(exchange, exchange.reference.digest(), &digest)?;
-            return Ok(Answer::Found {
+            return Ok(ImageStatus::Found {
                 digest: Some(digest),
                 platforms: Vec::new(),
                 created: None,
@@ -217,11 +223,11 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, 
             (platforms, created_of(&config))
         }
         Manifest::Image { .. } => (Vec::new(), None),
-        Manifest::Schema1 => return Err(Stop::Unusable(Unusable::Schema1)),
+        Manifest::Schema1 => return Err(QueryError::Unusable(ManifestError::Schema1)),
     };
     platforms.sort();
     platforms.dedup();
-    Ok(Answer::Found {
+    Ok(ImageStatus::Found {
         digest,
         platforms,
         created,
@@ -240,7 +246,7 @@ async fn images(
     exchange: &mut Exchange<'_>,
     entries: Vec<Entry>,
     want: Want<'_>,
-) -> Result<Vec<Image>, Stop> {
+) -> Result<Vec<Image>, QueryError> {
     let whole = !want.platforms.is_empty() || want.created;
     let mut images = Vec::new();
     let mut attested = false;
@@ -290,8 +296,8 @@ async fn images(
         if below.is_empty() || !whole && !images.is_empty() {
             return match images.is_empty() {
                 false => Ok(images),
-                true if attested => Err(Stop::Unusable(Unusable::OnlyAttestations)),
-                true => Err(Stop::Unusable(Unusable::Empty)),
+                true if attested => Err(QueryError::Unusable(ManifestError::OnlyAttestations)),
+                true => Err(QueryError::Unusable(ManifestError::Empty)),
             };
         }
         level = below;
@@ -302,8 +308,8 @@ async fn images(
     ))
 }
 
-fn too_much(exchange: &Exchange<'_>, reason: &str) -> Stop {
-    Stop::Failed(Error::Malformed {
+fn too_much(exchange: &Exchange<'_>, reason: &str) -> QueryError {
+    QueryError::Failed(Error::Malformed {
         host: exchange.host(),
         what: "index",
         reason: reason.to_owned(),
@@ -311,7 +317,7 @@ fn too_much(exchange: &Exchange<'_>, reason: &str) -> Stop {
 }
 
 /// A manifest that another one names.
-async fn part(exchange: &mut Exchange<'_>, named: &str) -> Result<Manifest, Stop> {
+async fn part(exchange: &mut Exchange<'_>, named: &str) -> Result<Manifest, QueryError> {
     let url = exchange.url(&format!("manifests/{named}"))?;
     let response = found(exchange.ask(Method::GET, &url, KINDS, &[]).await, exchange)?;
     let (_, document) = document(exchange, response, Some(named)).await?;
@@ -323,7 +329,7 @@ async fn oldest(
     exchange: &mut Exchange<'_>,
     images: &[Image],
     wanted: &[String],
-) -> Result<Option<Timestamp>, Stop> {
+) -> Result<Option<Timestamp>, QueryError> {
     let met = |image: &&Image| {
         wanted.is_empty() || wanted.iter().any(|w| platform::meets(&image.platform, w))
     };
@@ -345,7 +351,7 @@ async fn oldest(
     Ok(oldest)
 }
 
-async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value, Stop> {
+async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value, QueryError> {
     let url = exchange.url(&format!("blobs/{named}"))?;
     let response = found(exchange.ask(Method::GET, &url, "*/*", &[]).await, exchange)?;
     let bytes = read(response, MANIFEST, &exchange.host(), "image configuration").await?;
@@ -356,9 +362,12 @@ async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value
 }
 
 /// A part of an image that is there is missing: the registry is damaged, the image not absent.
-fn found(answer: Result<Response, Stop>, exchange: &Exchange<'_>) -> Result<Response, Stop> {
+fn found(
+    answer: Result<Response, QueryError>,
+    exchange: &Exchange<'_>,
+) -> Result<Response, QueryError> {
     match answer {
-        Err(Stop::Absent) => Err(Stop::Failed(Error::Unexpected {
+        Err(QueryError::Absent) => Err(QueryError::Failed(Error::Unexpected {
             host: exchange.host(),
             status: 404,
             detail: "a part that the manifest names is missing".to_owned(),
@@ -376,7 +385,7 @@ async fn document(
     exchange: &Exchange<'_>,
     response: Response,
     named: Option<&str>,
-) -> Result<(Option<String>, Value), Stop> {
+) -> Result<(Option<String>, Value), QueryError> {
     let told = header(response.headers(), "docker-content-digest");
     let told = told.filter(|told| digest::is_one(told));
     let bytes = read(response, MANIFEST, &exchange.host(), "manifest").await?;
@@ -389,9 +398,9 @@ async fn document(
     Ok((digest::of(&bytes, named.unwrap_or("sha256")), document))
 }
 
-fn parse(exchange: &Exchange<'_>, bytes: &[u8], what: &'static str) -> Result<Value, Stop> {
+fn parse(exchange: &Exchange<'_>, bytes: &[u8], what: &'static str) -> Result<Value, QueryError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Stop::Failed(Error::Malformed {
+        QueryError::Failed(Error::Malformed {
             host: exchange.host(),
             what,
             reason: error.to_string(),
@@ -400,7 +409,7 @@ fn parse(exchange: &Exchange<'_>, bytes: &[u8], what: &'static str) -> Result<Va
 }
 
 /// Where a digest was asked for, only its own content is an answer.
-fn same(exchange: &Exchange<'_>, wanted: Option<&str>, got: &str) -> Result<(), Stop> {
+fn same(exchange: &Exchange<'_>, wanted: Option<&str>, got: &str) -> Result<(), QueryError> {
     match wanted {
         Some(wanted) if wanted != got => Err(mismatch(exchange, wanted, got)),
         _ => Ok(()),
@@ -414,16 +423,16 @@ fn comparable(exchange: &Exchange<'_>, told: &str) -> bool {
     digest::is_one(told) && wanted.is_none_or(|wanted| algorithm(wanted) == algorithm(told))
 }
 
-fn mismatch(exchange: &Exchange<'_>, wanted: &str, got: &str) -> Stop {
-    Stop::Failed(Error::Digest {
+fn mismatch(exchange: &Exchange<'_>, wanted: &str, got: &str) -> QueryError {
+    QueryError::Failed(Error::Digest {
         host: exchange.host(),
         wanted: wanted.to_owned(),
         got: got.to_owned(),
     })
 }
 
-fn no_manifest(exchange: &Exchange<'_>) -> Stop {
-    Stop::Failed(Error::Malformed {
+fn no_manifest(exchange: &Exchange<'_>) -> QueryError {
+    QueryError::Failed(Error::Malformed {
         host: exchange.host(),
         what: "manifest",
         reason: "it has neither `manifests` nor a `config`".to_owned(),
@@ -431,7 +440,7 @@ fn no_manifest(exchange: &Exchange<'_>) -> Stop {
 }
 
 /// Page by page, as far as the bound goes.
-async fn list(exchange: &mut Exchange<'_>) -> Result<Tags, Stop> {
+async fn list(exchange: &mut Exchange<'_>) -> Result<Tags, QueryError> {
     let mut tags = Vec::new();
     let mut url = exchange.url("tags/list?n=1000")?;
     for _ in 0..TAG_PAGES {

@@ -8,8 +8,8 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::patience::{persist, retry_after};
+use crate::query_error::QueryError;
 use crate::response::{sensitive, transport, words};
-use crate::stop::Stop;
 use crate::token::TokenService;
 use crate::{Credentials, Error, Reference, challenge};
 
@@ -65,7 +65,7 @@ impl Exchange<'_> {
         url: &Url,
         accept: &str,
         also: &[StatusCode],
-    ) -> Result<Response, Stop> {
+    ) -> Result<Response, QueryError> {
         let first = if self.speech == Speech::Unknown {
             self.settle(&method, url, accept).await
         } else {
@@ -78,10 +78,10 @@ impl Exchange<'_> {
                 // A server that the registry redirects to could name itself as the token service.
                 let other = response.url().authority();
                 let detail = format!("it leads to {other}, which wants credentials and gets none");
-                return Err(Stop::denied(401, &detail));
+                return Err(QueryError::denied(401, &detail));
             }
             let Some(challenge) = challenge::choose(response.headers()) else {
-                return Err(Stop::denied(401, &words(response).await));
+                return Err(QueryError::denied(401, &words(response).await));
             };
             self.authorization = Some(self.token_service().authorize(challenge).await?);
             response = self.send(&method, url, accept, None).await?;
@@ -92,18 +92,18 @@ impl Exchange<'_> {
         }
         let (host, status) = (self.host(), status.as_u16());
         Err(match status {
-            404 => Stop::Absent,
-            401 | 403 => Stop::denied(status, &words(response).await),
-            429 => Stop::Failed(Error::RateLimited {
+            404 => QueryError::Absent,
+            401 | 403 => QueryError::denied(status, &words(response).await),
+            429 => QueryError::Failed(Error::RateLimited {
                 host,
                 retry_after: retry_after(response.headers()),
             }),
-            500.. => Stop::Failed(Error::Server {
+            500.. => QueryError::Failed(Error::Server {
                 host,
                 status,
                 detail: words(response).await,
             }),
-            status => Stop::Failed(Error::Unexpected {
+            status => QueryError::Failed(Error::Unexpected {
                 host,
                 status,
                 detail: words(response).await,

@@ -17,12 +17,12 @@ mod manifest;
 pub mod nearest;
 mod patience;
 mod platform;
+mod query_error;
 mod reference;
 mod response;
-mod stop;
 mod token;
 
-pub use answer::{Answer, Unusable};
+pub use answer::{ImageStatus, ManifestError};
 pub use client::{Access, Client, Tags, Want};
 pub use credentials::Credentials;
 pub use error::Error;

@@ -10,8 +10,8 @@ use url::form_urlencoded::Serializer;
 
 use crate::challenge::Challenge;
 use crate::patience::{persist, retry_after};
+use crate::query_error::QueryError;
 use crate::response::{SHORT, read, sensitive, transport, words};
-use crate::stop::Stop;
 use crate::{Credentials, Error, Reference};
 
 /// What a challenge is met with.
@@ -32,14 +32,14 @@ struct Service<'a> {
 
 impl TokenService<'_> {
     /// What to send after a challenge; stops where nothing we have can meet it.
-    pub(crate) async fn authorize(&self, challenge: Challenge) -> Result<Secret, Stop> {
+    pub(crate) async fn authorize(&self, challenge: Challenge) -> Result<Secret, QueryError> {
         let Challenge::Bearer {
             realm,
             service,
             scope,
         } = challenge
         else {
-            let denied = |detail: &str| Stop::denied(401, detail);
+            let denied = |detail: &str| QueryError::denied(401, detail);
             return match self.credentials {
                 None => Err(denied("it wants a user name and a password")),
                 Some(credentials) => credentials
@@ -66,7 +66,7 @@ impl TokenService<'_> {
         .await
     }
 
-    async fn token(&self, service: Service<'_>) -> Result<Secret, Stop> {
+    async fn token(&self, service: Service<'_>) -> Result<Secret, QueryError> {
         let response = persist(self.deadline, None, || async {
             let request = self.request_token(&service)?;
             request
@@ -79,7 +79,7 @@ impl TokenService<'_> {
             200 => {}
             status @ (401 | 403) => {
                 let detail = format!("its token service: {}", words(response).await);
-                return Err(Stop::denied(status, &detail));
+                return Err(QueryError::denied(status, &detail));
             }
             429 => {
                 return Err(Error::RateLimited {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use registry::{Access, Answer, Client, Credentials, Error, Reference, Want};
+use registry::{Access, Client, Credentials, Error, ImageStatus, Reference, Want};
 use wiremock::matchers::{header, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -13,7 +13,7 @@ async fn ask(
     server: &MockServer,
     credentials: Option<&Credentials>,
     platforms: bool,
-) -> Result<Answer, Error> {
+) -> Result<ImageStatus, Error> {
     let reference = Reference::parse(&format!("{}/acme/shop:v1", server.address())).unwrap();
     let client = Client::new(Duration::from_secs(2)).unwrap();
     let access = Access {
@@ -74,19 +74,19 @@ async fn each_status_has_its_own_meaning() {
     let status = |status| answering(ResponseTemplate::new(status));
     assert!(matches!(
         ask(&answering(manifest()).await, None, false).await,
-        Ok(Answer::Found { .. })
+        Ok(ImageStatus::Found { .. })
     ));
     assert!(matches!(
         ask(&status(404).await, None, false).await,
-        Ok(Answer::Absent)
+        Ok(ImageStatus::Absent)
     ));
     assert!(matches!(
         ask(&status(401).await, None, false).await,
-        Ok(Answer::Denied { status: 401, .. })
+        Ok(ImageStatus::Denied { status: 401, .. })
     ));
     assert!(matches!(
         ask(&status(403).await, None, false).await,
-        Ok(Answer::Denied { status: 403, .. })
+        Ok(ImageStatus::Denied { status: 403, .. })
     ));
     assert!(matches!(
         ask(&status(500).await, None, false).await,
@@ -115,7 +115,7 @@ async fn a_registry_without_head_is_asked_by_get() {
         .respond_with(manifest().insert_header("docker-content-digest", "sha256:abc"))
         .mount(&server)
         .await;
-    let Ok(Answer::Found { digest, .. }) = ask(&server, None, false).await else {
+    let Ok(ImageStatus::Found { digest, .. }) = ask(&server, None, false).await else {
         panic!()
     };
     let counted = "sha256:8952ed6effda2eb06dd95b162e8059e018af010218e24c827b11920a4e1f897a";
@@ -162,11 +162,11 @@ async fn a_token_is_fetched_and_used() {
         let server = bearer(ResponseTemplate::new(200).set_body_json(body)).await;
         assert!(matches!(
             ask(&server, None, false).await,
-            Ok(Answer::Found { .. })
+            Ok(ImageStatus::Found { .. })
         ));
         assert!(matches!(
             ask(&server, Some(&credentials()), false).await,
-            Ok(Answer::Found { .. })
+            Ok(ImageStatus::Found { .. })
         ));
     }
 }
@@ -186,7 +186,7 @@ async fn a_token_service_that_misbehaves_is_told_from_an_image_that_is_missing()
     let refused = bearer(ResponseTemplate::new(403)).await;
     assert!(matches!(
         ask(&refused, Some(&credentials()), false).await,
-        Ok(Answer::Denied { .. })
+        Ok(ImageStatus::Denied { .. })
     ));
     let huge = bearer(ResponseTemplate::new(200).set_body_string("x".repeat(1 << 20))).await;
     assert!(matches!(
@@ -198,7 +198,7 @@ async fn a_token_service_that_misbehaves_is_told_from_an_image_that_is_missing()
             .await;
     assert!(matches!(
         ask(&other, None, false).await,
-        Ok(Answer::Denied { status: 401, .. })
+        Ok(ImageStatus::Denied { status: 401, .. })
     ));
 }
 
@@ -233,7 +233,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         .await;
     assert!(matches!(
         ask(&server, Some(&credentials()), false).await,
-        Ok(Answer::Found { .. })
+        Ok(ImageStatus::Found { .. })
     ));
 }
 
@@ -285,7 +285,10 @@ async fn a_wait_that_the_registry_asks_for_is_waited_for_within_the_time() {
         .await;
     let begun = std::time::Instant::now();
     let answer = ask(&server, None, false).await;
-    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Ok(ImageStatus::Found { .. })),
+        "{answer:?}"
+    );
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
@@ -302,7 +305,10 @@ async fn a_server_that_fails_is_asked_again_and_its_own_answer_is_told() {
         .mount(&server)
         .await;
     let answer = ask(&server, None, false).await;
-    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Ok(ImageStatus::Found { .. })),
+        "{answer:?}"
+    );
 
     let down = answering(ResponseTemplate::new(503)).await;
     let begun = std::time::Instant::now();
@@ -335,7 +341,7 @@ async fn whoever_a_registry_points_to_cannot_ask_for_the_credentials() {
         .insert_header("location", format!("{}/moved", thief.uri()).as_str());
     let server = answering(moved).await;
     let answer = ask(&server, Some(&credentials()), false).await;
-    let Ok(Answer::Denied { detail, .. }) = answer else {
+    let Ok(ImageStatus::Denied { detail, .. }) = answer else {
         panic!("{answer:?}")
     };
     assert!(detail.contains("gets none"), "{detail}");
@@ -399,7 +405,10 @@ async fn a_refresh_token_is_swapped_by_post_and_an_access_token_is_sent_as_it_is
     let access = Credentials::Bearer("t0ken".to_owned().into());
     for credentials in [refresh, access] {
         let answer = ask(&server, Some(&credentials), false).await;
-        assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Ok(ImageStatus::Found { .. })),
+            "{answer:?}"
+        );
     }
 }
 
@@ -464,5 +473,8 @@ async fn a_404_to_head_is_confirmed_by_get() {
         .mount(&server)
         .await;
     let answer = ask(&server, None, false).await;
-    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+    assert!(
+        matches!(answer, Ok(ImageStatus::Found { .. })),
+        "{answer:?}"
+    );
 }

@@ -87,7 +87,7 @@ pub struct Wanted<'a> {
 
 /// What is not as it was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet {
+pub struct Mismatch {
     pub reason: String,
     pub verdict: Verdict,
 }
@@ -102,8 +102,8 @@ const NOT_RUN: [(i32, &str); 2] = [
 
 impl Wanted<'_> {
     /// Status first: a command that failed prints what it likes.
-    pub fn judge(&self, ran: &Ran) -> Result<(), Unmet> {
-        let not = |reason: String| Unmet {
+    pub fn judge(&self, ran: &Ran) -> Result<(), Mismatch> {
+        let not = |reason: String| Mismatch {
             reason,
             verdict: Verdict::Fail,
         };
@@ -114,7 +114,7 @@ impl Wanted<'_> {
             let reason = format!("{}, expected {}", ran.exit, self.statuses());
             // The question was not asked, so this is not an answer of the service under test.
             return Err(match NOT_RUN.iter().find(|(status, _)| *status == code) {
-                Some((_, what)) => Unmet {
+                Some((_, what)) => Mismatch {
                     reason: format!("{reason}: {what}"),
                     verdict: Verdict::Error,
                 },
@@ -127,7 +127,7 @@ impl Wanted<'_> {
             } else {
                 ""
             };
-            Unmet {
+            Mismatch {
                 reason: format!("{what}{lost}"),
                 // What was not kept might have held it.
                 verdict: if ran.dropped {

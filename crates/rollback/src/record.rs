@@ -5,7 +5,7 @@
 use cli::force::{self, Rule as _};
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
-use engine::current::{self, LOOK, ReleaseAnswer};
+use engine::current::{self, QUERY_TIMEOUT, ReleaseAnswer};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome, Report, Severity, Verdict};
@@ -81,7 +81,7 @@ const MAX_BYTES: usize = model::release::LONGEST;
 
 /// Why a text cannot be kept of a release.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+enum TextError {
     #[error("it is empty")]
     Empty,
     #[error("it has a line break or another control character, or more than {MAX_BYTES} bytes")]
@@ -90,17 +90,17 @@ enum Unfit {
     Digest,
 }
 
-fn name(text: &str) -> Result<String, Unfit> {
+fn name(text: &str) -> Result<String, TextError> {
     if text.trim().is_empty() {
-        return Err(Unfit::Empty);
+        return Err(TextError::Empty);
     }
     if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
-        return Err(Unfit::NoLine);
+        return Err(TextError::NoLine);
     }
     Ok(text.to_owned())
 }
 
-fn digest(text: &str) -> Result<String, Unfit> {
+fn digest(text: &str) -> Result<String, TextError> {
     let good = text.split_once(':').is_some_and(|(kind, value)| {
         let plain =
             |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
@@ -109,7 +109,7 @@ fn digest(text: &str) -> Result<String, Unfit> {
     if good && text.len() <= MAX_BYTES {
         Ok(text.to_owned())
     } else {
-        Err(Unfit::Digest)
+        Err(TextError::Digest)
     }
 }
 
@@ -414,7 +414,7 @@ async fn facts(
     let Ok(target) = kinds::of(session.section, &session.context(&places, known)) else {
         return Ok(None);
     };
-    let asked = tokio::time::timeout(LOOK, target.facts(release)).await;
+    let asked = tokio::time::timeout(QUERY_TIMEOUT, target.facts(release)).await;
     asked.unwrap_or_else(|_| Err(current::late()))
 }
 
@@ -422,7 +422,7 @@ async fn facts(
 async fn parts(target: &dyn Target, likely: &str) -> Parts {
     let steps = target.steps(Transition::to(likely));
     let asking = steps.iter().map(|step| async move {
-        let asked = tokio::time::timeout(LOOK, target.parts(step, likely)).await;
+        let asked = tokio::time::timeout(QUERY_TIMEOUT, target.parts(step, likely)).await;
         (step, asked.ok().and_then(Result::ok).unwrap_or_default())
     });
     let mut all = Parts::default();

@@ -12,7 +12,7 @@ use runners::{Pool, State, span};
 use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::check;
 use crate::prove::{self, prove};
-use crate::remedy::{self, NotDone, Patient};
+use crate::remedy::{self, Patient, RemedyError};
 use crate::restart::not_done;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -61,10 +61,10 @@ pub(crate) async fn start(
     };
     let done = match outcome {
         Ok(done) => done,
-        Err(Stopped::Planned(plan)) => {
+        Err(StartError::Planned(plan)) => {
             return Ok(remedy::planned(id, &pool.name, &plan, started_at));
         }
-        Err(Stopped::Failed(outcome)) => return Ok(remedy::report(*outcome, started_at)),
+        Err(StartError::Failed(outcome)) => return Ok(remedy::report(*outcome, started_at)),
     };
     let proof = prove(job, section, &pool).await?;
     let outcome = if proof.proven {
@@ -98,7 +98,7 @@ pub(crate) async fn start(
 }
 
 /// Why nothing was started.
-enum Stopped {
+enum StartError {
     Planned(Vec<String>),
     Failed(Box<Outcome>),
 }
@@ -140,8 +140,8 @@ async fn by_service(
     name: &str,
     id: &str,
     expected: &str,
-) -> Result<Result<String, Stopped>, Failure> {
-    let failed = |outcome: Outcome| Ok(Err(Stopped::Failed(Box::new(outcome))));
+) -> Result<Result<String, StartError>, Failure> {
+    let failed = |outcome: Outcome| Ok(Err(StartError::Failed(Box::new(outcome))));
     let patient = match Patient::find(job, section, name).await? {
         Ok(patient) => patient,
         Err(unreachable) => {
@@ -166,7 +166,7 @@ async fn by_service(
         ),
     ];
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
-        return Ok(Err(Stopped::Planned(plan)));
+        return Ok(Err(StartError::Planned(plan)));
     }
     let line = format!("$root systemctl start {}", quote(&unit));
     let why = match patient.run(&line, section.verify_timeout.get()).await {
@@ -176,7 +176,7 @@ async fn by_service(
                 patient.runner.host
             )));
         }
-        Ok(output) => NotDone::ended(format!("systemctl start {unit}"), &output),
+        Ok(output) => RemedyError::ended(format!("systemctl start {unit}"), &output),
         Err(why) => why,
     };
     failed(not_done(
@@ -195,7 +195,7 @@ async fn by_command(
     command: &str,
     id: &str,
     expected: &str,
-) -> Result<Result<String, Stopped>, Failure> {
+) -> Result<Result<String, StartError>, Failure> {
     let plan = vec![
         format!("will: run `{command}` on this machine"),
         format!(
@@ -204,7 +204,7 @@ async fn by_command(
         ),
     ];
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
-        return Ok(Err(Stopped::Planned(plan)));
+        return Ok(Err(StartError::Planned(plan)));
     }
     job.progress.say("starting the emergency runner");
     let script = Script {
@@ -226,7 +226,7 @@ async fn by_command(
         .actual("the command failed")
         .reason(reason)
         .hint("run it by hand and see what it prints");
-    Ok(Err(Stopped::Failed(Box::new(outcome))))
+    Ok(Err(StartError::Failed(Box::new(outcome))))
 }
 
 fn finished(

@@ -9,7 +9,7 @@ use model::{Outcome, Report};
 use runners::host::{self, Disk};
 use runners::span;
 
-use crate::remedy::{self, NotDone, Patient};
+use crate::remedy::{self, Patient, RemedyError};
 use crate::restart::{expected, finish, not_done};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -47,7 +47,7 @@ pub(crate) async fn prune(
     };
     let Some(disk) = patient.before.fullest().cloned() else {
         return Ok(remedy::report(
-            not_done(id, name, wanted, &NotDone::NoDisk, &patient),
+            not_done(id, name, wanted, &RemedyError::NoDisk, &patient),
             started_at,
         ));
     };
@@ -103,23 +103,23 @@ async fn free(
     patient: &Patient<'_>,
     section: &RunnerCheck,
     disk: &Disk,
-) -> Result<(String, Disk), NotDone> {
+) -> Result<(String, Disk), RemedyError> {
     // By name where the user may speak to docker, else as root.
     let lines =
         format!("docker info >/dev/null 2>&1 || docker() {{ $root env docker \"$@\"; }}\n{PRUNE}");
     let output = patient.run(&lines, section.verify_timeout.get()).await?;
     if !output.success() {
-        return Err(NotDone::ended(PRUNE, &output));
+        return Err(RemedyError::ended(PRUNE, &output));
     }
     let freed = reclaimed(&String::from_utf8_lossy(&output.stdout));
     let timeout = section.timeout.get();
     let seen = host::look(&patient.session, patient.name, patient.runner, timeout).await;
-    let seen = seen.map_err(NotDone::Unseen)?;
+    let seen = seen.map_err(RemedyError::Unseen)?;
     let now = seen
         .disks
         .into_iter()
         .find(|other| other.mounted == disk.mounted);
-    let now = now.ok_or(NotDone::NoDiskNow)?;
+    let now = now.ok_or(RemedyError::NoDiskNow)?;
     Ok((freed, now))
 }
 

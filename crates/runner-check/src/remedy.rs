@@ -8,7 +8,7 @@ use config::file::{RunnerCheck, RunnerHost};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 use remote::ssh::{Exit, Limits, Output, Session};
-use runners::Refusal;
+use runners::SourceError;
 use runners::State;
 use runners::host::{self, Seen};
 
@@ -25,7 +25,7 @@ pub(crate) struct Patient<'a> {
 }
 
 /// Why nothing could be done: the runner's machine could not be asked.
-pub(crate) struct Unreachable(pub(crate) Refusal);
+pub(crate) struct MachineError(pub(crate) SourceError);
 
 impl<'a> Patient<'a> {
     /// Logs in and looks. The outer error is one of usage, the inner one the machine's.
@@ -33,7 +33,7 @@ impl<'a> Patient<'a> {
         job: &'a Job,
         section: &RunnerCheck,
         name: &'a str,
-    ) -> Result<Result<Patient<'a>, Unreachable>, Failure> {
+    ) -> Result<Result<Patient<'a>, MachineError>, Failure> {
         let runners = job.config.runners()?;
         let Some(runner) = runners.get(name) else {
             let known: Vec<&str> = runners.keys().map(String::as_str).collect();
@@ -47,11 +47,11 @@ impl<'a> Patient<'a> {
         job.progress.say(&format!("logging in at {}", runner.host));
         let session = match host::log_in(job, runner, timeout).await {
             Ok(session) => session,
-            Err(refusal) => return Ok(Err(Unreachable(refusal))),
+            Err(refusal) => return Ok(Err(MachineError(refusal))),
         };
         let before = match host::look(&session, name, runner, timeout).await {
             Ok(seen) => seen,
-            Err(refusal) => return Ok(Err(Unreachable(refusal))),
+            Err(refusal) => return Ok(Err(MachineError(refusal))),
         };
         if before
             .unit
@@ -59,7 +59,7 @@ impl<'a> Patient<'a> {
             .is_none_or(|unit| unit.load != "loaded")
         {
             let says = before.evidence(name).says;
-            return Ok(Err(Unreachable(Refusal {
+            return Ok(Err(MachineError(SourceError {
                 reason: format!(
                     "host `{}`: {}: {says}",
                     runner.host,
@@ -94,7 +94,7 @@ impl<'a> Patient<'a> {
     }
 
     /// Runs lines in which `$root` precedes what only root may do.
-    pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, NotDone> {
+    pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, RemedyError> {
         let script = format!(
             "export LC_ALL=C\nroot=''\n[ \"$(id -u)\" -eq 0 ] || root='sudo -n'\n{lines}\n"
         );
@@ -108,7 +108,7 @@ impl<'a> Patient<'a> {
 
 /// Why nothing is known to have changed on a host.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotDone {
+pub(crate) enum RemedyError {
     #[error(transparent)]
     Session(#[from] remote::ssh::Error),
     #[error("`{command}` ends with {exit}: {tail}")]
@@ -120,16 +120,16 @@ pub(crate) enum NotDone {
     },
     /// Its machine cannot be looked at.
     #[error("{}", .0.reason)]
-    Unseen(Refusal),
+    Unseen(SourceError),
     #[error("its machine does not say how full its disks are")]
     NoDisk,
     #[error("it is not known how full the disk is now")]
     NoDiskNow,
 }
 
-impl NotDone {
+impl RemedyError {
     pub(crate) fn ended(command: impl Into<String>, output: &Output) -> Self {
-        NotDone::Ended {
+        RemedyError::Ended {
             command: command.into(),
             exit: output.exit.clone(),
             tail: output.tail(),
@@ -138,11 +138,11 @@ impl NotDone {
 
     /// sudo wants a password; in its own words.
     pub(crate) fn is_of_sudo(&self) -> bool {
-        matches!(self, NotDone::Ended { tail, .. } if tail.contains("sudo"))
+        matches!(self, RemedyError::Ended { tail, .. } if tail.contains("sudo"))
     }
 }
 
-impl Unreachable {
+impl MachineError {
     /// Nothing was changed: we could not even look.
     pub(crate) fn report(
         self,

@@ -10,7 +10,7 @@ use runners::span;
 
 use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};
-use crate::remedy::{self, NotDone, Patient};
+use crate::remedy::{self, Patient, RemedyError};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -124,7 +124,7 @@ impl Restart<'_> {
                 let done = format!("`systemctl restart {unit}` ran on host {host}");
                 return finish(job, section, name, id, done, started_at).await;
             }
-            Ok(output) => NotDone::ended(format!("systemctl restart {unit}"), &output),
+            Ok(output) => RemedyError::ended(format!("systemctl restart {unit}"), &output),
             Err(why) => why,
         };
         let outcome = not_done(id, name, expected, &why, patient);
@@ -145,7 +145,7 @@ pub(crate) fn not_done(
     id: String,
     name: &str,
     expected: String,
-    why: &NotDone,
+    why: &RemedyError,
     patient: &Patient<'_>,
 ) -> Outcome {
     let hint = if why.is_of_sudo() {

@@ -8,7 +8,7 @@ use github::runners::Listing;
 use github::{Client, Jobs, Scope};
 use jiff::Timestamp;
 
-use crate::refusal::Refusal;
+use crate::source_error::SourceError;
 use crate::{Pool, Supply, host, metric};
 
 /// Repositories that are asked side by side, each with some 20 requests: GitHub takes a hundred at
@@ -22,20 +22,20 @@ pub struct Knowledge {
     /// Whether GitHub has machines of its own for jobs there; an Enterprise Server has none.
     pub offers_machines: bool,
     /// By scope.
-    pub listings: BTreeMap<String, Result<Listing, Refusal>>,
+    pub listings: BTreeMap<String, Result<Listing, SourceError>>,
     /// By repository.
-    pub jobs: BTreeMap<String, Result<Jobs, Refusal>>,
+    pub jobs: BTreeMap<String, Result<Jobs, SourceError>>,
     /// By pool.
     pub metrics: BTreeMap<String, Result<metric::Answer, prometheus::Error>>,
     /// By runner.
-    pub hosts: BTreeMap<String, Result<host::Seen, Refusal>>,
+    pub hosts: BTreeMap<String, Result<host::Seen, SourceError>>,
 }
 
 /// Whom to ask, and how long. One for all looks: an app makes itself a token for each client.
 #[derive(Debug)]
 pub struct Sources<'a> {
     job: &'a Job,
-    client: Result<Client, Refusal>,
+    client: Result<Client, SourceError>,
     timeout: Duration,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Sources<'a> {
     pub fn new(job: &'a Job, client: Result<Client, github::Error>, timeout: Duration) -> Self {
         Sources {
             job,
-            client: client.map_err(Refusal::from),
+            client: client.map_err(SourceError::from),
             timeout,
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, Refusal>> {
+    async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, SourceError>> {
         // No list shows GitHub's own machines.
         let scopes: BTreeMap<String, &Scope> = pools
             .iter()
@@ -97,7 +97,7 @@ impl<'a> Sources<'a> {
             .collect();
         let asking = scopes.into_iter().map(|(name, scope)| async move {
             let listing = match &self.client {
-                Ok(client) => client.runners(scope).await.map_err(Refusal::from),
+                Ok(client) => client.runners(scope).await.map_err(SourceError::from),
                 Err(refusal) => Err(refusal.clone()),
             };
             (name, listing)
@@ -113,8 +113,8 @@ impl<'a> Sources<'a> {
     async fn jobs(
         &self,
         pools: &[Pool],
-        listings: &BTreeMap<String, Result<Listing, Refusal>>,
-    ) -> BTreeMap<String, Result<Jobs, Refusal>> {
+        listings: &BTreeMap<String, Result<Listing, SourceError>>,
+    ) -> BTreeMap<String, Result<Jobs, SourceError>> {
         let mut wanted: BTreeMap<&String, bool> = BTreeMap::new();
         for pool in pools {
             let finished = match listings.get(&pool.scope.to_string()) {
@@ -141,7 +141,7 @@ impl<'a> Sources<'a> {
         for some in wanted.chunks(REPOSITORIES) {
             let asking = some.iter().map(|(name, finished)| async move {
                 let jobs = client.jobs(name, *finished).await;
-                ((*name).clone(), jobs.map_err(Refusal::from))
+                ((*name).clone(), jobs.map_err(SourceError::from))
             });
             jobs.extend(futures_util::future::join_all(asking).await);
         }
@@ -172,7 +172,7 @@ impl<'a> Sources<'a> {
     pub async fn hosts(
         &self,
         names: &BTreeSet<String>,
-    ) -> BTreeMap<String, Result<host::Seen, Refusal>> {
+    ) -> BTreeMap<String, Result<host::Seen, SourceError>> {
         let asking = names.iter().filter_map(|name| {
             let runner = self.job.config.runners().ok()?.get(name)?;
             Some(async move {
@@ -192,7 +192,7 @@ impl<'a> Sources<'a> {
 /// Runners whose machines could be queried: the members, and all runners in the list.
 fn reachable(
     pools: &[Pool],
-    listings: &BTreeMap<String, Result<Listing, Refusal>>,
+    listings: &BTreeMap<String, Result<Listing, SourceError>>,
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for pool in pools {

@@ -13,7 +13,7 @@ use config::file::RunnerHost;
 use remote::quote;
 use remote::ssh::{Exit, Limits, Session, Target};
 
-use crate::refusal::Refusal;
+use crate::source_error::SourceError;
 
 pub use seen::{Disk, Seen, Unit, read};
 
@@ -26,7 +26,7 @@ pub async fn ask(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, Refusal> {
+) -> Result<Seen, SourceError> {
     let until = tokio::time::Instant::now() + timeout;
     let asking = async {
         let session = log_in(job, runner, timeout).await?;
@@ -35,7 +35,7 @@ pub async fn ask(
     };
     match tokio::time::timeout_at(until, asking).await {
         Ok(seen) => seen,
-        Err(_) => Err(Refusal {
+        Err(_) => Err(SourceError {
             reason: format!(
                 "host `{}`: not done within {}",
                 runner.host,
@@ -50,15 +50,19 @@ pub async fn ask(
 }
 
 /// A login at a runner's host.
-pub async fn log_in(job: &Job, runner: &RunnerHost, timeout: Duration) -> Result<Session, Refusal> {
+pub async fn log_in(
+    job: &Job,
+    runner: &RunnerHost,
+    timeout: Duration,
+) -> Result<Session, SourceError> {
     let name = &runner.host;
     let Some(host) = job.config.hosts.get(name) else {
-        return Err(Refusal {
+        return Err(SourceError {
             reason: format!("no host `{name}` under `hosts:`"),
             hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
         });
     };
-    let target = Target::of(host, None, &job.env).map_err(|unready| Refusal {
+    let target = Target::of(host, None, &job.env).map_err(|unready| SourceError {
         reason: format!("host `{name}`: {}", unready.reason),
         hint: unready.hint,
     })?;
@@ -66,7 +70,7 @@ pub async fn log_in(job: &Job, runner: &RunnerHost, timeout: Duration) -> Result
         .clone()
         .connect(timeout)
         .await
-        .map_err(|error| Refusal {
+        .map_err(|error| SourceError {
             reason: format!("host `{name}`: {error}"),
             hint: target.hint(&error),
         })
@@ -78,12 +82,12 @@ pub async fn look(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, Refusal> {
+) -> Result<Seen, SourceError> {
     let limits = Limits {
         timeout,
         max_output: MAX_OUTPUT,
     };
-    let refused = |reason: String| Refusal {
+    let refused = |reason: String| SourceError {
         reason: format!("host `{}`: {reason}", runner.host),
         hint: format!(
             "log in at {} and look: `systemctl list-units 'actions.runner.*'`",

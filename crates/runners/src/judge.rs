@@ -8,7 +8,7 @@ use github::runners::Listing;
 
 use crate::gather::Knowledge;
 use crate::merge::{Merged, merge};
-use crate::refusal::Refusal;
+use crate::source_error::SourceError;
 use crate::{Evidence, Pool, Source, State, Supply, Trust, jobs, metric};
 
 /// What counts as old, and as long.
@@ -53,7 +53,7 @@ pub struct Judgement {
     /// How many are online as Prometheus counts, where no list says it.
     pub counted: Option<u64>,
     /// Why the list could not be read.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<SourceError>,
     /// A job waits although a runner seems free.
     pub passed_over: bool,
     /// Where its runners come from.
@@ -141,7 +141,11 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
 }
 
 /// As it is declared; GitHub's standard labels speak for themselves where no runner has them.
-fn supply(pool: &Pool, listing: Option<&Result<Listing, Refusal>>, known: &Knowledge) -> Supply {
+fn supply(
+    pool: &Pool,
+    listing: Option<&Result<Listing, SourceError>>,
+    known: &Knowledge,
+) -> Supply {
     let is_listed = matches!(listing, Some(Ok(listing))
         if listing.runners.iter().any(|runner| runner.has(&pool.labels)));
     let is_standard = known.offers_machines && pool.has_standard_label() && !is_listed;
@@ -163,7 +167,7 @@ fn vanished(pool: &Pool, known: &Knowledge, rules: &Rules) -> bool {
 
 fn listed(
     pool: &Pool,
-    listing: Option<&Result<Listing, Refusal>>,
+    listing: Option<&Result<Listing, SourceError>>,
     named: &mut BTreeMap<String, Vec<Evidence>>,
     sort: &mut impl FnMut(Evidence, &mut BTreeMap<String, Vec<Evidence>>),
 ) {

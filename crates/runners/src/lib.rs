@@ -17,11 +17,11 @@ pub mod merge;
 pub mod metric;
 pub mod outcome;
 pub mod pool;
-mod refusal;
+mod source_error;
 pub mod table;
 
 pub use evidence::{Evidence, Source, State, Trust, age, span};
 pub use gather::{Knowledge, Sources};
 pub use judge::{Judgement, Rules, judge};
 pub use pool::{Pool, Supply};
-pub use refusal::Refusal;
+pub use source_error::SourceError;

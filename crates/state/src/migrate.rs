@@ -59,12 +59,12 @@ pub enum Error {
     GoodAndBad(String),
     /// What is wrong with a value, and the value's place.
     #[error("{at}: {wrong}")]
-    At { at: String, wrong: Wrong },
+    At { at: String, wrong: ValueError },
 }
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum ValueError {
     #[error("it is no array")]
     NoArray,
     #[error("neither a release's name nor an object")]
@@ -83,7 +83,7 @@ pub enum Wrong {
     NoTime(Value),
 }
 
-impl Wrong {
+impl ValueError {
     fn at(self, at: impl Into<String>) -> Error {
         Error::At {
             at: at.into(),
@@ -127,12 +127,12 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
         let at = format!("/{}/{index}", listed.0);
         let entry = entry(item, &at, now, &mut notes)?;
         if document.entry(&entry.release).is_some() {
-            return Err(Wrong::Twice(entry.release).at(at));
+            return Err(ValueError::Twice(entry.release).at(at));
         }
         document.history.push(entry);
     }
     if !matches!(listed.1, Value::Null | Value::Array(_)) {
-        return Err(Wrong::NoArray.at(format!("/{}", listed.0)));
+        return Err(ValueError::NoArray.at(format!("/{}", listed.0)));
     }
     let top = details(&mut fields, now)?;
     for (release, status) in [
@@ -210,7 +210,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
     let object = match item {
         Value::String(release) => Map::from_iter([("release".to_owned(), release.clone().into())]),
         Value::Object(object) => object.clone(),
-        _ => return Err(Wrong::NoEntry.at(at)),
+        _ => return Err(ValueError::NoEntry.at(at)),
     };
     let mut fields = Fields {
         object,
@@ -218,7 +218,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
     };
     let release = fields
         .text(RELEASE)?
-        .ok_or_else(|| Wrong::NoRelease.at(at))?;
+        .ok_or_else(|| ValueError::NoRelease.at(at))?;
     let status = fields.text(STATUS)?;
     let status = match status.as_deref().map(str::to_lowercase).as_deref() {
         Some("good" | "success" | "succeeded" | "healthy" | "stable") => Status::Good,
@@ -229,7 +229,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
             notes.push(format!("`{release}` has no status: it is recorded as rolled-back, a destination by name alone"));
             Status::RolledBack
         }
-        Some(other) => return Err(Wrong::Status(other.to_owned()).at(at)),
+        Some(other) => return Err(ValueError::Status(other.to_owned()).at(at)),
     };
     let entry = Entry {
         release,
@@ -285,11 +285,11 @@ impl Fields {
             Some((name, Value::String(text))) => {
                 if text.trim().is_empty() || text.len() > 512 || text.chars().any(char::is_control)
                 {
-                    return Err(Wrong::NoName.at(self.key(&name)));
+                    return Err(ValueError::NoName.at(self.key(&name)));
                 }
                 Ok(Some(text))
             }
-            Some((name, _)) => Err(Wrong::NoText.at(self.key(&name))),
+            Some((name, _)) => Err(ValueError::NoText.at(self.key(&name))),
         }
     }
 
@@ -308,6 +308,6 @@ impl Fields {
             _ => None,
         };
         time.map(Some)
-            .ok_or_else(|| Wrong::NoTime(value).at(self.key(&name)))
+            .ok_or_else(|| ValueError::NoTime(value).at(self.key(&name)))
     }
 }

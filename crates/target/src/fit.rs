@@ -24,16 +24,16 @@ pub enum Fit {
     /// Nothing in the way is known; what was seen.
     Fits(String),
     /// As it is, it can never be switched.
-    Never(Misfit),
+    Never(SwitchObstacle),
     /// What would be switched is not on that machine, or not as a deployment may yet make it.
-    Missing(Misfit),
+    Missing(SwitchObstacle),
     /// It could not be looked at; why.
     Unknown(Error),
 }
 
 /// Why nothing can be switched, and how it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct SwitchObstacle {
     pub reason: String,
     pub hint: String,
 }
@@ -50,7 +50,7 @@ impl Found {
 
 impl Fit {
     /// Why a rollback to any release would be refused.
-    pub fn misfit(&self) -> Option<&Misfit> {
+    pub fn misfit(&self) -> Option<&SwitchObstacle> {
         match self {
             Fit::Never(misfit) | Fit::Missing(misfit) => Some(misfit),
             Fit::Fits(_) | Fit::Unknown(_) => None,

@@ -4,7 +4,7 @@ use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdT
 use remote::quote;
 
 use crate::compose::project_files;
-use crate::fit::{Fit, Fits, LOOK, Misfit};
+use crate::fit::{Fit, Fits, LOOK, SwitchObstacle};
 use crate::systemd;
 use place::{Asking, Effect, Error, Place, Places, ours, word};
 use router::haproxy::socket::{self, Proxy};
@@ -46,7 +46,7 @@ fits! {
 async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
     let site = Site::new(target, SECTION, places);
     let Some(text) = site.find(place, LOOK).await? else {
-        return Ok(Fit::Missing(Misfit {
+        return Ok(Fit::Missing(SwitchObstacle {
             reason: upstream::no_file(&target.upstream_file),
             hint: division::hint(target, SECTION),
         }));
@@ -57,7 +57,7 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
             active => format!("{} has the traffic", active.join(", ")),
         }),
         Err(why) => {
-            let misfit = Misfit {
+            let misfit = SwitchObstacle {
                 reason: why.to_string(),
                 hint: why.hint(target, SECTION),
             };
@@ -82,7 +82,7 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
                 .join(", "),
         ),
         Err(error) => {
-            let misfit = |hint| Misfit {
+            let misfit = |hint| SwitchObstacle {
                 reason: error.to_string(),
                 hint,
             };
@@ -107,7 +107,7 @@ async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Resu
     Ok(
         match text.as_deref().and_then(project_files::more_than_images) {
             None => Fit::Fits("the project's files are there".to_owned()),
-            Some(more) => Fit::Never(Misfit {
+            Some(more) => Fit::Never(SwitchObstacle {
                 reason: project_files::not_ours(&file, &more),
                 hint: "the file is written whole at each rollback: what else it has would be lost"
                     .to_owned(),
@@ -144,7 +144,7 @@ async fn script(
          absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
     );
     let ran = places.run(place, &ours(&text), Effect::Reads, LOOK).await?;
-    let misfit = || Misfit {
+    let misfit = || SwitchObstacle {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
         hint: hint.to_owned(),
     };

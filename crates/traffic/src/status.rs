@@ -43,7 +43,7 @@ struct Observed {
 }
 
 /// What does not agree, or could not be asked.
-struct Doubt {
+struct Discrepancy {
     verdict: Verdict,
     reason: String,
 }
@@ -168,21 +168,21 @@ impl<'a> PlaceStatus<'a> {
     }
 
     /// Whatever does not agree: the configuration, what is loaded, the answers, and what was recorded.
-    fn doubts(&self, recorded: Option<&Rollout>) -> Vec<Doubt> {
+    fn doubts(&self, recorded: Option<&Rollout>) -> Vec<Discrepancy> {
         let (kind, in_use) = (self.router.kind(), self.in_use());
         let mut doubts = Vec::new();
         if let Err(error) = &self.configured {
-            doubts.push(Doubt::of(error, error.to_string()));
+            doubts.push(Discrepancy::of(error, error.to_string()));
         }
         match (&self.configured, &self.loaded) {
             (Ok(configured), Ok(Some(loaded))) if configured != loaded => {
-                doubts.push(Doubt::fail(format!(
+                doubts.push(Discrepancy::fail(format!(
                     "{kind} uses {loaded}, and its configuration has {configured}: a restart would change it"
                 )));
             }
             (_, Err(error)) => {
                 let reason = format!("it is not clear what {kind} uses: {error}");
-                doubts.push(Doubt::of(error, reason));
+                doubts.push(Discrepancy::of(error, reason));
             }
             _ => {}
         }
@@ -190,14 +190,14 @@ impl<'a> PlaceStatus<'a> {
             doubts.extend(observed.doubt(split));
         }
         if let (Some(rollout), Ok(configured)) = (recorded, &self.configured) {
-            doubts.extend(differs(rollout, self.place, *configured).map(Doubt::fail));
+            doubts.extend(differs(rollout, self.place, *configured).map(Discrepancy::fail));
         }
         for side in Side::BOTH {
             if let Some(share) = in_use.map(|split| split.of(side))
                 && !share.is_none()
                 && let Err(error) = &self.both.of(side).release
             {
-                doubts.push(Doubt::fail(format!(
+                doubts.push(Discrepancy::fail(format!(
                     "{side} has {share} and cannot be asked ({error})"
                 )));
             }
@@ -232,13 +232,13 @@ impl<'a> PlaceStatus<'a> {
 
 impl Observed {
     /// Why the answers are not those of a split.
-    fn doubt(&self, split: Split) -> Option<Doubt> {
+    fn doubt(&self, split: Split) -> Option<Discrepancy> {
         let answers = &self.answers;
         if shows(answers, split) {
             return None;
         }
         if self.is_cut_short && answers.is_clear() && !contradicts(answers, split) {
-            return Some(Doubt {
+            return Some(Discrepancy {
                 verdict: Verdict::Inconclusive,
                 reason: format!(
                     "within {} s only {answers}: too few to show {split}",
@@ -246,28 +246,28 @@ impl Observed {
                 ),
             });
         }
-        Some(Doubt::fail(format!(
+        Some(Discrepancy::fail(format!(
             "{split} should be in effect, and {answers}"
         )))
     }
 }
 
-impl Doubt {
-    fn fail(reason: String) -> Doubt {
-        Doubt {
+impl Discrepancy {
+    fn fail(reason: String) -> Discrepancy {
+        Discrepancy {
             verdict: Verdict::Fail,
             reason,
         }
     }
 
     /// What was read and is no split fails; what cannot be asked is an error.
-    fn of(error: &Error, reason: String) -> Doubt {
+    fn of(error: &Error, reason: String) -> Discrepancy {
         let verdict = if leaves_no_split(error) {
             Verdict::Fail
         } else {
             Verdict::Error
         };
-        Doubt { verdict, reason }
+        Discrepancy { verdict, reason }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, Seeing};
 use config::file::CanaryKind;
 use exposure::{
-    News, Selectors, Stay, Unknown, is_settled, news, of_incident, of_left, of_log, of_prometheus,
+    CountError, News, Selectors, Stay, is_settled, news, of_incident, of_left, of_log,
+    of_prometheus,
 };
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
@@ -44,12 +45,12 @@ enum Unmeasured {
     #[error("`healthgate.canary` cannot be used: {0}")]
     Canary(String),
     #[error(transparent)]
-    Unknown(#[from] Unknown),
+    Unknown(#[from] CountError),
     #[error("the log `{}` was not read in time", .0.display())]
     Late(PathBuf),
     #[error("{prometheus}; {log}")]
     Neither {
-        prometheus: Unknown,
+        prometheus: CountError,
         log: Box<Unmeasured>,
     },
 }
@@ -155,7 +156,7 @@ impl Scribe<'_> {
         stay: &Stay,
         wait: Duration,
         patience: Duration,
-    ) -> Result<Exposure, Unknown> {
+    ) -> Result<Exposure, CountError> {
         let client = Client::new(&server.url, server.access.as_ref(), &self.job.env)?;
         let selectors = Selectors {
             total: &server.total,

@@ -76,7 +76,7 @@ impl Bench {
             .look(answers, at, &self.chosen_by, &mut self.replica);
         let reading = self.metric.take(&mut flaws);
         let sample = metric::sample(reading, &flaws);
-        let flaws: Vec<String> = flaws.iter().map(Flaw::to_string).collect();
+        let flaws: Vec<String> = flaws.iter().map(DataDefect::to_string).collect();
         (sample, flaws.join("; "))
     }
 }

@@ -55,7 +55,7 @@ pub struct Standing {
 
 /// What a probe still lacks for a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct RemainingToPass {
     /// More successes in a row.
     pub successes: u32,
     /// More successes than those, up to `min-samples`.
@@ -65,10 +65,10 @@ pub struct Missing {
 }
 
 impl Standing {
-    pub fn missing(&self, policy: &Policy, elapsed: Duration) -> Missing {
+    pub fn missing(&self, policy: &Policy, elapsed: Duration) -> RemainingToPass {
         let soak = policy.soak.get();
         if let Some(passed_at) = self.passed_at {
-            return Missing {
+            return RemainingToPass {
                 successes: 0,
                 samples: 0,
                 soak: (passed_at + soak).saturating_sub(elapsed),
@@ -76,7 +76,7 @@ impl Standing {
         }
         let successes = policy.success_threshold.saturating_sub(self.streak);
         let samples = policy.min_samples.saturating_sub(self.good + successes);
-        Missing {
+        RemainingToPass {
             successes,
             samples,
             soak,
@@ -84,14 +84,14 @@ impl Standing {
     }
 }
 
-impl Missing {
+impl RemainingToPass {
     /// Successes in all, with nothing between them.
     pub(super) fn all(self) -> u32 {
         self.successes.saturating_add(self.samples)
     }
 }
 
-impl std::fmt::Display for Missing {
+impl std::fmt::Display for RemainingToPass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let soak = Duration::from_secs(self.soak.as_secs());
         match (self.successes, self.samples) {

@@ -67,11 +67,11 @@ pub(crate) enum Error {
     #[error("failed to read {}: {cause}", shown(path))]
     Unread { path: PathBuf, cause: io::Error },
     #[error("{} {cause}", shown(path))]
-    Unusable { path: PathBuf, cause: Cause },
+    Unusable { path: PathBuf, cause: ReportError },
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Cause {
+pub(crate) enum ReportError {
     #[error("is empty")]
     Empty,
     #[error("ends in the middle")]
@@ -113,15 +113,16 @@ impl Error {
             Error::Unusable { cause, .. } => cause,
         };
         match cause {
-            Cause::Empty | Cause::CutOff | Cause::Damaged(_) => {
+            ReportError::Empty | ReportError::CutOff | ReportError::Damaged(_) => {
                 "fetch it again, or look at the run that wrote it"
             }
-            Cause::OtherVersion(_) => {
+            ReportError::OtherVersion(_) => {
                 "explain it with the deploy-guard that wrote it, or a newer one"
             }
-            Cause::NotJson(_) | Cause::NoObject | Cause::NoSchema | Cause::OtherSchema(_) => {
-                "a report is what `healthgate --report FILE` writes"
-            }
+            ReportError::NotJson(_)
+            | ReportError::NoObject
+            | ReportError::NoSchema
+            | ReportError::OtherSchema(_) => "a report is what `healthgate --report FILE` writes",
         }
     }
 }
@@ -140,20 +141,22 @@ fn bytes(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Told, Cause> {
+fn parse(bytes: &[u8]) -> Result<Told, ReportError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Cause::Empty);
+        return Err(ReportError::Empty);
     }
     let head: Head = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => Cause::CutOff,
-        serde_json::error::Category::Data => Cause::NoObject,
-        _ => Cause::NotJson(error),
+        serde_json::error::Category::Eof => ReportError::CutOff,
+        serde_json::error::Category::Data => ReportError::NoObject,
+        _ => ReportError::NotJson(error),
     })?;
     match head.schema.as_ref().and_then(serde_json::Value::as_str) {
-        Some(v1::SCHEMA) => told(bytes).map_err(Cause::Damaged),
-        Some(schema) if schema.starts_with(FAMILY) => Err(Cause::OtherVersion(schema.to_owned())),
-        Some(schema) => Err(Cause::OtherSchema(schema.to_owned())),
-        None => Err(Cause::NoSchema),
+        Some(v1::SCHEMA) => told(bytes).map_err(ReportError::Damaged),
+        Some(schema) if schema.starts_with(FAMILY) => {
+            Err(ReportError::OtherVersion(schema.to_owned()))
+        }
+        Some(schema) => Err(ReportError::OtherSchema(schema.to_owned())),
+        None => Err(ReportError::NoSchema),
     }
 }
 

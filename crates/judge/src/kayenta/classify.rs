@@ -1,7 +1,7 @@
 //! One metric: is the canary higher, or lower, than stable?
 
 use super::mann_whitney::{Shift, Z_98, rank_sum, shift};
-use super::prepare::{Missing, Outliers, prepare};
+use super::prepare::{MissingPoints, Outliers, prepare};
 
 /// The interval of the shift must be farther from zero than this share of the estimate.
 const TOLERANCE: f64 = 0.25;
@@ -36,7 +36,7 @@ pub struct Thresholds {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Metric {
     pub direction: Direction,
-    pub missing: Missing,
+    pub missing: MissingPoints,
     pub outliers: Outliers,
     pub effect: Effect,
     /// `None` accepts no increase and no decrease that is certain.
@@ -151,11 +151,11 @@ pub fn classify(metric: &Metric, canary: &[f64], stable: &[f64]) -> Classified {
 
 fn without_data(metric: &Metric) -> Classified {
     let classification = match metric.missing {
-        Missing::Replace => return Classified::without_test(Classification::Pass, false),
-        Missing::Remove if metric.must_have_data && !metric.is_critical => {
+        MissingPoints::Replace => return Classified::without_test(Classification::Pass, false),
+        MissingPoints::Remove if metric.must_have_data && !metric.is_critical => {
             Classification::NodataFailMetric
         }
-        Missing::Remove => Classification::Nodata,
+        MissingPoints::Remove => Classification::Nodata,
     };
     Classified::without_test(classification, metric.is_critical)
 }
@@ -322,7 +322,7 @@ mod tests {
         };
         assert_eq!(with(critical), (Classification::Nodata, true));
         let replaced = Metric {
-            missing: Missing::Replace,
+            missing: MissingPoints::Replace,
             ..metric
         };
         assert_eq!(with(replaced), (Classification::Pass, false));

@@ -2,7 +2,7 @@
 
 /// What a missing point (NaN) is taken for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
+pub enum MissingPoints {
     #[default]
     Remove,
     /// A zero, as where errors are counted only while there are any.
@@ -19,10 +19,10 @@ pub enum Outliers {
     Remove { factor: f64 },
 }
 
-pub(super) fn prepare(points: &[f64], missing: Missing, outliers: Outliers) -> Vec<f64> {
+pub(super) fn prepare(points: &[f64], missing: MissingPoints, outliers: Outliers) -> Vec<f64> {
     let mut points: Vec<f64> = match missing {
-        Missing::Remove => points.iter().copied().filter(|it| !it.is_nan()).collect(),
-        Missing::Replace => {
+        MissingPoints::Remove => points.iter().copied().filter(|it| !it.is_nan()).collect(),
+        MissingPoints::Replace => {
             let or_zero = |it: &f64| if it.is_nan() { 0.0 } else { *it };
             points.iter().map(or_zero).collect()
         }
@@ -63,11 +63,11 @@ mod tests {
     fn missing_points_go_or_are_zeros() {
         let points = [1.0, f64::NAN, 2.0];
         assert_eq!(
-            prepare(&points, Missing::Remove, Outliers::Keep),
+            prepare(&points, MissingPoints::Remove, Outliers::Keep),
             [1.0, 2.0]
         );
         assert_eq!(
-            prepare(&points, Missing::Replace, Outliers::Keep),
+            prepare(&points, MissingPoints::Replace, Outliers::Keep),
             [1.0, 0.0, 2.0]
         );
     }
@@ -86,18 +86,21 @@ mod tests {
         let mut points: Vec<f64> = (0..200).map(f64::from).collect();
         points.push(10_000.0);
         let removed = Outliers::Remove { factor: 3.0 };
-        assert_eq!(prepare(&points, Missing::Remove, Outliers::Keep).len(), 201);
-        assert_eq!(prepare(&points, Missing::Remove, removed).len(), 200);
+        assert_eq!(
+            prepare(&points, MissingPoints::Remove, Outliers::Keep).len(),
+            201
+        );
+        assert_eq!(prepare(&points, MissingPoints::Remove, removed).len(), 200);
         // Of so few, the middle 98 % end between the last two.
         let few = [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 50.0];
-        assert_eq!(prepare(&few, Missing::Remove, removed).len(), 9);
-        assert_eq!(prepare(&[7.0], Missing::Remove, removed), [7.0]);
+        assert_eq!(prepare(&few, MissingPoints::Remove, removed).len(), 9);
+        assert_eq!(prepare(&[7.0], MissingPoints::Remove, removed), [7.0]);
     }
 
     #[test]
     fn nothing_is_left_of_nothing() {
         let removed = Outliers::Remove { factor: 3.0 };
-        assert!(prepare(&[], Missing::Remove, removed).is_empty());
-        assert!(prepare(&[f64::NAN], Missing::Remove, removed).is_empty());
+        assert!(prepare(&[], MissingPoints::Remove, removed).is_empty());
+        assert!(prepare(&[f64::NAN], MissingPoints::Remove, removed).is_empty());
     }
 }

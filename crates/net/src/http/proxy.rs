@@ -19,9 +19,9 @@ use model::proxy::Proxies;
 use tokio::net::TcpStream;
 
 use super::connection::{MAX_HEAD, drive};
+use crate::connect_error::ConnectError;
 use crate::party::Party;
 use crate::place::Place;
-use crate::problem::Problem;
 use crate::stream::Stream;
 use crate::tls::{Settings, server_name, shake_hands};
 
@@ -81,7 +81,7 @@ pub(super) fn party(proxy: &Intercept) -> Party {
 }
 
 /// Whether an answer is the proxy's own, and what it then means.
-pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Option<Problem> {
+pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Option<ConnectError> {
     use model::proxy::Origin;
 
     let status = answer.status().as_u16();
@@ -103,19 +103,19 @@ pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Optio
     Some(problem(proxy, what))
 }
 
-fn problem(proxy: &Intercept, what: impl std::fmt::Display) -> Problem {
+fn problem(proxy: &Intercept, what: impl std::fmt::Display) -> ConnectError {
     let party = party(proxy);
     let reason = format!("{party} {what}");
-    Problem::new(party, PROXY, reason)
+    ConnectError::new(party, PROXY, reason)
 }
 
 /// What broke at the proxy, or on the way to it.
-fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
-    Problem::broken(error).value(PROXY)
+fn broken(error: &(dyn std::error::Error + 'static)) -> ConnectError {
+    ConnectError::broken(error).value(PROXY)
 }
 
 /// A connection to the proxy itself.
-pub(super) async fn open(proxy: &Intercept) -> Result<Stream, Problem> {
+pub(super) async fn open(proxy: &Intercept) -> Result<Stream, ConnectError> {
     let uri = proxy.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let secure = match uri.scheme_str() {
@@ -161,7 +161,7 @@ pub(super) async fn tunnel(
     proxy: &Intercept,
     stream: Stream,
     authority: &str,
-) -> Result<Stream, Problem> {
+) -> Result<Stream, ConnectError> {
     let through = |error: hyper::Error| broken(&error);
     let mut request = http::Request::new(Empty::<Bytes>::new());
     *request.method_mut() = Method::CONNECT;

@@ -11,7 +11,7 @@ use url::Url;
 use super::reply::{Certificate, Reply};
 use super::request::Request;
 use super::transport::{Transport, place, same_server};
-use crate::problem::Problem;
+use crate::connect_error::ConnectError;
 use crate::route::Endpoint;
 
 /// Cookies, where there are any to be kept.
@@ -31,7 +31,7 @@ pub async fn follow(
     ends: &[Endpoint],
     limit: u32,
     memory: Option<&dyn Memory>,
-) -> Result<Reply, Problem> {
+) -> Result<Reply, ConnectError> {
     if limit == 0 && memory.is_none() {
         return transport.send(request, ends).await;
     }
@@ -121,11 +121,11 @@ fn is_redirect(status: u16) -> bool {
 }
 
 /// A redirect that a user could not follow either.
-fn useless(reply: &Reply, reason: impl ToString) -> Problem {
-    Problem::of_service(reason).value(reply.status.to_string())
+fn useless(reply: &Reply, reason: impl ToString) -> ConnectError {
+    ConnectError::of_service(reason).value(reply.status.to_string())
 }
 
-fn destination(from: &Url, reply: &Reply) -> Result<Url, Problem> {
+fn destination(from: &Url, reply: &Reply) -> Result<Url, ConnectError> {
     let Some(location) = reply.headers.get(LOCATION) else {
         let reason = format!("status {} without a Location", reply.status);
         return Err(useless(reply, reason));
@@ -142,7 +142,7 @@ fn destination(from: &Url, reply: &Reply) -> Result<Url, Problem> {
 }
 
 /// The request that a redirect asks for.
-fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, Problem> {
+fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, ConnectError> {
     // What a server writes before the `@` is nothing that we were given to show.
     let _ = next.set_username("").and_then(|()| next.set_password(None));
     next.set_fragment(None);

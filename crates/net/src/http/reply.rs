@@ -12,7 +12,7 @@ use model::text::excerpt;
 
 use crate::budget::{FREE, Share};
 use crate::certificate::{self, Validity};
-use crate::problem::Problem;
+use crate::connect_error::ConnectError;
 
 /// An answer, whole.
 pub struct Reply {
@@ -173,8 +173,8 @@ pub async fn read(
     mut body: Incoming,
     limit: u64,
     status: u16,
-) -> Result<(Vec<u8>, Option<HeaderMap>, Share), Problem> {
-    let problem = |reason: String| Problem::of_service(reason).value(status.to_string());
+) -> Result<(Vec<u8>, Option<HeaderMap>, Share), ConnectError> {
+    let problem = |reason: String| ConnectError::of_service(reason).value(status.to_string());
     let too_large = || {
         let limit = config::value::Size::from_bytes(limit);
         problem(format!("the body is larger than max-body ({limit})"))
@@ -186,7 +186,7 @@ pub async fn read(
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            let broken = Problem::broken(&error).value(status.to_string());
+            let broken = ConnectError::broken(&error).value(status.to_string());
             broken.at(&"the body broke off")
         })?;
         match frame.into_data() {

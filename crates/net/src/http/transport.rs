@@ -22,9 +22,9 @@ use super::proxy;
 use super::reply::{Certificate, Reply, read};
 use super::request::{Request, authority};
 use crate::certificate;
+use crate::connect_error::ConnectError;
 use crate::party::{Party, now_awaiting};
 use crate::place::Place;
-use crate::problem::Problem;
 use crate::route::{Endpoint, Route};
 use crate::stream::Stream;
 use crate::tls::{self, Settings, Trust, server_name, shake_hands};
@@ -105,7 +105,7 @@ impl Transport {
     }
 
     /// Sends a request to its URL's own server, at the first of these ends that takes a connection.
-    pub async fn send(&self, request: &Request, ends: &[Endpoint]) -> Result<Reply, Problem> {
+    pub async fn send(&self, request: &Request, ends: &[Endpoint]) -> Result<Reply, ConnectError> {
         let own = || match &self.name {
             Some(name) => Ok(name.clone()),
             None => server_name(&place(&request.url).host),
@@ -115,7 +115,7 @@ impl Transport {
     }
 
     /// The endpoints of another server than the one whose addresses are given.
-    pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<Endpoint>, Problem> {
+    pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<Endpoint>, ConnectError> {
         if self.is_proxied(url) {
             Ok(vec![Endpoint::Beyond])
         } else {
@@ -125,7 +125,7 @@ impl Transport {
 
     /// Sends a request to another server: without our certificate, to whatever address the name
     /// resolves to.
-    pub async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
+    pub async fn send_elsewhere(&self, request: &Request) -> Result<Reply, ConnectError> {
         let route = self.route.elsewhere();
         let ends = self.ends_elsewhere(&request.url).await?;
         let tls = Settings {
@@ -143,13 +143,13 @@ impl Transport {
         ends: &[Endpoint],
         tls: &Settings,
         name: impl Fn() -> Result<ServerName<'static>, tls::Error>,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Reply, ConnectError> {
         let started = Instant::now();
         let uri: Uri = request
             .url
             .as_str()
             .parse()
-            .map_err(|_| Problem::of_service("the URL cannot be sent"))?;
+            .map_err(|_| ConnectError::of_service("the URL cannot be sent"))?;
         let proxy = self.proxy.of(&uri);
         // What comes through a proxy, comes of it: whether it or the server is silent is not known.
         now_awaiting(proxy.as_ref().map_or(Party::Service, proxy::party));
@@ -159,11 +159,12 @@ impl Transport {
         let mut chain = None;
         let mut h2 = !secure && self.version == HttpVersion::Http2;
         if let Some(config) = config {
-            let shaken = shake_hands(config, name().map_err(Problem::of_service)?, stream).await?;
+            let shaken =
+                shake_hands(config, name().map_err(ConnectError::of_service)?, stream).await?;
             let (_, session) = shaken.get_ref();
             h2 = session.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !h2 {
-                return Err(Problem::of_service("the server does not speak HTTP/2"));
+                return Err(ConnectError::of_service("the server does not speak HTTP/2"));
             }
             if self.certificates {
                 let certificates = session.peer_certificates().unwrap_or_default();
@@ -191,7 +192,7 @@ impl Transport {
         uri: Uri,
         stream: Stream,
         proxy: Option<Intercept>,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Reply, ConnectError> {
         let mut sent = outgoing(request);
         *sent.uri_mut() = match &proxy {
             // A proxy gets the whole URL, a server its own part.
@@ -227,15 +228,15 @@ impl Transport {
         request: &Request,
         uri: Uri,
         stream: Stream,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Reply, ConnectError> {
         let mut sent = outgoing(request);
         let host = sent.headers_mut().remove(HOST);
         let mut parts = uri.into_parts();
         parts.authority = host
             .and_then(|host| host.as_bytes().try_into().ok())
             .or(parts.authority);
-        *sent.uri_mut() =
-            Uri::from_parts(parts).map_err(|_| Problem::of_service("the URL cannot be sent"))?;
+        *sent.uri_mut() = Uri::from_parts(parts)
+            .map_err(|_| ConnectError::of_service("the URL cannot be sent"))?;
         *sent.version_mut() = Version::HTTP_2;
         let tasks = Tasks::default();
         let (mut sender, connection) = http2::Builder::new(tasks.clone())
@@ -253,7 +254,7 @@ impl Transport {
         .await
     }
 
-    async fn receive(&self, answer: http::Response<Incoming>) -> Result<Reply, Problem> {
+    async fn receive(&self, answer: http::Response<Incoming>) -> Result<Reply, ConnectError> {
         let (head, body) = answer.into_parts();
         let status = head.status.as_u16();
         let (body, trailers, share) = read(body, self.max_body, status).await?;
@@ -279,7 +280,7 @@ async fn connect(
     url: &Url,
     proxy: Option<&Intercept>,
     secure: bool,
-) -> Result<Stream, Problem> {
+) -> Result<Stream, ConnectError> {
     let place = place(url);
     if let Some(proxy) = proxy {
         let stream = proxy::open(proxy).await?;
@@ -289,7 +290,7 @@ async fn connect(
             Ok(stream)
         };
     }
-    let mut problem = Problem::of_service("no address to connect to");
+    let mut problem = ConnectError::of_service("no address to connect to");
     for end in ends {
         match route.open(&place, *end).await {
             Ok(stream) => return Ok(stream),
@@ -306,8 +307,8 @@ fn outgoing(request: &Request) -> http::Request<Full<Bytes>> {
     sent
 }
 
-fn broken(error: hyper::Error) -> Problem {
-    Problem::broken(&error)
+fn broken(error: hyper::Error) -> ConnectError {
+    ConnectError::broken(&error)
 }
 
 pub fn place(url: &Url) -> Place {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::NotDelivered;
+use crate::DeliveryError;
 use crate::web::{MAX_BODY, Web, host};
 
 pub(super) const EVENT_TYPE: &str = "deploy_guard";
@@ -62,10 +62,10 @@ struct Metadata {
 }
 
 impl Api {
-    pub(super) fn new(base: &str, token: HeaderValue, web: Web) -> Result<Api, NotDelivered> {
+    pub(super) fn new(base: &str, token: HeaderValue, web: Web) -> Result<Api, DeliveryError> {
         let base = Url::parse(&format!("{base}/")).map_err(|error| {
             let reason = format!("`api-url` is not a URL: {error}");
-            NotDelivered::refused(reason, "leave it out for Slack's own")
+            DeliveryError::refused(reason, "leave it out for Slack's own")
         })?;
         Ok(Api { base, token, web })
     }
@@ -74,12 +74,12 @@ impl Api {
         &self,
         question: &Value,
         deadline: Instant,
-    ) -> Result<Posted, NotDelivered> {
+    ) -> Result<Posted, DeliveryError> {
         let (url, said) = self.ask("chat.postMessage", question, deadline).await?;
         good(&url, &said)?;
         match (said.channel, said.ts) {
             (Some(channel), Some(ts)) => Ok(Posted { channel, ts }),
-            _ => Err(NotDelivered::unsure(format!(
+            _ => Err(DeliveryError::unsure(format!(
                 "{} does not say where the message is",
                 host(&url)
             ))),
@@ -90,7 +90,7 @@ impl Api {
         &self,
         question: &Value,
         deadline: Instant,
-    ) -> Result<Updated, NotDelivered> {
+    ) -> Result<Updated, DeliveryError> {
         let (url, said) = self.ask("chat.update", question, deadline).await?;
         if matches!(
             said.error.as_deref(),
@@ -109,7 +109,7 @@ impl Api {
         thread: Option<(&str, Timestamp)>,
         payload: &Value,
         deadline: Instant,
-    ) -> Result<Option<Posted>, NotDelivered> {
+    ) -> Result<Option<Posted>, DeliveryError> {
         let method = match thread {
             Some(_) => "conversations.replies",
             None => "conversations.history",
@@ -131,10 +131,10 @@ impl Api {
         let request = request.header(AUTHORIZATION, self.token.clone());
         let answer = self.web.send(request, &url, deadline, MAX_HISTORY).await;
         // Nothing was changed: the same can be asked again.
-        let answer = answer.map_err(|error| NotDelivered::later(error.to_string(), None))?;
+        let answer = answer.map_err(|error| DeliveryError::later(error.to_string(), None))?;
         self.web.accepted(&url, &answer, WRONG)?;
         let said = read(&url, &answer.body);
-        let said = said.map_err(|error| NotDelivered::later(error.to_string(), None))?;
+        let said = said.map_err(|error| DeliveryError::later(error.to_string(), None))?;
         // Who may not look posts again, twice is better than never; a channel by its name is known to posts alone.
         let unknown = [
             "missing_scope",
@@ -170,7 +170,7 @@ impl Api {
         method: &str,
         question: &Value,
         deadline: Instant,
-    ) -> Result<(Url, Said), NotDelivered> {
+    ) -> Result<(Url, Said), DeliveryError> {
         let url = self.url(method);
         let request = self.web.post(&url).json(question);
         let request = request.header(AUTHORIZATION, self.token.clone());
@@ -182,7 +182,7 @@ impl Api {
 }
 
 /// Whether Slack did what it was asked for.
-fn good(url: &Url, said: &Said) -> Result<(), NotDelivered> {
+fn good(url: &Url, said: &Said) -> Result<(), DeliveryError> {
     if said.ok {
         return Ok(());
     }
@@ -197,22 +197,22 @@ fn good(url: &Url, said: &Said) -> Result<(), NotDelivered> {
         | "fatal_error"
         | "request_timeout"
         | "service_unavailable"
-        | "team_added_to_org" => NotDelivered::later(reason, None),
-        "channel_not_found" | "not_in_channel" | "is_archived" => NotDelivered::refused(
+        | "team_added_to_org" => DeliveryError::later(reason, None),
+        "channel_not_found" | "not_in_channel" | "is_archived" => DeliveryError::refused(
             reason,
             "`channel` is the channel's id, such as `C0123456789`, and the bot is invited to it: `/invite @BOT`",
         ),
-        "missing_scope" => NotDelivered::refused(
+        "missing_scope" => DeliveryError::refused(
             reason,
             "add the scope `chat:write` to the app, and install it again",
         ),
-        _ => NotDelivered::refused(reason, WRONG),
+        _ => DeliveryError::refused(reason, WRONG),
     })
 }
 
 const WRONG: &str = "look at the app's page at api.slack.com/apps: is it installed, and the token its bot's, `xoxb-…`?";
 
-fn read(url: &Url, body: &[u8]) -> Result<Said, NotDelivered> {
+fn read(url: &Url, body: &[u8]) -> Result<Said, DeliveryError> {
     serde_json::from_slice(body)
-        .map_err(|_| NotDelivered::unsure(format!("the answer of {} is not Slack's", host(url))))
+        .map_err(|_| DeliveryError::unsure(format!("the answer of {} is not Slack's", host(url))))
 }

@@ -1,11 +1,11 @@
 //! Answers and flags: only plain words get into the files.
 
-use super::ask::{Ask, Unfit};
-use super::problem::Problem;
+use super::ask::{AnswerError, Ask};
+use super::problem::InitError;
 use super::wishes::Wishes;
 use proposal::machine::Machine;
 
-pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, Problem> {
+pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, InitError> {
     let all = if wishes.hosts.is_empty() {
         let question = "Machines that are reached by SSH, such as deploy@10.0.0.11? Without any, the runner is on the machine";
         ask.text(question, "", |answer| {
@@ -18,7 +18,7 @@ pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, P
     } else {
         let each = wishes.hosts.iter().map(|one| machine(one));
         each.collect::<Result<Vec<_>, _>>().map_err(|why| {
-            Problem::usage(
+            InitError::usage(
                 format!("`--host`: {why}"),
                 "such as `--host deploy@10.0.0.11` or `--host deploy@10.0.0.11:2222`",
             )
@@ -36,8 +36,8 @@ pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, P
 }
 
 /// `USER@ADDRESS`, `USER@ADDRESS:PORT`, `USER@[IPV6]:PORT`.
-fn machine(text: &str) -> Result<(String, String, Option<u16>), Unfit> {
-    let unfit = || Unfit::Machine(text.to_owned());
+fn machine(text: &str) -> Result<(String, String, Option<u16>), AnswerError> {
+    let unfit = || AnswerError::Machine(text.to_owned());
     let (user, rest) = text.split_once('@').unwrap_or(("root", text));
     let (address, port) = match rest.strip_prefix('[') {
         Some(inside) => {
@@ -80,25 +80,25 @@ fn machine(text: &str) -> Result<(String, String, Option<u16>), Unfit> {
 pub(super) fn wished<T>(
     text: Option<&String>,
     flag: &str,
-    fits: impl Fn(&str) -> Result<T, Unfit>,
-) -> Result<Option<T>, Problem> {
+    fits: impl Fn(&str) -> Result<T, AnswerError>,
+) -> Result<Option<T>, InitError> {
     let one = |text: &String| {
         fits(text).map_err(|why| {
-            Problem::usage(format!("`{flag}`: {why}"), "see `deploy-guard init --help`")
+            InitError::usage(format!("`{flag}`: {why}"), "see `deploy-guard init --help`")
         })
     };
     text.map(one).transpose()
 }
 
-pub(super) fn service_name(text: &str) -> Result<String, Unfit> {
-    word(text, "._-", Unfit::ServiceName)
+pub(super) fn service_name(text: &str) -> Result<String, AnswerError> {
+    word(text, "._-", AnswerError::ServiceName)
 }
 
-pub(super) fn environment_name(text: &str) -> Result<String, Unfit> {
-    word(text, "._-/", Unfit::EnvironmentName)
+pub(super) fn environment_name(text: &str) -> Result<String, AnswerError> {
+    word(text, "._-/", AnswerError::EnvironmentName)
 }
 
-fn word(text: &str, others: &str, unfit: Unfit) -> Result<String, Unfit> {
+fn word(text: &str, others: &str, unfit: AnswerError) -> Result<String, AnswerError> {
     let good = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && text.len() <= 60 && text.chars().all(good) {
@@ -108,7 +108,7 @@ fn word(text: &str, others: &str, unfit: Unfit) -> Result<String, Unfit> {
     }
 }
 
-pub(super) fn url(text: &str) -> Result<Option<String>, Unfit> {
+pub(super) fn url(text: &str) -> Result<Option<String>, AnswerError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -116,11 +116,11 @@ pub(super) fn url(text: &str) -> Result<Option<String>, Unfit> {
     if matches!(url.scheme(), "http" | "https") && url.password().is_none() {
         Ok(Some(text.to_owned()))
     } else {
-        Err(Unfit::NoPlainUrl)
+        Err(AnswerError::NoPlainUrl)
     }
 }
 
-pub(super) fn action(text: &str) -> Result<String, Unfit> {
+pub(super) fn action(text: &str) -> Result<String, AnswerError> {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-/@".contains(c);
     let (name, at) = text.split_once('@').unwrap_or((text, ""));
     if name.split('/').filter(|part| !part.is_empty()).count() >= 2
@@ -130,13 +130,13 @@ pub(super) fn action(text: &str) -> Result<String, Unfit> {
     {
         Ok(text.to_owned())
     } else {
-        Err(Unfit::Action)
+        Err(AnswerError::Action)
     }
 }
 
-pub(super) fn folder(text: &str) -> Result<String, Unfit> {
+pub(super) fn folder(text: &str) -> Result<String, AnswerError> {
     if text.is_empty() || text.contains("${{") || text.chars().any(char::is_control) {
-        return Err(Unfit::Folder);
+        return Err(AnswerError::Folder);
     }
     Ok(text.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 
-use super::problem::Problem;
+use super::problem::InitError;
 
 /// A longer answer is a mistake.
 const MAX_ANSWER: u64 = 1024;
@@ -11,7 +11,7 @@ const TRIES: u32 = 3;
 
 /// Why an answer, or a flag in its place, cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
+pub(super) enum AnswerError {
     #[error("no answer that can be used")]
     Unanswered,
     #[error("a number from 1 to {0}")]
@@ -50,9 +50,10 @@ impl Ask {
         &mut self,
         question: &str,
         default: &str,
-        fits: impl Fn(&str) -> Result<T, Unfit>,
-    ) -> Result<T, Problem> {
-        let unfit = |why: Unfit| Problem::usage(why.to_string(), "see `deploy-guard init --help`");
+        fits: impl Fn(&str) -> Result<T, AnswerError>,
+    ) -> Result<T, InitError> {
+        let unfit =
+            |why: AnswerError| InitError::usage(why.to_string(), "see `deploy-guard init --help`");
         if !self.person {
             return fits(default).map_err(unfit);
         }
@@ -65,11 +66,11 @@ impl Ask {
                 Err(why) => say(&format!("  {why}\n")),
             }
         }
-        Err(unfit(Unfit::Unanswered))
+        Err(unfit(AnswerError::Unanswered))
     }
 
     /// One of several, by its number.
-    pub(super) fn choose(&mut self, question: &str, among: &[String]) -> Result<usize, Problem> {
+    pub(super) fn choose(&mut self, question: &str, among: &[String]) -> Result<usize, InitError> {
         if self.person && among.len() > 1 {
             say(&format!("{question}\n"));
             for (at, one) in among.iter().enumerate() {
@@ -81,11 +82,11 @@ impl Ask {
         }
         self.text("Number", "1", |answer| match answer.parse::<usize>() {
             Ok(number) if (1..=among.len()).contains(&number) => Ok(number - 1),
-            _ => Err(Unfit::Number(among.len())),
+            _ => Err(AnswerError::Number(among.len())),
         })
     }
 
-    pub(super) fn yes(&mut self, question: &str) -> Result<bool, Problem> {
+    pub(super) fn yes(&mut self, question: &str) -> Result<bool, InitError> {
         if !self.person {
             return Ok(true);
         }
@@ -98,7 +99,7 @@ fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn line(question: &str) -> Result<String, Problem> {
+fn line(question: &str) -> Result<String, InitError> {
     say(question);
     let mut answer = String::new();
     let read = std::io::stdin()
@@ -107,7 +108,7 @@ fn line(question: &str) -> Result<String, Problem> {
         .read_line(&mut answer);
     // The end of the input is not consent.
     if !matches!(read, Ok(length) if length > 0) {
-        return Err(Problem::usage(
+        return Err(InitError::usage(
             "no answer was given",
             "add `--yes` to be asked nothing",
         ));

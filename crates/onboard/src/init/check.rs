@@ -9,7 +9,7 @@ use yaml::Node;
 
 use super::choose::Chosen;
 use super::output::tell;
-use super::problem::Problem;
+use super::problem::InitError;
 use super::propose;
 use super::wishes::Wishes;
 use crate::ours::is_ours;
@@ -20,7 +20,7 @@ use proposal::text::line;
 /// A configuration is shorter.
 const MAX_FILE: u64 = 1 << 20;
 
-pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Result<(), Problem> {
+pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Result<(), InitError> {
     let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
     let (path, text) = match configuration(survey, wishes) {
         Err(none) if !proposal.is_configured() => {
@@ -28,7 +28,7 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
         }
         found => found?,
     };
-    let unreadable = |why: String| Problem {
+    let unreadable = |why: String| InitError {
         code: ExitCode::Usage,
         what: format!("{} cannot be compared: {why}", path.display()),
         hint: "`deploy-guard doctor` shows what is wrong with it".to_owned(),
@@ -79,7 +79,7 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
         return tell(&format!("{file} matches what the workflows do.\n"));
     }
     tell(&table(&rows, &file, &text))?;
-    Err(Problem {
+    Err(InitError {
         code: ExitCode::Fail,
         what: format!("{file} differs from what the workflows do in {} places", rows.len()),
         hint: "correct the one that is wrong; `deploy-guard init --dry-run` shows what would be written now".to_owned(),
@@ -87,7 +87,7 @@ pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Resul
 }
 
 /// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where there is none.
-fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
+fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
     let part = proposal.parts.first()?;
     let Gate::Step(urls) = &part.gate else {
         return None;
@@ -103,7 +103,7 @@ fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
         return Some(tell(&format!("{at} asks what the workflow asks.\n")));
     }
     let evidence: Vec<String> = part.asked.iter().map(Asked::evidence).collect();
-    Some(Err(Problem {
+    Some(Err(InitError {
         code: ExitCode::Fail,
         what: format!(
             "{at} asks {}, and the workflow asks {} ({})",
@@ -115,7 +115,7 @@ fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), Problem>> {
     }))
 }
 
-fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), Problem> {
+fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), InitError> {
     let places = [wishes.config.clone()]
         .into_iter()
         .chain(config::PLACES.iter().map(PathBuf::from));
@@ -123,12 +123,12 @@ fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), 
         .into_iter()
         .find(|path| survey.root.join(path).is_file())
         .ok_or_else(|| {
-            Problem::usage(
+            InitError::usage(
                 "there is no configuration to compare",
                 "`deploy-guard init` proposes one; `--config FILE` names another",
             )
         })?;
-    let text = files::read_text(&survey.root.join(&path), MAX_FILE).map_err(|error| Problem {
+    let text = files::read_text(&survey.root.join(&path), MAX_FILE).map_err(|error| InitError {
         code: ExitCode::Error,
         what: format!("{} cannot be read: {error}", path.display()),
         hint: "see who owns it: `ls -l .github`".to_owned(),

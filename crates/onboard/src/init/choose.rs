@@ -5,7 +5,7 @@ use proposal::tools;
 use survey::{Rank, Survey, Tool};
 
 use super::ask::Ask;
-use super::problem::Problem;
+use super::problem::InitError;
 use super::wishes::Wishes;
 
 /// What is guarded.
@@ -22,7 +22,7 @@ pub(super) fn choose<'s>(
     survey: &'s Survey,
     wishes: &Wishes,
     ask: &mut Ask,
-) -> Result<Option<Chosen<'s>>, Problem> {
+) -> Result<Option<Chosen<'s>>, InitError> {
     let all = groups(survey);
     let mut fit: Vec<Group<'s>> = all.clone();
     if let Some(path) = &wishes.workflow {
@@ -34,7 +34,7 @@ pub(super) fn choose<'s>(
         if known {
             fit.retain(|group| leads_through(survey, group, &path));
             if fit.is_empty() {
-                return Err(Problem::usage(
+                return Err(InitError::usage(
                     format!("nothing in {path} deploys, as far as it can be read"),
                     "name another with `--workflow`, or insist with `--kind`",
                 ));
@@ -62,7 +62,7 @@ pub(super) fn choose<'s>(
         // What a person or a branch chooses may be the wanted one.
         let mut chosen = all.iter().filter_map(|group| group.lead.choice.as_ref());
         if let Some(choice) = chosen.next().filter(|_| fit.is_empty()) {
-            return Err(Problem::usage(
+            return Err(InitError::usage(
                 format!(
                     "no deployment to the environment `{wanted}` is read: `{}` ({}) chooses, and only `{}` is guarded",
                     choice.expression.value, choice.expression.at, choice.value
@@ -71,7 +71,7 @@ pub(super) fn choose<'s>(
             ));
         }
         if fit.is_empty() {
-            return Err(Problem::usage(
+            return Err(InitError::usage(
                 format!("no workflow deploys to the environment `{wanted}`"),
                 format!("the workflows name {}", names.join(", ")),
             ));

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::insist::plan::KINDS;
-use super::problem::Problem;
+use super::problem::InitError;
 use super::wishes::Wishes;
 
 const EXAMPLES: &str = "Examples:
@@ -123,7 +123,7 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLES)
 }
 
-pub(super) fn wishes(matches: &ArgMatches) -> Result<Wishes, Problem> {
+pub(super) fn wishes(matches: &ArgMatches) -> Result<Wishes, InitError> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let several = |name: &str| {
         let all = matches.get_many::<String>(name).into_iter().flatten();
@@ -145,7 +145,7 @@ pub(super) fn wishes(matches: &ArgMatches) -> Result<Wishes, Problem> {
         bin_dir: text("bin-dir"),
     };
     if wishes.port.is_some() && wishes.hosts.is_empty() {
-        return Err(Problem::usage(
+        return Err(InitError::usage(
             "`--port` is that of a machine, and none is given",
             "add `--host USER@ADDRESS`",
         ));

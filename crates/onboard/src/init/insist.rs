@@ -11,7 +11,7 @@ use model::{Env, ExitCode};
 
 use super::ask::Ask;
 use super::output::{self, tell};
-use super::problem::Problem;
+use super::problem::InitError;
 use super::wishes::Wishes;
 use super::write::{NewFile, Places, holds};
 use crate::inventory::Seen;
@@ -28,7 +28,7 @@ pub(super) fn run(
     dry_run: bool,
     ask: &mut Ask,
     env: &Env,
-) -> Result<(), Problem> {
+) -> Result<(), InitError> {
     let workflow = wishes.workflow.clone().unwrap_or_else(|| WORKFLOW.into());
     tell(&told(seen))?;
     // Before anything is asked: an answer that comes to nothing is a nuisance.
@@ -48,7 +48,7 @@ pub(super) fn run(
         },
     ];
     holds(&files[0].text, &seen.root, &[], env)?;
-    yaml::read(&files[1].text).map_err(|fault| Problem {
+    yaml::read(&files[1].text).map_err(|fault| InitError {
         code: ExitCode::Error,
         what: format!("the workflow would not be one: {}", fault.message),
         hint: "tell us what the repository has".to_owned(),

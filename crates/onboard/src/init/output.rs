@@ -4,14 +4,14 @@ use cli::write_stdout;
 use model::ExitCode;
 
 use super::ask::Ask;
-use super::problem::Problem;
+use super::problem::InitError;
 use super::write::NewFile;
 
 /// Text on standard output; half of it would be worse than none.
-pub(super) fn tell(text: &str) -> Result<(), Problem> {
+pub(super) fn tell(text: &str) -> Result<(), InitError> {
     match write_stdout(text) {
         ExitCode::Pass => Ok(()),
-        code => Err(Problem {
+        code => Err(InitError {
             code,
             what: "the output was not written whole".to_owned(),
             hint: "see what is there with `git status`, and call it again".to_owned(),
@@ -20,7 +20,7 @@ pub(super) fn tell(text: &str) -> Result<(), Problem> {
 }
 
 /// New files, whole.
-pub(super) fn files(files: &[NewFile]) -> Result<(), Problem> {
+pub(super) fn files(files: &[NewFile]) -> Result<(), InitError> {
     let mut text = String::new();
     for file in files {
         text.push_str(&format!("\n# {}\n{}", file.path.display(), file.text));
@@ -29,11 +29,11 @@ pub(super) fn files(files: &[NewFile]) -> Result<(), Problem> {
 }
 
 /// Leaves unless a person agrees; elsewhere the command is the agreement.
-pub(super) fn agree(ask: &mut Ask) -> Result<(), Problem> {
+pub(super) fn agree(ask: &mut Ask) -> Result<(), InitError> {
     if ask.yes("Write it?")? {
         return Ok(());
     }
-    Err(Problem {
+    Err(InitError {
         code: ExitCode::Refused,
         what: "not written: the answer was not yes".to_owned(),
         hint: "`deploy-guard init --dry-run` shows what would be written".to_owned(),

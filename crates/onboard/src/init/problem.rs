@@ -4,15 +4,15 @@ use model::ExitCode;
 
 /// Why nothing was written.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct InitError {
     pub(crate) code: ExitCode,
     pub(crate) what: String,
     pub(crate) hint: String,
 }
 
-impl Problem {
+impl InitError {
     pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Problem {
+        InitError {
             code: ExitCode::Usage,
             what: what.into(),
             hint: hint.into(),

@@ -13,14 +13,14 @@ use super::choose::Chosen;
 use super::insist::plan::ACTION;
 use super::names;
 use super::output::{self, tell};
-use super::problem::Problem;
+use super::problem::InitError;
 use super::wishes::Wishes;
 use super::write::{NewFile, Places, Replaced, holds, replace};
 use proposal::additions::{self, Change, Means};
 use proposal::back::{Back, Reach};
 use proposal::hosts::keyscan;
 use proposal::new_workflow;
-use proposal::patch::Unpatchable;
+use proposal::patch::PatchError;
 use proposal::proposal::{Asks, Proposal};
 use proposal::tree::{Map, Tree};
 use proposal::words;
@@ -33,10 +33,10 @@ pub(super) fn run(
     dry_run: bool,
     ask: &mut Ask,
     env: &Env,
-) -> Result<(), Problem> {
+) -> Result<(), InitError> {
     let (proposal, means) = proposal(survey, chosen, wishes)?;
     if let Some(guarded) = proposal.parts.iter().find(|part| part.workflow.guards) {
-        return Err(Problem {
+        return Err(InitError {
             code: ExitCode::Refused,
             what: format!("{} uses deploy-guard already: nothing is added to it", guarded.workflow.path),
             hint: "`deploy-guard init --check` compares the configuration with the repository as it is now".to_owned(),
@@ -110,7 +110,7 @@ pub(super) fn proposal<'s>(
     survey: &'s Survey,
     chosen: Chosen<'s>,
     wishes: &Wishes,
-) -> Result<(Proposal<'s>, Means), Problem> {
+) -> Result<(Proposal<'s>, Means), InitError> {
     let service = match wished(wishes.service.as_ref(), "--service", service_name)? {
         Some(service) => service,
         None => names::service(&survey.root, &survey.below, survey.origin.as_deref()),
@@ -126,7 +126,7 @@ pub(super) fn proposal<'s>(
     } else {
         machines(wishes, &mut Ask::new(false))?
     };
-    let unreadable = |error: std::io::Error| Problem {
+    let unreadable = |error: std::io::Error| InitError {
         code: ExitCode::Error,
         what: format!("this folder cannot be read: {error}"),
         hint: "call it in the repository: `cd REPOSITORY && deploy-guard init`".to_owned(),
@@ -173,8 +173,8 @@ fn own_workflow(
     proposal: &Proposal<'_>,
     changes: &[Change<'_>],
     wishes: &Wishes,
-) -> Result<NewFile, Problem> {
-    let refused = |why: String| Problem {
+) -> Result<NewFile, InitError> {
+    let refused = |why: String| InitError {
         code: ExitCode::Refused,
         what: format!("no workflow of its own is written: {why}"),
         hint: "`deploy-guard init --patch` adds the steps to the workflow that deploys".to_owned(),
@@ -251,7 +251,7 @@ fn spaced(yaml: &str) -> String {
 }
 
 /// A person at a terminal is asked; a workflow with a gap is never changed.
-fn wants_patch(changes: &[Change<'_>], ask: &mut Ask) -> Result<bool, Problem> {
+fn wants_patch(changes: &[Change<'_>], ask: &mut Ask) -> Result<bool, InitError> {
     let ready = changes
         .iter()
         .all(|change| change.new.is_ok() && !change.has_gap);
@@ -265,18 +265,18 @@ fn wants_patch(changes: &[Change<'_>], ask: &mut Ask) -> Result<bool, Problem> {
     ask.yes(&format!("Add these steps to {}?", paths.join(" and ")))
 }
 
-fn can_be_patched(changes: &[Change<'_>]) -> Result<(), Problem> {
+fn can_be_patched(changes: &[Change<'_>]) -> Result<(), InitError> {
     for change in changes {
         let path = &change.workflow.path;
-        let on_windows = matches!(change.new, Err(Unpatchable::Windows(_)));
+        let on_windows = matches!(change.new, Err(PatchError::Windows(_)));
         if change.has_gap && !on_windows {
-            return Err(Problem::usage(
+            return Err(InitError::usage(
                 format!("{path} is not changed: what the gate is to ask is not known"),
                 "name it: `--url https://…`",
             ));
         }
         if let Err(why) = &change.new {
-            return Err(Problem {
+            return Err(InitError {
                 code: ExitCode::Refused,
                 what: format!("{path} is not changed: {why}"),
                 hint: if on_windows {
@@ -318,7 +318,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
         let gap = changes.iter().any(|change| change.has_gap);
         let broken = changes.iter().any(|change| change.new.is_err());
         let on_windows =
-            (changes.iter()).any(|change| matches!(change.new, Err(Unpatchable::Windows(_))));
+            (changes.iter()).any(|change| matches!(change.new, Err(PatchError::Windows(_))));
         step(match (gap, broken) {
             _ if on_windows => {
                 "a job on Linux, after that one, with a step of the gate that asks the address"

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use model::{Env, ExitCode};
 
-use super::problem::Problem;
+use super::problem::InitError;
 use proposal::text::line;
 
 /// A file that is not there yet.
@@ -37,9 +37,9 @@ pub(super) fn holds(
     root: &Path,
     environments: &[&str],
     env: &Env,
-) -> Result<(), Problem> {
+) -> Result<(), InitError> {
     let broken = |why: String| {
-        Problem {
+        InitError {
         code: ExitCode::Error,
         what: format!("the configuration would not be one: {why}"),
         hint: "write it by hand: `deploy-guard schema` prints its keys; and tell us what the repository has".to_owned(),
@@ -88,9 +88,9 @@ pub(super) fn holds(
 }
 
 /// Replaces a workflow whose text is still what was read.
-pub(super) fn replace(root: &Path, replaced: &Replaced<'_>) -> Result<(), Problem> {
+pub(super) fn replace(root: &Path, replaced: &Replaced<'_>) -> Result<(), InitError> {
     let path = root.join(replaced.path);
-    let failed = |code: ExitCode, why: String| Problem {
+    let failed = |code: ExitCode, why: String| InitError {
         code,
         what: format!("{} was not changed: {why}", replaced.path),
         hint: "see who owns the folder: `ls -ld .github/workflows`".to_owned(),
@@ -109,7 +109,7 @@ pub(super) fn replace(root: &Path, replaced: &Replaced<'_>) -> Result<(), Proble
     let now = files::read_text(&path, 1 << 20)
         .map_err(|error| failed(ExitCode::Error, error.to_string()))?;
     if now != replaced.old {
-        return Err(Problem {
+        return Err(InitError {
             hint: "call it again".to_owned(),
             ..failed(ExitCode::Refused, "it was changed meanwhile".to_owned())
         });
@@ -119,12 +119,12 @@ pub(super) fn replace(root: &Path, replaced: &Replaced<'_>) -> Result<(), Proble
 }
 
 impl Places {
-    pub(super) fn new(root: &Path, paths: &[&Path]) -> Result<Self, Problem> {
+    pub(super) fn new(root: &Path, paths: &[&Path]) -> Result<Self, InitError> {
         for path in paths {
             is_plain(path)?;
         }
         if paths.len() > 1 && paths[0] == paths[1] {
-            return Err(Problem::usage(
+            return Err(InitError::usage(
                 "both files have one name",
                 "give `--config` or `--workflow` another",
             ));
@@ -137,7 +137,7 @@ impl Places {
 
     /// Refuses where a file is there already, also another configuration that would be read first,
     /// and where a link leads out of the repository.
-    pub(super) fn are_free(&self) -> Result<(), Problem> {
+    pub(super) fn are_free(&self) -> Result<(), InitError> {
         let is_usual = |path: &PathBuf| config::PLACES.iter().any(|place| path == Path::new(place));
         let usual = config::PLACES
             .iter()
@@ -159,7 +159,7 @@ impl Places {
                         "not written: {} is no folder of this repository",
                         part.display()
                     );
-                    return Err(Problem {
+                    return Err(InitError {
                         code: ExitCode::Refused,
                         what,
                         hint: "name other files with `--config` and `--workflow`".to_owned(),
@@ -171,7 +171,7 @@ impl Places {
     }
 
     /// Writes all or none; a file that another process wrote meanwhile stays.
-    pub(super) fn write(&self, files: &[NewFile]) -> Result<(), Problem> {
+    pub(super) fn write(&self, files: &[NewFile]) -> Result<(), InitError> {
         self.are_free()?;
         for (nth, file) in files.iter().enumerate() {
             self.create(&file.path, &file.text)
@@ -187,8 +187,8 @@ impl Places {
         }
     }
 
-    fn create(&self, path: &Path, text: &str) -> Result<(), Problem> {
-        let failed = |error: std::io::Error| Problem {
+    fn create(&self, path: &Path, text: &str) -> Result<(), InitError> {
+        let failed = |error: std::io::Error| InitError {
             code: ExitCode::Error,
             what: format!("{} was not written: {error}", path.display()),
             hint: "see who owns the folder: `ls -ld .github`".to_owned(),
@@ -214,7 +214,7 @@ impl Places {
 }
 
 /// A path below the root in words that need no quotes.
-pub(super) fn is_plain(path: &Path) -> Result<(), Problem> {
+pub(super) fn is_plain(path: &Path) -> Result<(), InitError> {
     let plain = path
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
@@ -222,7 +222,7 @@ pub(super) fn is_plain(path: &Path) -> Result<(), Problem> {
     if plain && !path.as_os_str().is_empty() && path.to_string_lossy().chars().all(good) {
         return Ok(());
     }
-    Err(Problem::usage(
+    Err(InitError::usage(
         format!(
             "`{}` cannot be written: it is no plain path below the repository's root",
             line(&path.display().to_string())
@@ -231,9 +231,9 @@ pub(super) fn is_plain(path: &Path) -> Result<(), Problem> {
     ))
 }
 
-fn taken(path: &Path) -> Problem {
+fn taken(path: &Path) -> InitError {
     let path = path.display();
-    Problem {
+    InitError {
         code: ExitCode::Refused,
         what: format!("not written: {path} is there already, and nothing is written over"),
         hint: format!(

@@ -5,7 +5,7 @@ use config::value::Size;
 use github::artifacts::Artifact;
 use model::Outcome;
 
-use super::asked::{Asked, Unknown, short, some};
+use super::asked::{Asked, QueryError, short, some};
 use super::commit::Commit;
 use super::{Check, Planned, Scene};
 
@@ -63,7 +63,7 @@ enum Found {
     },
 }
 
-async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown> {
+async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, QueryError> {
     let ArtifactCheck {
         name: _,
         artifact: _,
@@ -115,7 +115,7 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown>
         (run.id.to_string(), of)
     } else {
         let run = scene.job.actions.run_id.clone().ok_or_else(|| {
-            Unknown::new(
+            QueryError::new(
                 "no workflow run is known",
                 "add `workflow: build.yml`; in a workflow GITHUB_RUN_ID is the number of this run",
             )

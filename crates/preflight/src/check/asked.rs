@@ -9,14 +9,14 @@ use model::Outcome;
 use super::Scene;
 
 /// Why GitHub could not be asked.
-pub(super) struct Unknown {
+pub(super) struct QueryError {
     what: String,
     hint: String,
 }
 
-impl Unknown {
+impl QueryError {
     pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Unknown {
+        QueryError {
             what: what.into(),
             hint: hint.into(),
         }
@@ -32,9 +32,9 @@ impl Unknown {
     }
 }
 
-impl From<github::Error> for Unknown {
+impl From<github::Error> for QueryError {
     fn from(error: github::Error) -> Self {
-        Unknown {
+        QueryError {
             hint: error.hint(),
             what: error.to_string(),
         }
@@ -52,7 +52,7 @@ impl Asked {
         scene: &Scene<'_>,
         repository: Option<&str>,
         token_env: Option<&str>,
-    ) -> Result<Self, Unknown> {
+    ) -> Result<Self, QueryError> {
         Asked::until(scene, repository, token_env, scene.until)
     }
 
@@ -62,10 +62,10 @@ impl Asked {
         repository: Option<&str>,
         token_env: Option<&str>,
         until: Instant,
-    ) -> Result<Self, Unknown> {
+    ) -> Result<Self, QueryError> {
         let named = repository.or(scene.job.actions.repository.as_deref());
         let named = named.ok_or_else(|| {
-            Unknown::new(
+            QueryError::new(
                 "no repository is named",
                 "add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY names it",
             )

@@ -14,7 +14,7 @@ use config::value::Age;
 use model::{Outcome, Verdict};
 
 use super::{Check, Planned, Scene};
-use file::{Blind, File, Looked, Proof, from_the_future, too_old, too_small};
+use file::{File, FileError, Looked, Proof, from_the_future, too_old, too_small};
 use model::text::bytes;
 
 /// A backup this much smaller than the one before it is worth a word.
@@ -68,11 +68,11 @@ fn is_bucket(check: &BackupCheck) -> bool {
     check.file.starts_with("s3://")
 }
 
-fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outcome {
+fn judge(id: String, check: &BackupCheck, looked: Result<Looked, FileError>) -> Outcome {
     let outcome = |verdict| Outcome::new(&id, &check.file, verdict).expected(expected(check));
     let looked = match looked {
         Ok(looked) => looked,
-        Err(Blind {
+        Err(FileError {
             verdict,
             reason,
             hint,

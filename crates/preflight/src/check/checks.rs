@@ -8,7 +8,7 @@ use config::file::CommitChecks;
 use github::RunId;
 use jiff::Timestamp;
 
-use super::asked::Unknown;
+use super::asked::QueryError;
 use super::commit::Commit;
 use super::{Check, Planned, Scene};
 use judge::Judged;
@@ -78,7 +78,7 @@ async fn ask(
     id: &str,
     check: &CommitChecks,
     scene: &Scene<'_>,
-) -> Result<(Commit, Judged), Unknown> {
+) -> Result<(Commit, Judged), QueryError> {
     let CommitChecks {
         name: _,
         commit: named,

@@ -7,7 +7,7 @@ use github::Client;
 use github::commits::{is_short_id, is_whole_id};
 
 use super::Scene;
-use super::asked::{Asked, Unknown, short};
+use super::asked::{Asked, QueryError, short};
 
 /// The commit that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Commit {
         scene: &Scene<'_>,
         asked: &Asked,
         named: Option<&str>,
-    ) -> Result<Self, Unknown> {
+    ) -> Result<Self, QueryError> {
         if let Some(name) = named.or(scene.commit) {
             return Commit::named(asked, name, scene).await;
         }
@@ -51,7 +51,7 @@ impl Commit {
         });
         let Some(release) = scene.job.release.as_deref() else {
             let own = own.ok_or_else(|| {
-                Unknown::new(
+                QueryError::new(
                     "no commit is named",
                     "add `commit: …` to the check, or pass `--release TAG`; in a workflow GITHUB_SHA is the commit",
                 )
@@ -89,14 +89,14 @@ impl Commit {
                 };
                 Ok(Commit::found(own, None, found))
             }
-            None => Err(Unknown::new(
+            None => Err(QueryError::new(
                 format!("release {release} is neither a tag nor a commit of {owner_and_name}"),
                 "push its tag, or name its commit: `preflight: { commit: TAG }`, or `commit: TAG` in the check",
             )),
         }
     }
 
-    async fn named(asked: &Asked, name: &str, scene: &Scene<'_>) -> Result<Self, Unknown> {
+    async fn named(asked: &Asked, name: &str, scene: &Scene<'_>) -> Result<Self, QueryError> {
         if is_whole_id(name) {
             return Ok(Commit::found(name, None, Found::Named));
         }
@@ -108,7 +108,7 @@ impl Commit {
             Some(id) => Ok(Commit::found(&id, Some(name), Found::Named)),
             // Where lists show whole ids, the beginning of one is enough.
             None if is_short_id(name) => Ok(Commit::found(name, None, Found::Named)),
-            None => Err(Unknown::new(
+            None => Err(QueryError::new(
                 format!(
                     "`commit: {name}` is neither a tag, a branch nor a commit of {}",
                     asked.repository
@@ -249,7 +249,7 @@ async fn first_tag(
     client: &Client,
     asked: &Asked,
     names: &[String],
-) -> Result<Option<(String, String)>, Unknown> {
+) -> Result<Option<(String, String)>, QueryError> {
     for name in names {
         if let Some(id) = client.commit(&asked.repository, name).await? {
             return Ok(Some((name.clone(), id)));

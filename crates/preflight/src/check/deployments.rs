@@ -9,7 +9,7 @@ use github::deployments::{Deployment, LOOKED_AT, Standing};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::asked::{Asked, Unknown, short, some};
+use super::asked::{Asked, QueryError, short, some};
 use super::commit::Commit;
 use super::{Check, Planned, Scene};
 
@@ -57,13 +57,13 @@ fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
                     .await?;
                 all.retain(|one| commit.is(&one.sha));
                 if all.is_empty() && commit.whole_id().is_none() {
-                    return Err(Unknown::new(
+                    return Err(QueryError::new(
                         format!("{} is not a commit of {}", commit.id(), asked.repository),
                         "name the whole commit, or its tag",
                     ));
                 }
                 let judged = judge_staging(&all, environment, &commit, *max_age, &asked);
-                Ok::<_, Unknown>(match commit.remark() {
+                Ok::<_, QueryError>(match commit.remark() {
                     Some(remark) => judged.remarked(&remark),
                     None => judged,
                 })
@@ -212,7 +212,7 @@ fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
                 let asking =
                     others.map(|one| asked.client.held_back(&asked.repository, environment, one));
                 futures_util::future::join_all(asking).await;
-                Ok::<_, Unknown>(judge_alone(&all, own, *stale_after, &asked))
+                Ok::<_, QueryError>(judge_alone(&all, own, *stale_after, &asked))
             };
             match asking.await {
                 Ok(judged) => judged.outcome(&id, environment, &expected),

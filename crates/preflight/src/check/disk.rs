@@ -74,7 +74,7 @@ fn unknown(head: Head, path: &Path, reason: &str) -> Outcome {
 
 /// Why a file system cannot be looked at.
 #[derive(Debug, thiserror::Error)]
-enum Unseen {
+enum DiskError {
     #[error("no answer within {}", model::text::duration(*.0))]
     Silent(Duration),
     #[error(transparent)]
@@ -84,11 +84,11 @@ enum Unseen {
 }
 
 /// A network file system may never answer; its thread is then left to itself.
-async fn look(path: &Path, timeout: Duration) -> Result<Space, Unseen> {
+async fn look(path: &Path, timeout: Duration) -> Result<Space, DiskError> {
     let owned = path.to_owned();
     let task = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&owned));
     let seen = tokio::time::timeout(timeout, task).await;
-    let seen = seen.map_err(|_| Unseen::Silent(timeout))??;
+    let seen = seen.map_err(|_| DiskError::Silent(timeout))??;
     let seen = seen.map_err(std::io::Error::from)?;
     Ok(Space::new(
         seen.f_frsize,

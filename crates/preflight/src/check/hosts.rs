@@ -104,11 +104,11 @@ struct Visited {
     subject: String,
     /// How a person gets there.
     ssh: String,
-    result: Result<Visit, Unreachable>,
+    result: Result<Visit, LoginError>,
 }
 
 /// Why there is no login.
-struct Unreachable {
+struct LoginError {
     verdict: Verdict,
     reason: String,
     hint: String,
@@ -126,7 +126,7 @@ async fn go(
             name: name.to_owned(),
             subject: name.to_owned(),
             ssh: format!("ssh {}", quote(name)),
-            result: Err(Unreachable {
+            result: Err(LoginError {
                 verdict: Verdict::Error,
                 reason: format!("no host `{name}` under `hosts:`"),
                 hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
@@ -149,13 +149,13 @@ async fn enter(
     check: Option<&HostCheck>,
     scene: &Scene<'_>,
     timeout: Duration,
-) -> Result<Visit, Unreachable> {
+) -> Result<Visit, LoginError> {
     let mut host = host.clone();
     if let Some(name) = key.and_then(|key| key.passphrase_env) {
         host.passphrase_env = Some(name.clone());
     }
     let key = key.map(|key| key.text);
-    let target = Target::of(&host, key, &scene.job.env).map_err(|unready| Unreachable {
+    let target = Target::of(&host, key, &scene.job.env).map_err(|unready| LoginError {
         verdict: Verdict::Fail,
         reason: unready.reason,
         hint: unready.hint,
@@ -164,7 +164,7 @@ async fn enter(
     let asking = check.filter(|check| !facts::of(check).is_empty());
     visit::visit(target, asking, timeout)
         .await
-        .map_err(|error| Unreachable {
+        .map_err(|error| LoginError {
             // Without the file of known keys we could not ask; all else is the host's own answer.
             verdict: if error.is_ours() {
                 Verdict::Error

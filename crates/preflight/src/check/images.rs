@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use model::{Outcome, Verdict};
 use net::trust;
 use registry::nearest::nearest;
-use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
+use registry::{Access, Client, Error, ImageStatus, Reference, Tags, Want};
 
 use super::{Check, Planned, Scene};
 use cli::login::{self, Known, Login};
@@ -123,7 +123,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
         created: max_age.is_some(),
     };
     match question.manifest(want).await {
-        Ok(Answer::Absent) => {
+        Ok(ImageStatus::Absent) => {
             let (reference, left) = (&question.reference, timeout.saturating_sub(begun.elapsed()));
             outcome(Verdict::Fail)
                 .actual("status 404: no such image")
@@ -134,13 +134,13 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
                 ))
                 .hint(question.what_else(left).await)
         }
-        Ok(Answer::Unusable(why)) => outcome(Verdict::Fail)
+        Ok(ImageStatus::Unusable(why)) => outcome(Verdict::Fail)
             .actual(why.to_string())
             .reason(format!("no engine can run it: {why}"))
             .hint(format!(
                 "build and push it again: `docker buildx build --push --tag {image} .`; see what is there: `docker buildx imagetools inspect {image}`"
             )),
-        Ok(Answer::Denied { status, detail }) => {
+        Ok(ImageStatus::Denied { status, detail }) => {
             question.denied(outcome(Verdict::Error), status, &detail)
         }
         Ok(found) => {
@@ -209,10 +209,10 @@ impl Question {
         }
     }
 
-    async fn manifest(&self, want: Want<'_>) -> Result<Answer, Error> {
+    async fn manifest(&self, want: Want<'_>) -> Result<ImageStatus, Error> {
         let access = self.access();
         let answer = self.client.manifest(&self.reference, access, want).await;
-        if !(self.known.implied && matches!(answer, Ok(Answer::Denied { .. }))) {
+        if !(self.known.implied && matches!(answer, Ok(ImageStatus::Denied { .. }))) {
             return answer;
         }
         // A token without access to this image must not hide a public one.
@@ -221,15 +221,15 @@ impl Question {
             ..access
         };
         match self.client.manifest(&self.reference, anonymous, want).await {
-            Ok(Answer::Denied { .. }) | Err(_) => answer,
+            Ok(ImageStatus::Denied { .. }) | Err(_) => answer,
             seen => seen,
         }
     }
 
     /// What a tag beside a pinned digest names by now, where that is something else.
-    async fn moved(&self, found: &Answer) -> Option<String> {
+    async fn moved(&self, found: &ImageStatus) -> Option<String> {
         let pinned = self.reference.digest()?;
-        let Answer::Found { .. } = found else {
+        let ImageStatus::Found { .. } = found else {
             return None;
         };
         let tagged = self.reference.tagged()?;
@@ -240,10 +240,10 @@ impl Question {
             .await
             .ok()?
         {
-            Answer::Found { digest, .. } => digest.filter(|digest| digest != pinned),
-            Answer::Absent => Some("nothing".to_owned()),
-            Answer::Unusable(_) => Some("what no engine can run".to_owned()),
-            Answer::Denied { .. } => None,
+            ImageStatus::Found { digest, .. } => digest.filter(|digest| digest != pinned),
+            ImageStatus::Absent => Some("nothing".to_owned()),
+            ImageStatus::Unusable(_) => Some("what no engine can run".to_owned()),
+            ImageStatus::Denied { .. } => None,
         }
     }
 
@@ -314,12 +314,12 @@ fn judge(
     id: &str,
     check: &ImageCheck,
     reference: &Reference,
-    found: &Answer,
+    found: &ImageStatus,
     moved: Option<String>,
 ) -> Outcome {
     let image = &check.image;
     let outcome = |verdict| Outcome::new(id, image, verdict).expected(expected(check));
-    let Answer::Found {
+    let ImageStatus::Found {
         digest,
         platforms: present,
         created,

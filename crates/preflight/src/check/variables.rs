@@ -186,7 +186,7 @@ fn example<'v>(
 }
 
 /// The check could not run because a file cannot be read.
-fn unreadable(id: &str, subject: &str, path: &Path, problem: &Unreadable) -> Outcome {
+fn unreadable(id: &str, subject: &str, path: &Path, problem: &SettingsError) -> Outcome {
     Outcome::error(id, subject)
         .expected(format!("a file of KEY=VALUE lines at {}", path.display()))
         .actual(problem.to_string())
@@ -199,15 +199,15 @@ fn unreadable(id: &str, subject: &str, path: &Path, problem: &Unreadable) -> Out
 
 /// Why a file of settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum Unreadable {
+enum SettingsError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Line(dotenv::Error),
 }
 
-fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, Unreadable> {
+fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, SettingsError> {
     let text = files::read_text(path, MAX_FILE)?;
     let environment = |name: &str| job.env.get(name).map(str::to_owned);
-    dotenv::read(&text, environment).map_err(Unreadable::Line)
+    dotenv::read(&text, environment).map_err(SettingsError::Line)
 }

@@ -204,7 +204,7 @@ fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
 mod tests {
     use super::*;
     use config::value::Span;
-    use prometheus::age::{Oldest, Unproven};
+    use prometheus::age::{AgeError, Oldest};
     use prometheus::query;
 
     const AT: i64 = 1_800_000_000;
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn an_age_that_is_not_known_is_no_young_one() {
         let at = Timestamp::from_second(AT).unwrap_or_default();
-        let unproven = Age::Unproven(Unproven::from(query::Error::NotUnderstood("x".into())));
+        let unproven = Age::Unproven(AgeError::from(query::Error::NotUnderstood("x".into())));
         let told = |rule| {
             let probe = probe(|p| p.on_stale = rule);
             let reading = judge(&probe, &answer(&[Some(0.01)]), at, &unproven);

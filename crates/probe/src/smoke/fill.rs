@@ -31,7 +31,7 @@ pub(super) enum Error {
     #[error("`{0}` is not captured")]
     NotCaptured(String),
     #[error("`{name}` {cause}")]
-    Unfit { name: String, cause: Unfit },
+    Unfit { name: String, cause: ValueError },
     #[error("`{0}` leads to another server")]
     OtherServer(String),
     #[error("`{0}` is neither a URL nor a path")]
@@ -42,7 +42,7 @@ pub(super) enum Error {
 
 /// Why a value does not fit its place.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
+pub(super) enum ValueError {
     #[error("holds a line break or another control character, no header may")]
     ControlCharacter,
     #[error("is `{0}`, which cannot be a part of a URL")]
@@ -119,14 +119,14 @@ impl Place {
         }
     }
 
-    fn escape(self, text: &str) -> Result<String, Unfit> {
+    fn escape(self, text: &str) -> Result<String, ValueError> {
         Ok(match self {
             Place::Header if text.chars().any(char::is_control) => {
-                return Err(Unfit::ControlCharacter);
+                return Err(ValueError::ControlCharacter);
             }
             // Escaped or not, these lead to another path.
             Place::Url if matches!(text, "." | ".." | "") => {
-                return Err(Unfit::PartOfUrl(text.to_owned()));
+                return Err(ValueError::PartOfUrl(text.to_owned()));
             }
             Place::Plain | Place::Header => text.to_owned(),
             Place::Url => utf8_percent_encode(text, PLAIN).to_string(),

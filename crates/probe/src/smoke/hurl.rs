@@ -20,7 +20,7 @@ pub(crate) struct Hurl {
 
 /// Why there is no file of variables.
 #[derive(Debug, thiserror::Error)]
-enum NoFile {
+enum VariablesFileError {
     #[error("no temporary file: {}", plain_cause(.0))]
     Io(std::io::Error),
     #[error("the variable `{0}` has more than one line")]
@@ -71,8 +71,11 @@ impl Hurl {
     }
 
     /// A file that only we may read, gone with the measurement.
-    fn variables(&self, release: Option<&str>) -> Result<tempfile::NamedTempFile, NoFile> {
-        let mut file = tempfile::NamedTempFile::new().map_err(NoFile::Io)?;
+    fn variables(
+        &self,
+        release: Option<&str>,
+    ) -> Result<tempfile::NamedTempFile, VariablesFileError> {
+        let mut file = tempfile::NamedTempFile::new().map_err(VariablesFileError::Io)?;
         let given = self.variables.iter();
         let mut all: BTreeMap<&str, &str> = given.map(|(name, text)| (&**name, &**text)).collect();
         if let Some(release) = release {
@@ -80,9 +83,9 @@ impl Hurl {
         }
         for (name, text) in all {
             if text.contains(['\n', '\r']) {
-                return Err(NoFile::ManyLines(name.to_owned()));
+                return Err(VariablesFileError::ManyLines(name.to_owned()));
             }
-            writeln!(file, "{name}={text}").map_err(NoFile::Io)?;
+            writeln!(file, "{name}={text}").map_err(VariablesFileError::Io)?;
         }
         Ok(file)
     }

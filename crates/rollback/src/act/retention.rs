@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome, Severity};
 use net::trust;
-use registry::{Access, Answer, Client, Reference, Want};
+use registry::{Access, Client, ImageStatus, Reference, Want};
 use remote::quote;
 use state::{Document, Entry};
 
@@ -46,10 +46,13 @@ impl Rollback<'_> {
     ) -> Option<Outcome> {
         let (current, age) = self.passed(document)?;
         let window = self.session.section.window?;
-        let mut lacks: Vec<Lack> = (plan.steps().iter())
+        let mut lacks: Vec<MissingArtifact> = (plan.steps().iter())
             .filter_map(|planned| {
                 let error = planned.ready.as_ref().err()?;
-                Some(Lack::Unready(format!("{}: {error}", planned.step.place)))
+                Some(MissingArtifact::Unready(format!(
+                    "{}: {error}",
+                    planned.step.place
+                )))
             })
             .collect();
         let kept = document.entry(self.destination).map(Kept::of);
@@ -60,7 +63,7 @@ impl Rollback<'_> {
         lacks.extend(images.into_iter().filter_map(Result::err));
         lacks.extend(files);
         if lacks.is_empty() && !target.capabilities().proves_retention && kept.is_empty() {
-            lacks.push(Lack::NotKnown(
+            lacks.push(MissingArtifact::NotKnown(
                 "there is no `rollback.command.check`, and neither an image nor a `--retained` path was recorded"
                     .to_owned(),
             ));
@@ -68,7 +71,7 @@ impl Rollback<'_> {
         if lacks.is_empty() {
             return None;
         }
-        let told: Vec<&str> = lacks.iter().map(Lack::told).collect();
+        let told: Vec<&str> = lacks.iter().map(MissingArtifact::told).collect();
         Some(
             Outcome::refused(Id::refused("window"), self.destination)
                 .expected(format!(
@@ -78,7 +81,7 @@ impl Rollback<'_> {
                 .actual(format!("deployed {age}; {}", told.join("; ")))
                 .reason(format!(
                     "the window of {window} has passed, and {}",
-                    Lack::all(&lacks, self.destination)
+                    MissingArtifact::all(&lacks, self.destination)
                 ))
                 .hint(format!(
                     "nothing was changed; fix forward, or deploy {} again from its source; `rollback history` shows what else is kept",
@@ -104,10 +107,10 @@ impl Rollback<'_> {
         )
     }
 
-    async fn in_registry(&self, image: &str) -> Result<(), Lack> {
+    async fn in_registry(&self, image: &str) -> Result<(), MissingArtifact> {
         let job = self.session.job;
         let unsure = |why: String| {
-            Lack::NotKnown(format!(
+            MissingArtifact::NotKnown(format!(
                 "{image}: whether it is there could not be asked: {why}"
             ))
         };
@@ -131,13 +134,15 @@ impl Rollback<'_> {
             plain_http: ready.and_then(|ready| ready.plain_http),
         };
         match client.manifest(&reference, access, Want::default()).await {
-            Ok(Answer::Found { .. }) => Ok(()),
-            Ok(Answer::Absent) => Err(Lack::Gone(format!(
+            Ok(ImageStatus::Found { .. }) => Ok(()),
+            Ok(ImageStatus::Absent) => Err(MissingArtifact::Gone(format!(
                 "{image} is not in {} any more",
                 reference.host()
             ))),
-            Ok(Answer::Unusable(why)) => Err(Lack::Gone(format!("{image} is there, but {why}"))),
-            Ok(Answer::Denied { status, detail }) => {
+            Ok(ImageStatus::Unusable(why)) => Err(MissingArtifact::Gone(format!(
+                "{image} is there, but {why}"
+            ))),
+            Ok(ImageStatus::Denied { status, detail }) => {
                 Err(unsure(format!("status {status}: {detail}")))
             }
             Err(error) => Err(unsure(error.to_string())),
@@ -145,7 +150,12 @@ impl Rollback<'_> {
     }
 
     /// Which of the paths is missing where, in words.
-    async fn on_hosts(&self, target: &dyn Target, paths: &[&str], plan: &Plan) -> Vec<Lack> {
+    async fn on_hosts(
+        &self,
+        target: &dyn Target,
+        paths: &[&str],
+        plan: &Plan,
+    ) -> Vec<MissingArtifact> {
         if paths.is_empty() {
             return Vec::new();
         }
@@ -176,9 +186,9 @@ impl Rollback<'_> {
                 Ok(missing) => {
                     let missing: Vec<&str> = missing.lines().collect();
                     let missing = missing.join(", ");
-                    Some(Lack::Gone(format!("{place}: {missing} is gone")))
+                    Some(MissingArtifact::Gone(format!("{place}: {missing} is gone")))
                 }
-                Err(reason) => Some(Lack::NotKnown(format!("{place}: {reason}"))),
+                Err(reason) => Some(MissingArtifact::NotKnown(format!("{place}: {reason}"))),
             }
         });
         join_all(asking).await.into_iter().flatten().collect()
@@ -187,7 +197,7 @@ impl Rollback<'_> {
 
 /// Why the destination may be without something that it needs.
 #[derive(Debug)]
-enum Lack {
+enum MissingArtifact {
     /// It was asked for, and is not there.
     Gone(String),
     /// Whether it is there could not be asked.
@@ -196,21 +206,23 @@ enum Lack {
     Unready(String),
 }
 
-impl Lack {
+impl MissingArtifact {
     fn told(&self) -> &str {
         match self {
-            Lack::Gone(told) | Lack::NotKnown(told) | Lack::Unready(told) => told,
+            MissingArtifact::Gone(told)
+            | MissingArtifact::NotKnown(told)
+            | MissingArtifact::Unready(told) => told,
         }
     }
 
     /// All of them in words, each kind by its name.
-    fn all(lacks: &[Lack], destination: &str) -> String {
+    fn all(lacks: &[MissingArtifact], destination: &str) -> String {
         let (mut gone, mut unknown, mut unready) = (Vec::new(), Vec::new(), Vec::new());
         for lack in lacks {
             match lack {
-                Lack::Gone(told) => gone.push(told.as_str()),
-                Lack::NotKnown(told) => unknown.push(told.as_str()),
-                Lack::Unready(told) => unready.push(told.as_str()),
+                MissingArtifact::Gone(told) => gone.push(told.as_str()),
+                MissingArtifact::NotKnown(told) => unknown.push(told.as_str()),
+                MissingArtifact::Unready(told) => unready.push(told.as_str()),
             }
         }
         let kinds = [

@@ -4,7 +4,7 @@
 use cli::Failure;
 use cli::force::Rule as _;
 use config::file::OnMisfit;
-use migrator::{End, Session as Migration, ToolFailure, Truth, Wish};
+use migrator::{End, SchemaState, Session as Migration, ToolFailure, Wish};
 use model::id::Kind;
 use model::{Id, Outcome};
 use state::{Document, Lease};
@@ -85,7 +85,7 @@ pub(super) async fn go_down(
 }
 
 /// The newest applied revision that the release is recorded to work with.
-fn fitting(document: &Document, release: &str, truth: &Truth) -> Option<String> {
+fn fitting(document: &Document, release: &str, truth: &SchemaState) -> Option<String> {
     let entry = document.entry(release)?;
     let mut applied = truth.reading.applied.iter().rev();
     let fits = applied.find(|applied| entry.works_with(&applied.id));

@@ -9,7 +9,7 @@ use net::http::reply::Reply;
 use net::http::request::{Request, parse};
 use net::http::transport::{Transport, Wire, place as server};
 use net::party::Party;
-use net::{Problem, Route};
+use net::{ConnectError, Route};
 use place::{Error, Place};
 use probe::ProbeContext;
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl Admin<'_> {
         path: &[&str],
         headers: &[(HeaderName, HeaderValue)],
         body: Vec<u8>,
-    ) -> Result<Result<Reply, Problem>, Error> {
+    ) -> Result<Result<Reply, ConnectError>, Error> {
         let unfit = |reason: &dyn std::fmt::Display| self.at(Error::Unfit(reason.to_string()));
         let mut url = parse(self.url).map_err(|error| unfit(&error))?;
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -184,7 +184,7 @@ impl Admin<'_> {
 }
 
 /// Whether there was a connection that ended before its answer.
-fn is_cut(problem: &Problem) -> bool {
+fn is_cut(problem: &ConnectError) -> bool {
     !problem.is_refused() && *problem.party() == Party::Service
 }
 

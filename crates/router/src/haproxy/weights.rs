@@ -11,7 +11,7 @@ const MAX_WEIGHT: u32 = 256;
 
 /// Why weights cannot say a share.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unshared {
+pub(super) enum ShareError {
     #[error(
         "{asked} is finer than two weights of at most 256 can say: the smallest share is {smallest}"
     )]
@@ -28,12 +28,12 @@ pub(super) enum Act {
 }
 
 /// The weights of blue and green that are nearest to a split which gives something to both.
-pub(super) fn weights(split: Split) -> Result<Weights, Unshared> {
+pub(super) fn weights(split: Split) -> Result<Weights, ShareError> {
     let smallest = Share::of(1, u64::from(MAX_WEIGHT) + 1);
     for side in Side::BOTH {
         let asked = split.of(side);
         if asked < smallest {
-            return Err(Unshared::TooFine { asked, smallest });
+            return Err(ShareError::TooFine { asked, smallest });
         }
     }
     let wanted = i64::from(split.of(Side::Green).steps());
@@ -62,7 +62,7 @@ pub(super) fn acts(
     [blue, green]: [&Server; 2],
     split: Split,
     left: &'static str,
-) -> Result<Vec<Act>, Unshared> {
+) -> Result<Vec<Act>, ShareError> {
     let server = |side: Side| match side {
         Side::Blue => blue,
         Side::Green => green,

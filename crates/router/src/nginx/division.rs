@@ -5,7 +5,7 @@ use config::value::{Share, Side};
 
 use super::clients::{self, Clients};
 use super::upstream::{self, Upstream};
-use super::weights::Unshared;
+use super::weights::ShareError;
 use crate::split::Split;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub enum Error {
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
     #[error(transparent)]
-    Weights(#[from] Unshared),
+    Weights(#[from] ShareError),
     #[error(transparent)]
     Clients(#[from] clients::Error),
 }

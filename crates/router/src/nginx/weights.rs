@@ -9,7 +9,7 @@ use crate::weights::Weights;
 
 /// Why the file says no share, or cannot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unshared {
+pub enum ShareError {
     #[error(
         "`{directive}` in {block} chooses servers by more than their weights, so a weight is no share of the \
          requests: only 0% and 100% can be set"
@@ -29,7 +29,7 @@ pub enum Unshared {
 
 impl Upstream<'_> {
     /// What each side gets.
-    pub fn split(&self) -> Result<Split, Unshared> {
+    pub fn split(&self) -> Result<Split, ShareError> {
         let mut split = None;
         for block in &self.blocks {
             let found = self.split_in(block)?;
@@ -37,18 +37,18 @@ impl Upstream<'_> {
                 None => split = Some((found, block)),
                 Some((one, _)) if one == found => {}
                 Some((_, one)) => {
-                    return Err(Unshared::Disagree {
+                    return Err(ShareError::Disagree {
                         one: one.shown(),
                         other: block.shown(),
                     });
                 }
             }
         }
-        let no_share = || Unshared::NoShare("the upstream file".to_owned());
+        let no_share = || ShareError::NoShare("the upstream file".to_owned());
         split.map(|(split, _)| split).ok_or_else(no_share)
     }
 
-    fn split_in(&self, block: &Block) -> Result<Split, Unshared> {
+    fn split_in(&self, block: &Block) -> Result<Split, ShareError> {
         block.is_ours()?;
         let serving = block.serving();
         let weight = |side: Side| {
@@ -64,12 +64,12 @@ impl Upstream<'_> {
         if weights.blue > 0 && weights.green > 0 {
             block.weighs()?;
         }
-        let no_share = || Unshared::NoShare(block.shown());
+        let no_share = || ShareError::NoShare(block.shown());
         weights.split().ok_or_else(no_share)
     }
 
     /// The text in which the sides have these shares. Everything else stays as its author wrote it.
-    pub fn with(&self, split: Split) -> Result<String, Unshared> {
+    pub fn with(&self, split: Split) -> Result<String, ShareError> {
         for block in &self.blocks {
             block.is_ours()?;
         }
@@ -148,15 +148,15 @@ impl Block {
     }
 
     /// Whether blue and green have all the traffic of the block.
-    fn is_ours(&self) -> Result<(), Unshared> {
+    fn is_ours(&self) -> Result<(), ShareError> {
         if let Some((server, _)) = self.others.first() {
-            return Err(Unshared::Others {
+            return Err(ShareError::Others {
                 block: self.shown(),
                 server: server.clone(),
             });
         }
         if self.unshared.as_deref() == Some("include") {
-            return Err(Unshared::Include {
+            return Err(ShareError::Include {
                 block: self.shown(),
             });
         }
@@ -164,10 +164,10 @@ impl Block {
     }
 
     /// Whether weights are shares of the requests.
-    fn weighs(&self) -> Result<(), Unshared> {
+    fn weighs(&self) -> Result<(), ShareError> {
         match &self.unshared {
             None => Ok(()),
-            Some(directive) => Err(Unshared::Balance {
+            Some(directive) => Err(ShareError::Balance {
                 directive: directive.clone(),
                 block: self.shown(),
             }),
@@ -262,10 +262,13 @@ mod tests {
         assert!(with(hashed, "100%").contains("8001 down; server 127.0.0.1:8002;"));
         assert!(matches!(
             read(hashed).with(green("10%")),
-            Err(Unshared::Balance { .. })
+            Err(ShareError::Balance { .. })
         ));
         let two = "upstream a { server 127.0.0.1:8001; server 127.0.0.1:8002; } upstream b { server 127.0.0.1:8001; }";
-        assert!(matches!(read(two).split(), Err(Unshared::Disagree { .. })));
+        assert!(matches!(
+            read(two).split(),
+            Err(ShareError::Disagree { .. })
+        ));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use cli::{Failure, Job};
 use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate, LogFormat, TimeUnit};
 use config::value::Pattern;
 use feed::{
-    AccessLog, Command, Field, Flaw, Format, Layout, LogMetric, LogSettings, PerSide,
+    AccessLog, Command, DataDefect, Field, Format, Layout, LogMetric, LogSettings, PerSide,
     PrometheusMetric, PrometheusSource, Queries, Settings,
 };
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ pub(super) struct Given {
     /// Where it came as a line.
     pub(super) line: Option<String>,
     /// Of each metric.
-    pub(super) flaws: Vec<Vec<Flaw>>,
+    pub(super) flaws: Vec<Vec<DataDefect>>,
     /// Something that is due has not come yet.
     pub(super) is_early: bool,
 }

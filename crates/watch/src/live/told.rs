@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canary::Finding;
 use config::file::{Canary, CanaryMetric, Policy};
-use feed::Flaw;
+use feed::DataDefect;
 use jiff::Timestamp;
 use model::{Measurement, Outcome, Severity, Verdict};
 
@@ -68,10 +68,10 @@ impl Told {
         self.metrics.iter().map(row).collect()
     }
 
-    pub(super) fn flaws(&mut self, flaws: &[Vec<Flaw>]) {
+    pub(super) fn flaws(&mut self, flaws: &[Vec<DataDefect>]) {
         self.error = None;
         for (metric, flaws) in self.metrics.iter_mut().zip(flaws) {
-            let texts: Vec<String> = flaws.iter().map(Flaw::to_string).collect();
+            let texts: Vec<String> = flaws.iter().map(DataDefect::to_string).collect();
             metric.flaw = (!texts.is_empty()).then(|| texts.join("; "));
             let lasting = flaws.iter().find(|flaw| flaw.is_lasting());
             if let Some(lasting) = lasting {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::init::answers::{action, environment_name, folder, machines, service_name, url, wished};
 use crate::init::ask::Ask;
 use crate::init::names;
-use crate::init::problem::Problem;
+use crate::init::problem::InitError;
 use crate::init::wishes::Wishes;
 use crate::inventory::{Compose, Seen, Service, Task, Unit, Upstream, images};
 use proposal::machine::Machine;
@@ -150,7 +150,7 @@ impl Plan {
         wishes: &Wishes,
         workflow: String,
         ask: &mut Ask,
-    ) -> Result<Plan, Problem> {
+    ) -> Result<Plan, InitError> {
         let mut all = found(seen);
         if let Some(kind) = &wishes.kind {
             all.retain(|one| one.kind() == kind);

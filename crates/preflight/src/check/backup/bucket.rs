@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::file::{Blind, File, Looked, Proof, worth_reading};
+use super::file::{File, FileError, Looked, Proof, worth_reading};
 use super::script;
 use crate::check::Scene;
 
@@ -28,10 +28,10 @@ pub(super) async fn look(
     check: &BackupCheck,
     scene: &Scene<'_>,
     timeout: Duration,
-) -> Result<Looked, Blind> {
+) -> Result<Looked, FileError> {
     match tokio::time::timeout(timeout, ask(check, scene)).await {
         Ok(looked) => looked,
-        Err(_) => Err(Blind::error(
+        Err(_) => Err(FileError::error(
             format!(
                 "it was not listed and read within {}",
                 model::text::duration(timeout)
@@ -41,7 +41,7 @@ pub(super) async fn look(
     }
 }
 
-async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
+async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, FileError> {
     let address: Address = check.file.parse().map_err(|error: aws::AddressError| {
         blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`")
     })?;
@@ -101,19 +101,19 @@ async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
     Ok(Looked { files, proof })
 }
 
-fn blind(error: &aws::Error) -> Blind {
-    Blind::error(error.to_string(), error.hint())
+fn blind(error: &aws::Error) -> FileError {
+    FileError::error(error.to_string(), error.hint())
 }
 
-fn blind_fail(reason: String, hint: &str) -> Blind {
-    Blind {
+fn blind_fail(reason: String, hint: &str) -> FileError {
+    FileError {
         verdict: Verdict::Fail,
         reason,
         hint: hint.to_owned(),
     }
 }
 
-async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, Blind> {
+async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, FileError> {
     if intact == Intact::Checksum {
         return checksum(client, at).await;
     }
@@ -147,15 +147,15 @@ struct Reading {
 }
 
 /// Gives the object to a program that reads it to its end.
-async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Result<Reading, Blind> {
+async fn feed(program: &str, args: &[&str], mut download: Download) -> Result<Reading, FileError> {
     let failed = |error: std::io::Error| {
-        Blind::error(
+        FileError::error(
             format!("`{program}` cannot be run: {error}"),
             format!("install it here: see `command -v {program}`"),
         )
     };
     let mut child = Command::new(program)
-        .args(arguments)
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -175,7 +175,7 @@ async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Resu
             }
         }
         drop(stdin);
-        Ok::<(), Blind>(())
+        Ok::<(), FileError>(())
     };
     let (poured, printed, said) = tokio::join!(pour, head(stdout, MAX_LIST), head(stderr, WORDS));
     poured?;
@@ -196,7 +196,7 @@ async fn head(mut stream: impl AsyncRead + Unpin, most: u64) -> String {
 }
 
 /// Counts the object here, and compares with what lies beside it.
-async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
+async fn checksum(client: &Client, at: &Address) -> Result<Proof, FileError> {
     for kind in ["sha256", "sha512"] {
         let beside = Address {
             key: format!("{}.{kind}", at.key),
@@ -240,7 +240,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
     )))
 }
 
-async fn count(mut download: Download, kind: &str) -> Result<String, Blind> {
+async fn count(mut download: Download, kind: &str) -> Result<String, FileError> {
     let (mut short, mut long) = (Sha256::new(), Sha512::new());
     while let Some(chunk) = download.chunk().await.map_err(|error| blind(&error))? {
         if kind == "sha256" {

@@ -42,7 +42,7 @@ pub(super) enum Proof {
     /// What the program that read it said.
     Damaged(String),
     /// It is whole, and not all that a backup has.
-    Partial(dump::Fault),
+    Partial(dump::ContentsError),
     /// It could not be read to its end.
     Unknown {
         reason: String,
@@ -51,15 +51,15 @@ pub(super) enum Proof {
 }
 
 /// Why it cannot be known.
-pub(super) struct Blind {
+pub(super) struct FileError {
     pub(super) verdict: Verdict,
     pub(super) reason: String,
     pub(super) hint: String,
 }
 
-impl Blind {
-    pub(super) fn error(reason: impl Into<String>, hint: impl Into<String>) -> Blind {
-        Blind {
+impl FileError {
+    pub(super) fn error(reason: impl Into<String>, hint: impl Into<String>) -> FileError {
+        FileError {
             verdict: Verdict::Error,
             reason: reason.into(),
             hint: hint.into(),

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use cli::Job;
 use config::file::BackupCheck;
 use remote::local;
 use remote::ssh::{self, Limits, Session, Target};
 
-use super::file::{Blind, Looked, Proof, worth_reading};
+use super::file::{FileError, Looked, Proof, worth_reading};
 use super::script::{self, Listed};
 use crate::check::Scene;
 
@@ -32,17 +33,17 @@ pub(super) async fn look(
     check: &BackupCheck,
     scene: &Scene<'_>,
     timeout: Duration,
-) -> Result<Looked, Blind> {
+) -> Result<Looked, FileError> {
     let _turn = match &check.host {
         Some(_) => scene.hosts.acquire().await.ok(),
         None => None,
     };
     let clock = Instant::now();
     let left = || timeout.saturating_sub(clock.elapsed());
-    let place = enter(check, scene, timeout).await?;
+    let place = enter(check, scene.job, timeout).await?;
     let listed = place.run(&script::list(&check.file), left()).await?;
     if listed.status.is_none() {
-        return Err(Blind::error(
+        return Err(FileError::error(
             format!(
                 "the files were not listed: {} (its time is {})",
                 listed.exit,
@@ -55,13 +56,13 @@ pub(super) async fn look(
         Some(Listed::Files(files)) => files,
         Some(Listed::NoFolder) => Vec::new(),
         Some(Listed::Denied) => {
-            return Err(Blind::error(
+            return Err(FileError::error(
                 "the folder may not be read",
                 format!("see its permissions: `ls -ld` before {}", check.file),
             ));
         }
         None => {
-            return Err(Blind::error(
+            return Err(FileError::error(
                 format!("the files cannot be listed: {}", listed.tail),
                 "it takes `sh` and GNU `stat`; run both on the machine that has the backup",
             ));
@@ -86,17 +87,17 @@ pub(super) async fn look(
     Ok(Looked { files, proof })
 }
 
-async fn enter(check: &BackupCheck, scene: &Scene<'_>, timeout: Duration) -> Result<Place, Blind> {
+async fn enter(check: &BackupCheck, job: &Job, timeout: Duration) -> Result<Place, FileError> {
     let Some(name) = &check.host else {
         return Ok(Place::Here);
     };
     let unknown =
-        |reason: String, hint: String| Blind::error(format!("host `{name}`: {reason}"), hint);
-    let Some(host) = scene.job.config.hosts.get(name) else {
+        |reason: String, hint: String| FileError::error(format!("host `{name}`: {reason}"), hint);
+    let Some(host) = job.config.hosts.get(name) else {
         let hint = format!("add `hosts: {{ {name}: {{ address: … }} }}`");
         return Err(unknown("it is not under `hosts:`".to_owned(), hint));
     };
-    let target = Target::of(host, None, &scene.job.env)
+    let target = Target::of(host, None, &job.env)
         .map_err(|unready| unknown(unready.reason, unready.hint))?;
     match target.clone().connect(timeout).await {
         Ok(session) => Ok(Place::There(session, name.clone())),
@@ -105,7 +106,7 @@ async fn enter(check: &BackupCheck, scene: &Scene<'_>, timeout: Duration) -> Res
 }
 
 impl Place {
-    async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Blind> {
+    async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, FileError> {
         match self {
             Place::Here => {
                 let script = local::Script {
@@ -114,7 +115,7 @@ impl Place {
                     timeout,
                 };
                 let ran = local::run(&script, &mut |_, _| ()).await.map_err(|error| {
-                    Blind::error(
+                    FileError::error(
                         format!("`sh` cannot be started: {error}"),
                         "see `command -v sh`",
                     )
@@ -136,7 +137,7 @@ impl Place {
                 };
                 let ran = session.script(text, limits).await.map_err(|error| {
                     let hint = format!("see what it does there: `ssh {name}`");
-                    Blind::error(format!("host `{name}`: {error}"), hint)
+                    FileError::error(format!("host `{name}`: {error}"), hint)
                 })?;
                 Ok(Ran {
                     status: match ran.exit {

@@ -5,7 +5,7 @@ use github::alerts::{Alert, Rule};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Unknown, some};
+use super::super::asked::{QueryError, some};
 use super::super::commit::Commit;
 use super::super::waiver::{Grace, expired, shown, waiver};
 use super::super::{Planned, Scene};
@@ -64,7 +64,7 @@ async fn of_reference(
     scanning: &CodeScanning,
     reference: &str,
     scene: &Scene<'_>,
-) -> Result<Seen, Unknown> {
+) -> Result<Seen, QueryError> {
     let look = Look::new(check, scene, check.wait.get())?;
     let asked = &look.asked;
     let alerts = asked
@@ -85,7 +85,7 @@ async fn of_commit(
     check: &CommitChecks,
     scanning: &CodeScanning,
     scene: &Scene<'_>,
-) -> Result<Seen, Unknown> {
+) -> Result<Seen, QueryError> {
     let mut look = Look::new(check, scene, check.wait.get())?;
     let commit = Commit::of(scene, &look.asked, check.commit.as_deref()).await?;
     let tool = scanning.tool.as_deref();

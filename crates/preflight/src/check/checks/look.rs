@@ -6,7 +6,7 @@ use config::file::CommitChecks;
 use model::Outcome;
 
 use crate::check::Scene;
-use crate::check::asked::{Asked, Unknown};
+use crate::check::asked::{Asked, QueryError};
 use crate::check::commit::Commit;
 
 /// Between two looks at what still runs: at first, and at most.
@@ -40,7 +40,7 @@ impl Look {
         check: &CommitChecks,
         scene: &Scene<'_>,
         wait: Duration,
-    ) -> Result<Self, Unknown> {
+    ) -> Result<Self, QueryError> {
         let end = Instant::now() + wait;
         let until = if wait.is_zero() {
             scene.until

@@ -124,7 +124,7 @@ impl Fact<'_> {
             Fact::Sudo => sudo(head, answer, login),
             Fact::Commands(names) => commands(head, names, visit, login),
             Fact::Disk(_, rule) | Fact::Inodes(_, rule) => match space(answer) {
-                Err(Unread::Path(said)) => {
+                Err(StatError::Path(said)) => {
                     let look = format!("`{login} ls -ld {}`", rule.path.display());
                     head.judged(false, self.expected(), said, &look)
                 }
@@ -313,7 +313,7 @@ fn commands(head: Head, names: &[String], visit: &Visit, login: &str) -> Outcome
 
 /// Why `stat` gives no numbers; its own words.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+enum StatError {
     /// The path is not there, or may not be looked at.
     #[error("{0}")]
     Path(String),
@@ -328,20 +328,22 @@ enum Unread {
 const OF_PATHS: [&str; 3] = ["No such file", "Permission denied", "Not a directory"];
 
 /// Block size, blocks, free, available, inodes, free inodes.
-fn space(answer: &str) -> Result<Space, Unread> {
+fn space(answer: &str) -> Result<Space, StatError> {
     let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
     if word != "ok" {
         let of_path = OF_PATHS.iter().any(|words| rest.contains(words));
-        let unread = if of_path { Unread::Path } else { Unread::Stat };
+        let unread = if of_path {
+            StatError::Path
+        } else {
+            StatError::Stat
+        };
         return Err(unread(rest.to_owned()));
     }
     let numbers: Vec<u64> = rest.split(' ').flat_map(str::parse).collect();
     match numbers[..] {
-        [size, total, free, available, inodes, free_inodes] => Ok(Space::new(
-            size,
-            [total, free, available],
-            [inodes, free_inodes],
-        )),
-        _ => Err(Unread::NoNumbers),
+        [size, total, free, available, inodes, unused] => {
+            Ok(Space::new(size, [total, free, available], [inodes, unused]))
+        }
+        _ => Err(StatError::NoNumbers),
     }
 }

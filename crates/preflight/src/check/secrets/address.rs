@@ -38,7 +38,7 @@ const DSN_KEYS: [&str; 14] = [
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum AddressError {
     #[error("a byte order mark (BOM) precedes it")]
     ByteOrderMark,
     #[error("there is a space or a line break around it")]
@@ -61,12 +61,12 @@ pub(super) enum Unusable {
 }
 
 /// What form it has, or what is wrong with it.
-pub(super) fn read(value: &str) -> Result<&'static str, Unusable> {
+pub(super) fn read(value: &str) -> Result<&'static str, AddressError> {
     if value.starts_with('\u{feff}') {
-        return Err(Unusable::ByteOrderMark);
+        return Err(AddressError::ByteOrderMark);
     }
     if value.trim() != value || value.contains(['\n', '\r']) {
-        return Err(Unusable::Space);
+        return Err(AddressError::Space);
     }
     if let Some(rest) = value.strip_prefix("jdbc:") {
         return jdbc(rest).map(|()| "a JDBC URL");
@@ -86,7 +86,7 @@ pub(super) fn read(value: &str) -> Result<&'static str, Unusable> {
         let url = url::Url::parse(value)?;
         return match url.host_str() {
             Some(host) if !host.is_empty() => Ok("a URL with a host"),
-            _ => Err(Unusable::NoHost),
+            _ => Err(AddressError::NoHost),
         };
     }
     other_url(&scheme, rest)
@@ -101,7 +101,7 @@ fn with_scheme(value: &str) -> Option<(String, &str)> {
 }
 
 /// A driver's own scheme: `user:password@host:port,host:port/database?options`.
-fn other_url(scheme: &str, rest: &str) -> Result<&'static str, Unusable> {
+fn other_url(scheme: &str, rest: &str) -> Result<&'static str, AddressError> {
     let end = rest.find(['/', '?', '#', ';']).unwrap_or(rest.len());
     let (authority, after) = rest.split_at(end);
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -122,7 +122,7 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, Unusable> {
         return if names_host(after) {
             Ok("a URL with a host or a socket")
         } else {
-            Err(Unusable::NoHost)
+            Err(AddressError::NoHost)
         };
     }
     // SQLite's may have no host at all: `sqlite://shop.db`.
@@ -134,7 +134,7 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, Unusable> {
         count += 1;
         let port = host(one)?;
         if scheme == "mongodb+srv" && (port || count > 1) {
-            return Err(Unusable::Srv);
+            return Err(AddressError::Srv);
         }
     }
     Ok(if count > 1 {
@@ -145,7 +145,7 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, Unusable> {
 }
 
 /// One host, with a port or without; whether there is one.
-fn host(text: &str) -> Result<bool, Unusable> {
+fn host(text: &str) -> Result<bool, AddressError> {
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(ParseError::InvalidIpv6Address)?;
         let plain = address.split('%').next().unwrap_or_default();
@@ -164,7 +164,7 @@ fn host(text: &str) -> Result<bool, Unusable> {
         }
     };
     if name.is_empty() {
-        return Err(Unusable::NoHost);
+        return Err(AddressError::NoHost);
     }
     if !text.starts_with('[')
         && name.contains(|c: char| c.is_control() || " <>[]\\^|\"".contains(c))
@@ -179,12 +179,12 @@ fn host(text: &str) -> Result<bool, Unusable> {
 }
 
 /// libpq and MongoDB's drivers refuse a percent sign that encodes nothing.
-fn percent_encoded(user: &str) -> Result<(), Unusable> {
+fn percent_encoded(user: &str) -> Result<(), AddressError> {
     let good = |part: &str| part.len() > 1 && part.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     if user.split('%').skip(1).all(good) {
         Ok(())
     } else {
-        Err(Unusable::Percent)
+        Err(AddressError::Percent)
     }
 }
 
@@ -200,10 +200,10 @@ fn names_host(after: &str) -> bool {
 }
 
 /// What follows `jdbc:`, which is the driver's own: `postgresql://h1,h2/db`, `oracle:thin:@h:1521:x`.
-fn jdbc(rest: &str) -> Result<(), Unusable> {
+fn jdbc(rest: &str) -> Result<(), AddressError> {
     let (driver, after) = rest.split_once(':').unwrap_or((rest, ""));
     if driver.is_empty() || after.is_empty() {
-        return Err(Unusable::Jdbc);
+        return Err(AddressError::Jdbc);
     }
     let Some((before, place)) = after.split_once("//") else {
         return Ok(());
@@ -218,7 +218,7 @@ fn jdbc(rest: &str) -> Result<(), Unusable> {
         return if local || names_host(options) {
             Ok(())
         } else {
-            Err(Unusable::NoHost)
+            Err(AddressError::NoHost)
         };
     }
     if before.contains('@') || authority.contains(['(', '\\']) {
@@ -228,7 +228,7 @@ fn jdbc(rest: &str) -> Result<(), Unusable> {
 }
 
 /// `host=db dbname=shop`, `Server=db;Database=shop`, or Go's `user:password@tcp(db:3306)/shop`.
-fn connection_string(value: &str) -> Result<&'static str, Unusable> {
+fn connection_string(value: &str) -> Result<&'static str, AddressError> {
     let go = |kind: &str| {
         let (_, place) = value.rsplit_once(kind)?;
         let (place, rest) = place.split_once(')')?;
@@ -243,7 +243,7 @@ fn connection_string(value: &str) -> Result<&'static str, Unusable> {
     // libpq takes spaces around the sign.
     let joined = value.replace(" =", "=").replace("= ", "=");
     let Some(pairs) = pairs(&joined) else {
-        return Err(Unusable::NoHost);
+        return Err(AddressError::NoHost);
     };
     let named = pairs.iter().any(|(key, value)| {
         DSN_KEYS.contains(&key.to_ascii_lowercase().as_str()) && !value.is_empty()
@@ -251,7 +251,7 @@ fn connection_string(value: &str) -> Result<&'static str, Unusable> {
     if named {
         Ok("a connection string with a host")
     } else {
-        Err(Unusable::Unnamed)
+        Err(AddressError::Unnamed)
     }
 }
 

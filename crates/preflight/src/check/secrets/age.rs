@@ -8,7 +8,7 @@ use github::secrets::Store;
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Asked, Unknown};
+use super::super::asked::{Asked, QueryError};
 use super::super::{Planned, Scene};
 
 pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a>) -> Planned<'a> {
@@ -47,7 +47,7 @@ async fn ask(
     store: &SecretStore,
     name: &str,
     scene: &Scene<'_>,
-) -> Result<Option<(Timestamp, String)>, Unknown> {
+) -> Result<Option<(Timestamp, String)>, QueryError> {
     let SecretStore {
         name: _,
         environment,

@@ -9,7 +9,7 @@ use github::{Error, Repository};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Asked, Unknown, some};
+use super::super::asked::{Asked, QueryError, some};
 use super::super::{Planned, Scene};
 
 /// Days that a token must still hold, as for certificates.
@@ -82,7 +82,7 @@ struct Known {
 enum Problem {
     /// The token itself is not valid.
     Refused,
-    Unknown(Unknown),
+    Unknown(QueryError),
 }
 
 impl From<Error> for Problem {

@@ -1,9 +1,9 @@
 //! Why a question ends without the answer it wanted.
 
-use crate::{Error, Unusable};
+use crate::{Error, ManifestError};
 
 /// Why a question ends without the answer it wanted.
-pub(crate) enum Stop {
+pub(crate) enum QueryError {
     /// 401 or 403: we are not allowed to know.
     Denied {
         status: u16,
@@ -12,21 +12,21 @@ pub(crate) enum Stop {
     /// 404.
     Absent,
     /// The manifest is not an image.
-    Unusable(Unusable),
+    Unusable(ManifestError),
     Failed(Error),
 }
 
-impl Stop {
-    pub(crate) fn denied(status: u16, detail: &str) -> Stop {
-        Stop::Denied {
+impl QueryError {
+    pub(crate) fn denied(status: u16, detail: &str) -> QueryError {
+        QueryError::Denied {
             status,
             detail: detail.to_owned(),
         }
     }
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Failed(error)
+impl From<Error> for QueryError {
+    fn from(error: Error) -> QueryError {
+        QueryError::Failed(error)
     }
 }

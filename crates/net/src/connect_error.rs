@@ -7,17 +7,17 @@ use crate::party::{Party, awaited_party, blamed_party};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConnectError {
     party: Party,
     value: Cow<'static, str>,
     reason: String,
     refused: bool,
 }
 
-impl Problem {
+impl ConnectError {
     /// This one lets us through no further.
     pub fn new(party: Party, value: impl Into<Cow<'static, str>>, reason: impl ToString) -> Self {
-        Problem {
+        ConnectError {
             party,
             value: value.into(),
             reason: reason.to_string(),
@@ -27,34 +27,34 @@ impl Problem {
 
     /// The service under test refuses every login: its users see the same.
     pub fn of_service(reason: impl ToString) -> Self {
-        Problem::new(Party::Service, "error", reason)
+        ConnectError::new(Party::Service, "error", reason)
     }
 
     /// Nothing listens at the thing under test.
     pub fn refused() -> Self {
-        Problem {
+        ConnectError {
             refused: true,
-            ..Problem::new(Party::Service, REFUSED, REFUSED)
+            ..ConnectError::new(Party::Service, REFUSED, REFUSED)
         }
     }
 
     /// Our credentials or settings prevent the probe: that proves nothing about the service.
     pub fn of_way(value: &'static str, reason: impl ToString) -> Self {
-        Problem::new(Party::Ourselves, value, reason)
+        ConnectError::new(Party::Ourselves, value, reason)
     }
 
     /// A connection could not be made, or broke: by the party that the error names, else by the one that
     /// owed the answer.
     pub fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
         if let Some((party, reason)) = blamed_party(error) {
-            return Problem::new(party, "error", reason);
+            return ConnectError::new(party, "error", reason);
         }
         match awaited_party() {
-            Party::Service if is_refused(error) => Problem::refused(),
-            Party::Service => Problem::of_service(plain_cause(error)),
+            Party::Service if is_refused(error) => ConnectError::refused(),
+            Party::Service => ConnectError::of_service(plain_cause(error)),
             party => {
                 let reason = format!("through {party}: {}", plain_cause(error));
-                Problem::new(party, "error", reason)
+                ConnectError::new(party, "error", reason)
             }
         }
     }
@@ -101,7 +101,7 @@ impl Problem {
     }
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.reason)
     }

@@ -1,11 +1,11 @@
 //! Why it is not known what the pending SQL does, or whether the database is ready for it.
 
-use ddl::rule::NoSuchRule;
-use ddl::{NotLinted, Unread};
+use ddl::rule::UnknownRuleError;
+use ddl::{LintError, ReadError};
 
 /// Each is shown as the end of a sentence.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unknown {
+pub enum ReadinessError {
     /// The tool cannot give the SQL at all.
     #[error("{0}")]
     NoSql(&'static str),
@@ -13,11 +13,11 @@ pub enum Unknown {
     #[error("{0}")]
     NotPrinted(String),
     #[error("{file}: {unread}")]
-    Unread { file: String, unread: Unread },
+    Unread { file: String, unread: ReadError },
     #[error(transparent)]
-    NotLinted(#[from] NotLinted),
+    NotLinted(#[from] LintError),
     #[error(transparent)]
-    NoSuchRule(#[from] NoSuchRule),
+    NoSuchRule(#[from] UnknownRuleError),
     #[error(transparent)]
     Database(#[from] database::Error),
 }

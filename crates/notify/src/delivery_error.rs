@@ -7,8 +7,8 @@ use crate::Reference;
 /// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
-pub struct NotDelivered {
-    pub why: Why,
+pub struct DeliveryError {
+    pub why: DeliveryFailure,
     /// What the attempt left all the same: keep it for the next one.
     pub reference: Option<Reference>,
     /// What a person must change before a later attempt can work.
@@ -17,7 +17,7 @@ pub struct NotDelivered {
 
 /// What the next attempt may hope for. No text holds a secret: of a webhook's URL only the host is named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum DeliveryFailure {
     /// It has not arrived, and may later.
     #[error("{reason}")]
     Later {
@@ -33,39 +33,39 @@ pub enum Why {
     Unsure { reason: String },
 }
 
-impl NotDelivered {
+impl DeliveryError {
     pub(crate) fn later(reason: impl Into<String>, after: Option<Duration>) -> Self {
         let reason = reason.into();
-        Why::Later { reason, after }.into()
+        DeliveryFailure::Later { reason, after }.into()
     }
 
     pub(crate) fn refused(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         let (reason, hint) = (reason.into(), hint.into());
-        Why::Refused { reason, hint }.into()
+        DeliveryFailure::Refused { reason, hint }.into()
     }
 
     pub(crate) fn unsure(reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Why::Unsure { reason }.into()
+        DeliveryFailure::Unsure { reason }.into()
     }
 
     /// With what the attempt left.
     pub(crate) fn leaving(self, reference: Option<Reference>) -> Self {
-        NotDelivered { reference, ..self }
+        DeliveryError { reference, ..self }
     }
 
     /// The next step for a person, where there is one.
     pub fn hint(&self) -> Option<&str> {
         match &self.why {
-            Why::Refused { hint, .. } => Some(hint),
-            Why::Later { .. } | Why::Unsure { .. } => self.hint.as_deref(),
+            DeliveryFailure::Refused { hint, .. } => Some(hint),
+            DeliveryFailure::Later { .. } | DeliveryFailure::Unsure { .. } => self.hint.as_deref(),
         }
     }
 }
 
-impl From<Why> for NotDelivered {
-    fn from(why: Why) -> Self {
-        NotDelivered {
+impl From<DeliveryFailure> for DeliveryError {
+    fn from(why: DeliveryFailure) -> Self {
+        DeliveryError {
             why,
             reference: None,
             hint: None,
