@@ -171,7 +171,8 @@ impl Ledger {
                     && pending.is_claimed_by(claim.as_ref())
                 {
                     pending.claim = None;
-                    pending.unsure = how.unsure;
+                    // It speaks of this attempt alone: one before it may have arrived all the same.
+                    pending.unsure |= how.unsure;
                     pending.failed = Some((how.clone(), event.at));
                 }
             }
@@ -448,6 +449,46 @@ mod tests {
             (0, None, false)
         );
         assert_eq!(claims(&past, 9), [delivery]);
+    }
+
+    #[test]
+    fn what_may_have_arrived_may_have_however_a_later_attempt_ends() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        let mut unsure = |how: Undelivered| {
+            past.add(Happening::Undelivered {
+                delivery: to(&event, "a"),
+                claim: None,
+                how,
+            });
+            pending(&past.history())[0].unsure
+        };
+        let lost = Undelivered {
+            unsure: true,
+            ..undelivered()
+        };
+        let refused = Undelivered {
+            refused: true,
+            ..undelivered()
+        };
+        assert!(!unsure(undelivered()));
+        assert!(unsure(lost) && unsure(undelivered()) && unsure(refused));
+    }
+
+    /// A process was killed while the sink held its answer, and the next one was told to come later.
+    #[test]
+    fn what_a_killed_process_may_have_sent_may_have_arrived_however_a_later_attempt_ends() {
+        let mut past = Past::new();
+        let event = past.tell(note("one"), &["a"]);
+        let deliveries = [to(&event, "a")];
+        past.add(claimed(&deliveries, &gone(), second(120)));
+        let claim = past.add(claimed(&deliveries, &own(), second(120)));
+        past.add(Happening::Undelivered {
+            delivery: to(&event, "a"),
+            claim: Some(claim),
+            how: undelivered(),
+        });
+        assert!(pending(&past.history())[0].unsure);
     }
 
     #[test]

@@ -246,6 +246,7 @@ impl Courier<'_> {
             Ok(ended) => Ok(ended?.reference),
             Err(_) => Err(DeliveryFailure::Unsure {
                 reason: "no answer in time".to_owned(),
+                after: None,
             }
             .into()),
         }
@@ -347,8 +348,8 @@ fn delivered(delivery: &Delivery, reference: Option<&Reference>) -> Happening {
 
 fn not_delivered(delivery: &Delivery, by: Option<&EventId>, error: &DeliveryError) -> Happening {
     let after = match &error.why {
-        DeliveryFailure::Later { after, .. } => *after,
-        DeliveryFailure::Refused { .. } | DeliveryFailure::Unsure { .. } => None,
+        DeliveryFailure::Later { after, .. } | DeliveryFailure::Unsure { after, .. } => *after,
+        DeliveryFailure::Refused { .. } => None,
     };
     let reference = error.reference.as_ref();
     Happening::Undelivered {

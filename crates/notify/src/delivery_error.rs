@@ -28,9 +28,13 @@ pub enum DeliveryFailure {
     /// It has not arrived, and will not until a person changes something.
     #[error("{reason}")]
     Refused { reason: String, hint: String },
-    /// It was sent and nothing came back: it may have arrived.
+    /// It was sent, and what came back, if anything, does not tell: it may have arrived.
     #[error("{reason}")]
-    Unsure { reason: String },
+    Unsure {
+        reason: String,
+        /// What the service asks for.
+        after: Option<Duration>,
+    },
 }
 
 impl DeliveryError {
@@ -46,7 +50,16 @@ impl DeliveryError {
 
     pub(crate) fn unsure(reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        DeliveryFailure::Unsure { reason }.into()
+        let after = None;
+        DeliveryFailure::Unsure { reason, after }.into()
+    }
+
+    /// Of a question that changes nothing: it can be asked again.
+    pub(crate) fn of_a_question(mut self) -> Self {
+        if let DeliveryFailure::Unsure { reason, after } = self.why {
+            self.why = DeliveryFailure::Later { reason, after };
+        }
+        self
     }
 
     /// With what the attempt left.

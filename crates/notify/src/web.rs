@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER, SERVER};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
-use crate::DeliveryError;
+use crate::{DeliveryError, DeliveryFailure};
 
 /// A service says in a few bytes what it thinks of a request.
 pub(crate) const MAX_BODY: usize = 64 << 10;
@@ -117,9 +117,15 @@ impl Web {
         match status {
             200..=299 => Ok(()),
             300..=399 => Err(redirected(&host, answer)),
-            408 | 425 | 429 | 500.. => {
+            425 | 429 => {
                 let reason = format!("{host} answers status {status}");
                 Err(DeliveryError::later(reason, answer.after))
+            }
+            // A gateway answers so when the service behind it was slow, and the service may have taken it.
+            408 | 500.. => {
+                let reason = format!("{host} answers status {status}");
+                let after = answer.after;
+                Err(DeliveryFailure::Unsure { reason, after }.into())
             }
             _ => {
                 // It may repeat what it was sent.

@@ -159,7 +159,10 @@ pub(crate) fn told(result: Result<Delivered, DeliveryError>) -> String {
         } => format!("later, after {after:?}"),
         notify::DeliveryFailure::Later { after: None, .. } => "later".into(),
         notify::DeliveryFailure::Refused { .. } => "refused".into(),
-        notify::DeliveryFailure::Unsure { .. } => "unsure".into(),
+        notify::DeliveryFailure::Unsure {
+            after: Some(after), ..
+        } => format!("unsure, after {after:?}"),
+        notify::DeliveryFailure::Unsure { after: None, .. } => "unsure".into(),
     };
     let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
     let text = format!("{kind}: {error}{}", hint.unwrap_or_default());

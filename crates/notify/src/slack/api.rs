@@ -130,11 +130,10 @@ impl Api {
         let request = self.web.post(&url).form(&query);
         let request = request.header(AUTHORIZATION, self.token.clone());
         let answer = self.web.send(request, &url, deadline, MAX_HISTORY).await;
-        // Nothing was changed: the same can be asked again.
-        let answer = answer.map_err(|error| DeliveryError::later(error.to_string(), None))?;
-        self.web.accepted(&url, &answer, WRONG)?;
-        let said = read(&url, &answer.body);
-        let said = said.map_err(|error| DeliveryError::later(error.to_string(), None))?;
+        let answer = answer.map_err(DeliveryError::of_a_question)?;
+        let accepted = self.web.accepted(&url, &answer, WRONG);
+        accepted.map_err(DeliveryError::of_a_question)?;
+        let said = read(&url, &answer.body).map_err(DeliveryError::of_a_question)?;
         // Who may not look posts again, twice is better than never; a channel by its name is known to posts alone.
         let unknown = [
             "missing_scope",
@@ -148,7 +147,7 @@ impl Api {
         {
             return Ok(None);
         }
-        good(&url, &said)?;
+        good(&url, &said).map_err(DeliveryError::of_a_question)?;
         let found = said.messages.into_iter().find(|message| {
             message.metadata.as_ref().is_some_and(|metadata| {
                 let is_ours = metadata.event_type.as_deref() == Some(EVENT_TYPE);
@@ -193,11 +192,11 @@ fn good(url: &Url, said: &Said) -> Result<(), DeliveryError> {
     Err(match code {
         "ratelimited"
         | "rate_limited"
-        | "internal_error"
-        | "fatal_error"
         | "request_timeout"
         | "service_unavailable"
         | "team_added_to_org" => DeliveryError::later(reason, None),
+        // "It's possible some aspect of the operation succeeded before the error was raised."
+        "internal_error" | "fatal_error" => DeliveryError::unsure(reason),
         "channel_not_found" | "not_in_channel" | "is_archived" => DeliveryError::refused(
             reason,
             "`channel` is the channel's id, such as `C0123456789`, and the bot is invited to it: `/invite @BOT`",
