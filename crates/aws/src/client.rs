@@ -19,7 +19,7 @@ use crate::keys::Keys;
 use crate::profile::Profile;
 use crate::{Error, xml};
 
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 /// The default region. S3 answers with the right one, and ECR has it in its host names.
 const REGION: &str = "us-east-1";
 
@@ -160,7 +160,7 @@ impl Client {
                 Err(Error::Transport { .. }) => true,
                 Err(_) => false,
             };
-            if !again || tries >= TRIES {
+            if !again || tries >= MAX_ATTEMPTS {
                 return result;
             }
             let ceiling = Duration::from_millis(200) * (1 << tries);

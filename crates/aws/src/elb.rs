@@ -17,7 +17,7 @@ use crate::{Error, xml};
 
 const SERVICE: &str = "Elastic Load Balancing";
 const VERSION: &str = "2015-12-01";
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 /// Its limit of requests in a second is one for the whole account.
 const THROTTLED: Duration = Duration::from_millis(500);
 
@@ -43,7 +43,7 @@ impl Client {
         let mut tries = 1;
         loop {
             match good(SERVICE, self.send(&request).await?).await {
-                Err(Error::Status { code, .. }) if code == "Throttling" && tries < TRIES => {
+                Err(Error::Status { code, .. }) if code == "Throttling" && tries < MAX_ATTEMPTS => {
                     let pause = THROTTLED * tries;
                     tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
                     tries += 1;

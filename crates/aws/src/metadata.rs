@@ -22,7 +22,7 @@ const CONTAINER: &str = "http://169.254.170.2";
 const AGENTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 const INSTANCE: &str = "http://169.254.169.254";
 /// These addresses answer within milliseconds on AWS, and not at all elsewhere.
-const PATIENCE: Duration = Duration::from_secs(1);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who hands out the keys.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ async fn ask(
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(PATIENCE)
+        .timeout(METADATA_TIMEOUT)
         .build()
         .map_err(|error| setup(error.to_string()))?;
     let mut headers = HeaderMap::new();

@@ -210,11 +210,11 @@ mod tests {
     use sections::incident::Severity;
 
     use super::*;
-    use crate::sample::{Past, ended, note, resolved, second, started};
+    use crate::sample::{SampleHistory, ended, note, resolved, second, started};
 
     #[test]
     fn a_deployment_goes_on_until_its_end() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         past.add(started());
         past.add(note("meanwhile"));
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn what_was_before_is_restored_by_the_rollback_else_by_the_resolution() {
         for (conclusion, restored) in [(Conclusion::RolledBack, 2), (Conclusion::Failed, 3)] {
-            let mut past = Past::new();
+            let mut past = SampleHistory::new();
             past.about(Some("d1"), None);
             past.add(started());
             let id = past.open(Severity::High);
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_same_run_deploys_twice_and_the_later_one_learns() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         past.add(started());
         past.add(started());
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_of_no_deployment_or_of_one_that_never_started_is_none() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.add(started());
         past.about(Some("d1"), None);
         past.add(ended(Conclusion::Failed));
@@ -287,7 +287,7 @@ mod tests {
 
     /// Deployments of these releases, each with its end, by which a rollback to `to` follows; those that it took back.
     fn taken_back(all: &[(&str, Option<Conclusion>)], to: &str) -> Vec<String> {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         for (release, conclusion) in all {
             past.about(Some(release), None);
             past.release(release);
@@ -325,7 +325,7 @@ mod tests {
 
     /// What became of `v1` and `v2`, which succeeded, after rollbacks to these, one after the other.
     fn after_rollbacks(to: &[&str]) -> [Deployment; 2] {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         for release in ["v1", "v2"] {
             past.about(Some(release), None);
             past.release(release);
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_release_that_its_own_run_took_back_serves_where_it_is_put_back_by_hand() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         for (release, conclusion) in [
             ("v1", Conclusion::Succeeded),
             ("v2", Conclusion::RolledBack),
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_deployment_that_serves_is_the_newest_of_its_release_that_users_may_have() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         for (id, conclusion) in [
             ("d1", Conclusion::Succeeded),
             ("d2", Conclusion::Succeeded),
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn an_incident_about_a_release_is_of_its_newest_deployment() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         past.add(started());
         past.add(ended(Conclusion::Succeeded));

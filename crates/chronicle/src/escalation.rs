@@ -73,7 +73,7 @@ mod tests {
     use values::Span;
 
     use super::*;
-    use crate::sample::{Past, note, resolved, second};
+    use crate::sample::{SampleHistory, note, resolved, second};
     use crate::{Happening, incidents};
 
     fn rule(after: u64, unless: Unless, severity: Option<Severity>) -> Escalate {
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    fn at(past: &Past, rules: &[Escalate], now: i64) -> Vec<usize> {
+    fn at(past: &SampleHistory, rules: &[Escalate], now: i64) -> Vec<usize> {
         let all = incidents(&past.history());
         let due = due(&all[0], rules, second(now));
         due.into_iter().map(|one| one.rule).collect()
@@ -98,7 +98,7 @@ mod tests {
             rule(10, Unless::Resolved, None),
             rule(20, Unless::Resolved, None),
         ];
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         assert_eq!(at(&past, &rules, 9), [0; 0]);
         assert_eq!(at(&past, &rules, 10), [0]);
@@ -119,7 +119,7 @@ mod tests {
             rule(10, Unless::Acknowledged, None),
             rule(10, Unless::Resolved, None),
         ];
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         assert_eq!(at(&past, &rules, 10), [0, 1]);
         past.by(Some("ann"));
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_rule_of_a_severity_waits_until_the_incident_is_as_bad() {
         let rules = [rule(0, Unless::Resolved, Some(Severity::Critical))];
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         assert_eq!(at(&past, &rules, 5), [0; 0]);
         past.add(Happening::SeverityChanged {
@@ -149,11 +149,11 @@ mod tests {
             rule(20, Unless::Acknowledged, None),
             rule(10, Unless::Resolved, Some(Severity::Critical)),
         ];
-        let at = |past: &Past, now| {
+        let at = |past: &SampleHistory, now| {
             let all = incidents(&past.history());
             next(&all[0], &rules, second(now)).map(|next| next.at)
         };
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         assert_eq!(at(&past, 5), Some(second(20)));
         assert_eq!(at(&past, 20), Some(second(30)));
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn without_a_text_it_says_what_did_not_happen_in_time() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         let all = incidents(&past.history());
         let mut own = rule(60, Unless::Acknowledged, None);

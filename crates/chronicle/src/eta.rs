@@ -73,7 +73,7 @@ mod tests {
     use state::RehearsedRollback;
 
     use super::*;
-    use crate::sample::{Past, second};
+    use crate::sample::{SampleHistory, second};
 
     fn rolled_back(verdict: Verdict, restored: Option<&str>, duration_ms: u64) -> Happening {
         Happening::StageEnded {
@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn a_rehearsal_of_the_same_way_is_better_than_the_last_rollback_that_worked() {
-        let told = |past: &Past, document: Option<&Document>| {
+        let told = |past: &SampleHistory, document: Option<&Document>| {
             eta(&past.history(), document).map_or("unknown".to_owned(), |eta| eta.to_string())
         };
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         assert_eq!(told(&past, None), "unknown");
         past.add(rolled_back(Verdict::Pass, Some("v1"), 90_000));
         past.add(rolled_back(Verdict::Fail, Some("v1"), 1_000));

@@ -417,7 +417,9 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Past, claimed, exposure, note, opened, resolved, second, started, to};
+    use crate::sample::{
+        SampleHistory, claimed, exposure, note, opened, resolved, second, started, to,
+    };
 
     /// One of each, with every field that it may have.
     #[expect(clippy::too_many_lines, reason = "one of each kind")]
@@ -536,7 +538,7 @@ mod tests {
 
     #[test]
     fn every_event_is_read_back_as_it_was_written() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let id = IncidentId::of(&EventId::new(second(0)));
         past.about(Some("d1"), Some(&id));
         for what in all() {
@@ -564,7 +566,7 @@ mod tests {
 
     #[test]
     fn no_field_of_what_happened_hides_one_of_the_event() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let id = IncidentId::of(&EventId::new(second(0)));
         past.about(Some("d1"), Some(&id));
         for what in all() {
@@ -608,7 +610,7 @@ mod tests {
             let long = format!("some text {secret} {}", "x".repeat(20_000));
             let text = text.replace("some text", &long);
             let what: Happening = serde_json::from_str(&text).expect("it can be read");
-            let mut past = Past::new();
+            let mut past = SampleHistory::new();
             past.add(what);
             let mut event = past.events.remove(0);
             event.subject.release = Some(secret.to_owned());

@@ -137,11 +137,11 @@ fn parse(text: &[u8]) -> Result<Event, LineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Past, note};
+    use crate::sample::{SampleHistory, note};
 
     #[test]
     fn a_line_of_a_newer_release_and_one_that_is_damaged_are_told_apart() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.add(note("one"));
         let line = serde_json::to_string(&past.events[0]).expect("it can be written");
         assert!(parse(line.as_bytes()).is_ok());

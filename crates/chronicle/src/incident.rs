@@ -229,15 +229,15 @@ pub fn open(history: &History) -> Result<Option<Incident>, Several> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Past, note, opened, resolved, second};
+    use crate::sample::{SampleHistory, note, opened, resolved, second};
 
-    fn open_id(past: &Past) -> Option<IncidentId> {
+    fn open_id(past: &SampleHistory) -> Option<IncidentId> {
         open(&past.history()).expect("one").map(|one| one.id)
     }
 
     #[test]
     fn an_incident_is_opened_and_resolved_once() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         let id = past.open(Severity::High);
         assert_eq!(open_id(&past), Some(id.clone()));
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn of_two_open_incidents_the_newest_is_the_open_one() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(None, None);
         let first = past.open(Severity::Low);
         past.about(None, None);
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn of_open_incidents_of_two_environments_none_is_the_open_one() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         for environment in ["staging", "production"] {
             past.about(None, None);
             past.environment(environment);
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_second_opening_of_the_same_incident_changes_nothing_of_it() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::Low);
         past.add(opened(Severity::Critical));
         let all = incidents(&past.history());
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_severity_is_the_newest_and_the_worst_is_kept() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         for (from, to) in [
             (Severity::High, Severity::Critical),
@@ -314,10 +314,10 @@ mod tests {
 
     #[test]
     fn a_person_acknowledges_by_any_act_and_a_stage_by_none() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         past.add(note("by a stage"));
-        let of = |past: &Past| incidents(&past.history()).remove(0);
+        let of = |past: &SampleHistory| incidents(&past.history()).remove(0);
         assert_eq!(of(&past).acknowledged, None);
         assert_eq!(of(&past).response(second(9)), SignedDuration::from_secs(9));
         past.by(Some("ann"));
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(of(&past).acknowledged, Some(second(2)));
         assert_eq!(of(&past).response(second(9)), SignedDuration::from_secs(2));
 
-        let mut by_hand = Past::new();
+        let mut by_hand = SampleHistory::new();
         by_hand.by(Some("ann"));
         by_hand.open(Severity::High);
         assert_eq!(of(&by_hand).acknowledged, Some(second(0)));
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn an_update_without_a_phase_keeps_the_phase() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         for (text, phase) in [("found", Some(Phase::Identified)), ("later", None)] {
             past.add(Happening::IncidentUpdated {
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_severity_by_hand_holds_until_it_is_worse_than_the_person_knew() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.open(Severity::High);
         past.by(Some("ann"));
         past.add(Happening::SeverityChanged {
@@ -369,7 +369,7 @@ mod tests {
             to: Severity::Low,
             why: "a test account only".to_owned(),
         });
-        let of = |past: &Past| incidents(&past.history()).remove(0);
+        let of = |past: &SampleHistory| incidents(&past.history()).remove(0);
         assert!(of(&past).by_hand);
         past.by(None);
         let affected = |count| Hosts {
@@ -401,8 +401,8 @@ mod tests {
 
     #[test]
     fn what_is_about_an_incident_that_the_log_did_not_open_is_none() {
-        let mut past = Past::new();
-        let id = Past::new().open(Severity::High);
+        let mut past = SampleHistory::new();
+        let id = SampleHistory::new().open(Severity::High);
         past.about(None, Some(&id));
         past.add(resolved("of what?"));
         assert_eq!(incidents(&past.history()), []);

@@ -34,9 +34,9 @@ pub use event::{
 pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, Several, incidents, open};
-pub use log::{Chronicle, Seeing};
-pub use outbox::{Address, Claim, Intent, MAX_CLAIM, Pending, claim, pending};
+pub use log::{Chronicle, ReadScope};
+pub use outbox::{Address, DeliveryClaim, Intent, MAX_CLAIM, Pending, claim, pending};
 pub use owner::Owner;
-pub use severity::{Judged, Place, Situation, classify, risen};
+pub use severity::{Classification, Place, Situation, classify, escalated_severity};
 pub use timeline::{Entry, timeline};
 pub use words::lasted;

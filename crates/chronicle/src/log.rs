@@ -9,10 +9,10 @@ const RECENT_FILES: usize = 4;
 
 /// How much of the log a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seeing {
+pub enum ReadScope {
     /// The newest files: about a thousand events.
-    Lately,
-    Everything,
+    Recent,
+    Full,
 }
 
 /// The log of events beside a state, as its owner reads it: what is of another service or environment is left out.
@@ -49,13 +49,13 @@ impl Chronicle {
     /// another process was first.
     pub async fn append<E: From<Error>>(
         &self,
-        seeing: Seeing,
+        seeing: ReadScope,
         mut decide: impl FnMut(&History) -> Result<Vec<Event>, E>,
     ) -> Result<Vec<Event>, E> {
         let mut attempts: Vec<(String, Vec<Event>)> = Vec::new();
         let files = match seeing {
-            Seeing::Lately => RECENT_FILES,
-            Seeing::Everything => usize::MAX,
+            ReadScope::Recent => RECENT_FILES,
+            ReadScope::Full => usize::MAX,
         };
         let written = self.log.append(files, |read: &[Lines]| {
             let history =

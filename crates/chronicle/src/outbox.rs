@@ -24,7 +24,7 @@ pub struct Pending {
     /// The last attempt that failed, and when it did.
     pub failed: Option<(Undelivered, Timestamp)>,
     pub attempts: u32,
-    pub claim: Option<Claim>,
+    pub claim: Option<DeliveryClaim>,
     /// What the sink made of the newest earlier event of the same thread.
     pub reference: Option<serde_json::Value>,
     /// The sink was told a later event of the same thread, in the order of the log: the clocks of the writers may differ.
@@ -33,7 +33,7 @@ pub struct Pending {
 
 /// The process that is telling a sink.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claim {
+pub struct DeliveryClaim {
     /// The event that has it.
     pub event: EventId,
     pub holder: Holder,
@@ -121,7 +121,7 @@ impl Ledger {
                 holder,
                 until,
             } => {
-                let claim = Claim {
+                let claim = DeliveryClaim {
                     event: event.id.clone(),
                     holder: holder.clone(),
                     until: *until,
@@ -281,7 +281,7 @@ mod tests {
     use sections::incident::Severity;
 
     use super::*;
-    use crate::sample::{Past, claimed, note, second, to, undelivered};
+    use crate::sample::{SampleHistory, claimed, note, second, to, undelivered};
 
     fn own() -> Holder {
         Holder::this_process(Some("1".to_owned()), Some(1))
@@ -307,18 +307,18 @@ mod tests {
         Intent::Send
     }
 
-    fn claims(past: &Past, now: i64) -> Vec<Delivery> {
+    fn claims(past: &SampleHistory, now: i64) -> Vec<Delivery> {
         let all = claim(&past.history(), send, &own(), second(now), false);
         all.into_iter().map(|one| one.delivery).collect()
     }
 
     #[test]
     fn what_is_addressed_waits_until_it_is_delivered_or_given_up() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let first = past.tell(note("one"), &["a", "b"]);
         let second = past.tell(note("two"), &["a"]);
         past.tell(note("nobody"), &[]);
-        let waiting = |past: &Past| -> Vec<Delivery> {
+        let waiting = |past: &SampleHistory| -> Vec<Delivery> {
             let all = pending(&past.history());
             all.into_iter().map(|one| one.delivery).collect()
         };
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_follows_at_a_sink_waits_with_what_may_not_be_told_yet() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let first = past.tell(note("one"), &["a", "b"]);
         let later = past.tell(note("two"), &["a", "b"]);
         past.add(Happening::Undelivered {
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn a_claim_keeps_others_away_while_its_process_may_be_alive() {
         for (holder, free_at_once) in [(own(), true), (gone(), true), (elsewhere(), false)] {
-            let mut past = Past::new();
+            let mut past = SampleHistory::new();
             let event = past.tell(note("one"), &["a"]);
             past.add(claimed(&[to(&event, "a")], &holder, second(120)));
             assert_eq!(
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_another_took_over_leaves_it_unsure() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         past.add(claimed(&[to(&event, "a")], &gone(), second(120)));
         past.add(claimed(&[to(&event, "a")], &elsewhere(), second(120)));
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn one_whose_claim_was_taken_over_ends_only_its_own() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         let delivery = to(&event, "a");
         let deliveries = std::slice::from_ref(&delivery);
@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn what_is_released_was_not_attempted() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         let delivery = to(&event, "a");
         past.add(claimed(
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn what_may_have_arrived_may_have_however_a_later_attempt_ends() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         let mut unsure = |how: Undelivered| {
             past.add(Happening::Undelivered {
@@ -478,7 +478,7 @@ mod tests {
     /// A process was killed while the sink held its answer, and the next one was told to come later.
     #[test]
     fn what_a_killed_process_may_have_sent_may_have_arrived_however_a_later_attempt_ends() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         let deliveries = [to(&event, "a")];
         past.add(claimed(&deliveries, &gone(), second(120)));
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_refusal_stays_until_a_person_decides() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         let event = past.tell(note("one"), &["a"]);
         past.add(claimed(&[to(&event, "a")], &own(), second(120)));
         past.add(Happening::Undelivered {
@@ -513,12 +513,12 @@ mod tests {
     /// The machine that wrote the second one has a clock that is behind.
     #[test]
     fn an_event_is_overtaken_by_what_comes_after_it_in_the_log_whatever_the_clocks_say() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         let first = past.tell(note("one"), &["a", "b"]);
         let later = past.tell(note("two"), &["a", "b"]);
         past.events[1].at = second(-300);
-        let delivered = |past: &mut Past, event: &EventId, sink: &str| {
+        let delivered = |past: &mut SampleHistory, event: &EventId, sink: &str| {
             past.add(Happening::Delivered {
                 delivery: to(event, sink),
                 reference: None,
@@ -536,7 +536,7 @@ mod tests {
 
     #[test]
     fn an_incident_of_a_deployment_is_in_its_thread_and_one_that_stands_apart_is_not() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         past.open(Severity::High);
         past.about(Some("d1"), None);
@@ -552,7 +552,7 @@ mod tests {
 
     #[test]
     fn a_reference_is_carried_on_within_its_thread_and_sink_also_from_a_failure() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
         let first = past.tell(note("one"), &["a", "b"]);
         past.tell(note("two"), &["a", "b"]);

@@ -57,7 +57,7 @@ mod tests {
     use sections::incident::Severity;
 
     use super::*;
-    use crate::sample::{Past, ended, note, started};
+    use crate::sample::{SampleHistory, ended, note, started};
     use crate::{Conclusion, deployments, incidents, pending};
 
     fn owner(service: &str, environment: Option<&str>) -> Owner {
@@ -68,8 +68,8 @@ mod tests {
     }
 
     /// A deployment, an incident and a note for a sink in each of two environments.
-    fn two() -> Past {
-        let mut past = Past::new();
+    fn two() -> SampleHistory {
+        let mut past = SampleHistory::new();
         for environment in ["production", "staging"] {
             past.about(Some("d1"), None);
             past.environment(environment);

@@ -12,7 +12,7 @@ use crate::{
 
 /// A history that grows by an event each second.
 #[derive(Clone)]
-pub(crate) struct Past {
+pub(crate) struct SampleHistory {
     pub(crate) events: Vec<Event>,
     subject: Subject,
     person: Option<&'static str>,
@@ -22,9 +22,9 @@ pub(crate) fn second(n: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + n).unwrap_or_default()
 }
 
-impl Past {
-    pub(crate) fn new() -> Past {
-        Past {
+impl SampleHistory {
+    pub(crate) fn new() -> SampleHistory {
+        SampleHistory {
             events: Vec::new(),
             subject: Subject::default(),
             person: None,

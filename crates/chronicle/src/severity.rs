@@ -76,12 +76,12 @@ pub struct Situation {
 
 /// The severity that an open incident has by now, where that is worse than the one that it has. One that a person set
 /// holds. `place` is the incident's own: the command that looks at the clock may name none.
-pub fn risen(
+pub fn escalated_severity(
     incident: &Incident,
     section: &Section,
     place: Place,
     now: Timestamp,
-) -> Option<Judged> {
+) -> Option<Classification> {
     if !incident.is_open() || incident.by_hand {
         return None;
     }
@@ -97,14 +97,14 @@ pub fn risen(
 
 /// A severity, and the rule that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct Classification {
     pub severity: Severity,
     pub why: String,
 }
 
 /// The severity by the first rule that fits; else by the table of the runbooks: production down is critical,
 /// production degraded is high, anything else that users of it notice is medium, and the rest low.
-pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
+pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Classification {
     let fits = |rule: &&SeverityRule| {
         let named = |name: &String| rule.environments.contains(name);
         let affected = |least: values::Portion| {
@@ -120,7 +120,7 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
             && rule.min_hosts.is_none_or(affected)
     };
     if let Some((nth, rule)) = rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
-        return Judged {
+        return Classification {
             severity: rule.is,
             why: format!("rule {} under `incident.severity`", nth + 1),
         };
@@ -137,7 +137,7 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Judged {
         ),
         (false, _) => (Severity::Medium, "is affected, and is not production"),
     };
-    Judged {
+    Classification {
         severity,
         why: format!("{place} {told}"),
     }

@@ -48,10 +48,10 @@ mod tests {
     use sections::incident::Severity;
 
     use super::*;
-    use crate::sample::{Past, ended, note, resolved, second, started};
+    use crate::sample::{SampleHistory, ended, note, resolved, second, started};
     use crate::{Conclusion, EventId, incidents};
 
-    fn of_first(past: &Past) -> Vec<EventId> {
+    fn of_first(past: &SampleHistory) -> Vec<EventId> {
         let history = past.history();
         let incident = incidents(&history).remove(0);
         let entries = timeline(&history, &incident);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn an_incident_has_its_deployment_and_what_stages_did_while_it_was_open() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("v1#1"), None);
         past.add(started());
         past.add(ended(Conclusion::Succeeded));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn another_incident_of_the_same_deployment_is_not_of_it() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(Some("v2#2"), None);
         past.open(Severity::High);
         past.add(resolved("rolled back"));
@@ -102,7 +102,7 @@ mod tests {
     /// Who opened it has a clock that is five minutes ahead.
     #[test]
     fn the_order_is_that_of_the_log_whatever_the_clocks_say() {
-        let mut past = Past::new();
+        let mut past = SampleHistory::new();
         past.about(None, None);
         past.open(Severity::High);
         past.add(resolved("done"));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use inventory::{Error, MAX_MIB, Way};
-use remote::local::{Exit, Script, Whole, whole};
+use remote::local::{Exit, FullOutput, Script, whole};
 use remote::quote;
 
 /// The text of an inventory.
@@ -50,7 +50,7 @@ fn program(name: &str, text: &str, timeout: Duration) -> Result<Vec<u8>, Error> 
         let ended = scope.spawn(work).join();
         ended.unwrap_or_else(|_| Err(std::io::Error::other("it was not waited for")))
     });
-    let Whole {
+    let FullOutput {
         exit,
         stdout,
         is_cut,

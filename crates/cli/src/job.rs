@@ -23,7 +23,7 @@ pub struct Job {
     pub release: Option<String>,
     /// `--environment`.
     pub environment: Option<String>,
-    pub only: Only,
+    pub only: Selection,
     pub dry_run: bool,
     pub redactor: Redactor,
     pub progress: Progress,
@@ -75,14 +75,14 @@ impl Job {
 
 /// Which checks were chosen by `--only` and `--skip`.
 #[derive(Clone, Debug, Default)]
-pub struct Only {
+pub struct Selection {
     only: Vec<String>,
     skip: Vec<String>,
 }
 
-impl Only {
+impl Selection {
     pub fn new(only: Vec<String>, skip: Vec<String>) -> Self {
-        Only { only, skip }
+        Selection { only, skip }
     }
 
     /// Whether this outcome id is asked for: by itself, by what it lies below (`hosts`,
@@ -115,8 +115,8 @@ mod tests {
     fn ids_kinds_and_patterns_choose() {
         let owned =
             |patterns: &[&str]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let only = |patterns: &[&str]| Only::new(owned(patterns), Vec::new());
-        let skip = |patterns: &[&str]| Only::new(owned(&["http"]), owned(patterns));
+        let only = |patterns: &[&str]| Selection::new(owned(patterns), Vec::new());
+        let skip = |patterns: &[&str]| Selection::new(owned(&["http"]), owned(patterns));
         assert!(skip(&["http/live"]).selects("http/ready"));
         assert!(!skip(&["*/ready"]).selects("http/ready"));
         assert!(!skip(&["http"]).selects("http/ready"));

@@ -7,7 +7,7 @@ use state::{Claim, Document, Error, Lease, Lock, Store};
 
 use crate::failure::Failure;
 use crate::job::Job;
-use crate::state::Fate;
+use crate::state::HolderStatus;
 
 /// How often a lock that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -19,7 +19,7 @@ const RENEWALS: u32 = 4;
 
 /// The lease that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct LeaseRequest<'a> {
     /// What it is for.
     pub operation: &'a str,
     /// How long a lock that another holds is waited for.
@@ -49,10 +49,10 @@ impl Job {
     pub async fn acquire<T>(
         &self,
         store: &Store,
-        wanted: &Wanted<'_>,
+        wanted: &LeaseRequest<'_>,
         mut prepare: impl FnMut(&mut Document, &mut Lock) -> T,
     ) -> Result<(Lease, T), Failure> {
-        let Wanted {
+        let LeaseRequest {
             operation,
             wait,
             ttl,
@@ -64,7 +64,7 @@ impl Job {
             ttl: ttl.get(),
             gone: None,
         };
-        let mut asked: Option<(u64, Instant, Fate)> = None;
+        let mut asked: Option<(u64, Instant, HolderStatus)> = None;
         loop {
             let result = store.acquire(&claim, &mut prepare).await;
             let Err(Error::Held { lock }) = result else {
@@ -104,7 +104,7 @@ impl Job {
 }
 
 /// Why the lock was not taken.
-fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
+fn held(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
     let (holder, operation) = (&lock.holder, &lock.operation);
     let mut reason = format!(
         "locked by {holder}, {}, for `{operation}` since {:.0}, until {:.0}",
@@ -116,7 +116,7 @@ fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
         reason.push_str(&format!("; waited {} s", waited.as_secs()));
     }
     let hint = match fate {
-        Fate::Unknown { hint, .. } => format!(
+        HolderStatus::Unknown { hint, .. } => format!(
             "{hint}; or see that it has ended, then `rollback unlock --force locked --reason TEXT`"
         ),
         _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),

@@ -38,14 +38,14 @@ pub use failure::{Failure, Place};
 pub use help::exemplified;
 pub use inputs::sha256;
 pub use interrupt::{Interrupt, Signal};
-pub use job::{Job, Only};
-pub use lease::{Wanted, keep_lease};
+pub use job::{Job, Selection};
+pub use lease::{LeaseRequest, keep_lease};
 pub use model::glob;
 pub use progress::Progress;
 pub use publish::{Publisher, write_stdout};
-pub use scribe::Scribe;
+pub use scribe::EventWriter;
 pub use stage::{Stage, check_release, command, dispatch, parse, process_env, run, worker};
-pub use state::{Fate, LEASE};
+pub use state::{HolderStatus, LEASE};
 pub use text::{columns, cut, padded, plain, render as render_text};
 
 /// The version that all binaries share.

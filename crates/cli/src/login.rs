@@ -24,7 +24,7 @@ pub struct Login<'a> {
 
 /// What came of looking for credentials.
 #[derive(Debug)]
-pub struct Known {
+pub struct ImageLogin {
     pub credentials: Option<Credentials>,
     /// Whose they are, for a person: `an anonymous user`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
     pub whose: String,
@@ -48,7 +48,7 @@ pub async fn find(
     image: &Reference,
     job: &Job,
     timeout: Duration,
-) -> Result<Known, LoginError> {
+) -> Result<ImageLogin, LoginError> {
     let found = match login.kind {
         RegistryLogin::Anonymous => anonymous(),
         RegistryLogin::Ecr => ecr(None, job, timeout).await?,
@@ -56,7 +56,7 @@ pub async fn find(
             Some(password) => variables(password, login.username_env, job)?,
             None => by_habit(image, job, timeout)
                 .await
-                .unwrap_or_else(|trouble| Known {
+                .unwrap_or_else(|trouble| ImageLogin {
                     trouble: Some(trouble),
                     ..anonymous()
                 }),
@@ -68,8 +68,8 @@ pub async fn find(
     Ok(found)
 }
 
-fn anonymous() -> Known {
-    Known {
+fn anonymous() -> ImageLogin {
+    ImageLogin {
         credentials: None,
         whose: "an anonymous user".to_owned(),
         implied: false,
@@ -77,8 +77,8 @@ fn anonymous() -> Known {
     }
 }
 
-fn known(credentials: Credentials, whose: String) -> Known {
-    Known {
+fn known(credentials: Credentials, whose: String) -> ImageLogin {
+    ImageLogin {
         credentials: Some(credentials),
         whose,
         implied: false,
@@ -86,7 +86,7 @@ fn known(credentials: Credentials, whose: String) -> Known {
     }
 }
 
-fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known, LoginError> {
+fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageLogin, LoginError> {
     let unset = |name: &str| LoginError {
         reason: format!("the credentials' variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
@@ -103,7 +103,11 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known,
 
 /// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
 /// GitHub's registry.
-async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
+async fn by_habit(
+    image: &Reference,
+    job: &Job,
+    timeout: Duration,
+) -> Result<ImageLogin, LoginError> {
     let left = docker(image, job, timeout).await?;
     match aws::Login::region(image.registry()) {
         Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
@@ -115,18 +119,18 @@ async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Kno
 }
 
 /// The token that a workflow has: with `packages: read` it opens the repository's images.
-fn workflow(job: &Job) -> Option<Known> {
+fn workflow(job: &Job) -> Option<ImageLogin> {
     let token = job.env.secret("GITHUB_TOKEN")?;
     // Any user name does.
     let user = job.env.non_empty("GITHUB_ACTOR").unwrap_or("token");
-    Some(Known {
+    Some(ImageLogin {
         implied: true,
         ..known(Credentials::new(user, token), "`GITHUB_TOKEN`".to_owned())
     })
 }
 
 /// A token that ECR's registry takes as a password.
-async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
+async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<ImageLogin, LoginError> {
     let trouble = |error: aws::Error| LoginError {
         reason: format!("ECR gives no login: {error}"),
         hint: match error {
@@ -161,7 +165,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known
     Ok(known(credentials, "the login from ECR".to_owned()))
 }
 
-async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, LoginError> {
+async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, LoginError> {
     let folder = job.env.non_empty("DOCKER_CONFIG").map(PathBuf::from);
     let home = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".docker"));
     let Some(path) = folder
@@ -197,7 +201,7 @@ async fn helper(
     server: &str,
     job: &Job,
     timeout: Duration,
-) -> Result<Known, LoginError> {
+) -> Result<ImageLogin, LoginError> {
     let program = format!("docker-credential-{name}");
     let trouble = |reason: String| LoginError {
         reason: format!("the credential helper `{program}` {reason}"),

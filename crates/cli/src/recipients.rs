@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use notify::{Around, Recipient};
+use notify::{Recipient, SinkContext};
 
 use crate::{Failure, Job};
 
@@ -23,7 +23,7 @@ impl Job {
             // A closed stream changes nothing.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         };
-        let around = Around {
+        let around = SinkContext {
             env: &self.env,
             folder: Path::new(""),
             redactor: &self.redactor,

@@ -3,27 +3,28 @@
 mod clock;
 mod exposure;
 
-pub use self::exposure::{Ask, Measured};
+pub use self::exposure::{ExposureQuery, Measured};
 
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Chronicle, Event, EventId, Evidence, Happening, History, Incident as Opened, Place, SCHEMA,
-    Seeing, Subject, Writer,
+    Chronicle, Event, EventId, Evidence, Happening, History, Incident as Opened, Place, ReadScope,
+    SCHEMA, Subject, Writer,
 };
 use config::file::Incident;
 use config::value::StateAddress;
-use courier::{Courier, Round, Told};
+use courier::{Courier, DeliveryMode, SinkTally};
 use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Decision, Outcome, Report, Severity, Verdict};
 use notify::{
-    Delivered, DeliveryError, DeliveryFailure, Earlier, Notice, Phase, Proof, Recipient, Texts,
+    Delivered, DeliveryError, DeliveryFailure, Notice, Phase, PreviousDelivery, Proof, Recipient,
+    Texts,
 };
-use sections::incident::{Before, Heard, Impact};
+use sections::incident::{Before, FilterInput, Impact};
 
 use crate::{Failure, Job};
 
@@ -42,7 +43,7 @@ const WRITE_TIME: Duration = Duration::from_secs(5);
 const TO_WRITE: Duration = Duration::from_millis(6_500);
 /// By when people must have been told after a signal: GitHub's next one comes after 7.5 s, and it kills the step
 /// after 10 s.
-const TOLD: Duration = Duration::from_millis(7_300);
+const NOTICE_DEADLINE: Duration = Duration::from_millis(7_300);
 /// How long each of the two may take even after its moment: work that had begun was not cut off for it.
 const LEAST_TIME: Duration = Duration::from_secs(1);
 /// When telling people ends in any case: what was delivered is still to be written down.
@@ -56,7 +57,7 @@ const EARLY_TIME: Duration = Duration::from_secs(3);
 
 /// The log of events, for one job.
 #[derive(Clone, Debug)]
-pub struct Scribe<'a> {
+pub struct EventWriter<'a> {
     job: &'a Job,
     pub section: &'a Incident,
     pub chronicle: Chronicle,
@@ -70,13 +71,13 @@ impl Job {
     ///
     /// # Errors
     /// Returns a usage error where the section, or the address of the state, cannot be used.
-    pub fn scribe(&self) -> Result<Option<Scribe<'_>>, Failure> {
+    pub fn scribe(&self) -> Result<Option<EventWriter<'_>>, Failure> {
         let Some(section) = self.config.incident()? else {
             return Ok(None);
         };
         let address = self.state_address()?;
         let store = self.store(&address)?;
-        Ok(Some(Scribe {
+        Ok(Some(EventWriter {
             job: self,
             section,
             chronicle: Chronicle::beside(&store, self.subject().owner()),
@@ -140,7 +141,9 @@ impl Job {
         if let Ok(Some(scribe)) = self.scribe() {
             // Its end is written down in any case, and what is wrong is told then.
             let _ = scribe.write_stage(name, &report).await;
-            scribe.deliver(Round::InPassing, scribe.until_early()).await;
+            scribe
+                .deliver(DeliveryMode::BestEffort, scribe.until_early())
+                .await;
         }
     }
 
@@ -171,7 +174,7 @@ impl Job {
     }
 }
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// The end of a stage, as its report tells it, by the name of what it did.
     pub fn stage_ended(&self, name: &str, report: &Report) -> Happening {
         let worst = model::outcome::by_weight(&report.outcomes);
@@ -209,9 +212,9 @@ impl Scribe<'_> {
         };
         // An incident may be open for longer than the newest events tell.
         let seeing = if restored.is_some() || self.is_timed() {
-            Seeing::Everything
+            ReadScope::Full
         } else {
-            Seeing::Lately
+            ReadScope::Recent
         };
         let written = self.chronicle.append(seeing, |history| {
             let subject = self.about(name, history);
@@ -349,7 +352,7 @@ impl<'a> Audience<'a> {
     }
 }
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// An event that the stage itself writes.
     pub fn event(&self, subject: Subject, what: Happening, audience: Audience<'_>) -> Event {
         let by = Writer {
@@ -377,7 +380,7 @@ impl Scribe<'_> {
 
     fn made(&self, subject: Subject, by: Writer, what: Happening, audience: Audience<'_>) -> Event {
         let at = Timestamp::now();
-        let heard = what.kind().map(|kind| Heard {
+        let heard = what.kind().map(|kind| FilterInput {
             kind,
             severity: audience.severity(),
             environment: subject.environment.as_deref(),
@@ -393,7 +396,7 @@ impl Scribe<'_> {
         let sinks = self.section.sinks();
         let addressed = |(_, sink): (String, &dyn sections::incident::SinkConfig)| {
             let before = audience.before(sink.name());
-            let heard = heard.map(|heard| Heard { before, ..heard });
+            let heard = heard.map(|heard| FilterInput { before, ..heard });
             let is_told = heard.is_some_and(|heard| sink.filter().hears(heard));
             is_told.then(|| sink.name().to_owned())
         };
@@ -482,17 +485,17 @@ pub fn failed(error: chronicle::Error) -> Failure {
 /// What telling the sinks came to.
 #[derive(Debug)]
 pub struct Delivery {
-    pub told: Vec<Told>,
+    pub told: Vec<SinkTally>,
     /// Why the log could not be used: no sink was told.
     pub trouble: Option<Failure>,
 }
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// Tells the sinks what they have not heard, until `until`. What goes wrong is shown and changes no verdict.
-    pub async fn deliver(&self, round: Round, until: Instant) -> Delivery {
+    pub async fn deliver(&self, round: DeliveryMode, until: Instant) -> Delivery {
         let told = self.job.with_recipients(async |recipients| {
             // Who asks is told of what waits for sinks that the configuration has no more.
-            if recipients.is_empty() && round == Round::InPassing {
+            if recipients.is_empty() && round == DeliveryMode::BestEffort {
                 return Ok(Vec::new());
             }
             let texts = Texts::load(&self.section.templates, Path::new(""));
@@ -526,7 +529,12 @@ impl Scribe<'_> {
 
     /// The end of the time that telling people may take now: the budget, and what a signal leaves of it.
     pub fn until(&self) -> Instant {
-        Instant::now() + self.limit(self.section.delivery_budget.get(), TOLD, LAST_TOLD)
+        Instant::now()
+            + self.limit(
+                self.section.delivery_budget.get(),
+                NOTICE_DEADLINE,
+                LAST_TOLD,
+            )
     }
 
     /// The same for telling that a run was cancelled which goes on.
@@ -545,7 +553,7 @@ impl Scribe<'_> {
 
     /// Tells the sinks beside what a stage does, and gives what belongs into its report.
     pub async fn deliver_in_passing(&self, until: Instant) -> Vec<Outcome> {
-        let Delivery { told, trouble } = self.deliver(Round::InPassing, until).await;
+        let Delivery { told, trouble } = self.deliver(DeliveryMode::BestEffort, until).await;
         let trouble = trouble.map(|failure| not_written(&self.chronicle.place(), &failure));
         let told = told.iter().filter(|told| told.waiting + told.refused > 0);
         let told = told.map(|told| outcome(told).severity(Severity::Advisory));
@@ -554,7 +562,7 @@ impl Scribe<'_> {
 }
 
 /// What became of a sink's deliveries.
-pub fn outcome(told: &Told) -> Outcome {
+pub fn outcome(told: &SinkTally) -> Outcome {
     let left = told.waiting + told.refused;
     let verdict = match (told.refused, told.waiting) {
         (0, 0) => Verdict::Pass,
@@ -584,7 +592,7 @@ pub fn outcome(told: &Told) -> Outcome {
     outcome.reason(reason).hint(hint)
 }
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// Tells every sink a test message, side by side; an outcome for each.
     ///
     /// # Errors
@@ -633,7 +641,9 @@ impl Scribe<'_> {
             fields: Vec::new(),
             links: Vec::new(),
         };
-        let taken = recipient.deliver(&test, Earlier::default(), until).await;
+        let taken = recipient
+            .deliver(&test, PreviousDelivery::default(), until)
+            .await;
         proof(recipient, taken, "it took the test message")
     }
 }

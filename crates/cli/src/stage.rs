@@ -13,7 +13,7 @@ use crate::args::{Format, Global, with_variables};
 use crate::complain::{self, Section, complain};
 use crate::files::{Named, Use};
 use crate::{
-    Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
+    Failure, Interrupt, Job, Progress, Publisher, Selection, VERSION, help, inputs, log, publish,
 };
 
 /// A pipeline stage: its flags, and what it does with them.
@@ -97,9 +97,9 @@ pub fn worker() -> Option<std::process::ExitCode> {
 /// sets the hard limit: some programs close all files that they may have at their start.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const MOST: u64 = 512 << 10;
+    const MAX_OPEN_FILES: u64 = 512 << 10;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.unwrap_or(MOST).min(MOST);
+    let wanted = maximum.unwrap_or(MAX_OPEN_FILES).min(MAX_OPEN_FILES);
     if current.is_some_and(|current| current < wanted) {
         let raised = Rlimit {
             current: Some(wanted),
@@ -413,7 +413,7 @@ fn prepare<S: Stage>(
         env: env.clone(),
         release: global.release.clone(),
         environment: global.environment.clone(),
-        only: Only::new(global.only.clone(), global.skip.clone()),
+        only: Selection::new(global.only.clone(), global.skip.clone()),
         dry_run: global.dry_run,
         progress: Progress::new(!global.no_progress && !global.quiet, env, redactor.clone()),
         interrupt,

@@ -12,11 +12,11 @@ use crate::{Failure, Job};
 /// Where the state is kept where nothing names a place.
 const STATE: &str = ".deploy-guard/state.json";
 /// One question about a workflow run.
-const ASK: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What became of a lock's holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum HolderStatus {
     /// It is the operation that asks, or the one around it.
     Ours,
     /// It no longer acts: the lock may be taken over.
@@ -27,21 +27,23 @@ pub enum Fate {
     Unknown { reason: String, hint: String },
 }
 
-impl Fate {
+impl HolderStatus {
     pub fn is_gone(&self) -> bool {
-        matches!(self, Fate::Gone(_))
+        matches!(self, HolderStatus::Gone(_))
     }
 
     /// Whether the lock blocks this operation.
     pub fn is_in_the_way(&self) -> bool {
-        matches!(self, Fate::Alive(_) | Fate::Unknown { .. })
+        matches!(self, HolderStatus::Alive(_) | HolderStatus::Unknown { .. })
     }
 
     /// Fits after the holder's name and a comma.
     pub fn reason(&self) -> &str {
         match self {
-            Fate::Ours => "which this is a part of",
-            Fate::Gone(reason) | Fate::Alive(reason) | Fate::Unknown { reason, .. } => reason,
+            HolderStatus::Ours => "which this is a part of",
+            HolderStatus::Gone(reason)
+            | HolderStatus::Alive(reason)
+            | HolderStatus::Unknown { reason, .. } => reason,
         }
     }
 }
@@ -104,34 +106,34 @@ impl Job {
 
     /// Whether a lock's holder is gone: by the lock's time, by its process, else by asking GitHub
     /// for its workflow run.
-    pub async fn fate(&self, lock: &Lock) -> Fate {
+    pub async fn fate(&self, lock: &Lock) -> HolderStatus {
         let Lock {
             holder, expires, ..
         } = lock;
         if self.within.as_ref().is_some_and(|within| within.is(lock)) {
-            return Fate::Ours;
+            return HolderStatus::Ours;
         }
         if lock.is_over(Timestamp::now()) {
-            return Fate::Gone(format!("whose time was over at {expires:.0}"));
+            return HolderStatus::Gone(format!("whose time was over at {expires:.0}"));
         }
         let address = self.config.state_address().ok().flatten();
         let shared = address.is_some_and(|address| !matches!(address, StateAddress::File(_)));
         if holder.is_gone(shared) {
-            return Fate::Gone("whose process has ended".to_owned());
+            return HolderStatus::Gone("whose process has ended".to_owned());
         }
         let Some(run) = &holder.run_id else {
-            return Fate::Alive("which may be alive".to_owned());
+            return HolderStatus::Alive("which may be alive".to_owned());
         };
         match self.run_fate(holder, run).await {
             Ok(fate) => fate,
-            Err(error) => Fate::Unknown {
+            Err(error) => HolderStatus::Unknown {
                 reason: format!("and whether it has ended could not be asked: {error}"),
                 hint: error.hint(),
             },
         }
     }
 
-    async fn run_fate(&self, holder: &Holder, run: &str) -> Result<Fate, github::Error> {
+    async fn run_fate(&self, holder: &Holder, run: &str) -> Result<HolderStatus, github::Error> {
         let malformed = |reason: String| github::Error::Malformed { reason };
         let number = run
             .parse()
@@ -143,11 +145,11 @@ impl Job {
         })?;
         let repository = Repository::parse(repository)?;
         let attempt = holder.run_attempt.unwrap_or(1);
-        let client = self.github(None, ASK, Instant::now() + ASK)?;
+        let client = self.github(None, QUERY_TIMEOUT, Instant::now() + QUERY_TIMEOUT)?;
         let found = client.run(&repository, number, attempt).await?;
         if found.has_ended() {
             let how = found.conclusion.unwrap_or(found.status);
-            return Ok(Fate::Gone(format!("whose run has ended ({how})")));
+            return Ok(HolderStatus::Gone(format!("whose run has ended ({how})")));
         }
         // A job of a run that goes on may have been cancelled, or have failed.
         if let Some(runner) = &holder.runner {
@@ -157,9 +159,14 @@ impl Job {
                 .filter(|job| job.runner() == Some(runner))
                 .peekable();
             if on_it.peek().is_some() && on_it.all(|job| job.status == "completed") {
-                return Ok(Fate::Gone(format!("whose job on {runner} has ended")));
+                return Ok(HolderStatus::Gone(format!(
+                    "whose job on {runner} has ended"
+                )));
             }
         }
-        Ok(Fate::Alive(format!("whose run is {}", found.status)))
+        Ok(HolderStatus::Alive(format!(
+            "whose run is {}",
+            found.status
+        )))
     }
 }

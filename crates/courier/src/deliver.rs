@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use chronicle::{
     Chronicle, Delivery, Error, Event, EventId, Happening, History, Intent, MAX_CLAIM, Pending,
-    SCHEMA, Seeing, Subject, Undelivered, Writer, claim, pending,
+    ReadScope, SCHEMA, Subject, Undelivered, Writer, claim, pending,
 };
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use model::Redactor;
-use notify::{DeliveryError, DeliveryFailure, Earlier, Recipient, Reference, TemplateError, Texts};
+use notify::{
+    DeliveryError, DeliveryFailure, PreviousDelivery, Recipient, Reference, TemplateError, Texts,
+};
 use state::Holder;
 
 use crate::notice;
@@ -40,11 +42,11 @@ pub struct Courier<'a> {
 
 /// How eagerly a round tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Round {
+pub enum DeliveryMode {
     /// Within a stage: a sink that did not answer is left alone for a while.
-    InPassing,
+    BestEffort,
     /// Because a person or a schedule asked for it: whatever may be tried is tried.
-    Asked,
+    Requested,
 }
 
 /// What a round may tell.
@@ -58,7 +60,7 @@ struct Claimed {
 
 /// What became of the deliveries of one sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct SinkTally {
     pub sink: String,
     pub delivered: usize,
     /// Not delivered, and to be tried again.
@@ -80,7 +82,11 @@ impl Courier<'_> {
     ///
     /// # Errors
     /// Returns why the log could not be read or written. No sink is told then.
-    pub async fn deliver(&self, round: Round, until: Instant) -> Result<Vec<Told>, Error> {
+    pub async fn deliver(
+        &self,
+        round: DeliveryMode,
+        until: Instant,
+    ) -> Result<Vec<SinkTally>, Error> {
         let began = Instant::now();
         let until = until.min(began + ROUND);
         let Claimed {
@@ -118,14 +124,14 @@ impl Courier<'_> {
         // Where nothing was claimed, nothing has changed.
         let now = match round {
             _ if claimed.is_empty() => history,
-            Round::InPassing => self.chronicle.recent().await?,
-            Round::Asked => self.chronicle.read().await?,
+            DeliveryMode::BestEffort => self.chronicle.recent().await?,
+            DeliveryMode::Requested => self.chronicle.read().await?,
         };
         Ok(self.tally(&claimed, &now))
     }
 
     /// Claims what may be told now. Nothing is written where there is nothing.
-    async fn claim(&self, round: Round) -> Result<Claimed, Error> {
+    async fn claim(&self, round: DeliveryMode) -> Result<Claimed, Error> {
         let mut claimed = Vec::new();
         let mut seen = History::default();
         let decide = |history: &History| {
@@ -145,8 +151,8 @@ impl Courier<'_> {
             Ok::<_, Error>(vec![self.event(happening)])
         };
         let seeing = match round {
-            Round::InPassing => Seeing::Lately,
-            Round::Asked => Seeing::Everything,
+            DeliveryMode::BestEffort => ReadScope::Recent,
+            DeliveryMode::Requested => ReadScope::Full,
         };
         let written = self.chronicle.append(seeing, decide).await?;
         Ok(Claimed {
@@ -156,15 +162,15 @@ impl Courier<'_> {
         })
     }
 
-    fn intent(&self, pending: &Pending, round: Round, now: Timestamp) -> Intent {
+    fn intent(&self, pending: &Pending, round: DeliveryMode, now: Timestamp) -> Intent {
         if self.recipient(&pending.delivery.sink).is_none() {
             return Intent::Skip;
         }
         match round {
-            Round::Asked => Intent::Send,
-            Round::InPassing if pending.is_refused() => Intent::Skip,
-            Round::InPassing if is_rested(pending, now) => Intent::Send,
-            Round::InPassing => Intent::Wait,
+            DeliveryMode::Requested => Intent::Send,
+            DeliveryMode::BestEffort if pending.is_refused() => Intent::Skip,
+            DeliveryMode::BestEffort if is_rested(pending, now) => Intent::Send,
+            DeliveryMode::BestEffort => Intent::Wait,
         }
     }
 
@@ -233,7 +239,7 @@ impl Courier<'_> {
         else {
             return Ok(None);
         };
-        let earlier = Earlier {
+        let earlier = PreviousDelivery {
             reference,
             unsure: pending.unsure,
             is_overtaken: pending.is_overtaken,
@@ -288,9 +294,9 @@ impl Courier<'_> {
     }
 
     /// What became of everything, by sink: those that were told now, and those with deliveries left.
-    fn tally(&self, claimed: &[Pending], history: &History) -> Vec<Told> {
+    fn tally(&self, claimed: &[Pending], history: &History) -> Vec<SinkTally> {
         let left = pending(history);
-        let mut all: BTreeMap<&str, Told> = BTreeMap::new();
+        let mut all: BTreeMap<&str, SinkTally> = BTreeMap::new();
         for pending in claimed {
             let is_left = left.iter().any(|one| one.delivery == pending.delivery);
             if !is_left {
@@ -322,10 +328,10 @@ impl Courier<'_> {
 }
 
 /// The tally of a sink.
-fn of<'a, 'b>(all: &'b mut BTreeMap<&'a str, Told>, sink: &'a str) -> &'b mut Told {
-    all.entry(sink).or_insert_with(|| Told {
+fn of<'a, 'b>(all: &'b mut BTreeMap<&'a str, SinkTally>, sink: &'a str) -> &'b mut SinkTally {
+    all.entry(sink).or_insert_with(|| SinkTally {
         sink: sink.to_owned(),
-        ..Told::default()
+        ..SinkTally::default()
     })
 }
 

@@ -7,5 +7,5 @@
 mod deliver;
 mod notice;
 
-pub use deliver::{Courier, Round, Told};
+pub use deliver::{Courier, DeliveryMode, SinkTally};
 pub use notice::notice;

@@ -12,7 +12,7 @@ use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
 use sections::incident::{EventKind, Impact};
 
 /// A title is one line of this many characters.
-const TITLE: usize = 140;
+const MAX_TITLE_CHARS: usize = 140;
 
 /// The notice of an event; `None` for one that is no sink's business.
 ///
@@ -151,8 +151,8 @@ impl Known<'_> {
         let text = self.event.sentence();
         let line = text.lines().next().unwrap_or_default();
         match &self.event.subject.service {
-            Some(service) => cut(&format!("{service}: {line}"), TITLE),
-            None => cut(line, TITLE),
+            Some(service) => cut(&format!("{service}: {line}"), MAX_TITLE_CHARS),
+            None => cut(line, MAX_TITLE_CHARS),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::rows::Ask as _;
 const KEY: i64 = 0x59d7_757c_f2d4_24fe;
 /// What MariaDB and MySQL call it, with the database behind: their locks are the whole server's.
 const NAME: &str = "deploy-guard/migrate";
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Held until it is dropped, or its session breaks.
 pub struct Lock {
@@ -39,7 +39,7 @@ impl Lock {
                 let holder = holder(&mut session, database).await?;
                 return Ok(Taken::ByOther(holder));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -192,7 +192,7 @@ pub enum Reversible {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementEffect {
     pub place: Place,
-    /// The statement on one line, cut after [`SHORT`] characters.
+    /// The statement on one line, cut after [`MAX_SHOWN_CHARS`] characters.
     pub text: String,
     /// Whether its locks are held until the migration's transaction ends, instead of with it.
     pub in_transaction: bool,
@@ -212,7 +212,7 @@ pub struct StatementEffect {
 }
 
 /// How much of a statement is shown.
-pub const SHORT: usize = 160;
+pub const MAX_SHOWN_CHARS: usize = 160;
 
 impl StatementEffect {
     pub(crate) fn of(
@@ -222,7 +222,7 @@ impl StatementEffect {
         in_transaction: bool,
     ) -> StatementEffect {
         let said = said.trim_end_matches(';').trim_end();
-        let text = match said.char_indices().nth(SHORT) {
+        let text = match said.char_indices().nth(MAX_SHOWN_CHARS) {
             Some((end, _)) => format!("{}…", said[..end].trim_end()),
             None => said.to_owned(),
         };

@@ -85,7 +85,7 @@ fn unknown_key(
 
 /// Where a key of this name is known, nearest to where it was written, and in a section that the file has.
 fn belongs(written: &str, parent: &[&str], tree: &Node, root: Part<'_>) -> Option<String> {
-    const MOST: usize = 3;
+    const MAX_SUGGESTIONS: usize = 3;
     let key = written.to_ascii_lowercase().replace('_', "-");
     let parent: Vec<&str> = parent.iter().copied().filter(|key| *key != ENTRY).collect();
     let rank = |path: &Vec<&str>| {
@@ -101,7 +101,7 @@ fn belongs(written: &str, parent: &[&str], tree: &Node, root: Part<'_>) -> Optio
     let mut known = root.parents_of(&key);
     let best = known.iter().map(rank).min()?;
     known.retain(|path| rank(path) == best);
-    if known.len() > MOST {
+    if known.len() > MAX_SUGGESTIONS {
         return None;
     }
     if known.iter().any(Vec::is_empty) {

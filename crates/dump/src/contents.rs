@@ -111,13 +111,13 @@ impl ContentsError {
 
 /// The first few of some names.
 fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 5;
+    const MAX_SHOWN: usize = 5;
     let shown: Vec<String> = names
         .iter()
-        .take(SHOWN)
+        .take(MAX_SHOWN)
         .map(|name| format!("`{name}`"))
         .collect();
-    match names.len().saturating_sub(SHOWN) {
+    match names.len().saturating_sub(MAX_SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

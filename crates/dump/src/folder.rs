@@ -18,7 +18,7 @@ const FACTS: &str = "facts.json";
 /// What is being written or removed.
 const PARTIAL: &str = ".partial-";
 /// How often a folder is made again that another run swept away the moment it was made.
-const TRIES: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 /// A folder of backups; it is made when the first one is taken.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Folder {
     pub(crate) fn begin(&self) -> Result<Partial, Error> {
         atomic::make_folders(&self.path, 0o700).map_err(Error::io(&self.path))?;
         self.sweep()?;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let path = self
                 .path
                 .join(format!("{PARTIAL}{:016x}", rand::random::<u64>()));

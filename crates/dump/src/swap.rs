@@ -11,7 +11,7 @@ use crate::programs::Programs;
 use crate::scratch::{PREFIX, Scratch, admin, drop_database, end_sessions, properties};
 
 /// Between two looks at who is still connected.
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A restored database, and the one that it is to be.
 pub struct Swap {
@@ -91,7 +91,7 @@ impl Swap {
         let renamed = loop {
             tokio::select! {
                 renamed = &mut renaming => break renamed,
-                () = tokio::time::sleep(PAUSE) => ended += end_sessions(&looking, &name).await?,
+                () = tokio::time::sleep(POLL_INTERVAL) => ended += end_sessions(&looking, &name).await?,
             }
             if Instant::now() > until {
                 break Err(database::Error::Late(within));
@@ -126,7 +126,7 @@ pub async fn was_swapped(live: &Database, kept: &str, restored: &str) -> Result<
         literal(System::Postgres, kept)
     );
     while !session.rows(&sql).await?.is_empty() {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let is_swapped = exists(live, kept).await?;
     if !is_swapped && restored.starts_with(PREFIX) && exists(live, restored).await? {

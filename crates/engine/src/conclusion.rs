@@ -21,7 +21,7 @@ pub struct Conclusion<E> {
 
 /// How the way there ended.
 #[derive(Debug)]
-pub enum End {
+pub enum ExecutionEnd {
     /// A signal came; the journal is left open.
     Interrupted,
     /// The journal or the lock could not be written: nothing more was done.
@@ -51,12 +51,12 @@ pub enum RevertEnd {
     Reverted(Reverted),
 }
 
-impl From<RevertEnd> for End {
+impl From<RevertEnd> for ExecutionEnd {
     fn from(end: RevertEnd) -> Self {
         match end {
-            RevertEnd::Interrupted => End::Interrupted,
-            RevertEnd::Stopped(error) => End::Stopped(error),
-            RevertEnd::Reverted(reverted) => End::Reverted(reverted),
+            RevertEnd::Interrupted => ExecutionEnd::Interrupted,
+            RevertEnd::Stopped(error) => ExecutionEnd::Stopped(error),
+            RevertEnd::Reverted(reverted) => ExecutionEnd::Reverted(reverted),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use target::{Context, Error, Question, Target, Transition};
+use target::{Context, Error, ReleaseEndpoint, Target, Transition};
 
 /// How long a place may take to report its running release.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -85,7 +85,7 @@ pub enum ReleaseAnswer {
 
 /// Asks the target, then the service; `likely` is the release that is probably there. Also what
 /// each place said, by its step's name.
-pub async fn ask(
+pub async fn current_releases(
     target: Option<&dyn Target>,
     context: &Context<'_>,
     likely: &str,
@@ -105,7 +105,7 @@ pub async fn ask(
         Ok(None) => None,
         Err(error) => Some(error),
     };
-    let answer = match (Question::ask_gate(context, likely).await, silent) {
+    let answer = match (ReleaseEndpoint::ask_gate(context, likely).await, silent) {
         (None, None) => ReleaseAnswer::NoSource,
         // One answer through the front door proves nothing about the others.
         (Some(Ok(release)), Some(error))
@@ -155,7 +155,7 @@ impl CurrentRelease {
         named: Option<String>,
         recorded: Option<String>,
     ) -> CurrentRelease {
-        let (mut answer, at) = ask(Some(target), context, destination).await;
+        let (mut answer, at) = current_releases(Some(target), context, destination).await;
         let is_named = named.is_some();
         let believed = named.or(recorded).filter(|release| release != destination);
         let (release, evidence) = match &mut answer {

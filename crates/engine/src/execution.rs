@@ -12,10 +12,10 @@ use model::text::chain;
 use model::{Id, Outcome, Verdict};
 use state::journal::{Ending, Intention};
 use state::{Error, Forced, Journal, Lease, Store};
-use target::{Applied, Asking, Step, Target, Transition};
+use target::{Applied, Step, StepFuture, Target, Transition};
 use tokio::sync::Mutex;
 
-use crate::conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
+use crate::conclusion::{Conclusion, ExecutionEnd, PlaceRelease, RevertEnd, Reverted};
 use crate::current::{CurrentRelease, QUERY_TIMEOUT, late};
 use crate::plan::{self, Plan};
 use crate::status::{self, StepStatus};
@@ -42,7 +42,7 @@ pub struct Settings {
 
 /// What an execution works with.
 #[derive(Clone, Copy)]
-pub struct Means<'a> {
+pub struct ExecutionContext<'a> {
     pub target: &'a dyn Target,
     pub store: &'a Store,
     pub lease: &'a Lease,
@@ -75,7 +75,7 @@ impl Grounds<'_> {
 /// One operation on its way through all places, there or back. What it does is in its journal
 /// before it is done.
 pub struct Execution<'a> {
-    means: Means<'a>,
+    means: ExecutionContext<'a>,
     to: String,
     from: Option<String>,
     steps: Vec<Step>,
@@ -87,7 +87,7 @@ pub struct Execution<'a> {
 
 /// What became of steps.
 #[derive(Default)]
-struct Made {
+struct StepResults {
     outcomes: Vec<Outcome>,
     bars: Vec<Bar>,
     failed: usize,
@@ -99,7 +99,7 @@ struct Made {
 }
 
 /// What became of one.
-struct MadeStep {
+struct StepResult {
     outcome: Outcome,
     bar: Option<Bar>,
     answered: Option<Instant>,
@@ -108,12 +108,12 @@ struct MadeStep {
 impl<'a> Execution<'a> {
     /// Writes down that the plan is begun, and the grounds that a resumed one cannot find again.
     pub async fn begin(
-        means: Means<'a>,
+        means: ExecutionContext<'a>,
         plan: &Plan,
         grounds: Grounds<'_>,
         until: Instant,
     ) -> Result<Self, Error> {
-        let Means { store, lease, .. } = means;
+        let ExecutionContext { store, lease, .. } = means;
         // A journal of a holder that lost the lock would be resumed.
         store.renew(lease, means.settings.lock_ttl.get()).await?;
         let begun = store.begin_journal(Intention {
@@ -136,7 +136,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Goes on with what a journal began, at the places that are configured now.
-    pub fn resume(means: Means<'a>, journal: Journal, until: Instant) -> Self {
+    pub fn resume(means: ExecutionContext<'a>, journal: Journal, until: Instant) -> Self {
         let (to, from) = journal.plan().unwrap_or_default();
         Execution {
             to: to.to_owned(),
@@ -156,7 +156,7 @@ impl<'a> Execution<'a> {
         self.from.as_deref()
     }
 
-    pub fn means(&self) -> Means<'a> {
+    pub fn means(&self) -> ExecutionContext<'a> {
         self.means
     }
 
@@ -197,7 +197,7 @@ impl<'a> Execution<'a> {
 
     /// Renews the lease: without it no further step is made.
     pub async fn renew(&self) -> Result<(), Error> {
-        let Means { store, lease, .. } = self.means;
+        let ExecutionContext { store, lease, .. } = self.means;
         let ttl = self.means.settings.lock_ttl.get();
         store.renew(lease, ttl).await
     }
@@ -235,8 +235,8 @@ impl<'a> Execution<'a> {
         current: &CurrentRelease,
         unready: &BTreeMap<String, target::Error>,
         notes: Vec<Outcome>,
-    ) -> Result<Conclusion<End>, Error> {
-        let Made {
+    ) -> Result<Conclusion<ExecutionEnd>, Error> {
+        let StepResults {
             mut outcomes,
             bars,
             failed,
@@ -251,7 +251,7 @@ impl<'a> Execution<'a> {
             bars,
             places: Vec::new(),
             answered,
-            end: End::Interrupted,
+            end: ExecutionEnd::Interrupted,
         };
         if interrupted {
             return Ok(conclusion);
@@ -289,13 +289,13 @@ impl<'a> Execution<'a> {
             conclusion.outcomes.extend(told);
         }
         conclusion.end = match trouble {
-            Some(trouble) => End::Stopped(trouble),
-            None if total == 1 && failed == 0 && wrong == 1 => End::Denied,
+            Some(trouble) => ExecutionEnd::Stopped(trouble),
+            None if total == 1 && failed == 0 && wrong == 1 => ExecutionEnd::Denied,
             // If every step failed, nothing changed, whatever `max-failed` allows.
-            None if failed > most || wrong > most || wrong == total => End::Failed {
+            None if failed > most || wrong > most || wrong == total => ExecutionEnd::Failed {
                 failed: failed.max(wrong),
             },
-            None => End::Live {
+            None => ExecutionEnd::Live {
                 proof,
                 failed,
                 wrong,
@@ -309,7 +309,7 @@ impl<'a> Execution<'a> {
     /// # Errors
     /// Returns an error if the journal entry that starts the revert cannot be written.
     pub async fn revert(&self, reason: &str) -> Result<Conclusion<RevertEnd>, Error> {
-        let Made {
+        let StepResults {
             outcomes,
             bars,
             failed,
@@ -387,7 +387,7 @@ impl<'a> Execution<'a> {
         &self,
         current: &CurrentRelease,
         unready: &BTreeMap<String, target::Error>,
-    ) -> Made {
+    ) -> StepResults {
         let finished = self.finished_steps(current).await;
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut open = Vec::new();
@@ -403,9 +403,9 @@ impl<'a> Execution<'a> {
                 open.push((at, step));
             }
         }
-        let mut all = Made {
+        let mut all = StepResults {
             failed: unready.len(),
-            ..Made::default()
+            ..StepResults::default()
         };
         for batch in open.chunks(self.batch()) {
             all.interrupted = all.interrupted || self.is_interrupted();
@@ -446,7 +446,7 @@ impl<'a> Execution<'a> {
                 let made = made.unwrap_or_else(|error| {
                     let outcome = self.not_made(step, chain(&error));
                     all.trouble = Some(error);
-                    MadeStep {
+                    StepResult {
                         outcome,
                         bar: None,
                         answered: None,
@@ -458,7 +458,7 @@ impl<'a> Execution<'a> {
                 outcomes.insert(*at, made.outcome);
             }
         }
-        Made {
+        StepResults {
             outcomes: outcomes.into_values().collect(),
             interrupted: all.interrupted || self.is_interrupted(),
             ..all
@@ -466,8 +466,8 @@ impl<'a> Execution<'a> {
     }
 
     /// One step: its snapshot, the intent, the change, the result.
-    async fn make(&self, step: &Step) -> Result<MadeStep, Error> {
-        let Means { target, watch, .. } = self.means;
+    async fn make(&self, step: &Step) -> Result<StepResult, Error> {
+        let ExecutionContext { target, watch, .. } = self.means;
         let timer = watch.begins(&step.place, "switch");
         let clock = Instant::now();
         let noted = {
@@ -504,7 +504,7 @@ impl<'a> Execution<'a> {
             }
         };
         let bar = Some(timer.ends(outcome.verdict));
-        Ok(MadeStep {
+        Ok(StepResult {
             outcome: outcome.took(clock.elapsed()),
             bar,
             answered,
@@ -523,7 +523,7 @@ impl<'a> Execution<'a> {
     }
 
     /// No longer than the deadline allows.
-    async fn in_time<T>(&self, doing: Asking<'_, T>) -> Result<T, target::Error> {
+    async fn in_time<T>(&self, doing: StepFuture<'_, T>) -> Result<T, target::Error> {
         let late = || {
             let deadline = self.means.settings.deadline;
             Err(target::Error::Deadline(format!(
@@ -534,7 +534,7 @@ impl<'a> Execution<'a> {
         ended.unwrap_or_else(|_| late())
     }
 
-    async fn restore(&self, reason: &str) -> Result<Made, Error> {
+    async fn restore(&self, reason: &str) -> Result<StepResults, Error> {
         let mut journal = self.journal.lock().await;
         if journal.aborting().is_none() {
             let clean = self.means.watch.clean(reason);
@@ -544,7 +544,7 @@ impl<'a> Execution<'a> {
         names.retain(|name| status::of(&journal, name) != StepStatus::Restored);
         names.reverse();
         drop(journal);
-        let mut made = Made::default();
+        let mut made = StepResults::default();
         for batch in names.chunks(self.batch()) {
             if self.is_interrupted() {
                 made.interrupted = true;

@@ -13,8 +13,8 @@ mod plan;
 pub mod status;
 mod watch;
 
-pub use conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
+pub use conclusion::{Conclusion, ExecutionEnd, PlaceRelease, RevertEnd, Reverted};
 pub use current::{CurrentRelease, ReleaseAnswer};
-pub use execution::{Execution, Grounds, Means, Settings};
+pub use execution::{Execution, ExecutionContext, Grounds, Settings};
 pub use plan::{Plan, PlannedStep};
 pub use watch::{Operator, Timer, Watch};

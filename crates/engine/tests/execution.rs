@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use config::file::Config;
 use config::value::{Portion, Span};
 use engine::{
-    Conclusion, CurrentRelease, End, Execution, Grounds, Means, Operator, Plan, Reverted, Settings,
-    Watch,
+    Conclusion, CurrentRelease, Execution, ExecutionContext, ExecutionEnd, Grounds, Operator, Plan,
+    Reverted, Settings, Watch,
 };
 use jiff::Timestamp;
 use model::{Env, Redactor, Verdict};
 use state::{Claim, Holder, Lease, Store};
 use target::{
-    Applied, Asking, Capabilities, Context, Error, Observe, Place, Places, Proving, Step, Switch,
-    Target, Transition,
+    Applied, Capabilities, Context, Error, Observe, Place, PlaceAccess, Proving, Step, StepFuture,
+    Switch, Target, Transition,
 };
 use tempfile::TempDir;
 
@@ -59,7 +59,7 @@ impl Pair {
 }
 
 impl Observe for Pair {
-    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
         let runs = self.runs.borrow().get(&step.place.to_string()).cloned();
         Box::pin(async move { Ok(runs) })
     }
@@ -79,7 +79,7 @@ impl Switch for Pair {
         ["a", "b"].map(step).into()
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async { Ok(step.does.clone()) })
     }
 
@@ -87,7 +87,7 @@ impl Switch for Pair {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         self.current(step, "")
     }
 
@@ -96,7 +96,7 @@ impl Switch for Pair {
         step: &'a Step,
         transition: Transition<'a>,
         _snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let place = step.place.to_string();
             self.done.borrow_mut().push(format!("apply {place}"));
@@ -115,7 +115,7 @@ impl Switch for Pair {
         step: &'a Step,
         _transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let place = step.place.to_string();
             self.done.borrow_mut().push(format!("revert {place}"));
@@ -182,8 +182,8 @@ impl Bench {
         }
     }
 
-    fn means<'a>(&'a self, pair: &'a Pair) -> Means<'a> {
-        Means {
+    fn means<'a>(&'a self, pair: &'a Pair) -> ExecutionContext<'a> {
+        ExecutionContext {
             target: pair,
             store: &self.store,
             lease: &self.lease,
@@ -205,7 +205,7 @@ impl Bench {
 
     async fn current(&self, pair: &Pair) -> CurrentRelease {
         let (config, env) = (Config::default(), Env::default());
-        let places = Places::new(&config::file::Hosts::default(), &env);
+        let places = PlaceAccess::new(&config::file::Hosts::default(), &env);
         let context = Context {
             config: &config,
             env: &env,
@@ -241,7 +241,7 @@ fn until() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-async fn run(execution: &mut Execution<'_>, current: &CurrentRelease) -> Conclusion<End> {
+async fn run(execution: &mut Execution<'_>, current: &CurrentRelease) -> Conclusion<ExecutionEnd> {
     let ran = execution.run(current, &BTreeMap::new(), Vec::new()).await;
     ran.unwrap()
 }
@@ -264,7 +264,7 @@ async fn every_step_is_made_and_its_place_asked_afterwards() {
         outcomes(&conclusion),
         "step/pair/a pass, step/pair/b pass, runs/a pass, runs/b pass"
     );
-    let End::Live { failed, wrong, .. } = conclusion.end else {
+    let ExecutionEnd::Live { failed, wrong, .. } = conclusion.end else {
         panic!("{conclusion:?}");
     };
     assert_eq!((failed, wrong, conclusion.bars.len()), (0, 0, 2));
@@ -280,7 +280,7 @@ async fn where_more_fail_than_may_what_was_before_is_put_back_the_last_step_firs
     let conclusion = run(&mut execution, &current).await;
     assert_eq!(pair.run(), "a v2, b v2");
     assert_eq!(pair.done(), "apply a, apply b, revert b, revert a");
-    let End::Reverted(reverted) = &conclusion.end else {
+    let ExecutionEnd::Reverted(reverted) = &conclusion.end else {
         panic!("{conclusion:?}");
     };
     let all_back = Reverted {
@@ -302,7 +302,10 @@ async fn what_was_interrupted_is_gone_on_with_and_nothing_is_made_twice() {
     pair.signal_after.set(Some(1));
     let (mut execution, current) = bench.begin(&pair).await;
     let conclusion = run(&mut execution, &current).await;
-    assert!(matches!(conclusion.end, End::Interrupted), "{conclusion:?}");
+    assert!(
+        matches!(conclusion.end, ExecutionEnd::Interrupted),
+        "{conclusion:?}"
+    );
     assert_eq!(pair.run(), "a v1, b v2");
     drop(execution);
     pair.signal_after.set(None);
@@ -310,7 +313,10 @@ async fn what_was_interrupted_is_gone_on_with_and_nothing_is_made_twice() {
     let current = bench.current(&pair).await;
     let mut execution = Execution::resume(bench.means(&pair), journal, until());
     let conclusion = run(&mut execution, &current).await;
-    assert!(matches!(conclusion.end, End::Live { .. }), "{conclusion:?}");
+    assert!(
+        matches!(conclusion.end, ExecutionEnd::Live { .. }),
+        "{conclusion:?}"
+    );
     assert_eq!(pair.run(), "a v1, b v1");
     assert_eq!(pair.done(), "apply a, apply b");
 }

@@ -3,10 +3,10 @@
 
 use chronicle::{Bound, Exposure, Happening, History, Source};
 
-use crate::stay::Stay;
+use crate::stay::ExposureWindow;
 
 /// What the stages of the release's deployment counted; `None` where none did.
-pub fn of_gate(history: &History, stay: &Stay) -> Option<Exposure> {
+pub fn of_gate(history: &History, stay: &ExposureWindow) -> Option<Exposure> {
     let counted = history.events().filter_map(|event| {
         let is_of = event.subject.release.as_deref() == Some(&stay.release)
             && (stay.from..=stay.until).contains(&event.at);

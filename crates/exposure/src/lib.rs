@@ -1,7 +1,7 @@
 //! What users got of a bad release: the requests that it served, counted after the fact, from a Prometheus server
 //! or an access log.
 //!
-//! [`Stay`] is the time in which they had it; [`tally`] is what is certain and what is not, by any source.
+//! [`ExposureWindow`] is the time in which they had it; [`tally`] is what is certain and what is not, by any source.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod gate;
@@ -13,7 +13,7 @@ mod tally;
 pub use gate::of_gate;
 pub use log::of_log;
 pub use scraped::{Selectors, of_prometheus};
-pub use stay::{News, Stay, is_settled, news, of_incident, of_left};
+pub use stay::{ExposureWindow, News, is_settled, news, of_incident, of_left};
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]

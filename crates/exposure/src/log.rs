@@ -10,8 +10,8 @@ use sections::LogFormat;
 use sections::incident::ExposureLog;
 
 use crate::CountError;
-use crate::stay::Stay;
-use crate::tally::{Seen, Tally, What, seconds};
+use crate::stay::ExposureWindow;
+use crate::tally::{CountedInterval, Counter, Tally, seconds};
 
 /// Where the combined format has the status and the time.
 const STATUS: usize = 6;
@@ -26,7 +26,7 @@ const TIMES: [&str; 5] = ["time_iso8601", "msec", "time", "ts", "@timestamp"];
 pub async fn of_log(
     section: &ExposureLog,
     around: &ProbeContext,
-    stay: &Stay,
+    stay: &ExposureWindow,
     timeout: Duration,
 ) -> Result<Exposure, CountError> {
     let log = log(section, around, &stay.release)?;
@@ -38,17 +38,17 @@ pub async fn of_log(
             is_of_side,
             failed,
         } = request;
-        let seen = Seen {
+        let seen = CountedInterval {
             after,
             by,
             count: 1.0,
         };
-        tally.add(What::OfAll, seen);
+        tally.add(Counter::OfAll, seen);
         if is_of_side {
-            tally.add(What::Total, seen);
+            tally.add(Counter::Total, seen);
         }
         if is_of_side && failed {
-            tally.add(What::Failed, seen);
+            tally.add(Counter::Failed, seen);
         }
     };
     let (from, until) = (seconds(stay.from), seconds(stay.until));

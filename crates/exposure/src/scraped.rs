@@ -9,11 +9,11 @@ use prometheus::raw::{Raw, RawSeries};
 use prometheus::{Client, Error};
 
 use crate::CountError;
-use crate::stay::Stay;
-use crate::tally::{Seen, Tally, What, seconds};
+use crate::stay::ExposureWindow;
+use crate::tally::{CountedInterval, Counter, Tally, seconds};
 
 /// Between two questions whether the last scrape has come.
-const PAUSE: Duration = Duration::from_millis(150);
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 /// So long before a deployment a counter is looked for: one that is not there is born later. Prometheus itself
 /// takes a series for gone after it.
 const BEFORE: SignedDuration = SignedDuration::from_mins(5);
@@ -37,7 +37,7 @@ pub struct Selectors<'a> {
 pub async fn of_prometheus(
     client: &Client,
     selectors: Selectors<'_>,
-    stay: &Stay,
+    stay: &ExposureWindow,
     wait: Duration,
     end: Instant,
 ) -> Result<Exposure, CountError> {
@@ -58,11 +58,11 @@ pub async fn of_prometheus(
             Err(_) => false,
         };
         let looked = looked.map(|looked| looked.exposure);
-        if !waits || left <= PAUSE {
+        if !waits || left <= POLL_INTERVAL {
             return looked.or_else(|why| seen.ok_or(why));
         }
         seen = looked.ok().or(seen);
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -75,7 +75,7 @@ struct Looked {
 async fn look(
     client: &Client,
     selectors: Selectors<'_>,
-    stay: &Stay,
+    stay: &ExposureWindow,
 ) -> Result<Looked, CountError> {
     // The first answer tells by how much the clocks differ.
     client.time().await?;
@@ -119,9 +119,9 @@ async fn look(
     };
     let mut tally = Tally::new(stay, spacing.unwrap_or(1.0));
     for (what, raw) in [
-        (What::Total, &asked),
-        (What::Failed, &failures),
-        (What::OfAll, &all),
+        (Counter::Total, &asked),
+        (Counter::Failed, &failures),
+        (Counter::OfAll, &all),
     ] {
         for one in &raw.series {
             count(&mut tally, what, one, &scrapes);
@@ -158,7 +158,7 @@ struct Scrapes<'a> {
 impl Scrapes<'_> {
     /// After when a counter began whose first sample is of this time. Where nothing at all was scraped shortly before it,
     /// that is not known: the server may have been down.
-    fn began(&self, stay: &Stay, first: f64) -> f64 {
+    fn began(&self, stay: &ExposureWindow, first: f64) -> f64 {
         let Some(spacing) = self.spacing else {
             return f64::MIN;
         };
@@ -176,14 +176,14 @@ impl Scrapes<'_> {
 }
 
 /// Counts one series.
-fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, scrapes: &Scrapes<'_>) {
+fn count(tally: &mut Tally<'_>, what: Counter, one: &RawSeries, scrapes: &Scrapes<'_>) {
     let mut before: Option<(f64, f64)> = None;
     for (at, value) in &one.samples {
         let (by, value) = (*at - scrapes.ahead, *value);
         let (after, count) = match before {
             Some((at, last)) if value < last => {
                 // What it counted since the last scrape and before its reset is lost.
-                if what != What::OfAll && tally.overlaps(at, by) {
+                if what != Counter::OfAll && tally.overlaps(at, by) {
                     tally.open();
                 }
                 (at, value)
@@ -192,7 +192,7 @@ fn count(tally: &mut Tally<'_>, what: What, one: &RawSeries, scrapes: &Scrapes<'
             None => (scrapes.began(tally.stay, *at), value),
         };
         before = Some((by, value));
-        tally.add(what, Seen { after, by, count });
+        tally.add(what, CountedInterval { after, by, count });
     }
 }
 

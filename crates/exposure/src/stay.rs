@@ -17,7 +17,7 @@ const ASKED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// When users had a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stay {
+pub struct ExposureWindow {
     pub release: String,
     /// The deployment that brought it, where one is known.
     pub deployment: Option<String>,
@@ -36,7 +36,7 @@ pub fn of_incident(
     incident: &Incident,
     document: Option<&Document>,
     now: Timestamp,
-) -> Option<Stay> {
+) -> Option<ExposureWindow> {
     let release = incident.subject.release.as_deref()?;
     let began = began(history, document, release, now).unwrap_or(Began {
         from: incident.opened,
@@ -49,7 +49,7 @@ pub fn of_incident(
         deployment,
     } = began;
     let left = left(history, document, release, from);
-    Some(Stay {
+    Some(ExposureWindow {
         release: release.to_owned(),
         deployment,
         from,
@@ -60,7 +60,7 @@ pub fn of_incident(
 }
 
 /// What the release served that was left at this time or later.
-pub fn of_left(history: &History, document: &Document, since: Timestamp) -> Option<Stay> {
+pub fn of_left(history: &History, document: &Document, since: Timestamp) -> Option<ExposureWindow> {
     let left = |entry: &&Entry| is_left(entry) && entry.changed_at.is_some_and(|at| at >= since);
     let entry = document.history.iter().find(left)?;
     let until = entry.changed_at?;
@@ -70,7 +70,7 @@ pub fn of_left(history: &History, document: &Document, since: Timestamp) -> Opti
         fresh,
         deployment,
     } = began(history, Some(document), release, until)?;
-    Some(Stay {
+    Some(ExposureWindow {
         release: release.to_owned(),
         deployment,
         from,
@@ -81,7 +81,7 @@ pub fn of_left(history: &History, document: &Document, since: Timestamp) -> Opti
 }
 
 /// Whether it is known what it served, as well as it can be.
-pub fn is_settled(history: &History, stay: &Stay, now: Timestamp) -> bool {
+pub fn is_settled(history: &History, stay: &ExposureWindow, now: Timestamp) -> bool {
     if stay.gone && now.duration_since(stay.until) >= ASKED_WITHIN {
         return true;
     }
@@ -105,7 +105,12 @@ pub enum News {
 
 /// What an answer is beside what the log has; `None` where it is not known. That it is not known is news once, and
 /// never after a count.
-pub fn news(history: &History, stay: &Stay, answer: Option<&Exposure>, now: Timestamp) -> News {
+pub fn news(
+    history: &History,
+    stay: &ExposureWindow,
+    answer: Option<&Exposure>,
+    now: Timestamp,
+) -> News {
     let known = told(history, stay).next().map(|(_, exposure)| exposure);
     let is_unknown = |event: &Event| {
         let what = &event.what;
@@ -124,7 +129,10 @@ pub fn news(history: &History, stay: &Stay, answer: Option<&Exposure>, now: Time
 }
 
 /// What the log tells of it, the newest first, and when it was told.
-fn told<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = (Timestamp, &'a Exposure)> {
+fn told<'a>(
+    history: &'a History,
+    stay: &ExposureWindow,
+) -> impl Iterator<Item = (Timestamp, &'a Exposure)> {
     since(history, stay).filter_map(|event| match &event.what {
         Happening::DeploymentEnded { exposure, .. }
         | Happening::ExposureMeasured { exposure, .. } => Some((event.at, exposure.as_ref()?)),
@@ -133,7 +141,7 @@ fn told<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = (Timestam
 }
 
 /// The events of the release since it came, the newest first.
-fn since<'a>(history: &'a History, stay: &Stay) -> impl Iterator<Item = &'a Event> {
+fn since<'a>(history: &'a History, stay: &ExposureWindow) -> impl Iterator<Item = &'a Event> {
     let is_of = |event: &&Event| event.subject.release.as_deref() == Some(&stay.release);
     // The log of several machines is not in the order of their clocks.
     let events = history.events().rev();

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use model::outcome::Requests;
 
 use crate::CountError;
-use crate::stay::Stay;
+use crate::stay::ExposureWindow;
 
 /// A report has at most so many parts of the time.
 const MAX_SLICES: u32 = 20;
@@ -16,7 +16,7 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Requests after one time and by another, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct CountedInterval {
     pub(crate) after: f64,
     pub(crate) by: f64,
     pub(crate) count: f64,
@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum Counter {
     Total,
     Failed,
     /// Requests to any release.
@@ -32,7 +32,7 @@ pub(crate) enum What {
 }
 
 /// Where something belongs.
-enum Fit {
+enum Overlap {
     Within,
     Perhaps,
     Without,
@@ -41,7 +41,7 @@ enum Fit {
 /// What was counted until now.
 #[derive(Debug)]
 pub(crate) struct Tally<'a> {
-    pub(crate) stay: &'a Stay,
+    pub(crate) stay: &'a ExposureWindow,
     from: f64,
     until: f64,
     total: Range,
@@ -63,7 +63,7 @@ struct Range {
 
 impl<'a> Tally<'a> {
     /// `spacing` is the time between two looks, in seconds: no part of the time is shorter.
-    pub(crate) fn new(stay: &'a Stay, spacing: f64) -> Tally<'a> {
+    pub(crate) fn new(stay: &'a ExposureWindow, spacing: f64) -> Tally<'a> {
         let (from, until) = (seconds(stay.from), seconds(stay.until));
         let lasted = (until - from).max(0.0);
         let steps = STEPS.into_iter().map(f64::from);
@@ -84,38 +84,38 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub(crate) fn add(&mut self, what: What, seen: Seen) {
-        let Seen { after, by, count } = seen;
+    pub(crate) fn add(&mut self, what: Counter, seen: CountedInterval) {
+        let CountedInterval { after, by, count } = seen;
         if count < 0.0 {
             self.wrong = Some(count);
         }
         let fit = self.fit(what, after, by);
-        if matches!(fit, Fit::Without) {
+        if matches!(fit, Overlap::Without) {
             return;
         }
-        self.has_all |= what == What::OfAll;
+        self.has_all |= what == Counter::OfAll;
         let range = match what {
-            What::Total => Some(&mut self.total),
-            What::Failed => Some(&mut self.failed),
-            What::OfAll => None,
+            Counter::Total => Some(&mut self.total),
+            Counter::Failed => Some(&mut self.failed),
+            Counter::OfAll => None,
         };
         if let Some(range) = range {
             range.most += count;
         }
-        if matches!(fit, Fit::Perhaps) {
+        if matches!(fit, Overlap::Perhaps) {
             return;
         }
         let slice = nth((by.min(self.until) - self.from).max(0.0), self.step);
         let column = match what {
-            What::Total => {
+            Counter::Total => {
                 self.total.least += count;
                 0
             }
-            What::Failed => {
+            Counter::Failed => {
                 self.failed.least += count;
                 1
             }
-            What::OfAll => 2,
+            Counter::OfAll => 2,
         };
         // A look at the very end of a part counts what was before it.
         if let Some(slice) = self.slices.get_mut(slice) {
@@ -133,17 +133,17 @@ impl<'a> Tally<'a> {
         self.is_open = true;
     }
 
-    fn fit(&self, what: What, after: f64, by: f64) -> Fit {
+    fn fit(&self, what: Counter, after: f64, by: f64) -> Overlap {
         if !self.overlaps(after, by) {
-            return Fit::Without;
+            return Overlap::Without;
         }
-        let is_release = what != What::OfAll;
+        let is_release = what != Counter::OfAll;
         let begins = after >= self.from || (self.stay.fresh && is_release);
         let ends = by <= self.until || (self.stay.gone && is_release);
         if begins && ends || !is_release {
-            Fit::Within
+            Overlap::Within
         } else {
-            Fit::Perhaps
+            Overlap::Perhaps
         }
     }
 
@@ -231,9 +231,9 @@ mod tests {
 
     const START: f64 = 1_800_000_000.0;
 
-    fn stay(fresh: bool, gone: bool) -> Stay {
+    fn stay(fresh: bool, gone: bool) -> ExposureWindow {
         let second = |n: i64| Timestamp::from_second(1_800_000_000 + n).unwrap_or_default();
-        Stay {
+        ExposureWindow {
             release: "v2".to_owned(),
             deployment: None,
             from: second(0),
@@ -243,15 +243,15 @@ mod tests {
         }
     }
 
-    fn seen(after: f64, by: f64, count: f64) -> Seen {
-        Seen {
+    fn seen(after: f64, by: f64, count: f64) -> CountedInterval {
+        CountedInterval {
             after: START + after,
             by: START + by,
             count,
         }
     }
 
-    fn told(stay: &Stay, all: &[(What, Seen)]) -> (u64, u64, Bound) {
+    fn told(stay: &ExposureWindow, all: &[(Counter, CountedInterval)]) -> (u64, u64, Bound) {
         let mut tally = Tally::new(stay, 15.0);
         for (what, seen) in all {
             tally.add(*what, *seen);
@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn what_straddles_an_edge_is_certain_only_where_the_release_was_not_beyond_it() {
         let all = [
-            (What::Total, seen(-20.0, -5.0, 1000.0)),
-            (What::Total, seen(-5.0, 10.0, 40.0)),
-            (What::Total, seen(10.0, 55.0, 500.0)),
-            (What::Total, seen(55.0, 70.0, 7.0)),
-            (What::Total, seen(70.0, 85.0, 1000.0)),
+            (Counter::Total, seen(-20.0, -5.0, 1000.0)),
+            (Counter::Total, seen(-5.0, 10.0, 40.0)),
+            (Counter::Total, seen(10.0, 55.0, 500.0)),
+            (Counter::Total, seen(55.0, 70.0, 7.0)),
+            (Counter::Total, seen(70.0, 85.0, 1000.0)),
         ];
         let most = |total| Bound::AtMost(Requests { failed: 0, total });
         assert_eq!(told(&stay(true, true), &all), (547, 0, Bound::Exact));
@@ -285,11 +285,11 @@ mod tests {
     #[test]
     fn no_more_failed_than_were_served() {
         let all = [
-            (What::Total, seen(1.0, 10.0, 10.0)),
-            (What::Total, seen(55.0, 70.0, 3.0)),
-            (What::Failed, seen(1.0, 10.0, 2.0)),
+            (Counter::Total, seen(1.0, 10.0, 10.0)),
+            (Counter::Total, seen(55.0, 70.0, 3.0)),
+            (Counter::Failed, seen(1.0, 10.0, 2.0)),
             // Of other scrapes than the total.
-            (What::Failed, seen(40.0, 70.0, 8.0)),
+            (Counter::Failed, seen(40.0, 70.0, 8.0)),
         ];
         let most = Requests {
             failed: 5,
@@ -304,11 +304,11 @@ mod tests {
         let stay = stay(true, true);
         let mut tally = Tally::new(&stay, 15.0);
         for (what, one) in [
-            (What::Total, seen(-5.0, 10.0, 1.0)),
-            (What::Failed, seen(15.0, 30.0, 2.0)),
-            (What::Total, seen(15.0, 30.0, 10.0)),
-            (What::OfAll, seen(15.0, 30.0, 90.0)),
-            (What::Total, seen(30.0, 70.0, 5.0)),
+            (Counter::Total, seen(-5.0, 10.0, 1.0)),
+            (Counter::Failed, seen(15.0, 30.0, 2.0)),
+            (Counter::Total, seen(15.0, 30.0, 10.0)),
+            (Counter::OfAll, seen(15.0, 30.0, 90.0)),
+            (Counter::Total, seen(30.0, 70.0, 5.0)),
         ] {
             tally.add(what, one);
         }
@@ -324,7 +324,7 @@ mod tests {
             })
             .collect();
         assert_eq!(parts, [(0, 11, 2, Some(90)), (30, 5, 0, Some(0))]);
-        let day = Stay {
+        let day = ExposureWindow {
             until: stay.from + SignedDuration::from_hours(24),
             ..stay.clone()
         };
@@ -337,9 +337,9 @@ mod tests {
         for count in [-5.0, f64::NAN, f64::INFINITY, 1e300] {
             let stay = stay(true, true);
             let mut tally = Tally::new(&stay, 1.0);
-            tally.add(What::Total, seen(1.0, 2.0, count));
+            tally.add(Counter::Total, seen(1.0, 2.0, count));
             // What comes after it may hide it in the sum.
-            tally.add(What::Total, seen(2.0, 3.0, 10.0));
+            tally.add(Counter::Total, seen(2.0, 3.0, 10.0));
             assert!(tally.exposure(Source::Prometheus).is_err(), "{count}");
         }
     }

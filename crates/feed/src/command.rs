@@ -7,7 +7,7 @@ use probe::shell::Shell;
 use crate::error::Error;
 
 /// A line with the numbers of hundreds of instances.
-const MOST: usize = 1 << 20;
+const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Runs the command, interval by interval.
 pub struct Command {
@@ -26,12 +26,12 @@ impl Command {
             by_hand: self.shell.by_hand(&self.run),
             why,
         };
-        let ran = self.shell.whole(&self.run, timeout, MOST).await?;
+        let ran = self.shell.whole(&self.run, timeout, MAX_LINE_BYTES).await?;
         if ran.status != Some(0) {
             return Err(wrong(format!("{}: {}", ran.exit, ran.tail)));
         }
         if ran.dropped {
-            return Err(wrong(format!("it prints more than {MOST} bytes")));
+            return Err(wrong(format!("it prints more than {MAX_LINE_BYTES} bytes")));
         }
         let text = String::from_utf8_lossy(&ran.stdout).into_owned();
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());

@@ -25,7 +25,7 @@ use crate::source::Look;
 /// Samples of a later time than the server's are looked for within this.
 const AHEAD: Duration = Duration::from_secs(30);
 /// Samples that arrive late, as by remote write, are found within this.
-const LATE: Duration = Duration::from_mins(1);
+const MAX_SAMPLE_DELAY: Duration = Duration::from_mins(1);
 /// Why a side has no data is asked again after so many looks.
 const ASK_WHY: u32 = 10;
 
@@ -170,7 +170,7 @@ impl PrometheusSource {
             Some(last) => Duration::try_from(now.duration_since(last)).unwrap_or_default(),
             None => warm_up + 4 * interval,
         };
-        let window = since + interval.max(LATE);
+        let window = since + interval.max(MAX_SAMPLE_DELAY);
         let until = now.checked_add(SignedDuration::try_from(AHEAD).unwrap_or_default());
         let until = until.unwrap_or(now);
         let answers = self.metrics.iter().map(|metric| async move {

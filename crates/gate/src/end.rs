@@ -2,7 +2,7 @@
 
 use config::file::Policy;
 use config::value::Span;
-use model::{Member, Members, Outcome, Verdict};
+use model::{Member, MemberCounts, Outcome, Verdict};
 
 use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
 use crate::gated_probe::GatedProbe;
@@ -99,7 +99,7 @@ impl GateLoop<'_> {
                     reason = format!("{reason}: {}: {}", first.name, first.reason);
                 }
                 representative = first;
-                outcome.members = Some(Members {
+                outcome.members = Some(MemberCounts {
                     tally: state.tally,
                     all: group.all,
                     all_required: group.all_required,
@@ -150,6 +150,10 @@ fn not_passed(one: &GatedProbe, endpoints: &[EndpointState]) -> (usize, Vec<Memb
             None => end.reason.clone(),
         },
     };
-    let members = bad.into_iter().take(Members::SHOWN).map(member).collect();
+    let members = bad
+        .into_iter()
+        .take(MemberCounts::MAX_SHOWN)
+        .map(member)
+        .collect();
     (first, members)
 }

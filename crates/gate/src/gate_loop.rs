@@ -24,7 +24,7 @@ use crate::gated_probe::GatedProbe;
 use crate::group::Group;
 use crate::history::{History, NewestByVerdict};
 use crate::lateness::Lateness;
-use crate::observer::{Measured, Observer, Stands};
+use crate::observer::{Measured, Observer, StandingEvent};
 use crate::pauses::{Pause, PauseDetector};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
 
@@ -589,7 +589,7 @@ impl<'a> GateLoop<'a> {
         let EndpointState { probe, .. } = self.endpoints[endpoint];
         let one = &self.watched[probe];
         let elapsed = self.start.elapsed();
-        self.observer.stands(&Stands {
+        self.observer.stands(&StandingEvent {
             probe,
             standing: &standing,
             missing: &standing.missing(&one.policy, elapsed),

@@ -2,7 +2,7 @@
 
 use config::file::Member;
 use model::{Shard, Tally, Verdict};
-use probe::members::Members;
+use probe::members::Endpoints;
 use sha2::{Digest as _, Sha256};
 
 /// How many of how many must pass.
@@ -19,8 +19,8 @@ pub(crate) struct Group {
 
 impl Group {
     /// The group, and those of its members that are asked here.
-    pub(crate) fn of(members: Members, shard: Option<Shard>) -> (Group, Vec<Member>) {
-        let Members { mut list, required } = members;
+    pub(crate) fn of(members: Endpoints, shard: Option<Shard>) -> (Group, Vec<Member>) {
+        let Endpoints { mut list, required } = members;
         let (all, all_required) = (list.len(), required);
         if let Some(shard) = shard {
             list.retain(|member| holds(shard, &member.target));

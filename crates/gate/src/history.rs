@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Measurement, Telling, Verdict};
+use model::{Measurement, NotableMeasurements, Verdict};
 use probe::Reading;
 use probe::release::Identity;
 
@@ -20,7 +20,7 @@ pub(crate) struct History {
     most: usize,
     pub(crate) measurements: Vec<Measurement>,
     /// Those that keep their evidence.
-    pub(crate) telling: Telling<Measurement>,
+    pub(crate) telling: NotableMeasurements<Measurement>,
     pub(crate) last: Option<Reading>,
     /// The newest reading of each verdict that is not a pass.
     newest: NewestByVerdict<Reading>,

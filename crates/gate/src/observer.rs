@@ -24,7 +24,7 @@ pub trait Observer {
     }
 
     /// The standing of a probe: once at the start and after each measurement, while it is open.
-    fn stands(&self, stands: &Stands<'_>) {
+    fn stands(&self, stands: &StandingEvent<'_>) {
         let _ = stands;
     }
 
@@ -77,7 +77,7 @@ pub struct Measured<'a> {
 }
 
 /// The standing of a probe.
-pub struct Stands<'a> {
+pub struct StandingEvent<'a> {
     pub probe: usize,
     /// Of the probe; in a group of the member that was measured last.
     pub standing: &'a Standing,
@@ -120,7 +120,7 @@ impl Observer for StatusLine<'_> {
         self.ids.replace(ids);
     }
 
-    fn stands(&self, stands: &Stands<'_>) {
+    fn stands(&self, stands: &StandingEvent<'_>) {
         self.put(stands.probe, |id| {
             let (missing, failed) = match stands.members {
                 Some(members) => (

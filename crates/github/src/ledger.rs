@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{ETAG, HeaderMap, HeaderValue};
 
 /// Answers that are kept, in bytes: some dozen pages.
-const KEPT: usize = 16 << 20;
+const MAX_KEPT_BYTES: usize = 16 << 20;
 /// The secondary limit is 900 points a minute, shared with all who use the token.
 const PER_REQUEST: Duration = Duration::from_millis(100);
 
@@ -45,11 +45,11 @@ impl Ledger {
     }
 
     pub(crate) fn keep(&self, path: &str, headers: &HeaderMap, body: &Bytes) {
-        if headers.get(ETAG).is_none() || body.len() > KEPT {
+        if headers.get(ETAG).is_none() || body.len() > MAX_KEPT_BYTES {
             return;
         }
         let mut pages = self.lock();
-        if pages.size + body.len() > KEPT {
+        if pages.size + body.len() > MAX_KEPT_BYTES {
             pages.known.clear();
             pages.size = 0;
         }
@@ -114,7 +114,7 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let ledger = Ledger::default();
         let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("\"a\""))]);
-        let body = Bytes::from(vec![0; KEPT / 2]);
+        let body = Bytes::from(vec![0; MAX_KEPT_BYTES / 2]);
         for path in ["/a", "/a", "/b"] {
             ledger.keep(path, &headers, &body);
         }

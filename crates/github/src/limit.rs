@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::HeaderMap;
 
 /// Where GitHub names no time ("Rate limits for the REST API").
-const UNNAMED: Duration = Duration::from_secs(60);
+const DEFAULT_RESET: Duration = Duration::from_secs(60);
 /// A reset that is further away than any that GitHub makes is not believed.
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_RESET: Duration = Duration::from_hours(24);
 
 /// How long to wait after this answer; `None` if it is not a rate limit.
 ///
@@ -43,18 +43,18 @@ pub(crate) fn wait(
     let named = retry_after.or_else(|| if empty { reset() } else { None });
     let wait = match named {
         Some(seconds) => Duration::from_secs(seconds.max(1)),
-        None => UNNAMED.saturating_mul(2_u32.saturating_pow(before)),
+        None => DEFAULT_RESET.saturating_mul(2_u32.saturating_pow(before)),
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_RESET))
 }
 
 /// A pause before the `nth` retry (from 0), at random between nothing and twice the last bound.
 pub(crate) fn jitter(nth: u32, random: f64) -> Duration {
-    const FIRST: Duration = Duration::from_millis(200);
-    const MOST: Duration = Duration::from_secs(5);
-    FIRST
+    const FIRST_DELAY: Duration = Duration::from_millis(200);
+    const MAX_DELAY: Duration = Duration::from_secs(5);
+    FIRST_DELAY
         .saturating_mul(2_u32.saturating_pow(nth))
-        .min(MOST)
+        .min(MAX_DELAY)
         .mul_f64(random.clamp(0.0, 1.0))
 }
 

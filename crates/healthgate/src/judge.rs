@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use canary::SettingsError;
 use canary::trace::{Item, Trace};
-use cli::{Failure, Job, Only};
+use cli::{Failure, Job, Selection};
 use config::file::{Canary, CanaryMetric, Judge};
 use jiff::Timestamp;
 use model::report::Table;
@@ -69,7 +69,7 @@ impl Flags {
     }
 }
 
-fn judged(canary: &Canary, files: &[PathBuf], only: &Only) -> Result<Report, Failure> {
+fn judged(canary: &Canary, files: &[PathBuf], only: &Selection) -> Result<Report, Failure> {
     let metrics = canary.compared();
     let mut all = Judged {
         canary,
@@ -108,7 +108,7 @@ fn judged(canary: &Canary, files: &[PathBuf], only: &Only) -> Result<Report, Fai
 /// What was judged so far.
 struct Judged<'c> {
     canary: &'c Canary,
-    only: &'c Only,
+    only: &'c Selection,
     metrics: Vec<CanaryMetric>,
     started_at: Timestamp,
     has_several_files: bool,

@@ -1,6 +1,6 @@
 //! The endpoints of groups that did not pass, in rows.
 
-use model::{Members, Outcome, Table};
+use model::{MemberCounts, Outcome, Table};
 
 /// A table for all groups; `None` where every endpoint passed.
 pub(crate) fn table(outcomes: &[Outcome]) -> Option<Table> {
@@ -11,7 +11,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> Option<Table> {
     };
     let (mut shown, mut all) = (0, 0);
     for outcome in outcomes {
-        let Some(Members {
+        let Some(MemberCounts {
             tally, not_passed, ..
         }) = &outcome.members
         else {

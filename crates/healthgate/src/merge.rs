@@ -15,7 +15,7 @@ use self::part::Part;
 use crate::explain::read;
 
 /// Larger than any shard's report, small enough to read hundreds of them.
-const LARGEST: u64 = 64 << 20;
+const MAX_REPORT_BYTES: u64 = 64 << 20;
 
 /// Which reports.
 #[derive(clap::Args, Clone, Debug)]
@@ -53,7 +53,7 @@ impl Flags {
                 files.push(file.clone());
             }
         }
-        if files.len() > 2 * Shard::MOST as usize {
+        if files.len() > 2 * Shard::MAX_SHARDS as usize {
             return Err(Failure::usage(format!(
                 "{} reports are more than there can be shards",
                 files.len()
@@ -109,7 +109,7 @@ enum ReportError {
 fn part(name: String, file: &std::path::Path) -> Result<Part, ReportError> {
     let read::Told {
         report, started_at, ..
-    } = read::within(file, LARGEST)?;
+    } = read::within(file, MAX_REPORT_BYTES)?;
     if report.stage != "healthgate" {
         return Err(ReportError::OtherStage(report.stage));
     }

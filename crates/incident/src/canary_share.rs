@@ -15,7 +15,7 @@ const ANSWERS: u32 = 200;
 /// At each place at least.
 const LEAST_ANSWERS: u32 = 10;
 /// How long they may take.
-const TIME: Duration = Duration::from_secs(5);
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The observed share; `None` without a rollout or `traffic:`, and where no answer shows it in time.
 pub(crate) async fn observed(job: &Job, document: &Document) -> Option<Share> {
@@ -36,7 +36,9 @@ pub(crate) async fn observed(job: &Job, document: &Document) -> Option<Share> {
             (answers.of(*side), answers.blue + answers.green)
         }
     });
-    let all = tokio::time::timeout(TIME, join_all(asking)).await.ok()?;
+    let all = tokio::time::timeout(SAMPLE_TIMEOUT, join_all(asking))
+        .await
+        .ok()?;
     let own: u32 = all.iter().map(|(own, _)| own).sum();
     let known: u32 = all.iter().map(|(_, known)| known).sum();
     (known > 0).then(|| Share::of(own.into(), known.into()))

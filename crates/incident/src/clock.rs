@@ -4,7 +4,7 @@ use chronicle::{Event, Happening, Incident, incidents};
 use cli::{Failure, Job};
 use model::{Outcome, Report};
 
-use crate::session::{Ask, Session};
+use crate::session::{ExposureQuery, Session};
 
 /// Writes down what is due.
 pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure> {
@@ -18,7 +18,7 @@ pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure>
         .await?;
     let unknown = match newest {
         // A release that is gone may have been scraped only later.
-        Some(id) => session.measure(&id, Ask::WhereItIsGone).await,
+        Some(id) => session.measure(&id, ExposureQuery::WhereItIsGone).await,
         None => None,
     };
     Ok(written.iter().filter_map(told).chain(unknown).collect())

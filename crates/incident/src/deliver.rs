@@ -8,7 +8,7 @@ use clap::Args;
 use cli::scribe::{Audience, Delivery, outcome};
 use cli::{Failure, Job};
 use config::value::Span;
-use courier::{Round, Told};
+use courier::{DeliveryMode, SinkTally};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 
@@ -53,17 +53,18 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let until = Instant::now() + within;
     let mut pause = FIRST_PAUSE;
     // By sink: all that was delivered, and what the last round left.
-    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    let mut all: BTreeMap<String, SinkTally> = BTreeMap::new();
     loop {
-        let Delivery { told, trouble } = session.scribe.deliver(Round::Asked, until).await;
+        let Delivery { told, trouble } =
+            session.scribe.deliver(DeliveryMode::Requested, until).await;
         if let Some(trouble) = trouble {
             return Err(trouble);
         }
         for (sink, one) in &mut all {
-            *one = Told {
+            *one = SinkTally {
                 sink: sink.clone(),
                 delivered: one.delivered,
-                ..Told::default()
+                ..SinkTally::default()
             };
         }
         for mut one in told {

@@ -10,7 +10,7 @@ use model::text::cut;
 
 /// For one question, and for a rate limit to end.
 const TIMEOUT: Duration = Duration::from_secs(15);
-const PATIENCE: Duration = Duration::from_secs(60);
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 /// GitHub refuses a longer body, and a title of over 256 characters.
 const MAX_BODY: usize = 65_536;
@@ -34,7 +34,7 @@ impl<'a> Tracker<'a> {
         })?;
         let repository = Repository::parse(name)
             .map_err(|error| Failure::usage(error).hint("for example `--repo acme/shop`"))?;
-        let client = job.github(None, TIMEOUT, Instant::now() + PATIENCE);
+        let client = job.github(None, TIMEOUT, Instant::now() + RATE_LIMIT_WAIT);
         let client = client.map_err(|error| {
             let hint = error.hint();
             Failure::error(error).hint(hint)

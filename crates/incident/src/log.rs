@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use model::text::cut;
 use model::{Outcome, Report};
 
-use crate::session::{Ask, NAME_ONE, Session, open_one};
+use crate::session::{ExposureQuery, NAME_ONE, Session, open_one};
 use crate::severity::{ByHand, Seen};
 use crate::words::{self, ParseError};
 
@@ -212,7 +212,9 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let Some(incident) = known else {
         return Ok(not_open(&session, "an update"));
     };
-    let trouble = session.measure(&incident.id, Ask::WhereItIsGone).await;
+    let trouble = session
+        .measure(&incident.id, ExposureQuery::WhereItIsGone)
+        .await;
     let id = incident.id.to_string();
     let told = match flags.by_hand.judged() {
         Some(judged) => format!("updated, {}: {}", judged.severity, judged.why),
@@ -248,7 +250,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let Some(incident) = known else {
         return Ok(not_open(&session, "a resolution"));
     };
-    let trouble = session.measure(&incident.id, Ask::Always).await;
+    let trouble = session.measure(&incident.id, ExposureQuery::Always).await;
     let id = incident.id.to_string();
     let lasted = chronicle::lasted(incident.lasted(Timestamp::now()));
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))

@@ -14,7 +14,7 @@ use state::{Document, Entry, Status};
 const RECORDED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
 /// A deployment that never told its end was cut off where it began longer ago than any job runs.
-const LONGEST: SignedDuration = SignedDuration::from_hours(5 * 24);
+const MAX_JOB_TIME: SignedDuration = SignedDuration::from_hours(5 * 24);
 /// The same where no process holds the lock; the window ends up to an hour later than now.
 const LONGEST_UNLOCKED: SignedDuration = SignedDuration::from_hours(2);
 
@@ -41,7 +41,7 @@ impl Past {
         // A run holds the lock from its deployment on.
         let longest = match document {
             Some(document) if document.lock.is_none() => LONGEST_UNLOCKED,
-            _ => LONGEST,
+            _ => MAX_JOB_TIME,
         };
         let known = logged.iter().enumerate();
         let known = known.map(|(nth, one)| {

@@ -11,7 +11,7 @@ use net::http::request::authority;
 use url::Url;
 
 /// How long a push may take.
-const TIME: Duration = Duration::from_secs(10);
+const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// A Pushgateway says in a line what is wrong.
 const MAX_ANSWER: usize = 4 << 10;
@@ -33,7 +33,7 @@ pub(crate) async fn push(job: &Job, gateway: &str, series: &str) -> Result<Outco
         Outcome::new("incident/pushgateway", host.clone(), verdict)
             .expected("the gateway takes the series")
     };
-    let mut answer = match request.timeout(TIME).send().await {
+    let mut answer = match request.timeout(PUSH_TIMEOUT).send().await {
         Ok(answer) => answer,
         Err(error) => {
             let reason = net::cause::plain_cause(&error);

@@ -1,17 +1,17 @@
 //! What every subcommand needs: the log, and the report that it ends with.
 
-use chronicle::{Event, Happening, History, Incident, IncidentId, Seeing, incidents};
+use chronicle::{Event, Happening, History, Incident, IncidentId, ReadScope, incidents};
 use cli::scribe::{failed, not_written};
-use cli::{Failure, Job, Scribe};
+use cli::{EventWriter, Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity};
 
-pub(crate) use cli::scribe::Ask;
+pub(crate) use cli::scribe::ExposureQuery;
 
 /// A job with its `incident:` section.
 pub(crate) struct Session<'a> {
     pub(crate) job: &'a Job,
-    pub(crate) scribe: Scribe<'a>,
+    pub(crate) scribe: EventWriter<'a>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -45,12 +45,7 @@ impl<'a> Session<'a> {
         mut decide: impl FnMut(&History) -> Result<Vec<Event>, Failure>,
     ) -> Result<Vec<Event>, Failure> {
         let decide = |history: &History| decide(history).map_err(AppendError::Decided);
-        match self
-            .scribe
-            .chronicle
-            .append(Seeing::Everything, decide)
-            .await
-        {
+        match self.scribe.chronicle.append(ReadScope::Full, decide).await {
             Ok(events) => Ok(events),
             Err(AppendError::Log(error)) => Err(failed(error)),
             Err(AppendError::Decided(failure)) => Err(failure),
@@ -59,7 +54,7 @@ impl<'a> Session<'a> {
 
     /// Writes down what the bad release of an incident served, where that can be told now and is not told already.
     /// Gives what belongs into the report: why it is not known, or could not be written down.
-    pub(crate) async fn measure(&self, id: &IncidentId, ask: Ask) -> Option<Outcome> {
+    pub(crate) async fn measure(&self, id: &IncidentId, ask: ExposureQuery) -> Option<Outcome> {
         let place = self.scribe.chronicle.place();
         // It may be open for longer than the newest events tell.
         let history = match self.scribe.chronicle.read().await {

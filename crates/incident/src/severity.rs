@@ -1,6 +1,6 @@
 //! How bad the incident is: by hand with a reason, else by the rules.
 
-use chronicle::{Event, Happening, History, Hosts, Judged};
+use chronicle::{Classification, Event, Happening, History, Hosts};
 use clap::Args;
 use cli::Failure;
 use jiff::{SignedDuration, Timestamp};
@@ -34,9 +34,9 @@ pub(crate) struct Seen {
 }
 
 impl ByHand {
-    pub(crate) fn judged(&self) -> Option<Judged> {
+    pub(crate) fn judged(&self) -> Option<Classification> {
         let severity = self.severity?;
-        Some(Judged {
+        Some(Classification {
             severity,
             why: self.reason.clone().unwrap_or_default(),
         })

@@ -15,7 +15,7 @@ use crate::words::ParseError;
 
 /// For one question, and for a rate limit to end.
 const TIMEOUT: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(60);
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -117,7 +117,7 @@ pub(crate) async fn stage(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         let hint = error.hint();
         Failure::error(error).hint(hint)
     };
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + RATE_LIMIT_WAIT;
     let client = job.github(None, TIMEOUT, until).map_err(cannot)?;
     let question = Question {
         repository: &target.repository,

@@ -26,9 +26,9 @@ const TIMES_INPUT: u64 = 24;
 /// A filter that recurses deeper is broken.
 const STACK: usize = 16 << 20;
 /// Processes at the same time.
-const MOST: usize = 16;
+const MAX_PROCESSES: usize = 16;
 /// Compiled filters that one process keeps.
-const KEPT: usize = 256;
+const MAX_CACHED_FILTERS: usize = 256;
 
 /// Set once `main` has passed by here.
 static ISOLATED: AtomicBool = AtomicBool::new(false);
@@ -80,7 +80,7 @@ fn work(questions: &mpsc::Receiver<Question>, mut answers: UnixStream) {
             Resource::Data,
             MEMORY + STACK as u64 + TIMES_INPUT * json.len() as u64,
         );
-        if programs.len() >= KEPT {
+        if programs.len() >= MAX_CACHED_FILTERS {
             programs.clear();
         }
         let program = match programs.entry(text) {
@@ -308,7 +308,7 @@ fn take(deadline: Instant) -> std::io::Result<Option<Worker>> {
         if let Some(worker) = pool.idle.pop() {
             return Ok(Some(worker));
         }
-        if pool.alive < MOST {
+        if pool.alive < MAX_PROCESSES {
             let worker = Worker::start()?;
             pool.alive += 1;
             return Ok(Some(worker));

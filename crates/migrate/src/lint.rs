@@ -14,7 +14,7 @@ use migrator::{MIGRATE, Session};
 use model::{Outcome, Report, Severity};
 
 use crate::status::nothing;
-use migrator::Known;
+use migrator::ServerCatalog;
 use migrator::script::{self, Text};
 
 /// No migration is larger.
@@ -81,7 +81,7 @@ async fn of_pending(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Ok(texts) => texts,
         Err(unknown) => return Ok(session.report(vec![unavailable(&unknown.to_string())])),
     };
-    let known = match Known::read(&session).await {
+    let known = match ServerCatalog::read(&session).await {
         Ok(known) => known,
         Err(error) => return Err(Failure::error(error.to_string())),
     };

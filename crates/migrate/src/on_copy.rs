@@ -2,7 +2,7 @@
 
 use cli::Failure;
 use migrations::{Command, Reading};
-use migrator::{Change, End, Session, ToolFailure, change};
+use migrator::{Change, ChangeEnd, Session, ToolFailure, change};
 use rehearsal::{Step, Steps};
 use remote::local::{Script, Stream};
 
@@ -52,12 +52,12 @@ impl OnCopy<'_> {
         };
         let made = Box::pin(change(self.session, &wish)).await?;
         Ok(match made.end {
-            End::Done => Step::Done,
-            End::Failed(ToolFailure { told: reason, .. }) | End::Late(reason) => {
+            ChangeEnd::Done => Step::Done,
+            ChangeEnd::Failed(ToolFailure { told: reason, .. }) | ChangeEnd::Late(reason) => {
                 Step::Failed(reason)
             }
-            End::Unknown(outcome) => Step::Failed(outcome.reason.unwrap_or_default()),
-            End::Interrupted => return Err(Failure::error("interrupted").into()),
+            ChangeEnd::Unknown(outcome) => Step::Failed(outcome.reason.unwrap_or_default()),
+            ChangeEnd::Interrupted => return Err(Failure::error("interrupted").into()),
         })
     }
 }

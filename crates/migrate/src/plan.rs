@@ -8,7 +8,7 @@ use model::{Outcome, Report, Severity, Table};
 
 use crate::lint::unavailable;
 use crate::status::nothing;
-use migrator::Known;
+use migrator::ServerCatalog;
 use migrator::effect;
 use migrator::script::{self, Text};
 
@@ -39,7 +39,7 @@ pub(crate) async fn plan(job: &Job) -> Result<Report, Failure> {
         outcomes.push(unavailable(&reason));
         return Ok(session.report(outcomes));
     }
-    let known = Known::read(&session).await;
+    let known = ServerCatalog::read(&session).await;
     let known = known.map_err(|error| Failure::error(error.to_string()))?;
     let told = match effect::of_texts(&texts, &known) {
         Ok(told) => told,
@@ -97,7 +97,7 @@ fn outcome(text: &Text, effects: &[StatementEffect]) -> Outcome {
     }
 }
 
-fn row(text: &Text, effect: &StatementEffect, known: &Known) -> Vec<String> {
+fn row(text: &Text, effect: &StatementEffect, known: &ServerCatalog) -> Vec<String> {
     let locks = effect.touched.iter().map(|touched| {
         let lock = touched.lock.map_or("none", ddl::LockMode::name);
         let new = if touched.fresh { " (new)" } else { "" };

@@ -4,8 +4,8 @@ use cli::force::Force;
 use cli::{Failure, Job};
 use database::Break;
 use migrator::{
-    Change, Effect, End, MIGRATE, Made, Recorded, SchemaState, Session, ToolFailure, Unfinished,
-    change, effect, is_recorded, record,
+    Change, ChangeEnd, ChangeResult, Effect, MIGRATE, Recorded, SchemaState, Session, ToolFailure,
+    Unfinished, change, effect, is_recorded, record,
 };
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
@@ -203,7 +203,7 @@ async fn locked(
     outcomes.extend(proved);
     outcomes.extend(made_outcomes(session, &truth, &made));
     outcomes.extend(made.is_unseen.then(|| unseen(session)));
-    if let (End::Done, Some(now)) = (&made.end, &made.truth) {
+    if let (ChangeEnd::Done, Some(now)) = (&made.end, &made.truth) {
         let breaks = shape.breaks(&session.shape().await?);
         outcomes.extend(left_behind(&breaks, &effect));
         outcomes.extend(Box::pin(verify::verified(session)).await?);
@@ -222,28 +222,28 @@ async fn locked(
 }
 
 /// The journal's end. It stays open where it is not known what was done.
-async fn close(journal: &mut Journal, made: &Made, report: &Report) -> Result<(), Failure> {
+async fn close(journal: &mut Journal, made: &ChangeResult, report: &Report) -> Result<(), Failure> {
     match &made.end {
-        End::Done => journal.done(APPLY).await?,
-        End::Failed(ToolFailure { told: reason, .. }) | End::Late(reason) => {
+        ChangeEnd::Done => journal.done(APPLY).await?,
+        ChangeEnd::Failed(ToolFailure { told: reason, .. }) | ChangeEnd::Late(reason) => {
             journal.failed(APPLY, reason).await?
         }
-        End::Unknown(_) | End::Interrupted => return Ok(()),
+        ChangeEnd::Unknown(_) | ChangeEnd::Interrupted => return Ok(()),
     }
     Ok(journal.end(report.verdict).await?)
 }
 
-fn headline(session: &Session<'_>, before: &SchemaState, made: &Made) -> String {
+fn headline(session: &Session<'_>, before: &SchemaState, made: &ChangeResult) -> String {
     let now = made.truth.as_ref().and_then(SchemaState::revision);
     let now = now.as_deref().unwrap_or("nothing");
     let took = tenths(made.took);
     match &made.end {
-        End::Done if before.reading.pending.is_empty() => {
+        ChangeEnd::Done if before.reading.pending.is_empty() => {
             format!("the schema is at {now}, the head")
         }
-        End::Done => format!("migrated to {now} in {took}, attempts: {}", made.attempts),
-        End::Failed(_) => format!("the migration failed; the schema is at {now}"),
-        End::Late(_) => {
+        ChangeEnd::Done => format!("migrated to {now} in {took}, attempts: {}", made.attempts),
+        ChangeEnd::Failed(_) => format!("the migration failed; the schema is at {now}"),
+        ChangeEnd::Late(_) => {
             let left = if session.leaves_nothing(&before.reading) {
                 "nothing is half applied"
             } else {
@@ -251,8 +251,8 @@ fn headline(session: &Session<'_>, before: &SchemaState, made: &Made) -> String 
             };
             format!("not migrated within the deadline; the schema is at {now}, and {left}")
         }
-        End::Unknown(_) => "whether it was migrated is not known".to_owned(),
-        End::Interrupted => "interrupted: `migrate resume` goes on".to_owned(),
+        ChangeEnd::Unknown(_) => "whether it was migrated is not known".to_owned(),
+        ChangeEnd::Interrupted => "interrupted: `migrate resume` goes on".to_owned(),
     }
 }
 
@@ -260,34 +260,35 @@ fn headline(session: &Session<'_>, before: &SchemaState, made: &Made) -> String 
 pub(crate) fn made_outcomes(
     session: &Session<'_>,
     before: &SchemaState,
-    made: &Made,
+    made: &ChangeResult,
 ) -> Vec<Outcome> {
     let now = made.truth.as_ref().map(|truth| &truth.reading);
     let mut outcomes = Vec::new();
     let mut reason = match &made.end {
-        End::Done => None,
-        End::Failed(failure) => {
+        ChangeEnd::Done => None,
+        ChangeEnd::Failed(failure) => {
             Some((Verdict::Fail, failure.told.clone(), session.hint(failure)))
         }
-        End::Late(reason) => Some((
+        ChangeEnd::Late(reason) => Some((
             Verdict::Inconclusive,
             format!("not done within `deadline` ({}): {reason}", session.section.deadline),
             "see who holds the lock: `SELECT pid, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; then `migrate run` again"
                 .to_owned(),
         )),
-        End::Interrupted => Some((
+        ChangeEnd::Interrupted => Some((
             Verdict::Inconclusive,
             "interrupted".to_owned(),
             "`migrate resume` goes on".to_owned(),
         )),
-        End::Unknown(unknown) => {
+        ChangeEnd::Unknown(unknown) => {
             outcomes.push((**unknown).clone());
             None
         }
     };
     for pending in before.reading.pending_files() {
         let id = format!("apply/{}", pending.id);
-        if now.is_some_and(|now| now.is_applied(&pending.id)) || matches!(made.end, End::Done) {
+        if now.is_some_and(|now| now.is_applied(&pending.id)) || matches!(made.end, ChangeEnd::Done)
+        {
             outcomes.push(Outcome::pass(id, &pending.path).actual("applied, as the tables say"));
         } else if let Some((verdict, reason, hint)) = reason.take() {
             outcomes.push(
@@ -297,7 +298,7 @@ pub(crate) fn made_outcomes(
                     .reason(reason)
                     .hint(hint),
             );
-        } else if !matches!(made.end, End::Unknown(_)) {
+        } else if !matches!(made.end, ChangeEnd::Unknown(_)) {
             outcomes.push(Outcome::skipped(
                 id,
                 &pending.path,

@@ -2,7 +2,7 @@
 
 use cli::force::{Force, insist, of};
 use cli::{Failure, Job};
-use migrator::{End, SchemaState, Session, ToolFailure, Undone, Unfinished, Wish};
+use migrator::{ChangeEnd, SchemaState, Session, ToolFailure, UndoRequest, Undone, Unfinished};
 use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Forced, Lease};
 
@@ -40,7 +40,7 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if job.dry_run {
         return Ok(dry(&session, &truth, flags.to.as_deref()));
     }
-    let wish = Wish::new(flags.to.as_deref(), job.release.as_deref());
+    let wish = UndoRequest::new(flags.to.as_deref(), job.release.as_deref());
     under(&session, &wish).await
 }
 
@@ -76,7 +76,7 @@ async fn refused(
     }))
 }
 
-fn no_way(truth: &SchemaState, none: &migrations::NoUndo) -> Outcome {
+fn no_way(truth: &SchemaState, none: &migrations::UndoError) -> Outcome {
     Outcome::refused(Id::refused("no-undo"), truth.revision().unwrap_or_default())
         .expected("a way down")
         .actual("missing")
@@ -102,11 +102,11 @@ pub(crate) async fn resume(
         let outcome = Outcome::skipped("undo", "", "dry run: would finish the undo");
         return Ok(session.report(vec![outcome]));
     }
-    let wish = Wish::begun(&unfinished);
+    let wish = UndoRequest::begun(&unfinished);
     under(session, &wish).await
 }
 
-async fn under(session: &Session<'_>, wish: &Wish<'_>) -> Result<Report, Failure> {
+async fn under(session: &Session<'_>, wish: &UndoRequest<'_>) -> Result<Report, Failure> {
     let working = async |lease: &Lease, _: &Document| {
         let change = async || Box::pin(locked(session, lease, wish)).await;
         session.reported_under_lock(change).await
@@ -115,7 +115,11 @@ async fn under(session: &Session<'_>, wish: &Wish<'_>) -> Result<Report, Failure
 }
 
 /// With both locks held. What was begun before, by a run that is gone or under a lock that was lost, is gone on with.
-async fn locked(session: &Session<'_>, lease: &Lease, wish: &Wish<'_>) -> Result<Report, Failure> {
+async fn locked(
+    session: &Session<'_>,
+    lease: &Lease,
+    wish: &UndoRequest<'_>,
+) -> Result<Report, Failure> {
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
@@ -147,19 +151,19 @@ fn report(session: &Session<'_>, before: &SchemaState, undone: Undone) -> Report
     let now = made.truth.as_ref().and_then(SchemaState::revision);
     let now = now.unwrap_or_else(|| "nothing".to_owned());
     let (verdict, failure): (_, Option<ToolFailure>) = match &made.end {
-        End::Done if revisions.is_empty() => {
+        ChangeEnd::Done if revisions.is_empty() => {
             let undone = Outcome::pass("migrate/undo", now.clone());
             outcomes.push(undone.actual("undone before it was interrupted, as the tables say"));
             (Verdict::Pass, None)
         }
-        End::Done => (Verdict::Pass, None),
-        End::Failed(failure) => (Verdict::Fail, Some(failure.clone())),
-        End::Late(reason) => (
+        ChangeEnd::Done => (Verdict::Pass, None),
+        ChangeEnd::Failed(failure) => (Verdict::Fail, Some(failure.clone())),
+        ChangeEnd::Late(reason) => (
             Verdict::Inconclusive,
             Some(format!("not done within `deadline`: {reason}").into()),
         ),
-        End::Interrupted => (Verdict::Inconclusive, Some("interrupted".to_owned().into())),
-        End::Unknown(unknown) => {
+        ChangeEnd::Interrupted => (Verdict::Inconclusive, Some("interrupted".to_owned().into())),
+        ChangeEnd::Unknown(unknown) => {
             outcomes.push((**unknown).clone());
             (Verdict::Pass, None)
         }

@@ -1,6 +1,6 @@
 //! Whether the service is healthy after its schema was changed.
 
-use cli::{Failure, Job, Only};
+use cli::{Failure, Job, Selection};
 use config::file::Healthgate;
 use migrator::Session;
 use model::Outcome;
@@ -13,7 +13,7 @@ pub(crate) async fn verified(session: &Session<'_>) -> Result<Vec<Outcome>, Fail
     }
     let gate = gate(session)?;
     let job = Job {
-        only: Only::new(wanted.clone(), Vec::new()),
+        only: Selection::new(wanted.clone(), Vec::new()),
         release: None,
         ..session.job.clone()
     };

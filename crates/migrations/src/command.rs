@@ -50,7 +50,7 @@ impl Command {
 
 /// Why a tool cannot undo.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoUndo {
+pub enum UndoError {
     #[error("nothing is applied")]
     NothingApplied,
     #[error("{0} cannot undo migrations")]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use remote::quote;
 
 use crate::error::Error;
-use crate::site::Where;
+use crate::site::ToolSite;
 
 /// All files together, as the script prints them.
 const MAX_BYTES: usize = 32 << 20;
@@ -203,7 +203,7 @@ pub(crate) fn join(folder: &str, file: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if the place cannot be asked, or a file cannot be read.
-pub async fn fetch(at: &Where<'_>, wanted: &[Wanted]) -> Result<Tree, Error> {
+pub async fn fetch(at: &ToolSite<'_>, wanted: &[Wanted]) -> Result<Tree, Error> {
     if wanted.is_empty() {
         return Ok(Tree::default());
     }

@@ -18,14 +18,14 @@ pub enum Handover {
 
 /// What a tool gets beside its command.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct HandedOver {
     pub env: Vec<(String, String)>,
     /// Before the other words.
     pub words: Vec<String>,
 }
 
 /// Without the values: they may be secret.
-impl std::fmt::Debug for Given {
+impl std::fmt::Debug for HandedOver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Given")
@@ -51,9 +51,13 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if it is no URL, or the password would be readable by others.
-    pub fn give(&self, url: &str, parameters: &[(String, String)]) -> Result<Given, HandoverError> {
+    pub fn give(
+        &self,
+        url: &str,
+        parameters: &[(String, String)],
+    ) -> Result<HandedOver, HandoverError> {
         let url = &with_parameters(url, parameters)?;
-        let mut given = Given::default();
+        let mut given = HandedOver::default();
         let mut set = |name: &str, value: &str| given.env.push((name.to_owned(), value.to_owned()));
         match self {
             Handover::Variable(name) => set(name, url),

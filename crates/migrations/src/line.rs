@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Fault, Proof};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::Seen;
+use crate::seen::ToolAnswers;
 
 /// What a tool found, before anybody compared it.
-pub(crate) struct Line {
+pub(crate) struct LinearHistory {
     /// In the order in which they were applied.
     pub(crate) applied: Vec<Applied>,
     /// In the tool's order.
@@ -17,9 +17,9 @@ pub(crate) struct Line {
     pub(crate) order: fn(&str, &str) -> Ordering,
 }
 
-impl Line {
-    pub(crate) fn read(self, seen: &Seen<'_>) -> Reading {
-        let Line {
+impl LinearHistory {
+    pub(crate) fn read(self, seen: &ToolAnswers<'_>) -> Reading {
+        let LinearHistory {
             applied,
             files,
             order,

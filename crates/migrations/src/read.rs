@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::files;
 use crate::finding::Fault;
 use crate::reading::Reading;
-use crate::seen::{Query, Seen, Table, cell, is_true};
-use crate::site::Where;
+use crate::seen::{Query, Table, ToolAnswers, cell, is_true};
+use crate::site::ToolSite;
 use crate::tool::Tool;
 
 /// Reads the tables and the files. Nothing is changed, and no table is made.
@@ -17,7 +17,7 @@ use crate::tool::Tool;
 /// Returns an error if the database or the files cannot be read: then nothing is known.
 pub async fn read(
     tool: &dyn Tool,
-    at: &Where<'_>,
+    at: &ToolSite<'_>,
     database: &mut impl Ask,
     system: System,
 ) -> Result<Reading, Error> {
@@ -47,7 +47,7 @@ pub async fn read(
     let tables = tables.map(|table| table.name.as_str());
     let own = tables.chain(tool.own_tables().iter().copied());
     let is_empty = has_no_others(own, database, system).await?;
-    let mut reading = tool.judge(&Seen {
+    let mut reading = tool.judge(&ToolAnswers {
         system,
         files: &tree,
         answers: &answers,
@@ -81,7 +81,7 @@ fn is_nothing_to_do(reading: &Reading) -> bool {
 /// Returns an error if the files cannot be read: they may name the table.
 pub async fn own_tables(
     tool: &dyn Tool,
-    at: &Where<'_>,
+    at: &ToolSite<'_>,
     system: System,
 ) -> Result<Vec<Table>, Error> {
     let mut tree = files::fetch(at, &tool.settings()).await?;

@@ -64,7 +64,7 @@ impl Query {
 
 /// All that a reading is made of.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct ToolAnswers<'a> {
     pub system: System,
     pub files: &'a Tree,
     /// The answers to the tool's queries, in their order; `None` where the table does not exist.
@@ -75,7 +75,7 @@ pub struct Seen<'a> {
     pub lines: &'a [String],
 }
 
-impl Seen<'_> {
+impl ToolAnswers<'_> {
     /// The rows of a query; none where the table does not exist.
     pub fn rows(&self, nth: usize) -> &[Vec<Option<String>>] {
         let rows = self.answers.get(nth).and_then(Option::as_ref);

@@ -42,7 +42,7 @@ impl Settings {
 
 /// How settings reach a tool's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum LimitTransport {
     /// `PGOPTIONS`: libpq, node's pg, Go's lib/pq and pgx read it.
     PgOptions,
     /// The parameter `options` of the URL: Prisma's driver and JDBC.
@@ -57,17 +57,22 @@ pub enum Way {
 
 /// What is added to a tool's environment and to its URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct DatabaseAccess {
     pub env: Vec<(String, String)>,
     /// Parameters of the URL, not yet percent-encoded.
     pub url: Vec<(String, String)>,
 }
 
-impl Way {
+impl LimitTransport {
     /// The settings by this way. `before` is the value of `PGOPTIONS` that the tool would have had.
-    pub fn reach(self, settings: &Settings, system: System, before: Option<&str>) -> Reach {
+    pub fn reach(
+        self,
+        settings: &Settings,
+        system: System,
+        before: Option<&str>,
+    ) -> DatabaseAccess {
         let pairs = settings.pairs(system);
-        let mut reach = Reach::default();
+        let mut reach = DatabaseAccess::default();
         if pairs.is_empty() {
             return reach;
         }
@@ -78,27 +83,27 @@ impl Way {
             each.collect::<Vec<_>>().join(" ")
         };
         match self {
-            Way::PgOptions => {
+            LimitTransport::PgOptions => {
                 let own = before.filter(|before| !before.trim().is_empty());
                 let all = own.into_iter().map(str::to_owned).chain([options()]);
                 let all = all.collect::<Vec<_>>().join(" ");
                 reach.env.push(("PGOPTIONS".to_owned(), all));
             }
-            Way::UrlOptions => reach.url.push(("options".to_owned(), options())),
-            Way::UrlParameters => {
+            LimitTransport::UrlOptions => reach.url.push(("options".to_owned(), options())),
+            LimitTransport::UrlParameters => {
                 reach.url = pairs
                     .into_iter()
                     .map(|(name, value)| (name.to_owned(), value))
                     .collect();
             }
-            Way::FlywayInitSql => {
+            LimitTransport::FlywayInitSql => {
                 let each = pairs
                     .iter()
                     .map(|(name, value)| format!("SET {name} = {value}"));
                 let sql = each.collect::<Vec<_>>().join("; ");
                 reach.env.push(("FLYWAY_INIT_SQL".to_owned(), sql));
             }
-            Way::None => {}
+            LimitTransport::None => {}
         }
         reach
     }
@@ -116,14 +121,18 @@ mod tests {
 
     #[test]
     fn what_the_environment_has_already_stays_and_ours_is_last() {
-        let reach = Way::PgOptions.reach(&SETTINGS, System::Postgres, Some("-c search_path=shop"));
+        let reach = LimitTransport::PgOptions.reach(
+            &SETTINGS,
+            System::Postgres,
+            Some("-c search_path=shop"),
+        );
         let all = "-c search_path=shop -c lock_timeout=1500 -c statement_timeout=40000";
         assert_eq!(reach.env, [("PGOPTIONS".to_owned(), all.to_owned())]);
     }
 
     #[test]
     fn mysql_waits_in_whole_seconds_and_never_zero() {
-        let reach = Way::UrlParameters.reach(&SETTINGS, System::MySql, None);
+        let reach = LimitTransport::UrlParameters.reach(&SETTINGS, System::MySql, None);
         let own = |name: &str| (name.to_owned(), "2".to_owned());
         assert_eq!(
             reach.url,
@@ -131,8 +140,8 @@ mod tests {
         );
         let none = Settings::default();
         assert_eq!(
-            Way::PgOptions.reach(&none, System::Postgres, None),
-            Reach::default()
+            LimitTransport::PgOptions.reach(&none, System::Postgres, None),
+            DatabaseAccess::default()
         );
     }
 }

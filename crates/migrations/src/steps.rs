@@ -1,6 +1,6 @@
 //! What tools with a line of migrations do with it.
 
-use crate::command::{NoUndo, Pending, Script};
+use crate::command::{Pending, Script, UndoError};
 use crate::reading::{Migration, Reading, Undo};
 
 /// The SQL of pending files that are SQL.
@@ -18,9 +18,9 @@ pub(crate) fn scripts(reading: &Reading) -> Pending {
 pub(crate) fn undo_each<'r>(
     reading: &'r Reading,
     to: Option<&str>,
-) -> Result<Vec<&'r Migration>, NoUndo> {
+) -> Result<Vec<&'r Migration>, UndoError> {
     if reading.applied.is_empty() {
-        return Err(NoUndo::NothingApplied);
+        return Err(UndoError::NothingApplied);
     }
     let applied = &reading.applied;
     let from = match to {
@@ -28,15 +28,15 @@ pub(crate) fn undo_each<'r>(
         Some("") => 0,
         Some(to) => {
             let at = applied.iter().position(|one| one.id == to);
-            at.ok_or_else(|| NoUndo::NotApplied(to.to_owned()))? + 1
+            at.ok_or_else(|| UndoError::NotApplied(to.to_owned()))? + 1
         }
     };
     let back = applied[from..].iter().rev().map(|one| {
         let file = reading
             .file(&one.id)
-            .ok_or_else(|| NoUndo::NoFile(one.id.clone()))?;
+            .ok_or_else(|| UndoError::NoFile(one.id.clone()))?;
         match file.undo {
-            Undo::Absent => Err(NoUndo::Irreversible(one.id.clone())),
+            Undo::Absent => Err(UndoError::Irreversible(one.id.clone())),
             Undo::Present | Undo::Unknown => Ok(file),
         }
     });

@@ -2,14 +2,14 @@
 
 use database::System;
 
-use crate::command::{Command, NoUndo, Pending, Script, Transactions};
+use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::reading::{Reading, Standing};
-use crate::seen::{Query, Seen};
-use crate::session::Way;
+use crate::seen::{Query, ToolAnswers};
+use crate::session::LimitTransport;
 
 /// A migration tool. It asks for files and tables by name, and judges what they say; nothing here runs
 /// or connects to anything.
@@ -45,7 +45,7 @@ pub trait Tool {
     ///
     /// # Errors
     /// Returns an error if the files are not there, or are no migrations of the tool.
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error>;
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error>;
 
     /// Applies everything that is pending. It makes no database.
     fn apply(&self, reading: &Reading) -> Command;
@@ -55,7 +55,7 @@ pub trait Tool {
     ///
     /// # Errors
     /// Returns the reason where the tool cannot.
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo>;
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError>;
 
     /// How the SQL of what is pending is had.
     fn pending_sql(&self, reading: &Reading) -> Pending;
@@ -79,10 +79,10 @@ pub trait Tool {
     }
 
     /// How settings of the session reach the tool.
-    fn way(&self, system: System) -> Way {
+    fn way(&self, system: System) -> LimitTransport {
         match system {
-            System::Postgres => Way::PgOptions,
-            System::MySql => Way::None,
+            System::Postgres => LimitTransport::PgOptions,
+            System::MySql => LimitTransport::None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Error, NoUndo, Pending, Settings, Standing, Undo};
+use migrations::{Error, Pending, Settings, Standing, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -118,7 +118,7 @@ fn pending_revisions_are_applied_printed_from_the_right_start_and_undone() {
     let last = tool.undo(&bed.read(), None).unwrap();
     bed.must(&last[0]);
     assert_eq!(bed.read().standing, Standing::Empty);
-    assert_eq!(tool.undo(&bed.read(), None), Err(NoUndo::NothingApplied));
+    assert_eq!(tool.undo(&bed.read(), None), Err(UndoError::NothingApplied));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_revision_that_no_file_has_hides_what_is_pending() {
     assert_eq!(reading.pending.len(), 0);
     assert_eq!(
         bed.tool().undo(&reading, None),
-        Err(NoUndo::NoFile("f9".to_owned()))
+        Err(UndoError::NoFile("f9".to_owned()))
     );
     insta::assert_snapshot!(bed.told());
 }

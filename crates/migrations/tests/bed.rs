@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use config::file::Hosts;
 use database::{Address, Database};
-use migrations::{Error, Reading, Tool, Where};
+use migrations::{Error, Reading, Tool, ToolSite};
 use model::Env;
 use net::Route;
-use place::{Place, Places};
+use place::{Place, PlaceAccess};
 use sections::migrate::Migrate;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -188,14 +188,14 @@ impl Bed {
     }
 
     pub(crate) fn try_read_as(&self, user: &str) -> Result<Reading, Error> {
-        let places = Places::new(&Hosts::default(), &Env::default());
+        let places = PlaceAccess::new(&Hosts::default(), &Env::default());
         self.read_all(user, &places, &Place::Here, self.folder.path())
     }
 
     /// Where the files are at another place.
     pub(crate) fn read_at(
         &self,
-        places: &Places,
+        places: &PlaceAccess,
         place: &Place,
         folder: &Path,
     ) -> Result<Reading, Error> {
@@ -205,7 +205,7 @@ impl Bed {
     fn read_all(
         &self,
         user: &str,
-        places: &Places,
+        places: &PlaceAccess,
         place: &Place,
         folder: &Path,
     ) -> Result<Reading, Error> {
@@ -214,7 +214,7 @@ impl Bed {
             .build();
         let database = self.database(user);
         runtime.unwrap().block_on(async {
-            let at = Where {
+            let at = ToolSite {
                 places,
                 place,
                 folder: Some(folder),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Error, NoUndo, Pending, Settings, Standing};
+use migrations::{Error, Pending, Settings, Standing, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -64,7 +64,7 @@ fn commands_apply_and_undo_and_settings_reach_dbmate() {
     assert!(!bed.folder().join("db/schema.sql").exists());
     assert_eq!(
         bed.tool().undo(&reading, None),
-        Err(NoUndo::Irreversible("3".to_owned()))
+        Err(UndoError::Irreversible("3".to_owned()))
     );
     bed.sql("delete from schema_migrations where version = '3'");
     let back = bed.tool().undo(&bed.read(), Some("")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{NoUndo, Pending, Settings, Standing, Undo};
+use migrations::{Pending, Settings, Standing, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -108,12 +108,12 @@ fn pending_migrations_are_applied_printed_and_undone() {
     assert_eq!(done.file("shop.0003_seen").unwrap().undo, Undo::Absent);
     assert_eq!(
         tool.undo(&done, None),
-        Err(NoUndo::Irreversible("shop.0003_seen".to_owned()))
+        Err(UndoError::Irreversible("shop.0003_seen".to_owned()))
     );
     let first =
         "accounts.0001_initial,contenttypes.0002_remove_content_type_name,shop.0001_initial";
     for to in ["", first] {
-        let refused = Err(NoUndo::Irreversible("shop.0003_seen".to_owned()));
+        let refused = Err(UndoError::Irreversible("shop.0003_seen".to_owned()));
         assert_eq!(tool.undo(&done, Some(to)), refused, "{to}");
     }
     bed.write(

@@ -1,6 +1,6 @@
 //! Tools that the test bed does not have: tables as they document them, in a real database.
 
-use migrations::{Error, NoUndo, Pending, Standing, Undo};
+use migrations::{Error, Pending, Standing, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -64,7 +64,7 @@ mod flyway {
         assert!(bed.read().is_at_head(), "{}", bed.told());
         assert_eq!(
             bed.tool().undo(&bed.read(), None),
-            Err(NoUndo::Paid("Flyway"))
+            Err(UndoError::Paid("Flyway"))
         );
     }
 
@@ -182,7 +182,7 @@ mod prisma {
         assert!(bed.read().is_at_head(), "{}", bed.told());
         assert_eq!(
             bed.tool().undo(&bed.read(), None),
-            Err(NoUndo::Tool("prisma"))
+            Err(UndoError::Tool("prisma"))
         );
         // A checkout with other line ends is the same file.
         bed.write(
@@ -258,7 +258,7 @@ mod rails {
         let refused = bed.tool().undo(&bed.read(), None);
         assert_eq!(
             refused,
-            Err(NoUndo::Irreversible("20240102000000".to_owned()))
+            Err(UndoError::Irreversible("20240102000000".to_owned()))
         );
         bed.sql("insert into schema_migrations values ('20240103000000')");
         assert_eq!(kinds(&bed.read()), ["ahead 20240103000000"]);
@@ -300,7 +300,7 @@ mod golang_migrate {
             assert!(reading.is_at_head());
             assert_eq!(
                 bed.tool().undo(&reading, None),
-                Err(NoUndo::Irreversible("2".to_owned()))
+                Err(UndoError::Irreversible("2".to_owned()))
             );
             version(&bed, 3, false);
             assert_eq!(kinds(&bed.read()), ["ahead 3"]);
@@ -360,7 +360,7 @@ mod command {
         assert_eq!(kinds(&bed.read()), ["pending 3", "pending 4"]);
         assert_eq!(
             bed.tool().undo(&bed.read(), None),
-            Err(NoUndo::Unconfigured)
+            Err(UndoError::Unconfigured)
         );
         insta::assert_snapshot!(bed.told());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{NoUndo, Settings, Standing};
+use migrations::{Settings, Standing, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -56,7 +56,7 @@ fn commands_apply_and_undo_and_settings_reach_knex() {
     assert_eq!(done.revision().as_deref(), Some("20240103_c.js"));
     assert_eq!(
         tool.undo(&done, None),
-        Err(NoUndo::Irreversible("20240103_c.js".to_owned()))
+        Err(UndoError::Irreversible("20240103_c.js".to_owned()))
     );
     bed.write(
         "migrations/20240103_c.js",

@@ -2,7 +2,7 @@
 
 use migrations::Error;
 use model::Env;
-use place::{Place, Places};
+use place::{Place, PlaceAccess};
 use serde_json::json;
 use testkit::{Docker, Sshd, tool};
 
@@ -36,7 +36,7 @@ fn files_on_a_host_are_the_same_files() {
         "key-file": sshd.key(),
         "known-hosts": bed.folder().join("known_hosts"),
     }});
-    let places = Places::new(&serde_json::from_value(hosts).unwrap(), &Env::default());
+    let places = PlaceAccess::new(&serde_json::from_value(hosts).unwrap(), &Env::default());
     let place = Place::Host("web-01".to_owned());
     let there = bed.read_at(&places, &place, bed.folder()).unwrap();
     assert_eq!(there, bed.read());
@@ -71,7 +71,8 @@ fn files_inside_a_container_are_the_same_files() {
         docker.address(),
         tool("docker").display()
     );
-    let places = Places::new(&config::file::Hosts::default(), &Env::default()).inside(Some(&exec));
+    let places =
+        PlaceAccess::new(&config::file::Hosts::default(), &Env::default()).inside(Some(&exec));
     let up = testkit::wait_until(std::time::Duration::from_secs(20), || {
         docker
             .run(&["exec", "api", "find", "/srv"])

@@ -17,7 +17,7 @@ use crate::tool_end::{NOT_FOUND, ToolEnd, ToolFailure};
 use crate::workers::{self, MARK};
 
 /// How much of what a tool says last is told.
-const TOLD: usize = 12;
+const MAX_TAIL_LINES: usize = 12;
 
 /// One call.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl Said {
             return;
         }
         self.0.push_back(line.to_owned());
-        if self.0.len() > TOLD {
+        if self.0.len() > MAX_TAIL_LINES {
             self.0.pop_front();
         }
     }

@@ -23,7 +23,7 @@ use crate::watcher::{self, Seen};
 /// What the server's sessions of all migrations are called; the lease's token follows.
 const NAME: &str = "deploy-guard migrate";
 /// An attempt needs at least so much more than the wait for a lock.
-const LEAST: Duration = Duration::from_millis(500);
+const MIN_ATTEMPT_TIME: Duration = Duration::from_millis(500);
 /// How long a tool that lost its caller is looked for again.
 const ORPHAN: Duration = Duration::from_millis(200);
 /// How long what is left of an attempt may take to end.
@@ -42,8 +42,8 @@ pub struct Change<'c> {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Made {
-    pub end: End,
+pub struct ChangeResult {
+    pub end: ChangeEnd,
     /// What the tables say at the end.
     pub truth: Option<SchemaState>,
     pub attempts: u32,
@@ -57,7 +57,7 @@ pub struct Made {
 
 /// How it ended.
 #[derive(Debug)]
-pub enum End {
+pub enum ChangeEnd {
     Done,
     /// The tool failed for another reason than a lock.
     Failed(ToolFailure),
@@ -73,11 +73,11 @@ pub enum End {
 ///
 /// # Errors
 /// Returns an error if the tool could not be started.
-pub async fn change(session: &Session<'_>, change: &Change<'_>) -> Result<Made, Failure> {
+pub async fn change(session: &Session<'_>, change: &Change<'_>) -> Result<ChangeResult, Failure> {
     let started = Instant::now();
     let until = started + session.section.deadline.get();
-    let mut made = Made {
-        end: End::Interrupted,
+    let mut made = ChangeResult {
+        end: ChangeEnd::Interrupted,
         truth: None,
         attempts: 0,
         took: Duration::ZERO,
@@ -93,8 +93,8 @@ async fn attempts(
     session: &Session<'_>,
     change: &Change<'_>,
     until: Instant,
-    made: &mut Made,
-) -> Result<End, Failure> {
+    made: &mut ChangeResult,
+) -> Result<ChangeEnd, Failure> {
     let name = format!("{NAME} {}", change.token);
     if let Some(end) = orphans(session, until).await {
         return Ok(end);
@@ -105,12 +105,12 @@ async fn attempts(
     loop {
         let truth = match session.truth_within(patience(until)).await {
             Ok(truth) => truth,
-            Err(unknown) => return Ok(End::Unknown(unknown)),
+            Err(unknown) => return Ok(ChangeEnd::Unknown(unknown)),
         };
         let before = before.get_or_insert_with(|| truth.clone());
         let truth = match clean(session, before, truth, until).await? {
             Ok(truth) => truth,
-            Err(unknown) => return Ok(End::Unknown(unknown)),
+            Err(unknown) => return Ok(ChangeEnd::Unknown(unknown)),
         };
         let reading = truth.reading.clone();
         let is_left = !invalid_since(before, &truth).is_empty();
@@ -118,21 +118,21 @@ async fn attempts(
         if is_left {
             // The tool would find that the index exists, and take it for done.
             why = "an invalid index that was cut off could not be dropped".to_owned();
-            if left(until) < LEAST {
-                return Ok(End::Late(why));
+            if left(until) < MIN_ATTEMPT_TIME {
+                return Ok(ChangeEnd::Late(why));
             }
             pause(session, until).await;
             continue;
         }
         if (change.is_made)(&reading) {
-            return Ok(End::Done);
+            return Ok(ChangeEnd::Done);
         }
         if !reading.is_clean() {
-            return Ok(End::Failed(why.into()));
+            return Ok(ChangeEnd::Failed(why.into()));
         }
         // One that took longer than what is left would not be done this time.
-        if left(until) < took.max(session.section.lock_timeout.get()) + LEAST {
-            return Ok(End::Late(why));
+        if left(until) < took.max(session.section.lock_timeout.get()) + MIN_ATTEMPT_TIME {
+            return Ok(ChangeEnd::Late(why));
         }
         made.attempts += 1;
         let (seen, began) = (RefCell::default(), Instant::now());
@@ -144,7 +144,7 @@ async fn attempts(
         if !ended.as_ref().is_some_and(|end| end.is_success) {
             settle(session, &name, &seen).await;
         }
-        let is_over = left(until) <= LEAST;
+        let is_over = left(until) <= MIN_ATTEMPT_TIME;
         match ended {
             None => {
                 let now = session.truth().await.ok();
@@ -152,7 +152,7 @@ async fn attempts(
                     Some(now) => clean(session, before, now, until).await?.ok(),
                     None => None,
                 };
-                return Ok(End::Interrupted);
+                return Ok(ChangeEnd::Interrupted);
             }
             Some(end) if end.is_success => {
                 let told = end.failure.told;
@@ -175,7 +175,7 @@ async fn attempts(
             Some(end) => return after(session, change, made, (before, end.failure), until).await,
         }
         if session.job.interrupt.caught().is_some() {
-            return Ok(End::Interrupted);
+            return Ok(ChangeEnd::Interrupted);
         }
     }
 }
@@ -186,10 +186,10 @@ fn left(until: Instant) -> Duration {
 
 /// How long a server that does not answer is asked again.
 fn patience(until: Instant) -> Duration {
-    left(until).clamp(LEAST * 4, RESTART)
+    left(until).clamp(MIN_ATTEMPT_TIME * 4, RESTART)
 }
 
-impl Made {
+impl ChangeResult {
     fn note(&mut self, session: &Session<'_>, seen: &Seen) {
         let by_end = matches!(session.database.address.host, Host::Name(_));
         let is_known = session.place == Place::Here && by_end;
@@ -216,10 +216,10 @@ fn blocked(session: &Session<'_>, seen: Seen) -> String {
 async fn after(
     session: &Session<'_>,
     change: &Change<'_>,
-    made: &mut Made,
+    made: &mut ChangeResult,
     (before, failure): (&SchemaState, ToolFailure),
     until: Instant,
-) -> Result<End, Failure> {
+) -> Result<ChangeEnd, Failure> {
     let truth = match session.truth_within(patience(until)).await {
         Ok(truth) => clean(session, before, truth, until).await?,
         Err(unknown) => Err(unknown),
@@ -229,14 +229,14 @@ async fn after(
             let is_made = (change.is_made)(&truth.reading);
             made.truth = Some(truth);
             if is_made {
-                End::Done
+                ChangeEnd::Done
             } else {
-                End::Failed(failure)
+                ChangeEnd::Failed(failure)
             }
         }
         Err(unknown) => {
             made.truth = None;
-            End::Unknown(unknown)
+            ChangeEnd::Unknown(unknown)
         }
     })
 }
@@ -330,7 +330,7 @@ async fn attempt(
         };
         for command in commands {
             // What is left of it is ended within the deadline, too.
-            let left = left(until).saturating_sub(LEAST);
+            let left = left(until).saturating_sub(MIN_ATTEMPT_TIME);
             let limit = section.statement_timeout.map_or(left, Span::get).min(left);
             let limits = Settings {
                 lock_timeout: Some(section.lock_timeout.get()),
@@ -396,7 +396,7 @@ async fn pause(session: &Session<'_>, until: Instant) {
 }
 
 /// Waits until the tool of a run that is gone has ended: it was killed, and its tool was not.
-async fn orphans(session: &Session<'_>, until: Instant) -> Option<End> {
+async fn orphans(session: &Session<'_>, until: Instant) -> Option<ChangeEnd> {
     let looking = async {
         let postgres = match session.system() {
             System::Postgres => Some(session.database.postgres().await?),
@@ -416,16 +416,16 @@ async fn orphans(session: &Session<'_>, until: Instant) -> Option<End> {
             let told = format!("{told} still works for a run that is gone");
             session.job.progress.say(&told);
             if Instant::now() >= until {
-                return Ok(Some(End::Late(told)));
+                return Ok(Some(ChangeEnd::Late(told)));
             }
             tokio::time::sleep(ORPHAN).await;
         }
     };
     tokio::select! {
         found = looking => found.unwrap_or_else(|error: database::Error| {
-            Some(End::Late(format!("whether an earlier run still works is not known: {error}")))
+            Some(ChangeEnd::Late(format!("whether an earlier run still works is not known: {error}")))
         }),
-        _ = session.job.interrupt.wait() => Some(End::Interrupted),
+        _ = session.job.interrupt.wait() => Some(ChangeEnd::Interrupted),
     }
 }
 
@@ -435,7 +435,7 @@ async fn drop_invalid(session: &Session<'_>, indexes: &[&InvalidIndex], until: I
     }
     // A concurrent drop waits for every transaction that may use the index, and only another change of
     // the table waits for it.
-    let limit = left(until).max(LEAST);
+    let limit = left(until).max(MIN_ATTEMPT_TIME);
     let mut database = session.database.clone();
     database.timeout = limit + SETTLE;
     let Ok(postgres) = database.postgres().await else {

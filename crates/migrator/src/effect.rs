@@ -4,7 +4,7 @@ use database::System;
 use ddl::{Setting, StatementEffect, Summary, effects};
 use migrations::Reading;
 
-use crate::known::Known;
+use crate::known::ServerCatalog;
 use crate::readiness_error::ReadinessError;
 use crate::script::{self, Text};
 use crate::session::Session;
@@ -38,7 +38,7 @@ pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
         Ok(texts) => texts,
         Err(unknown) => return Effect::Unknown(unknown.to_string()),
     };
-    let known = match Known::read(session).await {
+    let known = match ServerCatalog::read(session).await {
         Ok(known) => known,
         Err(error) => return Effect::Unknown(error.to_string()),
     };
@@ -52,7 +52,7 @@ pub async fn of_pending(session: &Session<'_>, reading: &Reading) -> Effect {
 /// tables.
 pub fn of_texts(
     texts: &[Text],
-    known: &Known,
+    known: &ServerCatalog,
 ) -> Result<Vec<Vec<StatementEffect>>, ReadinessError> {
     let mut catalog = known.catalog.clone();
     let server = known.server.unwrap_or(SERVER);

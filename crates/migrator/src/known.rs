@@ -6,16 +6,16 @@ use ddl::Catalog;
 
 /// The relations of a server, its version, and how many rows its tables have.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct ServerCatalog {
     pub catalog: Catalog,
     pub server: Option<u32>,
     /// By schema and name, as the planner estimates it; −1 where it does not know.
     rows: Vec<(ddl::Name, i64)>,
 }
 
-impl Known {
+impl ServerCatalog {
     /// Asks PostgreSQL.
-    pub async fn read(session: &Session<'_>) -> Result<Known, Error> {
+    pub async fn read(session: &Session<'_>) -> Result<ServerCatalog, Error> {
         let mut connection = session.database.connect().await?;
         let relations = connection.rows(ddl::catalog::QUERY).await?;
         let version = connection
@@ -31,7 +31,7 @@ impl Known {
             Some((ddl::Name::new(schema?, name?), count?.parse().ok()?))
         });
         let version: Option<u32> = version.one().and_then(|version| version.parse().ok());
-        Ok(Known {
+        Ok(ServerCatalog {
             catalog: Catalog::from_rows(relations.rows),
             server: version.map(|version| version / 10_000),
             rows: rows.collect(),

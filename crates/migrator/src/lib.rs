@@ -26,14 +26,14 @@ mod watcher;
 mod workers;
 
 pub use call::Call;
-pub use change::{Change, End, Made, RESTART, change};
+pub use change::{Change, ChangeEnd, ChangeResult, RESTART, change};
 pub use effect::Effect;
-pub use known::Known;
+pub use known::ServerCatalog;
 pub use readiness_error::ReadinessError;
 pub use record::{Recorded, is_recorded, record};
 pub use rehearsed::{required, way_down};
 pub use session::{MIGRATE, Session};
 pub use tool_end::{ToolEnd, ToolFailure};
 pub use truth::SchemaState;
-pub use undo::{Undone, Unfinished, Wish};
+pub use undo::{UndoRequest, Undone, Unfinished};
 pub use watcher::Seen;

@@ -15,7 +15,7 @@ use crate::watcher::Seen;
 use crate::workers;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Before the connection is made again.
 const BROKEN: Duration = Duration::from_secs(1);
 
@@ -52,7 +52,7 @@ async fn looking(session: &Session<'_>, name: &str, seen: &RefCell<Seen>) -> Res
                 waiting.remove(&worker.id);
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

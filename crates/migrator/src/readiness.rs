@@ -14,7 +14,7 @@ use state::Document;
 use tokio::sync::OnceCell;
 
 use crate::effect;
-use crate::known::Known;
+use crate::known::ServerCatalog;
 use crate::readiness_error::ReadinessError;
 use crate::rehearsed;
 use crate::script::{self, Text};
@@ -23,7 +23,7 @@ use crate::truth::SchemaState;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum ReadinessCheck {
     /// Tables and files tell the same history.
     History,
     /// The SQL of what is pending passes the rules.
@@ -38,57 +38,61 @@ pub enum Question {
     Rewrites,
 }
 
-impl Question {
-    pub const ALL: [Question; 6] = [
-        Question::History,
-        Question::Lint,
-        Question::Rehearsed,
-        Question::Transactions,
-        Question::Replicas,
-        Question::Rewrites,
+impl ReadinessCheck {
+    pub const ALL: [ReadinessCheck; 6] = [
+        ReadinessCheck::History,
+        ReadinessCheck::Lint,
+        ReadinessCheck::Rehearsed,
+        ReadinessCheck::Transactions,
+        ReadinessCheck::Replicas,
+        ReadinessCheck::Rewrites,
     ];
 
     /// Its part of an outcome's id.
     pub fn as_str(self) -> &'static str {
         match self {
-            Question::History => "history",
-            Question::Lint => "lint",
-            Question::Rehearsed => "rehearsed",
-            Question::Transactions => "transactions",
-            Question::Replicas => "replicas",
-            Question::Rewrites => "rewrites",
+            ReadinessCheck::History => "history",
+            ReadinessCheck::Lint => "lint",
+            ReadinessCheck::Rehearsed => "rehearsed",
+            ReadinessCheck::Transactions => "transactions",
+            ReadinessCheck::Replicas => "replicas",
+            ReadinessCheck::Rewrites => "rewrites",
         }
     }
 }
 
-impl Question {
+impl ReadinessCheck {
     /// What must be so.
     fn expected(self) -> &'static str {
         match self {
-            Question::History => "the tables and the files of the migrations tell the same history",
-            Question::Lint => "no pending statement locks, breaks or loses what others use",
-            Question::Rehearsed => {
+            ReadinessCheck::History => {
+                "the tables and the files of the migrations tell the same history"
+            }
+            ReadinessCheck::Lint => "no pending statement locks, breaks or loses what others use",
+            ReadinessCheck::Rehearsed => {
                 "what is pending was rehearsed, where `rehearse.required` wants it"
             }
-            Question::Transactions => "no transaction is open for longer than `max-transaction`",
-            Question::Replicas => "no replica is further behind than `max-lag`",
-            Question::Rewrites => "it is known which tables are written again",
+            ReadinessCheck::Transactions => {
+                "no transaction is open for longer than `max-transaction`"
+            }
+            ReadinessCheck::Replicas => "no replica is further behind than `max-lag`",
+            ReadinessCheck::Rewrites => "it is known which tables are written again",
         }
     }
 
     /// Where to look.
     fn hint(self) -> &'static str {
         match self {
-            Question::History => "`migrate status` shows each revision",
-            Question::Lint => "`migrate lint` shows each finding with the safe way",
-            Question::Rehearsed => "`migrate rehearse` tries it on a copy",
-            Question::Transactions => {
+            ReadinessCheck::History => "`migrate status` shows each revision",
+            ReadinessCheck::Lint => "`migrate lint` shows each finding with the safe way",
+            ReadinessCheck::Rehearsed => "`migrate rehearse` tries it on a copy",
+            ReadinessCheck::Transactions => {
                 "let it end, or end it: `SELECT pg_terminate_backend(PROCESS)`; a change of the schema waits for it"
             }
-            Question::Replicas => {
+            ReadinessCheck::Replicas => {
                 "wait until the replicas follow: `SELECT * FROM pg_stat_replication`"
             }
-            Question::Rewrites => "`migrate plan` shows each statement",
+            ReadinessCheck::Rewrites => "`migrate plan` shows each statement",
         }
     }
 }
@@ -106,7 +110,7 @@ pub struct Readiness<'a> {
     bounds: Bounds,
     looked: OnceCell<Result<Looked<'a>, Outcome>>,
     texts: OnceCell<Result<Vec<Text>, ReadinessError>>,
-    known: OnceCell<Result<Known, ReadinessError>>,
+    known: OnceCell<Result<ServerCatalog, ReadinessError>>,
 }
 
 /// The database as it was found.
@@ -128,7 +132,7 @@ impl<'a> Readiness<'a> {
     }
 
     /// The outcome of one question; `id` is its own.
-    pub async fn ask(&self, question: Question, id: String) -> Outcome {
+    pub async fn ask(&self, question: ReadinessCheck, id: String) -> Outcome {
         let outcome = match self.looked.get_or_init(|| look(self.job)).await {
             Ok(looked) => self.answer(looked, question).await,
             Err(unknown) => unknown.clone(),
@@ -144,7 +148,7 @@ impl<'a> Readiness<'a> {
         }
     }
 
-    async fn answer(&self, looked: &Looked<'a>, question: Question) -> Outcome {
+    async fn answer(&self, looked: &Looked<'a>, question: ReadinessCheck) -> Outcome {
         let Looked {
             session,
             document,
@@ -153,8 +157,8 @@ impl<'a> Readiness<'a> {
         let subject = session.database.address.to_string();
         let outcome = |verdict: Verdict| Outcome::new("", subject.clone(), verdict);
         let found = match question {
-            Question::History => return history(truth),
-            Question::Rehearsed => {
+            ReadinessCheck::History => return history(truth),
+            ReadinessCheck::Rehearsed => {
                 return match rehearsed::required(session, document.as_ref(), truth).await {
                     Ok(None) => {
                         outcome(Verdict::Pass).actual("nothing that is required is missing")
@@ -166,17 +170,17 @@ impl<'a> Readiness<'a> {
                     Err(failure) => outcome(Verdict::Error).reason(failure.chain()),
                 };
             }
-            Question::Lint | Question::Rewrites if truth.reading.pending.is_empty() => {
+            ReadinessCheck::Lint | ReadinessCheck::Rewrites if truth.reading.pending.is_empty() => {
                 return outcome(Verdict::Pass).actual("nothing is pending");
             }
             _ if session.system() != System::Postgres => {
                 let reason = format!("{} is not asked for it", session.system().as_str());
                 return Outcome::skipped("", subject, reason);
             }
-            Question::Lint => self.lint(looked).await,
-            Question::Rewrites => self.rewrites(looked).await,
-            Question::Transactions => transactions(session, self.bounds).await,
-            Question::Replicas => replicas(session, self.bounds).await,
+            ReadinessCheck::Lint => self.lint(looked).await,
+            ReadinessCheck::Rewrites => self.rewrites(looked).await,
+            ReadinessCheck::Transactions => transactions(session, self.bounds).await,
+            ReadinessCheck::Replicas => replicas(session, self.bounds).await,
         };
         match found {
             Ok(Found {
@@ -202,9 +206,9 @@ impl<'a> Readiness<'a> {
         texts.map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    async fn known(&self, looked: &Looked<'a>) -> Result<&Known, ReadinessError> {
+    async fn known(&self, looked: &Looked<'a>) -> Result<&ServerCatalog, ReadinessError> {
         let reading = || async {
-            Known::read(&looked.session)
+            ServerCatalog::read(&looked.session)
                 .await
                 .map_err(ReadinessError::from)
         };

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use cli::{Failure, Job, Wanted};
+use cli::{Failure, Job, LeaseRequest};
 use config::file::Migrate;
 use config::value::Span;
 use database::{Address, Database, System};
 use jiff::Timestamp;
-use migrations::{Tool, Where};
+use migrations::{Tool, ToolSite};
 use model::{Outcome, Report, Secret};
 use net::Route;
-use place::{Place, Places};
+use place::{Place, PlaceAccess};
 use state::{Document, Lease, Store};
 
 use crate::tool_end::ToolFailure;
@@ -20,7 +20,7 @@ use crate::tool_end::ToolFailure;
 pub const MIGRATE: &str = "migrate";
 
 /// One question to the database, and one look at the files.
-const ASK: Duration = Duration::from_secs(20);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A job with its `migrate:` section.
 pub struct Session<'a> {
@@ -30,7 +30,7 @@ pub struct Session<'a> {
     /// The value of `url-env`.
     pub url: Secret,
     pub database: Database,
-    pub places: Places,
+    pub places: PlaceAccess,
     /// Where the tool runs and its files are.
     pub place: Place,
     pub store: Store,
@@ -68,12 +68,12 @@ impl<'a> Session<'a> {
         job.redactor.add(address.password.clone());
         let tool = migrations::tool(section);
         let tool = tool.ok_or_else(|| Failure::usage("no migration tool is configured"))?;
-        let places = Places::new(&job.config.hosts, &job.env).withholding(name);
+        let places = PlaceAccess::new(&job.config.hosts, &job.env).withholding(name);
         let database = Database {
             route: Route::new(&[], section.via.as_deref(), &places.hosts()),
             address,
             name: "deploy-guard".to_owned(),
-            timeout: ASK,
+            timeout: QUERY_TIMEOUT,
         };
         let state = job.state_address()?;
         Ok(Session {
@@ -118,16 +118,16 @@ impl<'a> Session<'a> {
     }
 
     /// Where the tool's files are: inside the container, where the tool runs in one.
-    pub(crate) fn inside(&self) -> Places {
+    pub(crate) fn inside(&self) -> PlaceAccess {
         self.places.inside(self.section.exec.as_deref())
     }
 
-    pub(crate) fn at<'p>(&'p self, inside: &'p Places) -> Where<'p> {
-        Where {
+    pub(crate) fn at<'p>(&'p self, inside: &'p PlaceAccess) -> ToolSite<'p> {
+        ToolSite {
             places: inside,
             place: &self.place,
             folder: self.section.directory.as_deref(),
-            timeout: ASK,
+            timeout: QUERY_TIMEOUT,
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
 
     /// Takes the lease, as [`Job::acquire`] does, with the state under it.
     async fn acquire(&self) -> Result<(Lease, Document), Failure> {
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             operation: MIGRATE,
             wait: self.section.lock_wait,
             ttl: self.section.lock_ttl,

@@ -15,7 +15,7 @@ use state::RehearsedMigration;
 use crate::session::Session;
 
 /// Before a server that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// What the tool's own tables, its files and the database tell together.
 #[derive(Clone, Debug)]
@@ -61,8 +61,8 @@ impl Session<'_> {
         let until = Instant::now() + within;
         loop {
             match self.look().await {
-                Err(unknown) if unknown.may_pass() && Instant::now() + AGAIN < until => {
-                    tokio::time::sleep(AGAIN).await;
+                Err(unknown) if unknown.may_pass() && Instant::now() + RETRY_DELAY < until => {
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
                 read => return read.map_err(|unknown| Box::new(self.unknown(&unknown))),
             }

@@ -11,15 +11,15 @@ use crate::change::RESTART;
 use crate::session::Session;
 
 /// Between two looks whether the lock is still held.
-const LOOK: Duration = Duration::from_secs(1);
+const LOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Before the lock of a server that does not answer is asked for again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Does something for as long as the lock is held. `None` where that ended first; whether it is held then.
 async fn while_held<T>(lock: &mut Lock, doing: impl Future<Output = T>) -> (Option<T>, bool) {
     let losing = async {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOCK_CHECK_INTERVAL).await;
             if !lock.is_held().await {
                 return;
             }
@@ -85,7 +85,7 @@ impl Session<'_> {
         let until = until.min(Instant::now() + RESTART);
         loop {
             match self.lock().await {
-                Err(_) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                Err(_) if Instant::now() < until => tokio::time::sleep(RETRY_DELAY).await,
                 taken => return taken,
             }
         }

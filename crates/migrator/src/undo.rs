@@ -4,12 +4,12 @@ use std::cell::OnceCell;
 use std::time::Duration;
 
 use cli::Failure;
-use migrations::{Command, NoUndo, Reading};
+use migrations::{Command, Reading, UndoError};
 use model::{Outcome, Verdict};
 use state::journal::{Ending, Event, Intention};
 use state::{Journal, Lease};
 
-use crate::change::{Change, End, Made, change};
+use crate::change::{Change, ChangeEnd, ChangeResult, change};
 use crate::record::{Recorded, record};
 use crate::session::{MIGRATE, Session};
 use crate::tool_end::ToolFailure;
@@ -68,23 +68,23 @@ fn begun_steps(journal: &Journal) -> Vec<String> {
 
 /// What is to be undone, with both locks held. Where the database's lock is lost on the way, it goes on under a new one.
 #[derive(Debug)]
-pub struct Wish<'w> {
+pub struct UndoRequest<'w> {
     to: Option<&'w str>,
     release: Option<&'w str>,
     /// Set once it was begun.
     begun: OnceCell<Unfinished>,
 }
 
-impl<'w> Wish<'w> {
+impl<'w> UndoRequest<'w> {
     /// The migrations behind a revision; without one, the last alone. `release` is for whom.
-    pub fn new(to: Option<&'w str>, release: Option<&'w str>) -> Wish<'w> {
+    pub fn new(to: Option<&'w str>, release: Option<&'w str>) -> UndoRequest<'w> {
         let begun = OnceCell::new();
-        Wish { to, release, begun }
+        UndoRequest { to, release, begun }
     }
 
     /// What a run that is gone has begun.
-    pub fn begun(unfinished: &'w Unfinished) -> Wish<'w> {
-        Wish {
+    pub fn begun(unfinished: &'w Unfinished) -> UndoRequest<'w> {
+        UndoRequest {
             to: unfinished.to.as_deref(),
             release: unfinished.release.as_deref(),
             begun: OnceCell::from(unfinished.clone()),
@@ -104,7 +104,7 @@ impl<'w> Wish<'w> {
         session: &Session<'_>,
         lease: &Lease,
         truth: &SchemaState,
-    ) -> Result<Result<Undone, NoUndo>, Failure> {
+    ) -> Result<Result<Undone, UndoError>, Failure> {
         let unfinished = session.store.unfinished(MIGRATE).await?;
         let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
         if let Some(begun) = self.begun.get()
@@ -144,8 +144,8 @@ async fn done_before(
     if let Some(mut journal) = unfinished {
         journal.end(Verdict::Pass).await?;
     }
-    let made = Made {
-        end: End::Done,
+    let made = ChangeResult {
+        end: ChangeEnd::Done,
         truth: Some(truth.clone()),
         attempts: 0,
         took: Duration::ZERO,
@@ -164,7 +164,7 @@ async fn done_before(
 pub struct Undone {
     /// What was applied before, newest first, and is undone now. Empty if an interrupted run had undone it already.
     pub revisions: Vec<String>,
-    pub made: Made,
+    pub made: ChangeResult,
     /// What was recorded.
     pub recorded: Option<Outcome>,
 }
@@ -175,7 +175,7 @@ async fn undo(
     truth: &SchemaState,
     to: Option<&str>,
     release: Option<&str>,
-) -> Result<Result<Undone, NoUndo>, Failure> {
+) -> Result<Result<Undone, UndoError>, Failure> {
     let commands = match session.tool.undo(&truth.reading, to) {
         Ok(commands) => commands,
         Err(none) => return Ok(Err(none)),
@@ -218,7 +218,7 @@ async fn undo(
         .unwrap_or_default();
     let gone = first.into_iter().rev().filter(|id| !left.contains(id));
     let recorded = match (&made.end, &made.truth) {
-        (End::Done, Some(now)) => {
+        (ChangeEnd::Done, Some(now)) => {
             let change = Recorded {
                 release,
                 previous: before.as_deref(),
@@ -230,15 +230,15 @@ async fn undo(
         _ => None,
     };
     match &made.end {
-        End::Done => {
+        ChangeEnd::Done => {
             journal.done(&step).await?;
             journal.end(Verdict::Pass).await?;
         }
-        End::Failed(ToolFailure { told: reason, .. }) | End::Late(reason) => {
+        ChangeEnd::Failed(ToolFailure { told: reason, .. }) | ChangeEnd::Late(reason) => {
             journal.failed(&step, reason).await?;
             journal.end(Verdict::Fail).await?;
         }
-        End::Unknown(_) | End::Interrupted => {}
+        ChangeEnd::Unknown(_) | ChangeEnd::Interrupted => {}
     }
     Ok(Ok(Undone {
         revisions: gone.collect(),

@@ -13,9 +13,9 @@ use crate::session::Session;
 use crate::workers;
 
 /// Between two looks, at most.
-const PAUSE: Duration = Duration::from_millis(50);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// And at least.
-const LEAST: Duration = Duration::from_millis(5);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Between two looks for the connections of a tool that gives itself another name.
 const SEARCH: Duration = Duration::from_millis(200);
 /// Before the connection is made again.
@@ -99,11 +99,11 @@ async fn looking(
         // Not later than the moment at which someone will have waited for too long.
         let left = millis(most).saturating_sub(activity.blocked.longest);
         let left = if activity.blocked.sessions == 0 {
-            PAUSE
+            MAX_POLL_INTERVAL
         } else {
             Duration::from_millis(left)
         };
-        tokio::time::sleep(left.clamp(LEAST, PAUSE)).await;
+        tokio::time::sleep(left.clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL)).await;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::session::Session;
 /// The variable. Its value names the database and then the run, each with a `;` behind it.
 pub(crate) const MARK: &str = "DEPLOY_GUARD_MIGRATE";
 /// A look at the processes of a place.
-const LOOK: Duration = Duration::from_secs(20);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Of the names of its processes.
 const MAX_LIST: usize = 1 << 20;
 /// As the kernel has a connection that is open.
@@ -43,7 +43,7 @@ impl Session<'_> {
         let mark = quote(&format!("{MARK}={}", of_database(self)));
         let text = format!("grep -lsF -e {mark} /proc/[0-9]*/environ || true");
         let what = "the tool's processes";
-        let looked = places.output(&self.place, what, &text, MAX_LIST, LOOK);
+        let looked = places.output(&self.place, what, &text, MAX_LIST, QUERY_TIMEOUT);
         looked.await.is_ok_and(|found| !found.is_empty())
     }
 }

@@ -81,23 +81,23 @@ impl std::fmt::Display for Tally {
 
 /// The members of a group as the report shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Members {
+pub struct MemberCounts {
     pub tally: Tally,
     /// Of all shards together, and how many of those must pass.
     pub all: usize,
     pub all_required: usize,
     /// Whether one of them named a release, so that each that passed has named the expected one.
     pub names_release: bool,
-    /// Those that did not pass, worst first; of many the first [`Members::SHOWN`].
+    /// Those that did not pass, worst first; of many the first [`MemberCounts::MAX_SHOWN`].
     pub not_passed: Vec<Member>,
 }
 
-impl Members {
+impl MemberCounts {
     /// More names do not help, and a report stays readable.
-    pub const SHOWN: usize = 100;
+    pub const MAX_SHOWN: usize = 100;
 
     pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
-        let Members {
+        let MemberCounts {
             tally,
             all,
             all_required,
@@ -116,7 +116,7 @@ impl Members {
                 reason: redactor.redact(&reason),
             }
         };
-        Members {
+        MemberCounts {
             tally,
             all,
             all_required,
@@ -144,12 +144,12 @@ pub struct Shard {
 
 impl Shard {
     /// More machines than a workflow matrix can have jobs.
-    pub const MOST: u32 = 256;
+    pub const MAX_SHARDS: u32 = 256;
 }
 
 /// A text that is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no shard such as `3/10`, of at most {most}", most = Shard::MOST)]
+#[error("`{0}` is no shard such as `3/10`, of at most {most}", most = Shard::MAX_SHARDS)]
 pub struct ShardError(String);
 
 impl std::str::FromStr for Shard {
@@ -161,7 +161,7 @@ impl std::str::FromStr for Shard {
             Some((index.trim().parse().ok()?, count.trim().parse().ok()?))
         });
         match numbers {
-            Some((index, count)) if (1..=count).contains(&index) && count <= Self::MOST => {
+            Some((index, count)) if (1..=count).contains(&index) && count <= Self::MAX_SHARDS => {
                 Ok(Shard { index, count })
             }
             _ => Err(ShardError(text.to_owned())),

@@ -87,7 +87,7 @@ pub struct Outcome {
     pub policy: Option<crate::Policy>,
     pub limits: crate::Limits,
     /// The endpoints, if it covers many.
-    pub members: Option<crate::Members>,
+    pub members: Option<crate::MemberCounts>,
     /// Of a plan.
     pub planned: Option<crate::planned::Planned>,
     /// Where in the repository's files it is found.
@@ -250,8 +250,8 @@ impl Outcome {
 
     /// The most telling measurements: the first and the last failure, and the last success. A
     /// failure here is the worst that was seen, whatever its name.
-    pub fn telling(&self) -> Telling<&Measurement> {
-        let mut telling = Telling::default();
+    pub fn telling(&self) -> NotableMeasurements<&Measurement> {
+        let mut telling = NotableMeasurements::default();
         for measurement in &self.measurements {
             telling.push(measurement.verdict, measurement);
         }
@@ -277,7 +277,7 @@ impl Outcome {
 
 /// The first and the last failure and the last success of a row of measurements.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Telling<T> {
+pub struct NotableMeasurements<T> {
     pub first_failure: Option<T>,
     /// None where there was but one.
     pub last_failure: Option<T>,
@@ -285,9 +285,9 @@ pub struct Telling<T> {
     worst: Verdict,
 }
 
-impl<T> Default for Telling<T> {
+impl<T> Default for NotableMeasurements<T> {
     fn default() -> Self {
-        Telling {
+        NotableMeasurements {
             first_failure: None,
             last_failure: None,
             last_success: None,
@@ -296,7 +296,7 @@ impl<T> Default for Telling<T> {
     }
 }
 
-impl<T> Telling<T> {
+impl<T> NotableMeasurements<T> {
     /// Takes the next measurement; a worse failure than those before makes them forgotten.
     pub fn push(&mut self, verdict: Verdict, measurement: T) {
         if verdict <= Verdict::Pass {
@@ -311,18 +311,18 @@ impl<T> Telling<T> {
     }
 
     /// In the order in which they are shown.
-    pub fn told(self) -> impl Iterator<Item = T> {
+    pub fn in_order(self) -> impl Iterator<Item = T> {
         [self.first_failure, self.last_failure, self.last_success]
             .into_iter()
             .flatten()
     }
 }
 
-impl Telling<Measurement> {
+impl NotableMeasurements<Measurement> {
     /// Gives the measurements that were kept their evidence, and takes a place among them where
     /// a telling one was dropped.
     pub fn keep_in(self, kept: &mut Vec<Measurement>) {
-        for told in self.told() {
+        for told in self.in_order() {
             let place = kept.partition_point(|measurement| measurement.at < told.at);
             match kept.get_mut(place) {
                 Some(same) if same.at == told.at => *same = told,
@@ -340,11 +340,11 @@ mod tests {
     fn the_worst_failures_and_the_last_success_tell_most() {
         use Verdict::{Error, Fail, Pass};
         let told = |verdicts: &[Verdict]| {
-            let mut telling = Telling::default();
+            let mut telling = NotableMeasurements::default();
             for (n, verdict) in verdicts.iter().enumerate() {
                 telling.push(*verdict, n);
             }
-            telling.told().collect::<Vec<_>>()
+            telling.in_order().collect::<Vec<_>>()
         };
         assert_eq!(told(&[Error, Fail, Pass, Fail, Error, Pass]), [1, 3, 5]);
         assert_eq!(told(&[Pass, Fail]), [1, 0]);

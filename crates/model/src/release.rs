@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// The longest name of a release that is read from an answer, in bytes. It goes into the state and
 /// into reports whole.
-pub const LONGEST: usize = 512;
+pub const MAX_NAME_BYTES: usize = 512;
 
 /// A shorter beginning of a commit id is too likely to be another's.
 const SHORT_ID: usize = 7;

@@ -30,7 +30,7 @@ static PARSED: Semaphore = Semaphore::const_new(TOTAL / UNIT);
 /// When an answer was last given up that waits, or had waited and was not whole.
 static GIVEN_UP: Mutex<Option<Instant>> = Mutex::new(None);
 /// Window in which a caller queries why its answer was dropped; generous for a busy machine.
-const AT_ONCE: Duration = Duration::from_millis(50);
+const CAUSE_WINDOW: Duration = Duration::from_millis(50);
 
 /// The share of one answer, given back when it is dropped.
 #[derive(Debug, Default)]
@@ -128,7 +128,7 @@ fn give_up() {
 /// Whether the answer that was just given up had to wait for memory; the reason, in words.
 pub fn was_waiting() -> Option<String> {
     let given_up = (*GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner))?;
-    (given_up.elapsed() <= AT_ONCE).then(|| {
+    (given_up.elapsed() <= CAUSE_WINDOW).then(|| {
         format!(
             "the answers of all endpoints together are larger than the {} MiB that they may take here",
             TOTAL >> 20

@@ -19,7 +19,7 @@ use crate::stream::Stream;
 use crate::tunnels::{Opening, Tunnels};
 
 /// Abandoned work is cancelled anyway; this is the final bound.
-const LONGEST: Duration = Duration::from_mins(10);
+const MAX_LOGIN_TIME: Duration = Duration::from_mins(10);
 /// How long a host may take to show that it is alive when the service behind it is silent.
 const PULSE: Duration = Duration::from_secs(2);
 
@@ -82,10 +82,13 @@ impl Tunnels for Hosts {
             let host = self.get(host)?;
             let problem = |error| host.problem(&error);
             // Once we are in, it is the place behind the host that lets us wait.
-            awaiting(host.party(), host.shared.log_in(LONGEST))
+            awaiting(host.party(), host.shared.log_in(MAX_LOGIN_TIME))
                 .await
                 .map_err(problem)?;
-            let opened = host.shared.open(&place.host, place.port, LONGEST).await;
+            let opened = host
+                .shared
+                .open(&place.host, place.port, MAX_LOGIN_TIME)
+                .await;
             let tunnel = opened.map_err(problem)?;
             Ok(Box::new(Through {
                 tunnel,

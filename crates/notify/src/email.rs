@@ -17,21 +17,21 @@ use model::{Redactor, Secret};
 use sections::incident::{EmailSink, EmailTls};
 use url::Url;
 
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::{DeliveryError, Notice, digest, outside, secret};
 
-const SUBJECT: usize = 200;
-const BODY: usize = 20_000;
-const FIELD: usize = 1000;
-const FIELDS: usize = 50;
-const LINKS: usize = 20;
+const MAX_SUBJECT_CHARS: usize = 200;
+const MAX_BODY_CHARS: usize = 20_000;
+const MAX_FIELD_CHARS: usize = 1000;
+const MAX_FIELDS: usize = 50;
+const MAX_LINKS: usize = 20;
 const MAX_CA: u64 = 1 << 20;
 /// Saying good-bye is a courtesy.
 const QUIT: Duration = Duration::from_millis(500);
 
 impl Kind for EmailSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let value = |name: &Option<String>| {
             let name = name.as_deref();
             name.map(|name| secret::value(around.env, name)).transpose()
@@ -84,7 +84,7 @@ impl Sink for Email {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: Earlier<'a>,
+        _: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
@@ -208,7 +208,7 @@ impl Email {
             .date(at)
             .from(self.from.clone())
             .mailbox(lettre::message::header::To::from(to))
-            .subject(outside::line(&subject, SUBJECT))
+            .subject(outside::line(&subject, MAX_SUBJECT_CHARS))
             .header(ContentType::TEXT_PLAIN)
             .body(text(notice))
             .map_err(|error| {
@@ -219,19 +219,19 @@ impl Email {
 }
 
 fn text(notice: &Notice) -> String {
-    let (labels, urls): (Vec<&str>, Vec<Url>) = notice.web_links(LINKS).unzip();
+    let (labels, urls): (Vec<&str>, Vec<Url>) = notice.web_links(MAX_LINKS).unzip();
     // A mail program makes a link of whatever looks like one.
     let clean = |text: String| outside::unlinked(&text, &urls);
-    let line = |text: &str| clean(outside::line(text, FIELD));
+    let line = |text: &str| clean(outside::line(text, MAX_FIELD_CHARS));
     let mut text = line(&format!("{} {}", notice.phase.emoji(), notice.title));
     let body = notice.body.trim();
     if !body.is_empty() {
-        text = format!("{text}\n\n{}", clean(outside::text(body, BODY)));
+        text = format!("{text}\n\n{}", clean(outside::text(body, MAX_BODY_CHARS)));
     }
     let time = notice.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let what = [("Event", notice.kind.word().to_owned()), ("Time", time)];
     text.push('\n');
-    for (label, value) in what.into_iter().chain(notice.rows(FIELDS)) {
+    for (label, value) in what.into_iter().chain(notice.rows(MAX_FIELDS)) {
         text = format!("{text}\n{}: {}", line(label), line(&value));
     }
     text.push('\n');

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use github::{Client, Error, Repository};
 
 use crate::DeliveryError;
-use crate::sink::{Around, Delivered};
+use crate::sink::{Delivered, SinkContext};
 
 /// What a sink of GitHub begins with.
 pub(crate) struct Access<'a> {
     pub(crate) repository: Repository,
     token_env: Option<&'a str>,
-    around: Around<'a>,
+    around: SinkContext<'a>,
 }
 
 impl<'a> Access<'a> {
@@ -19,7 +19,7 @@ impl<'a> Access<'a> {
     pub(crate) fn new(
         repository: Option<&str>,
         token_env: Option<&'a str>,
-        around: Around<'a>,
+        around: SinkContext<'a>,
     ) -> Result<Access<'a>, DeliveryError> {
         let Some(name) = repository.or(around.repository) else {
             let hint = "add `repository: owner/name` to the sink";

@@ -7,7 +7,7 @@ use github::deployments::{Made, NewStatus};
 use sections::incident::GithubDeploymentSink;
 
 use crate::github_access::Access;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Proof, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::{DeliveryError, Notice, Phase, Reference, digest, github_access, outside};
 
@@ -18,7 +18,7 @@ const NAME: usize = 255;
 const ENVIRONMENT: &str = "production";
 
 impl Kind for GithubDeploymentSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Deployment {
             github: Access::new(repository, token, around)?,
@@ -37,7 +37,7 @@ impl Sink for Deployment<'_> {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        earlier: Earlier<'a>,
+        earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         let delivery = async move |client: &Client| {

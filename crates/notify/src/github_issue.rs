@@ -9,20 +9,20 @@ use github::Client;
 use sections::incident::{EventKind, GithubIssueSink};
 
 use crate::github_access::Access;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Proof, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::{DeliveryError, Notice, Reference, github_access, marker, outside};
 
-const TITLE: usize = 200;
+const MAX_TITLE_CHARS: usize = 200;
 /// A comment has at most 65,536 characters, and a character takes up to six when it is escaped.
-const MAX: usize = 65_000;
-const BODY: usize = 6000;
-const FIELDS: usize = 20;
-const FIELD: usize = 100;
-const LINKS: usize = 10;
+const MAX_COMMENT_CHARS: usize = 65_000;
+const MAX_BODY_CHARS: usize = 6000;
+const MAX_FIELDS: usize = 20;
+const MAX_FIELD_CHARS: usize = 100;
+const MAX_LINKS: usize = 10;
 
 impl Kind for GithubIssueSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let (repository, token) = (self.repository.as_deref(), self.token_env.as_deref());
         Ok(Box::new(Issue {
             github: Access::new(repository, token, around)?,
@@ -40,7 +40,7 @@ impl Sink for Issue<'_> {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        earlier: Earlier<'a>,
+        earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         let delivery = async move |client: &Client| {
@@ -86,7 +86,7 @@ impl Issue<'_> {
         mark: &str,
     ) -> Result<Delivered, DeliveryError> {
         let body = format!("{mark}\n{}", text(notice));
-        let title = outside::line(&notice.title, TITLE);
+        let title = outside::line(&notice.title, MAX_TITLE_CHARS);
         let made = client.make_issue(&self.github.repository, &title, &body, self.labels);
         let number = made.await.map_err(|error| github_access::written(&error))?;
         let reference = Some(Reference::GithubIssue { number });
@@ -131,10 +131,10 @@ impl Issue<'_> {
 
 /// The notice as Markdown, with as much of its text as there is room for.
 fn text(notice: &Notice) -> String {
-    let mut most = BODY;
+    let mut most = MAX_BODY_CHARS;
     loop {
         let text = text_within(notice, most);
-        if text.chars().count() <= MAX || most < 10 {
+        if text.chars().count() <= MAX_COMMENT_CHARS || most < 10 {
             return text;
         }
         most /= 2;
@@ -148,7 +148,10 @@ fn text_within(notice: &Notice, most: usize) -> String {
         format!(
             "{} **{}** · {} · {}",
             notice.phase.emoji(),
-            markdown(&outside::line(&notice.title, TITLE), TITLE),
+            markdown(
+                &outside::line(&notice.title, MAX_TITLE_CHARS),
+                MAX_TITLE_CHARS
+            ),
             notice.kind,
             notice.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
         ),
@@ -157,16 +160,16 @@ fn text_within(notice: &Notice, most: usize) -> String {
     if !body.is_empty() {
         parts.push(markdown(&outside::text(body, most), most));
     }
-    let field = FIELD.min(most);
+    let field = MAX_FIELD_CHARS.min(most);
     let cell = |text: &str| markdown(&outside::line(text, field), field);
     let rows: Vec<String> = notice
-        .rows(FIELDS)
+        .rows(MAX_FIELDS)
         .iter()
         .map(|(label, value)| format!("| {} | {} |", cell(label), cell(value)))
         .collect();
     parts.push(format!("| | |\n| --- | --- |\n{}", rows.join("\n")));
     let links: Vec<String> = notice
-        .web_links(LINKS)
+        .web_links(MAX_LINKS)
         .map(|(label, url)| format!("[{}](<{url}>)", cell(label)))
         .collect();
     if !links.is_empty() {

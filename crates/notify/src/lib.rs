@@ -34,7 +34,7 @@ pub use delivery_error::{DeliveryError, DeliveryFailure};
 pub use facts::Facts;
 pub use notice::{Link, Notice, Phase};
 pub use reference::Reference;
-pub use sink::{Around, Delivered, Delivering, Earlier, GithubClient, Proof, Sink};
+pub use sink::{Delivered, Delivering, GithubClient, PreviousDelivery, Proof, Sink, SinkContext};
 pub use sinks::{Recipient, recipients};
 pub use template::Error as TemplateError;
 pub use texts::Texts;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use model::Redactor;
 use model::text::cut;
-use sections::incident::{Before, EventKind, Heard, Severity};
+use sections::incident::{Before, EventKind, FilterInput, Severity};
 use serde::{Deserialize, Serialize};
 
 /// One event, as every sink gets it. All texts may hold anything.
@@ -100,8 +100,8 @@ impl std::fmt::Display for Phase {
 
 impl Notice {
     /// What a sink's filter asks.
-    pub fn heard(&self) -> Heard<'_> {
-        Heard {
+    pub fn heard(&self) -> FilterInput<'_> {
+        FilterInput {
             kind: self.kind,
             severity: self.worst.or(self.severity),
             environment: self.environment.as_deref(),

@@ -9,24 +9,24 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::delivery_error::DeliveryFailure;
-use crate::sink::{Around, Delivered, Delivering, Earlier, Proof, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Proof, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::web::{MAX_BODY, Web};
 use crate::{DeliveryError, Notice, Phase, digest, outside, secret};
 
 const BASE: &str = "https://events.pagerduty.com";
 const MAX_KEY: usize = 255;
-const SUMMARY: usize = 1024;
+const MAX_SUMMARY_CHARS: usize = 1024;
 /// An event has at most 512 KB. Of text as long as these it has a tenth.
-const BODY: usize = 4000;
-const FIELDS: usize = 20;
-const FIELD: usize = 500;
-const LINKS: usize = 10;
+const MAX_BODY_CHARS: usize = 4000;
+const MAX_FIELDS: usize = 20;
+const MAX_FIELD_CHARS: usize = 500;
+const MAX_LINKS: usize = 10;
 /// Where it says 429 and not for how long: its limit is one of events per minute.
-const WAIT: Duration = Duration::from_secs(60);
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 impl Kind for PagerdutySink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let key = secret::value(around.env, &self.routing_key_env)?;
         let base = self.url.as_deref().unwrap_or(BASE).trim_end_matches('/');
         let at = |path: &str| {
@@ -55,7 +55,7 @@ impl Sink for Pagerduty {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: Earlier<'a>,
+        _: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
@@ -72,7 +72,7 @@ impl Sink for Pagerduty {
             accepted.map_err(|mut error| {
                 if let (429, DeliveryFailure::Later { after, .. }) = (answer.status, &mut error.why)
                 {
-                    after.get_or_insert(WAIT);
+                    after.get_or_insert(RATE_LIMIT_WAIT);
                 }
                 error
             })?;
@@ -88,8 +88,8 @@ impl Sink for Pagerduty {
 
 fn alert(notice: &Notice) -> Value {
     let links: Vec<Value> = notice
-        .web_links(LINKS)
-        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, FIELD)}))
+        .web_links(MAX_LINKS)
+        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, MAX_FIELD_CHARS)}))
         .collect();
     let action = match (notice.kind, notice.phase) {
         (EventKind::IncidentResolved, _) => "resolve",
@@ -101,12 +101,12 @@ fn alert(notice: &Notice) -> Value {
         "event_action": action,
         "dedup_key": dedup_key(&notice.thread),
         "payload": {
-            "summary": outside::line(&notice.title, SUMMARY),
-            "source": outside::line(&notice.place(), FIELD),
+            "summary": outside::line(&notice.title, MAX_SUMMARY_CHARS),
+            "source": outside::line(&notice.place(), MAX_FIELD_CHARS),
             "severity": severity(notice.severity),
             "timestamp": notice.at.to_string(),
-            "component": outside::line(&notice.service, FIELD),
-            "group": notice.environment.as_deref().map(|name| outside::line(name, FIELD)),
+            "component": outside::line(&notice.service, MAX_FIELD_CHARS),
+            "group": notice.environment.as_deref().map(|name| outside::line(name, MAX_FIELD_CHARS)),
             "class": notice.kind.word(),
             "custom_details": details(notice),
         },
@@ -117,13 +117,13 @@ fn alert(notice: &Notice) -> Value {
 
 fn change(notice: &Notice) -> Value {
     let links: Vec<Value> = notice
-        .web_links(LINKS)
-        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, FIELD)}))
+        .web_links(MAX_LINKS)
+        .map(|(label, url)| json!({"href": url.as_str(), "text": outside::line(label, MAX_FIELD_CHARS)}))
         .collect();
     json!({
         "payload": {
-            "summary": outside::line(&notice.title, SUMMARY),
-            "source": outside::line(&notice.place(), FIELD),
+            "summary": outside::line(&notice.title, MAX_SUMMARY_CHARS),
+            "source": outside::line(&notice.place(), MAX_FIELD_CHARS),
             "timestamp": notice.at.to_string(),
             "custom_details": details(notice),
         },
@@ -134,21 +134,21 @@ fn change(notice: &Notice) -> Value {
 fn details(notice: &Notice) -> Value {
     let mut details = Map::new();
     let mut put = |label: &str, value: &str, most| {
-        let label = outside::line(label, FIELD);
+        let label = outside::line(label, MAX_FIELD_CHARS);
         details.insert(label, outside::text(value, most).into());
     };
-    put("status", notice.phase.word(), FIELD);
+    put("status", notice.phase.word(), MAX_FIELD_CHARS);
     if let Some(release) = &notice.release {
-        put("release", release, FIELD);
+        put("release", release, MAX_FIELD_CHARS);
     }
     if !notice.body.trim().is_empty() {
-        put("text", notice.body.trim(), BODY);
+        put("text", notice.body.trim(), MAX_BODY_CHARS);
     }
-    for (label, value) in notice.fields.iter().take(FIELDS) {
-        put(label, value, FIELD);
+    for (label, value) in notice.fields.iter().take(MAX_FIELDS) {
+        put(label, value, MAX_FIELD_CHARS);
     }
     // By it someone finds the event in the log.
-    put("event", &notice.id, FIELD);
+    put("event", &notice.id, MAX_FIELD_CHARS);
     details.into()
 }
 

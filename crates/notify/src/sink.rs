@@ -16,7 +16,7 @@ pub trait Sink {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        earlier: Earlier<'a>,
+        earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a>;
 
@@ -39,7 +39,7 @@ pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivered, Delivery
 
 /// Facts of earlier deliveries to this sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Earlier<'a> {
+pub struct PreviousDelivery<'a> {
     /// Of the last delivery of the same thread to the same sink.
     pub reference: Option<&'a Reference>,
     /// An attempt with this very notice began, and how it ended is not known: it was [`DeliveryFailure::Unsure`], or the program
@@ -64,7 +64,7 @@ pub type GithubClient<'a> =
 
 /// What sinks need of the program.
 #[derive(Clone, Copy)]
-pub struct Around<'a> {
+pub struct SinkContext<'a> {
     pub env: &'a Env,
     /// What is taken out of every notice before it is sent.
     pub redactor: &'a Redactor,

@@ -8,12 +8,12 @@ use sections::incident::{
     SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
 };
 
-use crate::{Around, Delivered, DeliveryError, Earlier, Notice, Proof, Sink};
+use crate::{Delivered, DeliveryError, Notice, PreviousDelivery, Proof, Sink, SinkContext};
 
 /// How the sink of a kind is made.
 pub(crate) trait Kind {
     /// Sends nothing. What is wrong with a sink's variables and files is told here.
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError>;
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError>;
 }
 
 /// A sink of the configuration.
@@ -47,7 +47,7 @@ impl Recipient<'_> {
     pub async fn deliver(
         &self,
         notice: &Notice,
-        earlier: Earlier<'_>,
+        earlier: PreviousDelivery<'_>,
         deadline: Instant,
     ) -> Result<Delivered, DeliveryError> {
         match &self.sink {
@@ -63,7 +63,7 @@ impl Recipient<'_> {
 macro_rules! all {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
         /// Every sink of the section, in the order of the kinds.
-        pub fn recipients<'a>(section: &'a Incident, around: Around<'a>) -> Vec<Recipient<'a>> {
+        pub fn recipients<'a>(section: &'a Incident, around: SinkContext<'a>) -> Vec<Recipient<'a>> {
             let mut all = Vec::new();
             $(all.extend(section.$kind.iter().map(|config: &'a $config| Recipient {
                 kind: key(stringify!($kind)),

@@ -12,7 +12,7 @@ use sections::incident::SlackSink;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::web::Web;
 use crate::{DeliveryError, Notice, Reference, secret};
@@ -22,7 +22,7 @@ use api::{Api, Posted};
 const API: &str = "https://slack.com/api";
 
 impl Kind for SlackSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         if let Some(variable) = &self.url_env {
             let url = secret::address(around.env, variable)?;
             let web = Web::new(secret::of_address(&url))?;
@@ -62,7 +62,7 @@ impl Sink for Webhook {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: Earlier<'a>,
+        _: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
@@ -83,7 +83,7 @@ impl Sink for Bot {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        earlier: Earlier<'a>,
+        earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
@@ -114,7 +114,7 @@ impl Bot {
     async fn show(
         &self,
         notice: &Notice,
-        earlier: Earlier<'_>,
+        earlier: PreviousDelivery<'_>,
         deadline: Instant,
     ) -> Result<Shown, DeliveryError> {
         let known = match earlier.reference {

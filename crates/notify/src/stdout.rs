@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use sections::incident::StdoutSink;
 
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::{DeliveryError, Notice, outside};
 
 const LINE: usize = 500;
 
 impl Kind for StdoutSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         Ok(Box::new(Log { say: around.say }))
     }
 }
@@ -21,7 +21,12 @@ struct Log<'a> {
 }
 
 impl Sink for Log<'_> {
-    fn deliver<'a>(&'a self, notice: &'a Notice, _: Earlier<'a>, _: Instant) -> Delivering<'a> {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: PreviousDelivery<'a>,
+        _: Instant,
+    ) -> Delivering<'a> {
         (self.say)(&line(notice));
         Box::pin(std::future::ready(Ok(Delivered::default())))
     }

@@ -7,22 +7,22 @@ use sections::incident::TeamsSink;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::web::Web;
 use crate::{DeliveryError, Notice, outside, secret};
 
 /// Teams takes 28 KB, and refuses what is larger.
-const MAX: usize = 28 << 10;
-const TITLE: usize = 200;
-const BODY: usize = 4000;
-const FIELDS: usize = 10;
-const FIELD: usize = 400;
+const MAX_MESSAGE_BYTES: usize = 28 << 10;
+const MAX_TITLE_CHARS: usize = 200;
+const MAX_BODY_CHARS: usize = 4000;
+const MAX_FIELDS: usize = 10;
+const MAX_FIELD_CHARS: usize = 400;
 /// More buttons are folded away.
-const LINKS: usize = 4;
+const MAX_LINKS: usize = 4;
 
 impl Kind for TeamsSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let url = secret::address(around.env, &self.url_env)?;
         let web = Web::new(secret::of_address(&url))?;
         Ok(Box::new(Teams { url, web }))
@@ -38,7 +38,7 @@ impl Sink for Teams {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: Earlier<'a>,
+        _: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
@@ -52,10 +52,10 @@ impl Sink for Teams {
 
 /// As much of the text as there is room for.
 fn message(notice: &Notice) -> Value {
-    let mut most = BODY;
+    let mut most = MAX_BODY_CHARS;
     loop {
         let made = card(notice, most);
-        if made.to_string().len() <= MAX || most < 10 {
+        if made.to_string().len() <= MAX_MESSAGE_BYTES || most < 10 {
             return made;
         }
         most /= 2;
@@ -65,22 +65,22 @@ fn message(notice: &Notice) -> Value {
 fn card(notice: &Notice, most: usize) -> Value {
     let title = format!("{} {}", notice.phase.emoji(), notice.title);
     let mut body = vec![rich(vec![json!({
-        "type": "TextRun", "text": outside::line(&title, TITLE), "weight": "bolder", "size": "large",
+        "type": "TextRun", "text": outside::line(&title, MAX_TITLE_CHARS), "weight": "bolder", "size": "large",
     })])];
     if !notice.body.trim().is_empty() {
         body.push(rich(vec![run(&outside::text(notice.body.trim(), most))]));
     }
-    for (label, value) in notice.rows(FIELDS) {
-        let label = format!("{}: ", outside::line(label, FIELD.min(most)));
+    for (label, value) in notice.rows(MAX_FIELDS) {
+        let label = format!("{}: ", outside::line(label, MAX_FIELD_CHARS.min(most)));
         body.push(rich(vec![
             json!({"type": "TextRun", "text": label, "weight": "bolder"}),
-            run(&outside::text(&value, FIELD.min(most))),
+            run(&outside::text(&value, MAX_FIELD_CHARS.min(most))),
         ]));
     }
     let links: Vec<Value> = notice
-        .web_links(LINKS)
+        .web_links(MAX_LINKS)
         .map(|(label, url)| {
-            json!({"type": "Action.OpenUrl", "title": outside::line(label, TITLE), "url": url.as_str()})
+            json!({"type": "Action.OpenUrl", "title": outside::line(label, MAX_TITLE_CHARS), "url": url.as_str()})
         })
         .collect();
     json!({

@@ -14,14 +14,14 @@ use sections::incident::WebhookSink;
 use url::Url;
 
 use crate::body::{Body, default_body};
-use crate::sink::{Around, Delivered, Delivering, Earlier, Sink};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
 use crate::sinks::Kind;
 use crate::template::{Output, Template};
 use crate::web::Web;
 use crate::{DeliveryError, Notice, digest, secret};
 
 impl Kind for WebhookSink {
-    fn make<'a>(&'a self, around: Around<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+    fn make<'a>(&'a self, around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
         let url = secret::address(around.env, &self.url_env)?;
         let key = self.hmac_key_env.as_deref();
         let key = key
@@ -55,7 +55,7 @@ impl Sink for Webhook {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: Earlier<'a>,
+        _: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use notify::Earlier;
+use notify::PreviousDelivery;
 use testkit::{Authority, TlsServer};
 
 use crate::bed::{CANARY, Raw, deliver, deliver_within, notice, told};
@@ -20,7 +20,7 @@ async fn answered(head: &str, body: &str) -> String {
             WEBHOOK,
             &[("HOOK_URL", &url)],
             &notice(),
-            Earlier::default(),
+            PreviousDelivery::default(),
         )
         .await,
     )
@@ -82,7 +82,7 @@ async fn a_server_that_is_down_or_breaks_off_or_hangs_does_not_hold_us_up() {
     let told_of = async |url: String| {
         let time = Duration::from_millis(700);
         let env = [("HOOK_URL", url.as_str())];
-        told(deliver_within(WEBHOOK, &env, &notice(), Earlier::default(), time).await)
+        told(deliver_within(WEBHOOK, &env, &notice(), PreviousDelivery::default(), time).await)
     };
     assert_eq!(
         told_of(down).await,
@@ -109,7 +109,8 @@ async fn a_server_that_is_down_or_breaks_off_or_hangs_does_not_hold_us_up() {
     // The time was up before it began.
     let time = Duration::ZERO;
     let env = [("HOOK_URL", "http://127.0.0.1:1/")];
-    let late = told(deliver_within(WEBHOOK, &env, &notice(), Earlier::default(), time).await);
+    let late =
+        told(deliver_within(WEBHOOK, &env, &notice(), PreviousDelivery::default(), time).await);
     assert_eq!(late, "later: 127.0.0.1:PORT was not asked: the time was up");
 }
 
@@ -133,7 +134,7 @@ async fn a_certificate_that_is_not_trusted_stops_it_before_anything_is_sent() {
             WEBHOOK,
             &[("HOOK_URL", &url)],
             &notice(),
-            Earlier::default(),
+            PreviousDelivery::default(),
         )
         .await,
     );
@@ -151,7 +152,7 @@ async fn a_certificate_that_is_not_trusted_stops_it_before_anything_is_sent() {
 async fn a_variable_without_a_value_is_refused_before_anyone_is_asked() {
     let told_of = async |yaml: &str, env: &[(&str, &str)]| {
         let time = Duration::from_secs(1);
-        told(deliver_within(yaml, env, &notice(), Earlier::default(), time).await)
+        told(deliver_within(yaml, env, &notice(), PreviousDelivery::default(), time).await)
     };
     let mut all = Vec::new();
     for (yaml, env) in [

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use config_of_tests::section;
 use model::Env;
-use notify::{Around, Delivered, DeliveryError, Earlier, Link, Notice, Phase, recipients};
+use notify::{
+    Delivered, DeliveryError, Link, Notice, Phase, PreviousDelivery, SinkContext, recipients,
+};
 use sections::incident::{EventKind, Severity};
 
 /// In every secret of the tests: it must be in no text that comes out.
@@ -80,7 +82,7 @@ pub(crate) async fn deliver(
     yaml: &str,
     env: &[(&str, &str)],
     notice: &Notice,
-    earlier: Earlier<'_>,
+    earlier: PreviousDelivery<'_>,
 ) -> Result<Delivered, DeliveryError> {
     deliver_within(yaml, env, notice, earlier, Duration::from_secs(2)).await
 }
@@ -89,7 +91,7 @@ pub(crate) async fn deliver_within(
     yaml: &str,
     env: &[(&str, &str)],
     notice: &Notice,
-    earlier: Earlier<'_>,
+    earlier: PreviousDelivery<'_>,
     time: Duration,
 ) -> Result<Delivered, DeliveryError> {
     deliver_in(Path::new("."), yaml, env, notice, earlier, time).await
@@ -100,7 +102,7 @@ pub(crate) async fn deliver_in(
     yaml: &str,
     env: &[(&str, &str)],
     notice: &Notice,
-    earlier: Earlier<'_>,
+    earlier: PreviousDelivery<'_>,
     time: Duration,
 ) -> Result<Delivered, DeliveryError> {
     let section = section(yaml);
@@ -122,7 +124,7 @@ pub(crate) async fn deliver_in(
         })
     };
     let redactor = model::Redactor::new([LEAKED]);
-    let around = Around {
+    let around = SinkContext {
         env: &env,
         redactor: &redactor,
         folder,

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use notify::{Earlier, Notice};
+use notify::{Notice, PreviousDelivery};
 use serde_json::{Value, json};
 use testkit::{Authority, HOSTILE, MailServer, MailTls, free_port, mention, tool};
 
@@ -31,7 +31,17 @@ const ENV: &[(&str, &str)] = &[("U", "me"), ("P", CANARY)];
 
 async fn send(yaml: &str, env: &[(&str, &str)], notice: &Notice) -> String {
     let time = Duration::from_secs(5);
-    told(deliver_in("/".as_ref(), yaml, env, notice, Earlier::default(), time).await)
+    told(
+        deliver_in(
+            "/".as_ref(),
+            yaml,
+            env,
+            notice,
+            PreviousDelivery::default(),
+            time,
+        )
+        .await,
+    )
 }
 
 #[tokio::test]
@@ -123,7 +133,7 @@ async fn a_mail_server_that_is_down_or_silent_does_not_hold_us_up() {
             &sink,
             &[],
             &notice(),
-            Earlier::default(),
+            PreviousDelivery::default(),
             time,
         )
         .await,
@@ -262,7 +272,7 @@ async fn a_certificate_that_is_not_good_is_told_by_its_fault_and_nothing_is_sent
                 &yaml,
                 ENV,
                 &notice(),
-                Earlier::default(),
+                PreviousDelivery::default(),
                 time,
             )
             .await,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use notify::{Earlier, Notice, Phase, Reference};
+use notify::{Notice, Phase, PreviousDelivery, Reference};
 use sections::incident::EventKind;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
@@ -107,7 +107,7 @@ async fn send(
     server: &MockServer,
     yaml: &str,
     notice: &Notice,
-    earlier: Earlier<'_>,
+    earlier: PreviousDelivery<'_>,
 ) -> Result<notify::Delivered, notify::DeliveryError> {
     let env = env(server);
     let env: Vec<(&str, &str)> = env
@@ -120,7 +120,7 @@ async fn send(
 #[tokio::test]
 async fn an_incident_is_one_issue_with_a_comment_per_event_and_closed_at_its_end() {
     let (hub, server) = Hub::start().await;
-    let first = send(&server, ISSUE, &notice(), Earlier::default())
+    let first = send(&server, ISSUE, &notice(), PreviousDelivery::default())
         .await
         .unwrap();
     assert_eq!(first.reference, Some(Reference::GithubIssue { number: 1 }));
@@ -131,14 +131,14 @@ async fn an_incident_is_one_issue_with_a_comment_per_event_and_closed_at_its_end
         ..notice()
     };
     // Another runner, which knows of no issue.
-    let found = send(&server, ISSUE, &update, Earlier::default())
+    let found = send(&server, ISSUE, &update, PreviousDelivery::default())
         .await
         .unwrap();
     assert_eq!(found.reference, first.reference);
-    let earlier = Earlier {
+    let earlier = PreviousDelivery {
         reference: first.reference.as_ref(),
         unsure: false,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     send(&server, ISSUE, &resolved(), earlier).await.unwrap();
     let state = hub.0.lock().unwrap();
@@ -165,7 +165,7 @@ async fn an_issue_is_found_however_many_were_made_since_and_no_older_one_is_look
     let filler = |number: u64, at: &str| json!({"number": number, "state": "open", "body": "another", "created_at": at});
     let old = (1..=450).map(|number| filler(1000 + number, "2026-11-20T00:00:00Z"));
     hub.0.lock().unwrap().issues.extend(old);
-    send(&server, ISSUE, &notice(), Earlier::default())
+    send(&server, ISSUE, &notice(), PreviousDelivery::default())
         .await
         .unwrap();
     assert_eq!(
@@ -183,7 +183,7 @@ async fn an_issue_is_found_however_many_were_made_since_and_no_older_one_is_look
         id: "2".into(),
         ..notice()
     };
-    let found = send(&server, ISSUE, &next, Earlier::default());
+    let found = send(&server, ISSUE, &next, PreviousDelivery::default());
     let found = found.await.unwrap();
     assert_eq!(found.reference, Some(Reference::GithubIssue { number: 1 }));
     let state = hub.0.lock().unwrap();
@@ -195,12 +195,12 @@ async fn an_issue_is_found_however_many_were_made_since_and_no_older_one_is_look
 async fn what_may_have_arrived_is_looked_for_before_it_is_written_again() {
     let (hub, server) = Hub::start().await;
     hub.0.lock().unwrap().loses_answers = 1;
-    let lost = send(&server, ISSUE, &notice(), Earlier::default()).await;
+    let lost = send(&server, ISSUE, &notice(), PreviousDelivery::default()).await;
     assert_eq!(told(lost), "unsure: GitHub answers status 502");
-    let unsure = Earlier {
+    let unsure = PreviousDelivery {
         reference: None,
         unsure: true,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     let found = send(&server, ISSUE, &notice(), unsure).await.unwrap();
     let (issues, comments) = {
@@ -212,10 +212,10 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_written_again() {
         (1, 0),
         "the issue's own text is the first event"
     );
-    let earlier = |unsure| Earlier {
+    let earlier = |unsure| PreviousDelivery {
         reference: found.reference.as_ref(),
         unsure,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     hub.0.lock().unwrap().loses_answers = 1;
     let lost = send(&server, ISSUE, &resolved(), earlier(false))
@@ -239,20 +239,25 @@ async fn a_deployment_has_its_statuses() {
         phase: Phase::Deploying,
         ..deployed()
     };
-    let first = send(&server, DEPLOYMENT, &started, Earlier::default())
+    let first = send(&server, DEPLOYMENT, &started, PreviousDelivery::default())
         .await
         .unwrap();
     assert_eq!(first.reference, Some(Reference::GithubDeployment { id: 1 }));
     // Another runner finds it by its mark.
     hub.0.lock().unwrap().loses_answers = 1;
-    let lost = send(&server, DEPLOYMENT, &deployed(), Earlier::default())
-        .await
-        .unwrap_err();
+    let lost = send(
+        &server,
+        DEPLOYMENT,
+        &deployed(),
+        PreviousDelivery::default(),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(lost.reference, first.reference);
-    let earlier = Earlier {
+    let earlier = PreviousDelivery {
         reference: first.reference.as_ref(),
         unsure: true,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     send(&server, DEPLOYMENT, &deployed(), earlier)
         .await
@@ -281,7 +286,7 @@ async fn how_a_deployment_ended_is_githubs_word() {
             phase,
             ..deployed()
         };
-        send(&server, DEPLOYMENT, &ended, Earlier::default())
+        send(&server, DEPLOYMENT, &ended, PreviousDelivery::default())
             .await
             .unwrap();
         let state = hub.0.lock().unwrap();
@@ -314,7 +319,7 @@ async fn what_the_token_may_not_do_is_told() {
         hub.0.lock().unwrap().refuses = Some(status);
         all.push(format!(
             "{status} {}",
-            told(send(&server, yaml, &notice(), Earlier::default()).await)
+            told(send(&server, yaml, &notice(), PreviousDelivery::default()).await)
         ));
     }
     insta::assert_snapshot!(all.join("\n"));
@@ -323,7 +328,8 @@ async fn what_the_token_may_not_do_is_told() {
         ("GITHUB_API_URL", "http://127.0.0.1:1"),
         ("GITHUB_TOKEN", CANARY),
     ];
-    let down = told(deliver_within(ISSUE, &env, &notice(), Earlier::default(), time).await);
+    let down =
+        told(deliver_within(ISSUE, &env, &notice(), PreviousDelivery::default(), time).await);
     assert!(
         down.starts_with("later: GitHub could not be reached")
             || down.starts_with("unsure: GitHub did not answer"),

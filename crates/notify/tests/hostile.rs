@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use notify::{Earlier, Link, Notice};
+use notify::{Link, Notice, PreviousDelivery};
 use serde_json::Value;
 use testkit::{HOSTILE, markdown, mention};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
@@ -84,7 +84,7 @@ async fn sent(sink: &str, notice: &Notice) -> Vec<Value> {
         ("GITHUB_TOKEN", CANARY),
     ];
     let yaml = sink.replace("BASE", &uri);
-    deliver(&yaml, &env, notice, Earlier::default())
+    deliver(&yaml, &env, notice, PreviousDelivery::default())
         .await
         .unwrap();
     let all = server.received_requests().await.unwrap();
@@ -220,9 +220,16 @@ async fn each_hostile_text_stays_text_in_a_template_and_in_a_line_of_the_log() {
         let yaml = "webhook: [{ name: a, url-env: URL, template: body.json.j2 }]";
         let env = [("URL", uri.as_str())];
         let notice = hostile(text);
-        deliver_in(folder.path(), yaml, &env, &notice, Earlier::default(), time)
-            .await
-            .unwrap();
+        deliver_in(
+            folder.path(),
+            yaml,
+            &env,
+            &notice,
+            PreviousDelivery::default(),
+            time,
+        )
+        .await
+        .unwrap();
         let all = server.received_requests().await.unwrap();
         let body: Value = serde_json::from_slice(&all[0].body).unwrap();
         let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
@@ -236,9 +243,14 @@ async fn each_hostile_text_stays_text_in_a_template_and_in_a_line_of_the_log() {
             );
         }
         // The bed takes no line with a line break.
-        deliver("stdout: [{ name: log }]", &[], &notice, Earlier::default())
-            .await
-            .unwrap();
+        deliver(
+            "stdout: [{ name: log }]",
+            &[],
+            &notice,
+            PreviousDelivery::default(),
+        )
+        .await
+        .unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! PagerDuty's events.
 
-use notify::{Earlier, Notice, Phase};
+use notify::{Notice, Phase, PreviousDelivery};
 use sections::incident::{EventKind, Severity};
 use serde_json::Value;
 
@@ -12,9 +12,14 @@ async fn sent(notice: &Notice) -> (String, Value) {
         "pagerduty: [{{ name: page, routing-key-env: KEY, url: '{}/' }}]",
         raw.url
     );
-    deliver(&yaml, &[("KEY", CANARY)], notice, Earlier::default())
-        .await
-        .unwrap();
+    deliver(
+        &yaml,
+        &[("KEY", CANARY)],
+        notice,
+        PreviousDelivery::default(),
+    )
+    .await
+    .unwrap();
     let got = raw.got();
     let (head, body) = got.split_once("\r\n\r\n").unwrap();
     let line = head.lines().next().unwrap().to_owned();
@@ -110,7 +115,13 @@ async fn its_refusals_are_told() {
             raw.url
         );
         all.push(told(
-            deliver(&yaml, &[("KEY", CANARY)], &notice(), Earlier::default()).await,
+            deliver(
+                &yaml,
+                &[("KEY", CANARY)],
+                &notice(),
+                PreviousDelivery::default(),
+            )
+            .await,
         ));
     }
     insta::assert_snapshot!(all.join("\n"));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use notify::{Earlier, Notice, Phase, Reference};
+use notify::{Notice, Phase, PreviousDelivery, Reference};
 use sections::incident::EventKind;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
@@ -20,7 +20,7 @@ async fn a_webhook_gets_a_message_within_slacks_limits() {
         yaml,
         &[("SLACK_WEBHOOK", &url)],
         &notice(),
-        Earlier::default(),
+        PreviousDelivery::default(),
     )
     .await;
     assert_eq!(sent.unwrap().reference, None);
@@ -134,20 +134,20 @@ const ENV: &[(&str, &str)] = &[("TOKEN", CANARY)];
 async fn a_bot_has_one_message_per_thread_and_answers_it_with_each_notice() {
     let chat = Chat::default();
     let (_server, yaml) = chat.start().await;
-    let first = deliver(&yaml, ENV, &notice(), Earlier::default())
+    let first = deliver(&yaml, ENV, &notice(), PreviousDelivery::default())
         .await
         .unwrap();
     let Some(Reference::Slack { channel, ts, .. }) = &first.reference else {
         panic!("{first:?}");
     };
     assert_eq!((channel.as_str(), ts.as_str()), ("C1", "1.0"));
-    let earlier = Earlier {
+    let earlier = PreviousDelivery {
         reference: first.reference.as_ref(),
         unsure: false,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     let last = deliver(&yaml, ENV, &resolved(), earlier).await.unwrap();
-    deliver(&yaml, ENV, &deployed(), Earlier::default())
+    deliver(&yaml, ENV, &deployed(), PreviousDelivery::default())
         .await
         .unwrap();
     insta::assert_snapshot!(chat.shown(), @r"
@@ -159,10 +159,10 @@ async fn a_bot_has_one_message_per_thread_and_answers_it_with_each_notice() {
     ");
     // One that comes late does not replace what came after it. Whose clock is behind is not late.
     for (is_overtaken, shown) in [(true, "✅ resolved"), (false, "↩️ late")] {
-        let earlier = Earlier {
+        let earlier = PreviousDelivery {
             reference: last.reference.as_ref(),
             is_overtaken,
-            ..Earlier::default()
+            ..PreviousDelivery::default()
         };
         let late = Notice {
             id: "late".into(),
@@ -206,20 +206,20 @@ async fn is_there_once(answer: ResponseTemplate, reason: &str) {
     let (_server, yaml) = chat.start().await;
     let lose = || chat.0.lock().unwrap().loses_answers.push(answer.clone());
     lose();
-    let lost = deliver(&yaml, ENV, &notice(), Earlier::default()).await;
+    let lost = deliver(&yaml, ENV, &notice(), PreviousDelivery::default()).await;
     assert_eq!(told(lost), format!("unsure: {reason}"));
-    let unsure = Earlier {
+    let unsure = PreviousDelivery {
         reference: None,
         unsure: true,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     // The message is there; the answer to it is lost.
     lose();
     let lost = deliver(&yaml, ENV, &notice(), unsure).await.unwrap_err();
-    let earlier = Earlier {
+    let earlier = PreviousDelivery {
         reference: lost.reference.as_ref(),
         unsure: true,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     assert!(earlier.reference.is_some());
     chat.asked();
@@ -240,10 +240,10 @@ async fn a_message_that_someone_removed_is_made_again() {
         channel: "C1".into(),
         ts: "77.0".into(),
     };
-    let earlier = Earlier {
+    let earlier = PreviousDelivery {
         reference: Some(&gone),
         unsure: false,
-        ..Earlier::default()
+        ..PreviousDelivery::default()
     };
     let made = deliver(&yaml, ENV, &resolved(), earlier).await.unwrap();
     assert_ne!(made.reference.as_ref(), Some(&gone));
@@ -267,7 +267,7 @@ async fn an_error_in_an_answer_of_status_200_is_one() {
     ] {
         chat.0.lock().unwrap().fails = Some(error);
         all.push(told(
-            deliver(&yaml, ENV, &notice(), Earlier::default()).await,
+            deliver(&yaml, ENV, &notice(), PreviousDelivery::default()).await,
         ));
     }
     insta::assert_snapshot!(all.join("\n"));
@@ -282,7 +282,7 @@ async fn a_bots_message_says_who_made_it_and_unfurls_nothing() {
         phase: Phase::Deploying,
         ..deployed()
     };
-    deliver(&yaml, ENV, &started, Earlier::default())
+    deliver(&yaml, ENV, &started, PreviousDelivery::default())
         .await
         .unwrap();
     let state = chat.0.lock().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notify::{Earlier, Notice};
+use notify::{Notice, PreviousDelivery};
 use serde_json::Value;
 
 use crate::bed::{Raw, deliver, deliver_in, notice, told};
@@ -14,7 +14,7 @@ async fn the_default_body_and_its_headers() {
     let raw = Raw::answering(OK);
     let yaml = "webhook: [{ name: hook, url-env: HOOK_URL, hmac-key-env: HOOK_KEY }]";
     let env = [("HOOK_URL", raw.url.as_str()), ("HOOK_KEY", "key")];
-    deliver(yaml, &env, &notice(), Earlier::default())
+    deliver(yaml, &env, &notice(), PreviousDelivery::default())
         .await
         .unwrap();
     let got = raw.got();
@@ -61,7 +61,16 @@ async fn templated(template: &str) -> String {
     };
     let env = [("HOOK_URL", raw.url.as_str())];
     let time = Duration::from_secs(2);
-    match deliver_in(folder.path(), yaml, &env, &notice, Earlier::default(), time).await {
+    match deliver_in(
+        folder.path(),
+        yaml,
+        &env,
+        &notice,
+        PreviousDelivery::default(),
+        time,
+    )
+    .await
+    {
         Ok(_) => raw.got().split_once("\r\n\r\n").unwrap().1.to_owned(),
         error => told(error),
     }
@@ -87,7 +96,7 @@ async fn a_template_makes_json_or_nothing_is_sent() {
             yaml,
             &[("HOOK_URL", "http://127.0.0.1:1")],
             &notice(),
-            Earlier::default(),
+            PreviousDelivery::default(),
         )
         .await,
     ));
@@ -97,9 +106,14 @@ async fn a_template_makes_json_or_nothing_is_sent() {
 async fn card(notice: &Notice) -> Value {
     let raw = Raw::answering(OK.replace("200 OK", "202 Accepted"));
     let yaml = "teams: [{ name: teams, url-env: TEAMS }]";
-    deliver(yaml, &[("TEAMS", &raw.url)], notice, Earlier::default())
-        .await
-        .unwrap();
+    deliver(
+        yaml,
+        &[("TEAMS", &raw.url)],
+        notice,
+        PreviousDelivery::default(),
+    )
+    .await
+    .unwrap();
     serde_json::from_str(raw.got().split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use cli::Job;
-use place::{Context, Places};
+use place::{Context, PlaceAccess};
 use state::Entry;
 
 /// `known` is what the state contains about each release.
-pub fn context<'c>(job: &'c Job, places: &'c Places, known: Vec<Entry>) -> Context<'c> {
+pub fn context<'c>(job: &'c Job, places: &'c PlaceAccess, known: Vec<Entry>) -> Context<'c> {
     Context {
         config: &job.config,
         env: &job.env,

@@ -15,7 +15,7 @@ const WIDTH: f64 = 720.0;
 const LEFT: f64 = 190.0;
 const ROW: f64 = 24.0;
 /// A drawing that a person can still read.
-const MOST: usize = 60;
+const MAX_BARS: usize = 60;
 /// Columns that fit beside the bars.
 const NAME: usize = 24;
 
@@ -40,7 +40,7 @@ pub(crate) fn of(report: &Report, order: Order) -> Markup {
     let all = bars.len();
     // What did not work is seen first where not all can be.
     bars.sort_by_key(|bar| std::cmp::Reverse(bar.verdict));
-    bars.truncate(MOST);
+    bars.truncate(MAX_BARS);
     bars.sort_by(|a, b| match order {
         Order::Name => (&a.place, a.start).cmp(&(&b.place, b.start)),
         Order::Time => a.start.cmp(&b.start),
@@ -83,7 +83,7 @@ pub(crate) fn of(report: &Report, order: Order) -> Markup {
                     }
                 }
             }
-            @if all > MOST { p { "… " (all - MOST) " more that are not drawn …" } }
+            @if all > MAX_BARS { p { "… " (all - MAX_BARS) " more that are not drawn …" } }
         }
     }
 }

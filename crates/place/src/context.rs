@@ -10,7 +10,7 @@ use model::{Env, Redactor};
 use probe::ProbeContext;
 use state::Entry;
 
-use crate::place::Places;
+use crate::place::PlaceAccess;
 
 /// Makes a client of GitHub that asks as this variable says, or as the configuration does. Each
 /// question takes at most so long, and rate limits are waited for until then.
@@ -18,7 +18,7 @@ pub type Github<'a> =
     Rc<dyn Fn(Option<&str>, Duration, Instant) -> Result<github::Client, github::Error> + 'a>;
 
 /// Shows a line of progress.
-pub type Say<'a> = Rc<dyn Fn(&str) + 'a>;
+pub type LogLine<'a> = Rc<dyn Fn(&str) + 'a>;
 
 /// The configuration, what is known of releases, and the ways to the outside.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Context<'a> {
     pub config: &'a Config,
     pub env: &'a Env,
     pub redactor: &'a Redactor,
-    pub places: &'a Places,
+    pub places: &'a PlaceAccess,
     /// `--release`.
     pub release: Option<&'a str>,
     /// The repository of the workflow run.
@@ -34,7 +34,7 @@ pub struct Context<'a> {
     /// What the state contains about each release.
     pub known: Vec<Entry>,
     pub github: Github<'a>,
-    pub say: Say<'a>,
+    pub say: LogLine<'a>,
 }
 
 impl Context<'_> {

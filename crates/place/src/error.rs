@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use remote::Ran;
+use remote::CommandResult;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// A command did not end with success.
     #[error("{}", ended(.0))]
-    Ended(Ran),
+    Ended(CommandResult),
     /// A file, a folder or a socket cannot be read or written.
     #[error("{0}")]
     Io(Arc<io::Error>),
@@ -140,8 +140,8 @@ impl Error {
     }
 
     /// A command that did not succeed. Its output is not part of the reason.
-    pub fn ended(ran: impl Into<Ran>) -> Error {
-        Error::Ended(Ran {
+    pub fn ended(ran: impl Into<CommandResult>) -> Error {
+        Error::Ended(CommandResult {
             stdout: Vec::new(),
             ..ran.into()
         })
@@ -187,7 +187,7 @@ fn aws_hint(service: &str, action: &str, cause: &aws::Error) -> String {
 }
 
 /// How a command ended, and what it said last.
-fn ended(ran: &Ran) -> String {
+fn ended(ran: &CommandResult) -> String {
     match ran.tail.trim() {
         "" => ran.exit.clone(),
         tail => format!("{}: {tail}", ran.exit),

@@ -9,9 +9,9 @@ mod place;
 mod question;
 mod step;
 
-pub use context::{Context, Github, Say, releases};
+pub use context::{Context, Github, LogLine, releases};
 pub use error::Error;
 pub use machines::{Machines, alone, host};
-pub use place::{Effect, Place, Places, ended, ours, word};
-pub use question::{ASK, Question};
-pub use step::{Asking, Step};
+pub use place::{Effect, Place, PlaceAccess, ended, ours, word};
+pub use question::{QUERY_TIMEOUT, ReleaseEndpoint};
+pub use step::{Step, StepFuture};

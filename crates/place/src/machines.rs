@@ -10,17 +10,17 @@ use probe::ProbeContext;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::place::{Effect, Place, Places, word};
-use crate::step::{Asking, Step};
+use crate::place::{Effect, Place, PlaceAccess, word};
+use crate::step::{Step, StepFuture};
 
 /// How long a place may take to show a log.
-const LOOK: Duration = Duration::from_secs(5);
+const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of a log so many lines are kept, and at most so many bytes.
 const LINES: usize = 200;
 const END: u64 = 64 << 10;
 
 pub struct Machines<'a> {
-    pub places: &'a Places,
+    pub places: &'a PlaceAccess,
     all: Vec<Place>,
     /// For probes that are made there.
     pub around: ProbeContext,
@@ -51,16 +51,16 @@ impl<'a> Machines<'a> {
     }
 
     /// What a script prints about a place; its exit status has no meaning.
-    pub fn look<'s>(
+    pub fn run_diagnostic<'s>(
         &'s self,
         place: &'s Place,
         name: &'static str,
         text: String,
-    ) -> (&'static str, Asking<'s, String>) {
+    ) -> (&'static str, StepFuture<'s, String>) {
         let look = async move {
             let text = format!("{{\n{text}\n}} 2>&1 || :");
             self.places
-                .script(place, name, &text, Effect::Reads, LOOK)
+                .script(place, name, &text, Effect::Reads, LOG_TIMEOUT)
                 .await
         };
         (name, Box::pin(look))
@@ -72,7 +72,7 @@ impl<'a> Machines<'a> {
         place: &'s Place,
         name: &'static str,
         path: &'s Path,
-    ) -> (&'static str, Asking<'s, String>) {
+    ) -> (&'static str, StepFuture<'s, String>) {
         match place {
             Place::Here => (
                 name,
@@ -82,7 +82,7 @@ impl<'a> Machines<'a> {
             ),
             Place::Host(_) => {
                 let tail = format!("tail -n {LINES} -- {}", word(path));
-                self.look(place, name, tail)
+                self.run_diagnostic(place, name, tail)
             }
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Machines<'a> {
     pub async fn all_run<'s>(
         &'s self,
         release: &str,
-        running: impl Fn(&'s Place) -> Asking<'s, Option<String>>,
+        running: impl Fn(&'s Place) -> StepFuture<'s, Option<String>>,
     ) -> bool {
         let told = join_all(self.all.iter().map(running)).await;
         let same = |told: &Result<Option<String>, Error>| matches!(told, Ok(Some(runs)) if runs == release);

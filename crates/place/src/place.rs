@@ -10,7 +10,7 @@ use model::Env;
 use net::hosts::Hosts;
 use remote::local::{Script, Stream};
 use remote::ssh::Limits;
-use remote::{Ran, quote, quote_path};
+use remote::{CommandResult, quote, quote_path};
 
 use crate::error::Error;
 
@@ -66,7 +66,7 @@ pub enum Effect {
 
 /// The ways to all places; one login a host, for everything that asks there.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct PlaceAccess {
     hosts: Hosts,
     /// A command that runs the words after it inside a container of a place.
     inside: Option<String>,
@@ -74,9 +74,9 @@ pub struct Places {
     withheld: Vec<String>,
 }
 
-impl Places {
-    pub fn new(hosts: &Configured, env: &Env) -> Places {
-        Places {
+impl PlaceAccess {
+    pub fn new(hosts: &Configured, env: &Env) -> PlaceAccess {
+        PlaceAccess {
             hosts: Hosts::new(hosts, env),
             inside: None,
             withheld: Vec::new(),
@@ -86,7 +86,7 @@ impl Places {
     /// The same places, where scripts of ours that only read do not get this variable: its value would be in the
     /// environment of every program that they start. Commands of the user's get it.
     #[must_use]
-    pub fn withholding(mut self, variable: &str) -> Places {
+    pub fn withholding(mut self, variable: &str) -> PlaceAccess {
         self.withheld.push(variable.to_owned());
         self
     }
@@ -99,8 +99,8 @@ impl Places {
     /// The same places, whose scripts and files are those inside a container: `exec` is a command of
     /// the user's, such as `docker exec nginx`, that runs the words after it there.
     #[must_use]
-    pub fn inside(&self, exec: Option<&str>) -> Places {
-        Places {
+    pub fn inside(&self, exec: Option<&str>) -> PlaceAccess {
+        PlaceAccess {
             inside: exec.map(str::to_owned),
             ..self.clone()
         }
@@ -126,7 +126,7 @@ impl Places {
         text: &str,
         effect: Effect,
         timeout: Duration,
-    ) -> Result<Ran, Error> {
+    ) -> Result<CommandResult, Error> {
         match place {
             Place::Here => {
                 let script = Script {
@@ -135,7 +135,7 @@ impl Places {
                     timeout,
                 };
                 let ran = remote::local::run_command(&script, &mut |_, _| ()).await;
-                ran.map(Ran::from).map_err(not_started)
+                ran.map(CommandResult::from).map_err(not_started)
             }
             Place::Host(name) => {
                 let limits = Limits {
@@ -153,7 +153,7 @@ impl Places {
         text: &str,
         effect: Effect,
         limits: Limits,
-    ) -> Result<Ran, Error> {
+    ) -> Result<CommandResult, Error> {
         let host = self.hosts.get(name)?;
         let text = &*self.handed(text)?;
         let ran = match effect {
@@ -219,8 +219,8 @@ impl Places {
                     }
                 };
                 let ran = remote::local::run(&script, &mut keep).await;
-                let ran = ran.map(Ran::from).map_err(not_started)?;
-                (Ran { dropped, ..ran }, printed)
+                let ran = ran.map(CommandResult::from).map_err(not_started)?;
+                (CommandResult { dropped, ..ran }, printed)
             }
             _ => {
                 let export =
@@ -271,7 +271,7 @@ impl Places {
         text: &str,
         effect: Effect,
         limits: Limits,
-    ) -> Result<Ran, Error> {
+    ) -> Result<CommandResult, Error> {
         if let Place::Host(name) = place {
             return self.on_host(name, text, effect, limits).await;
         }
@@ -283,7 +283,7 @@ impl Places {
             timeout: limits.timeout,
         };
         let ran = remote::local::whole(&script, limits.max_output as u64).await;
-        ran.map(Ran::from).map_err(not_started)
+        ran.map(CommandResult::from).map_err(not_started)
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -351,7 +351,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
             .map_err(|_| failed(Error::Malformed("it is no text".to_owned())))
     }
 
-    /// Whether [`Places::replace`] may write where it has to.
+    /// Whether [`PlaceAccess::replace`] may write where it has to.
     pub async fn may_replace(
         &self,
         place: &Place,
@@ -422,7 +422,7 @@ pub fn ours(text: &str) -> String {
 }
 
 /// What a script did, where it ended with 0.
-pub fn ended(ran: Ran, what: &str) -> Result<Ran, Error> {
+pub fn ended(ran: CommandResult, what: &str) -> Result<CommandResult, Error> {
     match ran.status {
         Some(0) => Ok(ran),
         _ => Err(Error::ended(ran).at(what)),

@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::place::Place;
 
 /// How long one question to the running service may take.
-pub const ASK: Duration = Duration::from_secs(3);
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the running release can be asked for, through the front door.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ReleaseEndpoint {
     pub url: String,
     /// Sent with each request.
     pub headers: Vec<(String, String)>,
@@ -25,7 +25,7 @@ pub struct Question {
     pub names: Releases,
 }
 
-impl Question {
+impl ReleaseEndpoint {
     /// The first probe of the gate that names where its release is read.
     fn probe<'c>(context: &Context<'c>) -> Option<&'c HttpProbe> {
         let probes = &context.config.healthgate_of_any().ok().flatten()?.http;
@@ -33,13 +33,13 @@ impl Question {
         told.or(probes.first())
     }
 
-    fn of_probe(probe: &HttpProbe, names: Releases) -> Question {
+    fn of_probe(probe: &HttpProbe, names: Releases) -> ReleaseEndpoint {
         let source = probe.release.clone();
         let url = source
             .as_ref()
             .and_then(|source| source.url.clone())
             .unwrap_or(probe.url.clone());
-        Question {
+        ReleaseEndpoint {
             url,
             headers: Vec::new(),
             source,
@@ -48,28 +48,30 @@ impl Question {
     }
 
     /// What the gate asks; of a probe of many endpoints there is not one such question.
-    pub fn of_gate(context: &Context<'_>) -> Option<Question> {
-        let probe = Question::probe(context)?;
+    pub fn of_gate(context: &Context<'_>) -> Option<ReleaseEndpoint> {
+        let probe = ReleaseEndpoint::probe(context)?;
         let group = probe.group().filter(Group::is_meant);
         group
             .is_none()
-            .then(|| Question::of_probe(probe, context.releases()))
+            .then(|| ReleaseEndpoint::of_probe(probe, context.releases()))
     }
 
     /// The same for each endpoint of the probe, with the endpoint's name if there are several; empty if
     /// the gate probes none.
-    pub fn all_of_gate(context: &Context<'_>) -> Result<Vec<(Option<String>, Question)>, Error> {
-        let Some(probe) = Question::probe(context) else {
+    pub fn all_of_gate(
+        context: &Context<'_>,
+    ) -> Result<Vec<(Option<String>, ReleaseEndpoint)>, Error> {
+        let Some(probe) = ReleaseEndpoint::probe(context) else {
             return Ok(Vec::new());
         };
         let names = context.releases();
         let Some(group) = probe.group().filter(Group::is_meant) else {
-            return Ok(vec![(None, Question::of_probe(probe, names))]);
+            return Ok(vec![(None, ReleaseEndpoint::of_probe(probe, names))]);
         };
         let fill = |member: Member| {
             let mut probe = probe.clone();
             probe.fill(&member)?;
-            let question = Question::of_probe(&probe, names.clone());
+            let question = ReleaseEndpoint::of_probe(&probe, names.clone());
             Ok((Some(member.target), question))
         };
         let members = probe::members::expand(group, &context.places.hosts());
@@ -80,14 +82,14 @@ impl Question {
     /// `likely` one if any endpoint names one. `None` if the gate asks for none, and if the place of
     /// the release is not configured and no release was recognised ([`Error::Guessed`]).
     pub async fn ask_gate(context: &Context<'_>, likely: &str) -> Option<Result<String, Error>> {
-        let questions = match Question::all_of_gate(context) {
+        let questions = match ReleaseEndpoint::all_of_gate(context) {
             Ok(questions) if questions.is_empty() => return None,
             Ok(questions) => questions,
             Err(error) => return Some(Err(error)),
         };
         let guessed = questions.iter().all(|(_, asks)| asks.source.is_none());
         let asking = questions.iter().map(|(name, question)| async move {
-            let answer = question.ask(None, likely, ASK).await;
+            let answer = question.ask(None, likely, QUERY_TIMEOUT).await;
             answer.map_err(|error| match name {
                 Some(name) => error.at(name),
                 None => error,
@@ -118,14 +120,14 @@ impl Question {
         let own = own.and_then(|source| Some((source.url.clone()?, source)));
         if let Some((url, source)) = own {
             let source = Some(source.clone());
-            return Ok(Question {
+            return Ok(ReleaseEndpoint {
                 url,
                 headers: Vec::new(),
                 source,
                 names: context.releases(),
             });
         }
-        Question::of_gate(context).ok_or_else(|| {
+        ReleaseEndpoint::of_gate(context).ok_or_else(|| {
             Error::Unconfigured(format!("where the release can be read through {kind} is not configured: set `{section}.{kind}.release.url`"))
         })
     }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::place::Place;
 
 /// What a place answers, once it has.
-pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
+pub type StepFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
 /// What is switched as a whole at one place: a release on a host, or the colour behind a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]

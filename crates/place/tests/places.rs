@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use model::Env;
-use place::{Effect, Place, Places, word};
+use place::{Effect, Place, PlaceAccess, word};
 use tempfile::TempDir;
 use testkit::Sshd;
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn places(sshd: &Sshd, folder: &TempDir) -> Places {
+fn places(sshd: &Sshd, folder: &TempDir) -> PlaceAccess {
     let known_hosts = folder.path().join("known_hosts");
     std::fs::write(&known_hosts, sshd.known_hosts()).unwrap();
     let host = serde_json::json!({
@@ -21,7 +21,7 @@ fn places(sshd: &Sshd, folder: &TempDir) -> Places {
         "known-hosts": known_hosts,
     });
     let hosts = serde_json::json!({ "web-01": host });
-    Places::new(&serde_json::from_value(hosts).unwrap(), &Env::default())
+    PlaceAccess::new(&serde_json::from_value(hosts).unwrap(), &Env::default())
 }
 
 /// Each way to read asks once more; what may change something does not.

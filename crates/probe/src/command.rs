@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::file::CommandProbe;
 use model::evidence;
 use model::text::excerpt;
-use remote::{Ran, Wanted};
+use remote::{CommandResult, Expectation};
 
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
@@ -24,7 +24,7 @@ impl Command {
         Ok(Command { probe, shell })
     }
 
-    fn wanted(&self) -> Wanted<'_> {
+    fn wanted(&self) -> Expectation<'_> {
         let CommandProbe {
             name: _,
             run: _,
@@ -38,7 +38,7 @@ impl Command {
             policy: _,
             severity: _,
         } = &self.probe;
-        Wanted {
+        Expectation {
             status,
             contains: contains.as_deref(),
             equals: equals.as_deref(),
@@ -46,7 +46,7 @@ impl Command {
         }
     }
 
-    fn judge(&self, ran: &Ran, timeout: Duration) -> Reading {
+    fn judge(&self, ran: &CommandResult, timeout: Duration) -> Reading {
         let wanted = self.wanted();
         let expected = wanted.to_string();
         let said = excerpt(ran.tail.as_bytes());

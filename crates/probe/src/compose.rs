@@ -8,7 +8,7 @@ use config::file::ComposeProbe;
 use jiff::Timestamp;
 use model::Verdict;
 use model::text::excerpt;
-use remote::{Ran, quote, quote_path};
+use remote::{CommandResult, quote, quote_path};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
@@ -25,7 +25,7 @@ const MARK: &str = "@containers";
 const PROJECT: &str = "com.docker.compose.project";
 const FOLDER: &str = "com.docker.compose.project.working_dir";
 /// More problems than these do not help.
-const TOLD: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// One compose probe.
 pub(crate) struct Compose {
@@ -165,7 +165,7 @@ echo {MARK}
     }
 
     /// Asks Compose once what it wants.
-    async fn resolve(&self, timeout: Duration) -> Result<(), Ran> {
+    async fn resolve(&self, timeout: Duration) -> Result<(), CommandResult> {
         let found = self.found.borrow().clone();
         let (None, Some(program)) = (&found.project, &found.program) else {
             return Ok(());
@@ -188,13 +188,13 @@ echo {MARK}
         }
     }
 
-    fn not_asked(&self, ran: &Ran) -> Reading {
+    fn not_asked(&self, ran: &CommandResult) -> Reading {
         let reason = format!("compose: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
         Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not asked")
     }
 
     /// What was reported about the containers, by the clock of their machine.
-    fn read(&self, ran: &Ran) -> Option<(Vec<Container>, Option<Timestamp>)> {
+    fn read(&self, ran: &CommandResult) -> Option<(Vec<Container>, Option<Timestamp>)> {
         let text = String::from_utf8_lossy(&ran.stdout);
         let (program, containers) = text.split_once(MARK)?;
         let mut lines = containers.trim_start().lines();
@@ -397,8 +397,8 @@ echo {MARK}
         if troubles.is_empty() {
             return Reading::pass(expected, actual).value(value);
         }
-        let more = troubles.len().saturating_sub(TOLD);
-        troubles.truncate(TOLD);
+        let more = troubles.len().saturating_sub(MAX_SHOWN);
+        troubles.truncate(MAX_SHOWN);
         let mut reason = troubles.join("; ");
         if more > 0 {
             reason.push_str(&format!("; and {more} more"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::file::DockerProbe;
 use model::Verdict;
 use model::text::excerpt;
-use remote::{Ran, quote};
+use remote::{CommandResult, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::error::Error;
@@ -43,7 +43,7 @@ impl Docker {
         text
     }
 
-    fn judge(&self, ran: &Ran) -> Reading {
+    fn judge(&self, ran: &CommandResult) -> Reading {
         let expected = self.expected();
         if ran.tail.contains("No such container") || ran.tail.contains("No such object") {
             let reason = format!("there is no container `{}`", self.probe.container);

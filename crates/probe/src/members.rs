@@ -16,7 +16,7 @@ const MAX_LINE: usize = 1024;
 
 /// The endpoints of a probe, and how many of them must pass.
 #[derive(Debug)]
-pub struct Members {
+pub struct Endpoints {
     pub list: Vec<Member>,
     pub required: usize,
 }
@@ -52,7 +52,7 @@ pub enum FileError {
 }
 
 /// All of them, at least one. The hosts are only looked up in the configuration.
-pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, Error> {
+pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Endpoints, Error> {
     let Group {
         targets_file,
         hosts: chosen,
@@ -74,7 +74,7 @@ pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, Error> {
     if required > all {
         return Err(Error::TooFew { required, all });
     }
-    Ok(Members { list, required })
+    Ok(Endpoints { list, required })
 }
 
 fn read(path: &Path) -> Result<String, FileError> {

@@ -1,7 +1,7 @@
 //! Who answered: the release that an answer names, and whether it is the expected one.
 
 use config::file::{Match, ReleaseSource};
-use model::release::LONGEST;
+use model::release::MAX_NAME_BYTES;
 use serde_json::Value;
 
 /// What an answer reports about its release.
@@ -79,7 +79,7 @@ const SELF: &[&str] = &[
 /// A longer body is a page, not a version.
 const SHORT_TEXT: usize = 256;
 /// How much of a text is shown that is not a release.
-const SHOWN: usize = 100;
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// Time for a jq filter: the measurement's own timeout bounds the whole.
 const FILTER_TIME: std::time::Duration = std::time::Duration::from_secs(2);
@@ -112,7 +112,7 @@ pub enum Unnamed {
     NoText { filter: String, value: String },
     #[error("`{filter}`: {cause}")]
     Filter { filter: String, cause: jq::Error },
-    #[error("the text for the release is {0} bytes long, more than {LONGEST}")]
+    #[error("the text for the release is {0} bytes long, more than {MAX_NAME_BYTES}")]
     TooLong(usize),
     /// What shows a release would be led astray by it.
     #[error("the text for the release has a line break or another control character")]
@@ -128,7 +128,7 @@ pub fn named(
     answer: &Answer<'_>,
 ) -> Result<String, Unnamed> {
     let told = told(source, &|word| rule.proves(likely, word), answer)?;
-    if told.len() > LONGEST {
+    if told.len() > MAX_NAME_BYTES {
         return Err(Unnamed::TooLong(told.len()));
     }
     if told.chars().any(char::is_control) {
@@ -251,7 +251,7 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 fn short(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
+    text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -345,7 +345,7 @@ mod tests {
             ),
             (long.clone(), format!("is {long}")),
             (
-                format!(r#"{{"version":"{}"}}"#, "v".repeat(LONGEST + 1)),
+                format!(r#"{{"version":"{}"}}"#, "v".repeat(MAX_NAME_BYTES + 1)),
                 "unknown".to_owned(),
             ),
         ] {

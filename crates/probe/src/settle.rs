@@ -13,11 +13,11 @@ use crate::reading::Outlook;
 use crate::systemd::Systemd;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How many looks decide whether a container stays up: each one starts programs.
-const LOOKS: u32 = 4;
+const POLLS: u32 = 4;
 /// How long one look may take.
-const LOOK: Duration = Duration::from_secs(10);
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A start that is given time to come up, and then must stay.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub async fn systemd(
     around: &ProbeContext,
     settling: Settling,
 ) -> Result<String, Error> {
-    watch(&Systemd::new(probe, around)?, settling, PAUSE).await
+    watch(&Systemd::new(probe, around)?, settling, POLL_INTERVAL).await
 }
 
 /// The same of services of a Compose project, by one who knows how Compose is called there and what
@@ -70,7 +70,7 @@ pub async fn compose(
     project: Project,
 ) -> Result<String, Error> {
     let compose = Compose::new(probe, around)?.knowing(program, project);
-    let pause = (settling.stays / LOOKS).clamp(PAUSE, Duration::from_secs(2));
+    let pause = (settling.stays / POLLS).clamp(POLL_INTERVAL, Duration::from_secs(2));
     watch(&compose, settling, pause).await
 }
 
@@ -89,7 +89,7 @@ async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result
     let began = Instant::now();
     let mut up: Option<Instant> = None;
     loop {
-        let reading = probe.measure(None, LOOK).await;
+        let reading = probe.measure(None, POLL_TIMEOUT).await;
         let cause = || SettleError {
             reason: reading.reason.clone().unwrap_or_default(),
             hint: probe.hint(),

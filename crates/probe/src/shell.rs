@@ -6,7 +6,7 @@ use model::Redactor;
 use net::ConnectError;
 use net::hosts::Host;
 use remote::ssh::{self, Limits};
-use remote::{KEPT, Ran, local, ours};
+use remote::{CommandResult, MAX_KEPT_BYTES, local, ours};
 
 use crate::error::Error;
 use crate::probe::ProbeContext;
@@ -31,7 +31,7 @@ impl Shell {
     }
 
     /// Runs a text: in `sh` here, in the user's login shell at a host.
-    pub async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
+    pub async fn run(&self, text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
             None => here(text, timeout).await,
             Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
@@ -40,7 +40,11 @@ impl Shell {
     }
 
     /// Runs a script of ours in `sh`, wherever.
-    pub(crate) async fn script(&self, text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
+    pub(crate) async fn script(
+        &self,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
             None => here(text, timeout).await,
             Some(host) => at(host, host.script(text, limits(timeout)).await, timeout).await,
@@ -54,7 +58,7 @@ impl Shell {
         text: &str,
         timeout: Duration,
         most: usize,
-    ) -> Result<Ran, ConnectError> {
+    ) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
             None => here_whole(text, timeout, most).await,
             Some(host) => {
@@ -77,8 +81,8 @@ impl Shell {
     }
 
     /// What is shown is cut, and a secret that was cut is not found.
-    fn redacted(&self, ran: Ran) -> Ran {
-        Ran {
+    fn redacted(&self, ran: CommandResult) -> CommandResult {
+        CommandResult {
             tail: self.redactor.redact(&ran.tail),
             ..ran
         }
@@ -88,11 +92,11 @@ impl Shell {
 fn limits(timeout: Duration) -> Limits {
     Limits {
         timeout,
-        max_output: KEPT,
+        max_output: MAX_KEPT_BYTES,
     }
 }
 
-async fn here(text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
+async fn here(text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
     let script = local::Script {
         text,
         env: Vec::new(),
@@ -102,7 +106,7 @@ async fn here(text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
     let ran = local::run(&script, &mut unseen);
     // Dropped, it is killed with its children: who ignores a polite end gets no more time.
     let Ok(ran) = tokio::time::timeout(timeout + GRACE, ran).await else {
-        return Ok(Ran {
+        return Ok(CommandResult {
             status: None,
             exit: local::Exit::TimedOut.to_string(),
             stdout: Vec::new(),
@@ -110,13 +114,17 @@ async fn here(text: &str, timeout: Duration) -> Result<Ran, ConnectError> {
             tail: String::new(),
         });
     };
-    ran.map(Ran::from).map_err(|error| {
+    ran.map(CommandResult::from).map_err(|error| {
         let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
         ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })
 }
 
-async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, ConnectError> {
+async fn here_whole(
+    text: &str,
+    timeout: Duration,
+    most: usize,
+) -> Result<CommandResult, ConnectError> {
     let script = local::Script {
         text,
         env: Vec::new(),
@@ -126,7 +134,7 @@ async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, C
         let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
         ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })?;
-    Ok(Ran {
+    Ok(CommandResult {
         status: match whole.exit {
             local::Exit::Code(code) => Some(code),
             local::Exit::Signal(_) | local::Exit::TimedOut => None,
@@ -142,7 +150,7 @@ async fn at(
     host: &Host,
     output: Result<ssh::Output, ConnectError>,
     timeout: Duration,
-) -> Result<Ran, ConnectError> {
+) -> Result<CommandResult, ConnectError> {
     let output = output?;
     // A command that does not end looks the same as a host that does not answer.
     if output.exit == ssh::Exit::TimedOut && !host.answers().await {

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use model::Verdict;
 use model::text::excerpt;
-use remote::{Ran, quote};
+use remote::{CommandResult, quote};
 
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
@@ -46,7 +46,7 @@ impl Systemd {
         format!("active, {}", Watch::expected(self.probe.max_restarts))
     }
 
-    fn judge(&self, ran: &Ran) -> Reading {
+    fn judge(&self, ran: &CommandResult) -> Reading {
         let expected = self.expected();
         let unit = &self.probe.unit;
         let text = String::from_utf8_lossy(&ran.stdout);

@@ -20,7 +20,7 @@ use crate::reading::Reading;
 /// What is received is looked at up to here.
 const MAX_RECEIVED: usize = 64 << 10;
 /// Read at a time, at least.
-const READ: usize = 1 << 10;
+const MIN_READ_BYTES: usize = 1 << 10;
 
 /// One TCP probe.
 pub(crate) struct Tcp {
@@ -75,7 +75,9 @@ impl Tcp {
             if received.len() >= MAX_RECEIVED {
                 return not(format!("it sends {}", excerpt(&received)));
             }
-            share.room(&mut received, READ, MAX_RECEIVED).await;
+            share
+                .room(&mut received, MIN_READ_BYTES, MAX_RECEIVED)
+                .await;
             let reading = stream.read_buf(&mut received);
             let read = tokio::time::timeout_at(deadline, reading).await;
             if matches!(read, Err(_) | Ok(Ok(0))) && pattern.is_match(line(&received)) {

@@ -30,7 +30,7 @@ const MAX_RAW: u64 = 16 << 20;
 /// The list of a large server's targets.
 const MAX_TARGETS: u64 = 16 << 20;
 /// Longer queries are sent as a form: proxies and servers cut long addresses.
-const LONG: usize = 1500;
+const MAX_GET_QUERY_BYTES: usize = 1500;
 /// Clocks that differ by no more than this, beyond what an answer's time leaves open, agree.
 const AGREE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -169,7 +169,7 @@ impl Client {
         let at = at.map(|at| ("time", format!("{at:.3}")));
         let at = at.iter().map(|(name, at)| (*name, at.as_str()));
         let pairs: Vec<(&str, &str)> = std::iter::once(("query", query)).chain(at).collect();
-        let request = if query.len() > LONG {
+        let request = if query.len() > MAX_GET_QUERY_BYTES {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             self.http
                 .post(url)

@@ -18,7 +18,7 @@ pub enum Error {
     CutOff,
     #[error("it is nested deeper than {DEEPEST} levels")]
     TooDeep,
-    #[error("it names more than {MOST} selectors")]
+    #[error("it names more than {MAX_SELECTORS} selectors")]
     TooMany,
 }
 
@@ -90,7 +90,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// More selectors than a question about one number has.
-const MOST: usize = 64;
+const MAX_SELECTORS: usize = 64;
 /// Deeper than a person nests.
 const DEEPEST: usize = 64;
 
@@ -112,7 +112,7 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, Error> {
             different.push(one);
         }
     }
-    if different.len() > MOST {
+    if different.len() > MAX_SELECTORS {
         return Err(Error::TooMany);
     }
     Ok(different)
@@ -685,7 +685,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_no_query_without_selectors() {
         let deep = "(".repeat(100_000);
-        let many: Vec<String> = (0..=MOST).map(|n| format!("x{n}")).collect();
+        let many: Vec<String> = (0..=MAX_SELECTORS).map(|n| format!("x{n}")).collect();
         for query in [
             "",
             "a{",

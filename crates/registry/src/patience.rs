@@ -7,10 +7,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::Error;
 
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(3);
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const MAX_DELAY: Duration = Duration::from_secs(3);
 /// A server that fails so often does not mean to answer.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 /// A registry that cannot be reached seldom can a second later.
 const TRANSPORT_TRIES: u32 = 3;
 
@@ -30,8 +30,8 @@ pub(crate) async fn persist(
         tries += 1;
         let wait = match &result {
             Ok(response) => match response.status().as_u16() {
-                429 | 503 => retry_after(response.headers()).or(backoff(tries, TRIES)),
-                500 | 502 | 504 => backoff(tries, TRIES),
+                429 | 503 => retry_after(response.headers()).or(backoff(tries, MAX_ATTEMPTS)),
+                500 | 502 | 504 => backoff(tries, MAX_ATTEMPTS),
                 _ => None,
             },
             Err(Error::Transport { .. }) => backoff(tries, TRANSPORT_TRIES),
@@ -39,7 +39,7 @@ pub(crate) async fn persist(
         };
         match wait {
             // What is left must also hold the answer.
-            Some(wait) if Instant::now() + wait + FIRST < deadline => {
+            Some(wait) if Instant::now() + wait + FIRST_DELAY < deadline => {
                 tokio::time::sleep(wait).await;
             }
             _ => return result,
@@ -49,7 +49,9 @@ pub(crate) async fn persist(
 
 /// Full jitter: many jobs that failed together do not come back together.
 fn backoff(tries: u32, most: u32) -> Option<Duration> {
-    let ceiling = FIRST.saturating_mul(1 << tries.min(10)).min(LONGEST);
+    let ceiling = FIRST_DELAY
+        .saturating_mul(1 << tries.min(10))
+        .min(MAX_DELAY);
     (tries < most).then(|| ceiling.mul_f64(rand::random::<f64>()))
 }
 

@@ -13,7 +13,7 @@ use crate::Error;
 /// The registry's own words are shown up to here.
 const DETAIL: usize = 200;
 /// The maximum length of a token or an error.
-pub(crate) const SHORT: usize = 64 << 10;
+pub(crate) const MAX_TOKEN_BYTES: usize = 64 << 10;
 
 pub(crate) async fn read(
     mut response: Response,
@@ -42,7 +42,9 @@ pub(crate) async fn read(
 
 /// The registry's own words: `errors[0].message` of the protocol.
 pub(crate) async fn words(response: Response) -> String {
-    let bytes = read(response, SHORT, "", "error").await.unwrap_or_default();
+    let bytes = read(response, MAX_TOKEN_BYTES, "", "error")
+        .await
+        .unwrap_or_default();
     let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let error = &said["errors"][0];
     let text = error["message"]

@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 use crate::challenge::Challenge;
 use crate::patience::{persist, retry_after};
 use crate::query_error::QueryError;
-use crate::response::{SHORT, read, sensitive, transport, words};
+use crate::response::{MAX_TOKEN_BYTES, read, sensitive, transport, words};
 use crate::{Credentials, Error, Reference};
 
 /// What a challenge is met with.
@@ -94,7 +94,7 @@ impl TokenService<'_> {
                     .into());
             }
         }
-        let bytes = read(response, SHORT, self.host(), "token").await?;
+        let bytes = read(response, MAX_TOKEN_BYTES, self.host(), "token").await?;
         let answer: Value = serde_json::from_slice(&bytes)
             .map_err(|_| self.no_token("its token service does not answer JSON".to_owned()))?;
         let token = answer["token"].as_str().or(answer["access_token"].as_str());

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::picture::Picture;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(3);
+const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
 /// A lock that keeps others from reading or writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Sampler {
                 }
                 tokio::select! {
                     _ = &mut stopped => break,
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(POLL_INTERVAL) => {}
                 }
             }
             seen

@@ -190,9 +190,13 @@ fn ratio(there: u64, here: u64) -> f64 {
 
 /// The first few, in words.
 fn listed(losses: &[Loss]) -> String {
-    const SHOWN: usize = 4;
-    let shown: Vec<String> = losses.iter().take(SHOWN).map(ToString::to_string).collect();
-    match losses.len().saturating_sub(SHOWN) {
+    const MAX_SHOWN: usize = 4;
+    let shown: Vec<String> = losses
+        .iter()
+        .take(MAX_SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    match losses.len().saturating_sub(MAX_SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

@@ -16,5 +16,5 @@ pub mod sudo;
 mod target;
 
 pub use quote::{quote, quote_path};
-pub use ran::{KEPT, Mismatch, Ran, Wanted};
+pub use ran::{CommandResult, Expectation, MAX_KEPT_BYTES, Mismatch};
 pub use target::TargetError;

@@ -8,9 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 /// How much of each stream is kept: its head and its tail.
-const KEPT: usize = 64 << 10;
+const MAX_KEPT_BYTES: usize = 64 << 10;
 /// A line longer than this is forwarded in pieces.
-const LINE: usize = 8 << 10;
+const MAX_LINE_BYTES: usize = 8 << 10;
 /// How long a command may take to end after the signal.
 pub const GRACE: Duration = Duration::from_secs(2);
 
@@ -121,7 +121,7 @@ pub async fn run_command(
 
 /// What a program printed, all of it.
 #[derive(Clone, Debug)]
-pub struct Whole {
+pub struct FullOutput {
     pub exit: Exit,
     pub stdout: Vec<u8>,
     /// It printed more than was allowed, and was ended.
@@ -131,7 +131,7 @@ pub struct Whole {
 }
 
 /// Runs a script to its end and keeps all that it prints, up to so many bytes.
-pub async fn whole(script: &Script<'_>, max_output: u64) -> io::Result<Whole> {
+pub async fn whole(script: &Script<'_>, max_output: u64) -> io::Result<FullOutput> {
     let mut child = start(script, "sh", &["-c", script.text])?;
     let group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -178,7 +178,7 @@ pub async fn whole(script: &Script<'_>, max_output: u64) -> io::Result<Whole> {
     }
     let text = errors.text();
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    Ok(Whole {
+    Ok(FullOutput {
         exit,
         is_cut,
         stdout: printed,
@@ -344,11 +344,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                     if part.ends_with(b"\n") {
                         lines.push(line(&self.partial));
                         self.partial.clear();
-                    } else if self.partial.len() > LINE {
+                    } else if self.partial.len() > MAX_LINE_BYTES {
                         // Between words: half a secret is not known for one.
                         let at = self.partial.iter().rposition(u8::is_ascii_whitespace);
                         let all = self.partial.len();
-                        if let Some(at) = at.or((all > 2 * LINE).then_some(all)) {
+                        if let Some(at) = at.or((all > 2 * MAX_LINE_BYTES).then_some(all)) {
                             let rest = self.partial.split_off(at);
                             lines.push(line(&std::mem::replace(&mut self.partial, rest)));
                         }
@@ -361,10 +361,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = (KEPT / 2).saturating_sub(self.head.len()).min(bytes.len());
+        let room = (MAX_KEPT_BYTES / 2)
+            .saturating_sub(self.head.len())
+            .min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
         self.tail.extend(&bytes[room..]);
-        let over = self.tail.len().saturating_sub(KEPT / 2);
+        let over = self.tail.len().saturating_sub(MAX_KEPT_BYTES / 2);
         self.tail.drain(..over);
         self.dropped += over as u64;
     }
@@ -391,7 +393,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 /// What was cut off in the middle of a line, without that line, or without the last word of one that
 /// is long: what is left of a secret there is not known for one.
 pub(crate) fn before_cut(bytes: &[u8]) -> &[u8] {
-    let from = bytes.len().saturating_sub(LINE);
+    let from = bytes.len().saturating_sub(MAX_LINE_BYTES);
     let near = &bytes[from..];
     let end = near.iter().rposition(|byte| *byte == b'\n');
     let end = end.or_else(|| near.iter().rposition(u8::is_ascii_whitespace));
@@ -400,7 +402,7 @@ pub(crate) fn before_cut(bytes: &[u8]) -> &[u8] {
 
 /// The same of what follows a cut.
 fn after_cut(bytes: &[u8]) -> &[u8] {
-    let near = &bytes[..bytes.len().min(LINE)];
+    let near = &bytes[..bytes.len().min(MAX_LINE_BYTES)];
     let end = near.iter().position(|byte| *byte == b'\n');
     let end = end.or_else(|| near.iter().position(u8::is_ascii_whitespace));
     &bytes[end.map_or(near.len(), |end| end + 1)..]
@@ -549,7 +551,7 @@ mod tests {
             let (captured, lines) = sh(text, Duration::from_secs(20));
             assert!(captured.dropped && captured.stdout.ends_with("tail\n"));
             let (head, tail) = captured.stdout.split_once("\n… ").unwrap();
-            assert!(head.len() > KEPT / 4 && tail.len() > KEPT / 4);
+            assert!(head.len() > MAX_KEPT_BYTES / 4 && tail.len() > MAX_KEPT_BYTES / 4);
             if !text.contains("'|'") {
                 let cut = |line: &&String| line.trim().split(' ').any(|w| w != "secret_word_here");
                 let cut: Vec<_> = lines.iter().filter(cut).collect();
@@ -572,7 +574,7 @@ mod tests {
             "echo head; yes | head -c 3000000; echo tail",
             Duration::from_secs(20),
         );
-        assert!(captured.stdout.len() < KEPT + 200);
+        assert!(captured.stdout.len() < MAX_KEPT_BYTES + 200);
         assert!(captured.stdout.starts_with("head\n") && captured.stdout.ends_with("tail\n"));
     }
 }

@@ -6,11 +6,11 @@ use model::Verdict;
 use crate::{local, ssh};
 
 /// What is kept of standard output; of a local command's its head and tail.
-pub const KEPT: usize = 64 << 10;
+pub const MAX_KEPT_BYTES: usize = 64 << 10;
 
 /// What a command did, here or on a host.
 #[derive(Clone, Debug)]
-pub struct Ran {
+pub struct CommandResult {
     /// `None` where it did not end by itself.
     pub status: Option<i32>,
     /// How it ended, in words.
@@ -22,9 +22,9 @@ pub struct Ran {
     pub tail: String,
 }
 
-impl From<local::Captured> for Ran {
-    fn from(captured: local::Captured) -> Ran {
-        Ran {
+impl From<local::Captured> for CommandResult {
+    fn from(captured: local::Captured) -> CommandResult {
+        CommandResult {
             status: status(captured.exit),
             exit: captured.exit.to_string(),
             dropped: captured.dropped,
@@ -34,9 +34,9 @@ impl From<local::Captured> for Ran {
     }
 }
 
-impl From<local::Whole> for Ran {
-    fn from(whole: local::Whole) -> Ran {
-        Ran {
+impl From<local::FullOutput> for CommandResult {
+    fn from(whole: local::FullOutput) -> CommandResult {
+        CommandResult {
             status: status(whole.exit),
             exit: whole.exit.to_string(),
             dropped: whole.is_cut,
@@ -53,8 +53,8 @@ fn status(exit: local::Exit) -> Option<i32> {
     }
 }
 
-impl From<ssh::Output> for Ran {
-    fn from(output: ssh::Output) -> Ran {
+impl From<ssh::Output> for CommandResult {
+    fn from(output: ssh::Output) -> CommandResult {
         let status = match output.exit {
             ssh::Exit::Code(code) => Some(code),
             ssh::Exit::Signal(_) | ssh::Exit::Unproven | ssh::Exit::TimedOut | ssh::Exit::Flood => {
@@ -65,7 +65,7 @@ impl From<ssh::Output> for Ran {
         if output.exit == ssh::Exit::Flood {
             exit.push_str(&format!(" ({} bytes)", output.printed));
         }
-        Ran {
+        CommandResult {
             status,
             exit,
             dropped: output.truncated,
@@ -77,7 +77,7 @@ impl From<ssh::Output> for Ran {
 
 /// What is good.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Expectation<'a> {
     pub status: &'a [u8],
     pub contains: Option<&'a str>,
     /// Without the white space around it.
@@ -100,9 +100,9 @@ const NOT_RUN: [(i32, &str); 2] = [
     (127, "a program in it was not found"),
 ];
 
-impl Wanted<'_> {
+impl Expectation<'_> {
     /// Status first: a command that failed prints what it likes.
-    pub fn judge(&self, ran: &Ran) -> Result<(), Mismatch> {
+    pub fn judge(&self, ran: &CommandResult) -> Result<(), Mismatch> {
         let not = |reason: String| Mismatch {
             reason,
             verdict: Verdict::Fail,
@@ -170,7 +170,7 @@ fn line_end_off(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - breaks.count()]
 }
 
-impl std::fmt::Display for Wanted<'_> {
+impl std::fmt::Display for Expectation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.statuses())?;
         if let Some(wanted) = self.contains {
@@ -193,14 +193,14 @@ mod tests {
     #[test]
     fn a_program_that_could_not_be_run_is_an_error_unless_its_status_is_wanted() {
         let judged = |code, status: &[u8]| {
-            let ran = Ran {
+            let ran = CommandResult {
                 status: Some(code),
                 exit: format!("exit status {code}"),
                 stdout: Vec::new(),
                 dropped: false,
                 tail: String::new(),
             };
-            let wanted = Wanted {
+            let wanted = Expectation {
                 status,
                 contains: None,
                 equals: None,

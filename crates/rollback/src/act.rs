@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 
 use cli::Failure;
 use config::file::{Healthgate, OnBreach};
-use engine::{CurrentRelease, Means, Settings, Watch};
+use engine::{CurrentRelease, ExecutionContext, Settings, Watch};
 use model::{Outcome, Report};
 use state::{Document, Entry, Lease};
-use target::{Context, Places, Target, kinds};
+use target::{Context, PlaceAccess, Target, kinds};
 
 use crate::force::{Force, Rule};
 use crate::session::Session;
@@ -89,7 +89,7 @@ struct Rollback<'a> {
     gate: Option<Healthgate>,
     /// What the state knew of each release.
     known: Vec<Entry>,
-    places: Places,
+    places: PlaceAccess,
     clock: Instant,
     tree: Tree,
     /// No gate judged the release that is left: its deployment may have failed before it changed anything.
@@ -108,7 +108,7 @@ impl<'a> Rollback<'a> {
             destination,
             gate: config::healthgate_for(&job.config, destination)?,
             known: document.map_or_else(Vec::new, |document| document.history.clone()),
-            places: Places::new(&job.config.hosts, &job.env),
+            places: PlaceAccess::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
             tree: Tree::new("rollback", &job.progress, &job.interrupt),
             is_unjudged: false,
@@ -145,8 +145,8 @@ impl Rollback<'_> {
         }
     }
 
-    fn means<'m>(&'m self, target: &'m dyn Target, lease: &'m Lease) -> Means<'m> {
-        Means {
+    fn means<'m>(&'m self, target: &'m dyn Target, lease: &'m Lease) -> ExecutionContext<'m> {
+        ExecutionContext {
             target,
             store: &self.session.store,
             lease,

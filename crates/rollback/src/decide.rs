@@ -11,13 +11,13 @@ use state::{Document, Entry, Status};
 
 use crate::act;
 use crate::session::Session;
-use target::{ASK, Entrypoint, Error, Place, Places, Question, kinds};
+use target::{Entrypoint, Error, Place, PlaceAccess, QUERY_TIMEOUT, ReleaseEndpoint, kinds};
 
 /// Answers of a way with traffic: behind one address there may be several servers, and a proxy
 /// that was just reloaded has workers of before.
 const ANSWERS: u32 = 5;
 /// Between two of them.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a release that answers means for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ enum Meaning {
 pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
-    let places = Places::new(&job.config.hosts, &job.env);
+    let places = PlaceAccess::new(&job.config.hosts, &job.env);
     let Doors { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();
@@ -133,7 +133,7 @@ async fn way_back(
 /// not show a service that is half deployed.
 async fn by_target(
     session: &Session<'_>,
-    places: &Places,
+    places: &PlaceAccess,
     document: Option<&Document>,
 ) -> Option<Seen> {
     let target = kinds::of(session.section, &session.context(places, known(document))).ok()?;
@@ -194,7 +194,7 @@ struct Doors {
 /// The configured ways, otherwise those of the target, otherwise the gate's.
 async fn doors(
     session: &Session<'_>,
-    places: &Places,
+    places: &PlaceAccess,
     document: Option<&Document>,
 ) -> Result<Doors, Failure> {
     let section = session.section;
@@ -220,13 +220,13 @@ async fn doors(
             of_target: true,
         });
     }
-    let questions = Question::all_of_gate(&context);
+    let questions = ReleaseEndpoint::all_of_gate(&context);
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
         return Err(Failure::usage("where the release can be asked for is not configured")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     }
-    let door = |(endpoint, question): (Option<String>, Question)| Entrypoint {
+    let door = |(endpoint, question): (Option<String>, ReleaseEndpoint)| Entrypoint {
         name: match endpoint {
             Some(endpoint) => format!("gate/{endpoint}"),
             None => "gate".to_owned(),
@@ -252,7 +252,7 @@ fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
     } = way;
     Some(Entrypoint {
         name: name.clone(),
-        question: Question {
+        question: ReleaseEndpoint {
             url: release.url.clone()?,
             headers: Vec::new(),
             source: Some(release.clone()),
@@ -267,7 +267,7 @@ fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
 
 async fn ask(
     session: &Session<'_>,
-    places: &Places,
+    places: &PlaceAccess,
     door: &Entrypoint,
     document: Option<&Document>,
 ) -> Seen {
@@ -284,7 +284,7 @@ async fn ask(
     let (mut releases, mut silent) = (Vec::new(), None);
     for nth in 0..if door.traffic { ANSWERS } else { 1 } {
         if nth > 0 {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         match answer(session, places, door, document).await {
             Ok(answered) => {
@@ -364,7 +364,7 @@ async fn ask(
 /// we know; at least one.
 async fn answer(
     session: &Session<'_>,
-    places: &Places,
+    places: &PlaceAccess,
     door: &Entrypoint,
     document: Option<&Document>,
 ) -> Result<Vec<String>, Error> {
@@ -383,9 +383,13 @@ async fn answer(
         if exact && !releases.is_empty() {
             break;
         }
-        let asked = door
-            .question
-            .ask_from(&door.place, &around, door.at.as_deref(), &likely, ASK);
+        let asked = door.question.ask_from(
+            &door.place,
+            &around,
+            door.at.as_deref(),
+            &likely,
+            QUERY_TIMEOUT,
+        );
         match asked.await {
             Ok(release) => releases.push(release),
             Err(error) => silent = Some(error),

@@ -9,7 +9,7 @@ use model::Report;
 use crate::session::Session;
 
 /// How long hooks may run after a signal: an interrupted rollback must end quickly.
-pub(crate) const AT_ONCE: Duration = Duration::ZERO;
+pub(crate) const NO_TIME: Duration = Duration::ZERO;
 
 /// What hooks receive about the current rollback.
 #[derive(Clone, Debug, Default)]
@@ -81,5 +81,5 @@ pub(crate) async fn after(
         report
     });
     let env = hook_context.env(job);
-    hooks::after(job, after, ended, &told, file.as_deref(), env, AT_ONCE).await
+    hooks::after(job, after, ended, &told, file.as_deref(), env, NO_TIME).await
 }

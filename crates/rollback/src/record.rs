@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::journal::{Ending, ROLLBACK};
 use state::{Document, Entry, Forced, Status};
-use target::fit::Fit;
-use target::{Error, Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
+use target::fit::Switchability;
+use target::{Error, Place, PlaceAccess, PlaceParts, ReleaseFacts, Target, Transition, kinds};
 
 use crate::session::Session;
 
@@ -77,7 +77,7 @@ impl force::Rule for Rule {
 }
 
 /// The longest text that is kept of a release.
-const MAX_BYTES: usize = model::release::LONGEST;
+const MAX_BYTES: usize = model::release::MAX_NAME_BYTES;
 
 /// Why a text cannot be kept of a release.
 #[derive(Debug, thiserror::Error)]
@@ -256,11 +256,11 @@ async fn switchable(
     insisted: &mut Insisted<'_>,
 ) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
-    let places = Places::new(&job.config.hosts, &job.env);
+    let places = PlaceAccess::new(&job.config.hosts, &job.env);
     for found in kinds::look(section, &job.config, &places).await {
         let misfit = match &found.fit {
-            Fit::Never(misfit) => misfit,
-            Fit::Missing(misfit) if !flags.pending => misfit,
+            Switchability::Never(misfit) => misfit,
+            Switchability::Missing(misfit) if !flags.pending => misfit,
             _ => continue,
         };
         let reason = format!(
@@ -409,7 +409,7 @@ async fn facts(
     release: &str,
     known: Vec<Entry>,
 ) -> Result<Option<ReleaseFacts>, Error> {
-    let places = Places::new(&session.job.config.hosts, &session.job.env);
+    let places = PlaceAccess::new(&session.job.config.hosts, &session.job.env);
     // The query for the running release reports why there is no target.
     let Ok(target) = kinds::of(session.section, &session.context(&places, known)) else {
         return Ok(None);
@@ -419,13 +419,13 @@ async fn facts(
 }
 
 /// What the parts of all places run. What cannot be asked is left out.
-async fn parts(target: &dyn Target, likely: &str) -> Parts {
+async fn parts(target: &dyn Target, likely: &str) -> PlaceParts {
     let steps = target.steps(Transition::to(likely));
     let asking = steps.iter().map(|step| async move {
         let asked = tokio::time::timeout(QUERY_TIMEOUT, target.parts(step, likely)).await;
         (step, asked.ok().and_then(Result::ok).unwrap_or_default())
     });
-    let mut all = Parts::default();
+    let mut all = PlaceParts::default();
     for (step, parts) in join_all(asking).await {
         let at = |told: String| match &step.place {
             Place::Here => told,
@@ -453,15 +453,15 @@ async fn runs(
     let entry = with.deployed(release, Status::Good, Timestamp::now(), None);
     flags.tell(entry, session);
     let name = entry.release.clone();
-    let places = Places::new(&session.job.config.hosts, &session.job.env);
+    let places = PlaceAccess::new(&session.job.config.hosts, &session.job.env);
     let context = session.context(&places, with.history);
     let target = kinds::of(session.section, &context).ok();
     let target = target.as_deref();
-    let (answer, _) = current::ask(target, &context, &name).await;
+    let (answer, _) = current::current_releases(target, &context, &name).await;
     let parts = match (&answer, target) {
-        (ReleaseAnswer::Given { release, .. }, _) if *release == name => Parts::default(),
+        (ReleaseAnswer::Given { release, .. }, _) if *release == name => PlaceParts::default(),
         (ReleaseAnswer::NoSource | ReleaseAnswer::Missing(Error::Guessed(_)), _) | (_, None) => {
-            Parts::default()
+            PlaceParts::default()
         }
         (_, Some(target)) => parts(target, &name).await,
     };
@@ -520,7 +520,7 @@ async fn runs(
 }
 
 /// What to do where another release runs than the one to record: parts may run several.
-fn instead(release: &str, running: &str, parts: &Parts) -> String {
+fn instead(release: &str, running: &str, parts: &PlaceParts) -> String {
     if parts.runs.len() < 2 {
         return format!(
             "record what runs: `rollback record --release {running}`, or deploy {release}"

@@ -1,11 +1,11 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
-use cli::{Failure, Job, Wanted};
+use cli::{Failure, Job, LeaseRequest};
 use config::file::{Healthgate, Rollback};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 use state::{Document, Entry, Lease, Lock, Store};
-use target::{Context, Places};
+use target::{Context, PlaceAccess};
 
 /// A job with its `rollback:` section.
 pub(crate) struct Session<'a> {
@@ -49,7 +49,7 @@ impl<'a> Session<'a> {
     }
 
     /// What a target may know; `known` is what the state contains about each release.
-    pub(crate) fn context<'c>(&'c self, places: &'c Places, known: Vec<Entry>) -> Context<'c> {
+    pub(crate) fn context<'c>(&'c self, places: &'c PlaceAccess, known: Vec<Entry>) -> Context<'c> {
         operation::context(self.job, places, known)
     }
 
@@ -59,7 +59,7 @@ impl<'a> Session<'a> {
         operation: &str,
         prepare: impl FnMut(&mut Document, &mut Lock) -> T,
     ) -> Result<(Lease, T), Failure> {
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             operation,
             wait: self.section.lock_wait,
             ttl: self.section.lock_ttl,

@@ -11,7 +11,7 @@ use aws::elb::{Actions, Answer, Group, Target};
 use config::file::AlbRouter;
 use config::value::Side;
 use futures_util::future::join_all;
-use place::{Asking, Context, Error, Place, Question};
+use place::{Context, Error, Place, ReleaseEndpoint, StepFuture};
 use serde_json::json;
 
 use crate::entrypoint::Standby;
@@ -324,7 +324,7 @@ impl Alb<'_> {
     async fn told(&self, side: Side, likely: &str) -> Result<String, Error> {
         let limit = self.front.timeout.get();
         if let Some(url) = self.url(side) {
-            let question = Question {
+            let question = ReleaseEndpoint {
                 url: url.to_owned(),
                 ..self.front.question.clone()
             };
@@ -439,53 +439,53 @@ impl Router for Alb<'_> {
         short(self.arn(side)).to_owned()
     }
 
-    fn configured<'a>(&'a self, _place: &'a Place) -> Asking<'a, Split> {
+    fn configured<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Split> {
         Box::pin(async { self.split(&self.actions().await?) })
     }
 
-    fn loaded<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<Split>> {
+    fn loaded<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Option<Split>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn check<'a>(&'a self, _place: &'a Place, split: Split) -> Asking<'a, Change> {
+    fn check<'a>(&'a self, _place: &'a Place, split: Split) -> StepFuture<'a, Change> {
         Box::pin(self.look(split))
     }
 
-    fn snapshot<'a>(&'a self, _place: &'a Place) -> Asking<'a, String> {
+    fn snapshot<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, String> {
         Box::pin(self.noted())
     }
 
-    fn set<'a>(&'a self, _place: &'a Place, split: Split) -> Asking<'a, ()> {
+    fn set<'a>(&'a self, _place: &'a Place, split: Split) -> StepFuture<'a, ()> {
         Box::pin(self.put(split))
     }
 
-    fn restore<'a>(&'a self, _place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+    fn restore<'a>(&'a self, _place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
         Box::pin(self.back(snapshot))
     }
 
-    fn health<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Option<Health>> {
+    fn health<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Option<Health>> {
         Box::pin(async move { self.state(side).await.map(Some) })
     }
 
-    fn ask_side<'a>(
+    fn side_release<'a>(
         &'a self,
         _place: &'a Place,
         side: Side,
         likely: &'a str,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(self.told(side, likely))
     }
 
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(self.front.ask(place, None, likely, limit))
     }
 
-    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(self.at(side))
     }
 
-    fn explain<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<String>> {
+    fn explain<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Option<String>> {
         Box::pin(self.empty_sides())
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use config::file::CaddyRouter;
 use config::value::{Share, Side};
-use place::{Asking, Context, Error, Place};
+use place::{Context, Error, Place, StepFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ const NAMES: Names = Names {
 /// 2.6.2 and 2.11.7: none that began after the change went to the side that was left.
 const OVERLAP: Duration = Duration::from_millis(50);
 /// A change is tried again once where another one came first.
-const TRIES: u32 = 2;
+const MAX_ATTEMPTS: u32 = 2;
 
 struct Caddy<'a> {
     config: &'a CaddyRouter,
@@ -97,7 +97,7 @@ impl Caddy<'_> {
         change: impl Fn(&Handler) -> Result<Value, Error>,
     ) -> Result<(), Error> {
         let mut before = None;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let (loaded, handler) = self.handler(place).await?;
             let value = change(&handler)?;
             // Each load of a configuration cuts WebSockets: one that changes nothing is not made.
@@ -224,48 +224,53 @@ impl Router for Caddy<'_> {
         self.dial(side).to_owned()
     }
 
-    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+    fn configured<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split> {
         Box::pin(async move { self.kept().split(place).await })
     }
 
-    fn loaded<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Split>> {
+    fn loaded<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<Split>> {
         Box::pin(async move {
             let (_, handler) = self.handler(place).await?;
             handler.split(self.config).map(Some)
         })
     }
 
-    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change> {
         Box::pin(self.look(place, split))
     }
 
-    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+    fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String> {
         Box::pin(self.noted(place))
     }
 
-    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, ()> {
         Box::pin(self.put(place, split))
     }
 
-    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
         Box::pin(self.back(place, snapshot))
     }
 
-    fn open<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<u64>> {
+    fn open<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<u64>> {
         Box::pin(async move { self.admin().open(place, self.dial(side)).await })
     }
 
-    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+    fn side_release<'a>(
+        &'a self,
+        place: &'a Place,
+        side: Side,
+        likely: &'a str,
+    ) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(self.front.ask(place, Some(self.dial(side)), likely, limit))
     }
 
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(self.front.ask(place, None, likely, limit))
     }
 
-    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(async move { Ok(self.front.standby(self.dial(side))) })
     }
 }

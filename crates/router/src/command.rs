@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use config::file::CommandRouter;
 use config::value::{Share, Side};
-use place::{Asking, Context, Effect, Error, Place};
+use place::{Context, Effect, Error, Place, StepFuture};
 
 use crate::entrypoint::Standby;
 use crate::front::{Front, Names};
@@ -101,7 +101,7 @@ impl Command<'_> {
             .unwrap_or(Side::Green);
         let set = ("`traffic.command.set`", self.config.set.as_str());
         // By the side's own word: a way back gives requests to the one that does not run the job's release.
-        let release = self.ask_side(place, side, &self.release).await;
+        let release = self.side_release(place, side, &self.release).await;
         let release = release.unwrap_or_default();
         let giving = (side, percent(split.of(side)), release);
         self.run(place, set, giving, Effect::Changes).await?;
@@ -140,15 +140,15 @@ impl Router for Command<'_> {
         self.address(side).to_owned()
     }
 
-    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+    fn configured<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split> {
         Box::pin(self.get(place))
     }
 
-    fn loaded<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<Split>> {
+    fn loaded<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Option<Split>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change> {
         Box::pin(async move {
             let now = self.get(place).await?;
             let writes = if now == split {
@@ -164,18 +164,18 @@ impl Router for Command<'_> {
         })
     }
 
-    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+    fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String> {
         Box::pin(async move {
             let green = self.get(place).await?.of(Side::Green);
             Ok(green.to_string())
         })
     }
 
-    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, ()> {
         Box::pin(self.put(place, split))
     }
 
-    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
         Box::pin(async move {
             let green: Share = snapshot
                 .parse()
@@ -186,7 +186,12 @@ impl Router for Command<'_> {
         })
     }
 
-    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+    fn side_release<'a>(
+        &'a self,
+        place: &'a Place,
+        side: Side,
+        likely: &'a str,
+    ) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(
             self.front
@@ -194,14 +199,14 @@ impl Router for Command<'_> {
         )
     }
 
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         Box::pin(
             self.front
                 .ask(place, None, likely, self.front.timeout.get()),
         )
     }
 
-    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(async move { Ok(self.front.standby(self.address(side))) })
     }
 }

@@ -1,12 +1,12 @@
 //! The ways in to a service behind a router.
 
-use place::{Error, Place, Question};
+use place::{Error, Place, ReleaseEndpoint};
 
 /// A way in to the service.
 #[derive(Clone, Debug)]
 pub struct Entrypoint {
     pub name: String,
-    pub question: Question,
+    pub question: ReleaseEndpoint,
     /// The server (`host:port`) that is asked instead of the URL's own.
     pub at: Option<String>,
     pub place: Place,

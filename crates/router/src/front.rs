@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
 
-use place::{Context, Error, Machines, Place, Question};
+use place::{Context, Error, Machines, Place, ReleaseEndpoint};
 
 use crate::entrypoint::{Entrypoint, Standby};
 use crate::visitor::Visitor;
@@ -21,9 +21,9 @@ pub const PROOFS: u32 = 20;
 const MAX_PROOFS: u32 = 2000;
 /// Requests at the same time: hundreds of them must fit into the time of a switch, also where each
 /// takes long. Few, because they may go through one connection to a host.
-const AT_ONCE: u32 = 4;
+const MAX_CONCURRENT: u32 = 4;
 /// The shortest pause: no timer is finer.
-const SOON: Duration = Duration::from_millis(1);
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// The two kinds of proxy, in words.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub struct Names {
 pub struct Front<'a> {
     names: Names,
     pub machines: Machines<'a>,
-    pub question: Question,
+    pub question: ReleaseEndpoint,
     pub timeout: Span,
     /// Who asks through it; `None` where it takes all users for the same.
     pub visitor: Option<Visitor>,
@@ -81,7 +81,7 @@ impl<'a> Front<'a> {
         Ok(Front {
             names,
             machines: Machines::new(hosts, context),
-            question: Question::of(release, context, (names.section, names.kind))?,
+            question: ReleaseEndpoint::of(release, context, (names.section, names.kind))?,
             timeout,
             visitor: None,
         })
@@ -128,8 +128,8 @@ impl<'a> Front<'a> {
                 _ => {}
             }
         }
-        for _ in 0..PROOFS / AT_ONCE {
-            let asking = (0..AT_ONCE).map(|_| self.ask(place, None, likely, limit));
+        for _ in 0..PROOFS / MAX_CONCURRENT {
+            let asking = (0..MAX_CONCURRENT).map(|_| self.ask(place, None, likely, limit));
             for release in join_all(asking).await {
                 let release = release?;
                 if release != likely {
@@ -220,7 +220,7 @@ impl<'a> Front<'a> {
             }
             // At once at first: what was switched is there within milliseconds.
             let pause = (begun.elapsed() / 8).min(pause);
-            if wrong && pause >= SOON {
+            if wrong && pause >= MIN_RETRY_DELAY {
                 tokio::time::sleep(pause).await;
             }
         }
@@ -324,7 +324,7 @@ impl Streak {
 
     /// How many requests to make next, at the same time: no more than are still wanted.
     pub fn next(&self) -> u32 {
-        self.wanted.saturating_sub(self.right).min(AT_ONCE)
+        self.wanted.saturating_sub(self.right).min(MAX_CONCURRENT)
     }
 
     pub fn wanted(&self) -> u32 {
@@ -356,13 +356,13 @@ mod tests {
             streak.right();
         }
         assert!(streak.proves());
-        assert_eq!(PROOFS % AT_ONCE, 0);
+        assert_eq!(PROOFS % MAX_CONCURRENT, 0);
     }
 
     #[test]
     fn no_more_requests_are_made_than_are_wanted() {
         let mut streak = Streak::new(1);
-        assert_eq!(streak.next(), AT_ONCE);
+        assert_eq!(streak.next(), MAX_CONCURRENT);
         (0..PROOFS - 1).for_each(|_| streak.right());
         assert_eq!(streak.next(), 1);
         streak.right();

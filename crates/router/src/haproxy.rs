@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use config::file::HaproxyTarget;
 use config::value::Side;
-use place::{Asking, Context, Error, Place};
+use place::{Context, Error, Place, StepFuture};
 
 use self::backend::Backend;
 use self::stat::Stat;
 use crate::entrypoint::Standby;
 use crate::front::{Front, Names};
 use crate::kinds::Kind;
-use crate::router::{Capabilities, Change, Counts, Health, Router};
+use crate::router::{Capabilities, Change, Health, RequestCounts, Router};
 use crate::split::Split;
 
 const NAMES: Names = Names {
@@ -152,31 +152,31 @@ impl Router for Haproxy<'_> {
         self.backend().name(side).to_owned()
     }
 
-    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+    fn configured<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split> {
         Box::pin(async move { self.backend().configured(place).await })
     }
 
-    fn loaded<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Split>> {
+    fn loaded<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<Split>> {
         Box::pin(async move { self.backend().loaded(place).await.map(Some) })
     }
 
-    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change> {
         Box::pin(self.checked(place, split))
     }
 
-    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+    fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String> {
         Box::pin(async move { self.backend().image(place).await })
     }
 
-    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, ()> {
         Box::pin(async move { self.backend().set(place, split).await })
     }
 
-    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
         Box::pin(async move { self.backend().put_back(place, snapshot).await })
     }
 
-    fn counts<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Counts>> {
+    fn counts<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<RequestCounts>> {
         Box::pin(async move {
             let backend = self.backend();
             let (mut blue, mut green) = (0, 0);
@@ -189,11 +189,11 @@ impl Router for Haproxy<'_> {
                 blue += total(Side::Blue);
                 green += total(Side::Green);
             }
-            Ok(Some(Counts { blue, green }))
+            Ok(Some(RequestCounts { blue, green }))
         })
     }
 
-    fn open<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<u64>> {
+    fn open<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<u64>> {
         Box::pin(async move {
             let backend = self.backend();
             let stats = backend.stat(place).await?;
@@ -204,11 +204,16 @@ impl Router for Haproxy<'_> {
         })
     }
 
-    fn health<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<Health>> {
+    fn health<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<Health>> {
         Box::pin(self.health_of(place, side))
     }
 
-    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+    fn side_release<'a>(
+        &'a self,
+        place: &'a Place,
+        side: Side,
+        likely: &'a str,
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let at = self.address(place, side).await?;
             let limit = self.front.timeout.get();
@@ -216,19 +221,19 @@ impl Router for Haproxy<'_> {
         })
     }
 
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(self.front.ask(place, None, likely, limit))
     }
 
-    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(async move {
             let at = self.address(place, side).await?;
             Ok(self.front.standby(&at))
         })
     }
 
-    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+    fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.told(place).await.map(Some) })
     }
 }

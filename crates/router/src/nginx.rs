@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use config::file::NginxTarget;
 use config::value::Side;
-use place::{Asking, Context, Error, Place};
+use place::{Context, Error, Place, StepFuture};
 
 use self::site::{OVERLAP, Site};
 use crate::entrypoint::Standby;
@@ -109,7 +109,7 @@ impl Router for Nginx<'_> {
         self.address(side).to_owned()
     }
 
-    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+    fn configured<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split> {
         Box::pin(async move {
             let text = self.site.read(place).await?;
             let split = self.site.division(&text)?.split();
@@ -117,11 +117,11 @@ impl Router for Nginx<'_> {
         })
     }
 
-    fn loaded<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<Split>> {
+    fn loaded<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Option<Split>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change> {
         Box::pin(async move {
             let (before, after) = self.change(place, split).await?;
             self.site.may_change(place).await?;
@@ -137,34 +137,39 @@ impl Router for Nginx<'_> {
         })
     }
 
-    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+    fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String> {
         Box::pin(self.site.read(place))
     }
 
-    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, ()> {
         Box::pin(self.put(place, split))
     }
 
-    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
         Box::pin(self.site.restore(place, snapshot))
     }
 
-    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+    fn side_release<'a>(
+        &'a self,
+        place: &'a Place,
+        side: Side,
+        likely: &'a str,
+    ) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         let at = Some(self.address(side));
         Box::pin(self.front.ask(place, at, likely, limit))
     }
 
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         Box::pin(self.front.ask(place, None, likely, limit))
     }
 
-    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(async move { Ok(self.front.standby(self.address(side))) })
     }
 
-    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+    fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
         Box::pin(self.site.explain(place))
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use config::value::Side;
-use place::{Asking, Error, Place};
+use place::{Error, Place, StepFuture};
 
 use crate::entrypoint::Standby;
 use crate::split::Split;
@@ -33,12 +33,12 @@ pub struct Change {
 
 /// Requests that each side was given since the router began to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub struct RequestCounts {
     pub blue: u64,
     pub green: u64,
 }
 
-impl Counts {
+impl RequestCounts {
     pub fn of(self, side: Side) -> u64 {
         match side {
             Side::Blue => self.blue,
@@ -47,8 +47,8 @@ impl Counts {
     }
 
     /// What came since `earlier`; `None` where the router began anew in between.
-    pub fn since(self, earlier: Counts) -> Option<Counts> {
-        Some(Counts {
+    pub fn since(self, earlier: RequestCounts) -> Option<RequestCounts> {
+        Some(RequestCounts {
             blue: self.blue.checked_sub(earlier.blue)?,
             green: self.green.checked_sub(earlier.green)?,
         })
@@ -93,55 +93,60 @@ pub trait Router {
     fn name(&self, side: Side) -> String;
 
     /// What its configuration says, as it would read it when it starts again.
-    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split>;
+    fn configured<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split>;
 
     /// What it uses now, by its own word; `None` where only answers tell that.
-    fn loaded<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Split>>;
+    fn loaded<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<Split>>;
 
     /// Proves that the split can be set, and changes nothing.
-    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change>;
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change>;
 
     /// What it takes to put back what is there now.
-    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String>;
+    fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String>;
 
     /// Sets the split where it is kept, and makes the router use it. Its own checks count as a
     /// failure; whether it took effect is proved by who calls this.
-    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()>;
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, ()>;
 
     /// Puts a snapshot back, and makes the router use it; what was done, in words.
-    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String>;
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String>;
 
     /// `None` where it counts no requests.
-    fn counts<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Counts>> {
+    fn counts<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<RequestCounts>> {
         let _ = place;
         Box::pin(async { Ok(None) })
     }
 
     /// The requests and connections that are open at a side; `None` where it cannot tell.
-    fn open<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<u64>> {
+    fn open<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<u64>> {
         let _ = (place, side);
         Box::pin(async { Ok(None) })
     }
 
     /// Whether the router finds a side healthy; `None` where it does not look.
-    fn health<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<Health>> {
+    fn health<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<Health>> {
         let _ = (place, side);
         Box::pin(async { Ok(None) })
     }
 
     /// The release that a side itself answers. `likely` is the release that it probably is: another
     /// name of it becomes that one.
-    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String>;
+    fn side_release<'a>(
+        &'a self,
+        place: &'a Place,
+        side: Side,
+        likely: &'a str,
+    ) -> StepFuture<'a, String>;
 
     /// The release that answers one request through the router, as a user who is new to it.
-    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String>;
+    fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String>;
 
     /// Where a side answers, for probes that go there and not through the router.
-    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Standby>;
+    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Standby>;
 
     /// What the router's own log or state says about a change that did not take effect; `None` where
     /// there is nothing to read.
-    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+    fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
         let _ = place;
         Box::pin(async { Ok(None) })
     }

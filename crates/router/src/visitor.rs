@@ -1,6 +1,6 @@
 //! A user who is new each time, where a router keeps its users on a side by what they send.
 
-use place::Question;
+use place::ReleaseEndpoint;
 
 /// What tells one user from another in their requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Visitor {
 
 impl Visitor {
     /// The same question as another user.
-    pub fn asks(&self, question: &Question) -> Question {
+    pub fn asks(&self, question: &ReleaseEndpoint) -> ReleaseEndpoint {
         let mut question = question.clone();
         let anyone = || format!("{:032x}", rand::random::<u128>());
         let cookies = self.cookies.iter();

@@ -206,7 +206,7 @@ async fn each_healthy_target_of_a_side_is_asked_for_its_release() {
         .register(&alb.balancer.green, "::ffff:127.0.0.1", newer.port());
     let world = alb.world(&alb.by_rule(), &blue);
     let router = world.router();
-    let told = async |side| router.ask_side(&HERE, side, "v2").await;
+    let told = async |side| router.side_release(&HERE, side, "v2").await;
     assert_eq!(told(Side::Blue).await.unwrap(), "v1");
     assert_eq!(told(Side::Green).await.unwrap(), "v2");
     let standby = router.standby(&HERE, Side::Green).await.unwrap();
@@ -218,13 +218,13 @@ async fn each_healthy_target_of_a_side_is_asked_for_its_release() {
         error.to_string().contains("v2") && error.to_string().contains("v3"),
         "{error}"
     );
-    assert_eq!(router.ask(&HERE, "v1").await.unwrap(), "v1");
+    assert_eq!(router.sample_release(&HERE, "v1").await.unwrap(), "v1");
 
     let (url, at) = (newer.url("/api/v1/version"), alb.by_rule());
     let world = alb.world(&format!("{at}, green-url: '{url}'"), &blue);
     let router = world.router();
     assert_eq!(
-        router.ask_side(&HERE, Side::Green, "v3").await.unwrap(),
+        router.side_release(&HERE, Side::Green, "v3").await.unwrap(),
         "v3"
     );
     let standby = router.standby(&HERE, Side::Green).await.unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::Env;
-use place::{Asking, Error, Place};
+use place::{Error, Place, StepFuture};
 use router::{Router, Split};
 use testkit::Sshd;
 use tokio::runtime::Runtime;
@@ -67,7 +67,7 @@ pub(crate) struct Used<'b> {
 }
 
 impl Used<'_> {
-    pub(crate) fn run<T>(&self, asking: Asking<'_, T>) -> Result<T, Error> {
+    pub(crate) fn run<T>(&self, asking: StepFuture<'_, T>) -> Result<T, Error> {
         self.bed.runtime.block_on(asking)
     }
 
@@ -108,7 +108,10 @@ impl Used<'_> {
     /// How many of so many users who are new to it get v2.
     #[track_caller]
     pub(crate) fn ask(&self, count: u32) -> u32 {
-        let asked = (0..count).map(|_| self.run(self.router.ask(&self.place, "v2")).unwrap());
+        let asked = (0..count).map(|_| {
+            self.run(self.router.sample_release(&self.place, "v2"))
+                .unwrap()
+        });
         u32::try_from(asked.filter(|release| release == "v2").count()).unwrap()
     }
 }

@@ -81,7 +81,7 @@ fn file(caddy: &Caddy) -> String {
 async fn greens(router: &dyn Router, of: usize) -> usize {
     let mut greens = 0;
     for _ in 0..of {
-        let release = router.ask(&HERE, "v2").await.unwrap();
+        let release = router.sample_release(&HERE, "v2").await.unwrap();
         greens += usize::from(release == "v2");
     }
     greens
@@ -259,10 +259,10 @@ async fn requests_under_way_are_counted_and_end_where_they_began() {
         (
             open(Side::Green).await,
             open(Side::Blue).await,
-            router.ask(&HERE, "v1").await.unwrap(),
+            router.sample_release(&HERE, "v1").await.unwrap(),
         )
     };
-    let (old, (green, blue, new)) = tokio::join!(router.ask(&HERE, "v2"), change);
+    let (old, (green, blue, new)) = tokio::join!(router.sample_release(&HERE, "v2"), change);
     assert_eq!((green, blue), (Some(1), Some(0)));
     assert_eq!((old.unwrap(), new), ("v2".to_owned(), "v1".to_owned()));
     assert_eq!(router.open(&HERE, Side::Green).await.unwrap(), Some(0));
@@ -432,9 +432,9 @@ async fn a_caddy_on_a_host_is_asked_and_changed_there() {
         panic!("one host")
     };
     router.set(place, green("100%")).await.unwrap();
-    assert_eq!(router.ask(place, "v2").await.unwrap(), "v2");
+    assert_eq!(router.sample_release(place, "v2").await.unwrap(), "v2");
     assert_eq!(
-        router.ask_side(place, Side::Blue, "v1").await.unwrap(),
+        router.side_release(place, Side::Blue, "v1").await.unwrap(),
         "v1"
     );
     caddy.restart(false);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use config::file::Config;
 use config::value::Share;
 use model::{Env, Redactor};
-use place::{Context, Places};
+use place::{Context, PlaceAccess};
 use router::{Router, Side, Split};
 
 /// What a router is made of.
@@ -14,7 +14,7 @@ pub(crate) struct World {
     config: Config,
     env: Env,
     redactor: Redactor,
-    places: Places,
+    places: PlaceAccess,
 }
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
             panic!("{error}\n{text}");
         });
         World {
-            places: Places::new(&config.hosts, &env),
+            places: PlaceAccess::new(&config.hosts, &env),
             config,
             env,
             redactor: Redactor::default(),

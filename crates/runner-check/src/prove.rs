@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::asking::{rules, sources, unless_interrupted};
 
 /// Between two looks: long enough for a crash, short enough for a person who waits.
-const PAUSE: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What the last look said.
 pub(crate) struct Proof {
@@ -59,7 +59,7 @@ pub(crate) async fn prove(job: &Job, section: &RunnerCheck, pool: &Pool) -> Resu
         ));
         last = up;
         unless_interrupted(
-            tokio::time::sleep(PAUSE.min(within.saturating_sub(took))),
+            tokio::time::sleep(POLL_INTERVAL.min(within.saturating_sub(took))),
             job,
         )
         .await?;

@@ -7,7 +7,7 @@ use crate::evidence::{age, span};
 use crate::{Evidence, Judgement, Pool, Source, State, Supply};
 
 /// Of runners with the same trouble, so many are named.
-const SHOWN: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// The outcome of a pool. `known` are the runners that `runner-check restart` can reach.
 pub fn outcome(
@@ -62,7 +62,7 @@ fn unasked(judgement: &Judgement) -> String {
             runner.name, evidence.says
         ))
     });
-    unasked.take(SHOWN).collect()
+    unasked.take(MAX_SHOWN).collect()
 }
 
 /// What a pool must have.
@@ -100,7 +100,7 @@ fn reason(pool: &Pool, judgement: &Judgement) -> String {
     }];
     let down = judgement.runners.iter().filter(|r| !r.merged.state.is_up());
     parts.extend(
-        down.take(SHOWN)
+        down.take(MAX_SHOWN)
             .map(|r| format!("{} is {} ({})", r.name, r.merged.state, r.merged.reason)),
     );
     let about = judgement

@@ -25,7 +25,7 @@ pub use chat::{SlackSink, TeamsSink};
 pub use email::{EmailSink, EmailTls};
 pub use event::{EventKind, Severity};
 pub use exposure::{Exposure, ExposureLog};
-pub use filter::{Before, Filter, Heard};
+pub use filter::{Before, Filter, FilterInput};
 pub use github::{GithubDeploymentSink, GithubIssueSink};
 pub use pagerduty::PagerdutySink;
 pub use severity_rule::{Escalate, Impact, SeverityRule, Unless};

@@ -5,7 +5,7 @@ use regex::Regex;
 use repository::{Repository, ends_in};
 
 /// More scripts than this are not read.
-const MOST: usize = 200;
+const MAX_SCRIPTS: usize = 200;
 
 /// One that makes nginx read its files, or names one of them.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(crate) fn all(repository: &Repository) -> Vec<Script> {
         let of_workflow = path.starts_with(".github/") && ends_in(path, &["yml", "yaml"]);
         ends_in(path, &["sh"]) || of_workflow || path.ends_with("Makefile")
     };
-    let files = repository.files.iter().filter(is_one).take(MOST);
+    let files = repository.files.iter().filter(is_one).take(MAX_SCRIPTS);
     files
         .filter_map(|path| read(path, &repository.text(path)?))
         .collect()

@@ -15,9 +15,9 @@ use crate::{Error, Forced, Store};
 /// The operation of a journal that does not name one.
 pub const ROLLBACK: &str = "rollback";
 /// Journals that are finished are kept for this many operations.
-const KEPT: usize = 50;
+const MAX_FINISHED: usize = 50;
 /// How often a number is chosen anew because another has taken it.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// The format of the lines that this build writes. Another one is in the first line; journals of
 /// before there was one have none.
@@ -189,7 +189,7 @@ impl Store {
             let bytes = text(&line).map_err(|error| Error::journal(place.clone(), error))?;
             match backend.create(Series::Journals, number, &bytes).await {
                 Ok(seen) => {
-                    for old in &numbers[..(numbers.len() + 1).saturating_sub(KEPT)] {
+                    for old in &numbers[..(numbers.len() + 1).saturating_sub(MAX_FINISHED)] {
                         // A journal that stays does no harm.
                         let _ = backend.remove(Series::Journals, *old).await;
                     }
@@ -201,7 +201,7 @@ impl Store {
                         lines: vec![line],
                     });
                 }
-                Err(BackendError::Conflict) if tries < TRIES => tries += 1,
+                Err(BackendError::Conflict) if tries < MAX_ATTEMPTS => tries += 1,
                 Err(error) => return Err(Error::journal(place, error)),
             }
         }

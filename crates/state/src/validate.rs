@@ -15,7 +15,7 @@ pub struct Finding {
 }
 
 /// More are not worth a person's time.
-const MOST: usize = 50;
+const MAX_PROBLEMS: usize = 50;
 
 /// What is wrong with a state's bytes; nothing where it can be used.
 pub fn problems(bytes: &[u8]) -> Vec<Finding> {
@@ -50,7 +50,7 @@ pub fn problems(bytes: &[u8]) -> Vec<Finding> {
             Err(error) => return whole(error.to_string()),
         }
     }
-    found.truncate(MOST);
+    found.truncate(MAX_PROBLEMS);
     found
 }
 

@@ -15,7 +15,7 @@ pub struct Called {
     pub deployment: Option<Box<Deployment>>,
 }
 
-const MOST: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// Without the jobs of starters that nobody has filled in.
 pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<Called> {
@@ -44,7 +44,7 @@ pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<Ca
             });
         }
     }
-    all.truncate(MOST);
+    all.truncate(MAX_NAMED);
     all
 }
 

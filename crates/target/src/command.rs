@@ -8,16 +8,16 @@ use config::file::{CommandTarget, Hosts};
 use model::Redactor;
 use model::release::Releases;
 use remote::local::Script;
-use remote::{Ran, quote};
+use remote::{CommandResult, quote};
 
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
-use place::{Asking, Context, Effect, Error, Place, Places, Step, ended};
+use place::{Context, Effect, Error, Place, PlaceAccess, Step, StepFuture, ended};
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
     hosts: &'a Hosts,
-    places: &'a Places,
+    places: &'a PlaceAccess,
     redactor: &'a Redactor,
     names: Releases,
 }
@@ -42,7 +42,7 @@ impl<'a> Command<'a> {
         transition: Option<Transition<'_>>,
         effect: Effect,
         place: &Place,
-    ) -> Result<Ran, Error> {
+    ) -> Result<CommandResult, Error> {
         let mut env = vec![("HOST".to_owned(), self.address(place).to_owned())];
         // Empty rather than inherited: the caller's own RELEASE must not be taken for ours.
         env.push((
@@ -71,7 +71,7 @@ impl<'a> Command<'a> {
             tracing::info!("{}", redactor.redact(line));
         })
         .await
-        .map(Ran::from)
+        .map(CommandResult::from)
         .map_err(|cause| Error::NotStarted {
             what: "the command",
             cause: cause.into(),
@@ -131,7 +131,7 @@ impl Kind for CommandTarget {
 }
 
 impl Observe for Command<'_> {
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(self.printed(step, likely))
     }
 
@@ -167,7 +167,7 @@ impl Switch for Command<'_> {
         hosts.map(|name| step(Place::Host(name.clone()))).collect()
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             if let Some(text) = &self.config.check {
                 let ran = self
@@ -184,7 +184,7 @@ impl Switch for Command<'_> {
         &'a self,
         step: &'a Step,
         transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move {
             let printed = self.printed(step, transition.to).await.ok().flatten();
             // It goes into the journal: a secret never does.
@@ -200,7 +200,7 @@ impl Switch for Command<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         _snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move { Ok(self.switch(step, transition).await?.into()) })
     }
 
@@ -209,7 +209,7 @@ impl Switch for Command<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("which release ran before is not known"))?;
             let back = Transition {

@@ -23,14 +23,16 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use state::Entry;
 
-use crate::fit::Fits;
+use crate::fit::CheckFit;
 use crate::kinds::Kind;
-use crate::target::{Applied, Capabilities, Observe, Parts, Proving, Switch, Target, Transition};
+use crate::target::{
+    Applied, Capabilities, Observe, PlaceParts, Proving, Switch, Target, Transition,
+};
 pub(crate) use deployment::Compose;
-use deployment::{Changes, LOOK, RELEASE, Resolved};
+use deployment::{Changes, QUERY_TIMEOUT, RELEASE, Resolved};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
-use place::{Asking, Context, Effect, Error, Machines, Place, Step, alone, host, word};
+use place::{Context, Effect, Error, Machines, Place, Step, StepFuture, alone, host, word};
 use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
 
@@ -560,7 +562,11 @@ done; fi\n",
     /// Our file is written whole: anything else in it would be lost.
     async fn check_ours(&self, place: &Place) -> Result<(), Error> {
         let file = self.file();
-        let text = self.machines.places.read(place, &file, LOOK).await?;
+        let text = self
+            .machines
+            .places
+            .read(place, &file, QUERY_TIMEOUT)
+            .await?;
         match text.as_deref().and_then(more_than_images) {
             None => Ok(()),
             Some(more) => Err(Error::Unfit(not_ours(&file, &more))),
@@ -595,7 +601,7 @@ done
     /// Our file and what runs, as JSON.
     async fn pre_image(&self, place: &Place) -> Result<String, Error> {
         let places = self.machines.places;
-        let file = places.read(place, &self.file(), LOOK).await?;
+        let file = places.read(place, &self.file(), QUERY_TIMEOUT).await?;
         let look = self.look_lately(place).await?;
         let counts = look.counts();
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
@@ -653,13 +659,15 @@ done
         }
         if let Some(text) = &before.file {
             let places = self.machines.places;
-            places.replace(place, &self.file(), text, LOOK).await?;
+            places
+                .replace(place, &self.file(), text, QUERY_TIMEOUT)
+                .await?;
         } else {
             let text = format!("rm -f -- {}", word(&self.file()));
             let what = "putting it back";
             self.machines
                 .places
-                .script(place, what, &text, Effect::Changes, LOOK)
+                .script(place, what, &text, Effect::Changes, QUERY_TIMEOUT)
                 .await?;
         }
         let images: Vec<&str> = before.images.values().map(String::as_str).collect();
@@ -726,7 +734,7 @@ done\n",
         let ours = override_text(images);
         self.machines
             .places
-            .replace(place, &self.file(), &ours, LOOK)
+            .replace(place, &self.file(), &ours, QUERY_TIMEOUT)
             .await?;
         let text = format!(
             "{}{alone}{}{}",
@@ -861,17 +869,17 @@ impl Kind for ComposeTarget {
         Ok(Box::new(Compose::new(self, context)))
     }
 
-    fn fits(&self) -> Option<&dyn Fits> {
+    fn fits(&self) -> Option<&dyn CheckFit> {
         Some(self)
     }
 }
 
 impl Observe for Compose<'_> {
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(self.running(&step.place, likely))
     }
 
-    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         let services: Vec<String> = self
             .config
             .services
@@ -885,17 +893,18 @@ impl Observe for Compose<'_> {
             services.join(" ")
         );
         vec![
-            self.machines.look(&step.place, "containers", states),
-            self.machines.look(&step.place, "logs", logs),
+            self.machines
+                .run_diagnostic(&step.place, "containers", states),
+            self.machines.run_diagnostic(&step.place, "logs", logs),
         ]
     }
 
-    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Parts> {
+    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, PlaceParts> {
         Box::pin(async move {
             let look = self.look_lately(&step.place).await?;
             let project = self.judging(&step.place, &look, likely).await;
             let seen = self.seen(&look, &project, likely);
-            Ok(Parts {
+            Ok(PlaceParts {
                 runs: seen.runs,
                 down: seen.down,
             })
@@ -904,7 +913,8 @@ impl Observe for Compose<'_> {
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
-            let running = |place| -> Asking<'a, _> { Box::pin(self.running(place, destination)) };
+            let running =
+                |place| -> StepFuture<'a, _> { Box::pin(self.running(place, destination)) };
             let all = self.machines.all_run(destination, running).await;
             all.then(|| format!("every container of the services runs {destination}"))
         })
@@ -916,7 +926,7 @@ impl Switch for Compose<'_> {
         self.machines.steps("compose", &self.does(transition.to))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             let warnings = self.check(&step.place, transition).await?;
             Ok(match warnings.as_slice() {
@@ -926,7 +936,11 @@ impl Switch for Compose<'_> {
         })
     }
 
-    fn prepare<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Option<Asking<'a, ()>> {
+    fn prepare<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+    ) -> Option<StepFuture<'a, ()>> {
         Some(Box::pin(async move {
             let images = self.images(transition.to)?;
             self.pull(&step.place, &images).await
@@ -937,7 +951,7 @@ impl Switch for Compose<'_> {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
     }
 
@@ -946,7 +960,7 @@ impl Switch for Compose<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let counts = before.map(Before::read).transpose()?;
             let counts = counts.map(|before| before.counts).unwrap_or_default();
@@ -960,7 +974,7 @@ impl Switch for Compose<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("what was there before is not known"))?;
             let left = transition.from.unwrap_or(transition.to);

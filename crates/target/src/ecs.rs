@@ -22,7 +22,7 @@ use crate::kinds::Kind;
 use crate::target::{
     Applied, Capabilities, Observe, Proving, ReleaseFacts, Switch, Target, Transition,
 };
-use place::{Asking, Context, Error, Place, Step};
+use place::{Context, Error, Place, Step, StepFuture};
 
 /// Maximum number of stopped tasks whose reason is kept.
 const TASKS: usize = 20;
@@ -302,11 +302,11 @@ impl Kind for EcsTarget {
 }
 
 impl Observe for Ecs<'_> {
-    fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.running(likely).await.map(Some) })
     }
 
-    fn facts<'a>(&'a self, release: &'a str) -> Asking<'a, Option<ReleaseFacts>> {
+    fn facts<'a>(&'a self, release: &'a str) -> StepFuture<'a, Option<ReleaseFacts>> {
         Box::pin(async move {
             let service = self.service().await?;
             let definition = &settled(&service)?.task_definition;
@@ -321,7 +321,7 @@ impl Observe for Ecs<'_> {
         })
     }
 
-    fn diagnostics<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         vec![
             ("service", Box::pin(self.look_at_service())),
             ("stopped-tasks", Box::pin(self.look_at_stopped())),
@@ -357,7 +357,7 @@ impl Switch for Ecs<'_> {
         }]
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             self.check(transition.to).await?;
             Ok(step.does.clone())
@@ -369,7 +369,7 @@ impl Switch for Ecs<'_> {
         &'a self,
         _step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move {
             let service = self.service().await?;
             Ok(Some(primary(&service)?.task_definition.clone()))
@@ -381,7 +381,7 @@ impl Switch for Ecs<'_> {
         _step: &'a Step,
         transition: Transition<'a>,
         _snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let made = self.switch(self.recorded(transition.to)?).await?;
             Ok(made.into())
@@ -393,7 +393,7 @@ impl Switch for Ecs<'_> {
         _step: &'a Step,
         _transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted(
                 "which task definition was set before was not noted",

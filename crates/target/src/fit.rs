@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use config::file::{Config, HostList};
 use futures_util::future::join_all;
-use place::{Asking, Error, Place, Places};
+use place::{Error, Place, PlaceAccess, StepFuture};
 
 /// How long a machine may take to be looked at.
-pub(crate) const LOOK: Duration = Duration::from_secs(15);
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What was found at a place.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FitReport {
     pub place: Place,
     /// The file, socket, unit or folder that was looked at.
     pub subject: String,
-    pub fit: Fit,
+    pub fit: Switchability,
 }
 
 #[derive(Clone, Debug)]
-pub enum Fit {
+pub enum Switchability {
     /// Nothing in the way is known; what was seen.
     Fits(String),
     /// As it is, it can never be switched.
@@ -38,7 +38,7 @@ pub struct SwitchObstacle {
     pub hint: String,
 }
 
-impl Found {
+impl FitReport {
     /// What was looked at, and where.
     pub fn whole(&self) -> String {
         match &self.place {
@@ -48,40 +48,48 @@ impl Found {
     }
 }
 
-impl Fit {
+impl Switchability {
     /// Why a rollback to any release would be refused.
     pub fn misfit(&self) -> Option<&SwitchObstacle> {
         match self {
-            Fit::Never(misfit) | Fit::Missing(misfit) => Some(misfit),
-            Fit::Fits(_) | Fit::Unknown(_) => None,
+            Switchability::Never(misfit) | Switchability::Missing(misfit) => Some(misfit),
+            Switchability::Fits(_) | Switchability::Unknown(_) => None,
         }
     }
 }
 
 /// What is known of a target before it is used.
-pub(crate) trait Fits {
+pub(crate) trait CheckFit {
     /// Where it is; `None` is this machine.
     fn hosts(&self) -> Option<&HostList>;
 
     /// What is looked at: a file, a socket, a unit or a folder.
     fn subject(&self) -> String;
 
-    fn look<'a>(&'a self, places: &'a Places, place: &'a Place) -> Asking<'a, Fit>;
+    fn check_fit<'a>(
+        &'a self,
+        places: &'a PlaceAccess,
+        place: &'a Place,
+    ) -> StepFuture<'a, Switchability>;
 }
 
 /// Looks at a target on each of its machines, side by side.
-pub(crate) async fn look(target: &dyn Fits, config: &Config, places: &Places) -> Vec<Found> {
+pub(crate) async fn look(
+    target: &dyn CheckFit,
+    config: &Config,
+    places: &PlaceAccess,
+) -> Vec<FitReport> {
     let all = Place::all(target.hosts(), config);
     let asking = all.into_iter().map(|place| async {
-        let fit = tokio::time::timeout(LOOK, target.look(places, &place)).await;
+        let fit = tokio::time::timeout(CHECK_TIMEOUT, target.check_fit(places, &place)).await;
         let fit = match fit {
-            Ok(fit) => fit.unwrap_or_else(Fit::Unknown),
-            Err(_) => Fit::Unknown(Error::Late {
+            Ok(fit) => fit.unwrap_or_else(Switchability::Unknown),
+            Err(_) => Switchability::Unknown(Error::Late {
                 what: "no answer",
-                within: LOOK,
+                within: CHECK_TIMEOUT,
             }),
         };
-        Found {
+        FitReport {
             fit,
             subject: target.subject(),
             place,

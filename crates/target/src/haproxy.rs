@@ -6,16 +6,16 @@ use config::file::HaproxyTarget;
 use config::value::{Share, Side};
 use futures_util::future::join_all;
 
-use crate::fit::Fits;
+use crate::fit::CheckFit;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Asking, Context, Error, Place, Step};
+use place::{Context, Error, Place, Step, StepFuture};
 use router::haproxy::backend::Backend;
 use router::haproxy::socket::Servers;
 use router::{Entrypoint, Front, Names, PROOFS, Proof, Split, Standby, Streak};
 
 /// After an answer of before.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 const NAMES: Names = Names {
     section: "rollback",
@@ -93,7 +93,7 @@ impl<'a> Haproxy<'a> {
         let proof = Proof {
             streak: Streak::new(1),
             drain: Duration::ZERO,
-            pause: PAUSE,
+            pause: POLL_INTERVAL,
             after: "the switch",
         };
         Ok(self.front.prove(place, release, proof).await?.told)
@@ -135,17 +135,17 @@ impl Kind for HaproxyTarget {
         Ok(Box::new(Haproxy::new(self, context)?))
     }
 
-    fn fits(&self) -> Option<&dyn Fits> {
+    fn fits(&self) -> Option<&dyn CheckFit> {
         Some(self)
     }
 }
 
 impl Observe for Haproxy<'_> {
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(self.served(&step.place, likely))
     }
 
-    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         vec![
             (
                 "servers",
@@ -168,7 +168,7 @@ impl Switch for Haproxy<'_> {
             .steps("haproxy", &self.does(transition.to))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             self.check(&step.place, transition.to).await?;
             Ok(step.does.clone())
@@ -179,7 +179,7 @@ impl Switch for Haproxy<'_> {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.backend().image(&step.place).await.map(Some) })
     }
 
@@ -188,7 +188,7 @@ impl Switch for Haproxy<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let place = &step.place;
             let made = self.switch_or_not(place, transition.to, before).await?;
@@ -201,7 +201,7 @@ impl Switch for Haproxy<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("what was there before is not known"))?;
             self.backend().put_back(&step.place, before).await
@@ -210,7 +210,7 @@ impl Switch for Haproxy<'_> {
 }
 
 impl Route for Haproxy<'_> {
-    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> StepFuture<'a, Standby> {
         Box::pin(async move {
             let servers = self.backend().servers(&step.place).await?;
             let addresses = addresses(&servers);
@@ -219,7 +219,7 @@ impl Route for Haproxy<'_> {
         })
     }
 
-    fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>> {
+    fn entrypoints(&self) -> StepFuture<'_, Vec<Entrypoint>> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
                 // Without its word on where the servers are, the front door can still be asked.

@@ -2,16 +2,16 @@
 
 use config::file::{Config, Rollback, TargetConfig};
 
-use crate::fit::{self, Fits, Found};
+use crate::fit::{self, CheckFit, FitReport};
 use crate::target::Target;
-use place::{Context, Error, Places};
+use place::{Context, Error, PlaceAccess};
 
 /// What a kind of target is made of.
 pub(crate) trait Kind: TargetConfig {
     fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error>;
 
     /// The target itself, if it can report anything before it is used.
-    fn fits(&self) -> Option<&dyn Fits> {
+    fn fits(&self) -> Option<&dyn CheckFit> {
         None
     }
 }
@@ -37,19 +37,19 @@ pub fn of<'a>(section: &'a Rollback, context: &Context<'a>) -> Result<Box<dyn Ta
     kind.make(context)
 }
 
-fn fits(section: &Rollback) -> Option<&dyn Fits> {
+fn fits(section: &Rollback) -> Option<&dyn CheckFit> {
     configured(section).and_then(Kind::fits)
 }
 
 /// What is looked at before the target is used, in words: a fragment that fits after "would look
 /// at".
 pub fn subject(section: &Rollback) -> Option<String> {
-    fits(section).map(Fits::subject)
+    fits(section).map(CheckFit::subject)
 }
 
 /// Looks at the configured target on each of its machines, side by side. Empty where the target
 /// reports nothing before it is used: a command of the user, ECS, a workflow.
-pub async fn look(section: &Rollback, config: &Config, places: &Places) -> Vec<Found> {
+pub async fn look(section: &Rollback, config: &Config, places: &PlaceAccess) -> Vec<FitReport> {
     match fits(section) {
         Some(target) => fit::look(target, config, places).await,
         None => Vec::new(),

@@ -16,9 +16,11 @@ mod target;
 mod workflow;
 
 pub use place::{
-    ASK, Asking, Context, Effect, Error, Github, Place, Places, Question, Say, Step, releases, word,
+    Context, Effect, Error, Github, LogLine, Place, PlaceAccess, QUERY_TIMEOUT, ReleaseEndpoint,
+    Step, StepFuture, releases, word,
 };
 pub use router::{Entrypoint, Standby};
 pub use target::{
-    Applied, Capabilities, Observe, Parts, Proving, ReleaseFacts, Route, Switch, Target, Transition,
+    Applied, Capabilities, Observe, PlaceParts, Proving, ReleaseFacts, Route, Switch, Target,
+    Transition,
 };

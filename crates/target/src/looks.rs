@@ -4,9 +4,9 @@ use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdT
 use remote::quote;
 
 use crate::compose::project_files;
-use crate::fit::{Fit, Fits, LOOK, SwitchObstacle};
+use crate::fit::{CHECK_TIMEOUT, CheckFit, SwitchObstacle, Switchability};
 use crate::systemd;
-use place::{Asking, Effect, Error, Place, Places, ours, word};
+use place::{Effect, Error, Place, PlaceAccess, StepFuture, ours, word};
 use router::haproxy::socket::{self, Proxy};
 use router::nginx::division::{self, Division};
 use router::nginx::site::Site;
@@ -21,7 +21,7 @@ const MISSING: i32 = 44;
 
 macro_rules! fits {
     ($($target:ident: $look:ident at $subject:expr;)*) => {$(
-        impl Fits for $target {
+        impl CheckFit for $target {
             fn hosts(&self) -> Option<&HostList> {
                 self.hosts.as_ref()
             }
@@ -30,7 +30,7 @@ macro_rules! fits {
                 ($subject)(self)
             }
 
-            fn look<'a>(&'a self, places: &'a Places, place: &'a Place) -> Asking<'a, Fit> {
+            fn check_fit<'a>(&'a self, places: &'a PlaceAccess, place: &'a Place) -> StepFuture<'a, Switchability> {
                 Box::pin($look(self, places, place))
             }
         }
@@ -43,16 +43,20 @@ fits! {
     SystemdTarget: unit at |target: &Self| target.unit.clone();
 }
 
-async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+async fn nginx(
+    target: &NginxTarget,
+    places: &PlaceAccess,
+    place: &Place,
+) -> Result<Switchability, Error> {
     let site = Site::new(target, SECTION, places);
-    let Some(text) = site.find(place, LOOK).await? else {
-        return Ok(Fit::Missing(SwitchObstacle {
+    let Some(text) = site.find(place, CHECK_TIMEOUT).await? else {
+        return Ok(Switchability::Missing(SwitchObstacle {
             reason: upstream::no_file(&target.upstream_file),
             hint: division::hint(target, SECTION),
         }));
     };
     Ok(match Division::of(&text, target, SECTION) {
-        Ok(division) => Fit::Fits(match division.active().as_slice() {
+        Ok(division) => Switchability::Fits(match division.active().as_slice() {
             [] => "neither colour has traffic".to_owned(),
             active => format!("{} has the traffic", active.join(", ")),
         }),
@@ -62,18 +66,22 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
                 hint: why.hint(target, SECTION),
             };
             if why.may_come() {
-                Fit::Missing(misfit)
+                Switchability::Missing(misfit)
             } else {
-                Fit::Never(misfit)
+                Switchability::Never(misfit)
             }
         }
     })
 }
 
-async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+async fn haproxy(
+    target: &HaproxyTarget,
+    places: &PlaceAccess,
+    place: &Place,
+) -> Result<Switchability, Error> {
     let asked = Proxy::new(target, places).switchable(place).await;
     Ok(match asked {
-        Ok(servers) => Fit::Fits(
+        Ok(servers) => Switchability::Fits(
             servers
                 .values()
                 .flatten()
@@ -88,14 +96,18 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
             };
             match (&error, socket::hint(&error, SECTION)) {
                 (_, None) => return Err(error),
-                (Error::NoSocket(_), Some(hint)) => Fit::Missing(misfit(hint)),
-                (_, Some(hint)) => Fit::Never(misfit(hint)),
+                (Error::NoSocket(_), Some(hint)) => Switchability::Missing(misfit(hint)),
+                (_, Some(hint)) => Switchability::Never(misfit(hint)),
             }
         }
     })
 }
 
-async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+async fn project(
+    target: &ComposeTarget,
+    places: &PlaceAccess,
+    place: &Place,
+) -> Result<Switchability, Error> {
     let hint = "name the folder and the files of the project as a deployment does: `rollback.compose.folder`, `files`";
     let text = project_files::project_is_there(target);
     let found = script(places, place, &text, hint).await?;
@@ -103,11 +115,11 @@ async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Resu
         return Ok(fit);
     }
     let file = target.folder.join(&target.override_file);
-    let text = places.read(place, &file, LOOK).await?;
+    let text = places.read(place, &file, CHECK_TIMEOUT).await?;
     Ok(
         match text.as_deref().and_then(project_files::more_than_images) {
-            None => Fit::Fits("the project's files are there".to_owned()),
-            Some(more) => Fit::Never(SwitchObstacle {
+            None => Switchability::Fits("the project's files are there".to_owned()),
+            Some(more) => Switchability::Never(SwitchObstacle {
                 reason: project_files::not_ours(&file, &more),
                 hint: "the file is written whole at each rollback: what else it has would be lost"
                     .to_owned(),
@@ -116,7 +128,11 @@ async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Resu
     )
 }
 
-async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+async fn unit(
+    target: &SystemdTarget,
+    places: &PlaceAccess,
+    place: &Place,
+) -> Result<Switchability, Error> {
     let link = target.link();
     let text = format!(
         "systemctl show -p Version --value >/dev/null\nunit={} link={}\n{}",
@@ -129,29 +145,31 @@ async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<
         link.display()
     );
     let found = script(places, place, &text, &hint).await?;
-    Ok(found.unwrap_or_else(|| Fit::Fits("the unit is loaded".to_owned())))
+    Ok(found.unwrap_or_else(|| Switchability::Fits("the unit is loaded".to_owned())))
 }
 
 /// Runs a script that calls `no WHY`, or `absent WHY` where there is nothing to switch.
 async fn script(
-    places: &Places,
+    places: &PlaceAccess,
     place: &Place,
     text: &str,
     hint: &str,
-) -> Result<Option<Fit>, Error> {
+) -> Result<Option<Switchability>, Error> {
     let text = format!(
         "no() {{ printf '%s\\n' \"$*\"; exit {NEVER}; }}\n\
          absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
     );
-    let ran = places.run(place, &ours(&text), Effect::Reads, LOOK).await?;
+    let ran = places
+        .run(place, &ours(&text), Effect::Reads, CHECK_TIMEOUT)
+        .await?;
     let misfit = || SwitchObstacle {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
         hint: hint.to_owned(),
     };
     match ran.status {
         Some(0) => Ok(None),
-        Some(MISSING) => Ok(Some(Fit::Missing(misfit()))),
-        Some(NEVER) => Ok(Some(Fit::Never(misfit()))),
+        Some(MISSING) => Ok(Some(Switchability::Missing(misfit()))),
+        Some(NEVER) => Ok(Some(Switchability::Never(misfit()))),
         _ => Err(Error::ended(ran)),
     }
 }

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use config::file::NginxTarget;
 use futures_util::future::join_all;
 
-use crate::fit::Fits;
+use crate::fit::CheckFit;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Asking, Context, Error, Place, Step};
+use place::{Context, Error, Place, Step, StepFuture};
 use router::nginx::division::Division;
 use router::nginx::key;
 use router::nginx::site::{OVERLAP, Site};
 use router::{Entrypoint, Front, Names, PROOFS, Proof, Proved, Standby, Streak};
 
 /// After an answer of before, at most.
-const PAUSE: Duration = Duration::from_millis(10);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 const NAMES: Names = Names {
     section: "rollback",
@@ -138,7 +138,7 @@ impl<'a> Nginx<'a> {
         let proof = Proof {
             streak: Streak::new(rarest),
             drain: OVERLAP,
-            pause: PAUSE,
+            pause: MAX_POLL_INTERVAL,
             after: "the reload",
         };
         self.front.prove(place, release, proof).await
@@ -150,17 +150,17 @@ impl Kind for NginxTarget {
         Ok(Box::new(Nginx::new(self, context)?))
     }
 
-    fn fits(&self) -> Option<&dyn Fits> {
+    fn fits(&self) -> Option<&dyn CheckFit> {
         Some(self)
     }
 }
 
 impl Observe for Nginx<'_> {
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.served(&step.place, likely).await.map(Some) })
     }
 
-    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         let errors = Path::new("/var/log/nginx/error.log");
         vec![
             ("upstream-file", Box::pin(self.site.read(&step.place))),
@@ -183,7 +183,7 @@ impl Switch for Nginx<'_> {
             .steps("nginx", &self.does(transition.to))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(self.planned(step, transition.to))
     }
 
@@ -191,7 +191,7 @@ impl Switch for Nginx<'_> {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.site.read(&step.place).await.map(Some) })
     }
 
@@ -200,7 +200,7 @@ impl Switch for Nginx<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(self.switch(&step.place, transition.to, before))
     }
 
@@ -209,7 +209,7 @@ impl Switch for Nginx<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("what the file held before is not known"))?;
             self.site.restore(&step.place, before).await
@@ -218,14 +218,14 @@ impl Switch for Nginx<'_> {
 }
 
 impl Route for Nginx<'_> {
-    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby> {
+    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> StepFuture<'a, Standby> {
         Box::pin(async move {
             let at = self.colour_of(&step.place, destination).await?;
             Ok(self.front.standby(&at))
         })
     }
 
-    fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>> {
+    fn entrypoints(&self) -> StepFuture<'_, Vec<Entrypoint>> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
                 let text = self.site.read(place).await;

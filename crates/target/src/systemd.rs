@@ -10,13 +10,13 @@ use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
 
-use crate::fit::Fits;
+use crate::fit::CheckFit;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
-use place::{Asking, Context, Effect, Error, Machines, Place, Step, alone, host, word};
+use place::{Context, Effect, Error, Machines, Place, Step, StepFuture, alone, host, word};
 
 /// What is only looked at is there at once.
-const LOOK: Duration = Duration::from_secs(15);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether the user may restart the unit by sudo: sudo is asked for the very command, which is not
 /// run.
@@ -87,7 +87,13 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
         let printed = self
             .machines
             .places
-            .script(place, "the link and the unit", &text, Effect::Reads, LOOK)
+            .script(
+                place,
+                "the link and the unit",
+                &text,
+                Effect::Reads,
+                QUERY_TIMEOUT,
+            )
             .await?;
         let mut parts = printed.split('\0');
         let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -125,7 +131,7 @@ to={to} link={link} beside={beside} unit={unit}
         );
         self.machines
             .places
-            .script(place, "the release", &text, Effect::Reads, LOOK)
+            .script(place, "the release", &text, Effect::Reads, QUERY_TIMEOUT)
             .await
             .map(drop)
     }
@@ -136,7 +142,7 @@ to={to} link={link} beside={beside} unit={unit}
         let text = format!("[ ! -L {link} ] || readlink -n -- {link}");
         self.machines
             .places
-            .script(place, "the link", &text, Effect::Reads, LOOK)
+            .script(place, "the link", &text, Effect::Reads, QUERY_TIMEOUT)
             .await
     }
 
@@ -240,30 +246,31 @@ impl Kind for SystemdTarget {
         Ok(Box::new(Systemd::new(self, context)))
     }
 
-    fn fits(&self) -> Option<&dyn Fits> {
+    fn fits(&self) -> Option<&dyn CheckFit> {
         Some(self)
     }
 }
 
 impl Observe for Systemd<'_> {
-    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(self.running(&step.place))
     }
 
-    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         let unit = quote(&self.config.unit);
         let sudo = if self.config.sudo { "sudo -n " } else { "" };
         let state = format!("{sudo}systemctl status --no-pager --full --lines=50 -- {unit}");
         let log = format!("{sudo}journalctl --no-pager --quiet -o short-iso -n 500 -u {unit}");
         vec![
-            self.machines.look(&step.place, "systemctl-status", state),
-            self.machines.look(&step.place, "journal", log),
+            self.machines
+                .run_diagnostic(&step.place, "systemctl-status", state),
+            self.machines.run_diagnostic(&step.place, "journal", log),
         ]
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
-            let running = |place| -> Asking<'a, _> { Box::pin(self.running(place)) };
+            let running = |place| -> StepFuture<'a, _> { Box::pin(self.running(place)) };
             let all = self.machines.all_run(destination, running).await;
             all.then(|| format!("{} was started from {destination}", self.config.unit))
         })
@@ -275,7 +282,7 @@ impl Switch for Systemd<'_> {
         self.machines.steps("systemd", &self.does(transition.to))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             self.check(&step.place, transition.to).await?;
             Ok(step.does.clone())
@@ -286,7 +293,7 @@ impl Switch for Systemd<'_> {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.linked(&step.place).await.map(Some) })
     }
 
@@ -295,7 +302,7 @@ impl Switch for Systemd<'_> {
         step: &'a Step,
         transition: Transition<'a>,
         _snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let made = self.switch(&step.place, transition.to).await?;
             Ok(made.into())
@@ -307,7 +314,7 @@ impl Switch for Systemd<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(self.put_back(&step.place, before.unwrap_or_default()))
     }
 }

@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::time::Instant;
 
-use place::{Asking, Step};
+use place::{Step, StepFuture};
 use router::{Entrypoint, Standby};
 
 /// What proved that a release answers, if anything did.
@@ -56,7 +56,7 @@ pub struct ReleaseFacts {
 
 /// The parts of a place, such as the services of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct PlaceParts {
     /// What each of them runs, in words.
     pub runs: Vec<String>,
     /// What of them was looked at and does not run, in words.
@@ -85,25 +85,25 @@ impl From<String> for Applied {
 pub trait Observe {
     /// The release that runs at the step's place; `None` where the target cannot tell. `likely` is
     /// the release that it probably is.
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>>;
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, Option<String>>;
 
     /// What the parts of the step's place run, where the target sees parts; `likely` is the release that
     /// is expected of them.
-    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Parts> {
+    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, PlaceParts> {
         let _ = (step, likely);
-        Box::pin(async { Ok(Parts::default()) })
+        Box::pin(async { Ok(PlaceParts::default()) })
     }
 
     /// What the state must know of what runs so that it can be gone back to, if `release` is what
     /// runs; `None` where the release's name is enough.
-    fn facts<'a>(&'a self, release: &'a str) -> Asking<'a, Option<ReleaseFacts>> {
+    fn facts<'a>(&'a self, release: &'a str) -> StepFuture<'a, Option<ReleaseFacts>> {
         let _ = release;
         Box::pin(async { Ok(None) })
     }
 
     /// What is worth keeping of the step's place before it is wiped away: names, and texts such as
     /// logs.
-    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         let _ = step;
         Vec::new()
     }
@@ -122,11 +122,15 @@ pub trait Switch {
 
     /// Proves that the step can be made, and changes nothing, not even files that are not live;
     /// what it would do, in words.
-    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String>;
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String>;
 
     /// Brings what the step needs to its place, such as images; nothing that is live changes.
     /// `None` where everything is there.
-    fn prepare<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Option<Asking<'a, ()>> {
+    fn prepare<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+    ) -> Option<StepFuture<'a, ()>> {
         let _ = (step, transition);
         None
     }
@@ -136,7 +140,7 @@ pub trait Switch {
         &'a self,
         step: &'a Step,
         transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>>;
+    ) -> StepFuture<'a, Option<String>>;
 
     /// Makes the step; safe to do twice, also after a kill in the middle of the first time.
     fn apply<'a>(
@@ -144,7 +148,7 @@ pub trait Switch {
         step: &'a Step,
         transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied>;
+    ) -> StepFuture<'a, Applied>;
 
     /// Puts the snapshot back; safe to do twice, and where the step was only begun or never made.
     fn revert<'a>(
@@ -152,16 +156,16 @@ pub trait Switch {
         step: &'a Step,
         transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, String>;
+    ) -> StepFuture<'a, String>;
 }
 
 /// What routes traffic to one of several releases that run.
 pub trait Route {
     /// Where the destination answers at the step's place before it gets the traffic.
-    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby>;
+    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> StepFuture<'a, Standby>;
 
     /// The ways in that the router itself has.
-    fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>>;
+    fn entrypoints(&self) -> StepFuture<'_, Vec<Entrypoint>>;
 }
 
 /// What a release runs on, or what routes to it.

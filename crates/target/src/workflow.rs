@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
-use place::{Asking, Context, Error, Place, Say, Step};
+use place::{Context, Error, LogLine, Place, Step, StepFuture};
 
 /// How long one question may take.
-const ASK: Duration = Duration::from_secs(30);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long GitHub may take to show a run that was just dispatched.
 const APPEARS: Duration = Duration::from_secs(60);
 /// The bot that GitHub shows for a workflow's own token and for an app ends so.
@@ -27,7 +27,7 @@ const BOT: &str = "[bot]";
 
 pub(crate) struct Workflow<'a> {
     config: &'a WorkflowTarget,
-    say: Say<'a>,
+    say: LogLine<'a>,
     repository: Repository,
     client: Client,
     /// The mark that this process made: any other mark may have been used.
@@ -53,7 +53,7 @@ impl<'a> Workflow<'a> {
         let repository = Repository::parse(named);
         let repository = repository.map_err(|error| Error::Unconfigured(error.to_string()))?;
         let until = Instant::now() + config.timeout.get();
-        let client = (context.github)(config.token_env.as_deref(), ASK, until)?;
+        let client = (context.github)(config.token_env.as_deref(), QUERY_TIMEOUT, until)?;
         Ok(Workflow {
             config,
             say: Rc::clone(&context.say),
@@ -365,7 +365,7 @@ impl Kind for WorkflowTarget {
 
 impl Observe for Workflow<'_> {
     /// A workflow does not report what runs.
-    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -388,7 +388,7 @@ impl Switch for Workflow<'_> {
         }]
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async move {
             self.check().await?;
             Ok(step.does.clone())
@@ -399,7 +399,7 @@ impl Switch for Workflow<'_> {
         &'a self,
         _step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.mark().await.map(Some) })
     }
 
@@ -408,7 +408,7 @@ impl Switch for Workflow<'_> {
         _step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move {
             let before =
                 before.ok_or(Error::Unnoted("which runs there were before was not noted"))?;
@@ -421,7 +421,7 @@ impl Switch for Workflow<'_> {
         _step: &'a Step,
         transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(self.put_back(transition, before))
     }
 }

@@ -5,7 +5,7 @@ use model::{Outcome, Report, Verdict};
 use operation::shares::recall::recall;
 use state::{Document, Lease, release_shown};
 
-use crate::found::Found;
+use crate::found::RolloutReport;
 use crate::refuse;
 use crate::session::{Session, rollout};
 
@@ -54,7 +54,7 @@ pub(crate) async fn taken_back(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    let mut found = Found::new(work.clock);
+    let mut found = RolloutReport::new(work.clock);
     found.mark(current.share);
     let back = work.back(&*router, lease, current, Some(state::Status::RolledBack));
     let mut back = back.await?;

@@ -114,7 +114,7 @@ impl Pair {
 
 /// What must be known of the side that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beside {
+pub(crate) enum OtherSide {
     Answers,
     MayBeDown,
 }
@@ -143,7 +143,7 @@ pub(crate) async fn pair(
     work: &Work<'_>,
     router: &dyn Router,
     goal: Goal<'_>,
-    beside: Beside,
+    beside: OtherSide,
 ) -> Result<Pair, Box<Outcome>> {
     let likely = match &goal {
         Goal::Release(release) => release,
@@ -193,7 +193,7 @@ async fn at(
     place: &Place,
     both: &BothSides,
     goal: &Goal<'_>,
-    beside: Beside,
+    beside: OtherSide,
 ) -> Result<Pair, Box<Outcome>> {
     let told = || match place {
         Place::Here => both.told(router),
@@ -242,8 +242,8 @@ async fn at(
     let stable = match (&both.of(side.other()).release, beside) {
         (Ok(stable), _) => Some(stable.clone()),
         // Where the other side is down, a switch away from it must be possible.
-        (Err(_), Beside::MayBeDown) => None,
-        (Err(_), Beside::Answers) => {
+        (Err(_), OtherSide::MayBeDown) => None,
+        (Err(_), OtherSide::Answers) => {
             let reason = format!("what runs beside {release} is not known: {}", told());
             let hint = "a ramp needs a release to go back to; to leave a side that is down: `traffic switch`";
             return Err(refused("no-stable", &release, reason, hint));

@@ -14,7 +14,7 @@ use place::Place;
 use router::Router;
 use state::{Document, Lease, Rollout, Status};
 
-use crate::found::Found;
+use crate::found::RolloutReport;
 use crate::session::Session;
 
 /// How often a router is asked what is still open.
@@ -27,7 +27,7 @@ pub(crate) async fn finish(
     router: &dyn Router,
     lease: &Lease,
     rollout: &Rollout,
-    mut found: Found,
+    mut found: RolloutReport,
 ) -> Result<Report, Failure> {
     let run = session.job.run_name();
     let recorded = session.store.update(Some(lease), |document| {

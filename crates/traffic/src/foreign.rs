@@ -112,7 +112,7 @@ pub(crate) async fn watch(
         }
     };
     let sides = sides_of(router, rollout);
-    let silent = Silent {
+    let silent = SilentPlaces {
         places: Cell::new(0),
         may_fail,
     };
@@ -128,7 +128,7 @@ pub(crate) async fn watch(
 }
 
 /// The places where nobody has answered for [`SILENT`] requests in a row.
-struct Silent {
+struct SilentPlaces {
     places: Cell<usize>,
     may_fail: usize,
 }
@@ -140,7 +140,7 @@ async fn not_served(
     (place, side): (&Place, Side),
     share: Share,
     interval: Duration,
-    silent: &Silent,
+    silent: &SilentPlaces,
 ) -> Disturbed {
     let set = Split::giving(side, share);
     if !router.capabilities().can_sample {

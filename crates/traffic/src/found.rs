@@ -11,26 +11,26 @@ use operation::shares::work::{Changed, WayBack};
 
 /// A share that was in effect from one moment on.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct ShareChange {
     pub(crate) at: Duration,
     pub(crate) share: Share,
 }
 
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct RolloutReport {
     clock: Instant,
     pub(crate) outcomes: Vec<Outcome>,
     bars: Vec<Bar>,
     curves: Vec<Curve>,
     places: Vec<PlaceRelease>,
-    marks: Vec<Mark>,
+    marks: Vec<ShareChange>,
     /// The verdict of each share that was judged.
     verdicts: Vec<(Share, Verdict, Duration)>,
 }
 
-impl Found {
+impl RolloutReport {
     pub(crate) fn new(clock: Instant) -> Self {
-        Found {
+        RolloutReport {
             clock,
             outcomes: Vec::new(),
             bars: Vec::new(),
@@ -48,7 +48,7 @@ impl Found {
 
     /// Since a moment that is over.
     pub(crate) fn mark_at(&mut self, at: Duration, share: Share) {
-        self.marks.push(Mark { at, share });
+        self.marks.push(ShareChange { at, share });
     }
 
     pub(crate) fn changed(&mut self, share: Share, changed: &mut Changed) {
@@ -94,7 +94,7 @@ impl Found {
     pub(crate) fn illustrate(mut self, report: &mut Report) {
         let now = self.clock.elapsed();
         if let Some(last) = self.marks.last().cloned() {
-            self.marks.push(Mark { at: now, ..last });
+            self.marks.push(ShareChange { at: now, ..last });
         }
         report
             .pictures
@@ -113,7 +113,7 @@ impl Found {
 const POINTS: usize = 60;
 
 /// The share at so many moments, evenly spaced.
-fn sampled(marks: &[Mark]) -> Option<(Duration, Vec<f64>)> {
+fn sampled(marks: &[ShareChange]) -> Option<(Duration, Vec<f64>)> {
     let end = marks.last()?.at;
     if marks.len() < 2 || end.is_zero() {
         return None;
@@ -131,7 +131,7 @@ fn sampled(marks: &[Mark]) -> Option<(Duration, Vec<f64>)> {
 }
 
 /// A mermaid chart for the summary.
-fn over_time(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<String> {
+fn over_time(marks: &[ShareChange], verdicts: &[(Share, Verdict, Duration)]) -> Option<String> {
     let (end, points) = sampled(marks)?;
     let told: Vec<String> = verdicts
         .iter()
@@ -151,7 +151,7 @@ fn over_time(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<
 }
 
 /// The same for the page, with the verdict of each share where it was found.
-fn curve(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<Curve> {
+fn curve(marks: &[ShareChange], verdicts: &[(Share, Verdict, Duration)]) -> Option<Curve> {
     let (end, points) = sampled(marks)?;
     let rest = points.iter().map(|share| Some(100.0 - share)).collect();
     let share = points.into_iter().map(Some).collect();

@@ -11,7 +11,7 @@ use operation::shares::observe::proof_needed;
 use router::{Router, Split};
 use state::Document;
 
-use crate::choose::{self, Beside, Goal, Pair};
+use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::minutes::Minutes;
 use crate::ramp;
 use crate::refuse;
@@ -19,7 +19,7 @@ use crate::session::Session;
 
 /// What a change is followed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+enum AfterShare {
     /// Each share is judged before the next one.
     Judged,
     /// It is proved, and stays.
@@ -36,7 +36,14 @@ pub(crate) async fn plan(job: &Job, flags: &ramp::Flags) -> Result<Report, Failu
         return Ok(session.report(vec![outcome]));
     }
     let goal = Goal::Release(release);
-    steps(&session, document.as_ref(), &goal, &stages, Then::Judged).await
+    steps(
+        &session,
+        document.as_ref(),
+        &goal,
+        &stages,
+        AfterShare::Judged,
+    )
+    .await
 }
 
 /// The one step of a switch, or of a share that is set.
@@ -46,7 +53,7 @@ pub(crate) async fn one(
     goal: &Goal<'_>,
     share: Share,
 ) -> Result<Report, Failure> {
-    steps(session, document, goal, &[share], Then::Stays).await
+    steps(session, document, goal, &[share], AfterShare::Stays).await
 }
 
 async fn steps(
@@ -54,23 +61,23 @@ async fn steps(
     document: Option<&Document>,
     goal: &Goal<'_>,
     stages: &[Share],
-    then: Then,
+    then: AfterShare,
 ) -> Result<Report, Failure> {
     let work = session.work(document);
     let context = work.context();
     let router = work.router(&context)?;
     let beside = if stages.iter().all(|share| share.is_all()) {
-        Beside::MayBeDown
+        OtherSide::MayBeDown
     } else {
-        Beside::Answers
+        OtherSide::Answers
     };
     let pair = match choose::pair(&work, &*router, goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     let stages = match then {
-        Then::Judged => pair.stages_left(stages),
-        Then::Stays => Ok(stages.to_vec()),
+        AfterShare::Judged => pair.stages_left(stages),
+        AfterShare::Stays => Ok(stages.to_vec()),
     };
     let stages = match stages {
         Ok(stages) => stages,
@@ -81,11 +88,11 @@ async fn steps(
         return Ok(session.report(vec![outcome]));
     }
     let minutes = match then {
-        Then::Judged => {
+        AfterShare::Judged => {
             let duration = session.section.stage_duration;
             Some(Minutes::ask(session.job, gate, duration).await)
         }
-        Then::Stays => None,
+        AfterShare::Stays => None,
     };
     let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
     let mut in_all = (Some(Duration::ZERO), Duration::ZERO);
@@ -105,14 +112,14 @@ async fn steps(
     let mut report = session.report(outcomes);
     let shares: Vec<String> = stages.iter().map(Share::to_string).collect();
     let time = match (then, in_all) {
-        (Then::Stays, _) => String::new(),
-        (Then::Judged, (Some(likely), at_most)) if likely == at_most => {
+        (AfterShare::Stays, _) => String::new(),
+        (AfterShare::Judged, (Some(likely), at_most)) if likely == at_most => {
             format!(" within {}", span(at_most))
         }
-        (Then::Judged, (Some(likely), at_most)) => {
+        (AfterShare::Judged, (Some(likely), at_most)) => {
             format!(" in about {}, at most {}", span(likely), span(at_most))
         }
-        (Then::Judged, (None, at_most)) => format!(" within {} at most", span(at_most)),
+        (AfterShare::Judged, (None, at_most)) => format!(" within {} at most", span(at_most)),
     };
     report.headline = Some(format!(
         "would give {} to {} ({} has it now){time}; nothing was changed",

@@ -10,10 +10,10 @@ use operation::shares::work::{ChangeEnd, ShareChange, Work};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
-use crate::choose::{self, Beside, Goal};
+use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
 use crate::foreign::{self, Disturbed};
-use crate::found::Found;
+use crate::found::RolloutReport;
 use crate::judge::{self, Judged};
 use crate::refuse;
 use crate::session::{Session, rollout};
@@ -82,10 +82,11 @@ async fn begin(
     let context = work.context();
     let router = work.router(&context)?;
     let release = document.name_of(release);
-    let pair = match choose::pair(&work, &*router, Goal::Release(&release), Beside::Answers).await {
-        Ok(pair) => pair,
-        Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
-    };
+    let pair =
+        match choose::pair(&work, &*router, Goal::Release(&release), OtherSide::Answers).await {
+            Ok(pair) => pair,
+            Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
+        };
     let gate = config::healthgate_for(&session.job.config, &pair.release)?;
     if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return session.give_up(lease, vec![outcome]).await;
@@ -121,7 +122,7 @@ pub(crate) struct Ramp<'a> {
     is_new: bool,
     /// Another has changed the share: nothing of it is overwritten.
     is_foreign: bool,
-    found: Found,
+    found: RolloutReport,
 }
 
 /// What ended a stage.
@@ -180,7 +181,7 @@ impl<'a> Ramp<'a> {
             no_wait,
             is_new: false,
             is_foreign: false,
-            found: Found::new(work.clock),
+            found: RolloutReport::new(work.clock),
         }
     }
 
@@ -593,7 +594,7 @@ impl<'a> Ramp<'a> {
     fn told(&mut self, why: &BackReason, is_whole: bool) -> Report {
         let Rollout { release, share, .. } = &self.rollout;
         let stable = self.rollout.stable_shown();
-        let found = std::mem::replace(&mut self.found, Found::new(self.work.clock));
+        let found = std::mem::replace(&mut self.found, RolloutReport::new(self.work.clock));
         let mut report = self.session.report(found.outcomes.clone());
         let back = if is_whole {
             format!("{stable} has 100% again")
@@ -613,7 +614,7 @@ impl<'a> Ramp<'a> {
 
     async fn report(&mut self, last: Option<Outcome>) -> Result<Report, Failure> {
         self.session.release(self.lease).await?;
-        let mut found = std::mem::replace(&mut self.found, Found::new(self.work.clock));
+        let mut found = std::mem::replace(&mut self.found, RolloutReport::new(self.work.clock));
         found.outcomes.extend(last);
         let mut report = self.session.report(found.outcomes.clone());
         found.illustrate(&mut report);

@@ -1,6 +1,6 @@
 //! What every subcommand needs: the section, the state, the rollout in progress.
 
-use cli::{Failure, Job, Wanted};
+use cli::{Failure, Job, LeaseRequest};
 use config::file::Traffic;
 use config::value::Span;
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ impl<'a> Session<'a> {
     }
 
     async fn acquire_within(&self, wait: Span) -> Result<(Lease, Document), Failure> {
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             operation: TRAFFIC,
             wait,
             ttl: self.section.lock_ttl,

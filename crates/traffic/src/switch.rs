@@ -9,9 +9,9 @@ use operation::shares::work::{ChangeEnd, Changed, ShareChange, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
-use crate::choose::{self, Beside, Goal, Pair};
+use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::finish;
-use crate::found::Found;
+use crate::found::RolloutReport;
 use crate::plan;
 use crate::refuse;
 use crate::session::{Session, rollout};
@@ -32,7 +32,7 @@ pub(crate) struct SetFlags {
 
 /// What is to be reached.
 #[derive(Clone, Copy, Debug)]
-struct Wish<'a> {
+struct SwitchRequest<'a> {
     goal: &'a Goal<'a>,
     share: Share,
 }
@@ -50,7 +50,7 @@ pub(crate) async fn switch(job: &Job, flags: &SwitchFlags) -> Result<Report, Fai
         }
         None => Goal::Idle,
     };
-    let wish = Wish {
+    let wish = SwitchRequest {
         goal: &goal,
         share: Share::ALL,
     };
@@ -61,14 +61,14 @@ pub(crate) async fn switch(job: &Job, flags: &SwitchFlags) -> Result<Report, Fai
 pub(crate) async fn set(job: &Job, flags: &SetFlags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let goal = Goal::Release(session.named()?);
-    let wish = Wish {
+    let wish = SwitchRequest {
         goal: &goal,
         share: flags.share,
     };
     to(&session, wish).await
 }
 
-async fn to(session: &Session<'_>, wish: Wish<'_>) -> Result<Report, Failure> {
+async fn to(session: &Session<'_>, wish: SwitchRequest<'_>) -> Result<Report, Failure> {
     let document = session.read().await?;
     if let Some(outcome) = forbidden(session, document.as_ref(), wish).await? {
         return Ok(session.report(vec![outcome]));
@@ -85,7 +85,7 @@ async fn to(session: &Session<'_>, wish: Wish<'_>) -> Result<Report, Failure> {
 async fn forbidden(
     session: &Session<'_>,
     document: Option<&Document>,
-    wish: Wish<'_>,
+    wish: SwitchRequest<'_>,
 ) -> Result<Option<Outcome>, Failure> {
     let release = match wish.goal {
         Goal::Release(release) => *release,
@@ -108,7 +108,7 @@ async fn under(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
-    wish: Wish<'_>,
+    wish: SwitchRequest<'_>,
 ) -> Result<Report, Failure> {
     if let Some(outcome) = forbidden(session, Some(document), wish).await? {
         return session.give_up(lease, vec![outcome]).await;
@@ -117,9 +117,9 @@ async fn under(
     let context = work.context();
     let router = work.router(&context)?;
     let beside = if wish.share.is_all() {
-        Beside::MayBeDown
+        OtherSide::MayBeDown
     } else {
-        Beside::Answers
+        OtherSide::Answers
     };
     let mut pair = match choose::pair(&work, &*router, wish.goal.clone(), beside).await {
         Ok(pair) => pair,
@@ -259,7 +259,7 @@ async fn conclude(
     change: ShareChange,
     mut changed: Changed,
 ) -> Result<Report, Failure> {
-    let mut found = Found::new(work.clock);
+    let mut found = RolloutReport::new(work.clock);
     found.mark_at(Duration::ZERO, change.before);
     found.changed(change.after, &mut changed);
     let failed = match changed.end {
@@ -338,7 +338,11 @@ async fn kept(
     held.await
 }
 
-async fn reported(session: &Session<'_>, lease: &Lease, found: Found) -> Result<Report, Failure> {
+async fn reported(
+    session: &Session<'_>,
+    lease: &Lease,
+    found: RolloutReport,
+) -> Result<Report, Failure> {
     session.release(lease).await?;
     let mut report = session.report(found.outcomes.clone());
     found.illustrate(&mut report);

@@ -16,7 +16,7 @@ use gate::Gate;
 use model::Outcome;
 use model::report::{Curve, Pause};
 
-use live::{Beside, Live};
+use live::{FirstFailure, Live};
 pub use live::{id, subject};
 
 /// How a release is watched.
@@ -59,7 +59,7 @@ pub async fn watch(
         Some(canary) if chosen => Some(Live::new(job, section, canary, settings.record).await?),
         _ => None,
     };
-    let beside = Rc::new(Beside::default());
+    let beside = Rc::new(FirstFailure::default());
     let signal = || -> gate::Interrupted {
         let interrupt = job.interrupt.clone();
         Box::pin(async move {

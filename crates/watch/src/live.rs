@@ -23,10 +23,10 @@ use judge::{Interval, Reading};
 use model::outcome::Requests;
 use model::{Outcome, Verdict};
 
-pub(crate) use beside::Beside;
+pub(crate) use beside::FirstFailure;
 use lines::Lines;
-use source::{Given, Source};
-use told::Told;
+use source::{IntervalReading, Source};
+use told::MetricNotes;
 pub use told::{id, subject};
 
 use crate::view::View;
@@ -47,7 +47,7 @@ pub(crate) struct Live<'a> {
     names: Vec<String>,
     timeout: Duration,
     error_limit: u32,
-    told: Told,
+    told: MetricNotes,
     /// Since when the next interval counts.
     from: Option<Timestamp>,
     /// What the last look gave instead of data.
@@ -91,7 +91,7 @@ impl<'a> Live<'a> {
             record,
             timeout: section.policy.timeout.get(),
             error_limit: section.policy.error_limit,
-            told: Told::new(comparison.metrics(), canary, Source::hint(canary, section)),
+            told: MetricNotes::new(comparison.metrics(), canary, Source::hint(canary, section)),
             names,
             comparison,
             from: None,
@@ -104,7 +104,7 @@ impl<'a> Live<'a> {
     pub(crate) async fn watch(
         mut self,
         interrupted: gate::Interrupted,
-        beside: &Beside,
+        beside: &FirstFailure,
         view: &View,
     ) -> (Vec<Outcome>, Vec<model::report::Curve>) {
         let began = Instant::now();
@@ -181,7 +181,11 @@ impl<'a> Live<'a> {
         next
     }
 
-    async fn given(&mut self, slot: u32, interval: Duration) -> Result<Given, feed::Error> {
+    async fn given(
+        &mut self,
+        slot: u32,
+        interval: Duration,
+    ) -> Result<IntervalReading, feed::Error> {
         let timeout = self.timeout;
         // The first look only shows where counters stand.
         for _ in 0..if slot == 0 { 0 } else { AGAIN } {
@@ -196,8 +200,8 @@ impl<'a> Live<'a> {
 
     /// Takes an interval in, as a line. One without data is none: what comes later counts since the
     /// last one.
-    fn take(&mut self, given: Given) {
-        let Given {
+    fn take(&mut self, given: IntervalReading) {
+        let IntervalReading {
             at,
             interval,
             line,

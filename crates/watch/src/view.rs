@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use cli::Board;
-use gate::observer::{Measured, Observer, ProbeInfo, Stands};
+use gate::observer::{Measured, Observer, ProbeInfo, StandingEvent};
 use gate::policy::Conclusion;
 use jiff::Timestamp;
 use model::Verdict;
@@ -160,7 +160,7 @@ impl Observer for View {
         });
     }
 
-    fn stands(&self, stands: &Stands<'_>) {
+    fn stands(&self, stands: &StandingEvent<'_>) {
         self.changed(stands.probe, stands.elapsed, |row, _| row.stands(stands));
     }
 

@@ -166,8 +166,8 @@ impl fmt::Display for Found<'_> {
 
 /// A value that was found. A long one is not shown in part: of a secret, no part would be found again.
 pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() > LONGEST || text.contains('\n') {
+    const MAX_SHOWN_CHARS: usize = 60;
+    if text.chars().count() > MAX_SHOWN_CHARS || text.contains('\n') {
         "a long text".to_owned()
     } else {
         format!("`{text}`")

@@ -15,7 +15,7 @@ pub fn fit(text: &str, limit: usize) -> String {
     let mut tail = text.len();
     for line in text.split_inclusive('\n') {
         // Whole lines only: half a table row would spoil what follows.
-        if at + line.len() + blocks.close().len() + LONGEST <= room / 2 {
+        if at + line.len() + blocks.close().len() + MAX_CLOSING_BYTES <= room / 2 {
             blocks.read(line);
             (head, close) = (at + line.len(), blocks.close());
         } else {
@@ -36,7 +36,7 @@ pub fn fit(text: &str, limit: usize) -> String {
 }
 
 /// What one line can add to what must be closed, of lines as we write them.
-const LONGEST: usize = 64;
+const MAX_CLOSING_BYTES: usize = 64;
 
 /// Which blocks are open between two lines.
 #[derive(Default)]

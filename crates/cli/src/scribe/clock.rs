@@ -3,9 +3,9 @@
 use chronicle::{Event, Happening, History, Incident, incidents};
 use jiff::Timestamp;
 
-use super::{Audience, Scribe};
+use super::{Audience, EventWriter};
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// Whether an incident may become anything by time alone.
     pub fn is_timed(&self) -> bool {
         let mut rules = self.section.severity.iter();
@@ -46,7 +46,7 @@ impl Scribe<'_> {
     /// The event that an open incident is more severe by now, where it is.
     fn risen(&self, incident: &Incident, now: Timestamp) -> Option<Event> {
         let place = self.place(incident.subject.environment.as_deref());
-        let judged = chronicle::risen(incident, self.section, place, now)?;
+        let judged = chronicle::escalated_severity(incident, self.section, place, now)?;
         let worst = incident.worst.max(judged.severity);
         let happening = Happening::SeverityChanged {
             from: incident.severity,

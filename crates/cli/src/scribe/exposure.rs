@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, Seeing};
+use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, ReadScope};
 use config::file::CanaryKind;
 use exposure::{
-    CountError, News, Selectors, Stay, is_settled, news, of_incident, of_left, of_log,
+    CountError, ExposureWindow, News, Selectors, is_settled, news, of_incident, of_left, of_log,
     of_prometheus,
 };
 use jiff::Timestamp;
@@ -17,14 +17,14 @@ use prometheus::Client;
 use sections::PrometheusAccess;
 use sections::incident::ExposureLog;
 
-use super::{Audience, Scribe};
+use super::{Audience, EventWriter};
 use crate::Failure;
 
 /// How long asking may take within a deployment, for each of server and log; and where a person waits for it.
 const PASSING: Duration = Duration::from_secs(4);
 const BY_HAND: Duration = Duration::from_secs(20);
 /// How long a scrape is waited for, where the configuration does not say it.
-const WAIT: Duration = Duration::from_secs(2);
+const DEFAULT_SCRAPE_WAIT: Duration = Duration::from_secs(2);
 /// The placeholder for the side in a canary's queries.
 const SIDE: &str = "{side}";
 
@@ -39,7 +39,7 @@ pub enum Measured {
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]
-enum Unmeasured {
+enum ExposureError {
     #[error("a signal leaves no time for it")]
     Interrupted,
     #[error("`healthgate.canary` cannot be used: {0}")]
@@ -51,13 +51,13 @@ enum Unmeasured {
     #[error("{prometheus}; {log}")]
     Neither {
         prometheus: CountError,
-        log: Box<Unmeasured>,
+        log: Box<ExposureError>,
     },
 }
 
 /// When the question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum ExposureQuery {
     /// Where users have the release no more.
     WhereItIsGone,
     Always,
@@ -78,13 +78,18 @@ struct Server {
     of_all: Option<String>,
 }
 
-impl Scribe<'_> {
+impl EventWriter<'_> {
     /// What a release served; what the gate counted, where nothing else tells it.
-    pub async fn measure(&self, history: &History, stay: &Stay) -> Measured {
+    pub async fn measure(&self, history: &History, stay: &ExposureWindow) -> Measured {
         self.measured(history, stay, PASSING).await
     }
 
-    async fn measured(&self, history: &History, stay: &Stay, patience: Duration) -> Measured {
+    async fn measured(
+        &self,
+        history: &History,
+        stay: &ExposureWindow,
+        patience: Duration,
+    ) -> Measured {
         let judged = exposure::of_gate(history, stay);
         match (self.asked(stay, patience).await, judged) {
             (Ok(Some(exposure)), _) | (_, Some(exposure)) => Measured::Known(exposure),
@@ -102,9 +107,13 @@ impl Scribe<'_> {
 
     /// # Errors
     /// Returns why it is not known.
-    async fn asked(&self, stay: &Stay, patience: Duration) -> Result<Option<Exposure>, Unmeasured> {
+    async fn asked(
+        &self,
+        stay: &ExposureWindow,
+        patience: Duration,
+    ) -> Result<Option<Exposure>, ExposureError> {
         if self.job.interrupt.caught().is_some() {
-            return Err(Unmeasured::Interrupted);
+            return Err(ExposureError::Interrupted);
         }
         let Some(Counters {
             prometheus,
@@ -137,13 +146,13 @@ impl Scribe<'_> {
         let read = of_log(&log, &around, stay, patience);
         let read = tokio::time::timeout(patience, read).await;
         let read = match read {
-            Ok(read) => read.map_err(Unmeasured::from),
-            Err(_) => Err(Unmeasured::Late(log.file.clone())),
+            Ok(read) => read.map_err(ExposureError::from),
+            Err(_) => Err(ExposureError::Late(log.file.clone())),
         };
         match (read, asked) {
             (Ok(exposure), _) | (_, Some(Ok(exposure))) => Ok(Some(exposure)),
             (Err(why), None) => Err(why),
-            (Err(why), Some(Err(prometheus))) => Err(Unmeasured::Neither {
+            (Err(why), Some(Err(prometheus))) => Err(ExposureError::Neither {
                 prometheus,
                 log: Box::new(why),
             }),
@@ -153,7 +162,7 @@ impl Scribe<'_> {
     async fn scraped(
         &self,
         server: &Server,
-        stay: &Stay,
+        stay: &ExposureWindow,
         wait: Duration,
         patience: Duration,
     ) -> Result<Exposure, CountError> {
@@ -168,7 +177,7 @@ impl Scribe<'_> {
     }
 
     /// What is configured: `incident.exposure`, else what the canary is judged by.
-    async fn counters(&self, stay: &Stay) -> Result<Option<Counters>, Unmeasured> {
+    async fn counters(&self, stay: &ExposureWindow) -> Result<Option<Counters>, ExposureError> {
         if let Some(section) = &self.section.exposure {
             let server = section.server.as_ref().map(|url| Server {
                 url: url.clone(),
@@ -185,7 +194,7 @@ impl Scribe<'_> {
             }));
         }
         let gate = self.job.config.healthgate();
-        let Some(gate) = gate.map_err(|error| Unmeasured::Canary(error.to_string()))? else {
+        let Some(gate) = gate.map_err(|error| ExposureError::Canary(error.to_string()))? else {
             return Ok(None);
         };
         let Some(canary) = &gate.canary else {
@@ -196,7 +205,7 @@ impl Scribe<'_> {
             return Ok(Some(Counters {
                 prometheus: None,
                 log: Some(ExposureLog::of_canary(log, &canary.names.errors)),
-                wait: WAIT,
+                wait: DEFAULT_SCRAPE_WAIT,
             }));
         }
         // `${RELEASE}` in `sides` is what this job is about.
@@ -231,7 +240,7 @@ impl Scribe<'_> {
                 of_all: None,
             }),
             log: None,
-            wait: WAIT,
+            wait: DEFAULT_SCRAPE_WAIT,
         }))
     }
 
@@ -244,13 +253,13 @@ impl Scribe<'_> {
         &self,
         history: &History,
         incident: &Incident,
-        ask: Ask,
+        ask: ExposureQuery,
     ) -> Result<Option<Event>, Failure> {
         // The command may name no environment, and see those of all.
         let history = &history.clone().of_owner(&incident.subject.owner());
         let document = self.document().await.ok().flatten();
         let stay = of_incident(history, incident, document.as_ref(), Timestamp::now());
-        let Some(stay) = stay.filter(|stay| stay.gone || ask == Ask::Always) else {
+        let Some(stay) = stay.filter(|stay| stay.gone || ask == ExposureQuery::Always) else {
             return Ok(None);
         };
         self.write_exposure(history, &stay, Some(incident), BY_HAND)
@@ -292,7 +301,7 @@ impl Scribe<'_> {
     async fn write_exposure(
         &self,
         history: &History,
-        stay: &Stay,
+        stay: &ExposureWindow,
         incident: Option<&Incident>,
         patience: Duration,
     ) -> Result<Option<Event>, Failure> {
@@ -324,7 +333,7 @@ impl Scribe<'_> {
                 News::Known => Vec::new(),
             })
         };
-        let written = self.in_time(self.chronicle.append(Seeing::Lately, decide));
+        let written = self.in_time(self.chronicle.append(ReadScope::Recent, decide));
         let written = written.await?.map_err(super::failed)?;
         Ok(written.into_iter().next())
     }

@@ -5,13 +5,13 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Conclusion, Event, Exposure, Happening, History, Hosts, IncidentId, RolledBack, Seeing,
+    Conclusion, Event, Exposure, Happening, History, Hosts, IncidentId, ReadScope, RolledBack,
     Situation, Subject, classify, eta, open,
 };
 use cli::scribe::{Audience, Measured, failed, not_written};
-use cli::{Failure, Job, Scribe};
-use courier::Round;
-use exposure::Stay;
+use cli::{EventWriter, Failure, Job};
+use courier::DeliveryMode;
+use exposure::ExposureWindow;
 use jiff::Timestamp;
 use model::report::v1::millis;
 use model::{Outcome, Report, Severity as Weight, Verdict};
@@ -23,7 +23,7 @@ const GIT_TIME: Duration = Duration::from_secs(2);
 
 /// The log of one run. Without `incident:` nothing is written.
 pub(super) struct Book<'a> {
-    scribe: Option<Scribe<'a>>,
+    scribe: Option<EventWriter<'a>>,
     subject: Subject,
     started_at: Timestamp,
     notes: RefCell<Notes>,
@@ -172,7 +172,9 @@ impl<'a> Book<'a> {
     pub(super) async fn tell_start(&self) {
         let _one = self.telling.lock().await;
         if let Some(scribe) = &self.scribe {
-            scribe.deliver(Round::InPassing, scribe.until()).await;
+            scribe
+                .deliver(DeliveryMode::BestEffort, scribe.until())
+                .await;
         }
     }
 
@@ -192,7 +194,9 @@ impl<'a> Book<'a> {
         let _one = self.telling.lock().await;
         // Its end is written down in any case, and what is wrong is told then.
         let _ = scribe.write(&[end]).await;
-        scribe.deliver(Round::InPassing, scribe.until_early()).await;
+        scribe
+            .deliver(DeliveryMode::BestEffort, scribe.until_early())
+            .await;
     }
 
     /// By when the sinks must have been told of the end, counted from the first time that this is asked.
@@ -322,10 +326,10 @@ impl<'a> Book<'a> {
     /// the report and changes nothing.
     async fn append(
         &self,
-        scribe: &Scribe<'_>,
+        scribe: &EventWriter<'_>,
         decide: impl FnMut(&History) -> Result<Vec<Event>, chronicle::Error>,
     ) -> Option<Vec<Event>> {
-        let appended = scribe.in_time(scribe.chronicle.append(Seeing::Everything, decide));
+        let appended = scribe.in_time(scribe.chronicle.append(ReadScope::Full, decide));
         let appended = appended.await.and_then(|events| events.map_err(failed));
         match appended {
             Ok(events) => {
@@ -391,7 +395,7 @@ impl<'a> Book<'a> {
     /// The end of the deployment, as an event.
     fn end(
         &self,
-        scribe: &Scribe<'_>,
+        scribe: &EventWriter<'_>,
         ending: Ending,
         reason: &str,
         at: Timestamp,
@@ -424,12 +428,12 @@ impl<'a> Book<'a> {
     /// What the release served; or an outcome that says why it is not known.
     async fn exposed(
         &self,
-        scribe: &Scribe<'_>,
+        scribe: &EventWriter<'_>,
         conclusion: Conclusion,
         until: Timestamp,
     ) -> (Option<Exposure>, Option<Outcome>) {
         let release = self.subject.release.clone().unwrap_or_default();
-        let stay = Stay {
+        let stay = ExposureWindow {
             fresh: self
                 .before
                 .as_ref()
@@ -463,7 +467,7 @@ impl<'a> Book<'a> {
     }
 
     /// Ends the incident that this run opened; and one that an earlier run opened, where a release is proved good.
-    async fn resolve(&self, scribe: &Scribe<'_>, serving: &str, is_good: bool, reason: &str) {
+    async fn resolve(&self, scribe: &EventWriter<'_>, serving: &str, is_good: bool, reason: &str) {
         let own = self.notes.borrow().incident.clone();
         let resolved = |history: &History| {
             let mut events = self.notes.borrow().waiting.clone();

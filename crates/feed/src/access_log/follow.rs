@@ -11,11 +11,11 @@ use remote::quote_path;
 use crate::error::Error;
 
 /// Read at once; what is more is read the next time.
-const MOST: usize = 8 << 20;
+const MAX_READ_BYTES: usize = 8 << 20;
 /// A longer line is none.
 const LONGEST_LINE: usize = 64 << 10;
 /// Times a log is read on in one look, so that a busy one is not behind.
-const ROUNDS: usize = 32;
+const MAX_READS: usize = 32;
 
 pub(crate) struct Follow {
     shell: Shell,
@@ -57,7 +57,7 @@ impl Follow {
     /// The lines since the last time; the first time only its end is looked up.
     pub(crate) async fn added(&mut self, timeout: Duration) -> Result<Added, Error> {
         let mut added = Added::default();
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_READS {
             let Some(before) = self.place else {
                 let script = self.script(None);
                 let printed = self.run(&script, timeout).await?;
@@ -90,7 +90,10 @@ impl Follow {
     }
 
     async fn run(&self, script: &str, timeout: Duration) -> Result<Vec<u8>, Error> {
-        let ran = self.shell.whole(script, timeout, 2 * MOST + 4096).await?;
+        let ran = self
+            .shell
+            .whole(script, timeout, 2 * MAX_READ_BYTES + 4096)
+            .await?;
         if ran.status != Some(0) {
             return Err(Error::Log {
                 file: self.file.clone(),
@@ -123,10 +126,10 @@ else
     fi
   done
 fi
-[ \"$part\" -le {MOST} ] || part={MOST}
+[ \"$part\" -le {MAX_READ_BYTES} ] || part={MAX_READ_BYTES}
 echo \"$1 $2 $part\"
 [ -z \"$old\" ] || tail -c +{from} -- \"$old\" | head -c \"$part\"
-tail -c +\"$from\" -- \"$f\" | head -c {MOST}
+tail -c +\"$from\" -- \"$f\" | head -c {MAX_READ_BYTES}
 "
         )
     }

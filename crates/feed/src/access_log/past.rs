@@ -18,7 +18,7 @@ const CHUNK: u64 = 8 << 20;
 /// Enough to hold a line.
 const PROBE: u64 = 128 << 10;
 /// The most that is read in all.
-const MOST: u64 = 512 << 20;
+const MAX_LOG_BYTES: u64 = 512 << 20;
 /// Percentage of unreadable lines above which the log is refused.
 const MOST_UNREADABLE: usize = 1;
 /// A line is written when its request ends, and lines of several workers are not quite in order: so many seconds.
@@ -87,7 +87,7 @@ impl PastLog {
             from: from - DISORDER,
             until: until + DISORDER,
             seen: Seen::default(),
-            left: MOST,
+            left: MAX_LOG_BYTES,
             see,
         };
         let mut is_whole = true;
@@ -219,7 +219,7 @@ impl Reading<'_> {
         while at < part.size {
             let most = CHUNK.min(part.size - at);
             if self.left < most {
-                let why = format!("over {} MiB of it are of that time", MOST >> 20);
+                let why = format!("over {} MiB of it are of that time", MAX_LOG_BYTES >> 20);
                 return Err(self.log.failed(why));
             }
             self.left -= most;

@@ -12,9 +12,9 @@ use model::{Id, Verdict};
 use serde::Deserialize;
 
 /// Larger than any gate writes.
-const LARGEST: u64 = 256 << 20;
+const MAX_REPORT_BYTES: u64 = 256 << 20;
 /// No gate watches longer; a longer time is invalid.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// How the schemas of all versions begin.
 const FAMILY: &str = "deploy-guard/report/";
 
@@ -43,7 +43,7 @@ struct Head {
 }
 
 pub(crate) fn report(path: &Path) -> Result<Told, Failure> {
-    within(path, LARGEST).map_err(|error| {
+    within(path, MAX_REPORT_BYTES).map_err(|error| {
         let hint = error.hint();
         Failure::usage(error.to_string()).hint(hint)
     })
@@ -164,7 +164,7 @@ fn parse(bytes: &[u8]) -> Result<Told, ReportError> {
 fn told(bytes: &[u8]) -> Result<Told, Damage> {
     let report: v1::Report = serde_json::from_slice(bytes)?;
     let started_at = time(&report.started_at)?;
-    let sane = |ms: u64| Duration::from_millis(ms) <= LONGEST;
+    let sane = |ms: u64| Duration::from_millis(ms) <= MAX_DURATION;
     let mut measured = Vec::new();
     for outcome in &report.outcomes {
         let policy = outcome.policy.iter().chain(&report.policy);
@@ -189,7 +189,7 @@ fn told(bytes: &[u8]) -> Result<Told, Damage> {
             // Events before the start are shown at the start.
             let since = Duration::try_from(since).unwrap_or_default();
             all.push(Measured {
-                since: since.min(LONGEST),
+                since: since.min(MAX_DURATION),
                 verdict: measurement.verdict,
             });
         }
@@ -205,7 +205,9 @@ fn told(bytes: &[u8]) -> Result<Told, Damage> {
             return Err(Damage::EndlessPause);
         }
         let since = time(&pause.at)?.duration_since(started_at);
-        let since = Duration::try_from(since).unwrap_or_default().min(LONGEST);
+        let since = Duration::try_from(since)
+            .unwrap_or_default()
+            .min(MAX_DURATION);
         pauses.push((since, since + lasted));
     }
     pauses.sort_unstable();

@@ -232,7 +232,7 @@ fn answers(outcome: &Outcome) -> Vec<Answer> {
     if outcome.verdict == Verdict::Pass {
         return Vec::new();
     }
-    let mut telling = model::Telling::<&Measurement>::default();
+    let mut telling = model::NotableMeasurements::<&Measurement>::default();
     for measurement in &outcome.measurements {
         telling.push(measurement.verdict, measurement);
     }

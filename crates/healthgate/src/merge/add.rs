@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use model::id::{Id, Kind};
 use model::report::v1;
-use model::{Measurement, Member, Members, Outcome, Severity, Tally, Verdict};
+use model::{Measurement, Member, MemberCounts, Outcome, Severity, Tally, Verdict};
 
 use super::part::Part;
 
 /// More than any list of endpoints has; sums of it stay far from an overflow.
-const MOST: usize = 1_000_000_000;
+const MAX_ENDPOINTS: usize = 1_000_000_000;
 /// Of a group's measurements.
-const KEPT: usize = 200;
+const MAX_MEASUREMENTS: usize = 200;
 
 /// The outcome whose numbers cannot be true, if there is one.
 pub(super) fn damaged(report: &v1::Report) -> Option<&v1::Outcome> {
@@ -29,7 +29,7 @@ pub(super) fn damaged(report: &v1::Report) -> Option<&v1::Outcome> {
         let sane = counts.iter().all(|count| *count <= members.total)
             && counts.iter().sum::<usize>() <= members.total
             && members.total <= members.all
-            && members.all <= MOST
+            && members.all <= MAX_ENDPOINTS
             && (1..=members.all).contains(&members.all_required);
         !sane
     })
@@ -143,8 +143,8 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
     // The order of names makes the order of reports invisible.
     not_passed.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(a.member.cmp(&b.member)));
     measurements.sort_by_key(|one| one.at);
-    if measurements.len() > KEPT {
-        measurements.drain(KEPT / 2..measurements.len() - KEPT / 2);
+    if measurements.len() > MAX_MEASUREMENTS {
+        measurements.drain(MAX_MEASUREMENTS / 2..measurements.len() - MAX_MEASUREMENTS / 2);
     }
     let first = not_passed
         .first()
@@ -177,14 +177,14 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         outcome.hint = None;
     }
     outcome.measurements = measurements;
-    outcome.members = Some(Members {
+    outcome.members = Some(MemberCounts {
         tally,
         all,
         all_required: required,
         names_release,
         not_passed: not_passed
             .into_iter()
-            .take(Members::SHOWN)
+            .take(MemberCounts::MAX_SHOWN)
             .map(|one| Member {
                 name: one.member,
                 verdict: one.verdict,

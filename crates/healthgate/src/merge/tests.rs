@@ -1,7 +1,7 @@
 //! The counts of shards add up, in whatever order their reports come.
 
 use model::report::v1;
-use model::{Context, Members, Tally, Verdict};
+use model::{Context, MemberCounts, Tally, Verdict};
 use proptest::prelude::*;
 
 use super::*;
@@ -20,7 +20,7 @@ fn shard(index: u32, count: u32, ends: [usize; 4], all: usize, required: usize) 
     };
     let mut outcome = Outcome::new("http/fleet", "http://{target}/", Verdict::Pass);
     outcome.verdict = tally.verdict().unwrap_or(Verdict::Inconclusive);
-    outcome.members = Some(Members {
+    outcome.members = Some(MemberCounts {
         tally,
         all,
         all_required: required,
@@ -247,7 +247,7 @@ fn a_gate_that_broke_off_counts_as_what_it_says() {
 fn counts_that_cannot_be_true_are_refused() {
     let good = shard(1, 1, [10, 0, 0, 0], 10, 10).report;
     assert!(add::damaged(&good).is_none());
-    let broken = |change: fn(&mut v1::Members)| {
+    let broken = |change: fn(&mut v1::MemberCounts)| {
         let mut report = good.clone();
         change(report.outcomes[0].members.as_mut().unwrap());
         add::damaged(&report).is_some()

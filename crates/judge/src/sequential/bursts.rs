@@ -16,7 +16,7 @@ use crate::sequential::mixture::Weights;
 use crate::sequential::part::Part;
 
 /// So many intervals may be cut.
-const MOST: usize = 8;
+const MAX_CUT_INTERVALS: usize = 8;
 /// How often what is usual is computed anew, from what counted before.
 const ROUNDS: usize = 8;
 
@@ -46,10 +46,10 @@ impl Bursts {
         let new = High::of(canary, stable, weights);
         let key = |high: &High| [high.height, high.canary.failed, high.canary.exposure];
         let at = self.highest.partition_point(|high| key(high) >= key(&new));
-        if at > MOST {
+        if at > MAX_CUT_INTERVALS {
             return;
         }
-        self.highest.truncate(MOST);
+        self.highest.truncate(MAX_CUT_INTERVALS);
         self.highest.insert(at, new);
     }
 
@@ -58,7 +58,9 @@ impl Bursts {
     /// From nothing on, what counts only grows from round to round, and it grows with any interval's
     /// errors: so more of them are never less evidence.
     pub(crate) fn beyond(&self, deviations: f64) -> Vec<(f64, &Weights)> {
-        let (cut, last) = self.highest.split_at(self.highest.len().min(MOST));
+        let (cut, last) = self
+            .highest
+            .split_at(self.highest.len().min(MAX_CUT_INTERVALS));
         let floor = last.first().map_or(f64::NEG_INFINITY, |high| high.height);
         let rest = self.canary.failed - cut.iter().map(|high| high.canary.failed).sum::<f64>();
         let mut counted = vec![0.0; cut.len()];

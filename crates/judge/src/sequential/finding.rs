@@ -8,7 +8,7 @@ use crate::sequential::gauge::FEWEST_BLOCKS;
 use crate::sequential::load::{Spread, Unequal};
 use crate::sequential::outlook::Outlook;
 use crate::sequential::serial::BLOCK;
-use crate::sequential::spells::LONGEST;
+use crate::sequential::spells::MAX_SPELL;
 
 /// Fail is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,7 +186,7 @@ impl fmt::Display for Reason {
             ),
             Reason::Spell => write!(
                 f,
-                "the evidence rests on spells of up to {LONGEST} intervals, of which each may be one event: a verdict waits for more"
+                "the evidence rests on spells of up to {MAX_SPELL} intervals, of which each may be one event: a verdict waits for more"
             ),
             Reason::Undecided => write!(f, "neither limit is reached"),
             Reason::Futile {

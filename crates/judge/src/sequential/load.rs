@@ -54,7 +54,7 @@ pub struct Spread {
 }
 
 /// One may have so many times the requests of the other.
-const MOST: f64 = 2.0;
+const MAX_RATIO: f64 = 2.0;
 /// Standard deviations of chance.
 const DEVIATIONS: f64 = 3.0;
 
@@ -133,7 +133,7 @@ impl Served {
 
 /// Whether a number is more than twice another one; each with its variance.
 fn is_above((high, of_high): (f64, f64), (low, of_low): (f64, f64)) -> bool {
-    high - MOST * low > DEVIATIONS * (of_high + MOST * MOST * of_low).sqrt()
+    high - MAX_RATIO * low > DEVIATIONS * (of_high + MAX_RATIO * MAX_RATIO * of_low).sqrt()
 }
 
 #[cfg(test)]

@@ -25,16 +25,16 @@ impl Chance {
     }
 }
 
-/// How many times stable's rate of errors is tolerated: 1 to [`Tolerance::MOST`]. 1.01 means that
+/// How many times stable's rate of errors is tolerated: 1 to [`Tolerance::MAX`]. 1.01 means that
 /// any increase is harm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance(f64);
 
 impl Tolerance {
-    pub const MOST: f64 = 100.0;
+    pub const MAX: f64 = 100.0;
 
     pub fn new(ratio: f64) -> Result<Tolerance, SettingsError> {
-        if (1.0..=Tolerance::MOST).contains(&ratio) {
+        if (1.0..=Tolerance::MAX).contains(&ratio) {
             Ok(Tolerance(ratio))
         } else {
             Err(SettingsError::Tolerance(ratio))

@@ -3,7 +3,7 @@
 //! A dependency that answers badly for three minutes is one event, and an e-process counts three
 //! intervals. Stable's instances tell of such events only once one of them had one, and of one rollout in
 //! three with two instances the canary has the first. So a fail must stand without the highest
-//! [`MOST`] spells of up to [`LONGEST`] intervals: with their errors cut to what the canary's other
+//! [`MAX_SPELLS`] spells of up to [`MAX_SPELL`] intervals: with their errors cut to what the canary's other
 //! intervals have, and somewhat more. A release that is bad has no such spell, because its other
 //! intervals are bad as well. In the first intervals nothing tells the two apart.
 //!
@@ -17,7 +17,7 @@ use crate::sequential::mixture::{LEVELS, POINTS, Weights};
 use crate::sequential::part::Part;
 
 /// A longer one is no spell.
-pub(crate) const LONGEST: usize = 5;
+pub(crate) const MAX_SPELL: usize = 5;
 /// Before so many intervals a spell may be all there is.
 const FEWEST: usize = 3;
 /// No spell has so large a part of the requests fail, and so many times as many as stable.
@@ -27,7 +27,7 @@ const TIMES: f64 = 5.0;
 /// usual.
 const HIGHEST: f64 = 5.0;
 /// So many spells are left out.
-const MOST: usize = 2;
+const MAX_SPELLS: usize = 2;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spells {
@@ -37,7 +37,7 @@ pub(crate) struct Spells {
     last: VecDeque<Interval>,
     /// Of each length, those with the most errors above stable's rate, in standard deviations. They have
     /// no interval in common.
-    highest: [Vec<Spell>; LONGEST],
+    highest: [Vec<Spell>; MAX_SPELL],
 }
 
 /// The canary's errors, and how many stable's rate makes of its requests.
@@ -76,7 +76,7 @@ impl Spells {
         };
         self.intervals += 1;
         self.all = self.all.plus(errors);
-        self.last.truncate(LONGEST - 1);
+        self.last.truncate(MAX_SPELL - 1);
         self.last.push_front(Interval {
             errors,
             weights: weights.filter(|_| canary.failed > 0.0).cloned(),
@@ -96,7 +96,7 @@ impl Spells {
             .iter()
             .position(|spell| spell.end + length > self.intervals);
         let lowest = || (0..own.len()).min_by(|a, b| height(a).total_cmp(&height(b)));
-        let at = overlapping.or_else(|| lowest().filter(|_| own.len() == MOST));
+        let at = overlapping.or_else(|| lowest().filter(|_| own.len() == MAX_SPELLS));
         if at.is_some_and(|at| errors.height() <= height(&at)) {
             return;
         }

@@ -7,14 +7,14 @@
 use database::System;
 use sections::migrate::Alembic;
 
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted, file_name, join};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::reading::{Reading, Standing};
-use crate::seen::{Query, Seen, Table, cell};
+use crate::seen::{Query, Table, ToolAnswers, cell};
 use crate::tool::{Tool, line_with, usual_next};
 
 mod graph;
@@ -86,7 +86,7 @@ impl Tool for Configured<Alembic> {
         vec![Query::of(table, &["version_num"], "ORDER BY 1", system)]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         let layout = Layout::of(&self.config, seen.files)?;
         let mut graph = Graph::default();
         for folder in &layout.versions {
@@ -110,12 +110,12 @@ impl Tool for Configured<Alembic> {
         self.call(["upgrade", head(reading)])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let Some(current) = reading.current.first() else {
-            return Err(NoUndo::NothingApplied);
+            return Err(UndoError::NothingApplied);
         };
         if let Some(unknown) = reading.current.iter().find(|id| reading.file(id).is_none()) {
-            return Err(NoUndo::NoFile(unknown.clone()));
+            return Err(UndoError::NoFile(unknown.clone()));
         }
         let back = match to {
             None if reading.current.len() > 1 => format!("{current}-1"),
@@ -124,7 +124,7 @@ impl Tool for Configured<Alembic> {
             Some(to) => {
                 let missing = to.split(',').find(|id| !reading.is_applied(id));
                 if let Some(missing) = missing {
-                    return Err(NoUndo::NotApplied(missing.to_owned()));
+                    return Err(UndoError::NotApplied(missing.to_owned()));
                 }
                 let all = to.split(',');
                 return Ok(all.map(|to| self.call(["downgrade", to])).collect());

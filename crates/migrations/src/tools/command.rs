@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use database::System;
 use sections::migrate::CommandTool;
 
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{Tree, Wanted};
 use crate::finding::Fault;
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric};
+use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Seen, cell, maybe};
+use crate::seen::{Query, ToolAnswers, cell, maybe};
 use crate::tool::Tool;
 
 impl Tool for Configured<CommandTool> {
@@ -38,7 +38,7 @@ impl Tool for Configured<CommandTool> {
         self.config.pending.as_deref()
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         let applied: Vec<Applied> = seen
             .rows(0)
             .iter()
@@ -62,21 +62,21 @@ impl Tool for Configured<CommandTool> {
         Command::new::<String>(&self.config.apply, [])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let Some(undo) = &self.config.undo else {
-            return Err(NoUndo::Unconfigured);
+            return Err(UndoError::Unconfigured);
         };
         let before = || {
             let before = reading.applied.iter().rev().nth(1);
             before.map_or_else(String::new, |one| one.id.clone())
         };
         if reading.applied.is_empty() {
-            return Err(NoUndo::NothingApplied);
+            return Err(UndoError::NothingApplied);
         }
         let to = match to {
             None => before(),
             Some(to) if to.is_empty() || reading.is_applied(to) => to.to_owned(),
-            Some(to) => return Err(NoUndo::NotApplied(to.to_owned())),
+            Some(to) => return Err(UndoError::NotApplied(to.to_owned())),
         };
         let mut command = Command::new::<String>(undo, []);
         command.env.push(("REVISION".to_owned(), to));
@@ -107,7 +107,7 @@ impl Tool for Configured<CommandTool> {
 
 /// The revision of a file: a beginning of its name that is applied, else all before the first sign that
 /// divides names.
-fn of_files(folder: &str, applied: Vec<Applied>, seen: &Seen<'_>) -> Result<Reading, Error> {
+fn of_files(folder: &str, applied: Vec<Applied>, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
     seen.files.must_have(folder)?;
     let known: BTreeSet<String> = applied.iter().map(|one| one.id.clone()).collect();
     let mut files: Vec<Migration> = Vec::new();
@@ -131,7 +131,7 @@ fn of_files(folder: &str, applied: Vec<Applied>, seen: &Seen<'_>) -> Result<Read
         }
     }
     files.sort_by(|a, b| numeric(&a.id, &b.id));
-    let line = Line {
+    let line = LinearHistory {
         applied,
         files,
         order: numeric,
@@ -140,7 +140,7 @@ fn of_files(folder: &str, applied: Vec<Applied>, seen: &Seen<'_>) -> Result<Read
 }
 
 /// A command tells what is pending, and nothing what else there is.
-fn of_lines(applied: Vec<Applied>, seen: &Seen<'_>) -> Reading {
+fn of_lines(applied: Vec<Applied>, seen: &ToolAnswers<'_>) -> Reading {
     let mut reading = Reading::new(seen.standing(!applied.is_empty()));
     if applied.is_empty() {
         let is_empty = seen.is_empty;

@@ -9,15 +9,15 @@ use database::System;
 use regex::Regex;
 use sections::migrate::Dbmate;
 
-use crate::command::{Command, NoUndo, Pending};
+use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric, textual};
+use crate::line::{LinearHistory, numeric, textual};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Seen, Table, cell};
-use crate::session::Way;
+use crate::seen::{Query, Table, ToolAnswers, cell};
+use crate::session::LimitTransport;
 use crate::sql::Parts;
 use crate::steps::{scripts, undo_each};
 use crate::tool::Tool;
@@ -94,7 +94,7 @@ impl Tool for Configured<Dbmate> {
         vec![Query::of(table, &["version"], "ORDER BY 1", system)]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let files = seen.files.below(self.folder());
         let files = files.filter_map(|(path, name, bytes)| {
@@ -109,7 +109,7 @@ impl Tool for Configured<Dbmate> {
         });
         let mut applied: Vec<Applied> = applied.collect();
         applied.sort_by(|a, b| numeric(&a.id, &b.id));
-        let line = Line {
+        let line = LinearHistory {
             applied,
             files,
             order: numeric,
@@ -122,7 +122,7 @@ impl Tool for Configured<Dbmate> {
         self.call("migrate")
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let count = undo_each(reading, to)?.len();
         Ok(vec![self.call("rollback"); count])
     }
@@ -131,10 +131,10 @@ impl Tool for Configured<Dbmate> {
         scripts(reading)
     }
 
-    fn way(&self, system: System) -> Way {
+    fn way(&self, system: System) -> LimitTransport {
         match system {
-            System::Postgres => Way::PgOptions,
-            System::MySql => Way::UrlParameters,
+            System::Postgres => LimitTransport::PgOptions,
+            System::MySql => LimitTransport::UrlParameters,
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use database::System;
 use sections::migrate::Django;
 
-use crate::command::{Command, NoUndo, Pending};
+use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
@@ -18,7 +18,7 @@ use crate::kinds::Configured;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
-use crate::seen::{Query, Seen, Table, cell, maybe};
+use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::tool::{Tool, line_with, usual_next};
 
 /// An app and a migration of it: Django writes `shop.0002_price`.
@@ -320,7 +320,7 @@ impl Tool for Configured<Django> {
         )]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let mut graph = Graph::of(self.folder(), seen.files);
         let replaced: BTreeSet<Key> = graph
@@ -347,7 +347,7 @@ impl Tool for Configured<Django> {
         self.call(["migrate", "--noinput"])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let own = |applied: &&Applied| reading.file(&applied.id).is_some();
         let back = |app: &str, name: &str| self.call(["migrate", app, name, "--noinput"]);
         let Some(to) = to else {
@@ -356,12 +356,12 @@ impl Tool for Configured<Django> {
                 .iter()
                 .rev()
                 .find(own)
-                .ok_or(NoUndo::NothingApplied)?;
+                .ok_or(UndoError::NothingApplied)?;
             let file = reading
                 .file(&last.id)
-                .ok_or_else(|| NoUndo::NoFile(last.id.clone()))?;
+                .ok_or_else(|| UndoError::NoFile(last.id.clone()))?;
             if file.undo == Undo::Absent {
-                return Err(NoUndo::Irreversible(file.id.clone()));
+                return Err(UndoError::Irreversible(file.id.clone()));
             }
             let app = last.id.split('.').next().unwrap_or_default();
             let mut before = reading.files.iter().rev().filter(|file| {
@@ -379,7 +379,7 @@ impl Tool for Configured<Django> {
         for (app, name) in &wanted {
             let one = format!("{app}.{name}");
             if !reading.is_applied(&one) {
-                return Err(NoUndo::NotApplied(one));
+                return Err(UndoError::NotApplied(one));
             }
         }
         let now = reading.current.iter().filter_map(|one| one.split_once('.'));
@@ -399,7 +399,7 @@ impl Tool for Configured<Django> {
             let is_stuck =
                 |file: &&&Migration| file.undo == Undo::Absent && reading.is_applied(&file.id);
             if let Some(stuck) = gone.find(is_stuck) {
-                return Err(NoUndo::Irreversible(stuck.id.clone()));
+                return Err(UndoError::Irreversible(stuck.id.clone()));
             }
         }
         Ok(changed
@@ -462,7 +462,7 @@ fn read(
     rows: &[(Key, Option<String>)],
     applied: &BTreeSet<Key>,
     replaced: &BTreeSet<Key>,
-    seen: &Seen<'_>,
+    seen: &ToolAnswers<'_>,
 ) -> Reading {
     let (order, circle) = graph.in_order();
     let mut reading = Reading::new(seen.standing(!rows.is_empty()));

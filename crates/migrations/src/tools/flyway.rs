@@ -8,16 +8,16 @@ use database::System;
 use flate2::Crc;
 use sections::migrate::Flyway;
 
-use crate::command::{Command, NoUndo, Pending};
+use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding, Proof};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric};
+use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Seen, Table, cell, is_true, maybe};
-use crate::session::Way;
+use crate::seen::{Query, Table, ToolAnswers, cell, is_true, maybe};
+use crate::session::LimitTransport;
 use crate::steps::scripts;
 use crate::tool::{Tool, usual_next};
 
@@ -202,7 +202,7 @@ impl Tool for Configured<Flyway> {
         )]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let history = History::of(seen.rows(0));
         let (mut files, mut repeatable, mut undone) = (Vec::new(), Vec::new(), Vec::new());
@@ -244,7 +244,7 @@ impl Tool for Configured<Flyway> {
         let baseline = history.baseline.as_ref();
         let of_baseline = applied.iter().position(|one| Some(&one.id) == baseline);
         let of_baseline = of_baseline.map(|at| applied.remove(at));
-        let line = Line {
+        let line = LinearHistory {
             applied,
             files,
             order: by_parts,
@@ -273,16 +273,16 @@ impl Tool for Configured<Flyway> {
         self.call("migrate")
     }
 
-    fn undo(&self, _: &Reading, _: Option<&str>) -> Result<Vec<Command>, NoUndo> {
-        Err(NoUndo::Paid("Flyway"))
+    fn undo(&self, _: &Reading, _: Option<&str>) -> Result<Vec<Command>, UndoError> {
+        Err(UndoError::Paid("Flyway"))
     }
 
     fn pending_sql(&self, reading: &Reading) -> Pending {
         scripts(reading)
     }
 
-    fn way(&self, _: System) -> Way {
-        Way::FlywayInitSql
+    fn way(&self, _: System) -> LimitTransport {
+        LimitTransport::FlywayInitSql
     }
 
     fn handover(&self) -> Handover {

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use database::System;
 use sections::migrate::GolangMigrate;
 
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric};
+use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Seen, Table, cell, is_true};
-use crate::session::Way;
+use crate::seen::{Query, Table, ToolAnswers, cell, is_true};
+use crate::session::LimitTransport;
 use crate::sql::undo_of_sql;
 use crate::steps::{scripts, undo_each};
 use crate::tool::{Tool, usual_next};
@@ -50,7 +50,7 @@ impl Tool for Configured<GolangMigrate> {
         vec![Query::of(table, &["version", "dirty"], "", system)]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let files = files(seen.files.below(self.folder()));
         let row = seen.rows(0).first();
@@ -78,7 +78,7 @@ impl Tool for Configured<GolangMigrate> {
                 ..Applied::default()
             });
         }
-        let line = Line {
+        let line = LinearHistory {
             applied,
             files,
             order: numeric,
@@ -97,7 +97,7 @@ impl Tool for Configured<GolangMigrate> {
         self.call(["up"])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let count = undo_each(reading, to)?.len().to_string();
         Ok(vec![self.call(["down", &count])])
     }
@@ -113,10 +113,10 @@ impl Tool for Configured<GolangMigrate> {
         }
     }
 
-    fn way(&self, system: System) -> Way {
+    fn way(&self, system: System) -> LimitTransport {
         match system {
-            System::Postgres => Way::PgOptions,
-            System::MySql => Way::UrlParameters,
+            System::Postgres => LimitTransport::PgOptions,
+            System::MySql => LimitTransport::UrlParameters,
         }
     }
 

@@ -7,16 +7,16 @@
 use database::System;
 use sections::migrate::Knex;
 
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, textual};
+use crate::line::{LinearHistory, textual};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Seen, Table, cell, is_true, maybe};
+use crate::seen::{Query, Table, ToolAnswers, cell, is_true, maybe};
 use crate::sql::undo_of_script;
 use crate::steps::undo_each;
 use crate::tool::{Tool, usual_next};
@@ -77,7 +77,7 @@ impl Tool for Configured<Knex> {
         ]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let files = seen.files.below(self.folder()).map(|(path, name, bytes)| {
             let text = String::from_utf8_lossy(bytes);
@@ -97,7 +97,7 @@ impl Tool for Configured<Knex> {
             checksum: None,
             at: maybe(row, 1),
         });
-        let line = Line {
+        let line = LinearHistory {
             applied: applied.collect(),
             files: files.collect(),
             order: textual,
@@ -115,7 +115,7 @@ impl Tool for Configured<Knex> {
     }
 
     /// `migrate:rollback` would undo a whole batch.
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let back = undo_each(reading, to)?.into_iter();
         Ok(back
             .map(|file| self.call(["migrate:down", &file.id]))

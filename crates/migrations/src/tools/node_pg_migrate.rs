@@ -8,16 +8,16 @@ use database::System;
 use regex::Regex;
 use sections::migrate::NodePgMigrate;
 
-use crate::command::{Command, NoUndo, Pending, Script, Transactions};
+use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric};
+use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Seen, Table, cell, maybe};
+use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::sql::{Parts, undo_of_script};
 use crate::steps::undo_each;
 use crate::tool::{Tool, usual_next};
@@ -129,7 +129,7 @@ impl Tool for Configured<NodePgMigrate> {
         )]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let files = seen.files.below(self.folder());
         let visible = files.filter(|(_, name, _)| !name.starts_with('.'));
@@ -142,7 +142,7 @@ impl Tool for Configured<NodePgMigrate> {
             at: maybe(row, 1),
             ..Applied::default()
         });
-        let line = Line {
+        let line = LinearHistory {
             applied: applied.collect(),
             files,
             order,
@@ -154,7 +154,7 @@ impl Tool for Configured<NodePgMigrate> {
         self.call(["up"])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let count = undo_each(reading, to)?.len().to_string();
         Ok(vec![self.call(["down", &count])])
     }

@@ -10,16 +10,16 @@ use database::System;
 use sections::migrate::Prisma;
 
 use crate::checksum::sha256;
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, textual};
+use crate::line::{LinearHistory, textual};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Seen, Table, cell, maybe};
-use crate::session::Way;
+use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
+use crate::session::LimitTransport;
 use crate::steps::scripts;
 use crate::tool::{Tool, usual_next};
 
@@ -75,7 +75,7 @@ impl Tool for Configured<Prisma> {
         vec![Query::of(table, &columns, "ORDER BY started_at", system)]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         // A migration may have been tried several times: the last attempt counts, unless one that failed is open, which
         // keeps prisma from every other (P3009).
@@ -118,7 +118,7 @@ impl Tool for Configured<Prisma> {
                     ..Migration::default()
                 })
             });
-        let line = Line {
+        let line = LinearHistory {
             applied: applied.collect(),
             files: files.collect(),
             order: textual,
@@ -136,8 +136,8 @@ impl Tool for Configured<Prisma> {
         self.call(["deploy"])
     }
 
-    fn undo(&self, _: &Reading, _: Option<&str>) -> Result<Vec<Command>, NoUndo> {
-        Err(NoUndo::Tool("prisma"))
+    fn undo(&self, _: &Reading, _: Option<&str>) -> Result<Vec<Command>, UndoError> {
+        Err(UndoError::Tool("prisma"))
     }
 
     fn pending_sql(&self, reading: &Reading) -> Pending {
@@ -152,10 +152,10 @@ impl Tool for Configured<Prisma> {
         }
     }
 
-    fn way(&self, system: System) -> Way {
+    fn way(&self, system: System) -> LimitTransport {
         match system {
-            System::Postgres => Way::UrlOptions,
-            System::MySql => Way::None,
+            System::Postgres => LimitTransport::UrlOptions,
+            System::MySql => LimitTransport::None,
         }
     }
 

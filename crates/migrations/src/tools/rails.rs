@@ -4,14 +4,14 @@
 use database::System;
 use sections::migrate::Rails;
 
-use crate::command::{Command, NoUndo, Pending};
+use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::line::{Line, numeric};
+use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Seen, Table, cell};
+use crate::seen::{Query, Table, ToolAnswers, cell};
 use crate::steps::undo_each;
 use crate::tool::{Tool, line_with};
 
@@ -70,7 +70,7 @@ impl Tool for Configured<Rails> {
         &["ar_internal_metadata"]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         seen.files.must_have(self.folder())?;
         let files = seen.files.below(self.folder());
         let files = files.filter_map(|(path, within, bytes)| {
@@ -97,7 +97,7 @@ impl Tool for Configured<Rails> {
         });
         let mut applied: Vec<Applied> = applied.collect();
         applied.sort_by(|a, b| numeric(&a.id, &b.id));
-        let line = Line {
+        let line = LinearHistory {
             applied,
             files,
             order: numeric,
@@ -109,7 +109,7 @@ impl Tool for Configured<Rails> {
         self.call(["db:migrate"])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         let back = undo_each(reading, to)?.into_iter();
         let down =
             |file: &Migration| self.call(["db:migrate:down", &format!("VERSION={}", file.id)]);

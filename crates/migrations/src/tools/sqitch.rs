@@ -9,7 +9,7 @@ use database::System;
 use sections::migrate::Sqitch;
 
 use crate::checksum::sha1;
-use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{Tree, Wanted, join};
 use crate::finding::{Fault, Finding};
@@ -17,8 +17,8 @@ use crate::handover::Handover;
 use crate::ini::Ini;
 use crate::kinds::Configured;
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
-use crate::seen::{Query, Seen, Table, cell, maybe};
-use crate::session::Way;
+use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
+use crate::session::LimitTransport;
 use crate::sql::undo_of_sql;
 use crate::steps::{scripts, undo_each};
 use crate::tool::{Tool, usual_next};
@@ -274,7 +274,7 @@ impl Tool for Configured<Sqitch> {
         &["dependencies", "projects", "releases", "tags"]
     }
 
-    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
         let layout = self.layout(seen.files);
         let Some(text) = seen.files.text(&layout.plan) else {
             return Err(Error::NoConfig(layout.plan));
@@ -331,7 +331,7 @@ impl Tool for Configured<Sqitch> {
         self.call(["deploy"])
     }
 
-    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
         undo_each(reading, to)?;
         let words = match to {
             None => vec!["revert", "-y", "--to", "@HEAD^"],
@@ -356,10 +356,10 @@ impl Tool for Configured<Sqitch> {
         }
     }
 
-    fn way(&self, system: System) -> Way {
+    fn way(&self, system: System) -> LimitTransport {
         match system {
-            System::Postgres => Way::PgOptions,
-            System::MySql => Way::None,
+            System::Postgres => LimitTransport::PgOptions,
+            System::MySql => LimitTransport::None,
         }
     }
 

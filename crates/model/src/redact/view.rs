@@ -250,9 +250,9 @@ fn entity(text: &[u8]) -> Option<(usize, Vec<u8>)> {
         (b"apos", b'\''),
     ];
     /// `#x10ffff`
-    const LONGEST: usize = 8;
+    const MAX_ENTITY_BYTES: usize = 8;
     let word = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'#';
-    let length = text.iter().take(LONGEST).take_while(word).count();
+    let length = text.iter().take(MAX_ENTITY_BYTES).take_while(word).count();
     let (name, rest) = text.split_at(length);
     if rest.first() != Some(&b';') {
         return (length > 0 && is_cut(rest)).then_some((length, Vec::new()));

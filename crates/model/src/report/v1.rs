@@ -213,7 +213,7 @@ pub struct Outcome {
     pub limits: Option<Limits>,
     /// How many of the endpoints passed, where it stands for many.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub members: Option<Members>,
+    pub members: Option<MemberCounts>,
     /// Of `healthgate plan`: how long the verdicts will take.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned: Option<Planned>,
@@ -276,7 +276,7 @@ pub struct Reach {
 /// How many of a group's endpoints passed. Those that are missing from `total` were not decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Members {
+pub struct MemberCounts {
     /// Endpoints of this report.
     pub total: usize,
     /// How many of `total` must pass.
@@ -397,7 +397,7 @@ impl From<&crate::Outcome> for Outcome {
             measurements: outcome.measurements.iter().map(Measurement::from).collect(),
             policy: outcome.policy.clone(),
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
-            members: outcome.members.as_ref().map(Members::from),
+            members: outcome.members.as_ref().map(MemberCounts::from),
             planned: outcome.planned.as_ref().map(Planned::from),
             found_at: outcome.found_at.as_ref().map(FoundAt::from),
         }
@@ -472,16 +472,16 @@ impl From<crate::planned::Reach> for Reach {
     }
 }
 
-impl From<&crate::Members> for Members {
-    fn from(members: &crate::Members) -> Self {
-        let crate::Members {
+impl From<&crate::MemberCounts> for MemberCounts {
+    fn from(members: &crate::MemberCounts) -> Self {
+        let crate::MemberCounts {
             tally,
             all,
             all_required,
             names_release,
             not_passed,
         } = members;
-        Members {
+        MemberCounts {
             total: tally.total,
             required: tally.required,
             passed: tally.passed,

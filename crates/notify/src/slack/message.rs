@@ -14,8 +14,8 @@ const SECTION: usize = 3000;
 const FIELDS: usize = 10;
 /// Slack takes 2000 for a field. With ten of them and the rest, a message would have more than the 13,200 characters
 /// that it takes in all.
-const FIELD: usize = 400;
-const LINKS: usize = 4;
+const MAX_FIELD_CHARS: usize = 400;
+const MAX_LINKS: usize = 4;
 const LABEL: usize = 75;
 const BETWEEN: &str = "  ·  ";
 
@@ -32,7 +32,7 @@ pub(super) fn of(notice: &Notice) -> Value {
     }
     let mut room = SECTION;
     let links: Vec<String> = notice
-        .web_links(LINKS)
+        .web_links(MAX_LINKS)
         .map(|(label, url)| format!("<{}|{}>", address(&url), name(label)))
         .take_while(|link| {
             let length = link.chars().count() + BETWEEN.chars().count();
@@ -65,7 +65,7 @@ fn fields(notice: &Notice) -> Vec<Value> {
     let rows = notice.rows(FIELDS).into_iter();
     let row = |(label, value): (&str, String)| {
         let label = outside::line(label, LABEL);
-        plain(&format!("{label}: {value}"), FIELD)
+        plain(&format!("{label}: {value}"), MAX_FIELD_CHARS)
     };
     rows.map(row).collect()
 }

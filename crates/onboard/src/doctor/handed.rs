@@ -15,7 +15,7 @@ use super::finding::Finding;
 use super::guarded::{Guarded, jobs};
 use super::repository::Repository;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let Some(survey) = repository.survey() else {
@@ -25,7 +25,9 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     if guarded.is_empty() {
         return Vec::new();
     }
-    let client = job.github(None, PATIENCE, Instant::now() + PATIENCE).ok();
+    let client = job
+        .github(None, QUERY_TIMEOUT, Instant::now() + QUERY_TIMEOUT)
+        .ok();
     let client = client.filter(Client::has_token);
     let parsed = repository
         .name(job)

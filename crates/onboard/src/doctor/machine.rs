@@ -14,7 +14,7 @@ use remote::ssh::{Shared, Target};
 use super::finding::{Finding, Who};
 
 /// A service that takes longer to answer would also delay a stage.
-const PATIENCE: Duration = Duration::from_secs(5);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A login takes several steps, at each host on the way.
 const LOGIN: Duration = Duration::from_secs(15);
 
@@ -124,7 +124,7 @@ async fn program(what: &str, text: &str, stops: &[Who], hint: &str) -> Finding {
     let script = Script {
         text,
         env: Vec::new(),
-        timeout: PATIENCE,
+        timeout: QUERY_TIMEOUT,
     };
     let ran = remote::local::run(&script, &mut |_, _| ()).await;
     let id = format!("programs/{what}");
@@ -243,10 +243,10 @@ fn file(path: &Path, stops: &[Who]) -> Finding {
 async fn reached(name: &str, address: &str, port: u16) -> Finding {
     let subject = format!("{address}:{port}");
     let connecting = tokio::net::TcpStream::connect((address.trim_matches(['[', ']']), port));
-    let failed = match tokio::time::timeout(PATIENCE, connecting).await {
+    let failed = match tokio::time::timeout(QUERY_TIMEOUT, connecting).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Some(format!("no answer within {} s", QUERY_TIMEOUT.as_secs())),
     };
     let id = format!("hosts/{name}");
     let outcome = match failed {

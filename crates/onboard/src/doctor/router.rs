@@ -14,7 +14,7 @@ use place::Place;
 use super::finding::{Finding, Who};
 
 /// How long one machine may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let Some(section) = job.config.traffic().ok().flatten() else {
@@ -52,8 +52,8 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
         Place::Here => "router/share".to_owned(),
         Place::Host(host) => format!("router/{host}"),
     };
-    let asked = tokio::time::timeout(PATIENCE, settable(router, section, place)).await;
-    let late = || format!("no answer within {} s", PATIENCE.as_secs());
+    let asked = tokio::time::timeout(QUERY_TIMEOUT, settable(router, section, place)).await;
+    let late = || format!("no answer within {} s", QUERY_TIMEOUT.as_secs());
     let (outcome, stops): (Outcome, &[Who]) = match asked.unwrap_or_else(|_| Err(late())) {
         Ok(split) => (
             Outcome::pass(id, router.kind()).actual(split.to_string()),

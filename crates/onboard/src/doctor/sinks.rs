@@ -15,13 +15,13 @@ use super::finding::Finding;
 const STOPS: &[super::finding::Who] = &[];
 
 /// How long GitHub may take to answer for a sink.
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let Ok(Some(section)) = job.config.incident() else {
         return Vec::new();
     };
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + QUERY_TIMEOUT;
     let sinks = job.with_recipients(async |recipients| {
         let looks = recipients
             .iter()

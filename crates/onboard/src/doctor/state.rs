@@ -9,7 +9,7 @@ use model::{Outcome, Verdict};
 
 use super::finding::{Finding, Who};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 const USERS: [Who; 3] = [Who::Preflight, Who::Traffic, Who::Rollback];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
@@ -30,9 +30,9 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         add(writable(job, place, &address).await);
     }
     let reading = async { job.store(place)?.read().await };
-    let read = match tokio::time::timeout(PATIENCE, reading).await {
+    let read = match tokio::time::timeout(QUERY_TIMEOUT, reading).await {
         Ok(read) => read.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", QUERY_TIMEOUT.as_secs())),
     };
     let document = match read {
         Ok(Some(document)) => document,
@@ -95,7 +95,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
 async fn writable(job: &Job, place: &StateAddress, address: &str) -> Outcome {
     let expected = "it can be written";
     let proving = async { job.store(place)?.prove_writable().await };
-    let (actual, reason, hint) = match tokio::time::timeout(PATIENCE, proving).await {
+    let (actual, reason, hint) = match tokio::time::timeout(QUERY_TIMEOUT, proving).await {
         Ok(Ok(())) => {
             return Outcome::pass("state/write", address)
                 .expected(expected)
@@ -103,7 +103,7 @@ async fn writable(job: &Job, place: &StateAddress, address: &str) -> Outcome {
         }
         Ok(Err(error)) => (error.to_string(), error.to_string(), error.hint()),
         Err(_) => {
-            let late = format!("no answer within {} s", PATIENCE.as_secs());
+            let late = format!("no answer within {} s", QUERY_TIMEOUT.as_secs());
             let reason = format!("whether the state can be written is not known: {late}");
             (late, reason, "`rollback plan` shows more".to_owned())
         }

@@ -1,8 +1,8 @@
 //! The rollback's target: what no rollback could ever switch is found before it is needed.
 
-use ::target::fit::{Fit, Found};
+use ::target::fit::{FitReport, Switchability};
 use ::target::kinds;
-use ::target::{Place, Places};
+use ::target::{Place, PlaceAccess};
 use cli::Job;
 use model::Outcome;
 
@@ -13,16 +13,16 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let Some(section) = job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
-    let places = Places::new(&job.config.hosts, &job.env);
+    let places = PlaceAccess::new(&job.config.hosts, &job.env);
     let all = kinds::look(section, &job.config, &places).await;
-    let finding = |found: &Found| {
+    let finding = |found: &FitReport| {
         let id = match &found.place {
             Place::Here => "target/switch".to_owned(),
             Place::Host(host) => format!("target/{host}"),
         };
         let (outcome, stops): (Outcome, &[Who]) = match &found.fit {
-            Fit::Fits(said) => (Outcome::pass(id, &found.subject).actual(said), &[]),
-            Fit::Never(misfit) | Fit::Missing(misfit) => (
+            Switchability::Fits(said) => (Outcome::pass(id, &found.subject).actual(said), &[]),
+            Switchability::Never(misfit) | Switchability::Missing(misfit) => (
                 Outcome::fail(id, &found.subject)
                     .actual(misfit.reason.clone())
                     .reason(format!(
@@ -33,7 +33,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                     .hint(misfit.hint.clone()),
                 &[Who::Rollback],
             ),
-            Fit::Unknown(reason) => (
+            Switchability::Unknown(reason) => (
                 Outcome::error(id, &found.subject)
                     .actual("not known")
                     .reason(format!(

@@ -11,7 +11,7 @@ use super::finding::{Finding, Who};
 use super::permission::{Permission, needed};
 use super::repository::Repository;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let needed = needed(job);
@@ -40,7 +40,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         .ok()
         .flatten()
         .and_then(|section| section.token_env.as_deref());
-    let identity = job.github(None, PATIENCE, Instant::now() + PATIENCE);
+    let identity = job.github(None, QUERY_TIMEOUT, Instant::now() + QUERY_TIMEOUT);
     let client = match identity.and_then(|client| {
         if client.has_token() {
             Ok(client)
@@ -79,7 +79,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     } in needed
     {
         let asking = match own.filter(|_| own_token) {
-            Some(own) => job.github(Some(own), PATIENCE, Instant::now() + PATIENCE),
+            Some(own) => job.github(Some(own), QUERY_TIMEOUT, Instant::now() + QUERY_TIMEOUT),
             None => Ok(client.clone()),
         };
         let answer = match asking {

@@ -14,7 +14,7 @@ use super::finding::{ALL, Finding};
 use super::guarded::{Guarded, jobs};
 use super::repository::Repository;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A Compose file is shorter.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -71,7 +71,7 @@ async fn environments(job: &Job, repository: &Repository, guarded: &[Guarded<'_>
     let (Some(parsed), false) = (parsed, written.is_empty()) else {
         return Vec::new();
     };
-    let client = match job.github(None, PATIENCE, Instant::now() + PATIENCE) {
+    let client = match job.github(None, QUERY_TIMEOUT, Instant::now() + QUERY_TIMEOUT) {
         Ok(client) if client.has_token() => client,
         _ => return Vec::new(),
     };

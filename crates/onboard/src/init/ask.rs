@@ -7,7 +7,7 @@ use super::problem::InitError;
 /// A longer answer is a mistake.
 const MAX_ANSWER: u64 = 1024;
 /// Wrong answers before `init` gives up.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Why an answer, or a flag in its place, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl Ask {
         if !self.person {
             return fits(default).map_err(unfit);
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let shown = if default.is_empty() { "none" } else { default };
             let answer = line(&format!("{question} [{shown}] "))?;
             let answer = if answer.is_empty() { default } else { &answer };

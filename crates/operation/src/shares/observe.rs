@@ -10,11 +10,11 @@ use router::{Router, Split};
 use super::binomial::{self, needed};
 
 /// Requests at the same time. Few, because they may go through one connection to a host.
-const AT_ONCE: u32 = 4;
+const MAX_CONCURRENT: u32 = 4;
 /// More requests of ours would be a load on the service.
 const MAX_REQUESTS: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
-const PAUSE: Duration = Duration::from_millis(10);
+const RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// The releases of the two sides at a place, as far as they are known: what else answers is of no side.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +169,8 @@ pub async fn sample_until(
 
 /// As many as are asked at the same time.
 async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most: u32) -> Answers {
-    let asking = (0..most.min(AT_ONCE)).map(|_| router.ask(place, releases.likely()));
+    let asking =
+        (0..most.min(MAX_CONCURRENT)).map(|_| router.sample_release(place, releases.likely()));
     let mut answers = Answers::default();
     for answer in join_all(asking).await {
         answers.add(answer, releases);
@@ -293,8 +294,8 @@ async fn prove_whole(
                 said(router.explain(place).await.ok().flatten())
             )));
         }
-        let batch = (wanted - in_a_row).min(AT_ONCE);
-        let asking = (0..batch).map(|_| router.ask(place, releases.likely()));
+        let batch = (wanted - in_a_row).min(MAX_CONCURRENT);
+        let asking = (0..batch).map(|_| router.sample_release(place, releases.likely()));
         for answer in join_all(asking).await {
             if seen.add(answer, releases) == Some(side) {
                 in_a_row += 1;
@@ -303,7 +304,7 @@ async fn prove_whole(
             }
         }
         if in_a_row == 0 {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
     Ok(format!("{wanted} answers in a row were of {side}"))
@@ -338,14 +339,14 @@ async fn prove_part(
         if answers.is_clear() && binomial::shows(counts, share, &others) {
             return Ok(answers.to_string());
         }
-        if Instant::now() + PAUSE >= deadline {
+        if Instant::now() + RETRY_DELAY >= deadline {
             return Err(Error::Unproved(format!(
                 "{after} should be in effect, and {answers}{}",
                 said(router.explain(place).await.ok().flatten())
             )));
         }
         last = Some(answers);
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 

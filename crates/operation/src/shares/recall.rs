@@ -1,7 +1,7 @@
 //! A rollout that another than its own process ends: that process is asked to take it back, and where
 //! it has ended, the process that asks does it.
 
-use cli::{Failure, Job, Wanted};
+use cli::{Failure, Job, LeaseRequest};
 use config::file::Traffic;
 use config::value::Span;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use state::{AbortRequest, Document, Lease, Store};
 use super::work::TRAFFIC;
 
 /// How long the process that has a rollout may take to take it back.
-const PATIENCE: Span = Span::from_secs(90);
+const RECALL_TIMEOUT: Span = Span::from_secs(90);
 
 /// Asks for the end of the rollout in progress, and waits for its lease. The document under the lease
 /// still has the rollout where no process has taken it back.
@@ -32,9 +32,9 @@ pub async fn recall(
         Ok(())
     });
     asked.await?;
-    let wanted = Wanted {
+    let wanted = LeaseRequest {
         operation: TRAFFIC,
-        wait: PATIENCE,
+        wait: RECALL_TIMEOUT,
         ttl: section.lock_ttl,
     };
     job.acquire(store, &wanted, |document, _| document.clone())

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
-use place::{Asking, Error, Place, Step};
+use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
 use super::observe::{Answers, Releases, contradicts, is_visible, proof_needed, prove, sample};
 
 /// So often a side is asked before it is taken for dead.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// Between two of them.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// For that question a way back waits no longer: what a side that hangs has is not known.
 const DEAD_WITHIN: Duration = Duration::from_secs(2);
 /// Requests that show which side has a place, where the share was proved or put back before.
@@ -130,15 +130,15 @@ impl Shift<'_> {
         let stable = self.stable.as_deref().unwrap_or_default();
         let mut tries = 1;
         let dead = loop {
-            match self.router.ask_side(place, side.other(), stable).await {
+            match self.router.side_release(place, side.other(), stable).await {
                 Ok(_) => return None,
-                Err(dead) if tries == TRIES => break dead,
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                Err(dead) if tries == MAX_ATTEMPTS => break dead,
+                Err(_) => tokio::time::sleep(RETRY_DELAY).await,
             }
             tries += 1;
         };
         let is_left = { self.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
-        let serves = self.router.ask_side(place, side, &self.release).await;
+        let serves = self.router.side_release(place, side, &self.release).await;
         (!is_left && serves.is_ok()).then(|| {
             format!(
                 "{} cannot be asked ({dead}), so that {} keeps what it has",
@@ -233,7 +233,7 @@ impl Shift<'_> {
 }
 
 impl Observe for Shift<'_> {
-    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.share_at(&step.place).await.map(Some) })
     }
 
@@ -253,7 +253,7 @@ impl Switch for Shift<'_> {
         self.router.places().iter().map(step).collect()
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(self.planned(&step.place))
     }
 
@@ -261,7 +261,7 @@ impl Switch for Shift<'_> {
         &'a self,
         step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async move { self.router.snapshot(&step.place).await.map(Some) })
     }
 
@@ -270,7 +270,7 @@ impl Switch for Shift<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(self.make(&step.place, snapshot))
     }
 
@@ -279,7 +279,7 @@ impl Switch for Shift<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
             self.put_back(&step.place, snapshot).await

@@ -34,7 +34,7 @@ impl BothSides {
     pub async fn ask(router: &dyn Router, place: &Place, likely: &str) -> BothSides {
         let one = |side: Side| async move {
             let (release, health) = futures_util::future::join(
-                router.ask_side(place, side, likely),
+                router.side_release(place, side, likely),
                 router.health(place, side),
             )
             .await;

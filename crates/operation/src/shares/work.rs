@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
-use engine::{CurrentRelease, End, Execution, Grounds, Means, PlaceRelease, Plan, Settings, Watch};
+use engine::{
+    CurrentRelease, Execution, ExecutionContext, ExecutionEnd, Grounds, PlaceRelease, Plan,
+    Settings, Watch,
+};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Verdict};
-use place::{Context, Place, Places};
+use place::{Context, Place, PlaceAccess};
 use router::Router;
 use state::journal::Ending;
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
@@ -28,7 +31,7 @@ pub struct Work<'a> {
     pub job: &'a Job,
     pub section: &'a Traffic,
     pub store: Store,
-    pub places: Places,
+    pub places: PlaceAccess,
     /// What the state knows of each release.
     pub known: Vec<Entry>,
     /// Times in the report are counted from here.
@@ -70,18 +73,18 @@ pub enum ChangeEnd {
     Stopped(state::Error),
 }
 
-impl From<End> for ChangeEnd {
-    fn from(end: End) -> ChangeEnd {
+impl From<ExecutionEnd> for ChangeEnd {
+    fn from(end: ExecutionEnd) -> ChangeEnd {
         match end {
-            End::Live { failed, wrong, .. } => ChangeEnd::Made {
+            ExecutionEnd::Live { failed, wrong, .. } => ChangeEnd::Made {
                 failed: failed.max(wrong),
             },
-            End::Denied | End::Failed { .. } => ChangeEnd::Failed,
-            End::Reverted(reverted) => ChangeEnd::PutBack {
+            ExecutionEnd::Denied | ExecutionEnd::Failed { .. } => ChangeEnd::Failed,
+            ExecutionEnd::Reverted(reverted) => ChangeEnd::PutBack {
                 failed: reverted.failed.max(reverted.wrong),
             },
-            End::Interrupted => ChangeEnd::Interrupted,
-            End::Stopped(error) => ChangeEnd::Stopped(error),
+            ExecutionEnd::Interrupted => ChangeEnd::Interrupted,
+            ExecutionEnd::Stopped(error) => ChangeEnd::Stopped(error),
         }
     }
 }
@@ -117,7 +120,7 @@ impl<'a> Work<'a> {
             job,
             section,
             store,
-            places: Places::new(&job.config.hosts, &job.env),
+            places: PlaceAccess::new(&job.config.hosts, &job.env),
             known,
             clock: Instant::now(),
         }
@@ -234,7 +237,7 @@ impl<'a> Work<'a> {
         let sides = sides_of(router, rollout);
         let asking = sides
             .iter()
-            .map(|(place, side)| router.ask_side(place, side.other(), ""));
+            .map(|(place, side)| router.side_release(place, side.other(), ""));
         let mut answers = join_all(asking).await.into_iter().flatten();
         answers.find(|answer| *answer != rollout.release)
     }
@@ -330,7 +333,7 @@ impl<'a> Work<'a> {
                 end: ChangeEnd::Impossible,
             });
         }
-        let means = Means {
+        let means = ExecutionContext {
             target: shift,
             store: &self.store,
             lease,

@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use config::file::CommandCheck;
+use config::value::Span;
 use model::Outcome;
+use model::text::duration;
 use remote::ssh::{self, Limits, Target};
-use remote::{KEPT, Ran, Wanted, local};
+use remote::{CommandResult, Expectation, MAX_KEPT_BYTES, local};
 
 use super::{Check, Planned, Scene};
 
 /// What is shown of a command's output.
-const SHOWN: usize = 400;
+const MAX_SHOWN: usize = 400;
 
 impl Check for CommandCheck {
     fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
@@ -20,9 +22,7 @@ impl Check for CommandCheck {
 
 /// One question here, or one for each host.
 fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
-    let timeout = check
-        .timeout
-        .map_or(scene.timeout, config::value::Span::get);
+    let timeout = check.timeout.map_or(scene.timeout, Span::get);
     let Some(selector) = &check.host else {
         let id = format!("command/{}", check.name);
         return vec![Planned {
@@ -108,15 +108,12 @@ async fn there(
     };
     let limits = Limits {
         timeout: timeout.saturating_sub(clock.elapsed()),
-        max_output: KEPT,
+        max_output: MAX_KEPT_BYTES,
     };
     match session.run(&check.run, limits).await {
         Ok(output) if output.exit == ssh::Exit::Unproven => {
-            let reason = format!(
-                "it {}: {}",
-                output.exit,
-                shown(&scene.job.redactor.redact(&output.tail()))
-            );
+            let tail = scene.job.redactor.redact(&output.tail());
+            let reason = format!("it {}: {}", output.exit, shown(&tail));
             let hint = format!(
                 "the login may be bound to another command, or its shell is not a POSIX shell: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
                 host.user().unwrap_or("USER")
@@ -132,14 +129,18 @@ async fn there(
 }
 
 /// What is shown is cut, and a secret that was cut is not found.
-fn redacted(ran: Ran, scene: &Scene<'_>) -> Ran {
-    Ran {
-        tail: scene.job.redactor.redact(&ran.tail),
-        ..ran
-    }
+fn redacted(mut ran: CommandResult, scene: &Scene<'_>) -> CommandResult {
+    ran.tail = scene.job.redactor.redact(&ran.tail);
+    ran
 }
 
-fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: &str) -> Outcome {
+fn judge(
+    id: String,
+    check: &CommandCheck,
+    ran: &CommandResult,
+    timeout: Duration,
+    place: &str,
+) -> Outcome {
     let said = shown(&ran.tail);
     let actual = if said.is_empty() {
         ran.exit.clone()
@@ -156,10 +157,7 @@ fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: 
         Err(unmet) => {
             let mut reason = format!("`{}`: {}", check.name, unmet.reason);
             if ran.status.is_none() {
-                reason.push_str(&format!(
-                    " (its time is {})",
-                    model::text::duration(timeout)
-                ));
+                reason.push_str(&format!(" (its time is {})", duration(timeout)));
             }
             Outcome::new(&id, run, unmet.verdict).reason(reason)
         }
@@ -170,7 +168,7 @@ fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: 
         .hint(format!("{place}: `{run}`"))
 }
 
-fn wanted(check: &CommandCheck) -> Wanted<'_> {
+fn wanted(check: &CommandCheck) -> Expectation<'_> {
     let CommandCheck {
         name: _,
         run: _,
@@ -182,7 +180,7 @@ fn wanted(check: &CommandCheck) -> Wanted<'_> {
         severity: _,
         weight: _,
     } = check;
-    Wanted {
+    Expectation {
         status,
         contains: contains.as_deref(),
         equals: None,
@@ -198,9 +196,9 @@ fn expected(check: &CommandCheck) -> String {
 fn shown(tail: &str) -> String {
     let line = tail.split_whitespace().collect::<Vec<_>>().join(" ");
     let count = line.chars().count();
-    if count <= SHOWN {
+    if count <= MAX_SHOWN {
         return line;
     }
-    let end: String = line.chars().skip(count - SHOWN).collect();
+    let end: String = line.chars().skip(count - MAX_SHOWN).collect();
     format!("…{end}")
 }

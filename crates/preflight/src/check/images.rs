@@ -12,7 +12,7 @@ use registry::nearest::nearest;
 use registry::{Access, Client, Error, ImageStatus, Reference, Tags, Want};
 
 use super::{Check, Planned, Scene};
-use cli::login::{self, Known, Login};
+use cli::login::{self, ImageLogin, Login};
 
 /// How far the clock of the machine that built an image may be ahead of ours.
 const SKEW: Duration = Duration::from_mins(5);
@@ -54,7 +54,7 @@ pub(crate) fn needs(check: &ImageCheck) -> Option<String> {
 struct Question {
     client: Client,
     reference: Reference,
-    known: Known,
+    known: ImageLogin,
     plain_http: Option<bool>,
 }
 

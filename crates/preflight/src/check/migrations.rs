@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::file::MigrationsCheck;
-use migrator::readiness::{Bounds, Question, Readiness};
+use migrator::readiness::{Bounds, Readiness, ReadinessCheck};
 
 use super::{Check, Planned, Scene};
 
@@ -21,14 +21,14 @@ impl Check for MigrationsCheck {
             max_lag: max_lag.get(),
         };
         let readiness = Rc::new(Readiness::new(scene.job, bounds));
-        let planned = Question::ALL.into_iter().map(|question| {
+        let planned = ReadinessCheck::ALL.into_iter().map(|question| {
             let readiness = Rc::clone(&readiness);
             let id = format!("migrations/{}", question.as_str());
             Planned {
                 id: id.clone(),
                 subject: "migrate".to_owned(),
                 severity: *severity,
-                weight: weight.split(Question::ALL.len()),
+                weight: weight.split(ReadinessCheck::ALL.len()),
                 asks: format!("ask the database of `migrate:` for {}", question.as_str()),
                 needs: None,
                 timeout: scene.timeout,

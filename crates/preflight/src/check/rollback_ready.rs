@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use model::{Outcome, Verdict};
 use state::journal::ROLLBACK;
 use state::{Document, Error, Store};
-use target::fit::{Fit, Found};
-use target::{Place, Places, kinds};
+use target::fit::{FitReport, Switchability};
+use target::{Place, PlaceAccess, kinds};
 
 use super::{Check, Planned, Scene, images};
 
@@ -231,19 +231,19 @@ impl Question<'_> {
     /// Whether the target could be switched on each of its machines.
     async fn target(&self) -> Outcome {
         let job = self.job;
-        let places = Places::new(&job.config.hosts, &job.env);
+        let places = PlaceAccess::new(&job.config.hosts, &job.env);
         let found = kinds::look(self.section, &job.config, &places).await;
         let subject = kinds::subject(self.section).unwrap_or_default();
         let outcome = |verdict| {
             Outcome::new(&self.id, &subject, verdict).expected("a rollback could switch it")
         };
         // Of a machine that keeps neither the state nor the target nothing is said.
-        let elsewhere = |found: &&Found| {
+        let elsewhere = |found: &&FitReport| {
             found.place == Place::Here
-                && matches!(found.fit, Fit::Missing(_))
+                && matches!(found.fit, Switchability::Missing(_))
                 && !matches!(self.section.state, StateAddress::File(_))
         };
-        let (skipped, found): (Vec<&Found>, Vec<&Found>) = found.iter().partition(elsewhere);
+        let (skipped, found): (Vec<_>, Vec<_>) = found.iter().partition(elsewhere);
         for one in &found {
             if let Some(misfit) = one.fit.misfit() {
                 return outcome(Verdict::Fail)
@@ -257,7 +257,7 @@ impl Question<'_> {
             }
         }
         for one in &found {
-            if let Fit::Unknown(error) = &one.fit {
+            if let Switchability::Unknown(error) = &one.fit {
                 let whole = one.whole();
                 return outcome(Verdict::Error)
                     .actual(error.to_string())
@@ -270,8 +270,8 @@ impl Question<'_> {
             return Outcome::skipped(&self.id, &subject, reason);
         }
         let said = found.iter().filter_map(|one| match &one.fit {
-            Fit::Fits(said) if one.place == Place::Here => Some(said.clone()),
-            Fit::Fits(said) => Some(format!("{}: {said}", one.place)),
+            Switchability::Fits(said) if one.place == Place::Here => Some(said.clone()),
+            Switchability::Fits(said) => Some(format!("{}: {said}", one.place)),
             _ => None,
         });
         outcome(Verdict::Pass).actual(said.collect::<Vec<_>>().join("; "))

@@ -16,7 +16,7 @@ use dotenv::Setting;
 /// A file of settings is a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;
 /// A value is shown up to here.
-const SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 
 impl Check for VariableCheck {
     fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
@@ -121,7 +121,7 @@ fn one(id: &str, name: &str, place: &str, check: &VariableCheck, setting: &Setti
             format!("{name} is not set in {place}{why}"),
         );
     }
-    let shown = cut(&setting.written, SHOWN);
+    let shown = cut(&setting.written, MAX_SHOWN);
     let whole = |pattern: &config::value::Pattern| pattern.matches_whole(value.as_bytes());
     if !check.matches.as_ref().is_none_or(whole) {
         let reason = format!("{name} is `{shown}`, which does not match");

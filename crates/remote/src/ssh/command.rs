@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ssh2::Channel;
 use tokio::sync::oneshot;
 
-use super::kept::{Kept, Part};
+use super::kept::{BoundedOutput, Part};
 use super::link::{Link, LinkError};
 use super::proof::Proof;
 use super::{Error, Exit, Output};
@@ -29,7 +29,7 @@ pub(super) struct Command {
     pub(super) order: Order,
     phase: Phase,
     fed: usize,
-    kept: Kept,
+    kept: BoundedOutput,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Command {
             channel,
             phase: Phase::Asked,
             fed: 0,
-            kept: Kept::new(order.max_output),
+            kept: BoundedOutput::new(order.max_output),
             order,
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::link::Link;
 use super::offer;
-use super::pump::Pump;
+use super::pump::Relay;
 use super::socket::Socket;
 use super::target::Ssh2Target;
 use super::{Error, GUARD, Handle, Session, bastion};
@@ -35,8 +35,8 @@ const CLOSED: [ErrorCode; 4] = [
     ErrorCode::Session(-7),
 ];
 /// How often a server that closes at once is asked again, and after which pause.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(150);
+const MAX_ATTEMPTS: u32 = 4;
+const RETRY_DELAY: Duration = Duration::from_millis(150);
 
 /// Cheapest first: both sides spend most of a login here.
 const KEX: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,\
@@ -76,10 +76,10 @@ impl Ssh2Target {
                     (Socket::Unix(stream), Some(through))
                 }
             };
-            let plug = Plug(stream.try_clone().ok());
+            let plug = Shutdown(stream.try_clone().ok());
             let (task, keys) = (Arc::clone(&target), Arc::clone(&known));
             let kinds = preferred.clone();
-            let thread = Thread::start(move || {
+            let thread = SessionThread::start(move || {
                 task.log_in(stream, deadline, timeout, kinds.as_deref(), &keys)
                     .map(|mut link| {
                         link.through = through;
@@ -90,14 +90,14 @@ impl Ssh2Target {
             let Ok(Ok(result)) = tokio::time::timeout(left, thread.ended).await else {
                 return Err(Error::TimedOut(timeout));
             };
-            let pause = PAUSE * tries;
+            let pause = RETRY_DELAY * tries;
             match result {
                 Ok(()) => {
                     plug.leave();
                     return Ok(Session::ssh2(thread.handle));
                 }
                 Err(LoginError::Closed(_))
-                    if tries < TRIES && Instant::now() + pause < deadline =>
+                    if tries < MAX_ATTEMPTS && Instant::now() + pause < deadline =>
                 {
                     tries += 1;
                     tokio::time::sleep(pause).await;
@@ -245,15 +245,15 @@ impl Ssh2Target {
 }
 
 /// Ends an abandoned login: a peer could keep its thread busy forever.
-struct Plug(Option<Socket>);
+struct Shutdown(Option<Socket>);
 
-impl Plug {
+impl Shutdown {
     fn leave(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Plug {
+impl Drop for Shutdown {
     fn drop(&mut self) {
         if let Some(stream) = &self.0 {
             stream.shut_down();
@@ -262,15 +262,15 @@ impl Drop for Plug {
 }
 
 /// A thread that logs in, says how that went, and then serves its handle.
-struct Thread {
+struct SessionThread {
     ended: oneshot::Receiver<Result<(), LoginError>>,
     handle: Handle,
 }
 
-impl Thread {
+impl SessionThread {
     fn start(
         log_in: impl FnOnce() -> Result<Link, LoginError> + Send + 'static,
-    ) -> Result<Thread, Error> {
+    ) -> Result<SessionThread, Error> {
         let ours = |error: std::io::Error| {
             let fault = ours::fault(&error).map(str::to_owned);
             Error::Ours(fault.unwrap_or_else(|| error.to_string()))
@@ -292,7 +292,7 @@ impl Thread {
         let work = move || match log_in() {
             Ok(mut link) => {
                 link.unwanted = unwanted;
-                let pump = Pump::new(link, orders, woken, open, clock.elapsed());
+                let pump = Relay::new(link, orders, woken, open, clock.elapsed());
                 // Else it came too late: who asked has gone.
                 if done.send(Ok(())).is_ok() {
                     pump.run();
@@ -302,7 +302,7 @@ impl Thread {
         };
         let thread = std::thread::Builder::new().name("ssh".to_owned());
         thread.spawn(work).map_err(ours)?;
-        Ok(Thread { ended, handle })
+        Ok(SessionThread { ended, handle })
     }
 }
 

@@ -16,16 +16,16 @@ pub(super) enum Part {
 }
 
 /// What is kept of the two streams.
-pub(super) struct Kept {
+pub(super) struct BoundedOutput {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     printed: u64,
     most: usize,
 }
 
-impl Kept {
-    pub(super) fn new(most: usize) -> Kept {
-        Kept {
+impl BoundedOutput {
+    pub(super) fn new(most: usize) -> BoundedOutput {
+        BoundedOutput {
             stdout: Vec::new(),
             stderr: Vec::new(),
             printed: 0,

@@ -92,16 +92,16 @@ async fn lists(address: &str, port: u16) -> Option<Vec<String>> {
 }
 
 fn some<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    const SHOWN: usize = 6;
+    const MAX_SHOWN: usize = 6;
     let printable = |name: &&str| name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
     let names: Vec<&str> = names.filter(printable).collect();
     let shown = names
         .iter()
-        .take(SHOWN)
+        .take(MAX_SHOWN)
         .copied()
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().saturating_sub(SHOWN) {
+    match names.len().saturating_sub(MAX_SHOWN) {
         0 if shown.is_empty() => "nothing".to_owned(),
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -24,14 +24,14 @@ pub(super) struct Order {
 
 /// The channel, and who waits for an answer on it.
 #[derive(Default)]
-pub(super) struct Pulse {
+pub(super) struct Keepalive {
     channel: Option<Channel>,
     /// The host opens no such channel, or had none to spare: it is opened only to be asked.
     denied: bool,
     waiting: Vec<Order>,
 }
 
-impl Pulse {
+impl Keepalive {
     pub(super) fn ask(&mut self, order: Order) {
         self.waiting.push(order);
     }

@@ -17,14 +17,14 @@ use ssh2::Channel;
 
 use super::command::{self, Command, Turn};
 use super::link::{Link, LinkError, wait};
-use super::pulse::{self, Pulse};
-use super::tunnel::{self, Bore};
+use super::pulse::{self, Keepalive};
+use super::tunnel::{self, OpenTunnel};
 use super::{Error, Exit};
 
 /// sshd allows ten sessions on a connection (`MaxSessions`).
 const SESSIONS: usize = 8;
 /// How long an opening may take while others wait for their turn, at least.
-const PATIENCE: Duration = Duration::from_millis(500);
+const MIN_OPENING_TIME: Duration = Duration::from_millis(500);
 /// How long the host may take to confirm that a channel is closed.
 const CLOSING: Duration = Duration::from_secs(5);
 /// So long may a connection be silent before a router on the way forgets it.
@@ -102,7 +102,7 @@ impl Opening {
 }
 
 /// The opening that the host was asked for.
-struct Asked {
+struct PendingOpening {
     order: Opening,
     since: Instant,
     /// How many sessions of ours took a place there at that time, also those being closed.
@@ -110,7 +110,7 @@ struct Asked {
 }
 
 /// A connection with all that goes on in it.
-pub(super) struct Pump {
+pub(super) struct Relay {
     link: Link,
     inbox: Receiver<Order>,
     wake: UnixStream,
@@ -119,12 +119,12 @@ pub(super) struct Pump {
     /// How long the login took: what this host needs for a few words.
     patience: Duration,
     waiting: VecDeque<Opening>,
-    opening: Option<Asked>,
-    pulse: Pulse,
+    opening: Option<PendingOpening>,
+    pulse: Keepalive,
     /// The pulse's channel is being closed, so that a command finds its place.
     yielding: bool,
     commands: Vec<Command>,
-    tunnels: Vec<Bore>,
+    tunnels: Vec<OpenTunnel>,
     closing: Vec<(Channel, Instant)>,
     /// As many commands at a time as the host lets run.
     most: usize,
@@ -134,26 +134,26 @@ pub(super) struct Pump {
     no_handle: bool,
 }
 
-impl Pump {
+impl Relay {
     pub(super) fn new(
         link: Link,
         inbox: Receiver<Order>,
         wake: UnixStream,
         open: Arc<AtomicBool>,
         login: Duration,
-    ) -> Pump {
+    ) -> Relay {
         link.session.set_blocking(false);
         // No answer is asked for: it would lie unread on an idle connection.
         link.session.set_keepalive(false, KEEPALIVE);
-        Pump {
+        Relay {
             link,
             inbox,
             wake,
             open,
-            patience: login.max(PATIENCE),
+            patience: login.max(MIN_OPENING_TIME),
             waiting: VecDeque::new(),
             opening: None,
-            pulse: Pulse::default(),
+            pulse: Keepalive::default(),
             yielding: false,
             commands: Vec::new(),
             tunnels: Vec::new(),
@@ -170,7 +170,7 @@ impl Pump {
         self.open.store(false, Ordering::Release);
         // Whatever was not begun may be asked elsewhere; what was begun is lost.
         let lost = "the connection broke";
-        if let Some(Asked { order, .. }) = self.opening.take() {
+        if let Some(PendingOpening { order, .. }) = self.opening.take() {
             order.refuse(self.unopened(lost.to_owned()));
         }
         for order in self.waiting.drain(..) {
@@ -218,7 +218,7 @@ impl Pump {
     }
 
     fn is_ahead(&self) -> bool {
-        self.commands.iter().any(Command::is_ahead) || self.tunnels.iter().any(Bore::is_ahead)
+        self.commands.iter().any(Command::is_ahead) || self.tunnels.iter().any(OpenTunnel::is_ahead)
     }
 
     /// No new orders: what still runs is brought to its end.
@@ -319,13 +319,13 @@ impl Pump {
     fn turn_opening(&mut self) -> bool {
         if self.opening.is_none() {
             let beside = self.commands.len() + self.closing.len();
-            self.opening = self.next().map(|order| Asked {
+            self.opening = self.next().map(|order| PendingOpening {
                 order,
                 since: Instant::now(),
                 beside,
             });
         }
-        let Some(Asked { order, .. }) = &self.opening else {
+        let Some(PendingOpening { order, .. }) = &self.opening else {
             return false;
         };
         let session = &self.link.session;
@@ -355,14 +355,14 @@ impl Pump {
         self.waiting.remove(at)
     }
 
-    fn opened(&mut self, asked: Asked, opened: Result<Channel, LinkError>) {
+    fn opened(&mut self, asked: PendingOpening, opened: Result<Channel, LinkError>) {
         self.proven |= opened.is_ok();
-        let Asked { order, beside, .. } = asked;
+        let PendingOpening { order, beside, .. } = asked;
         match (order, opened) {
             (Opening::Command(order), Ok(channel)) => {
                 self.commands.push(Command::new(channel, order));
             }
-            (Opening::Tunnel(order), Ok(channel)) => match Bore::new(channel) {
+            (Opening::Tunnel(order), Ok(channel)) => match OpenTunnel::new(channel) {
                 Ok((bore, end)) => {
                     // A tunnel whose receiver is gone is dropped, which closes it.
                     let _ = order.reply.send(Ok(end));
@@ -431,7 +431,7 @@ impl Pump {
         while let Some(at) = self.commands.iter().position(late) {
             self.end_command(at, Ok(Exit::TimedOut));
         }
-        if let Some(Asked { order, since, .. }) = &self.opening {
+        if let Some(PendingOpening { order, since, .. }) = &self.opening {
             let late = order.deadline() <= now || !order.is_wanted();
             let others_wait = !self.waiting.is_empty() && since.elapsed() > self.patience;
             if late || others_wait {
@@ -441,7 +441,7 @@ impl Pump {
             if late
                 && self.commands.is_empty()
                 && self.tunnels.is_empty()
-                && let Some(Asked { order, .. }) = self.opening.take()
+                && let Some(PendingOpening { order, .. }) = self.opening.take()
             {
                 let late = order.late();
                 order.refuse(late);

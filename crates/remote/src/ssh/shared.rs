@@ -13,7 +13,7 @@ use super::{Error, Limits, Output, Session, Target, Tunnel, Work};
 /// asked anything.
 const LOGIN: Duration = Duration::from_secs(15);
 /// How often one question is put.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// A host that is asked many things, one after another and side by side, over one connection.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Asking {
     /// before this one.
     fn again(&mut self) -> bool {
         self.tries += 1;
-        self.tries < TRIES
+        self.tries < MAX_ATTEMPTS
     }
 }
 

@@ -180,7 +180,7 @@ enum Flow {
 }
 
 /// An open tunnel.
-pub(super) struct Bore {
+pub(super) struct OpenTunnel {
     pub(super) channel: Channel,
     pub(super) local: UnixStream,
     severed: Arc<AtomicBool>,
@@ -194,14 +194,14 @@ pub(super) struct Bore {
     pub(super) dropped: bool,
 }
 
-impl Bore {
+impl OpenTunnel {
     /// The end of the pump, and the one that is handed out.
-    pub(super) fn new(channel: Channel) -> io::Result<(Bore, Handed)> {
+    pub(super) fn new(channel: Channel) -> io::Result<(OpenTunnel, Handed)> {
         let (local, other) = UnixStream::pair()?;
         let severed = Arc::new(AtomicBool::new(false));
         local.set_nonblocking(true)?;
         other.set_nonblocking(true)?;
-        let bore = Bore {
+        let bore = OpenTunnel {
             channel,
             local,
             severed: Arc::clone(&severed),

@@ -95,7 +95,7 @@ impl Rollback<'_> {
             }
         };
         env.push(("HOST".to_owned(), address.to_owned()));
-        let ran = cli::hooks::script(job, hook, env, hooks::AT_ONCE).await?;
+        let ran = cli::hooks::script(job, hook, env, hooks::NO_TIME).await?;
         Ok(format!("{}{}", ran.stdout, ran.stderr))
     }
 

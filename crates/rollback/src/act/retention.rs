@@ -18,7 +18,7 @@ use super::Rollback;
 use target::{Effect, Place, Target};
 
 /// How long a registry or a host is asked for what was kept.
-const LOOK: Duration = Duration::from_secs(15);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Rollback<'_> {
     /// The release that replaced the destination and how long ago in words, if that is longer than
@@ -123,12 +123,13 @@ impl Rollback<'_> {
             username_env: ready.and_then(|ready| ready.username_env.as_deref()),
             password_env: ready.and_then(|ready| ready.password_env.as_deref()),
         };
-        let known = login::find(login, &reference, job, LOOK / 2).await;
+        let known = login::find(login, &reference, job, QUERY_TIMEOUT / 2).await;
         let known = known.map_err(|trouble| unsure(trouble.reason))?;
         let ca_file = ready.and_then(|ready| ready.ca_file.as_deref());
         let tls = ca_file.map(trust::only).transpose();
         let tls = tls.map_err(|error| unsure(error.to_string()))?;
-        let client = Client::trusting(LOOK, tls).map_err(|error| unsure(error.to_string()))?;
+        let client =
+            Client::trusting(QUERY_TIMEOUT, tls).map_err(|error| unsure(error.to_string()))?;
         let access = Access {
             credentials: known.credentials.as_ref(),
             plain_http: ready.and_then(|ready| ready.plain_http),
@@ -178,7 +179,7 @@ impl Rollback<'_> {
                     "a look at what was kept",
                     &script,
                     Effect::Reads,
-                    LOOK,
+                    QUERY_TIMEOUT,
                 )
                 .await
             {

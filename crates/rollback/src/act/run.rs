@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
-use engine::{Conclusion, CurrentRelease, End, Execution, Grounds};
+use engine::{Conclusion, CurrentRelease, Execution, ExecutionEnd, Grounds};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Report, Verdict};
@@ -193,7 +193,7 @@ impl Rollback<'_> {
         };
         let env = hook_context.env(session.job);
         let backup = &session.section.backup;
-        let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::AT_ONCE);
+        let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::NO_TIME);
         let (saved, saving) = timed(saving).await;
         // Journal: the whole intention, before the first change.
         let forced = proved.force.lifted();
@@ -290,22 +290,22 @@ impl Rollback<'_> {
             places,
         };
         let (proof, failed, wrong) = match end {
-            End::Live {
+            ExecutionEnd::Live {
                 proof,
                 failed,
                 wrong,
             } => (proof, failed, wrong),
-            End::Interrupted => return self.interrupted(&execution, found).await,
-            End::Stopped(error) => {
+            ExecutionEnd::Interrupted => return self.interrupted(&execution, found).await,
+            ExecutionEnd::Stopped(error) => {
                 let trouble = Failure::from(error);
                 return self.stopped(&execution, found, trouble, hook_context).await;
             }
-            End::Reverted(reverted) => {
+            ExecutionEnd::Reverted(reverted) => {
                 let verdict = Verdict::Fail;
                 return self.reverted(&execution, found, reverted, verdict).await;
             }
-            End::Denied => return self.denied(&execution, found, hook_context).await,
-            End::Failed { failed } => {
+            ExecutionEnd::Denied => return self.denied(&execution, found, hook_context).await,
+            ExecutionEnd::Failed { failed } => {
                 return self.failed(&execution, found, failed, hook_context).await;
             }
         };

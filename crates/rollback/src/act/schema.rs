@@ -4,7 +4,7 @@
 use cli::Failure;
 use cli::force::Rule as _;
 use config::file::OnMisfit;
-use migrator::{End, SchemaState, Session as Migration, ToolFailure, Wish};
+use migrator::{ChangeEnd, SchemaState, Session as Migration, ToolFailure, UndoRequest};
 use model::id::Kind;
 use model::{Id, Outcome};
 use state::{Document, Lease};
@@ -51,7 +51,7 @@ pub(super) async fn go_down(
     }
     let (job, release) = (session.job, refusal.subject.clone());
     job.progress.say(&format!("the schema goes down to {to}"));
-    let wish = Wish::new(Some(&to), Some(&release));
+    let wish = UndoRequest::new(Some(&to), Some(&release));
     let working = async |lease: &Lease, _: &Document| {
         let change = async || {
             // What was true before the locks must be true under them.
@@ -71,10 +71,10 @@ pub(super) async fn go_down(
             let mut outcomes: Vec<Outcome> = undone.revisions.iter().map(down).collect();
             outcomes.extend(undone.recorded);
             match undone.made.end {
-                End::Done => Ok(WayDown::Fits(outcomes)),
-                End::Failed(ToolFailure { told: why, .. }) | End::Late(why) => not(why),
-                End::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
-                End::Interrupted => not("interrupted: `migrate resume` goes on".to_owned()),
+                ChangeEnd::Done => Ok(WayDown::Fits(outcomes)),
+                ChangeEnd::Failed(ToolFailure { told: why, .. }) | ChangeEnd::Late(why) => not(why),
+                ChangeEnd::Unknown(unknown) => Ok(WayDown::Refused(vec![*unknown])),
+                ChangeEnd::Interrupted => not("interrupted: `migrate resume` goes on".to_owned()),
             }
         };
         let is_done = |down: &WayDown| matches!(down, WayDown::Fits(_));

@@ -20,8 +20,8 @@ const MAX_ANSWER: u64 = 16 << 20;
 const MAX_SHOWN_CHARS: usize = 500;
 /// With each load of a configuration Caddy starts its admin API anew, and cuts who is just asking: so
 /// often it is asked.
-const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(20);
+const MAX_ATTEMPTS: u32 = 3;
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 pub(super) struct Admin<'a> {
     pub(super) url: &'a str,
@@ -121,7 +121,9 @@ impl Admin<'_> {
             let asked = self.once(place, method.clone(), path, headers, body.clone());
             match asked.await? {
                 Ok(reply) => return Ok(reply),
-                Err(cut) if is_cut(&cut) && tries < TRIES => tokio::time::sleep(PAUSE).await,
+                Err(cut) if is_cut(&cut) && tries < MAX_ATTEMPTS => {
+                    tokio::time::sleep(RETRY_DELAY).await
+                }
                 Err(problem) => return Err(self.at(problem.into())),
             }
             tries += 1;

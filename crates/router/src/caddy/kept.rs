@@ -5,7 +5,7 @@ use std::path::Path;
 
 use config::file::CaddyRouter;
 use config::value::Side;
-use place::{Error, Place, Places};
+use place::{Error, Place, PlaceAccess};
 use serde_json::Value;
 
 use super::admin::Admin;
@@ -19,7 +19,7 @@ const POLICY: &str = "weighted_round_robin";
 
 pub(super) struct Kept<'a> {
     pub(super) config: &'a CaddyRouter,
-    pub(super) places: &'a Places,
+    pub(super) places: &'a PlaceAccess,
     pub(super) admin: Admin<'a>,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use config::file::HaproxyTarget;
 use config::value::{Share, Side};
-use place::{Error, Place, Places};
+use place::{Error, Place, PlaceAccess};
 use serde::{Deserialize, Serialize};
 
 use super::keep::Keep;
@@ -18,7 +18,7 @@ use crate::split::Split;
 use crate::weights::Weights;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The servers as they were, to be put back.
 #[derive(Debug, Deserialize, Serialize)]
@@ -38,7 +38,7 @@ pub struct Backend<'a> {
 }
 
 impl<'a> Backend<'a> {
-    pub fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
+    pub fn new(target: &'a HaproxyTarget, places: &'a PlaceAccess) -> Self {
         Backend {
             target,
             proxy: Proxy::new(target, places),
@@ -315,7 +315,7 @@ impl<'a> Backend<'a> {
                 ));
                 return Err(self.proxy.at(socket, error));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

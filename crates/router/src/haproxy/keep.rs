@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::file::HaproxyTarget;
 use config::value::Side;
-use place::{Effect, Error, Place, Places, word};
+use place::{Effect, Error, Place, PlaceAccess, word};
 
 use super::cfg::{Cfg, Say};
 use super::socket::{self, Proxy, Servers};
@@ -16,7 +16,7 @@ use crate::weights::Weights;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep<'a> {
     pub(super) target: &'a HaproxyTarget,
-    pub(super) places: &'a Places,
+    pub(super) places: &'a PlaceAccess,
 }
 
 impl Keep<'_> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
-use place::{Effect, Error, Place, Places, ended};
+use place::{Effect, Error, Place, PlaceAccess, ended};
 use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +15,7 @@ const MAX_ANSWER: u64 = 16 << 20;
 /// What HAProxy answers where it has no such backend.
 const NO_BACKEND: &str = "Can't find backend.";
 /// The names of servers that are shown.
-const SHOWN: usize = 10;
+const MAX_SHOWN: usize = 10;
 
 /// What HAProxy reports about a server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -61,8 +61,8 @@ pub fn hint(error: &Error, section: &str) -> Option<String> {
         }
         Error::NoServer { others, .. } => {
             let mut shown = others.clone();
-            shown.truncate(SHOWN);
-            let more = if others.len() > SHOWN {
+            shown.truncate(MAX_SHOWN);
+            let more = if others.len() > MAX_SHOWN {
                 " and others"
             } else {
                 ""
@@ -90,11 +90,11 @@ pub type Servers = BTreeMap<String, Server>;
 #[derive(Clone, Copy, Debug)]
 pub struct Proxy<'a> {
     target: &'a HaproxyTarget,
-    places: &'a Places,
+    places: &'a PlaceAccess,
 }
 
 impl<'a> Proxy<'a> {
-    pub fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
+    pub fn new(target: &'a HaproxyTarget, places: &'a PlaceAccess) -> Self {
         Proxy { target, places }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::file::NginxTarget;
-use place::{Effect, Error, Place, Places};
+use place::{Effect, Error, Place, PlaceAccess};
 
 use super::division::Division;
 use super::evidence::{self, Traces};
@@ -23,7 +23,7 @@ pub struct Site<'a> {
     /// The section, as errors name it.
     section: &'static str,
     /// Inside the container, where nginx runs in one.
-    places: Places,
+    places: PlaceAccess,
     /// When it was last made to read its files.
     reloaded: RefCell<BTreeMap<Place, Instant>>,
 }
@@ -32,7 +32,7 @@ pub struct Site<'a> {
 const LATELY: Duration = Duration::from_mins(5);
 
 impl<'a> Site<'a> {
-    pub fn new(config: &'a NginxTarget, section: &'static str, places: &Places) -> Self {
+    pub fn new(config: &'a NginxTarget, section: &'static str, places: &PlaceAccess) -> Self {
         Site {
             config,
             section,

@@ -13,7 +13,7 @@ const LOOPS: u32 = 3;
 /// A process that just started may end at once.
 const SETTLED: Duration = Duration::from_secs(60);
 /// Lines that are shown, and how much of each.
-const SHOWN: usize = 160;
+const MAX_LINE_CHARS: usize = 160;
 
 /// A service, as systemd shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn logged(line: &str, now: Option<Duration>) -> (Option<Duration>, String) {
 
 fn shown(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
-    cut(&plain, SHOWN)
+    cut(&plain, MAX_LINE_CHARS)
 }
 
 /// What a line of the runner's log means; its own words, from Runner.Listener.

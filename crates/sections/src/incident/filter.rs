@@ -7,7 +7,7 @@ use crate::Spot;
 
 /// What happened, as far as a filter asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard<'a> {
+pub struct FilterInput<'a> {
     pub kind: EventKind,
     /// The worst that the incident has been so far: a sink that was told of it hears its end, too. `None`
     /// for a deployment.
@@ -45,7 +45,7 @@ pub struct Filter<'a> {
 impl Filter<'_> {
     /// Whether the sink is told. One that knows of an incident hears how it goes on, however bad it is; and one that it
     /// was passed on to hears its end in any case, because someone was called.
-    pub fn hears(self, heard: Heard<'_>) -> bool {
+    pub fn hears(self, heard: FilterInput<'_>) -> bool {
         let is_end = heard.kind == EventKind::IncidentResolved;
         match heard.before {
             Before::PassedOn if is_end => return true,
@@ -84,14 +84,14 @@ impl Filter<'_> {
 mod tests {
     use super::*;
 
-    const OPENED: Heard<'_> = Heard {
+    const OPENED: FilterInput<'_> = FilterInput {
         kind: EventKind::IncidentOpened,
         severity: Some(Severity::Medium),
         environment: Some("production"),
         ended_well: false,
         before: Before::Nothing,
     };
-    const ENDED_WELL: Heard<'_> = Heard {
+    const ENDED_WELL: FilterInput<'_> = FilterInput {
         kind: EventKind::DeploymentEnded,
         severity: None,
         environment: Some("production"),
@@ -122,7 +122,7 @@ mod tests {
         assert!(severity(Severity::Critical).hears(ENDED_WELL));
         let staging = ["staging".to_owned()];
         assert!(!filter(&staging).hears(OPENED));
-        let nowhere = Heard {
+        let nowhere = FilterInput {
             environment: None,
             ..OPENED
         };
@@ -132,7 +132,7 @@ mod tests {
             ..all
         };
         assert!(failed.hears(OPENED) && !failed.hears(ENDED_WELL));
-        let badly = Heard {
+        let badly = FilterInput {
             ended_well: false,
             ..ENDED_WELL
         };
@@ -163,7 +163,7 @@ mod tests {
             (Before::PassedOn, EventKind::Note, false),
             (Before::PassedOn, EventKind::IncidentResolved, true),
         ] {
-            let heard = Heard {
+            let heard = FilterInput {
                 kind,
                 before,
                 ..OPENED

@@ -12,7 +12,7 @@ use crate::atomic::{self, Owner};
 /// A swap takes milliseconds; a process that holds the lock longer is stuck.
 const SWAP_TIME: Duration = Duration::from_secs(10);
 /// Between two tries for the swap lock.
-const PAUSE: Duration = Duration::from_millis(2);
+const RETRY_DELAY: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub(crate) struct File {
@@ -127,7 +127,7 @@ impl File {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if since.elapsed() < SWAP_TIME => {
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
                 Err(TryLockError::WouldBlock) => {
                     let path = path.display();

@@ -14,7 +14,7 @@ use super::program::Program;
 use place::{Machines, Place};
 
 /// What is only looked at is there soon; an image may be asked of a registry.
-pub(super) const LOOK: Duration = Duration::from_mins(1);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// The places in an image.
 pub(super) const RELEASE: &str = "{release}";
 pub(crate) struct Compose<'a> {

@@ -20,7 +20,7 @@ use place::{Error, Place};
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";
 
 /// The names of what differs; more than these are of no help.
-const TOLD: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 impl Compose<'_> {
     /// Refuses where something would be recreated otherwise than it was made, but for its image.
@@ -181,13 +181,14 @@ printf %s {} >\"$over\"
             let what = match others.as_slice() {
                 [] => "the hash of its configuration is another".to_owned(),
                 names => {
-                    let more = names.len().saturating_sub(TOLD);
+                    let more = names.len().saturating_sub(MAX_SHOWN);
                     let more = if more > 0 {
                         format!(" and {more} more")
                     } else {
                         String::new()
                     };
-                    let names: Vec<&str> = names.iter().take(TOLD).map(String::as_str).collect();
+                    let names: Vec<&str> =
+                        names.iter().take(MAX_SHOWN).map(String::as_str).collect();
                     format!("other values of {}{more}", names.join(", "))
                 }
             };

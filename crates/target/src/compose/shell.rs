@@ -2,7 +2,7 @@
 
 use remote::quote;
 
-use super::deployment::{Compose, LOOK};
+use super::deployment::{Compose, QUERY_TIMEOUT};
 use super::look::{FOLDER, FORMAT, PROJECT};
 use super::program::Program;
 use place::{Effect, Error, Place, word};
@@ -23,7 +23,9 @@ impl Compose<'_> {
     /// What a script prints that only looks.
     pub(super) async fn read(&self, at: &Place, what: &str, text: &str) -> Result<String, Error> {
         let places = self.machines.places;
-        places.script(at, what, text, Effect::Reads, LOOK).await
+        places
+            .script(at, what, text, Effect::Reads, QUERY_TIMEOUT)
+            .await
     }
 
     /// All of it, of one with variables of its own.
@@ -35,7 +37,9 @@ impl Compose<'_> {
         env: &[(String, String)],
     ) -> Result<String, Error> {
         let places = self.machines.places;
-        places.whole(at, what, text, env, Effect::Reads, LOOK).await
+        places
+            .whole(at, what, text, env, Effect::Reads, QUERY_TIMEOUT)
+            .await
     }
 
     /// What begins every script. `program` is what is known by now; where it is not, the script

@@ -7,12 +7,12 @@ use tokio::sync::Notify;
 
 /// The first that failed, which decides for all.
 #[derive(Debug, Default)]
-pub(crate) struct Beside {
+pub(crate) struct FirstFailure {
     failed: RefCell<Option<String>>,
     notify: Notify,
 }
 
-impl Beside {
+impl FirstFailure {
     /// Notes the first of these that failed and had to pass.
     pub(crate) fn note(&self, outcomes: &[Outcome]) {
         let failed = outcomes.iter().find(|outcome| {

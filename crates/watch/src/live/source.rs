@@ -31,7 +31,7 @@ pub(super) enum Source {
 }
 
 /// What a look gave.
-pub(super) struct Given {
+pub(super) struct IntervalReading {
     /// The time of the source.
     pub(super) at: Timestamp,
     pub(super) interval: Interval,
@@ -43,9 +43,9 @@ pub(super) struct Given {
     pub(super) is_early: bool,
 }
 
-impl Given {
-    pub(super) fn nothing(metrics: usize) -> Given {
-        Given {
+impl IntervalReading {
+    pub(super) fn nothing(metrics: usize) -> IntervalReading {
+        IntervalReading {
             at: Timestamp::now(),
             interval: Interval {
                 metrics: vec![judge::Sample::default(); metrics],
@@ -56,8 +56,8 @@ impl Given {
         }
     }
 
-    fn of(look: feed::Look) -> Given {
-        Given {
+    fn of(look: feed::Look) -> IntervalReading {
+        IntervalReading {
             at: look.at,
             is_early: look.early,
             interval: look.interval,
@@ -155,13 +155,13 @@ impl Source {
         names: &[String],
         last: bool,
         timeout: Duration,
-    ) -> Result<Given, feed::Error> {
+    ) -> Result<IntervalReading, feed::Error> {
         match self {
-            Source::Prometheus(source) => source.look(last, timeout).await.map(Given::of),
-            Source::Log(log) => log.look(timeout).await.map(Given::of),
-            Source::Command(command, timeout) => Ok(Given {
+            Source::Prometheus(source) => source.look(last, timeout).await.map(IntervalReading::of),
+            Source::Log(log) => log.look(timeout).await.map(IntervalReading::of),
+            Source::Command(command, timeout) => Ok(IntervalReading {
                 line: Some(command.line(*timeout).await?),
-                ..Given::nothing(names.len())
+                ..IntervalReading::nothing(names.len())
             }),
         }
     }

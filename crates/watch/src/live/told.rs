@@ -11,10 +11,10 @@ use model::{Measurement, Outcome, Severity, Verdict};
 use crate::compared::Compared;
 
 /// More intervals tell no reader more.
-const MOST: usize = 1000;
+const MAX_INTERVALS: usize = 1000;
 
 /// The words about each metric.
-pub(super) struct Told {
+pub(super) struct MetricNotes {
     metrics: Vec<OfMetric>,
     policy: Policy,
     error: Option<String>,
@@ -34,8 +34,8 @@ struct OfMetric {
     lasting: Option<String>,
 }
 
-impl Told {
-    pub(super) fn new(metrics: &[CanaryMetric], canary: &Canary, hint: String) -> Told {
+impl MetricNotes {
+    pub(super) fn new(metrics: &[CanaryMetric], canary: &Canary, hint: String) -> MetricNotes {
         let of = |metric: &CanaryMetric| OfMetric {
             name: metric.name.clone(),
             subject: subject(metric),
@@ -45,7 +45,7 @@ impl Told {
             flaw: None,
             lasting: None,
         };
-        Told {
+        MetricNotes {
             metrics: metrics.iter().map(of).collect(),
             policy: Policy {
                 deadline: canary.deadline,
@@ -99,8 +99,8 @@ impl Told {
                 continue;
             }
             metric.decided = finding.decided_at.is_some();
-            if metric.measurements.len() >= MOST {
-                metric.measurements.remove(MOST / 2);
+            if metric.measurements.len() >= MAX_INTERVALS {
+                metric.measurements.remove(MAX_INTERVALS / 2);
             }
             metric.measurements.push(Measurement {
                 at,

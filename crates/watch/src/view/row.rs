@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::Span;
-use gate::observer::{Measured, ProbeInfo, Stands};
+use gate::observer::{Measured, ProbeInfo, StandingEvent};
 use gate::policy::{Conclusion, Standing};
 use model::{Tally, Verdict};
 
@@ -90,7 +90,7 @@ impl Row {
     }
 
     /// Whether that is worth a line.
-    pub(super) fn stands(&mut self, stands: &Stands<'_>) -> bool {
+    pub(super) fn stands(&mut self, stands: &StandingEvent<'_>) -> bool {
         self.standing = *stands.standing;
         self.members = stands.members.copied();
         self.news()

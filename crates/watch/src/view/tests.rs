@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::{Portion, Span};
-use gate::observer::{Measured, ProbeInfo, Stands};
+use gate::observer::{Measured, ProbeInfo, StandingEvent};
 use gate::policy::{Assessor, Conclusion, Sample};
 use jiff::Timestamp;
 use model::{Redactor, Severity, Tally, Verdict};
@@ -91,7 +91,7 @@ fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
         assessor.push(policy, Sample { at, verdict });
         news = match assessor.stands(policy, at) {
             Ok(conclusion) => row.concluded(&conclusion, &board),
-            Err(standing) => row.stands(&Stands {
+            Err(standing) => row.stands(&StandingEvent {
                 probe: 0,
                 standing: &standing,
                 missing: &standing.missing(policy, at),
@@ -266,7 +266,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             &board(),
         );
         let standing = gate::policy::Standing::default();
-        let news = row.stands(&Stands {
+        let news = row.stands(&StandingEvent {
             probe: 0,
             standing: &standing,
             missing: &standing.missing(&policy(), Duration::ZERO),
@@ -330,7 +330,7 @@ fn a_group_says_how_many_of_its_members_passed() {
         failed: 12,
         ..Tally::default()
     };
-    one.stands(&Stands {
+    one.stands(&StandingEvent {
         probe: 0,
         standing: &standing,
         missing: &standing.missing(&policy(), Duration::ZERO),

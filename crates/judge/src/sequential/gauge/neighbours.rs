@@ -13,7 +13,7 @@ pub(crate) struct Neighbours {
 }
 
 /// A series that is never taken for more.
-const MOST: f64 = 0.99;
+const MAX_CORRELATION: f64 = 0.99;
 
 impl Neighbours {
     pub(crate) fn add(&mut self, value: f64) {
@@ -33,7 +33,7 @@ impl Neighbours {
     /// An upper estimate of the correlation: the estimate of a short series is too small by about
     /// `(1 + 3ρ)/n` (Kendall 1954), and 2.5 standard deviations are added.
     pub(crate) fn upper(&self) -> f64 {
-        self.estimate(2.5).unwrap_or(MOST)
+        self.estimate(2.5).unwrap_or(MAX_CORRELATION)
     }
 
     pub(crate) fn lower(&self) -> f64 {
@@ -56,7 +56,7 @@ impl Neighbours {
         };
         let seen = seen.clamp(-1.0, 1.0);
         let error = ((1.0 - seen * seen) / n).sqrt();
-        Some((seen + (1.0 + 3.0 * seen) / n + deviations * error).clamp(0.0, MOST))
+        Some((seen + (1.0 + 3.0 * seen) / n + deviations * error).clamp(0.0, MAX_CORRELATION))
     }
 }
 

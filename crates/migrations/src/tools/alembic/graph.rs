@@ -6,7 +6,7 @@ use crate::finding::Fault;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::Seen;
+use crate::seen::ToolAnswers;
 
 #[derive(Debug)]
 struct Revision {
@@ -136,7 +136,7 @@ impl Graph {
     }
 
     /// `rows` are those of the version table.
-    pub(super) fn read(&self, rows: &[String], seen: &Seen<'_>) -> Reading {
+    pub(super) fn read(&self, rows: &[String], seen: &ToolAnswers<'_>) -> Reading {
         let (order, circle) = in_order(self.revisions.keys().map(String::as_str), |id| {
             self.parents(id, true)
         });

@@ -27,8 +27,8 @@ const PERSIST: u32 = 15;
 /// So long may a connection be silent, in seconds; after four times as long it is given up.
 const ALIVE: u32 = 15;
 /// How often a server that closes at once is asked again, and after which pause.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(150);
+const MAX_ATTEMPTS: u32 = 4;
+const RETRY_DELAY: Duration = Duration::from_millis(150);
 /// What is read of what the program prints.
 const MAX_PRINTED: u64 = 64 << 10;
 const DRAIN: Duration = Duration::from_millis(100);
@@ -68,8 +68,8 @@ pub(in crate::ssh) async fn connect(
             Ok(master) => return Ok(Session::openssh(master)),
             Err(failure) => failure,
         };
-        let pause = PAUSE * tries;
-        if !failure.is_closed || tries >= TRIES || Instant::now() + pause >= deadline {
+        let pause = RETRY_DELAY * tries;
+        if !failure.is_closed || tries >= MAX_ATTEMPTS || Instant::now() + pause >= deadline {
             return Err(failure.error);
         }
         tries += 1;

@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::mux::{Answer, Client, Request, terminate};
+use super::mux::{Client, MasterReply, Request, terminate};
 use crate::ours;
-use crate::ssh::kept::{Kept, Part};
+use crate::ssh::kept::{BoundedOutput, Part};
 use crate::ssh::proof::Proof;
 use crate::ssh::socket::Keeps;
 use crate::ssh::tunnel::{Breakage, Tunnel};
@@ -213,11 +213,11 @@ impl Master {
         let mut client = Client::connect(&self.socket).await?;
         client.ask(request, sockets).await?;
         match client.answer().await? {
-            Some(Answer::Opened) => {
+            Some(MasterReply::Opened) => {
                 self.proven.store(true, Ordering::Release);
                 Ok(client)
             }
-            Some(Answer::Refused(reason)) => Err(Failed::Refused(reason)),
+            Some(MasterReply::Refused(reason)) => Err(Failed::Refused(reason)),
             Some(_) => Err(Failed::Refused("an unknown answer".to_owned())),
             None => {
                 let end = std::io::Error::other("the `ssh` program has closed the connection");
@@ -410,7 +410,7 @@ impl Running<'_> {
             input,
             mut proof,
         } = task;
-        let mut kept = Kept::new(limits.max_output);
+        let mut kept = BoundedOutput::new(limits.max_output);
         let mut status = None;
         let (mut out_ended, mut err_ended, mut told) = (false, false, false);
         let (mut out_piece, mut err_piece) = (vec![0; PIECE], vec![0; PIECE]);
@@ -426,7 +426,7 @@ impl Running<'_> {
             } = &mut *self;
             tokio::select! {
                 answer = client.answer(), if !told => match answer {
-                    Ok(Some(Answer::Exit(code))) => status = Some(code),
+                    Ok(Some(MasterReply::Exit(code))) => status = Some(code),
                     Ok(Some(_)) => {}
                     // It closes after the command's streams.
                     Ok(None) | Err(_) => {

@@ -29,11 +29,11 @@ const NO_ESCAPE: u32 = u32::MAX;
 /// Longer than any answer.
 const MAX_ANSWER: usize = 64 << 10;
 /// The master takes as many connections at a time as its queue holds.
-const PAUSE: Duration = Duration::from_millis(5);
+const RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// What a master answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum MasterReply {
     /// The host has opened the channel.
     Opened,
     /// The command has ended with this status.
@@ -69,7 +69,7 @@ impl Client {
         let stream = loop {
             match UnixStream::connect(path).await {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
                 connected => break connected?,
             }
@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// The next answer; `None` where the connection has ended. May be cancelled.
-    pub(super) async fn answer(&mut self) -> io::Result<Option<Answer>> {
+    pub(super) async fn answer(&mut self) -> io::Result<Option<MasterReply>> {
         let Some(packet) = self.packet().await? else {
             return Ok(None);
         };
@@ -127,10 +127,12 @@ impl Client {
         // Of the request, or of the session.
         let _ = reader.number();
         Ok(Some(match kind {
-            Some(OPENED) => Answer::Opened,
-            Some(EXIT) => reader.number().map_or(Answer::Other, Answer::Exit),
-            Some(FAILURE | DENIED) => Answer::Refused(reader.text()),
-            _ => Answer::Other,
+            Some(OPENED) => MasterReply::Opened,
+            Some(EXIT) => reader
+                .number()
+                .map_or(MasterReply::Other, MasterReply::Exit),
+            Some(FAILURE | DENIED) => MasterReply::Refused(reader.text()),
+            _ => MasterReply::Other,
         }))
     }
 
