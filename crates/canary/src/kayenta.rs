@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
 use judge::Interval;
 use judge::kayenta::{
-    Classification, Classified, Direction, Effect, Grade, Look, Metric, MissingPoints, Outliers,
-    ScoreLimits, Settings, Standing, Thresholds, Watch, Watched, Zero,
+    Classification, Classified, Direction, Effect, Evaluation, Grade, Metric, MissingPoints,
+    Outliers, ScoreLimits, Settings, Standing, Thresholds, Watch, Watched, Zero,
 };
 use model::{Severity, Verdict};
 
@@ -28,7 +28,7 @@ pub(crate) struct Kayenta {
     limits: ScoreLimits,
     intervals: u32,
     /// The interim look that failed the canary, and its interval.
-    failed: Option<(Look, u32)>,
+    failed: Option<(Evaluation, u32)>,
 }
 
 impl Kayenta {
@@ -128,7 +128,7 @@ impl Kayenta {
         findings
     }
 
-    fn reason(&self, look: &Look, at: u32) -> String {
+    fn reason(&self, look: &Evaluation, at: u32) -> String {
         let total = look.score.total;
         let ScoreLimits { pass, marginal } = self.limits;
         let against = match look.grade {

@@ -125,7 +125,7 @@ impl Thresholds {
     }
 }
 
-struct Told {
+struct LimitResult {
     verdict: Verdict,
     at: Option<u32>,
     actual: Option<String>,
@@ -143,7 +143,7 @@ impl Ruled {
         }
     }
 
-    fn told(&self) -> Told {
+    fn told(&self) -> LimitResult {
         let shown = |check: Check| match check {
             Check::Held { canary, limit } | Check::Exceeded { canary, limit } => Some(format!(
                 "{}, limit {}",
@@ -181,7 +181,7 @@ impl Ruled {
                 format!("a gap: {without_data} of {of} intervals have no data"),
             ),
         };
-        Told {
+        LimitResult {
             verdict,
             at: self.failed_at,
             actual: check.and_then(shown),

@@ -13,7 +13,7 @@ use config::file::CanaryMetric;
 use jiff::Timestamp;
 use judge::{Doubt, Interval};
 
-pub use line::Line;
+pub use line::TraceLine;
 use reading::Reader;
 
 /// A line with the buckets of hundreds of instances is shorter.
@@ -30,11 +30,11 @@ const MAX_STEPS: usize = 1000;
 #[error("{cause}")]
 pub struct Error {
     pub line: usize,
-    pub cause: Cause,
+    pub cause: LineError,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum Cause {
+pub enum LineError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("longer than {MAX_LINE} bytes")]
@@ -97,7 +97,7 @@ impl<R: BufRead> Trace<R> {
         })
     }
 
-    fn next_item(&mut self) -> Result<Option<Item>, Cause> {
+    fn next_item(&mut self) -> Result<Option<Item>, LineError> {
         loop {
             if !self.next_line()? {
                 return Ok(None);
@@ -108,7 +108,7 @@ impl<R: BufRead> Trace<R> {
         }
     }
 
-    fn next_line(&mut self) -> Result<bool, Cause> {
+    fn next_line(&mut self) -> Result<bool, LineError> {
         self.buffer.clear();
         let limit = MAX_LINE as u64 + 2;
         let mut from = (&mut self.from).take(limit);
@@ -117,7 +117,7 @@ impl<R: BufRead> Trace<R> {
         }
         self.line += 1;
         if self.buffer.trim_ascii_end().len() > MAX_LINE {
-            return Err(Cause::TooLong);
+            return Err(LineError::TooLong);
         }
         // The mark that some editors put before a text.
         if self.line == 1 && self.buffer.starts_with("\u{feff}".as_bytes()) {
@@ -126,7 +126,7 @@ impl<R: BufRead> Trace<R> {
         Ok(true)
     }
 
-    fn item(&mut self) -> Result<Item, Cause> {
+    fn item(&mut self) -> Result<Item, LineError> {
         let line = self.line;
         let parsed = self.reader.line(&self.buffer)?;
         if let Some(name) = parsed.run {
@@ -135,7 +135,7 @@ impl<R: BufRead> Trace<R> {
             let name = short(name);
             return Ok(Item::Run { name, line });
         }
-        let no_time = |text: &str| Cause::NoTime(model::text::excerpt(text.as_bytes()));
+        let no_time = |text: &str| LineError::NoTime(model::text::excerpt(text.as_bytes()));
         let time = |text: Option<String>| {
             let parsed = text.map(|text| text.parse::<Timestamp>().map_err(|_| no_time(&text)));
             parsed.transpose()

@@ -7,7 +7,7 @@ use crate::Incident;
 
 /// A rule whose time has come.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Due {
+pub struct DueEscalation {
     /// Its place under `escalate:`, from 0.
     pub rule: usize,
     /// The sinks to be told.
@@ -50,10 +50,10 @@ pub fn next<'a>(incident: &Incident, rules: &'a [Escalate], now: Timestamp) -> O
 }
 
 /// The rules whose time has come for an incident, and which were not applied yet.
-pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<Due> {
+pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<DueEscalation> {
     ahead(incident, rules)
         .filter(|(_, at, _)| *at <= now)
-        .map(|(nth, _, rule)| Due {
+        .map(|(nth, _, rule)| DueEscalation {
             rule: nth,
             to: rule.to.clone(),
             text: rule.text.clone().unwrap_or_else(|| {

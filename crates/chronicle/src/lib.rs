@@ -25,7 +25,7 @@ mod words;
 
 pub use deployment::{Deployment, deployments, served};
 pub use error::Error;
-pub use escalation::{Due, Next, due, next};
+pub use escalation::{DueEscalation, Next, due, next};
 pub use eta::{Eta, eta};
 pub use event::{
     Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,

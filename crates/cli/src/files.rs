@@ -21,15 +21,15 @@ pub(crate) enum Use {
 
 /// A file, and the flag or variable that names it.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
+pub(crate) struct NamedFile {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) how: Use,
 }
 
-impl Named {
+impl NamedFile {
     pub(crate) fn new(name: impl Into<String>, path: impl Into<PathBuf>, how: Use) -> Self {
-        Named {
+        NamedFile {
             name: name.into(),
             path: path.into(),
             how,
@@ -45,8 +45,8 @@ enum Identity {
 }
 
 /// Refuses two of these that are one file, naming both.
-pub(crate) fn distinct(files: &[Named]) -> Result<(), Failure> {
-    let mut known: Vec<(&Named, Identity)> = Vec::new();
+pub(crate) fn distinct(files: &[NamedFile]) -> Result<(), Failure> {
+    let mut known: Vec<(&NamedFile, Identity)> = Vec::new();
     for file in files {
         let Some(identity) = identity(&file.path) else {
             continue;
@@ -67,8 +67,8 @@ pub(crate) fn distinct(files: &[Named]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn told(file: &Named) -> String {
-    let Named { name, path, how } = file;
+fn told(file: &NamedFile) -> String {
+    let NamedFile { name, path, how } = file;
     match how {
         Use::Stream => name.clone(),
         _ => format!("{name} ({})", path.display()),
@@ -76,9 +76,9 @@ fn told(file: &Named) -> String {
 }
 
 /// Whether one of two uses of a file would spoil the other.
-fn collide(one: &Named, other: &Named) -> bool {
+fn collide(one: &NamedFile, other: &NamedFile) -> bool {
     use Use::{Appended, Kept, Stream};
-    let devices = |file: &Named| {
+    let devices = |file: &NamedFile| {
         ["/dev", "/proc"]
             .iter()
             .any(|all| file.path.starts_with(all))
@@ -123,8 +123,8 @@ mod tests {
 
     fn same(one: (&Path, Use), other: (&Path, Use)) -> bool {
         let files = [
-            Named::new("`--report`", one.0, one.1),
-            Named::new("`--html`", other.0, other.1),
+            NamedFile::new("`--report`", one.0, one.1),
+            NamedFile::new("`--html`", other.0, other.1),
         ];
         distinct(&files).is_err()
     }

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use inventory::{Error, MAX_MIB, Way};
+use inventory::{Error, InventorySource, MAX_MIB};
 use remote::local::{Exit, FullOutput, Script, whole};
 use remote::quote;
 
 /// The text of an inventory.
-pub(crate) fn fetch(way: Way<'_>, timeout: Duration) -> Result<Vec<u8>, Error> {
+pub(crate) fn fetch(way: InventorySource<'_>, timeout: Duration) -> Result<Vec<u8>, Error> {
     match way {
-        Way::File(path) => file(path),
-        Way::Command(text) => program("hosts-from.command", text, timeout),
-        Way::Ansible(path) => {
+        InventorySource::File(path) => file(path),
+        InventorySource::Command(text) => program("hosts-from.command", text, timeout),
+        InventorySource::Ansible(path) => {
             let path = quote(&path.display().to_string());
             let text = format!("exec ansible-inventory --list -i {path}");
             program("ansible-inventory", &text, timeout)

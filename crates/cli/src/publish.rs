@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use state::atomic::{self, Owner};
 
 use crate::args::{Color, Format, Global};
-use crate::files::{self, Named, Use};
+use crate::files::{self, NamedFile, Use};
 use crate::repository::in_repository;
 use crate::{Failure, text};
 
@@ -67,7 +67,7 @@ impl Publisher {
 
     /// Refuses a report file that cannot be written, and two outputs that are one file, before
     /// anything is asked or changed. `parts` have reports of their own; `kept` is what we read.
-    pub(crate) fn check(&self, parts: &[&str], kept: Vec<Named>) -> Result<(), Failure> {
+    pub(crate) fn check(&self, parts: &[&str], kept: Vec<NamedFile>) -> Result<(), Failure> {
         const HINT: &str = "name a file in a folder that exists and can be written";
         self.all_writable()
             .map_err(|error| Failure::usage(error.to_string()).hint(HINT))?;
@@ -77,11 +77,11 @@ impl Publisher {
             let page = self.stage_page(part).map(|path| ("html", path));
             files.extend(report.into_iter().chain(page).map(|(flag, path)| {
                 let name = format!("what {part} writes beside `--{flag}`");
-                Named::new(name, path, Use::Replaced)
+                NamedFile::new(name, path, Use::Replaced)
             }));
         }
         let named = |name: &str, path: &Option<PathBuf>, how| {
-            path.as_ref().map(|path| Named::new(name, path, how))
+            path.as_ref().map(|path| NamedFile::new(name, path, how))
         };
         files.extend(named("`--report`", &self.report_file, Use::Replaced));
         files.extend(named("`--html`", &self.html_file, Use::Replaced));
@@ -89,7 +89,7 @@ impl Publisher {
         files.extend(named("`$GITHUB_OUTPUT`", &self.output_file, Use::Appended));
         files.extend(
             [("stdout", "/dev/stdout"), ("stderr", "/dev/stderr")]
-                .map(|(name, path)| Named::new(name, path, Use::Stream)),
+                .map(|(name, path)| NamedFile::new(name, path, Use::Stream)),
         );
         files::distinct(&files)
     }

@@ -11,7 +11,7 @@ use model::{Env, ExitCode, Redactor, Report, Secret};
 
 use crate::args::{Format, Global, with_variables};
 use crate::complain::{self, Section, complain};
-use crate::files::{Named, Use};
+use crate::files::{NamedFile, Use};
 use crate::{
     Failure, Interrupt, Job, Progress, Publisher, Selection, VERSION, help, inputs, log, publish,
 };
@@ -425,16 +425,16 @@ fn prepare<S: Stage>(
 }
 
 /// Files that no output may take the place of.
-fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
+fn kept(config: &config::Config, path: Option<&Path>) -> Vec<NamedFile> {
     let mut kept = Vec::new();
-    kept.extend(path.map(|path| Named::new("the configuration", path, Use::Kept)));
+    kept.extend(path.map(|path| NamedFile::new("the configuration", path, Use::Kept)));
     let state = config
         .rollback()
         .ok()
         .flatten()
         .map(|section| &section.state);
     if let Some(config::value::StateAddress::File(path)) = state {
-        kept.push(Named::new("`rollback.state`", path, Use::Kept));
+        kept.push(NamedFile::new("`rollback.state`", path, Use::Kept));
     }
     kept
 }

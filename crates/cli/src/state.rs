@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use config::value::StateAddress;
 use github::Repository;
 use jiff::Timestamp;
-use state::{Document, Error, Holder, Lock, Store, Surroundings, Within};
+use state::{Document, Error, Holder, Lock, Store, StoreContext, Within};
 
 use crate::{Failure, Job};
 
@@ -66,7 +66,7 @@ impl Job {
 
     /// The store at an address; nothing is asked yet.
     pub fn store(&self, address: &StateAddress) -> Result<Store, Error> {
-        let around = Surroundings {
+        let around = StoreContext {
             env: self.env.clone(),
             hosts: self.config.hosts.clone(),
             redactor: self.redactor.clone(),

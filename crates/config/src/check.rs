@@ -10,7 +10,7 @@ use yaml::{Fault, Node};
 
 use crate::file::{Config, Hook};
 use crate::section::Section;
-use sections::{Defined, Spot};
+use sections::{Defined, KeyPosition};
 
 /// The only version of the file's format.
 pub(crate) const VERSION: u32 = 1;
@@ -32,7 +32,7 @@ pub(crate) fn defined(config: &Config) -> Defined<'_> {
 /// A section that holds a variable that is not set is not there, and is not checked.
 pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     let defined = defined(config);
-    let root = Spot::root(tree, &defined);
+    let root = KeyPosition::root(tree, &defined);
     let spot = |section: Section| root.key(section.key());
     if config.version != VERSION {
         let fault = root.key("version");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inventory::{HostsFrom, Inventory, Way};
+use inventory::{HostsFrom, Inventory, InventorySource};
 
 use crate::check::{check, defined};
 use crate::committed;
@@ -15,7 +15,7 @@ use crate::file::{Canary, CanaryMetric, Config, Healthgate, Overlay};
 use crate::section::Section;
 use crate::source::Source;
 use document::{Document, Error, Secrets, Variables, resolve, secrets, unset};
-use sections::Spot;
+use sections::KeyPosition;
 use yaml::{Fault, Kind, Node, listed, nearest};
 
 /// Where the file is searched by default.
@@ -45,7 +45,7 @@ pub struct Request<'a> {
 }
 
 /// Reads an inventory: a file, or what a program prints within the time.
-pub type Fetch<'a> = &'a dyn Fn(Way<'_>, Duration) -> Result<Vec<u8>, inventory::Error>;
+pub type Fetch<'a> = &'a dyn Fn(InventorySource<'_>, Duration) -> Result<Vec<u8>, inventory::Error>;
 
 /// A configuration that was checked as a whole.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ fn canary_without(
     });
     let read = read.and_then(|read: Option<Canary>| {
         let defined = defined(config);
-        let root = Spot::root(&source.tree, &defined);
+        let root = KeyPosition::root(&source.tree, &defined);
         let spot = root.key("healthgate").key("canary");
         match &read {
             Some(canary) => canary.check_without_source(spot).map(|()| read),

@@ -791,7 +791,7 @@ fn hosts_of_an_inventory_are_hosts_and_its_groups_are_patterns() {
     let load_with = |text: &str, environment: Option<&str>, inventory: Option<&str>| {
         std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
         let asked = std::cell::Cell::new(0);
-        let fetch = |_: inventory::Way<'_>, _: std::time::Duration| {
+        let fetch = |_: inventory::InventorySource<'_>, _: std::time::Duration| {
             asked.set(asked.get() + 1);
             inventory
                 .map(|text| text.as_bytes().to_vec())

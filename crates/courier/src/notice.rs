@@ -43,7 +43,7 @@ pub fn notice(
         let all = deployments(&past);
         all.into_iter().rev().find(|one| one.id == *id)
     });
-    let known = Known {
+    let known = EventFacts {
         event,
         incident: incident.as_ref(),
         deployment: deployment.as_ref(),
@@ -89,13 +89,13 @@ pub fn notice(
 }
 
 /// An event, and what was known when it was written.
-struct Known<'a> {
+struct EventFacts<'a> {
     event: &'a Event,
     incident: Option<&'a Incident>,
     deployment: Option<&'a Deployment>,
 }
 
-impl Known<'_> {
+impl EventFacts<'_> {
     fn phase(&self) -> Phase {
         if let Happening::DeploymentStarted { .. } = &self.event.what {
             return Phase::Deploying;

@@ -6,7 +6,7 @@ use net::Route;
 
 use crate::address::{Address, System};
 use crate::error::Error;
-use crate::rows::{Ask, Rows};
+use crate::rows::{QueryRows, Rows};
 use crate::{mysql, postgres};
 
 /// A database, and the way to it.
@@ -62,7 +62,7 @@ impl Database {
     }
 }
 
-impl Ask for Connection {
+impl QueryRows for Connection {
     async fn rows(&mut self, sql: &str) -> Result<Rows, Error> {
         match self {
             Connection::Postgres(session) => session.rows(sql).await,

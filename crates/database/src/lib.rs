@@ -22,5 +22,5 @@ pub use connection::{Connection, Database};
 pub use error::Error;
 pub use forward::Forward;
 pub use quote::{identifier, literal};
-pub use rows::{Ask, Rows};
+pub use rows::{QueryRows, Rows};
 pub use shape::{Break, Shape};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Database};
 use crate::error::Error;
-use crate::rows::Ask as _;
+use crate::rows::QueryRows as _;
 
 /// What PostgreSQL calls the lock: the first 63 bits of the SHA-256 of `deploy-guard/migrate`, so that no
 /// tool's own lock has it.
@@ -20,7 +20,7 @@ pub struct Lock {
 }
 
 /// What came of asking for it.
-pub enum Taken {
+pub enum LockAttempt {
     Held(Lock),
     /// Another session has it, as the server shows it.
     ByOther(String),
@@ -28,16 +28,16 @@ pub enum Taken {
 
 impl Lock {
     /// Asks until it is free, at most so long.
-    pub async fn take(database: &Database, within: Duration) -> Result<Taken, Error> {
+    pub async fn take(database: &Database, within: Duration) -> Result<LockAttempt, Error> {
         let until = Instant::now() + within;
         let mut session = database.connect().await?;
         loop {
             if try_lock(&mut session, database).await? {
-                return Ok(Taken::Held(Lock { session }));
+                return Ok(LockAttempt::Held(Lock { session }));
             }
             if Instant::now() >= until {
                 let holder = holder(&mut session, database).await?;
-                return Ok(Taken::ByOther(holder));
+                return Ok(LockAttempt::ByOther(holder));
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }

@@ -9,7 +9,7 @@ use crate::quote::literal;
 
 /// What our sessions are known by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ours {
+pub struct OwnSessions {
     /// Their `application_name`.
     pub name: String,
     /// Where they come from, where a tool gives itself another name: addresses and ports of sockets of ours.
@@ -77,7 +77,11 @@ pub async fn version(session: &Session) -> Result<u32, Error> {
 ///
 /// Of a session of another user only its locks are seen (`pg_locks`), not what it waits for
 /// (`pg_stat_activity`).
-pub async fn activity(session: &Session, ours: &Ours, version: u32) -> Result<Activity, Error> {
+pub async fn activity(
+    session: &Session,
+    ours: &OwnSessions,
+    version: u32,
+) -> Result<Activity, Error> {
     // When a wait began is known since 14; before, how long is for the caller to see.
     let since = match version {
         140_000.. => "min(waitstart)",

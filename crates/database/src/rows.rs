@@ -30,7 +30,7 @@ impl Rows {
 }
 
 /// Asks a database.
-pub trait Ask {
+pub trait QueryRows {
     /// The rows of one statement.
     fn rows(&mut self, sql: &str) -> impl Future<Output = Result<Rows, Error>>;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::address::System;
 use crate::error::Error;
-use crate::rows::{Ask, Rows};
+use crate::rows::{QueryRows, Rows};
 
 /// A column, as the database tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl std::fmt::Display for Break {
 
 impl Shape {
     /// Reads the tables and views that are not the system's own.
-    pub async fn read(database: &mut impl Ask, system: System) -> Result<Shape, Error> {
+    pub async fn read(database: &mut impl QueryRows, system: System) -> Result<Shape, Error> {
         let sql = match system {
             System::Postgres => {
                 "SELECT table_schema || '.' || table_name, column_name,

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use database::{Address, Ask as _, Database, Error};
+use database::{Address, Database, Error, QueryRows as _};
 use net::Route;
 use testkit::{Authority, MariaDb};
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use database::lock::{Lock, Taken};
-use database::{Address, Ask as _, Connection, Database, Error, Forward, pg_facts};
+use database::lock::{Lock, LockAttempt};
+use database::{Address, Connection, Database, Error, Forward, QueryRows as _, pg_facts};
 use net::Route;
 use testkit::Postgres;
 
@@ -99,11 +99,11 @@ async fn why_there_is_no_connection_is_told_without_the_password() {
 async fn one_session_holds_the_lock_until_it_ends_even_by_force() {
     let server = Server::start();
     let database = server.database("postgres", "postgres");
-    let Taken::Held(mut lock) = Lock::take(&database, Duration::ZERO).await.unwrap() else {
+    let LockAttempt::Held(mut lock) = Lock::take(&database, Duration::ZERO).await.unwrap() else {
         panic!("it is free")
     };
     assert!(lock.is_held().await);
-    let Taken::ByOther(holder) = Lock::take(&database, Duration::ZERO).await.unwrap() else {
+    let LockAttempt::ByOther(holder) = Lock::take(&database, Duration::ZERO).await.unwrap() else {
         panic!("it is taken")
     };
     assert!(holder.contains("deploy-guard test"), "{holder}");
@@ -113,7 +113,7 @@ async fn one_session_holds_the_lock_until_it_ends_even_by_force() {
     let second = Lock::take(&database, Duration::from_secs(10))
         .await
         .unwrap();
-    assert!(matches!(second, Taken::Held(_)));
+    assert!(matches!(second, LockAttempt::Held(_)));
     assert!(!lock.is_held().await);
 }
 
@@ -136,7 +136,7 @@ async fn who_waits_for_us_is_seen_and_our_statement_can_be_cancelled() {
         bystander.rows("SELECT * FROM t").await.unwrap();
         since.elapsed()
     };
-    let ours = pg_facts::Ours {
+    let ours = pg_facts::OwnSessions {
         name: "tool".to_owned(),
         ends: Vec::new(),
     };

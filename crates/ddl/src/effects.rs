@@ -12,7 +12,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use crate::catalog::Catalog;
 use crate::effect::StatementEffect;
-use crate::scene::Scene;
+use crate::scene::LintContext;
 use crate::sql::{self, Places, ReadError, bytes, said};
 use crate::transaction::Transaction;
 
@@ -31,7 +31,7 @@ pub fn effects(
     setting: Setting,
     catalog: &mut Catalog,
 ) -> Result<Vec<StatementEffect>, ReadError> {
-    let mut scene = Scene {
+    let mut scene = LintContext {
         catalog: catalog.clone(),
         server: setting.server,
     };
@@ -46,7 +46,7 @@ fn of_file(
     text: &str,
     parse: &squawk_syntax::Parse<SourceFile>,
     transaction: Transaction,
-    scene: &mut Scene,
+    scene: &mut LintContext,
 ) -> Vec<StatementEffect> {
     let places = Places::of(text);
     let errors: Vec<_> = parse
@@ -108,7 +108,7 @@ fn of_file(
     effects
 }
 
-fn of_statement(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEffect) {
+fn of_statement(statement: &Stmt, scene: &mut LintContext, effect: &mut StatementEffect) {
     let known = alter::altered(statement, scene, effect)
         || create::created(statement, scene, effect)
         || drop::dropped(statement, scene, effect)

@@ -22,7 +22,7 @@ pub use catalog::Catalog;
 pub use effect::{LockMode, StatementEffect, Work};
 pub use effects::{Setting, effects};
 pub use lint::{Finding, Ignore, LintError, Linter, Options};
-pub use migration::{Migration, NotSql};
+pub use migration::{Migration, NoSqlError};
 pub use name::Name;
 pub use rule::{Level, Own, Risk, Rule, Squawk};
 pub use sql::{Place, ReadError};

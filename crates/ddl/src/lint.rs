@@ -11,7 +11,7 @@ use squawk_syntax::{Parse, SourceFile};
 use crate::catalog::Catalog;
 use crate::effect::{Compatibility, StatementEffect, Work};
 use crate::effects::{Setting, effects};
-use crate::migration::{Migration, NotSql};
+use crate::migration::{Migration, NoSqlError};
 use crate::rule::{Level, Own, Risk, Rule, Squawk};
 use crate::sql::{self, Place, Places, ReadError};
 use crate::transaction::Transaction;
@@ -83,7 +83,7 @@ pub enum LintError {
     #[error("the rules are for PostgreSQL, and the migration is for {0}")]
     OtherDatabase(String),
     #[error(transparent)]
-    NotSql(#[from] NotSql),
+    NotSql(#[from] NoSqlError),
     #[error(transparent)]
     Unread(#[from] ReadError),
 }
@@ -136,7 +136,7 @@ impl Linter {
         {
             let concerns: Vec<Risk> = found_in(&findings, effect, &places);
             for (own, message) in own_findings(effect, &concerns) {
-                let violation = Found {
+                let violation = RuleHit {
                     rule: Rule::Own(own),
                     range: effect.bytes.clone(),
                     message,
@@ -165,7 +165,7 @@ impl Linter {
         text: &str,
         migration: &Migration,
         setting: Setting,
-    ) -> Result<Vec<Found>, ReadError> {
+    ) -> Result<Vec<RuleHit>, ReadError> {
         let text = text.replace("squawk-ignore", "squawk_ignore");
         let also: HashSet<Rule> = self.options.also.iter().copied().collect();
         let rules = enum_iterator::all::<Squawk>().filter(|rule| {
@@ -184,7 +184,7 @@ impl Linter {
             let violations = linter.lint(parse, &text);
             violations
                 .into_iter()
-                .map(Found::from)
+                .map(RuleHit::from)
                 .chain(unreadable(&text, parse))
                 .collect()
         })
@@ -194,7 +194,7 @@ impl Linter {
         &self,
         migration: &Migration,
         places: &Places<'_>,
-        found: &Found,
+        found: &RuleHit,
         statement: Option<&StatementEffect>,
     ) -> Finding {
         let asked_for = self.options.also.contains(&found.rule);
@@ -223,7 +223,7 @@ impl Linter {
         let said = "CANNOT BE WRITTEN AS SQL";
         let at = migration.sql.match_indices(said);
         at.map(|(at, _)| {
-            let found = Found {
+            let found = RuleHit {
                 rule: Rule::Own(Own::UnknownEffect),
                 range: at..at + said.len(),
                 message: "a part of the migration is a program, which prints no SQL".into(),
@@ -257,7 +257,7 @@ impl Linter {
             }
         }
         for (comment, _) in comments.iter().zip(needed).filter(|(_, needed)| !needed) {
-            let found = Found {
+            let found = RuleHit {
                 rule: Rule::Squawk(Squawk::UnusedIgnore),
                 range: comment.range.clone(),
                 message: comment.told_unused(),
@@ -276,7 +276,7 @@ impl Ignore {
 }
 
 /// The first error of each line: those after it follow from it.
-fn unreadable(text: &str, parse: &Parse<SourceFile>) -> Vec<Found> {
+fn unreadable(text: &str, parse: &Parse<SourceFile>) -> Vec<RuleHit> {
     let places = Places::of(text);
     let mut told = 0;
     let mut found = Vec::new();
@@ -284,7 +284,7 @@ fn unreadable(text: &str, parse: &Parse<SourceFile>) -> Vec<Found> {
         let range: Range<usize> = error.range().start().into()..error.range().end().into();
         let line = places.at(range.start).line;
         if std::mem::replace(&mut told, line) != line {
-            found.push(Found {
+            found.push(RuleHit {
                 rule: Rule::Own(Own::UnreadableSql),
                 range,
                 message: format!("the SQL cannot be read from here on: {}", error.message()),
@@ -297,7 +297,7 @@ fn unreadable(text: &str, parse: &Parse<SourceFile>) -> Vec<Found> {
 
 /// Squawk asks for NOT VALID with every constraint; a key and an exclusion cannot have it, and a
 /// foreign key has a rule of its own.
-fn is_said_better(found: &Found, all: &[Found], sql: &str) -> bool {
+fn is_said_better(found: &RuleHit, all: &[RuleHit], sql: &str) -> bool {
     if found.rule != Rule::Squawk(Squawk::ConstraintMissingNotValid) {
         return false;
     }
@@ -320,15 +320,15 @@ fn is_said_better(found: &Found, all: &[Found], sql: &str) -> bool {
 
 /// What a rule found, before it is told.
 #[derive(Clone, Debug)]
-struct Found {
+struct RuleHit {
     rule: Rule,
     range: Range<usize>,
     message: String,
     help: Option<String>,
 }
 
-impl From<Violation> for Found {
-    fn from(violation: Violation) -> Found {
+impl From<Violation> for RuleHit {
+    fn from(violation: Violation) -> RuleHit {
         let message = match violation.code {
             // Squawk's own speaks of generated columns.
             Squawk::AddingFieldWithDefault => {
@@ -336,7 +336,7 @@ impl From<Violation> for Found {
             }
             _ => violation.message,
         };
-        Found {
+        RuleHit {
             rule: Rule::Squawk(violation.code),
             range: violation.text_range.start().into()..violation.text_range.end().into(),
             message,

@@ -8,7 +8,7 @@ use crate::transaction::Transaction;
 
 /// Why a file has no SQL to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSql {
+pub enum NoSqlError {
     #[error("it is a program, and its SQL is known only to the tool that runs it")]
     Program,
     #[error("it undoes a migration")]
@@ -29,14 +29,14 @@ pub struct Migration {
 
 impl Migration {
     /// Reads a file of the tool's folder.
-    pub fn read(tool: Tool, file: impl Into<String>, text: &str) -> Result<Migration, NotSql> {
+    pub fn read(tool: Tool, file: impl Into<String>, text: &str) -> Result<Migration, NoSqlError> {
         let file = file.into();
         let name = file.rsplit('/').next().unwrap_or_default().to_lowercase();
         if name.strip_suffix(".sql").is_none() {
-            return Err(NotSql::Program);
+            return Err(NoSqlError::Program);
         }
         if undoes(tool, &file, &name) {
-            return Err(NotSql::Undoes);
+            return Err(NoSqlError::Undoes);
         }
         Ok(Migration::printed(tool, file, text))
     }
@@ -258,13 +258,17 @@ mod tests {
     #[test]
     fn what_is_no_sql_is_told() {
         for (tool, file, wanted) in [
-            (Tool::Alembic, "versions/1_a.py", Some(NotSql::Program)),
-            (Tool::Knex, "migrations/1_a.js", Some(NotSql::Program)),
-            (Tool::GolangMigrate, "m/1_a.down.sql", Some(NotSql::Undoes)),
+            (Tool::Alembic, "versions/1_a.py", Some(NoSqlError::Program)),
+            (Tool::Knex, "migrations/1_a.js", Some(NoSqlError::Program)),
+            (
+                Tool::GolangMigrate,
+                "m/1_a.down.sql",
+                Some(NoSqlError::Undoes),
+            ),
             (Tool::GolangMigrate, "m/1_a.up.sql", None),
-            (Tool::Flyway, "sql/U2__a.sql", Some(NotSql::Undoes)),
+            (Tool::Flyway, "sql/U2__a.sql", Some(NoSqlError::Undoes)),
             (Tool::Flyway, "sql/V2__a.sql", None),
-            (Tool::Sqitch, "revert/a.sql", Some(NotSql::Undoes)),
+            (Tool::Sqitch, "revert/a.sql", Some(NoSqlError::Undoes)),
             (Tool::Sqitch, "deploy/a.sql", None),
         ] {
             assert_eq!(Migration::read(tool, file, "").err(), wanted, "{file}");

@@ -8,13 +8,13 @@ use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::{Name, last};
 use crate::sql::said;
 
-pub(crate) struct Scene {
+pub(crate) struct LintContext {
     pub(crate) catalog: Catalog,
     /// The major version of the server.
     pub(crate) server: u32,
 }
 
-impl Scene {
+impl LintContext {
     /// A table that exists with what is below it, unless only the table itself is meant.
     pub(crate) fn family(&self, table: &Name, only: bool) -> Vec<Name> {
         if only {

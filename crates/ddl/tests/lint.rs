@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ddl::lint::Ignored;
 use ddl::{
-    Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NotSql, Options, ReadError,
+    Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NoSqlError, Options, ReadError,
     Rule, Tool,
 };
 
@@ -270,7 +270,7 @@ fn an_ignore_has_its_reason_and_one_that_fits_nothing_is_told() {
 fn what_cannot_be_looked_at_is_told() {
     assert_eq!(
         Migration::read(Tool::Alembic, "versions/1.py", "x"),
-        Err(NotSql::Program)
+        Err(NoSqlError::Program)
     );
     let linter = Linter::new(Options::default());
     let deep = format!("SELECT {}1;", "(".repeat(50_000));

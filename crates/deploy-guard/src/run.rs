@@ -22,7 +22,7 @@ use rollback::record::Rule;
 use sections::incident::Impact;
 use tempfile::NamedTempFile;
 
-use book::{Book, Ending};
+use book::{Ending, RunLog};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -74,7 +74,7 @@ impl cli::Stage for Stage {
         }
         let started_at = jiff::Timestamp::now();
         let previous = OnceCell::new();
-        let book = Book::start(job, release, started_at).await;
+        let book = RunLog::start(job, release, started_at).await;
         // It holds every stage's future.
         let running = Box::pin(
             Run {
@@ -105,7 +105,7 @@ impl cli::Stage for Stage {
 /// Runs the deployment while the sinks are told that it started. A sink that does not answer holds nothing up.
 async fn beside(
     running: impl Future<Output = Result<Report, Failure>>,
-    book: &Book<'_>,
+    book: &RunLog<'_>,
     job: &Job,
 ) -> Result<Report, Failure> {
     let telling = book.tell_start();
@@ -132,7 +132,7 @@ async fn beside(
 /// Writes the end into the log of events. What goes wrong with that changes no verdict.
 async fn told(
     job: &Job,
-    book: &Book<'_>,
+    book: &RunLog<'_>,
     ended: Result<Report, Failure>,
 ) -> Result<Report, Failure> {
     let outcomes = book.close(job, &ended).await;
@@ -240,7 +240,7 @@ struct Run<'a> {
     /// The last good release before this one, once it is known.
     previous: &'a OnceCell<String>,
     /// What is written into the log of events.
-    book: &'a Book<'a>,
+    book: &'a RunLog<'a>,
 }
 
 impl Run<'_> {

@@ -32,7 +32,7 @@ const MAX_WORKFLOW: u64 = 1 << 20;
 
 /// Which run.
 #[derive(Clone, Debug)]
-pub struct Question<'a> {
+pub struct RunQuery<'a> {
     pub repository: &'a Repository,
     pub run: RunId,
     /// Else the latest attempt.
@@ -45,7 +45,7 @@ pub struct Question<'a> {
 /// first two must be answered.
 pub async fn diagnose(
     client: &Client,
-    question: &Question<'_>,
+    question: &RunQuery<'_>,
     redactor: &Redactor,
 ) -> Result<Diagnosis, Error> {
     let (run, attempt, jobs) = run_and_jobs(client, question).await?;
@@ -105,9 +105,9 @@ pub async fn diagnose(
 
 async fn run_and_jobs(
     client: &Client,
-    question: &Question<'_>,
+    question: &RunQuery<'_>,
 ) -> Result<(github::Run, u32, Vec<Job>), Error> {
-    let Question {
+    let RunQuery {
         repository,
         run: id,
         attempt,

@@ -19,7 +19,7 @@ mod names;
 mod needed;
 mod plain;
 
-pub use ask::{Question, diagnose};
+pub use ask::{RunQuery, diagnose};
 pub use cause::{Cause, Suspect, cause};
 pub use classify::{Facts, classify};
 pub use diagnosis::{Diagnosis, Note, OtherJob};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use diagnosis::{CancelledBy, Diagnosis, Ended, Error, Gap, Question, Stage, diagnose};
+use diagnosis::{CancelledBy, Diagnosis, Ended, Error, Gap, RunQuery, Stage, diagnose};
 use github::logs::Cut;
 use github::{Access, Client, Credentials, Job, Repository, RunId};
 use model::Redactor;
@@ -100,7 +100,7 @@ impl Played {
             until: Instant::now(),
             redactor: Redactor::default(),
         };
-        let question = Question {
+        let question = RunQuery {
             repository: &Repository::parse("acme/shop").unwrap(),
             run: RunId::from(42),
             attempt: None,

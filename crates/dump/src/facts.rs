@@ -73,14 +73,19 @@ impl From<SystemName> for System {
 
 /// What the database told before the backup began.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct SourceFacts {
     pub(crate) server: String,
     pub(crate) tables: u64,
     pub(crate) rows: BTreeMap<String, u64>,
 }
 
 impl Facts {
-    pub(crate) fn new(id: String, taken: Timestamp, contents: &Contents, told: Told) -> Facts {
+    pub(crate) fn new(
+        id: String,
+        taken: Timestamp,
+        contents: &Contents,
+        told: SourceFacts,
+    ) -> Facts {
         Facts {
             version: VERSION,
             id,

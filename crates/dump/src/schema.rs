@@ -1,6 +1,6 @@
 //! A database's schema as text, without what differs between two equal ones.
 
-use database::{Ask, Connection, Database, System, identifier, literal};
+use database::{Connection, Database, QueryRows, System, identifier, literal};
 use similar::TextDiff;
 use std::fmt::Write as _;
 use std::time::Duration;

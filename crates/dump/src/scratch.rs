@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use database::{Ask as _, Database, System, identifier, literal, postgres};
+use database::{Database, QueryRows as _, System, identifier, literal, postgres};
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 

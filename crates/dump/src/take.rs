@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use database::{Ask as _, Connection, Database, System, literal, pg_facts};
+use database::{Connection, Database, QueryRows as _, System, literal, pg_facts};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::child::Job;
 use crate::contents::{Contents, Expected};
 use crate::credentials::Login;
 use crate::error::Error;
-use crate::facts::{Facts, Told};
+use crate::facts::{Facts, SourceFacts};
 use crate::folder::{Backup, Folder, new_id, plain_name};
 use crate::programs::{Programs, name};
 use crate::verify::verify;
@@ -105,7 +105,7 @@ impl Folder {
 }
 
 /// What the database tells of itself.
-async fn look(database: &Database) -> Result<Told, Error> {
+async fn look(database: &Database) -> Result<SourceFacts, Error> {
     let mut connection = database.connect().await?;
     let (version, tables) = match &connection {
         Connection::Postgres(_) => (
@@ -137,9 +137,9 @@ async fn look(database: &Database) -> Result<Told, Error> {
     let rows = connection
         .rows(&format!("{tables} LIMIT {MAX_TABLES}"))
         .await?;
-    let mut told = Told {
+    let mut told = SourceFacts {
         server,
-        ..Told::default()
+        ..SourceFacts::default()
     };
     for row in rows.rows {
         let mut cells = row.into_iter();
@@ -159,7 +159,7 @@ pub(crate) async fn major(database: &Database) -> Result<u32, Error> {
 
 async fn by_pg_dump(
     taking: &Taking<'_>,
-    told: &Told,
+    told: &SourceFacts,
     mut file: BufWriter<std::fs::File>,
     path: &Path,
     progress: &mut dyn FnMut(u64),

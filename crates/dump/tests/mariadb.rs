@@ -1,6 +1,6 @@
 //! The same of MariaDB.
 
-use database::Ask as _;
+use database::QueryRows as _;
 use dump::{Folder, Format, Scratch, Source, schema};
 
 use crate::setting::{MINUTE, fault, maria_shop, mariadb, programs, read, taken};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use database::Ask as _;
+use database::QueryRows as _;
 use dump::{Error, Folder, Format, Scratch, Source, schema};
 use testkit::Postgres;
 

@@ -1,6 +1,6 @@
 //! A restored database takes the place of the one that is served.
 
-use database::Ask as _;
+use database::QueryRows as _;
 use dump::{Error, Folder, Scratch, Source, Swap};
 
 use crate::setting::{MINUTE, at, maria_shop, mariadb, postgres, programs, read, shop, taken};

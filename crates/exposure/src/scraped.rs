@@ -66,7 +66,7 @@ pub async fn of_prometheus(
     }
 }
 
-struct Looked {
+struct ScrapedExposure {
     exposure: Exposure,
     /// When a scrape after the end is due that has not come, and is not overdue.
     due: Option<Duration>,
@@ -76,7 +76,7 @@ async fn look(
     client: &Client,
     selectors: Selectors<'_>,
     stay: &ExposureWindow,
-) -> Result<Looked, CountError> {
+) -> Result<ScrapedExposure, CountError> {
     // The first answer tells by how much the clocks differ.
     client.time().await?;
     let now = client.now();
@@ -140,7 +140,7 @@ async fn look(
         let due = at + spacing.unwrap_or(1.0) * LATE_SCRAPE - seconds(now);
         Duration::try_from_secs_f64(due).ok()
     });
-    Ok(Looked {
+    Ok(ScrapedExposure {
         due: due.min(),
         exposure: tally.exposure(Source::Prometheus)?,
     })

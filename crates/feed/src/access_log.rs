@@ -20,7 +20,7 @@ use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
 use crate::metric::{self, Counting};
 use crate::side::{PerSide, SideName};
-use crate::source::Look;
+use crate::source::IntervalCounts;
 use follow::Follow;
 
 /// Upper bounds of the buckets in which times are counted, in seconds.
@@ -69,7 +69,7 @@ impl AccessLog {
     }
 
     /// What was added to the log since the last look; the first one only looks where its end is.
-    pub async fn look(&mut self, timeout: Duration) -> Result<Look, Error> {
+    pub async fn look(&mut self, timeout: Duration) -> Result<IntervalCounts, Error> {
         let added = self.follow.added(timeout).await?;
         let at = Timestamp::now();
         let mut unreadable = added.too_long;
@@ -108,7 +108,7 @@ impl AccessLog {
             samples.push(taken(metric, pending, &mut flaws));
             all.push(flaws);
         }
-        Ok(Look {
+        Ok(IntervalCounts {
             at,
             early: false,
             interval: Interval { metrics: samples },

@@ -22,14 +22,14 @@ const MISSED: f64 = 3.5;
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What was asked for, and what came.
-pub(crate) struct Asked<'q> {
-    pub(crate) part: Asks,
+pub(crate) struct QueriedSeries<'q> {
+    pub(crate) part: QueryPart,
     pub(crate) query: &'q str,
     pub(crate) series: Vec<RawSeries>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Asks {
+pub(crate) enum QueryPart {
     Failed,
     Total,
     Buckets,
@@ -45,7 +45,7 @@ pub(crate) struct Times {
 
 /// When is looked, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct SampleWindow {
     /// From when on samples were asked for.
     pub(crate) from: f64,
     /// The server's time.
@@ -59,7 +59,7 @@ pub(crate) struct Counters {
     times: Times,
     looked: bool,
     instances: BTreeMap<String, Instance>,
-    series: BTreeMap<(Asks, Labels), Last>,
+    series: BTreeMap<(QueryPart, Labels), Last>,
     /// Counted, and not yet taken.
     pending: Increases,
     /// The time of the newest sample of all.
@@ -149,13 +149,13 @@ impl Counters {
     /// others count up to the same scrape.
     pub(crate) fn look(
         &mut self,
-        asked: Vec<Asked<'_>>,
-        look: Look,
+        asked: Vec<QueriedSeries<'_>>,
+        look: SampleWindow,
         replica: &mut Option<String>,
     ) -> Vec<DataDefect> {
         let mut flaws = Vec::new();
         let mut kept = Vec::new();
-        for Asked {
+        for QueriedSeries {
             part,
             query,
             series,
@@ -192,7 +192,7 @@ impl Counters {
         let (counted, gap) = self.instances_of(leading, look);
         flaws.extend(gap);
         for (part, series) in kept {
-            self.failed_seen |= part == Asks::Failed && !series.is_empty();
+            self.failed_seen |= part == QueryPart::Failed && !series.is_empty();
             for (one, replica) in series {
                 // A failure of an instance that has no request belongs to none.
                 if let Some(counted) = counted.get(instance(&one.labels)) {
@@ -212,7 +212,7 @@ impl Counters {
     fn instances_of(
         &mut self,
         leading: &[(RawSeries, Option<String>)],
-        look: Look,
+        look: SampleWindow,
     ) -> (BTreeMap<String, Counted>, Option<DataDefect>) {
         let mut seen: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for (one, _) in leading {
@@ -278,7 +278,7 @@ impl Counters {
 
     fn count(
         &mut self,
-        asks: Asks,
+        asks: QueryPart,
         one: RawSeries,
         replica: Option<String>,
         counted: Counted,
@@ -345,11 +345,11 @@ impl Counters {
     }
 }
 
-fn part(asks: Asks, labels: &Labels) -> Option<Part> {
+fn part(asks: QueryPart, labels: &Labels) -> Option<Part> {
     Some(match asks {
-        Asks::Failed => Part::Failed,
-        Asks::Total => Part::Total,
-        Asks::Buckets => {
+        QueryPart::Failed => Part::Failed,
+        QueryPart::Total => Part::Total,
+        QueryPart::Buckets => {
             let bound: f64 = labels.get("le")?.parse().ok()?;
             Part::Bucket(bound.to_bits())
         }

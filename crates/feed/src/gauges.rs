@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use judge::Reading;
 use prometheus::raw::RawSeries;
 
-use crate::counters::{Look, Times, ahead, newest, spacing};
+use crate::counters::{SampleWindow, Times, ahead, newest, spacing};
 use crate::flaw::DataDefect;
 use crate::replicas::{Deduplicated, one_of_each};
 use crate::series::{instance, shown};
@@ -15,7 +15,7 @@ use crate::side::{PerSide, SideName};
 #[derive(Debug)]
 pub(crate) struct Gauges {
     times: Times,
-    sides: PerSide<BTreeMap<String, Seen>>,
+    sides: PerSide<BTreeMap<String, InstanceSamples>>,
     /// The newest value of each instance that was not taken yet, with its time.
     pending: PerSide<BTreeMap<String, (f64, f64)>>,
     spacing: f64,
@@ -23,7 +23,7 @@ pub(crate) struct Gauges {
 
 /// An instance's newest sample, and the first one that was seen.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct InstanceSamples {
     first: f64,
     newest: f64,
 }
@@ -46,7 +46,7 @@ impl Gauges {
         &mut self,
         answers: PerSide<Vec<prometheus::raw::Raw>>,
         asked: &PerSide<Vec<String>>,
-        at: Look,
+        at: SampleWindow,
         replica: &mut Option<String>,
         flaws: &mut Vec<DataDefect>,
     ) {
@@ -105,7 +105,7 @@ impl Gauges {
         side: SideName,
         query: &str,
         series: Vec<(RawSeries, Option<String>)>,
-        at: Look,
+        at: SampleWindow,
         flaws: &mut Vec<DataDefect>,
     ) -> Vec<(String, (f64, f64))> {
         let mut by_instance: BTreeMap<String, RawSeries> = BTreeMap::new();
@@ -142,7 +142,7 @@ impl Gauges {
             });
             known.insert(
                 name.clone(),
-                Seen {
+                InstanceSamples {
                     first,
                     newest: *time,
                 },

@@ -30,5 +30,5 @@ pub use error::Error;
 pub use flaw::DataDefect;
 pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};
 pub use side::{PerSide, SideName};
-pub use source::Look;
+pub use source::IntervalCounts;
 pub use trace_line::trace_line;

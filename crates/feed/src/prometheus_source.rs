@@ -14,13 +14,13 @@ use prometheus::matchers::label_names;
 use prometheus::raw::{Raw, RawSeries};
 use prometheus::{Client, query};
 
-use crate::counters::{Asked, Asks, Counters, Look as At, Times};
+use crate::counters::{Counters, QueriedSeries, QueryPart, SampleWindow as At, Times};
 use crate::error::Error;
 use crate::flaw::DataDefect;
 use crate::gauges::Gauges;
 use crate::metric::{self, Counting};
 use crate::side::{PerSide, SideName};
-use crate::source::Look;
+use crate::source::IntervalCounts;
 
 /// Samples of a later time than the server's are looked for within this.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -120,7 +120,7 @@ impl PrometheusSource {
 
     /// What happened since the last reading; the first look only shows where counters stand. Unless
     /// it is the `last` look of an interval, all metrics wait for the one that has nothing new yet.
-    pub async fn look(&mut self, last: bool, timeout: Duration) -> Result<Look, Error> {
+    pub async fn look(&mut self, last: bool, timeout: Duration) -> Result<IntervalCounts, Error> {
         let asked = tokio::time::timeout(timeout, self.ask());
         let (now, window, answers) = asked.await.map_err(|_| Error::Late(timeout))??;
         let at = At {
@@ -141,7 +141,7 @@ impl PrometheusSource {
         let silent = self.metrics.iter_mut().zip(&mut flaws);
         join_all(silent.map(|(metric, flaws)| metric.silence(&self.client, now, flaws))).await;
         self.last = Some(now);
-        Ok(Look {
+        Ok(IntervalCounts {
             at: now,
             early,
             interval: Interval { metrics: samples },
@@ -264,10 +264,10 @@ impl Watched {
         }
     }
 
-    fn asks(&self) -> [Asks; 2] {
+    fn asks(&self) -> [QueryPart; 2] {
         match &self.queries {
-            Queries::Histogram { .. } => [Asks::Buckets, Asks::Buckets],
-            _ => [Asks::Total, Asks::Failed],
+            Queries::Histogram { .. } => [QueryPart::Buckets, QueryPart::Buckets],
+            _ => [QueryPart::Total, QueryPart::Failed],
         }
     }
 
@@ -370,7 +370,7 @@ impl Watched {
     }
 }
 
-type Questions<'a> = (&'a PerSide<Vec<String>>, [Asks; 2]);
+type Questions<'a> = (&'a PerSide<Vec<String>>, [QueryPart; 2]);
 
 fn look_at_counters(
     sides: &mut PerSide<CountersOfSide>,
@@ -383,11 +383,13 @@ fn look_at_counters(
     let PerSide { canary, stable } = answers;
     for (side, answers) in [(SideName::Canary, canary), (SideName::Stable, stable)] {
         let questions = asked.of(side).iter().zip(asks);
-        let asked = questions.zip(answers).map(|((query, part), raw)| Asked {
-            part,
-            query,
-            series: raw.series,
-        });
+        let asked = questions
+            .zip(answers)
+            .map(|((query, part), raw)| QueriedSeries {
+                part,
+                query,
+                series: raw.series,
+            });
         let counters = &mut sides.of_mut(side).counters;
         flaws.extend(counters.look(asked.collect(), at, replica));
         let stale = counters.newest().map(|newest| at.now - newest);

@@ -7,7 +7,7 @@ use crate::flaw::DataDefect;
 
 /// One interval.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct IntervalCounts {
     /// The source's time.
     pub at: Timestamp,
     /// Something that should be there has not come yet: nothing was taken, and the next look has it

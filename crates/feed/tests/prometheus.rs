@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use feed::{Look, PerSide, PrometheusMetric, PrometheusSource, Queries, Settings};
+use feed::{IntervalCounts, PerSide, PrometheusMetric, PrometheusSource, Queries, Settings};
 use judge::{Doubt, Reading, Side};
 use model::Env;
 use prometheus::Client;
@@ -46,7 +46,10 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Looks until `done`; all looks so far.
-fn looks(source: &mut PrometheusSource, mut done: impl FnMut(&[Look]) -> bool) -> Vec<Look> {
+fn looks(
+    source: &mut PrometheusSource,
+    mut done: impl FnMut(&[IntervalCounts]) -> bool,
+) -> Vec<IntervalCounts> {
     let runtime = runtime();
     let mut looks = Vec::new();
     for _ in 0..120 {
@@ -60,7 +63,7 @@ fn looks(source: &mut PrometheusSource, mut done: impl FnMut(&[Look]) -> bool) -
     panic!("it did not come: {looks:?}");
 }
 
-fn total(looks: &[Look]) -> (u64, u64) {
+fn total(looks: &[IntervalCounts]) -> (u64, u64) {
     let readings = looks
         .iter()
         .filter_map(|look| look.interval.metrics[0].reading.as_ref());

@@ -6,14 +6,14 @@ use model::{Member, MemberCounts, Outcome, Verdict};
 
 use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
 use crate::gated_probe::GatedProbe;
-use crate::history::Named;
+use crate::history::ReleasesNamed;
 use crate::policy::Conclusion;
 use crate::policy_report::reported;
 
 pub(crate) struct ProbeEnd {
     pub(crate) outcome: Outcome,
     pub(crate) remarks: Vec<Outcome>,
-    pub(crate) named: Named,
+    pub(crate) named: ReleasesNamed,
 }
 
 impl GateLoop<'_> {

@@ -14,7 +14,7 @@ use probe::kinds::{Planned, planned};
 use crate::context::GateContext;
 use crate::gate_loop::GateLoop;
 use crate::gated_probe::GatedProbe;
-use crate::history::Named;
+use crate::history::ReleasesNamed;
 
 /// The probes of a section with what they are judged by, before anything is asked.
 pub struct Gate<'c> {
@@ -65,7 +65,7 @@ impl<'c> Gate<'c> {
         }
         context.observer.end();
         // What did not pass has said so itself, also where another release answered.
-        let settled = |(severity, verdict, named): &(Severity, Verdict, Named)| {
+        let settled = |(severity, verdict, named): &(Severity, Verdict, ReleasesNamed)| {
             *severity == Severity::Required
                 && (named.expected
                     || (named.partly || named.other.is_some()) && *verdict != Verdict::Pass)
@@ -82,7 +82,11 @@ impl<'c> Gate<'c> {
 }
 
 /// No probe that must pass has proved which release answered; what was named all the same.
-fn unproven(release: &str, required: Required, names: &[(Severity, Verdict, Named)]) -> Outcome {
+fn unproven(
+    release: &str,
+    required: Required,
+    names: &[(Severity, Verdict, ReleasesNamed)],
+) -> Outcome {
     let severity = match required {
         Required::Required => Severity::Required,
         Required::Optional => Severity::Advisory,

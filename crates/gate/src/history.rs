@@ -25,12 +25,12 @@ pub(crate) struct History {
     /// The newest reading of each verdict that is not a pass.
     newest: NewestByVerdict<Reading>,
     /// Which releases its answers named.
-    pub(crate) named: Named,
+    pub(crate) named: ReleasesNamed,
 }
 
 /// Which releases were named, of the one that is expected and of all others.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Named {
+pub(crate) struct ReleasesNamed {
     pub(crate) expected: bool,
     /// The last of the others.
     pub(crate) other: Option<String>,

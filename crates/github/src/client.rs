@@ -53,7 +53,7 @@ enum Identity {
 }
 
 /// What the API says of something that it keeps on another server.
-pub(crate) enum Kept {
+pub(crate) enum StoredElsewhere {
     At(url::Url),
     /// A server that only looks like GitHub gives it at once.
     Here(Bytes),
@@ -322,7 +322,7 @@ impl Client {
 
     /// Where GitHub keeps something elsewhere; or its answer where that is no redirect and may be
     /// understood (404, 410).
-    pub(crate) async fn kept_at(&self, path: &str, needs: Needs) -> Result<Kept, Error> {
+    pub(crate) async fn kept_at(&self, path: &str, needs: Needs) -> Result<StoredElsewhere, Error> {
         self.wait_and_ask(async |waits| {
             let headers = self.headers(path).await?;
             let (head, body) =
@@ -330,9 +330,9 @@ impl Client {
             let status = head.status.as_u16();
             self.0.ledger.count(status, &head.headers);
             match status {
-                302 => Ok(Kept::At(self.elsewhere(path, &head.headers)?)),
-                200 => Ok(Kept::Here(body)),
-                404 | 410 => Ok(Kept::Not(status)),
+                302 => Ok(StoredElsewhere::At(self.elsewhere(path, &head.headers)?)),
+                200 => Ok(StoredElsewhere::Here(body)),
+                404 | 410 => Ok(StoredElsewhere::Not(status)),
                 _ => Err(refusal(&head, &body, needs, waits)),
             }
         })

@@ -133,7 +133,7 @@ const CHANGE: Needs = Needs::workflow(
 
 /// A deployment that is made, or was made, by us.
 #[derive(Clone, Copy, Debug)]
-pub struct Made<'a> {
+pub struct OwnDeployment<'a> {
     /// A commit, a tag or a branch.
     pub reference: &'a str,
     pub environment: &'a str,
@@ -200,7 +200,7 @@ impl Client {
     pub async fn make_deployment(
         &self,
         repository: &Repository,
-        made: Made<'_>,
+        made: OwnDeployment<'_>,
     ) -> Result<u64, Error> {
         let question = serde_json::json!({
             "ref": made.reference,

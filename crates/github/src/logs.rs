@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::client::Kept;
+use crate::client::StoredElsewhere;
 use crate::{Client, Error, Needs, Repository};
 
 /// More of a log is not read: its end, where the other server can begin there, else its beginning.
@@ -47,13 +47,13 @@ impl Client {
     pub async fn job_log(&self, repository: &Repository, job: u64) -> Result<JobLog, Error> {
         let path = format!("{}/actions/jobs/{job}/logs", repository.path());
         let url = match self.kept_at(&path, NEEDS).await? {
-            Kept::At(url) => url,
-            Kept::Here(bytes) => {
+            StoredElsewhere::At(url) => url,
+            StoredElsewhere::Here(bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 return Ok(JobLog::Read(LogText { text, cut: None }));
             }
-            Kept::Not(410) => return Ok(JobLog::Expired),
-            Kept::Not(_) => return Ok(JobLog::Missing),
+            StoredElsewhere::Not(410) => return Ok(JobLog::Expired),
+            StoredElsewhere::Not(_) => return Ok(JobLog::Missing),
         };
         let until = Instant::now() + self.timeout();
         let reading = self.read_log(&url, until);

@@ -71,7 +71,7 @@ impl Flags {
 
 fn judged(canary: &Canary, files: &[PathBuf], only: &Selection) -> Result<Report, Failure> {
     let metrics = canary.compared();
-    let mut all = Judged {
+    let mut all = JudgedMetrics {
         canary,
         only,
         metrics,
@@ -106,7 +106,7 @@ fn judged(canary: &Canary, files: &[PathBuf], only: &Selection) -> Result<Report
 }
 
 /// What was judged so far.
-struct Judged<'c> {
+struct JudgedMetrics<'c> {
     canary: &'c Canary,
     only: &'c Selection,
     metrics: Vec<CanaryMetric>,
@@ -124,7 +124,7 @@ struct Judged<'c> {
     runs: [usize; 3],
 }
 
-impl Judged<'_> {
+impl JudgedMetrics<'_> {
     fn file(&mut self, from: impl BufRead, shown: &str) -> Result<(), Failure> {
         let mut trace = Trace::new(from, &self.metrics, self.canary.interval.get());
         let mut run: Option<Run> = None;

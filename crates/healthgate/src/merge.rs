@@ -30,7 +30,7 @@ impl Flags {
     ///
     /// Reading may block, from a pipe forever, so it runs in a thread, where a signal ends it.
     pub(crate) async fn merge(&self, job: &Job) -> Result<Report, Failure> {
-        let wanted = sort::Wanted {
+        let wanted = sort::MergeRequest {
             release: job.release.clone(),
             environment: job.environment.clone(),
         };
@@ -44,7 +44,7 @@ impl Flags {
         }
     }
 
-    fn read(&self, wanted: &sort::Wanted) -> Result<Report, Failure> {
+    fn read(&self, wanted: &sort::MergeRequest) -> Result<Report, Failure> {
         let mut files = Vec::new();
         for file in &self.files {
             if file.is_dir() {
@@ -107,7 +107,7 @@ enum ReportError {
 }
 
 fn part(name: String, file: &std::path::Path) -> Result<Part, ReportError> {
-    let read::Told {
+    let read::TimedReport {
         report, started_at, ..
     } = read::within(file, MAX_REPORT_BYTES)?;
     if report.stage != "healthgate" {
@@ -129,7 +129,7 @@ fn part(name: String, file: &std::path::Path) -> Result<Part, ReportError> {
 }
 
 /// Whatever the order in which they come.
-fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report {
+fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::MergeRequest) -> Report {
     let (parts, mut outcomes) = sort::sorted(parts, told, wanted);
     let started_at = parts.iter().map(|part| part.started_at).min();
     let started_at = started_at.unwrap_or_else(Timestamp::now);

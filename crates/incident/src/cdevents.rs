@@ -7,7 +7,7 @@ use chronicle::{
 };
 use cli::{Failure, Job};
 use measures::Window;
-use measures::cdevents::{self, EventError, What, encoded, package_url};
+use measures::cdevents::{self, EventError, Occurrence, encoded, package_url};
 use notify::Reference;
 
 /// What the specification requires a name of, where the configuration has no environments.
@@ -136,8 +136,8 @@ fn issue<'a>(event: &Event, by_id: &BTreeMap<&EventId, &'a Event>) -> Option<(&'
     Some((about, number))
 }
 
-fn reported<'a>(ticket: &'a Ticket<'_>) -> (What<'a>, Option<String>) {
-    let what = What::IncidentReported {
+fn reported<'a>(ticket: &'a Ticket<'_>) -> (Occurrence<'a>, Option<String>) {
+    let what = Occurrence::IncidentReported {
         incident: ticket.incident,
         description: ticket.text,
         ticket: &ticket.url,
@@ -147,7 +147,10 @@ fn reported<'a>(ticket: &'a Ticket<'_>) -> (What<'a>, Option<String>) {
 
 /// What an event of the log is for CDEvents, and the release that it is about: what serves since, or what the
 /// incident is of. `None` where CDEvents has no word for it, such as for a deployment that was refused.
-fn told<'a>(event: &'a Event, deployments: &[Deployment]) -> Option<(What<'a>, Option<String>)> {
+fn told<'a>(
+    event: &'a Event,
+    deployments: &[Deployment],
+) -> Option<(Occurrence<'a>, Option<String>)> {
     let subject = &event.subject;
     let incident = subject.incident.as_ref().map(chronicle::IncidentId::as_str);
     let release = subject.release.clone();
@@ -162,9 +165,9 @@ fn told<'a>(event: &'a Event, deployments: &[Deployment]) -> Option<(What<'a>, O
                 .find(|one| Some(&one.id) == subject.deployment.as_ref());
             let had_another = own.is_some_and(|one| one.previous.is_some());
             let what = if had_another {
-                What::ServiceUpgraded
+                Occurrence::ServiceUpgraded
             } else {
-                What::ServiceDeployed
+                Occurrence::ServiceDeployed
             };
             (what, release)
         }
@@ -172,20 +175,22 @@ fn told<'a>(event: &'a Event, deployments: &[Deployment]) -> Option<(What<'a>, O
             conclusion: Conclusion::RolledBack,
             serving,
             ..
-        } => (What::ServiceRolledBack, serving.clone()),
+        } => (Occurrence::ServiceRolledBack, serving.clone()),
         Happening::StageEnded {
             restored: Some(serving),
             ..
-        } if is_by_hand(event, deployments) => (What::ServiceRolledBack, Some(serving.clone())),
+        } if is_by_hand(event, deployments) => {
+            (Occurrence::ServiceRolledBack, Some(serving.clone()))
+        }
         Happening::IncidentOpened { text, .. } => {
-            let what = What::IncidentDetected {
+            let what = Occurrence::IncidentDetected {
                 incident: incident?,
                 description: Some(text),
             };
             (what, release)
         }
         Happening::IncidentResolved { text, .. } => {
-            let what = What::IncidentResolved {
+            let what = Occurrence::IncidentResolved {
                 incident: incident?,
                 description: Some(text),
             };
@@ -207,7 +212,7 @@ fn line(
     event: &Event,
     subject: &Subject,
     service: &str,
-    what: What<'_>,
+    what: Occurrence<'_>,
     release: Option<String>,
 ) -> Result<String, EventError> {
     let artifact = release.map(|release| package_url(service, &release, None, None));

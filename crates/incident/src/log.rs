@@ -14,7 +14,7 @@ use model::text::cut;
 use model::{Outcome, Report};
 
 use crate::session::{ExposureQuery, NAME_ONE, Session, open_one};
-use crate::severity::{ByHand, Seen};
+use crate::severity::{ByHand, UserImpact};
 use crate::words::{self, ParseError};
 
 #[derive(Args, Clone, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Open {
     #[command(flatten)]
     by_hand: ByHand,
     #[command(flatten)]
-    seen: Seen,
+    seen: UserImpact,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct Update {
     #[command(flatten)]
     by_hand: ByHand,
     #[command(flatten)]
-    seen: Seen,
+    seen: UserImpact,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -13,7 +13,7 @@ use state::atomic;
 
 use crate::canary_share;
 use crate::cdevents::Stream;
-use crate::past::Past;
+use crate::past::MeasuredHistory;
 use crate::push::{push, would_push};
 use crate::session::{NAME_ONE, Session};
 
@@ -74,7 +74,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     }
     let document = session.scribe.document().await?;
     let window = window(session.started_at, flags.since.unwrap_or(WINDOW));
-    let past = Past::of(&history, document.as_ref(), window.until);
+    let past = MeasuredHistory::of(&history, document.as_ref(), window.until);
     let measures = Measures::of(&past.deployments, &past.incidents, window);
     let labels = Labels {
         service: job.service().unwrap_or_default(),

@@ -19,14 +19,18 @@ const MAX_JOB_TIME: SignedDuration = SignedDuration::from_hours(5 * 24);
 const LONGEST_UNLOCKED: SignedDuration = SignedDuration::from_hours(2);
 
 /// What is measured.
-pub(crate) struct Past {
+pub(crate) struct MeasuredHistory {
     pub(crate) deployments: Vec<Deployment>,
     pub(crate) incidents: Vec<Incident>,
 }
 
-impl Past {
+impl MeasuredHistory {
     /// `document` is the state, where there is one; `until` is the end of what is looked at.
-    pub(crate) fn of(history: &History, document: Option<&Document>, until: Timestamp) -> Past {
+    pub(crate) fn of(
+        history: &History,
+        document: Option<&Document>,
+        until: Timestamp,
+    ) -> MeasuredHistory {
         let logged = deployments(history);
         let entries = document.map_or(&[][..], |document| &document.history);
         let rule = document.map_or(Match::Exact, |document| document.rule);
@@ -52,7 +56,7 @@ impl Past {
         let mut all: Vec<Deployment> = known.chain(recorded).collect();
         all.sort_by_key(|one| one.started);
         mark_rework(&mut all);
-        Past {
+        MeasuredHistory {
             deployments: all,
             incidents: incidents(history)
                 .into_iter()

@@ -24,7 +24,7 @@ pub(crate) struct ByHand {
 
 /// What a person reports of the users.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct UserImpact {
     /// What users get: none, degraded, down, unknown [default: what is known, such as by `rollback decide`]
     #[arg(long, value_name = "WHAT", value_parser = impact)]
     pub(crate) impact: Option<Impact>,
@@ -54,7 +54,7 @@ impl ByHand {
     }
 }
 
-impl Seen {
+impl UserImpact {
     /// How many hosts are affected: as it was reported, else as a stage saw it a short time ago.
     pub(crate) fn hosts(
         &self,

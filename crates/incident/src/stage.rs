@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use cli::{Failure, Job};
-use diagnosis::{Diagnosis, Question, diagnose};
+use diagnosis::{Diagnosis, RunQuery, diagnose};
 use github::{Repository, RunId};
 use jiff::Timestamp;
 use model::report::Table;
@@ -21,7 +21,7 @@ const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Flags {
     /// The run: its number, or the address of its page [default: this run]
     #[arg(long, value_name = "ID", value_parser = run)]
-    run: Option<Asked>,
+    run: Option<RunAddress>,
     /// Which attempt at the run [default: the latest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
@@ -32,15 +32,15 @@ pub(crate) struct Flags {
 
 /// A run as a person names it.
 #[derive(Clone, Debug)]
-struct Asked {
+struct RunAddress {
     run: RunId,
     /// Where its address tells it.
     repository: Option<String>,
 }
 
-fn run(text: &str) -> Result<Asked, ParseError> {
+fn run(text: &str) -> Result<RunAddress, ParseError> {
     if let Some(run) = RunId::parse(text) {
-        return Ok(Asked {
+        return Ok(RunAddress {
             run,
             repository: None,
         });
@@ -50,7 +50,7 @@ fn run(text: &str) -> Result<Asked, ParseError> {
         let (before, _) = text.split_once("/actions/runs/")?;
         let mut names = before.rsplit('/');
         let (name, owner) = (names.next()?, names.next()?);
-        Some(Asked {
+        Some(RunAddress {
             run,
             repository: Some(format!("{owner}/{name}")),
         })
@@ -119,7 +119,7 @@ pub(crate) async fn stage(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     };
     let until = Instant::now() + RATE_LIMIT_WAIT;
     let client = job.github(None, TIMEOUT, until).map_err(cannot)?;
-    let question = Question {
+    let question = RunQuery {
         repository: &target.repository,
         run: target.run,
         attempt: target.attempt,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use openssh::{Hop, Options, Program, Way};
+use openssh::{Hop, HostRoute, Options, Program};
 
 use crate::host::Host;
 
 /// What the options tell.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct SshOptions {
     pub(crate) known_hosts: Option<String>,
     jumps: Vec<Jump>,
 }
@@ -22,7 +22,7 @@ struct Jump {
     key: Option<String>,
 }
 
-impl Told {
+impl SshOptions {
     /// The way to a host: the jump host next to it, with the way to that one. What is not told of a jump
     /// host is as for the host itself.
     pub(crate) fn through(&self, host: &Host) -> Option<Arc<Host>> {
@@ -45,16 +45,16 @@ impl Told {
 }
 
 /// `None` where the way is told in a form that is not known; other options change nothing here.
-pub(crate) fn read(text: &str) -> Option<Told> {
+pub(crate) fn read(text: &str) -> Option<SshOptions> {
     let mut options = Options::default();
     options.read_all(&openssh::words(text)?, Program::Ssh)?;
     let hops = match options.way {
         None => Vec::new(),
-        Some(Way::Through(hops)) => hops,
-        Some(Way::Command(_)) => return None,
+        Some(HostRoute::Through(hops)) => hops,
+        Some(HostRoute::Command(_)) => return None,
     };
     let jumps: Option<Vec<Jump>> = hops.into_iter().map(jump).collect();
-    Some(Told {
+    Some(SshOptions {
         known_hosts: options.known_hosts,
         jumps: jumps?,
     })

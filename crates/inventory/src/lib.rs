@@ -21,4 +21,4 @@ pub use inventory::Inventory;
 pub use jump::{JumpError, link_jumps};
 pub use read::MAX_MIB;
 pub use select::selected;
-pub use source::{HostDefaults, HostsFrom, Way};
+pub use source::{HostDefaults, HostsFrom, InventorySource};

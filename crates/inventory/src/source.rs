@@ -59,7 +59,7 @@ pub struct HostDefaults {
 
 /// How an inventory is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way<'a> {
+pub enum InventorySource<'a> {
     Ansible(&'a std::path::Path),
     Command(&'a str),
     File(&'a std::path::Path),
@@ -67,11 +67,11 @@ pub enum Way<'a> {
 
 impl HostsFrom {
     /// The one way that is configured.
-    pub fn way(&self) -> Result<Way<'_>, Error> {
+    pub fn way(&self) -> Result<InventorySource<'_>, Error> {
         match (&self.ansible, &self.command, &self.file) {
-            (Some(path), None, None) => Ok(Way::Ansible(path)),
-            (None, Some(text), None) => Ok(Way::Command(text)),
-            (None, None, Some(path)) => Ok(Way::File(path)),
+            (Some(path), None, None) => Ok(InventorySource::Ansible(path)),
+            (None, Some(text), None) => Ok(InventorySource::Command(text)),
+            (None, None, Some(path)) => Ok(InventorySource::File(path)),
             _ => Err(Error::NotOneWay),
         }
     }

@@ -20,12 +20,12 @@ pub struct Event<'a> {
     pub environment: &'a str,
     /// The release that serves, or that the incident is about, as a package URL; see [`package_url`].
     pub artifact: Option<&'a str>,
-    pub what: What<'a>,
+    pub what: Occurrence<'a>,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What<'a> {
+pub enum Occurrence<'a> {
     /// A service serves for the first time.
     ServiceDeployed,
     /// Another release of it serves.
@@ -117,41 +117,45 @@ impl Event<'_> {
         if let Some(description) = self.what.description() {
             content.insert("description".to_owned(), description.into());
         }
-        if let What::IncidentReported { ticket, .. } = self.what {
+        if let Occurrence::IncidentReported { ticket, .. } = self.what {
             content.insert("ticketURI".to_owned(), filled(ticket)?.into());
         }
         Ok(content.into())
     }
 }
 
-impl<'a> What<'a> {
+impl<'a> Occurrence<'a> {
     /// The type and its version, which each type has for itself.
     fn kind(self) -> &'static str {
         match self {
-            What::ServiceDeployed => "dev.cdevents.service.deployed.0.3.0",
-            What::ServiceUpgraded => "dev.cdevents.service.upgraded.0.3.0",
-            What::ServiceRolledBack => "dev.cdevents.service.rolledback.0.3.0",
-            What::IncidentDetected { .. } => "dev.cdevents.incident.detected.0.3.0",
-            What::IncidentReported { .. } => "dev.cdevents.incident.reported.0.3.0",
-            What::IncidentResolved { .. } => "dev.cdevents.incident.resolved.0.3.0",
+            Occurrence::ServiceDeployed => "dev.cdevents.service.deployed.0.3.0",
+            Occurrence::ServiceUpgraded => "dev.cdevents.service.upgraded.0.3.0",
+            Occurrence::ServiceRolledBack => "dev.cdevents.service.rolledback.0.3.0",
+            Occurrence::IncidentDetected { .. } => "dev.cdevents.incident.detected.0.3.0",
+            Occurrence::IncidentReported { .. } => "dev.cdevents.incident.reported.0.3.0",
+            Occurrence::IncidentResolved { .. } => "dev.cdevents.incident.resolved.0.3.0",
         }
     }
 
     fn incident(self) -> Option<&'a str> {
         match self {
-            What::ServiceDeployed | What::ServiceUpgraded | What::ServiceRolledBack => None,
-            What::IncidentDetected { incident, .. }
-            | What::IncidentReported { incident, .. }
-            | What::IncidentResolved { incident, .. } => Some(incident),
+            Occurrence::ServiceDeployed
+            | Occurrence::ServiceUpgraded
+            | Occurrence::ServiceRolledBack => None,
+            Occurrence::IncidentDetected { incident, .. }
+            | Occurrence::IncidentReported { incident, .. }
+            | Occurrence::IncidentResolved { incident, .. } => Some(incident),
         }
     }
 
     fn description(self) -> Option<&'a str> {
         match self {
-            What::ServiceDeployed | What::ServiceUpgraded | What::ServiceRolledBack => None,
-            What::IncidentDetected { description, .. }
-            | What::IncidentReported { description, .. }
-            | What::IncidentResolved { description, .. } => description,
+            Occurrence::ServiceDeployed
+            | Occurrence::ServiceUpgraded
+            | Occurrence::ServiceRolledBack => None,
+            Occurrence::IncidentDetected { description, .. }
+            | Occurrence::IncidentReported { description, .. }
+            | Occurrence::IncidentResolved { description, .. } => description,
         }
     }
 }

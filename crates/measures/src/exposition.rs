@@ -14,7 +14,7 @@ use crate::figure::{Figure, Kind, Value};
 use crate::goal::Limit;
 use crate::history::{Deployment, elapsed};
 use crate::labels::Labels;
-use crate::measures::{Measures, Whole, status};
+use crate::measures::{HistoryTotals, Measures, status};
 use crate::names;
 
 /// Bounds of the histogram, in seconds: half a minute to two hours, with the targets and warnings
@@ -98,7 +98,7 @@ impl Text<'_> {
         self.family(name, "gauge", help, samples);
     }
 
-    fn counters(&mut self, whole: &Whole) {
+    fn counters(&mut self, whole: &HistoryTotals) {
         let tally = &whole.tally;
         self.family(
             names::STARTED,
@@ -153,7 +153,7 @@ impl Text<'_> {
         self.sample(&format!("{}_count", names::DURATION), &[], &all);
     }
 
-    fn last(&mut self, whole: &Whole) {
+    fn last(&mut self, whole: &HistoryTotals) {
         let last: Vec<Sample<'_>> = whole
             .last
             .iter()
@@ -218,7 +218,7 @@ impl Text<'_> {
         );
     }
 
-    fn incidents(&mut self, whole: &Whole) {
+    fn incidents(&mut self, whole: &HistoryTotals) {
         fn sample(severity: &str, count: u64) -> Sample<'_> {
             (vec![("severity", severity)], count.to_string())
         }

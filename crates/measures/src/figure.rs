@@ -188,7 +188,7 @@ impl Value {
 
 /// How a figure stands to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum TargetStanding {
     /// Within the target, whatever the unknown ones were like.
     Met,
     /// Nothing was measured, or what is unknown could be outside of the target.
@@ -209,7 +209,7 @@ pub struct Figure {
     /// How many more there are whose part is not known; the value is without them.
     pub unknown: u64,
     /// `None` without a target.
-    pub standing: Option<Standing>,
+    pub standing: Option<TargetStanding>,
 }
 
 impl Figure {
@@ -229,27 +229,27 @@ impl Figure {
     /// Whether the target is met; `None` without a target, or where that cannot be said.
     pub fn is_met(&self) -> Option<bool> {
         match self.standing? {
-            Standing::Met => Some(true),
-            Standing::Open => None,
-            Standing::Missed | Standing::Warning => Some(false),
+            TargetStanding::Met => Some(true),
+            TargetStanding::Open => None,
+            TargetStanding::Missed | TargetStanding::Warning => Some(false),
         }
     }
 
     /// Whether the runbook warns of such a value.
     pub fn warns(&self) -> bool {
-        self.standing == Some(Standing::Warning)
+        self.standing == Some(TargetStanding::Warning)
     }
 }
 
-fn standing(goal: Goal, value: Option<&Value>, unknown: u64) -> Standing {
+fn standing(goal: Goal, value: Option<&Value>, unknown: u64) -> TargetStanding {
     let Some(value) = value else {
-        return Standing::Open;
+        return TargetStanding::Open;
     };
     match goal.warning {
-        Some(warning) if value.is_within(warning) => Standing::Warning,
-        _ if !value.is_within(goal.target) => Standing::Missed,
-        _ if value.stays_within(goal.target, unknown) => Standing::Met,
-        _ => Standing::Open,
+        Some(warning) if value.is_within(warning) => TargetStanding::Warning,
+        _ if !value.is_within(goal.target) => TargetStanding::Missed,
+        _ if value.stays_within(goal.target, unknown) => TargetStanding::Met,
+        _ => TargetStanding::Open,
     }
 }
 

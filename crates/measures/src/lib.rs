@@ -24,10 +24,10 @@ pub mod v1;
 
 pub use exact::Ratio;
 pub use exposition::{CanaryShare, Exposition};
-pub use figure::{Figure, Frequency, Kind, Standing, Value};
+pub use figure::{Figure, Frequency, Kind, TargetStanding, Value};
 pub use goal::{Bound, Goal, Limit};
 pub use history::{Conclusion, Deployment, Errors, Incident, REWORK_WITHIN, Rollback, Window};
 pub use labels::Labels;
-pub use measures::{Incidents, Measures, Whole};
+pub use measures::{HistoryTotals, Incidents, Measures};
 pub use spread::{Spread, Statistic};
 pub use tally::Tally;

@@ -20,13 +20,13 @@ pub struct Measures {
     /// Over the window.
     pub tally: Tally,
     /// Over the whole history.
-    pub whole: Whole,
+    pub whole: HistoryTotals,
 }
 
 /// What is counted over the whole history. What a counter counts is never taken back: a deployment counts by how its
 /// own run ended, and an incident by the severity that it was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Whole {
+pub struct HistoryTotals {
     pub tally: Tally,
     /// Of the deployments whose run succeeded, failed or rolled back, where both times are known;
     /// the shortest first.
@@ -70,7 +70,7 @@ impl Measures {
                 .map(|kind| figure(kind, &within, &opened, window))
                 .collect(),
             tally: Tally::of(within.iter().copied()),
-            whole: Whole::of(deployments, incidents),
+            whole: HistoryTotals::of(deployments, incidents),
         }
     }
 
@@ -231,11 +231,11 @@ fn restoring_time(deployment: &Deployment) -> Option<Duration> {
     elapsed(rollback.started, rollback.ended?)
 }
 
-impl Whole {
-    fn of(deployments: &[Deployment], incidents: &[Incident]) -> Whole {
-        let mut whole = Whole {
+impl HistoryTotals {
+    fn of(deployments: &[Deployment], incidents: &[Incident]) -> HistoryTotals {
+        let mut whole = HistoryTotals {
             tally: Tally::of_runs(deployments),
-            ..Whole::default()
+            ..HistoryTotals::default()
         };
         for deployment in deployments {
             let ended_as = deployment.ended_as;

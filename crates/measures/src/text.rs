@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::exact::seconds;
-use crate::figure::{Figure, Standing, Value};
+use crate::figure::{Figure, TargetStanding, Value};
 use crate::measures::Measures;
 
 /// The head of the table.
@@ -68,10 +68,10 @@ fn row(figure: &Figure) -> [String; 6] {
     let goal = figure.kind.goal();
     let met = match figure.standing {
         None => "",
-        Some(Standing::Met) => "yes",
-        Some(Standing::Open) => "unknown",
-        Some(Standing::Missed) => "no",
-        Some(Standing::Warning) => "no, warning",
+        Some(TargetStanding::Met) => "yes",
+        Some(TargetStanding::Open) => "unknown",
+        Some(TargetStanding::Missed) => "no",
+        Some(TargetStanding::Warning) => "no, warning",
     };
     [
         figure.kind.title().to_owned(),

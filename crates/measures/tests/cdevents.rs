@@ -1,13 +1,13 @@
 //! CDEvents as the specification's own library reads them.
 
-use measures::cdevents::{Event, EventError, What, package_url};
+use measures::cdevents::{Event, EventError, Occurrence, package_url};
 use serde_json::Value;
 
 use crate::support::at;
 
 const DIGEST: &str = "sha256:0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427";
 
-fn event<'a>(what: What<'a>, artifact: Option<&'a str>) -> Event<'a> {
+fn event<'a>(what: Occurrence<'a>, artifact: Option<&'a str>) -> Event<'a> {
     Event {
         id: "shop-production-42",
         at: at("2026-11-21T02:45:49.12Z"),
@@ -20,22 +20,22 @@ fn event<'a>(what: What<'a>, artifact: Option<&'a str>) -> Event<'a> {
     }
 }
 
-fn all<'a>() -> [What<'a>; 6] {
+fn all<'a>() -> [Occurrence<'a>; 6] {
     let (incident, description) = ("incident-7", Some("v3 failed its gate"));
     [
-        What::ServiceDeployed,
-        What::ServiceUpgraded,
-        What::ServiceRolledBack,
-        What::IncidentDetected {
+        Occurrence::ServiceDeployed,
+        Occurrence::ServiceUpgraded,
+        Occurrence::ServiceRolledBack,
+        Occurrence::IncidentDetected {
             incident,
             description,
         },
-        What::IncidentReported {
+        Occurrence::IncidentReported {
             incident,
             description,
             ticket: "https://github.com/acme/shop/issues/7",
         },
-        What::IncidentResolved {
+        Occurrence::IncidentResolved {
             incident,
             description: None,
         },
@@ -63,7 +63,7 @@ fn the_specifications_library_reads_each_event_and_writes_the_same() {
 #[test]
 fn the_envelope_repeats_the_context() {
     let artifact = package_url("shop", "v3", None, None);
-    let made = event(What::ServiceUpgraded, Some(&artifact))
+    let made = event(Occurrence::ServiceUpgraded, Some(&artifact))
         .cloudevent()
         .unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&made).unwrap());
@@ -72,15 +72,15 @@ fn the_envelope_repeats_the_context() {
 #[test]
 fn what_the_specification_requires_is_not_left_out() {
     assert_eq!(
-        event(What::ServiceDeployed, None).cdevent(),
+        event(Occurrence::ServiceDeployed, None).cdevent(),
         Err(EventError::Artifact)
     );
-    let incident = What::IncidentDetected {
+    let incident = Occurrence::IncidentDetected {
         incident: "incident-7",
         description: None,
     };
     assert!(event(incident, None).cdevent().is_ok());
-    let no_ticket = What::IncidentReported {
+    let no_ticket = Occurrence::IncidentReported {
         incident: "incident-7",
         description: None,
         ticket: "",
@@ -88,7 +88,7 @@ fn what_the_specification_requires_is_not_left_out() {
     assert_eq!(event(no_ticket, None).cdevent(), Err(EventError::Text));
     let no_service = Event {
         service: "",
-        ..event(What::ServiceDeployed, Some("pkg:generic/x@1"))
+        ..event(Occurrence::ServiceDeployed, Some("pkg:generic/x@1"))
     };
     assert_eq!(no_service.cloudevent(), Err(EventError::Text));
 }

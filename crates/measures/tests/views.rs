@@ -1,6 +1,6 @@
 //! The figures for people and for programs.
 
-use measures::{Conclusion, Kind, Measures, Standing, v1};
+use measures::{Conclusion, Kind, Measures, TargetStanding, v1};
 use serde_json::json;
 
 use crate::series::history;
@@ -61,14 +61,14 @@ fn a_limit_itself_is_outside_of_a_target_and_of_a_warning() {
             .standing
             .unwrap()
     };
-    assert_eq!(rate(96, 4, 0), Standing::Met);
-    assert_eq!(rate(95, 5, 0), Standing::Missed);
-    assert_eq!(rate(90, 10, 0), Standing::Missed);
-    assert_eq!(rate(89, 11, 0), Standing::Warning);
+    assert_eq!(rate(96, 4, 0), TargetStanding::Met);
+    assert_eq!(rate(95, 5, 0), TargetStanding::Missed);
+    assert_eq!(rate(90, 10, 0), TargetStanding::Missed);
+    assert_eq!(rate(89, 11, 0), TargetStanding::Warning);
     // 96 of 101 is more than 95 %, and 96 of 102 is not.
-    assert_eq!(rate(96, 4, 1), Standing::Met);
-    assert_eq!(rate(96, 4, 2), Standing::Open);
-    assert_eq!(rate(0, 0, 3), Standing::Open);
+    assert_eq!(rate(96, 4, 1), TargetStanding::Met);
+    assert_eq!(rate(96, 4, 2), TargetStanding::Open);
+    assert_eq!(rate(0, 0, 3), TargetStanding::Open);
 
     let recovery = |resolved: &str| {
         let incident = incident("2026-11-02T10:00:00Z", Some(resolved), "critical");

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Report};
 
-use crate::kept::{Kept, told};
+use crate::kept::{BackupFolder, told};
 
 const ID: &str = "backup/taken";
 
 /// Takes a backup.
 pub(crate) async fn backup(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let kept = Kept::of(&session)?;
+    let kept = BackupFolder::of(&session)?;
     let place = kept.folder.path().display().to_string();
     let truth = match session.truth().await {
         Ok(truth) => truth,
@@ -36,7 +36,7 @@ pub(crate) async fn backup(job: &Job) -> Result<Report, Failure> {
     Ok(session.report(vec![outcome]))
 }
 
-async fn taken(kept: &Kept<'_>, truth: &SchemaState) -> Result<Outcome, Failure> {
+async fn taken(kept: &BackupFolder<'_>, truth: &SchemaState) -> Result<Outcome, Failure> {
     let backup = kept.take(truth.revision()).await?;
     let removed = kept.note(&backup).await?;
     let mut actual = told(&backup);
@@ -62,7 +62,7 @@ pub(crate) async fn proved(
     if !rules.required || truth.reading.pending.is_empty() || is_empty {
         return Ok(Ok(None));
     }
-    let kept = Kept::of(session)?;
+    let kept = BackupFolder::of(session)?;
     Ok(match young(&kept, truth).await {
         Ok(Some(outcome)) => Ok(Some(outcome)),
         Ok(None) => match taken(&kept, truth).await {
@@ -74,7 +74,7 @@ pub(crate) async fn proved(
 }
 
 /// The newest, where it is young enough and as it was when it was taken.
-async fn young(kept: &Kept<'_>, truth: &SchemaState) -> Result<Option<Outcome>, Failure> {
+async fn young(kept: &BackupFolder<'_>, truth: &SchemaState) -> Result<Option<Outcome>, Failure> {
     let Some(most) = kept.max_age() else {
         return Ok(None);
     };

@@ -14,27 +14,27 @@ use crate::rehearse;
 
 /// A way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Recovery {
     Nothing,
     FixForward,
     Undo,
     Restore,
 }
 
-impl Way {
+impl Recovery {
     fn as_str(self) -> &'static str {
         match self {
-            Way::Nothing => "NOTHING TO DO",
-            Way::FixForward => "FIX FORWARD",
-            Way::Undo => "UNDO",
-            Way::Restore => "RESTORE",
+            Recovery::Nothing => "NOTHING TO DO",
+            Recovery::FixForward => "FIX FORWARD",
+            Recovery::Undo => "UNDO",
+            Recovery::Restore => "RESTORE",
         }
     }
 }
 
 /// The way, why, and the commands in their order.
 struct Decision {
-    way: Way,
+    way: Recovery,
     reason: String,
     commands: Vec<String>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Flags {
 }
 
 /// What is known beside the tables.
-struct Known {
+struct DecisionFacts {
     /// Why the last change failed, where it did.
     failed: Option<String>,
     release: String,
@@ -68,7 +68,7 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     let current = document
         .as_ref()
         .and_then(|document| document.current.clone());
-    let known = Known {
+    let known = DecisionFacts {
         failed: last_failure(&session).await?,
         release: job
             .release
@@ -82,14 +82,14 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     };
     let mut decision = match Interrupted::find(&session).await? {
         Some((_, interrupted)) => Decision {
-            way: Way::Restore,
+            way: Recovery::Restore,
             reason: interrupted.told(&session).await?,
             commands: vec!["migrate resume".to_owned()],
         },
         None => choose(&session, &truth, &known),
     };
     let mut tried = None;
-    if flags.tries && decision.way == Way::FixForward && !truth.reading.pending.is_empty() {
+    if flags.tries && decision.way == Recovery::FixForward && !truth.reading.pending.is_empty() {
         let report = Box::pin(rehearse::run(job, &rehearse::Flags::default())).await?;
         let outcome = Outcome::new("migrate/tried", "a copy of the database", report.verdict);
         tried = Some(
@@ -108,7 +108,7 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
         }
     }
     let verdict = match decision.way {
-        Way::Nothing => Verdict::Pass,
+        Recovery::Nothing => Verdict::Pass,
         _ => Verdict::Fail,
     };
     let mut outcomes = vec![
@@ -158,12 +158,12 @@ async fn last_failure(session: &Session<'_>) -> Result<Option<String>, Failure> 
     }))
 }
 
-fn choose(session: &Session<'_>, truth: &SchemaState, known: &Known) -> Decision {
+fn choose(session: &Session<'_>, truth: &SchemaState, known: &DecisionFacts) -> Decision {
     let reading = &truth.reading;
     let run = format!("migrate run --release {}", known.release);
     if truth.is_at_head() {
         return Decision {
-            way: Way::Nothing,
+            way: Recovery::Nothing,
             reason: "every migration is applied and nothing is wrong".to_owned(),
             commands: Vec::new(),
         };
@@ -199,7 +199,7 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &Known) -> Decision
             commands.push(run);
         }
         return Decision {
-            way: Way::FixForward,
+            way: Recovery::FixForward,
             reason,
             commands,
         };
@@ -212,7 +212,7 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &Known) -> Decision
     let reasons: Vec<String> = findings.iter().map(ToString::to_string).collect();
     commands.extend(findings.iter().map(|finding| finding.next.clone()));
     Decision {
-        way: Way::FixForward,
+        way: Recovery::FixForward,
         reason: reasons.join("; "),
         commands,
     }
@@ -223,7 +223,7 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &Known) -> Decision
 fn half_applied(
     session: &Session<'_>,
     truth: &SchemaState,
-    known: &Known,
+    known: &DecisionFacts,
     half: &Finding,
     run: String,
 ) -> Decision {
@@ -231,12 +231,12 @@ fn half_applied(
     let release = &known.release;
     match (&known.untried, &known.backup) {
         (None, _) if can_undo => Decision {
-            way: Way::Undo,
+            way: Recovery::Undo,
             reason: format!("{half}; its way down was rehearsed"),
             commands: vec!["migrate undo".to_owned(), run],
         },
         (_, Some(backup)) => Decision {
-            way: Way::Restore,
+            way: Recovery::Restore,
             reason: format!(
                 "{half}; {}",
                 known
@@ -258,7 +258,7 @@ fn half_applied(
             ],
         },
         (_, None) => Decision {
-            way: Way::FixForward,
+            way: Recovery::FixForward,
             reason: format!("{half}; no backup is recorded"),
             commands: vec![half.next.clone(), run],
         },

@@ -8,7 +8,7 @@ use model::{Id, Outcome};
 use state::{Document, Entry, Status};
 
 /// A release that may need the shape that is taken away.
-struct Needs<'d> {
+struct DependentRelease<'d> {
     entry: &'d Entry,
     why: &'static str,
     /// From when on it needs it no more; `None` where no clock decides it.
@@ -28,7 +28,7 @@ pub(crate) fn contract(
     let Effect::Breaking(reasons) = effect else {
         return None;
     };
-    let needing: Vec<Needs<'_>> = needing(document, window, now)
+    let needing: Vec<DependentRelease<'_>> = needing(document, window, now)
         .into_iter()
         .filter(|needs| {
             let name = &needs.entry.release;
@@ -70,21 +70,25 @@ pub(crate) fn contract(
     )
 }
 
-fn needing(document: &Document, window: Option<Duration>, now: Timestamp) -> Vec<Needs<'_>> {
-    let mut all: Vec<Needs<'_>> = Vec::new();
+fn needing(
+    document: &Document,
+    window: Option<Duration>,
+    now: Timestamp,
+) -> Vec<DependentRelease<'_>> {
+    let mut all: Vec<DependentRelease<'_>> = Vec::new();
     let current = document
         .current
         .as_deref()
         .and_then(|name| document.entry(name));
     if let Some(entry) = current {
         let (why, until) = ("is live", None);
-        all.push(Needs { entry, why, until });
+        all.push(DependentRelease { entry, why, until });
     }
     let ends = current
         .zip(window)
         .and_then(|(current, window)| current.deployed_at.checked_add(window).ok());
     let is_open = ends.is_none_or(|ends| ends > now);
-    let known = |all: &[Needs<'_>], entry: &Entry| {
+    let known = |all: &[DependentRelease<'_>], entry: &Entry| {
         all.iter().any(|needs| needs.entry.release == entry.release)
     };
     let good = document.last_known_good.as_deref();
@@ -92,14 +96,14 @@ fn needing(document: &Document, window: Option<Duration>, now: Timestamp) -> Vec
         && !known(&all, entry)
     {
         let (why, until) = ("is the last known good release", None);
-        all.push(Needs { entry, why, until });
+        all.push(DependentRelease { entry, why, until });
     }
     if window.is_none() {
         // Without a window the release before the live one is what a rollback goes to.
         let before = document.newest_good(document.current.as_deref());
         if let Some(entry) = before.filter(|entry| !known(&all, entry)) {
             let (why, until) = ("can be gone back to", None);
-            all.push(Needs { entry, why, until });
+            all.push(DependentRelease { entry, why, until });
         }
     } else if is_open {
         for entry in document
@@ -109,7 +113,7 @@ fn needing(document: &Document, window: Option<Duration>, now: Timestamp) -> Vec
         {
             if !known(&all, entry) {
                 let (why, until) = ("can be gone back to", ends);
-                all.push(Needs { entry, why, until });
+                all.push(DependentRelease { entry, why, until });
             }
         }
     }

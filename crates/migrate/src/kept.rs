@@ -17,7 +17,7 @@ use state::{Document, KeptBackup};
 const FOLDER: &str = "backups";
 
 /// The backups of a section.
-pub(crate) struct Kept<'s> {
+pub(crate) struct BackupFolder<'s> {
     session: &'s Session<'s>,
     pub(crate) folder: Folder,
     pub(crate) programs: Programs,
@@ -32,7 +32,7 @@ pub(crate) fn failure(error: &dump::Error) -> Failure {
     }
 }
 
-impl<'s> Kept<'s> {
+impl<'s> BackupFolder<'s> {
     /// # Errors
     /// Returns a usage error where the state is elsewhere and no folder is named: a backup beside it would be on a machine
     /// that is gone after the job.
@@ -50,7 +50,7 @@ impl<'s> Kept<'s> {
                 .hint("name one that outlasts the job: `migrate: { backup: { folder: /var/backups/shop } }`; or `required: false`"));
             }
         };
-        Ok(Kept {
+        Ok(BackupFolder {
             session,
             folder: Folder::new(folder),
             programs: Programs::of(&job.env),

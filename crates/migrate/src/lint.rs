@@ -7,7 +7,9 @@ use config::file::Migrate;
 use database::{Address, System};
 use ddl::lint::Ignored;
 use ddl::rule::UnknownRuleError;
-use ddl::{Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NotSql, Options, Tool};
+use ddl::{
+    Catalog, Finding, Ignore, Level, LintError, Linter, Migration, NoSqlError, Options, Tool,
+};
 use jiff::Timestamp;
 use migrator::readiness::lint_ignores;
 use migrator::{MIGRATE, Session};
@@ -187,12 +189,12 @@ impl Lint {
     fn not_linted(&mut self, file: &str, why: &LintError) {
         let id = format!("lint/{file}");
         let hint = match why {
-            LintError::NotSql(NotSql::Undoes) => {
+            LintError::NotSql(NoSqlError::Undoes) => {
                 self.outcomes
                     .push(Outcome::skipped(id, file, why.to_string()));
                 return;
             }
-            LintError::NotSql(NotSql::Program) => {
+            LintError::NotSql(NoSqlError::Program) => {
                 "`migrate lint` without files looks at the SQL that the tool prints for what is pending, where it can"
             }
             LintError::OtherDatabase(_) => "read it yourself, and try it with `migrate rehearse`",

@@ -14,7 +14,7 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
 use state::{Document, Rehearsal};
 
-use crate::kept::{Kept, failure, interrupted, told};
+use crate::kept::{BackupFolder, failure, interrupted, told};
 use crate::on_copy::{OnCopy, RehearsalError};
 
 /// Steps of a rehearsal that may each take as long as the deadline: applied and undone twice, tested twice.
@@ -51,7 +51,7 @@ pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             .map(|file| Outcome::skipped(format!("rehearse/{}", file.id), &file.path, reason));
         return Ok(session.report(outcomes.collect()));
     }
-    let kept = Kept::of(&session)?;
+    let kept = BackupFolder::of(&session)?;
     let backup = if flags.template {
         None
     } else {
@@ -87,7 +87,7 @@ fn stable(document: &Document) -> Option<&str> {
 /// The newest one of the schema as it is, else a new one.
 async fn backup(
     session: &Session<'_>,
-    kept: &Kept<'_>,
+    kept: &BackupFolder<'_>,
     truth: &SchemaState,
 ) -> Result<Backup, Failure> {
     let revision = truth.revision();
@@ -105,7 +105,7 @@ async fn backup(
 
 async fn copied(
     session: &Session<'_>,
-    kept: &Kept<'_>,
+    kept: &BackupFolder<'_>,
     backup: Option<&Backup>,
     lease: Duration,
 ) -> Result<Scratch, Failure> {
@@ -130,7 +130,7 @@ async fn copied(
 
 async fn tried(
     session: &Session<'_>,
-    kept: &Kept<'_>,
+    kept: &BackupFolder<'_>,
     truth: &SchemaState,
     scratch: &Scratch,
     release: Option<&str>,

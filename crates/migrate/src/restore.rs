@@ -10,7 +10,7 @@ use state::journal::{Ending, Intention};
 use state::{Document, Journal, Lease};
 
 use crate::interrupted::{self, Interrupted};
-use crate::kept::{self, Kept, by_hand, failure, told};
+use crate::kept::{self, BackupFolder, by_hand, failure, told};
 use crate::status::nothing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) struct Flags {
 /// Restores a backup.
 pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let kept = Kept::of(&session)?;
+    let kept = BackupFolder::of(&session)?;
     if session.system() == System::MySql {
         return Ok(session.report(vec![refused_there(&session, &kept, &flags.backup)]));
     }
@@ -54,7 +54,7 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
             // The service is stopped again, and started.
             journal.end(Ending::Superseded).await?;
         }
-        let what = What {
+        let what = RestoreSource {
             kept: &kept,
             backup: &backup,
             contents: &contents,
@@ -75,7 +75,7 @@ pub(crate) async fn resume(
         let outcome = Outcome::skipped("restore", &interrupted.backup, reason);
         return Ok(session.report(vec![outcome]));
     }
-    let kept = Kept::of(session)?;
+    let kept = BackupFolder::of(session)?;
     let working = async |lease: &Lease, document: &Document| {
         let Some((mut journal, interrupted)) = Interrupted::find(session).await? else {
             let told = "nothing to resume: another run has finished the restore";
@@ -99,7 +99,7 @@ pub(crate) async fn resume(
             Err(bad) => return Ok(session.report(vec![unverified(&backup, &bad)])),
         };
         journal.end(Ending::Superseded).await?;
-        let what = What {
+        let what = RestoreSource {
             kept: &kept,
             backup: &backup,
             contents: &contents,
@@ -117,14 +117,14 @@ async fn was_swapped(session: &Session<'_>, interrupted: &Interrupted) -> Result
 
 /// The backup that is restored, which was read to its end.
 #[derive(Clone, Copy)]
-struct What<'w> {
-    kept: &'w Kept<'w>,
+struct RestoreSource<'w> {
+    kept: &'w BackupFolder<'w>,
     backup: &'w Backup,
     contents: &'w Contents,
 }
 
 /// Its databases cannot change their names.
-fn refused_there(session: &Session<'_>, kept: &Kept<'_>, id: &str) -> Outcome {
+fn refused_there(session: &Session<'_>, kept: &BackupFolder<'_>, id: &str) -> Outcome {
     let hint = match found(session, kept, id) {
         Ok(Ok(backup)) => format!(
             "by hand: stop the service, then `{}`",
@@ -159,7 +159,7 @@ fn live(document: &Document) -> Option<&str> {
 
 fn found(
     session: &Session<'_>,
-    kept: &Kept<'_>,
+    kept: &BackupFolder<'_>,
     id: &str,
 ) -> Result<Result<Backup, Box<Outcome>>, Failure> {
     let name = session.database.address.database_name();
@@ -279,9 +279,9 @@ async fn under(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
-    what: What<'_>,
+    what: RestoreSource<'_>,
 ) -> Result<Report, Failure> {
-    let What {
+    let RestoreSource {
         kept,
         backup,
         contents,

@@ -16,7 +16,7 @@ const MAX_FILES: usize = 20_000;
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum FileRequest {
     File(String),
     /// Files below a folder.
     Folder {
@@ -30,10 +30,10 @@ pub enum Wanted {
     },
 }
 
-impl Wanted {
+impl FileRequest {
     /// The files in a folder itself whose names match.
-    pub fn folder(path: &str, names: &[&str]) -> Wanted {
-        Wanted::Folder {
+    pub fn folder(path: &str, names: &[&str]) -> FileRequest {
+        FileRequest::Folder {
             path: path.to_owned(),
             depth: 1,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -43,10 +43,10 @@ impl Wanted {
 
     fn script(&self) -> String {
         let (path, depth, names, skip) = match self {
-            Wanted::File(path) => {
+            FileRequest::File(path) => {
                 return format!("if [ -e {0} ]; then each {0}; fi\n", quote(path));
             }
-            Wanted::Folder {
+            FileRequest::Folder {
                 path,
                 depth,
                 names,
@@ -203,7 +203,7 @@ pub(crate) fn join(folder: &str, file: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if the place cannot be asked, or a file cannot be read.
-pub async fn fetch(at: &ToolSite<'_>, wanted: &[Wanted]) -> Result<Tree, Error> {
+pub async fn fetch(at: &ToolSite<'_>, wanted: &[FileRequest]) -> Result<Tree, Error> {
     if wanted.is_empty() {
         return Ok(Tree::default());
     }

@@ -29,7 +29,7 @@ mod tools;
 
 pub use command::{Command, Pending, Script, Transactions, UndoError};
 pub use error::Error;
-pub use files::{Tree, Wanted, fetch};
+pub use files::{FileRequest, Tree, fetch};
 pub use finding::{Fault, Finding, Proof};
 pub use handover::{HandedOver, Handover, HandoverError};
 pub use kinds::tool;

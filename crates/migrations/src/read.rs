@@ -1,6 +1,6 @@
 //! Fetches what a tool needs, and lets it make its reading.
 
-use database::{Ask, Rows, System, literal};
+use database::{QueryRows, Rows, System, literal};
 use place::Effect;
 
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::tool::Tool;
 pub async fn read(
     tool: &dyn Tool,
     at: &ToolSite<'_>,
-    database: &mut impl Ask,
+    database: &mut impl QueryRows,
     system: System,
 ) -> Result<Reading, Error> {
     let mut tree = files::fetch(at, &tool.settings()).await?;
@@ -99,7 +99,7 @@ pub async fn own_tables(
 async fn ask(
     tool: &dyn Tool,
     query: &Query,
-    database: &mut impl Ask,
+    database: &mut impl QueryRows,
     system: System,
 ) -> Result<Option<Rows>, Error> {
     let cause = match database.rows(&query.sql).await {
@@ -134,7 +134,7 @@ async fn ask(
 /// not look, or may not.
 async fn not_elsewhere(
     table: &Table,
-    database: &mut impl Ask,
+    database: &mut impl QueryRows,
     system: System,
 ) -> Result<(), Error> {
     if system != System::Postgres {
@@ -172,7 +172,7 @@ async fn not_elsewhere(
 /// Whether the database has no tables but these. Those of extensions do not count.
 async fn has_no_others<'t>(
     tables: impl Iterator<Item = &'t str>,
-    database: &mut impl Ask,
+    database: &mut impl QueryRows,
     system: System,
 ) -> Result<bool, Error> {
     let names: Vec<String> = tables.map(|table| literal(system, table)).collect();

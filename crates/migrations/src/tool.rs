@@ -4,7 +4,7 @@ use database::System;
 
 use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::reading::{Reading, Standing};
@@ -18,7 +18,7 @@ pub trait Tool {
     fn name(&self) -> &'static str;
 
     /// The files of the tool's own configuration, which tell where the migrations are.
-    fn settings(&self) -> Vec<Wanted> {
+    fn settings(&self) -> Vec<FileRequest> {
         Vec::new()
     }
 
@@ -26,7 +26,7 @@ pub trait Tool {
     ///
     /// # Errors
     /// Returns an error if the tool's configuration does not tell where they are.
-    fn wanted(&self, settings: &Tree) -> Result<Vec<Wanted>, Error>;
+    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error>;
 
     /// The queries whose answers it needs. `files` has everything that was wanted.
     fn queries(&self, system: System, files: &Tree) -> Vec<Query>;

@@ -18,7 +18,7 @@ use crate::mysql_watcher;
 use crate::session::Session;
 use crate::tool_end::{ToolEnd, ToolFailure};
 use crate::truth::SchemaState;
-use crate::watcher::{self, Seen};
+use crate::watcher::{self, AttemptFacts};
 
 /// What the server's sessions of all migrations are called; the lease's token follows.
 const NAME: &str = "deploy-guard migrate";
@@ -190,7 +190,7 @@ fn patience(until: Instant) -> Duration {
 }
 
 impl ChangeResult {
-    fn note(&mut self, session: &Session<'_>, seen: &Seen) {
+    fn note(&mut self, session: &Session<'_>, seen: &AttemptFacts) {
         let by_end = matches!(session.database.address.host, Host::Name(_));
         let is_known = session.place == Place::Here && by_end;
         let is_asked = session.system() == System::Postgres;
@@ -200,7 +200,7 @@ impl ChangeResult {
 }
 
 /// Why an attempt did not get its locks.
-fn blocked(session: &Session<'_>, seen: Seen) -> String {
+fn blocked(session: &Session<'_>, seen: AttemptFacts) -> String {
     let section = session.section;
     let statement = seen.statement.unwrap_or_default();
     if seen.cancelled > 0 {
@@ -282,7 +282,7 @@ async fn clean(
 
 /// Waits until nothing of an attempt works any more. Its processes were ended; the server goes on with a
 /// statement whose client is gone, and would commit one that is a transaction of its own.
-async fn settle(session: &Session<'_>, name: &str, seen: &Seen) {
+async fn settle(session: &Session<'_>, name: &str, seen: &AttemptFacts) {
     let until = Instant::now() + SETTLE;
     loop {
         let mut left = usize::from(session.has_workers().await);
@@ -319,7 +319,7 @@ async fn attempt(
     commands: &[Command],
     name: &str,
     until: Instant,
-    seen: &RefCell<Seen>,
+    seen: &RefCell<AttemptFacts>,
 ) -> Result<Option<ToolEnd>, Failure> {
     let section = session.section;
     let working = async {
@@ -368,7 +368,7 @@ async fn attempt(
 
 /// Whether the attempt ended because of a lock: ours waited for one when it was seen last, or was cancelled
 /// for the sake of others, or the database says so by its own code or in its words.
-fn is_about_locks(seen: &Seen, end: &ToolEnd) -> bool {
+fn is_about_locks(seen: &AttemptFacts, end: &ToolEnd) -> bool {
     // 55P03 and 40P01 of PostgreSQL, 1205 and 1213 of MariaDB; what drivers make of them.
     const SAID: &[&str] = &[
         "55P03",

@@ -1,7 +1,7 @@
 //! What the server tells that the SQL of a migration does not: its relations, and its version.
 
 use crate::session::Session;
-use database::{Ask as _, Error};
+use database::{Error, QueryRows as _};
 use ddl::Catalog;
 
 /// The relations of a server, its version, and how many rows its tables have.

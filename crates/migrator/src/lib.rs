@@ -36,4 +36,4 @@ pub use session::{MIGRATE, Session};
 pub use tool_end::{ToolEnd, ToolFailure};
 pub use truth::SchemaState;
 pub use undo::{UndoRequest, Undone, Unfinished};
-pub use watcher::Seen;
+pub use watcher::AttemptFacts;

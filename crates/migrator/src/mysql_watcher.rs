@@ -11,7 +11,7 @@ use database::{Connection, Error, mysql_facts};
 use place::Place;
 
 use crate::session::Session;
-use crate::watcher::Seen;
+use crate::watcher::AttemptFacts;
 use crate::workers;
 
 /// Between two looks.
@@ -20,7 +20,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const BROKEN: Duration = Duration::from_secs(1);
 
 /// Looks until it is dropped. A tool that runs elsewhere is not seen.
-pub(crate) async fn watch(session: &Session<'_>, name: &str, seen: &RefCell<Seen>) {
+pub(crate) async fn watch(session: &Session<'_>, name: &str, seen: &RefCell<AttemptFacts>) {
     if session.place != Place::Here {
         return;
     }
@@ -32,7 +32,11 @@ pub(crate) async fn watch(session: &Session<'_>, name: &str, seen: &RefCell<Seen
     }
 }
 
-async fn looking(session: &Session<'_>, name: &str, seen: &RefCell<Seen>) -> Result<(), Error> {
+async fn looking(
+    session: &Session<'_>,
+    name: &str,
+    seen: &RefCell<AttemptFacts>,
+) -> Result<(), Error> {
     let mark = workers::mark(session, name);
     let most = session.section.lock_timeout.get();
     let mut server = server(session).await?;
@@ -56,7 +60,7 @@ async fn looking(session: &Session<'_>, name: &str, seen: &RefCell<Seen>) -> Res
     }
 }
 
-fn note(worker: &mysql_facts::Worker, seen: &RefCell<Seen>) {
+fn note(worker: &mysql_facts::Worker, seen: &RefCell<AttemptFacts>) {
     let mut seen = seen.borrow_mut();
     if !seen.threads.contains(&worker.id) {
         seen.threads.push(worker.id);

@@ -108,13 +108,13 @@ pub struct Bounds {
 pub struct Readiness<'a> {
     job: &'a Job,
     bounds: Bounds,
-    looked: OnceCell<Result<Looked<'a>, Outcome>>,
+    looked: OnceCell<Result<DatabaseView<'a>, Outcome>>,
     texts: OnceCell<Result<Vec<Text>, ReadinessError>>,
     known: OnceCell<Result<ServerCatalog, ReadinessError>>,
 }
 
 /// The database as it was found.
-struct Looked<'a> {
+struct DatabaseView<'a> {
     session: Session<'a>,
     document: Option<Document>,
     truth: SchemaState,
@@ -148,8 +148,8 @@ impl<'a> Readiness<'a> {
         }
     }
 
-    async fn answer(&self, looked: &Looked<'a>, question: ReadinessCheck) -> Outcome {
-        let Looked {
+    async fn answer(&self, looked: &DatabaseView<'a>, question: ReadinessCheck) -> Outcome {
+        let DatabaseView {
             session,
             document,
             truth,
@@ -183,7 +183,7 @@ impl<'a> Readiness<'a> {
             ReadinessCheck::Replicas => replicas(session, self.bounds).await,
         };
         match found {
-            Ok(Found {
+            Ok(CheckResult {
                 verdict,
                 actual,
                 reason,
@@ -199,14 +199,14 @@ impl<'a> Readiness<'a> {
     }
 
     /// The SQL of what is pending.
-    async fn texts(&self, looked: &Looked<'a>) -> Result<&[Text], ReadinessError> {
-        let Looked { session, truth, .. } = looked;
+    async fn texts(&self, looked: &DatabaseView<'a>) -> Result<&[Text], ReadinessError> {
+        let DatabaseView { session, truth, .. } = looked;
         let reading = || script::of_pending(session, &truth.reading);
         let texts = self.texts.get_or_init(reading).await.as_ref();
         texts.map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    async fn known(&self, looked: &Looked<'a>) -> Result<&ServerCatalog, ReadinessError> {
+    async fn known(&self, looked: &DatabaseView<'a>) -> Result<&ServerCatalog, ReadinessError> {
         let reading = || async {
             ServerCatalog::read(&looked.session)
                 .await
@@ -216,11 +216,11 @@ impl<'a> Readiness<'a> {
         known.map_err(Clone::clone)
     }
 
-    async fn lint(&self, looked: &Looked<'a>) -> Result<Found, ReadinessError> {
+    async fn lint(&self, looked: &DatabaseView<'a>) -> Result<CheckResult, ReadinessError> {
         let texts = match self.texts(looked).await {
             Ok(texts) => texts,
             Err(unknown) => {
-                return Ok(Found {
+                return Ok(CheckResult {
                     verdict: Verdict::Inconclusive,
                     actual: "not known".to_owned(),
                     reason: Some(unknown.to_string()),
@@ -251,8 +251,8 @@ impl<'a> Readiness<'a> {
             );
         }
         Ok(match &failures[..] {
-            [] => Found::pass("no statement that locks, breaks or loses what others use"),
-            failures => Found::fail(
+            [] => CheckResult::pass("no statement that locks, breaks or loses what others use"),
+            failures => CheckResult::fail(
                 format!("findings: {}", failures.len()),
                 failures
                     .iter()
@@ -264,7 +264,7 @@ impl<'a> Readiness<'a> {
         })
     }
 
-    async fn rewrites(&self, looked: &Looked<'a>) -> Result<Found, ReadinessError> {
+    async fn rewrites(&self, looked: &DatabaseView<'a>) -> Result<CheckResult, ReadinessError> {
         let texts = self.texts(looked).await?;
         let known = self.known(looked).await?;
         let effects = effect::of_texts(texts, known)?;
@@ -297,8 +297,8 @@ impl<'a> Readiness<'a> {
             named.push(format!("{table} ({})", bytes(size)));
         }
         Ok(match &named[..] {
-            [] => Found::pass("no table is written again"),
-            named => Found::pass(format!(
+            [] => CheckResult::pass("no table is written again"),
+            named => CheckResult::pass(format!(
                 "{} is written again: the server needs {} more for as long",
                 named.join(", "),
                 bytes(total)
@@ -307,7 +307,7 @@ impl<'a> Readiness<'a> {
     }
 }
 
-async fn look(job: &Job) -> Result<Looked<'_>, Outcome> {
+async fn look(job: &Job) -> Result<DatabaseView<'_>, Outcome> {
     let unknown = |failure: Failure| Outcome {
         hint: failure.hint.clone(),
         ..Outcome::error("", "migrate").reason(failure.chain())
@@ -315,7 +315,7 @@ async fn look(job: &Job) -> Result<Looked<'_>, Outcome> {
     let session = Session::open(job).map_err(unknown)?;
     let document = session.read().await.map_err(unknown)?;
     let truth = session.truth().await.map_err(|unknown| *unknown)?;
-    Ok(Looked {
+    Ok(DatabaseView {
         session,
         document,
         truth,
@@ -342,23 +342,23 @@ fn history(truth: &SchemaState) -> Outcome {
 }
 
 /// What was found.
-struct Found {
+struct CheckResult {
     verdict: Verdict,
     actual: String,
     reason: Option<String>,
 }
 
-impl Found {
-    fn pass(actual: impl Into<String>) -> Found {
-        Found {
+impl CheckResult {
+    fn pass(actual: impl Into<String>) -> CheckResult {
+        CheckResult {
             verdict: Verdict::Pass,
             actual: actual.into(),
             reason: None,
         }
     }
 
-    fn fail(actual: impl Into<String>, reason: String) -> Found {
-        Found {
+    fn fail(actual: impl Into<String>, reason: String) -> CheckResult {
+        CheckResult {
             verdict: Verdict::Fail,
             actual: actual.into(),
             reason: Some(reason),
@@ -381,13 +381,16 @@ pub fn lint_ignores(section: &Migrate) -> Result<Vec<ddl::Ignore>, UnknownRuleEr
     ignores.collect()
 }
 
-async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, ReadinessError> {
+async fn transactions(
+    session: &Session<'_>,
+    bounds: Bounds,
+) -> Result<CheckResult, ReadinessError> {
     let postgres = session.database.postgres().await?;
     let open = pg_facts::long_transactions(&postgres, bounds.max_transaction.as_secs());
     let open = open.await?;
     Ok(match open.first() {
-        None => Found::pass("none is open for long"),
-        Some(first) => Found::fail(
+        None => CheckResult::pass("none is open for long"),
+        Some(first) => CheckResult::fail(
             format!("open: {}", open.len()),
             format!(
                 "process {} of {} ({}) has a transaction open for {} s: {}",
@@ -397,15 +400,15 @@ async fn transactions(session: &Session<'_>, bounds: Bounds) -> Result<Found, Re
     })
 }
 
-async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<Found, ReadinessError> {
+async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<CheckResult, ReadinessError> {
     let postgres = session.database.postgres().await?;
     let lag = pg_facts::replication_lag(&postgres).await?;
     Ok(match lag {
-        None => Found::pass("no replica is behind"),
+        None => CheckResult::pass("no replica is behind"),
         Some(lag) if lag <= bounds.max_lag.as_secs_f64() => {
-            Found::pass(format!("{lag:.1} s behind"))
+            CheckResult::pass(format!("{lag:.1} s behind"))
         }
-        Some(lag) => Found::fail(
+        Some(lag) => CheckResult::fail(
             format!("{lag:.1} s behind"),
             format!("{lag:.1} s > max-lag ({} s)", bounds.max_lag.as_secs()),
         ),

@@ -23,7 +23,7 @@ pub struct Text {
 
 /// Where something is.
 #[derive(Debug)]
-pub struct Spot {
+pub struct ScriptPosition {
     /// For people.
     pub told: String,
     pub found_at: Option<FoundAt>,
@@ -38,10 +38,10 @@ impl Text {
         }
     }
 
-    pub fn spot(&self, place: Place) -> Spot {
+    pub fn spot(&self, place: Place) -> ScriptPosition {
         let Some(sections) = &self.printed else {
             let file = self.migration.file.clone();
-            return Spot {
+            return ScriptPosition {
                 told: format!("{file}:{}:{}", place.line, place.column),
                 found_at: Some(FoundAt {
                     file,
@@ -52,7 +52,7 @@ impl Text {
         let section = sections.iter().rev().find(|(line, _)| *line <= place.line);
         let file = section.map(|(_, file)| file.clone());
         let name = file.as_ref().unwrap_or(&self.migration.file);
-        Spot {
+        ScriptPosition {
             told: format!("{name} (line {} of the printed SQL)", place.line),
             found_at: file.map(|file| FoundAt { file, line: None }),
         }

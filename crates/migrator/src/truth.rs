@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
 use database::{Connection, Error, System};
-use migrations::{Fault, Finding, Migration, Reading, Table, Transactions, Wanted};
+use migrations::{Fault, FileRequest, Finding, Migration, Reading, Table, Transactions};
 use model::text::hex;
 use model::{Outcome, Severity};
 use sha2::{Digest as _, Sha256};
@@ -100,8 +100,10 @@ impl Session<'_> {
         migrations: impl Iterator<Item = &Migration>,
     ) -> Result<Vec<RehearsedMigration>, Failure> {
         let migrations: Vec<&Migration> = migrations.collect();
-        let files = migrations.iter().map(|one| Wanted::File(one.path.clone()));
-        let files: Vec<Wanted> = files.collect();
+        let files = migrations
+            .iter()
+            .map(|one| FileRequest::File(one.path.clone()));
+        let files: Vec<FileRequest> = files.collect();
         let inside = self.inside();
         let tree = migrations::fetch(&self.at(&inside), &files).await;
         let tree = tree.map_err(|error| Failure::error(error.to_string()))?;

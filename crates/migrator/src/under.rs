@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cli::Failure;
 use database::Shape;
-use database::lock::{Lock, Taken};
+use database::lock::{Lock, LockAttempt};
 use model::{Id, Outcome, Report, Verdict};
 
 use crate::change::RESTART;
@@ -105,8 +105,8 @@ impl Session<'_> {
         database.name = "deploy-guard lock".to_owned();
         let taken = Lock::take(&database, self.section.lock_wait.get()).await;
         Ok(match taken {
-            Ok(Taken::Held(lock)) => Ok(lock),
-            Ok(Taken::ByOther(holder)) => Err(Box::new(
+            Ok(LockAttempt::Held(lock)) => Ok(lock),
+            Ok(LockAttempt::ByOther(holder)) => Err(Box::new(
                 Outcome::refused(Id::refused("locked"), database.address.to_string())
                     .expected("no other migration runs on this database")
                     .actual(holder.clone())

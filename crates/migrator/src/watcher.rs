@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use database::Error;
-use database::pg_facts::{self, Activity, Ours, Worker};
+use database::pg_facts::{self, Activity, OwnSessions, Worker};
 use model::report::v1::millis;
 use place::Place;
 
@@ -23,7 +23,7 @@ const BROKEN: Duration = Duration::from_secs(1);
 
 /// What was seen of one attempt.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct AttemptFacts {
     /// How often a statement of ours was cancelled because others waited for it.
     pub cancelled: u32,
     /// The longest that another session waited for us, in milliseconds.
@@ -45,7 +45,7 @@ pub struct Seen {
 pub(crate) async fn watch(
     session: &Session<'_>,
     name: &str,
-    seen: &RefCell<Seen>,
+    seen: &RefCell<AttemptFacts>,
     say: impl Fn(&str),
 ) {
     loop {
@@ -59,14 +59,14 @@ pub(crate) async fn watch(
 async fn looking(
     session: &Session<'_>,
     name: &str,
-    seen: &RefCell<Seen>,
+    seen: &RefCell<AttemptFacts>,
     say: &impl Fn(&str),
 ) -> Result<(), Error> {
     let most = session.section.max_blocking().get();
     let mark = workers::mark(session, name);
     let postgres = session.database.postgres().await?;
     let version = pg_facts::version(&postgres).await?;
-    let mut ours = Ours {
+    let mut ours = OwnSessions {
         name: name.to_owned(),
         ends: Vec::new(),
     };
@@ -110,7 +110,7 @@ async fn looking(
 async fn take_back(
     postgres: &database::postgres::Session,
     activity: &Activity,
-    seen: &RefCell<Seen>,
+    seen: &RefCell<AttemptFacts>,
 ) -> Result<(), Error> {
     for worker in &activity.workers {
         let is_taken_back = match worker.state.as_str() {
@@ -128,7 +128,7 @@ async fn take_back(
     Ok(())
 }
 
-fn note(activity: &Activity, seen: &RefCell<Seen>) {
+fn note(activity: &Activity, seen: &RefCell<AttemptFacts>) {
     let mut seen = seen.borrow_mut();
     seen.longest = seen.longest.max(activity.blocked.longest);
     seen.most = seen.most.max(activity.blocked.sessions);

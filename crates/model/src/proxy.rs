@@ -179,7 +179,7 @@ fn is_below(host: &str, name: &str) -> bool {
 
 /// What is seen of an answer to a request that a proxy may have passed on in plain text.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct PlainAnswer<'a> {
     pub status: u16,
     /// The header `Server`.
     pub server: Option<&'a str>,
@@ -202,11 +202,11 @@ pub enum Origin {
 /// Programs that answer in their own name, over plain HTTP with the server's status codes.
 const PROXIES: [&str; 2] = ["tinyproxy", "squid"];
 
-impl Seen<'_> {
+impl PlainAnswer<'_> {
     /// tinyproxy says 401 to a wrong password and 403 to a host that it does not let through, as
     /// if the server did.
     pub fn origin(self) -> Origin {
-        let Seen {
+        let PlainAnswer {
             status,
             server,
             via,
@@ -228,7 +228,7 @@ impl Seen<'_> {
 /// Whether an answer to a request that may have gone through a proxy is the proxy's own refusal.
 /// `server` is the header of that name.
 pub fn refuses(status: u16, server: Option<&str>) -> bool {
-    let seen = Seen {
+    let seen = PlainAnswer {
         status,
         server,
         via: None,
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_gateways_failure_is_the_servers_only_where_it_was_passed_on() {
         let origin = |status, server, via, marked| {
-            Seen {
+            PlainAnswer {
                 status,
                 server,
                 via,

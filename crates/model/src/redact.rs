@@ -47,10 +47,10 @@ const UNMARKED: usize = 8;
 
 /// Finds the known secrets in a text.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<RwLock<Known>>);
+pub struct Redactor(Arc<RwLock<KnownSecrets>>);
 
 #[derive(Default)]
-struct Known {
+struct KnownSecrets {
     /// Each with how many bytes of its end anyone may read: [`open_end`].
     patterns: BTreeMap<String, usize>,
     /// Every line of every secret, also the short ones: what the runner masks.
@@ -145,7 +145,7 @@ impl Redactor {
     }
 }
 
-impl Known {
+impl KnownSecrets {
     /// What is left of secrets where the text was cut.
     fn pieces_at_cuts(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut mark = [0; 4];

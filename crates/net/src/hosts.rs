@@ -25,10 +25,10 @@ const PULSE: Duration = Duration::from_secs(2);
 
 /// The hosts of the configuration, by name. A clone is the same hosts.
 #[derive(Clone, Debug, Default)]
-pub struct Hosts(Arc<Known>);
+pub struct Hosts(Arc<Inventory>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Inventory {
     configured: config::file::Hosts,
     env: Env,
     asked: Mutex<BTreeMap<String, Arc<Shared>>>,
@@ -36,7 +36,7 @@ struct Known {
 
 impl Hosts {
     pub fn new(configured: &config::file::Hosts, env: &Env) -> Hosts {
-        Hosts(Arc::new(Known {
+        Hosts(Arc::new(Inventory {
             configured: configured.clone(),
             env: env.clone(),
             asked: Mutex::default(),
@@ -54,7 +54,7 @@ impl Hosts {
             name: name.to_owned(),
             shared: Arc::clone(shared),
         };
-        let Known {
+        let Inventory {
             configured,
             env,
             asked,
@@ -90,7 +90,7 @@ impl Tunnels for Hosts {
                 .open(&place.host, place.port, MAX_LOGIN_TIME)
                 .await;
             let tunnel = opened.map_err(problem)?;
-            Ok(Box::new(Through {
+            Ok(Box::new(TunnelStream {
                 tunnel,
                 host: host.party(),
             }) as Stream)
@@ -166,12 +166,12 @@ impl Host {
 }
 
 /// A tunnel through a host, whose end is named where it is the host that broke it.
-struct Through {
+struct TunnelStream {
     tunnel: Tunnel,
     host: Party,
 }
 
-impl Through {
+impl TunnelStream {
     fn named(&self, error: io::Error) -> io::Error {
         let severed = matches!(error.get_ref(), Some(it) if it.is::<ssh::Severed>());
         if !severed {
@@ -185,7 +185,7 @@ impl Through {
     }
 }
 
-impl AsyncRead for Through {
+impl AsyncRead for TunnelStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -196,7 +196,7 @@ impl AsyncRead for Through {
     }
 }
 
-impl AsyncWrite for Through {
+impl AsyncWrite for TunnelStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use github::Client;
-use github::deployments::{Made, NewStatus};
+use github::deployments::{NewStatus, OwnDeployment};
 use sections::incident::GithubDeploymentSink;
 
 use crate::github_access::Access;
@@ -80,7 +80,7 @@ impl Deployment<'_> {
             return Err(DeliveryError::refused("no commit is known", hint));
         };
         let description = outside::line(&notice.title, DESCRIPTION);
-        let made = Made {
+        let made = OwnDeployment {
             reference,
             environment: &environment,
             description: &description,

@@ -30,7 +30,7 @@ pub(crate) struct Web {
 }
 
 /// The service's answer.
-pub(crate) struct Answer {
+pub(crate) struct WebAnswer {
     pub(crate) status: u16,
     /// At most so many bytes as were wanted.
     pub(crate) body: Vec<u8>,
@@ -68,7 +68,7 @@ impl Web {
         url: &Url,
         deadline: Instant,
         most: usize,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<WebAnswer, DeliveryError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let host = host(url);
         if left.is_zero() {
@@ -102,7 +102,7 @@ impl Web {
     pub(crate) fn accepted(
         &self,
         url: &Url,
-        answer: &Answer,
+        answer: &WebAnswer,
         wrong: &str,
     ) -> Result<(), DeliveryError> {
         let host = host(url);
@@ -162,11 +162,11 @@ fn silent(host: &str, left: Duration) -> DeliveryError {
     DeliveryError::unsure(format!("{host} did not answer within {left}"))
 }
 
-async fn read(url: &Url, mut response: Response, most: usize, until: Instant) -> Answer {
+async fn read(url: &Url, mut response: Response, most: usize, until: Instant) -> WebAnswer {
     let headers = response.headers();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let status = response.status().as_u16();
-    let mut answer = Answer {
+    let mut answer = WebAnswer {
         status,
         body: Vec::new(),
         after: wait(headers),
@@ -201,7 +201,7 @@ fn redirect(url: &Url, location: Option<&str>) -> Option<Redirect> {
     })
 }
 
-fn redirected(host: &str, answer: &Answer) -> DeliveryError {
+fn redirected(host: &str, answer: &WebAnswer) -> DeliveryError {
     let to = match &answer.redirect {
         Some(Redirect::Here) => "another of its paths",
         Some(Redirect::Elsewhere(Some(other))) => &format!("`{}`", excerpt(other.as_bytes())),

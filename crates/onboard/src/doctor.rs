@@ -17,7 +17,7 @@ mod token;
 mod workflows;
 
 use cli::{Failure, Job};
-use finding::{ALL, Finding, Who};
+use finding::{ALL, Finding, StageKind};
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 /// The stage; it has no flags of its own.
@@ -61,7 +61,7 @@ impl cli::Stage for Stage {
         };
         // Without a configuration every stage is asked for, and none of them can start.
         let all = job.config_path.is_none() && alone.is_none();
-        let counts = |who: Who| all || who.is_configured(&job.config);
+        let counts = |who: StageKind| all || who.is_configured(&job.config);
         let table = table(&findings, counts, nothing);
         let outcomes = findings
             .into_iter()
@@ -77,12 +77,12 @@ impl cli::Stage for Stage {
 }
 
 /// The outcome, with the stages that it stops in its reason; an outcome that stops none is only advice.
-fn told(finding: Finding, counts: impl Fn(Who) -> bool) -> Outcome {
+fn told(finding: Finding, counts: impl Fn(StageKind) -> bool) -> Outcome {
     let bad = finding.is_bad();
     let stops: Vec<&str> = ALL
         .into_iter()
         .filter(|who| finding.stops.contains(who) && counts(*who))
-        .map(Who::name)
+        .map(StageKind::name)
         .collect();
     let mut outcome = finding.outcome;
     if !bad {
@@ -95,8 +95,8 @@ fn told(finding: Finding, counts: impl Fn(Who) -> bool) -> Outcome {
     outcome.reason(format!("{reason}; stops {}", stops.join(", ")))
 }
 
-fn table(findings: &[Finding], counts: impl Fn(Who) -> bool, nothing: &str) -> Table {
-    let row = |who: Who| {
+fn table(findings: &[Finding], counts: impl Fn(StageKind) -> bool, nothing: &str) -> Table {
+    let row = |who: StageKind| {
         let stoppers: Vec<&str> = findings
             .iter()
             .filter(|finding| finding.is_bad() && finding.stops.contains(&who))

@@ -23,12 +23,12 @@ use clap::{ArgMatches, Command};
 use model::{Env, ExitCode};
 
 use crate::inventory;
-use ask::Ask;
+use ask::Prompter;
 use output::tell;
 use problem::InitError;
 use proposal::{text, words};
 use survey::Survey;
-use wishes::Wishes;
+use wishes::InitFlags;
 
 /// The command line of `init`.
 pub fn command() -> Command {
@@ -69,7 +69,7 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asks = terminal && !matches.get_flag("yes") && env.non_empty("CI").is_none();
-    let mut ask = Ask::new(asks);
+    let mut ask = Prompter::new(asks);
     let dry_run = matches.get_flag("dry-run");
     let chosen = choose::choose(&survey, &wishes, &mut ask)?;
     if matches.get_flag("check") {
@@ -91,20 +91,20 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
 }
 
 /// Whether a person who names an address says by it that what is called a deployment is one.
-fn gates(wishes: &Wishes) -> bool {
+fn gates(wishes: &InitFlags) -> bool {
     let kind = wishes.kind.as_deref().unwrap_or("gate");
     kind == "gate" && wishes.url.is_some() && wishes.hosts.is_empty() && wishes.files.is_empty()
 }
 
 /// Whether a person says how it is deployed, where no workflow does: a gate alone is no way to deploy.
-fn insists(wishes: &Wishes) -> bool {
+fn insists(wishes: &InitFlags) -> bool {
     match wishes.kind.as_deref() {
         Some(kind) => kind != "gate",
         None => wishes.url.is_some() || !wishes.hosts.is_empty() || !wishes.files.is_empty(),
     }
 }
 
-fn nothing(survey: &Survey, wishes: &Wishes) -> InitError {
+fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
     let mut why: Vec<String> = survey
         .published
         .iter()

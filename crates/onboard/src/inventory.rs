@@ -18,7 +18,7 @@ pub(crate) use workflow::Workflow;
 
 /// What was found, the nearest to the root first.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct RepositoryFacts {
     /// Where the files will be written: the repository's root.
     pub(crate) root: PathBuf,
     /// The folder that was looked at, from the root; empty for all of it.
@@ -41,15 +41,15 @@ pub(crate) struct Seen {
 }
 
 /// Looks at the folder that was surveyed, and at those below it.
-pub(crate) fn look(survey: &Survey) -> std::io::Result<Seen> {
+pub(crate) fn look(survey: &Survey) -> std::io::Result<RepositoryFacts> {
     let repository = Repository::of(&survey.root.join(&survey.below))?;
-    let mut seen = Seen {
+    let mut seen = RepositoryFacts {
         root: survey.root.clone(),
         below: survey.below.clone(),
         git: survey.git,
         origin: survey.origin.clone(),
         workflows: survey.workflows.iter().map(Workflow::of).collect(),
-        ..Seen::default()
+        ..RepositoryFacts::default()
     };
     let is_below = |path: &&String| Path::new(path).starts_with(&survey.below);
     let folders = repository.folders.iter().filter(is_below);
@@ -81,7 +81,7 @@ fn is_dockerfile(name: &str) -> bool {
     name == "Dockerfile" || name == "Containerfile" || name.starts_with("Dockerfile.")
 }
 
-fn file(repository: &Repository, path: &str, seen: &mut Seen) {
+fn file(repository: &Repository, path: &str, seen: &mut RepositoryFacts) {
     let name = path.rsplit('/').next().unwrap_or_default();
     if path.starts_with(".github/") {
         return;
@@ -122,7 +122,7 @@ fn file(repository: &Repository, path: &str, seen: &mut Seen) {
     }
 }
 
-impl Seen {
+impl RepositoryFacts {
     pub(super) fn is_empty(&self) -> bool {
         self.workflows.is_empty()
             && self.compose.is_empty()

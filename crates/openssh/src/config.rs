@@ -1,6 +1,6 @@
 //! The configuration of the `ssh` program, such as `~/.ssh/config`.
 
-use crate::way::Way;
+use crate::way::HostRoute;
 
 /// More blocks than a file that a person writes has.
 const MAX_BLOCKS: usize = 1_000;
@@ -33,7 +33,7 @@ pub struct Settings {
     pub port: Option<String>,
     pub identity: Option<String>,
     pub certificate: Option<String>,
-    pub way: Option<Way>,
+    pub way: Option<HostRoute>,
     /// What only the `ssh` program itself knows of this host: `Match exec …`.
     pub unclear: Option<String>,
 }
@@ -149,7 +149,7 @@ impl Settings {
             }
             "proxyjump" | "proxycommand" if self.way.is_some() => return,
             "proxyjump" => {
-                self.way = Way::jump(value);
+                self.way = HostRoute::jump(value);
                 if self.way.is_none() {
                     self.unclear
                         .get_or_insert_with(|| format!("ProxyJump {value}"));
@@ -157,7 +157,7 @@ impl Settings {
                 return;
             }
             "proxycommand" => {
-                self.way = Some(Way::command(value));
+                self.way = Some(HostRoute::command(value));
                 return;
             }
             "user" => &mut self.user,
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(prod.user.as_deref(), Some("app"));
         assert_eq!(prod.port.as_deref(), Some("22022"));
         assert_eq!(prod.identity.as_deref(), Some("~/.ssh/a b"));
-        assert!(matches!(&prod.way, Some(Way::Through(hops)) if hops[0].host == "edge"));
+        assert!(matches!(&prod.way, Some(HostRoute::Through(hops)) if hops[0].host == "edge"));
         assert_eq!(config.of("web-1").way, prod.way);
         assert_eq!(config.of("edge"), Settings::default());
         assert_eq!(config.of("web-12").host_name, None);

@@ -14,4 +14,4 @@ pub use config::{Config, Settings};
 pub use copy::{Copy, split_target};
 pub use options::{Options, Program};
 pub use text::words;
-pub use way::{Hop, Way};
+pub use way::{Hop, HostRoute};

@@ -1,7 +1,7 @@
 //! The options of `ssh` and `scp`.
 
 use crate::text::words;
-use crate::way::{Hop, Way};
+use crate::way::{Hop, HostRoute};
 
 /// What options say of the way to a host. As for the program, the first of two counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Options {
     pub identity: Option<String>,
     pub certificate: Option<String>,
     pub known_hosts: Option<String>,
-    pub way: Option<Way>,
+    pub way: Option<HostRoute>,
     /// The configuration that is read instead of the usual one.
     pub config: Option<String>,
     /// What `-W` says.
@@ -88,7 +88,7 @@ impl Options {
             'l' if program == Program::Ssh => keep(&mut self.user, value),
             'F' => keep(&mut self.config, value),
             'W' => keep(&mut self.forwards, value),
-            'J' => self.through(Way::jump(&value)),
+            'J' => self.through(HostRoute::jump(&value)),
             'p' if program == Program::Ssh => keep(&mut self.port, value),
             'P' if program == Program::Scp => keep(&mut self.port, value),
             'o' => {
@@ -103,8 +103,8 @@ impl Options {
                     "userknownhostsfile" if value != "/dev/null" && value != "none" => {
                         keep(&mut self.known_hosts, value);
                     }
-                    "proxyjump" => self.through(Way::jump(&value)),
-                    "proxycommand" => self.through(Some(Way::command(&value))),
+                    "proxyjump" => self.through(HostRoute::jump(&value)),
+                    "proxycommand" => self.through(Some(HostRoute::command(&value))),
                     _ => {}
                 }
             }
@@ -112,7 +112,7 @@ impl Options {
         }
     }
 
-    fn through(&mut self, way: Option<Way>) {
+    fn through(&mut self, way: Option<HostRoute>) {
         match way {
             Some(way) => {
                 self.way.get_or_insert(way);
@@ -122,15 +122,15 @@ impl Options {
     }
 }
 
-impl Way {
+impl HostRoute {
     /// What `ProxyCommand` says. `ssh -W %h:%p user@host` is a way through a host; any other program is its own.
-    pub fn command(text: &str) -> Way {
+    pub fn command(text: &str) -> HostRoute {
         if text.trim().eq_ignore_ascii_case("none") {
-            return Way::Through(Vec::new());
+            return HostRoute::Through(Vec::new());
         }
         forwards(text).map_or_else(
-            || Way::Command(text.trim().to_owned()),
-            |hop| Way::Through(vec![hop]),
+            || HostRoute::Command(text.trim().to_owned()),
+            |hop| HostRoute::Through(vec![hop]),
         )
     }
 }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(options.port.as_deref(), Some("2222"));
         assert_eq!(options.user.as_deref(), Some("me"));
         assert_eq!(options.identity.as_deref(), Some("~/.ssh/a"));
-        assert!(matches!(&options.way, Some(Way::Through(hops)) if hops.len() == 2));
+        assert!(matches!(&options.way, Some(HostRoute::Through(hops)) if hops.len() == 2));
         let (options, rest) = read("-q|-P|22|-l|100|-F|my|a|u@h:x", Program::Scp);
         assert_eq!(
             (options.port.as_deref(), options.user, rest.len()),
@@ -194,10 +194,10 @@ mod tests {
         assert!(options.is_unclear && options.way.is_none());
     }
 
-    fn told(way: &Way) -> String {
+    fn told(way: &HostRoute) -> String {
         match way {
-            Way::Command(text) => format!("by {text}"),
-            Way::Through(hops) => hops
+            HostRoute::Command(text) => format!("by {text}"),
+            HostRoute::Through(hops) => hops
                 .iter()
                 .map(|hop| {
                     let word = |text: &Option<String>| text.clone().unwrap_or("None".to_owned());
@@ -231,7 +231,7 @@ mod tests {
             ("ssh -F x -W %h:%p bastion", "by ssh -F x -W %h:%p bastion"),
             ("ssh -J a -W %h:%p bastion", "by ssh -J a -W %h:%p bastion"),
         ] {
-            assert_eq!(told(&Way::command(text)), expected, "{text}");
+            assert_eq!(told(&HostRoute::command(text)), expected, "{text}");
         }
     }
 }

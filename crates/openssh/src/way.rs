@@ -4,7 +4,7 @@ use crate::text::places;
 
 /// How a host is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum HostRoute {
     /// By way of other hosts, the first of them reached first; directly where there is none.
     Through(Vec<Hop>),
     /// By a program that only the `ssh` program starts.
@@ -22,11 +22,11 @@ pub struct Hop {
     pub key: Option<String>,
 }
 
-impl Way {
+impl HostRoute {
     /// What `ProxyJump` and `-J` say: `a@b:2222,c`. `None` where it is no list of hosts.
-    pub fn jump(text: &str) -> Option<Way> {
+    pub fn jump(text: &str) -> Option<HostRoute> {
         if text.trim().eq_ignore_ascii_case("none") {
-            return Some(Way::Through(Vec::new()));
+            return Some(HostRoute::Through(Vec::new()));
         }
         let ends = places(text, ',').chain([text.len()]);
         let mut from = 0;
@@ -35,7 +35,7 @@ impl Way {
             from = end + 1;
             hop
         });
-        hops.collect::<Option<Vec<Hop>>>().map(Way::Through)
+        hops.collect::<Option<Vec<Hop>>>().map(HostRoute::Through)
     }
 }
 
@@ -69,8 +69,8 @@ impl Hop {
 mod tests {
     use super::*;
 
-    fn told(way: Option<Way>) -> String {
-        let Some(Way::Through(hops)) = way else {
+    fn told(way: Option<HostRoute>) -> String {
+        let Some(HostRoute::Through(hops)) = way else {
             return "not known".to_owned();
         };
         let word = |text: &Option<String>| text.clone().unwrap_or("None".to_owned());
@@ -96,7 +96,7 @@ mod tests {
             ("", "not known"),
             ("::1", "not known"),
         ] {
-            assert_eq!(told(Way::jump(text)), expected, "{text}");
+            assert_eq!(told(HostRoute::jump(text)), expected, "{text}");
         }
     }
 }

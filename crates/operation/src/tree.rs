@@ -24,11 +24,11 @@ pub struct Tree {
 #[derive(Clone, Debug)]
 struct Branch {
     place: String,
-    twigs: Vec<Twig>,
+    twigs: Vec<TreeStep>,
 }
 
 #[derive(Clone, Debug)]
-struct Twig {
+struct TreeStep {
     what: &'static str,
     began: Duration,
     /// When, and whether it worked.
@@ -59,7 +59,7 @@ impl Tree {
 
 impl Operator for Tree {
     fn begins(&self, place: &str, what: &'static str) {
-        let twig = Twig {
+        let twig = TreeStep {
             what,
             began: self.started.elapsed(),
             ended: None,
@@ -172,7 +172,7 @@ impl Branch {
     }
 }
 
-fn told(twig: &Twig, now: Duration) -> String {
+fn told(twig: &TreeStep, now: Duration) -> String {
     let mark = match twig.ended {
         None => '…',
         Some((_, true)) => '✓',
@@ -187,15 +187,15 @@ fn told(twig: &Twig, now: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn twig(what: &'static str, began: u64, ended: Option<(u64, bool)>) -> Twig {
-        Twig {
+    fn twig(what: &'static str, began: u64, ended: Option<(u64, bool)>) -> TreeStep {
+        TreeStep {
             what,
             began: Duration::from_millis(began),
             ended: ended.map(|(end, worked)| (Duration::from_millis(end), worked)),
         }
     }
 
-    fn branch(place: &str, twigs: &[Twig]) -> Branch {
+    fn branch(place: &str, twigs: &[TreeStep]) -> Branch {
         Branch {
             place: place.to_owned(),
             twigs: twigs.to_vec(),

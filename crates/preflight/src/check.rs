@@ -21,7 +21,7 @@ mod space;
 mod variables;
 pub(crate) mod waiver;
 
-pub(crate) use scene::{Check, Planned, Scene};
+pub(crate) use scene::{Check, Context, Planned};
 
 use cli::{Failure, Job};
 use config::file::Preflight;
@@ -43,7 +43,7 @@ pub(crate) fn usable(section: &Preflight, job: &Job) -> Result<(), Failure> {
 }
 
 /// Every configured check, in the order of the kinds.
-pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let mut planned = release::plan(scene);
     macro_rules! plan {
         ($($(#[$attribute:meta])* $kind:ident: $entries:ty,)*) => {$(

@@ -16,7 +16,7 @@ use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
 
 pub use crate::check::release::Rule;
-use crate::check::{Planned, Scene, waiver};
+use crate::check::{Context, Planned, waiver};
 use crate::score::Weighed;
 
 /// The stage and its flags.
@@ -105,7 +105,7 @@ impl cli::Stage for Stage {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight()?.cloned().unwrap_or_default();
         check::usable(&section, job)?;
-        let scene = Scene::new(job, &section, self.force.forced(job));
+        let scene = Context::new(job, &section, self.force.forced(job));
         let planned = check::all(&section, &scene);
         let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();
         let unknown = job.only.unknown(&ids);
@@ -183,7 +183,7 @@ fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
 }
 
 /// Asks everything at once; the outcomes come in the order of the configuration.
-async fn all(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Scene<'_>) -> Vec<Weighed> {
+async fn all(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Context<'_>) -> Vec<Weighed> {
     let job = scene.job;
     let start = Instant::now();
     let deadline = section.deadline.get();

@@ -33,7 +33,7 @@ pub(crate) struct Compose {
     shell: Shell,
     /// By service and number.
     watches: RefCell<BTreeMap<(String, String), Watch>>,
-    found: RefCell<Found>,
+    found: RefCell<ProjectFacts>,
     /// What had ended at the last look, with nothing that starts it again.
     over: RefCell<BTreeSet<String>>,
     /// What of the troubles was seen that a key of the configuration ends.
@@ -42,7 +42,7 @@ pub(crate) struct Compose {
 
 /// What was found out by the first looks; it stays so while we watch.
 #[derive(Clone, Debug, Default)]
-struct Found {
+struct ProjectFacts {
     /// How Compose is called.
     program: Option<String>,
     /// The project's name, according to its containers.

@@ -28,12 +28,12 @@ use crate::reading::Reading;
 pub(crate) struct Ecs {
     probe: EcsProbe,
     client: Renewing,
-    seen: Mutex<Seen>,
+    seen: Mutex<EcsMemory>,
 }
 
 /// What stays from one measurement to the next.
 #[derive(Default)]
-struct Seen {
+struct EcsMemory {
     /// A task definition never changes.
     definition: Option<(String, Definition)>,
     watch: Watch,
@@ -177,7 +177,7 @@ impl Ecs {
         Ok(tasks)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, EcsMemory> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

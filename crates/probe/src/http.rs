@@ -25,7 +25,7 @@ use crate::addresses::{ask_every, late};
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
-use crate::release::{Answer, Identity, Unnamed, identify, named};
+use crate::release::{Identity, ReleaseAnswer, Unnamed, identify, named};
 
 /// One HTTP probe.
 pub struct Http {
@@ -187,7 +187,7 @@ impl Http {
             if let Err(reason) = unpacked {
                 return Identity::Unknown(reason.to_string());
             }
-            let answer = Answer {
+            let answer = ReleaseAnswer {
                 headers: &reply.headers,
                 body: &reply.body,
             };
@@ -434,7 +434,7 @@ async fn told_release(
     reply.unpack(transport.max_body).await?;
     let (source, likely) = (source.cloned(), likely.to_owned());
     let naming = tokio::task::spawn_blocking(move || {
-        let answer = Answer {
+        let answer = ReleaseAnswer {
             headers: &reply.headers,
             body: &reply.body,
         };

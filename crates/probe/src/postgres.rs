@@ -88,7 +88,7 @@ impl Postgres {
         }
     }
 
-    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<Answer, ConnectError> {
+    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<QueryResult, ConnectError> {
         let tls = self.tls()?;
         let stream = self.route.open(&self.place, end).await?;
         let stream = Limited::new(stream, MAX_ANSWER);
@@ -96,7 +96,7 @@ impl Postgres {
         let (client, connection) = match connected {
             Ok(pair) => pair,
             Err(error) if self.probe.user.is_none() && takes_logins(&error) => {
-                return Ok(Answer::Ready);
+                return Ok(QueryResult::Ready);
             }
             Err(error) => return Err(problem(&error)),
         };
@@ -131,10 +131,10 @@ impl Postgres {
         &self,
         client: &Client,
         timeout: Duration,
-    ) -> Result<Answer, tokio_postgres::Error> {
+    ) -> Result<QueryResult, tokio_postgres::Error> {
         let Some(query) = &self.probe.query else {
             client.simple_query("SELECT 1").await?;
-            return Ok(Answer::Ready);
+            return Ok(QueryResult::Ready);
         };
         let limit = timeout.as_millis();
         let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {limit}");
@@ -146,22 +146,22 @@ impl Postgres {
         while let Some(answer) = answers.next().await {
             if let SimpleQueryMessage::Row(row) = answer? {
                 let value = (!row.is_empty()).then(|| row.get(0).map(str::to_owned));
-                return Ok(Answer::Row(value.flatten()));
+                return Ok(QueryResult::Row(value.flatten()));
             }
         }
-        Ok(Answer::NoRow)
+        Ok(QueryResult::NoRow)
     }
 
-    fn judge(&self, expected: &str, answer: Answer) -> Reading {
+    fn judge(&self, expected: &str, answer: QueryResult) -> Reading {
         let fail =
             |actual: String, reason: String| Reading::not(Verdict::Fail, expected, actual, reason);
         let value = match answer {
-            Answer::Ready => return Reading::pass(expected, "ready").value("ready"),
-            Answer::NoRow => {
+            QueryResult::Ready => return Reading::pass(expected, "ready").value("ready"),
+            QueryResult::NoRow => {
                 let text = "the query gives no row";
                 return fail(text.to_owned(), text.to_owned()).value("no row");
             }
-            Answer::Row(value) => value,
+            QueryResult::Row(value) => value,
         };
         let PostgresProbe {
             equals,
@@ -209,7 +209,7 @@ impl Postgres {
 }
 
 /// What came of asking.
-enum Answer {
+enum QueryResult {
     Ready,
     /// The first column of the first row; `None` is NULL.
     Row(Option<String>),

@@ -36,12 +36,12 @@ pub(crate) struct Prometheus {
     /// The same question with what counters had counted when they were first seen, which a rate
     /// leaves out.
     counted_in: Option<String>,
-    seen: Mutex<Seen>,
+    seen: Mutex<QueryMemory>,
 }
 
 /// What was learned while asking.
 #[derive(Default)]
-struct Seen {
+struct QueryMemory {
     /// The next step after the last measurement, where it is not to run the query by hand.
     hint: Option<String>,
     /// Windows that are too short; `None` until they were looked at.
@@ -205,7 +205,7 @@ impl Prometheus {
         self.seen().hint = hint;
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, QueryMemory> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,7 +28,7 @@ impl Identity {
 }
 
 /// The parts of an answer that can contain a release.
-pub struct Answer<'a> {
+pub struct ReleaseAnswer<'a> {
     pub headers: &'a http::header::HeaderMap,
     pub body: &'a [u8],
 }
@@ -85,7 +85,11 @@ const MAX_SHOWN_CHARS: usize = 100;
 const FILTER_TIME: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Compares what an answer names with the expected release. Blocking: a filter may run.
-pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<'_>) -> Identity {
+pub fn identify(
+    source: Option<&ReleaseSource>,
+    expected: &str,
+    answer: &ReleaseAnswer<'_>,
+) -> Identity {
     let rule = source.map(|source| source.r#match).unwrap_or_default();
     match named(source, rule, expected, answer) {
         Ok(actual) if rule.proves(expected, &actual) => Identity::Matches(actual),
@@ -125,7 +129,7 @@ pub fn named(
     source: Option<&ReleaseSource>,
     rule: Match,
     likely: &str,
-    answer: &Answer<'_>,
+    answer: &ReleaseAnswer<'_>,
 ) -> Result<String, Unnamed> {
     let told = told(source, &|word| rule.proves(likely, word), answer)?;
     if told.len() > MAX_NAME_BYTES {
@@ -140,7 +144,7 @@ pub fn named(
 fn told(
     source: Option<&ReleaseSource>,
     likely: &dyn Fn(&str) -> bool,
-    answer: &Answer<'_>,
+    answer: &ReleaseAnswer<'_>,
 ) -> Result<String, Unnamed> {
     if let Some(header) = source.and_then(|source| source.header.as_deref()) {
         return from_header(answer, header).ok_or_else(|| Unnamed::NoHeader(header.to_owned()));
@@ -166,14 +170,14 @@ fn told(
         .ok_or(Unnamed::Nothing)
 }
 
-fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {
+fn from_header(answer: &ReleaseAnswer<'_>, name: &str) -> Option<String> {
     let value = String::from_utf8_lossy(answer.headers.get(name)?.as_bytes())
         .trim()
         .to_owned();
     (!value.is_empty()).then_some(value)
 }
 
-fn from_json(answer: &Answer<'_>, likely: &dyn Fn(&str) -> bool) -> Option<String> {
+fn from_json(answer: &ReleaseAnswer<'_>, likely: &dyn Fn(&str) -> bool) -> Option<String> {
     // Depth is bounded by serde_json's own recursion limit.
     let value: Value = serde_json::from_slice(answer.body).ok()?;
     let object = value.as_object()?;
@@ -268,7 +272,7 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        let answer = Answer {
+        let answer = ReleaseAnswer {
             headers: &headers,
             body: body.as_bytes(),
         };
@@ -314,7 +318,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("content-type", HeaderValue::from_static(kind));
             let body = body.as_bytes();
-            let answer = Answer {
+            let answer = ReleaseAnswer {
                 headers: &headers,
                 body,
             };
@@ -360,7 +364,7 @@ mod tests {
     #[test]
     fn a_rule_finds_the_commit_id_beside_a_version() {
         let headers = HeaderMap::new();
-        let answer = Answer {
+        let answer = ReleaseAnswer {
             headers: &headers,
             body: br#"{"version":"1.4","commit":"0fb16b1"}"#,
         };

@@ -65,7 +65,7 @@ impl Tcp {
         let Some(pattern) = &self.probe.expect else {
             return Reading::pass(expected, "connected").value("connected");
         };
-        let (mut received, mut heard) = (Vec::new(), Heard::default());
+        let (mut received, mut heard) = (Vec::new(), BannerMatch::default());
         let mut share = Share::default();
         loop {
             // As soon as it was said: many protocols leave the connection open.
@@ -104,13 +104,13 @@ impl Tcp {
 /// Whether the right thing was said, however the network cuts it into parts: `^OK$` is not said by
 /// the first part of `OK, but not yet`.
 #[derive(Default)]
-struct Heard {
+struct BannerMatch {
     /// Up to here whole lines were looked at, and how many.
     to: usize,
     lines: usize,
 }
 
-impl Heard {
+impl BannerMatch {
     /// Of what can still grow: a match that no further byte undoes, or one of the text up to the
     /// end of a line.
     fn is_said(&mut self, pattern: &Pattern, received: &[u8]) -> bool {
@@ -176,7 +176,7 @@ mod tests {
     /// Whether it arrives before the peer stops sending, with this way of splitting.
     fn said(pattern: &str, text: &[u8], cuts: &[usize]) -> bool {
         let pattern: Pattern = pattern.parse().unwrap_or_else(|_| panic!("{pattern}"));
-        let mut heard = Heard::default();
+        let mut heard = BannerMatch::default();
         let ends = cuts.iter().copied().chain([text.len()]);
         let mut parts = ends.map(|end| heard.is_said(&pattern, &text[..end]));
         parts.any(|said| said) || pattern.is_match(line(text))

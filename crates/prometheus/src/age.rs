@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::text::excerpt;
 
-use crate::answer::Answer;
+use crate::answer::QueryResult;
 use crate::client::Client;
 use crate::error::Error;
 use crate::query::{self, Selector};
@@ -222,7 +222,7 @@ impl Sources<'_> {
     }
 
     /// Why an answer does not cover all series, unless that is accepted.
-    fn lacks_data(&self, answer: &Answer) -> Option<AgeError> {
+    fn lacks_data(&self, answer: &QueryResult) -> Option<AgeError> {
         let warning = answer.lacks_data().map(str::to_owned);
         let warning = warning.filter(|_| !self.accepts_a_part);
         warning.map(AgeError::Partial)

@@ -13,7 +13,7 @@ const PARTIAL: &str = "the answer is partial: a part of the storage did not answ
 
 /// A good answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct QueryResult {
     pub series: Vec<Series>,
     pub warnings: Vec<String>,
     /// The server's remarks about the query.
@@ -30,14 +30,14 @@ pub struct Series {
     pub at: Option<f64>,
 }
 
-impl Answer {
-    pub fn parse(body: &[u8]) -> Result<Answer, Error> {
+impl QueryResult {
+    pub fn parse(body: &[u8]) -> Result<QueryResult, Error> {
         let Envelope {
             json,
             warnings,
             infos,
         } = Envelope::parse(body)?;
-        Ok(Answer {
+        Ok(QueryResult {
             series: series(&json["data"])?,
             warnings,
             infos,
@@ -159,8 +159,8 @@ pub(crate) fn labels(metric: &Value) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    fn parse(data: &str) -> Result<Answer, Error> {
-        Answer::parse(format!(r#"{{"status":"success","data":{data}}}"#).as_bytes())
+    fn parse(data: &str) -> Result<QueryResult, Error> {
+        QueryResult::parse(format!(r#"{{"status":"success","data":{data}}}"#).as_bytes())
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             let body = format!(
                 r#"{{"status":"success","isPartial":{field},"data":{{"resultType":"vector","result":[]}}}}"#
             );
-            let answer = Answer::parse(body.as_bytes()).unwrap_or_default();
+            let answer = QueryResult::parse(body.as_bytes()).unwrap_or_default();
             assert_eq!(answer.warnings.len(), usize::from(warns), "{field}");
             assert_eq!(answer.lacks_data().is_some(), warns, "{field}");
         }
@@ -241,7 +241,7 @@ mod tests {
                 "no number",
             ),
         ] {
-            let error = Answer::parse(body.as_bytes()).unwrap_err().to_string();
+            let error = QueryResult::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(reason), "{body}: {error}");
         }
     }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
-use crate::answer::{Answer, Series, refusal};
+use crate::answer::{QueryResult, Series, refusal};
 use crate::error::Error;
 use crate::raw::Raw;
 
@@ -128,7 +128,11 @@ impl Client {
     }
 
     /// A query at one instant, and the answer's head.
-    pub async fn instant(&self, query: &str, at: Timestamp) -> Result<(Answer, String), Error> {
+    pub async fn instant(
+        &self,
+        query: &str,
+        at: Timestamp,
+    ) -> Result<(QueryResult, String), Error> {
         self.query(query, Some(at)).await
     }
 
@@ -150,10 +154,14 @@ impl Client {
         time.ok_or_else(|| Error::NoNumber.answered(head))
     }
 
-    async fn query(&self, query: &str, at: Option<Timestamp>) -> Result<(Answer, String), Error> {
+    async fn query(
+        &self,
+        query: &str,
+        at: Option<Timestamp>,
+    ) -> Result<(QueryResult, String), Error> {
         let (body, head, _share) = self.get(query, at, MAX_BODY).await?;
         let _parsing = budget::parsing(body.len()).await;
-        match Answer::parse(&body) {
+        match QueryResult::parse(&body) {
             Ok(answer) => Ok((answer, head)),
             Err(error) => Err(error.answered(head)),
         }

@@ -34,12 +34,12 @@ pub struct Selector {
     pub window: Option<Duration>,
     /// How long the subqueries around it are, together.
     pub reach: Duration,
-    looks: Looks,
+    looks: QueryTime,
 }
 
 /// Which instant is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Looks {
+struct QueryTime {
     /// What `@` names; else the query's own instant.
     fixed: Option<Fixed>,
     /// By `offset`: how long before that.
@@ -57,7 +57,7 @@ enum Fixed {
 impl Selector {
     /// How long before the query's instant it looks; negative is later.
     pub fn before(&self, at: Timestamp) -> SignedDuration {
-        let Looks { fixed, before } = self.looks;
+        let QueryTime { fixed, before } = self.looks;
         let since = match fixed {
             None | Some(Fixed::Now) => SignedDuration::ZERO,
             Some(Fixed::At(seconds)) => {
@@ -123,7 +123,7 @@ pub fn is_selector(query: &str) -> bool {
     let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
     match selectors(query).as_deref() {
         Ok([one]) => {
-            let plain = one.window.is_none() && one.looks == Looks::default();
+            let plain = one.window.is_none() && one.looks == QueryTime::default();
             plain && letters(&one.text) == letters(query)
         }
         _ => false,
@@ -314,14 +314,14 @@ impl<'q> Parser<'q> {
             many_names: name.is_none() && !names_one(braces),
             window,
             reach: Duration::ZERO,
-            looks: Looks::default(),
+            looks: QueryTime::default(),
         });
     }
 
     /// What follows an operand; it applies to all selectors in it.
     fn modifiers(&mut self, first: usize) -> Result<(), Error> {
         loop {
-            let mut looks = Looks::default();
+            let mut looks = QueryTime::default();
             loop {
                 if Self::is_word(self.peek(), &["offset"]) {
                     self.at += 1;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::answer::{Answer, Envelope, MAX_SERIES, labels, lacks_data};
+use crate::answer::{Envelope, MAX_SERIES, QueryResult, labels, lacks_data};
 use crate::error::Error;
 
 /// The samples of each series.
@@ -63,7 +63,7 @@ impl Raw {
     }
 
     /// An instant's values, as if they were scraped then.
-    pub fn at(answer: Answer, at: f64) -> Raw {
+    pub fn at(answer: QueryResult, at: f64) -> Raw {
         let series = answer.series.into_iter();
         let series = series.map(|one| RawSeries {
             labels: one.labels,

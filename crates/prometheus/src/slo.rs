@@ -51,7 +51,7 @@ pub fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective> {
         labels: selector(labels),
         window: format!("{}ms", window.get().as_millis()),
     };
-    let one = |name: &str, asked: Asked| Objective {
+    let one = |name: &str, asked: ObjectiveQuery| Objective {
         probe: PrometheusProbe {
             name: name.to_owned(),
             server: server.clone(),
@@ -106,7 +106,7 @@ fn selector<'l>(labels: impl IntoIterator<Item = (&'l String, &'l String)>) -> S
 }
 
 /// What an objective asks.
-struct Asked {
+struct ObjectiveQuery {
     subject: String,
     query: String,
     about: String,
@@ -131,7 +131,7 @@ impl Queries<'_> {
     }
 
     /// Counts requests that have a status: without the label, failures cannot be recognised.
-    fn error_rate(&self) -> Asked {
+    fn error_rate(&self) -> ObjectiveQuery {
         let SloMetrics {
             requests,
             status_label,
@@ -158,7 +158,7 @@ impl Queries<'_> {
             increase(&all),
             born(&all)
         );
-        Asked {
+        ObjectiveQuery {
             subject: format!("share of failed requests of {}", self.series(requests, "")),
             query,
             about: format!("rate({all}[{window}])"),
@@ -168,7 +168,7 @@ impl Queries<'_> {
 
     /// A quantile beyond the last bucket is reported as that bucket's bound, which would pass if the
     /// bound is below the objective. The query then returns no number: it divides zero by zero.
-    fn p95(&self, max: f64) -> Asked {
+    fn p95(&self, max: f64) -> ObjectiveQuery {
         let bucket = format!(
             "{}_bucket",
             self.metrics.duration.trim_end_matches("_bucket")
@@ -193,7 +193,7 @@ impl Queries<'_> {
              + ({quantile} > bool {max}))"
         );
         let subject = self.series(&self.metrics.duration, "");
-        Asked {
+        ObjectiveQuery {
             subject: format!("95th percentile of {subject}"),
             query,
             about: all,
@@ -211,10 +211,10 @@ impl Queries<'_> {
         )
     }
 
-    fn availability(&self) -> Asked {
+    fn availability(&self) -> ObjectiveQuery {
         let up = self.series(&self.metrics.up, "");
         let query = format!("avg(avg_over_time({up}[{}]))", self.window);
-        Asked {
+        ObjectiveQuery {
             subject: format!("share of successful scrapes, {up}"),
             about: query.clone(),
             query,

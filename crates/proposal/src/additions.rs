@@ -2,11 +2,11 @@
 
 use survey::{HealthSource, JobId, Workflow};
 
-use crate::back::Back;
+use crate::back::RollbackPlan;
 use crate::checkout::has_checkout;
 use crate::group::shares_job;
-use crate::handed::Handed;
-use crate::patch::{Addition, PatchError, Spot, patched};
+use crate::handed::StepEnv;
+use crate::patch::{Addition, InsertionPoint, PatchError, patched};
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
@@ -103,16 +103,16 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
         condition: condition(proposal, parts, job.steps.get(first)),
     };
     let mut all = Vec::new();
-    let mut add = |spot: Spot, step: String| all.push(Addition { spot, step });
+    let mut add = |spot: InsertionPoint, step: String| all.push(Addition { spot, step });
     let gate = free_id(job, "gate");
     let preflight = free_id(job, "preflight");
     let handed = handed(parts);
     let release = release(&part.group).map(|value| expression(value.text()));
     let is_configured = part.is_configured();
     if is_configured && !has_checkout(job, first) {
-        add(Spot::Before(0), frame.checkout());
+        add(InsertionPoint::Before(0), frame.checkout());
     }
-    let back = matches!(part.back, Back::Configured);
+    let back = matches!(part.back, RollbackPlan::Configured);
     if back {
         let mut with = vec![("stage", "preflight".to_owned())];
         with.extend(release.clone().map(|release| ("release", release)));
@@ -125,17 +125,17 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
             handed: handed.clone(),
             ..Stage::default()
         };
-        add(Spot::Before(first), frame.step(stage));
+        add(InsertionPoint::Before(first), frame.step(stage));
     }
     // A job that goes to several machines is asked once all of them have the release.
     let same_job = (proposal.others.iter()).filter(|other| {
         other.job() == part.group.job() && other.environment() == part.group.environment()
     });
     let last = same_job.map(|other| other.lead.last_step).max();
-    let after = Spot::After(lead.last_step.max(last.unwrap_or_default()));
+    let after = InsertionPoint::After(lead.last_step.max(last.unwrap_or_default()));
     let own = own_back(parts);
     for extra in own.iter().filter_map(|own| own.before.as_ref()) {
-        add(Spot::Before(first), extra_step(&frame, extra));
+        add(InsertionPoint::Before(first), extra_step(&frame, extra));
     }
     let beside = own.iter().filter_map(|own| own.after.as_ref());
     for extra in beside.chain(&part.address) {
@@ -147,7 +147,7 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
         gate_step(&frame, parts, &gate, release.as_ref(), &for_gate),
     );
     match &part.back {
-        Back::Configured => {
+        RollbackPlan::Configured => {
             let mut with = vec![("stage", "rollback".to_owned())];
             with.extend(release.clone().map(|release| ("release", release)));
             with.push(("command", "record".to_owned()));
@@ -178,7 +178,7 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
             };
             add(after, frame.step(stage));
         }
-        Back::Step(_) | Back::None(_) => {
+        RollbackPlan::Step(_) | RollbackPlan::None(_) => {
             for step in own_steps(&frame, parts, &gate) {
                 add(after, step);
             }
@@ -190,7 +190,7 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
 /// The tool's own way back that is the same for all environments of the job.
 fn own_back<'p>(parts: &'p [&Part<'_>]) -> Option<&'p OwnStep> {
     let own = |part: &&'p Part<'_>| match &part.back {
-        Back::Step(own) => Some(&**own),
+        RollbackPlan::Step(own) => Some(&**own),
         _ => None,
     };
     let first = parts.first().and_then(own)?;
@@ -208,7 +208,7 @@ fn own_steps(frame: &Frame, parts: &[&Part<'_>], gate: &str) -> Vec<String> {
     }
     // What is noted before the deployment is noted for one environment alone.
     let each = parts.iter().filter_map(|part| match &part.back {
-        Back::Step(own) if own.before.is_none() => {
+        RollbackPlan::Step(own) if own.before.is_none() => {
             let condition = format!("{failed} && {}", is_for(part)?);
             let name = format!("{} in {}", own.name, part.group.environment()?);
             Some(own_step(frame, own, &name, condition))
@@ -289,7 +289,7 @@ fn condition(
 }
 
 /// What the gate's own sections name.
-fn of_gate(parts: &[&Part<'_>], handed: &Handed) -> Handed {
+fn of_gate(parts: &[&Part<'_>], handed: &StepEnv) -> StepEnv {
     let texts: String = parts
         .iter()
         .map(|part| part.map.of(&["hosts", "healthgate"]).yaml())
@@ -301,8 +301,8 @@ fn of_gate(parts: &[&Part<'_>], handed: &Handed) -> Handed {
 }
 
 /// All that the parts of one job are handed: a reusable workflow hands the same to each.
-fn handed(parts: &[&Part<'_>]) -> Handed {
-    let mut all = Handed::default();
+fn handed(parts: &[&Part<'_>]) -> StepEnv {
+    let mut all = StepEnv::default();
     for (name, text) in parts.iter().flat_map(|part| part.handed.iter()) {
         all.set(name, text);
     }
@@ -321,7 +321,7 @@ fn gate_step(
     parts: &[&Part<'_>],
     id: &str,
     release: Option<&String>,
-    handed: &Handed,
+    handed: &StepEnv,
 ) -> String {
     let part = parts[0];
     let note = gate_note(parts);

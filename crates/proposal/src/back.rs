@@ -5,7 +5,7 @@ use survey::{ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workfl
 use crate::checkout::has_checkout;
 use crate::dispatch;
 use crate::group::Group;
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::hosts::{LoginObstacle, Reached};
 use crate::platform::{self, OwnStep, Place};
 use crate::steps::Act;
@@ -21,7 +21,7 @@ pub enum Reach {
 }
 
 #[derive(Clone, Debug)]
-pub enum Back {
+pub enum RollbackPlan {
     /// `rollback:` of the configuration.
     Configured,
     /// The tool's own command, in a step after a gate that failed.
@@ -29,13 +29,13 @@ pub enum Back {
     None(String),
 }
 
-pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
+pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
     let by_tool = by_tool(survey, group, reach);
     let by_tool = match (by_tool, moving_input(survey, group)) {
-        (Back::Configured, Some(told)) => Back::None(told),
+        (RollbackPlan::Configured, Some(told)) => RollbackPlan::None(told),
         (by_tool, _) => by_tool,
     };
-    let Back::None(why) = by_tool else {
+    let RollbackPlan::None(why) = by_tool else {
         return by_tool;
     };
     // A workflow that is called, and a machine that takes the branch by itself, are given no release by a dispatch.
@@ -45,12 +45,12 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
             std::ptr::eq(started(survey, workflow, group), *workflow) && !group.lead.takes_branch
         });
     match job.map(|(workflow, job)| dispatch::step(workflow, job, group)) {
-        Some(Ok(own)) => Back::Step(Box::new(own)),
-        Some(Err(bound)) => Back::None(match dispatch::told(&bound) {
+        Some(Ok(own)) => RollbackPlan::Step(Box::new(own)),
+        Some(Err(bound)) => RollbackPlan::None(match dispatch::told(&bound) {
             Some(more) => format!("{why}; {more}"),
             None => why,
         }),
-        None => Back::None(why),
+        None => RollbackPlan::None(why),
     }
 }
 
@@ -80,10 +80,10 @@ fn moving_input(survey: &Survey, group: &Group<'_>) -> Option<String> {
 }
 
 /// By what the tool itself can do.
-fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
+fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
     let lead = group.lead;
     let Some(workflow) = survey.workflows.get(lead.job.workflow) else {
-        return Back::None("the workflow is not known".to_owned());
+        return RollbackPlan::None("the workflow is not known".to_owned());
     };
     let job = workflow.jobs.get(lead.job.job);
     let again = again(survey, started(survey, workflow, group), group);
@@ -93,9 +93,9 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Kamal(call) => {
             let known = matches!(reach, Reach::Hosts(all) if !all.is_empty());
             if usable(lead.release.as_ref()) && known {
-                Back::Configured
+                RollbackPlan::Configured
             } else {
-                Back::None(format!(
+                RollbackPlan::None(format!(
                     "`{0} rollback VERSION` goes back by hand, and `{0} app version` shows what runs; it is not written \
                      because {1}",
                     call.program,
@@ -113,7 +113,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Helm(call) => helm(call, job, group, &again),
         Tool::Deployer { stage } => deployer(stage.as_ref(), job, group),
         Tool::Capistrano { program, stage } => {
-            let mut handed = Handed::default();
+            let mut handed = StepEnv::default();
             let word = stage
                 .as_ref()
                 .and_then(|stage| handed.shell_word(stage, "STAGE"));
@@ -122,50 +122,50 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
                     let run = format!("{program} {stage} deploy:rollback\n");
                     own_step("Go back to the release before", run, handed, job, group)
                 }
-                None => Back::None(format!(
+                None => RollbackPlan::None(format!(
                     "`{program} STAGE deploy:rollback` goes back by hand; only the workflow's shell knows the stage"
                 )),
             }
         }
-        Tool::CodeDeploy { .. } => Back::None(format!(
+        Tool::CodeDeploy { .. } => RollbackPlan::None(format!(
             "`aws deploy create-deployment` with the bundle of the release before goes back, or {again}; whether CodeDeploy goes back by \
              itself is a setting of the deployment group, and not in the repository"
         )),
-        Tool::Swarm { .. } => Back::None(format!(
+        Tool::Swarm { .. } => RollbackPlan::None(format!(
             "`docker service rollback SERVICE` goes back by hand, or {again}"
         )),
-        Tool::Container { .. } => Back::None(format!(
+        Tool::Container { .. } => RollbackPlan::None(format!(
             "the container of before is gone once the new one runs; the way back is {again}"
         )),
-        Tool::Commands => Back::None(format!("{OVERWRITTEN}; the way back is {again}")),
-        Tool::Systemd { .. } if script_on_hosts(group, reach).is_some() => Back::Configured,
+        Tool::Commands => RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}")),
+        Tool::Systemd { .. } if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
         Tool::Systemd { .. } | Tool::Copy { .. } if lead.script.is_none() => {
-            Back::None(format!("{OVERWRITTEN}; the way back is {again}"))
+            RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}"))
         }
-        Tool::Systemd { .. } | Tool::Copy { .. } => Back::None(format!(
+        Tool::Systemd { .. } | Tool::Copy { .. } => RollbackPlan::None(format!(
             "{OVERWRITTEN}; the way back is {again}. With a folder for each release and a link to the one that runs, `rollback: systemd:` could \
              switch: that is a proposal"
         )),
         Tool::Script { path } => script(group, reach, path, &again),
         Tool::Pm2 { .. } | Tool::Supervisor { .. } => match &lead.script {
-            Some(_) if script_on_hosts(group, reach).is_some() => Back::Configured,
+            Some(_) if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
             Some(script) => script_of(script.takes_release, &script.path, &again),
-            None => Back::None(format!("{OVERWRITTEN}; the way back is {again}")),
+            None => RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}")),
         },
-        Tool::Ansible { .. } => Back::None(format!(
+        Tool::Ansible { .. } => RollbackPlan::None(format!(
             "the playbook goes back with the release before: {again}"
         )),
         Tool::Platform(call) => platform(call, job, group, &again),
-        Tool::Site { host } => Back::None(format!(
+        Tool::Site { host } => RollbackPlan::None(format!(
             "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
         )),
-        Tool::Called { .. } => Back::None(format!(
+        Tool::Called { .. } => RollbackPlan::None(format!(
             "what it does is not known here; the way back is {again}"
         )),
-        Tool::Other { name } => Back::None(format!(
+        Tool::Other { name } => RollbackPlan::None(format!(
             "how {name} goes back is not known here; the way back is {again}"
         )),
-        Tool::Hook { .. } => Back::None(format!(
+        Tool::Hook { .. } => RollbackPlan::None(format!(
             "what the request starts is not in this repository; the way back is {again}"
         )),
     }
@@ -185,16 +185,16 @@ fn has_own_kubectl(place: &Place<'_>) -> bool {
     })
 }
 
-fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &str) -> Back {
+fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &str) -> RollbackPlan {
     if !call.besides.is_empty() {
-        Back::None(format!(
+        RollbackPlan::None(format!(
             "the services go live one after the other: where a later one fails, the ones before it are on the new release \
              already, and a way back for all would have to know it; the way back is {again}"
         ))
     } else if call.cluster.is_some() && call.service.is_some() && usable(release) {
-        Back::Configured
+        RollbackPlan::Configured
     } else {
-        Back::None(format!(
+        RollbackPlan::None(format!(
             "cluster, service or release are only known to the workflow's shell; the way back is {again}"
         ))
     }
@@ -217,9 +217,9 @@ fn platform(
     job: Option<&Job>,
     group: &Group<'_>,
     again: &str,
-) -> Back {
+) -> RollbackPlan {
     let by_hand = || {
-        Back::None(match call.back {
+        RollbackPlan::None(match call.back {
             Some(command) => {
                 let app = call.app.as_ref().map_or("APP", |app| app.value.text());
                 format!(
@@ -233,12 +233,12 @@ fn platform(
     match call.live {
         Live::New => {}
         Live::HeldBack => {
-            return Back::None(format!(
+            return RollbackPlan::None(format!(
                 "this call sends the release no requests: what does goes back, too, or {again}"
             ));
         }
         Live::Overwrites => {
-            return Back::None(format!(
+            return RollbackPlan::None(format!(
                 "each deployment replaces the version of the same name; the way back is {again}"
             ));
         }
@@ -246,12 +246,12 @@ fn platform(
     // On a machine it would need the login, too.
     let place = place(job, group).filter(|_| group.lead.login.is_none());
     if let Some(own) = place.and_then(|place| platform::back(call, &place)) {
-        return Back::Step(Box::new(own));
+        return RollbackPlan::Step(Box::new(own));
     }
     let Some(undo) = call.undo.as_ref().filter(|_| group.lead.login.is_none()) else {
         return by_hand();
     };
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let mut run = undo.command.clone();
     for (option, value) in &undo.options {
         let Some(word) = handed.shell_word(value, "APP") else {
@@ -375,7 +375,7 @@ fn quoted(command: &str) -> String {
 /// A release that a step can be given.
 pub fn usable(release: Option<&survey::Fact<Value>>) -> bool {
     release.is_some_and(|release| {
-        Handed::default()
+        StepEnv::default()
             .filled(&release.value, "RELEASE")
             .is_some()
     })
@@ -420,9 +420,9 @@ fn compose(
     reach: &Reach,
     in_matrix: bool,
     again: &str,
-) -> Back {
+) -> RollbackPlan {
     let lead = group.lead;
-    let none = |why: String| Back::None(format!("{why}; the way back is {again}"));
+    let none = |why: String| RollbackPlan::None(format!("{why}; the way back is {again}"));
     let released = released(group, call);
     if group.rows.len() > 1 || (in_matrix && released.len() > 1) {
         return none(
@@ -473,7 +473,7 @@ fn compose(
             "what the machine starts has no name of a release that the job could give, such as a tag by the commit".to_owned(),
         );
     }
-    let known = |value: &Value| Handed::default().filled(value, "X").is_some();
+    let known = |value: &Value| StepEnv::default().filled(value, "X").is_some();
     if released.iter().any(|(_, own)| !known(&own.image)) {
         return none("only the workflow's shell knows the image's name".to_owned());
     }
@@ -493,7 +493,7 @@ fn compose(
         Reach::Hosts(_) if !folder_is_known(group) => {
             none("the folder of the project on the machine is not seen".to_owned())
         }
-        Reach::Hosts(_) | Reach::Here => Back::Configured,
+        Reach::Hosts(_) | Reach::Here => RollbackPlan::Configured,
     }
 }
 
@@ -512,7 +512,7 @@ pub fn folder_on_host(folder: &str) -> Option<String> {
     let plain = !folder.is_empty() && !folder.contains(['$', '`', '*', '?', '"', '\'', '\n']);
     let expressions = folder.contains("${{");
     if expressions {
-        let known = Handed::default().filled(&Value::new(&*folder), "DEPLOY_FOLDER");
+        let known = StepEnv::default().filled(&Value::new(&*folder), "DEPLOY_FOLDER");
         return known.map(|_| folder);
     }
     if !plain || (folder.starts_with('~') && folder != "~" && !folder.starts_with("~/")) {
@@ -571,22 +571,27 @@ fn no_undo(
     })
 }
 
-fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
+fn kubectl(
+    call: &survey::KubectlCall,
+    job: Option<&Job>,
+    group: &Group<'_>,
+    again: &str,
+) -> RollbackPlan {
     if call.restarts {
-        return Back::None(format!(
+        return RollbackPlan::None(format!(
             "the workloads are only started again, with the image that they have, so `kubectl rollout undo` goes to no earlier release; \
              the way back is {again}"
         ));
     }
     if let Some(why) = no_undo("kubectl rollout undo", call.kubeconfig.as_ref(), job, group) {
-        return Back::None(format!("{why}; the way back is {again}"));
+        return RollbackPlan::None(format!("{why}; the way back is {again}"));
     }
     if call.workloads.is_empty() {
-        return Back::None(format!(
+        return RollbackPlan::None(format!(
             "`kubectl rollout undo deployment/NAME` goes back by hand; which workloads change is not seen; or {again}"
         ));
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let mut options = String::new();
     for (flag, value, usual) in [
         ("--kubeconfig", call.kubeconfig.as_ref(), "KUBECONFIG_FILE"),
@@ -595,7 +600,7 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
     ] {
         let Some(value) = value else { continue };
         let Some(word) = handed.shell_word(value, usual) else {
-            return Back::None(format!(
+            return RollbackPlan::None(format!(
                 "`kubectl rollout undo` goes back by hand; only the workflow's shell knows the {usual}; or {again}"
             ));
         };
@@ -611,15 +616,15 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
         let own = own
             .and_then(|name| platform::kubectl(&format!("rollout undo{options} {name}"), &place));
         return own.map_or_else(
-            || Back::None(format!("`kubectl rollout undo` goes back by hand: the action has a login of its own; or {again}")),
-            |own| Back::Step(Box::new(own)),
+            || RollbackPlan::None(format!("`kubectl rollout undo` goes back by hand: the action has a login of its own; or {again}")),
+            |own| RollbackPlan::Step(Box::new(own)),
         );
     }
     let mut run = String::new();
     for verb in ["undo", "status --timeout=5m"] {
         for workload in &call.workloads {
             let Some(word) = handed.shell_word(&workload.value, "WORKLOAD") else {
-                return Back::None(format!(
+                return RollbackPlan::None(format!(
                     "`kubectl rollout undo` goes back by hand; only the workflow's shell knows the workload; or {again}"
                 ));
             };
@@ -629,20 +634,25 @@ fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, aga
     own_step("Undo the rollout", run, handed, job, group)
 }
 
-fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
+fn helm(
+    call: &survey::HelmCall,
+    job: Option<&Job>,
+    group: &Group<'_>,
+    again: &str,
+) -> RollbackPlan {
     if let Some(why) = no_undo("helm rollback", call.kubeconfig.as_ref(), job, group) {
-        return Back::None(format!("{why}; the way back is {again}"));
+        return RollbackPlan::None(format!("{why}; the way back is {again}"));
     }
     // An action has its program and its login in itself.
     let by_action =
         place(job, group).is_some_and(|place| place.step().is_some_and(|step| step.uses.is_some()));
     if by_action {
-        return Back::None(format!(
+        return RollbackPlan::None(format!(
             "`helm rollback {}` goes back by hand: the action has a login of its own; or {again}",
             call.release
         ));
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let release = handed.shell_word(&call.release, "HELM_RELEASE");
     let namespace = call.namespace.as_ref().map(|fact| &fact.value);
     let mut options = Some(String::new());
@@ -662,7 +672,7 @@ fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &s
             let run = format!("helm rollback {release}{options} --wait --timeout 5m\n");
             own_step("Roll the chart back", run, handed, job, group)
         }
-        _ => Back::None(format!(
+        _ => RollbackPlan::None(format!(
             "`helm rollback {}` goes back by hand, and `helm history` shows what runs; it is not written because only the workflow's \
              shell knows its release or namespace",
             call.release
@@ -670,11 +680,11 @@ fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>, again: &s
     }
 }
 
-fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> Back {
+fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> RollbackPlan {
     if let Some(own) = place(job, group).and_then(|place| platform::deployer(&place)) {
-        return Back::Step(Box::new(own));
+        return RollbackPlan::Step(Box::new(own));
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let stage = match stage {
         Some(stage) => handed.shell_word(stage, "STAGE"),
         None => Some(String::new()),
@@ -694,7 +704,7 @@ fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> Back
             let run = format!("{program} rollback {stage}").trim_end().to_owned() + "\n";
             own_step("Go back to the release before", run, handed, job, group)
         }
-        _ => Back::None("`dep rollback STAGE` goes back by hand".to_owned()),
+        _ => RollbackPlan::None("`dep rollback STAGE` goes back by hand".to_owned()),
     }
 }
 
@@ -702,15 +712,15 @@ fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> Back
 fn own_step(
     name: &str,
     run: String,
-    mut handed: Handed,
+    mut handed: StepEnv,
     job: Option<&Job>,
     group: &Group<'_>,
-) -> Back {
+) -> RollbackPlan {
     let step: Option<&Step> = job.and_then(|job| job.steps.get(*group.lead.steps.last()?));
     for (name, text) in step.iter().flat_map(|step| &step.env) {
         handed.set(name, text.value.text());
     }
-    Back::Step(Box::new(OwnStep {
+    RollbackPlan::Step(Box::new(OwnStep {
         name: name.to_owned(),
         act: Act::Run(run),
         folder: step.and_then(|step| step.folder.clone()),
@@ -750,20 +760,20 @@ pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &Reach) -> Option<String
     Some(command)
 }
 
-fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> Back {
+fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> RollbackPlan {
     if script_on_hosts(group, reach).is_some() {
-        return Back::Configured;
+        return RollbackPlan::Configured;
     }
     match &group.lead.script {
         Some(script) => script_of(script.takes_release, &script.path, again),
-        None => Back::None(format!(
+        None => RollbackPlan::None(format!(
             "{path} is not in this repository, so whether it can go to an earlier release is not seen; the way back is {again}"
         )),
     }
 }
 
-fn script_of(takes_release: Option<bool>, path: &str, again: &str) -> Back {
-    Back::None(match takes_release {
+fn script_of(takes_release: Option<bool>, path: &str, again: &str) -> RollbackPlan {
+    RollbackPlan::None(match takes_release {
         Some(true) => {
             format!("{path} takes the release, so it goes back with the earlier one: {again}")
         }

@@ -5,7 +5,7 @@ use survey::{Job, Workflow};
 use yaml::Node;
 
 use crate::group::Group;
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::platform::OwnStep;
 use crate::steps::Act;
 
@@ -30,7 +30,7 @@ pub fn step(workflow: &Workflow, job: &Job, group: &Group<'_>) -> Result<OwnStep
     if !may_dispatch(workflow, job) {
         return Err(Bound::Token);
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     handed.set("GH_TOKEN", "${{ github.token }}");
     handed.set("REF", "${{ github.ref_name }}");
     let (file, input) = (remote::quote(file), remote::quote(&input));

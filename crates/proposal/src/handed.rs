@@ -5,9 +5,9 @@ use survey::Value;
 
 /// Variables of a step's `env:` in their order: the name, and the workflow's own text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Handed(Vec<(String, String)>);
+pub struct StepEnv(Vec<(String, String)>);
 
-impl Handed {
+impl StepEnv {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -87,9 +87,9 @@ impl Handed {
     }
 
     /// Those that `used` names.
-    pub fn only(&self, used: impl Fn(&str) -> bool) -> Handed {
+    pub fn only(&self, used: impl Fn(&str) -> bool) -> StepEnv {
         let kept = self.0.iter().filter(|(name, _)| used(name));
-        Handed(kept.cloned().collect())
+        StepEnv(kept.cloned().collect())
     }
 }
 
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn each_expression_has_one_name_and_stays_as_it_is_written() {
-        let mut handed = Handed::default();
+        let mut handed = StepEnv::default();
         let filled =
-            |handed: &mut Handed, text: &str| handed.filled(&Value::new(text), "DEPLOY_HOST");
+            |handed: &mut StepEnv, text: &str| handed.filled(&Value::new(text), "DEPLOY_HOST");
         assert_eq!(
             filled(&mut handed, "example.com").as_deref(),
             Some("example.com")

@@ -6,7 +6,7 @@ use crate::group::Group;
 
 /// An address to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct HealthAddress {
     pub url: Value,
     pub at: Vec<Line>,
     pub from: HealthSource,
@@ -14,17 +14,17 @@ pub struct Asked {
 }
 
 /// The best address of each row of the group; the one that a flag names instead of all.
-pub fn asked(group: &Group<'_>, url: Option<&str>) -> Vec<Asked> {
+pub fn asked(group: &Group<'_>, url: Option<&str>) -> Vec<HealthAddress> {
     if let Some(url) = url {
         let reached = group.lead.login.is_some();
-        return vec![Asked {
+        return vec![HealthAddress {
             url: Value::new(url),
             at: Vec::new(),
             from: HealthSource::Workflow,
             on_host: reached && is_local(url),
         }];
     }
-    let mut all: Vec<Asked> = Vec::new();
+    let mut all: Vec<HealthAddress> = Vec::new();
     for row in &group.rows {
         let usable = |health: &&survey::Health| {
             // A machine that is reached by SSH is asked from there, wherever it is.
@@ -38,7 +38,7 @@ pub fn asked(group: &Group<'_>, url: Option<&str>) -> Vec<Asked> {
         let alike = |health: &&survey::Health| health.from == best.from && health.at == best.at;
         for health in row.health.iter().filter(usable).filter(alike) {
             if !all.iter().any(|there| there.url == health.url) {
-                all.push(Asked {
+                all.push(HealthAddress {
                     url: health.url.clone(),
                     at: health.at.clone(),
                     from: health.from,
@@ -72,7 +72,7 @@ fn is_local(url: &str) -> bool {
         .any(|local| host.starts_with(local))
 }
 
-impl Asked {
+impl HealthAddress {
     /// The lines that tell, for a person.
     pub fn evidence(&self) -> String {
         let at: Vec<String> = self.at.iter().map(Line::to_string).collect();

@@ -2,7 +2,7 @@
 
 use survey::{Client, Deployment, Fact, Job, Login, Need, SetUp, Value};
 
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::machine::Machine;
 use crate::tree::{Map, Tree};
 
@@ -63,7 +63,7 @@ pub fn reached(
     deployment: &Deployment,
     job: Option<&Job>,
     machines: &[Machine],
-    handed: &mut Handed,
+    handed: &mut StepEnv,
 ) -> Result<Vec<Reached>, LoginObstacle> {
     let login = deployment.login.as_ref();
     let key = login
@@ -117,7 +117,7 @@ pub fn reached(
 fn between(
     login: &Login,
     means: &Means<'_>,
-    handed: &mut Handed,
+    handed: &mut StepEnv,
 ) -> Result<Vec<Reached>, LoginObstacle> {
     let mut chain: Vec<&Login> =
         std::iter::successors(login.jump.as_deref(), |jump| jump.jump.as_deref()).collect();
@@ -195,7 +195,7 @@ impl Means<'_> {
         login: &Login,
         address: Value,
         key: Option<&Value>,
-        handed: &mut Handed,
+        handed: &mut StepEnv,
     ) -> Result<Reached, LoginObstacle> {
         let value = |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
         let (user, port) = (value(&login.user), value(&login.port));
@@ -272,7 +272,7 @@ fn at_home(path: &str) -> Option<String> {
 fn named(
     machines: &[Machine],
     key: Option<&Value>,
-    handed: &mut Handed,
+    handed: &mut StepEnv,
 ) -> Result<Vec<Reached>, LoginObstacle> {
     let key = key.ok_or(LoginObstacle::NoKey)?;
     let key_env = variable(key, "DEPLOY_SSH_KEY", handed).ok_or(LoginObstacle::NoKey)?;
@@ -311,7 +311,7 @@ fn number(text: &str) -> Tree {
 }
 
 /// The variable that is handed over with the whole value.
-fn variable(value: &Value, usual: &str, handed: &mut Handed) -> Option<String> {
+fn variable(value: &Value, usual: &str, handed: &mut StepEnv) -> Option<String> {
     value.expression()?;
     Some(handed.name(value.text(), usual))
 }

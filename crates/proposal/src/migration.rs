@@ -2,7 +2,7 @@
 
 use survey::{Deployment, Job};
 
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::tree::{Map, Tree};
 
 /// The words by which each tool is called, and its key.
@@ -23,7 +23,7 @@ const TOOLS: &[(&[&str], &str)] = &[
 
 /// The section, where the tool is known, it runs in the job, and the job names the variable with the
 /// database's URL.
-pub(crate) fn section(deployment: &Deployment, job: &Job, handed: &mut Handed) -> Option<Map> {
+pub(crate) fn section(deployment: &Deployment, job: &Job, handed: &mut StepEnv) -> Option<Map> {
     let command = &deployment.migration.as_ref()?.value;
     let words: Vec<&str> = command.split_whitespace().collect();
     let (at, key) = tool(&words)?;

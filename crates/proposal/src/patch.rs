@@ -5,7 +5,7 @@ use yaml::{Kind, Node};
 
 /// Where a step goes, by the place of a step that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spot {
+pub enum InsertionPoint {
     Before(usize),
     After(usize),
 }
@@ -13,7 +13,7 @@ pub enum Spot {
 /// A step of ours: its lines without indentation, comments first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addition {
-    pub spot: Spot,
+    pub spot: InsertionPoint,
     pub step: String,
 }
 
@@ -166,11 +166,11 @@ fn insert(
     let mut places: Vec<(usize, bool, String)> = Vec::new();
     for addition in additions {
         let (at, item, before) = match addition.spot {
-            Spot::Before(nth) => {
+            InsertionPoint::Before(nth) => {
                 let item = items.get(nth)?;
                 (above_comments(text, item), item, true)
             }
-            Spot::After(nth) => {
+            InsertionPoint::After(nth) => {
                 let item = items.get(nth)?;
                 let at = if below_blank_lines {
                     below_blanks(text, item.end)
@@ -272,10 +272,10 @@ fn proves(before: &Node, after: &Node, job: &str, count: usize, additions: &[Add
     // By their places among the old steps: before the first, after the first, …
     let mut expected: Vec<Option<&str>> = Vec::new();
     for nth in 0..count {
-        let at = |spot: Spot| additions.iter().filter(move |one| one.spot == spot);
-        expected.extend(at(Spot::Before(nth)).map(|one| Some(one.step.as_str())));
+        let at = |spot: InsertionPoint| additions.iter().filter(move |one| one.spot == spot);
+        expected.extend(at(InsertionPoint::Before(nth)).map(|one| Some(one.step.as_str())));
         expected.push(None);
-        expected.extend(at(Spot::After(nth)).map(|one| Some(one.step.as_str())));
+        expected.extend(at(InsertionPoint::After(nth)).map(|one| Some(one.step.as_str())));
     }
     let (Some(old), Some(new)) = (steps(before, job), steps(after, job)) else {
         return false;

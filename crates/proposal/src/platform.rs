@@ -3,7 +3,7 @@
 
 use survey::{Job, Live, PlatformCall, Step, Text, Value};
 
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::steps::{Act, free_id};
 
 /// Whether the job runs on Windows, where deploy-guard has no binary.
@@ -21,7 +21,7 @@ pub struct Extra {
     /// Besides that of the step that deploys.
     pub condition: Option<String>,
     pub run: String,
-    pub handed: Handed,
+    pub handed: StepEnv,
 }
 
 /// The way back in a step of its own, after a gate that failed.
@@ -30,7 +30,7 @@ pub struct OwnStep {
     pub name: String,
     pub act: Act,
     pub folder: Option<String>,
-    pub handed: Handed,
+    pub handed: StepEnv,
     /// What is noted before the deployment, because the step needs it.
     pub before: Option<Extra>,
     /// What the deployment needs after an earlier way back.
@@ -55,7 +55,7 @@ impl Place<'_> {
     }
 
     /// Variables of the deploying step's own, which its tool may need.
-    fn env(&self, mut handed: Handed) -> Handed {
+    fn env(&self, mut handed: StepEnv) -> StepEnv {
         for (name, text) in self.step().iter().flat_map(|step| &step.env) {
             handed.set(name, text.value.text());
         }
@@ -103,7 +103,7 @@ pub fn back(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
 }
 
 /// `--region europe-west1 --project acme`, each with a blank before it.
-fn options(call: &PlatformCall, handed: &mut Handed) -> Option<String> {
+fn options(call: &PlatformCall, handed: &mut StepEnv) -> Option<String> {
     let mut all = String::new();
     for (name, value) in &call.place {
         let usual = name.trim_start_matches('-').to_ascii_uppercase();
@@ -127,7 +127,7 @@ struct Noted<'n> {
 
 impl Noted<'_> {
     /// `handed` is what both commands need.
-    fn step(self, place: &Place<'_>, handed: Handed) -> OwnStep {
+    fn step(self, place: &Place<'_>, handed: StepEnv) -> OwnStep {
         let id = free_id(place.job, "before");
         let handed = place.env(handed);
         let output = format!("steps.{id}.outputs.{}", self.what);
@@ -159,7 +159,7 @@ fn cloud_run(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     if call.live != Live::New || !place.has_gcloud() {
         return None;
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
     let service = format!("{app}{}", options(call, &mut handed)?);
     let noted = Noted {
@@ -198,7 +198,7 @@ fn app_engine(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     if call.live != Live::New || !place.has_gcloud() {
         return None;
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "SERVICE")?;
     let service = format!("{app}{}", options(call, &mut handed)?);
     let noted = Noted {
@@ -223,7 +223,7 @@ fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
         return None;
     }
     let program = &call.program;
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "FLY_APP")?;
     let config = call.config.as_ref().map_or(String::new(), |file| {
         format!(" --config {}", remote::quote(file))
@@ -290,7 +290,7 @@ fn plain(act: Act, place: &Place<'_>) -> OwnStep {
         name: "Go back to the release before".to_owned(),
         act,
         folder: None,
-        handed: place.env(Handed::default()),
+        handed: place.env(StepEnv::default()),
         before: None,
         after: None,
         condition: None,
@@ -318,7 +318,7 @@ pub fn address(call: &PlatformCall, place: &Place<'_>) -> Option<(String, Option
     if !place.has_gcloud() {
         return None;
     }
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let app = &call.app.as_ref()?.value;
     let url = match call.name {
         "Cloud Run" => {

@@ -3,11 +3,11 @@
 use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
-use crate::back::{self, Back, Reach};
+use crate::back::{self, Reach, RollbackPlan};
 use crate::checkout::{has_checkout, has_other_checkout};
 use crate::group::Group;
-use crate::handed::Handed;
-use crate::health::{self, Asked};
+use crate::handed::StepEnv;
+use crate::health::{self, HealthAddress};
 use crate::hosts::{self, LoginObstacle};
 use crate::machine::Machine;
 use crate::migration;
@@ -33,18 +33,18 @@ pub struct Part<'s> {
     pub group: Group<'s>,
     pub workflow: &'s Workflow,
     pub job: &'s Job,
-    pub asked: Vec<Asked>,
+    pub asked: Vec<HealthAddress>,
     /// The step that finds the address, where only the platform knows it.
     pub address: Option<Extra>,
     pub reach: Reach,
     pub gate: Gate,
-    pub back: Back,
+    pub back: RollbackPlan,
     /// The configuration, but for what all have alike; empty where none is needed.
     pub map: Map,
     /// The two sides of a router: in the configuration, or why not; `None` where there are none.
     pub shares: Option<(Sides, Result<(), SharesObstacle>)>,
     /// All that the configuration names of the step's environment.
-    pub handed: Handed,
+    pub handed: StepEnv,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Proposal<'s> {
 
 /// What flags and answers say of it.
 #[derive(Clone, Debug, Default)]
-pub struct Asks<'w> {
+pub struct ProposalInput<'w> {
     pub service: String,
     pub url: Option<&'w str>,
     pub gate_only: bool,
@@ -70,12 +70,12 @@ impl<'s> Proposal<'s> {
         survey: &'s Survey,
         groups: Vec<Group<'s>>,
         others: Vec<Group<'s>>,
-        asks: &Asks<'_>,
+        asks: &ProposalInput<'_>,
     ) -> Proposal<'s> {
         let parts = groups.into_iter().enumerate();
         let parts = parts.filter_map(|(nth, group)| {
             // An address that a flag names is that of the chosen one.
-            let asks = Asks {
+            let asks = ProposalInput {
                 url: asks.url.filter(|_| nth == 0),
                 ..asks.clone()
             };
@@ -116,17 +116,17 @@ pub fn is_own_runner(job: &Job) -> bool {
         .any(|label| label.text().eq_ignore_ascii_case("self-hosted"))
 }
 
-fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Part<'s>> {
+fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> Option<Part<'s>> {
     let id = group.job();
     let workflow = survey.workflows.get(id.workflow)?;
     let job = workflow.jobs.get(id.job)?;
-    let mut handed = Handed::default();
+    let mut handed = StepEnv::default();
     let mut asked = health::asked(&group, asks.url);
     let mut address = None;
     if asked.is_empty()
         && let Some((url, step)) = given_address(&group, job)
     {
-        asked.push(Asked {
+        asked.push(HealthAddress {
             url: Value::new(url),
             at: vec![group.lead.at.clone()],
             from: HealthSource::Platform,
@@ -136,24 +136,24 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
     }
     let reach = reach(&group, job, asks.machines, &mut handed);
     let back = if asks.gate_only {
-        Back::None("only the gate was asked for".to_owned())
+        RollbackPlan::None("only the gate was asked for".to_owned())
     } else {
         back::decide(survey, &group, &reach)
     };
     let configurable = can_be_configured(job, &group, &reach);
     let back = match (back, &configurable) {
-        (Back::Configured, Err(why)) => Back::None(why.clone()),
+        (RollbackPlan::Configured, Err(why)) => RollbackPlan::None(why.clone()),
         (back, _) => back,
     };
     let sides = asks.sides.filter(|_| !asks.gate_only);
-    let insists = Insists {
+    let insists = GateInput {
         gate_only: asks.gate_only,
         has_sides: sides.is_some(),
     };
     let gate = gate(&group, &asked, &reach, &back, &configurable, insists);
     let mut map = Map::default();
     let mut shares = Some(Err(SharesObstacle::NoConfiguration));
-    if gate == Gate::Configured || matches!(back, Back::Configured) {
+    if gate == Gate::Configured || matches!(back, RollbackPlan::Configured) {
         (map, shares) = section::of(
             &section::Facts {
                 service: &asks.service,
@@ -175,7 +175,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Par
             );
         }
     } else {
-        handed = Handed::default();
+        handed = StepEnv::default();
     }
     let shares = sides.cloned().zip(shares);
     Some(Part {
@@ -205,7 +205,7 @@ fn given_address(group: &Group<'_>, job: &Job) -> Option<(String, Option<Extra>)
     platform::address(call, &place).filter(|_| group.lead.login.is_none())
 }
 
-fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut Handed) -> Reach {
+fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut StepEnv) -> Reach {
     let addresses = group.addresses();
     if machines.is_empty() && addresses.len() > 1 {
         return Reach::Nowhere(Some(LoginObstacle::OneEach(addresses.join(", "))));
@@ -243,7 +243,7 @@ fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), 
 
 /// What the choice of the gate has to serve beside.
 #[derive(Clone, Copy)]
-struct Insists {
+struct GateInput {
     gate_only: bool,
     /// Two sides of a router are a section of the configuration.
     has_sides: bool,
@@ -251,11 +251,11 @@ struct Insists {
 
 fn gate(
     group: &Group<'_>,
-    asked: &[Asked],
+    asked: &[HealthAddress],
     reach: &Reach,
-    back: &Back,
+    back: &RollbackPlan,
     configurable: &Result<(), String>,
-    insists: Insists,
+    insists: GateInput,
 ) -> Gate {
     let on_host = asked.iter().any(|asked| asked.on_host);
     let can_reach = !matches!(reach, Reach::Nowhere(_));
@@ -269,7 +269,7 @@ fn gate(
         _ => false,
     };
     let has_shares = insists.has_sides && can_reach && !asked.is_empty();
-    let configured = matches!(back, Back::Configured) || has_shares;
+    let configured = matches!(back, RollbackPlan::Configured) || has_shares;
     if configurable.is_ok() && (configured || (on_host && can_reach)) {
         return Gate::Configured;
     }
@@ -300,7 +300,7 @@ fn gate(
 
 impl Gate {
     /// Whether the address tells only that something answers.
-    pub fn is_weak(&self, asked: &[Asked]) -> bool {
+    pub fn is_weak(&self, asked: &[HealthAddress]) -> bool {
         matches!(self, Gate::Step(_))
             && asked.iter().all(|asked| {
                 matches!(

@@ -3,10 +3,10 @@
 use sides::Sides;
 use survey::{ComposeCall, EcsCall, HealthSource, Job, Tool, Value};
 
-use crate::back::{Back, Reach, folder_on_host, released, script_on_hosts};
+use crate::back::{Reach, RollbackPlan, folder_on_host, released, script_on_hosts};
 use crate::group::Group;
-use crate::handed::Handed;
-use crate::health::Asked;
+use crate::handed::StepEnv;
+use crate::health::HealthAddress;
 use crate::hosts::Reached;
 use crate::shares::{self, SharesObstacle};
 use crate::tree::{Map, Tree};
@@ -14,9 +14,9 @@ use crate::tree::{Map, Tree};
 pub struct Facts<'f, 's> {
     pub service: &'f str,
     pub group: &'f Group<'s>,
-    pub asked: &'f [Asked],
+    pub asked: &'f [HealthAddress],
     pub reach: &'f Reach,
-    pub back: &'f Back,
+    pub back: &'f RollbackPlan,
     pub job: &'f Job,
     pub in_matrix: bool,
     /// Two sides of a router, where the repository has them.
@@ -25,7 +25,10 @@ pub struct Facts<'f, 's> {
 
 /// All sections; `handed` gets what they name of the step's environment. Also whether the two sides
 /// are among them.
-pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(), SharesObstacle>>) {
+pub fn of(
+    facts: &Facts<'_, '_>,
+    handed: &mut StepEnv,
+) -> (Map, Option<Result<(), SharesObstacle>>) {
     let mut map = Map::default();
     let gate = healthgate(facts, handed);
     let asks = gate.get("http").is_some();
@@ -50,7 +53,7 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(),
             Tree::Map(hosts),
         );
     }
-    if matches!(facts.back, Back::Configured) {
+    if matches!(facts.back, RollbackPlan::Configured) {
         map.add_noted(
             "Before: where this does not pass, nothing is touched.",
             "preflight",
@@ -62,7 +65,7 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(),
         "healthgate",
         Tree::Map(gate),
     );
-    if matches!(facts.back, Back::Configured) {
+    if matches!(facts.back, RollbackPlan::Configured) {
         map.add_noted(
             "Back: to the newest release that passed its gate.",
             "rollback",
@@ -72,7 +75,7 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(),
     let shares = traffic.map(|traffic| {
         traffic.map(|router| {
             let mut section = Map::default();
-            if !matches!(facts.back, Back::Configured) {
+            if !matches!(facts.back, RollbackPlan::Configured) {
                 let (note, state) = state(facts, handed);
                 section.add_noted(&note, "state", Tree::filled(&state));
             }
@@ -90,7 +93,7 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> (Map, Option<Result<(),
 /// An environment that is not asked for anything on a machine does not need its login.
 fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
     let tool = &facts.group.lead.tool;
-    matches!(facts.back, Back::Configured)
+    matches!(facts.back, RollbackPlan::Configured)
         || facts.asked.iter().any(|asked| asked.on_host)
         || matches!(tool, Tool::Compose(_) | Tool::Systemd { .. })
 }
@@ -155,7 +158,7 @@ fn keys(hosts: &[Reached]) -> Vec<Tree> {
     each.collect()
 }
 
-fn healthgate(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
     let ecs = matches!(facts.group.lead.tool, Tool::Ecs(_));
     let policy = if ecs {
         [
@@ -248,10 +251,10 @@ fn one_of_several(facts: &Facts<'_, '_>) -> bool {
     facts.in_matrix || facts.group.rows.len() > 1
 }
 
-fn http(facts: &Facts<'_, '_>, handed: &mut Handed) -> Vec<Tree> {
+fn http(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Vec<Tree> {
     let mut all = Vec::new();
     let ecs = matches!(facts.group.lead.tool, Tool::Ecs(_));
-    let asked: Vec<&Asked> = facts
+    let asked: Vec<&HealthAddress> = facts
         .asked
         .iter()
         // Until the rollout is over the tasks of before answer too, and name no release.
@@ -283,7 +286,7 @@ fn http(facts: &Facts<'_, '_>, handed: &mut Handed) -> Vec<Tree> {
     all
 }
 
-fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut Handed) -> Option<Map> {
+fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv) -> Option<Map> {
     let mut probe = Map::default().with("name", Tree::plain("containers"));
     // Compose takes its time on a busy machine.
     probe.add(
@@ -313,7 +316,7 @@ fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut Handed)
 fn project(
     facts: &Facts<'_, '_>,
     call: &ComposeCall,
-    handed: &mut Handed,
+    handed: &mut StepEnv,
     map: &mut Map,
 ) -> Option<()> {
     let folder = facts.group.lead.folder.as_ref();
@@ -359,7 +362,7 @@ fn on_hosts(facts: &Facts<'_, '_>, map: &mut Map) {
     }
 }
 
-fn service(call: &EcsCall, handed: &mut Handed) -> Option<Map> {
+fn service(call: &EcsCall, handed: &mut StepEnv) -> Option<Map> {
     let mut map = Map::default();
     for (key, fact, usual) in [
         ("cluster", call.cluster.as_ref(), "ECS_CLUSTER"),
@@ -373,7 +376,7 @@ fn service(call: &EcsCall, handed: &mut Handed) -> Option<Map> {
     Some(map)
 }
 
-fn rollback(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+fn rollback(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
     let mut map = Map::default();
     let (note, state) = state(facts, handed);
     map.add_noted(&note, "state", Tree::filled(&state));
@@ -435,7 +438,7 @@ fn rollback(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
     map
 }
 
-fn compose_target(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut Handed) -> Option<Map> {
+fn compose_target(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv) -> Option<Map> {
     let mut target = Map::default();
     if !hosts(facts).is_empty() {
         let names = hosts(facts).iter().map(|one| one.name.as_str());
@@ -479,7 +482,7 @@ fn clears_folder(job: &Job) -> bool {
 }
 
 /// Where the state is kept, and why there.
-fn state(facts: &Facts<'_, '_>, handed: &mut Handed) -> (String, String) {
+fn state(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> (String, String) {
     let service = facts.service;
     let name = facts
         .group

@@ -2,7 +2,7 @@
 
 use survey::Job;
 
-use crate::handed::Handed;
+use crate::handed::StepEnv;
 use crate::text::{expression, indented, scalar};
 
 /// Pinned to a commit: its owner can move a tag.
@@ -32,7 +32,7 @@ pub struct Stage<'t> {
     /// Inputs and their values, as they stand in the file.
     pub with: Vec<(&'t str, String)>,
     pub configured: bool,
-    pub handed: Handed,
+    pub handed: StepEnv,
 }
 
 /// What a step of the tool itself does.
@@ -78,7 +78,7 @@ pub struct Own<'t> {
     pub condition: Option<&'t str>,
     pub folder: Option<&'t str>,
     pub act: &'t Act,
-    pub handed: &'t Handed,
+    pub handed: &'t StepEnv,
 }
 
 /// An input of another's action, as it is written there.
@@ -188,7 +188,7 @@ fn head(note: &str, name: &str, id: Option<&str>, condition: Option<&str>) -> St
     text
 }
 
-fn env(handed: &Handed) -> String {
+fn env(handed: &StepEnv) -> String {
     if handed.is_empty() {
         return String::new();
     }
@@ -268,7 +268,7 @@ mod tests {
             environment: Some("${{ inputs.environment }}".to_owned()),
             condition: Some("github.ref == 'refs/heads/main'".to_owned()),
         };
-        let mut handed = Handed::default();
+        let mut handed = StepEnv::default();
         handed.filled(&Value::new("${{ secrets.VPS_PORT || 22 }}"), "PORT");
         let step = frame.step(Stage {
             note: "Asks.",

@@ -7,7 +7,7 @@ use sides::Sides;
 use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
 
 use crate::additions::Change;
-use crate::back::Back;
+use crate::back::RollbackPlan;
 use crate::group::{self, Group};
 use crate::health;
 use crate::migration;
@@ -475,15 +475,15 @@ fn gate(part: &Part<'_>) -> String {
 
 fn back(part: &Part<'_>) -> String {
     match &part.back {
-        Back::Configured => match &part.group.lead.tool {
+        RollbackPlan::Configured => match &part.group.lead.tool {
             Tool::Kamal(call) => format!(
                 "`{0} rollback` to the newest release that passed its gate, and `{0} app version` shows what runs",
                 call.program
             ),
             _ => "to the newest release that passed its gate".to_owned(),
         },
-        Back::Step(own) => format!("where the gate fails: {}", own.act.told()),
-        Back::None(why) => format!("none is written: {why}"),
+        RollbackPlan::Step(own) => format!("where the gate fails: {}", own.act.told()),
+        RollbackPlan::None(why) => format!("none is written: {why}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use database::{Ask as _, Connection, Database, Error, Rows, System};
+use database::{Connection, Database, Error, QueryRows as _, Rows, System};
 
 /// A table's name may change, and so may a column's; what the server numbers them by stays. MariaDB tells no such numbers:
 /// there they are the names.

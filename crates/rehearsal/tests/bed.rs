@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use database::{Address, Ask as _, Database, Error};
+use database::{Address, Database, Error, QueryRows as _};
 use dump::Programs;
 use model::Env;
 use net::Route;

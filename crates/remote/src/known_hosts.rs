@@ -16,7 +16,7 @@ const MAX_SIZE: u64 = 16 << 20;
 
 /// The keys that a file holds for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct HostKeys {
     /// Kind (`ssh-ed25519`) and key of each line that names the host.
     keys: Vec<(String, Vec<u8>)>,
     revoked: Vec<Vec<u8>>,
@@ -33,22 +33,22 @@ pub(crate) enum Trust {
     Revoked,
 }
 
-impl Known {
+impl HostKeys {
     /// Reads a file for the host at this address and port.
-    pub(crate) fn read(path: &Path, address: &str, port: u16) -> std::io::Result<Known> {
+    pub(crate) fn read(path: &Path, address: &str, port: u16) -> std::io::Result<HostKeys> {
         let bytes = files::read(path, MAX_SIZE)?;
-        Ok(Known::parse(
+        Ok(HostKeys::parse(
             &String::from_utf8_lossy(&bytes),
             address,
             port,
         ))
     }
 
-    fn parse(text: &str, address: &str, port: u16) -> Known {
+    fn parse(text: &str, address: &str, port: u16) -> HostKeys {
         let address = address.to_ascii_lowercase();
         let with_port = format!("[{address}]:{port}");
-        let mut exact = Known::default();
-        let mut any_port = Known::default();
+        let mut exact = HostKeys::default();
+        let mut any_port = HostKeys::default();
         for line in text.lines() {
             if port != 22 {
                 exact.take(line, &with_port);
@@ -154,7 +154,7 @@ mod tests {
     const EVIL: &str = "ZXZpbA==";
 
     fn trust(text: &str, address: &str, port: u16) -> Trust {
-        Known::parse(text, address, port).trusts(b"good")
+        HostKeys::parse(text, address, port).trusts(b"good")
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(trust(&revoked, "web", 2222), Trust::Revoked);
         let authority = format!("@cert-authority * ssh-ed25519 {GOOD}\n");
         assert_eq!(trust(&authority, "web", 22), Trust::Unknown);
-        assert!(Known::parse(&authority, "web", 22).authority);
+        assert!(HostKeys::parse(&authority, "web", 22).authority);
         assert_eq!(
             trust(&format!("@odd web ssh-ed25519 {GOOD}"), "web", 22),
             Trust::Unknown
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(trust(&both, "web", 22), Trust::Known);
         assert_eq!(trust(&other, "db", 22), Trust::Unknown);
         assert_eq!(
-            Known::parse(&both, "web", 22).kinds().unwrap(),
+            HostKeys::parse(&both, "web", 22).kinds().unwrap(),
             "ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ssh-rsa"
         );
         // The line for this port comes before the one for any.

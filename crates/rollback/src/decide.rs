@@ -32,11 +32,11 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
-    let Doors { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
+    let Entrypoints { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();
         let seen = ask(&session, &places, door, document.as_ref()).await;
-        Seen {
+        EntrypointResult {
             outcome: seen.outcome.took(clock.elapsed()),
             ..seen
         }
@@ -135,14 +135,14 @@ async fn by_target(
     session: &Session<'_>,
     places: &PlaceAccess,
     document: Option<&Document>,
-) -> Option<Seen> {
+) -> Option<EntrypointResult> {
     let target = kinds::of(session.section, &session.context(places, known(document))).ok()?;
     let likely = document?.last_known_good.clone()?;
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
     let release = match engine::current::places(&*target, &likely).await.all {
         Ok(release) => session.clean(&release?),
         Err(error) => {
-            return Some(Seen {
+            return Some(EntrypointResult {
                 outcome: outcome(Verdict::Inconclusive)
                     .actual(error.to_string())
                     .reason(format!("what the target runs is not known: {error}"))
@@ -154,17 +154,17 @@ async fn by_target(
     let (meaning, known) = means(document, session.job.release.as_deref(), &release);
     let told = format!("{release} runs ({known})");
     Some(match meaning {
-        Meaning::Old => Seen {
+        Meaning::Old => EntrypointResult {
             outcome: outcome(Verdict::Pass).actual(told),
             new: Vec::new(),
         },
-        Meaning::New => Seen {
+        Meaning::New => EntrypointResult {
             outcome: outcome(Verdict::Fail)
                 .actual(told.clone())
                 .reason(format!("the new release runs: {told}")),
             new: vec![release],
         },
-        Meaning::Unknown => Seen {
+        Meaning::Unknown => EntrypointResult {
             outcome: outcome(Verdict::Inconclusive)
                 .actual(told.clone())
                 .reason(format!("whether it is good is not known: {told}"))
@@ -180,13 +180,13 @@ fn known(document: Option<&Document>) -> Vec<Entry> {
 }
 
 /// What was seen on one way: its outcome, and the new releases that users get there.
-struct Seen {
+struct EntrypointResult {
     outcome: Outcome,
     new: Vec<String>,
 }
 
 /// The ways in, and whether the target named them.
-struct Doors {
+struct Entrypoints {
     doors: Vec<Entrypoint>,
     of_target: bool,
 }
@@ -196,13 +196,13 @@ async fn doors(
     session: &Session<'_>,
     places: &PlaceAccess,
     document: Option<&Document>,
-) -> Result<Doors, Failure> {
+) -> Result<Entrypoints, Failure> {
     let section = session.section;
     let context = session.context(places, known(document));
     if !section.decide.is_empty() {
         let ways = section.decide.iter();
         let names = || context.releases();
-        return Ok(Doors {
+        return Ok(Entrypoints {
             doors: ways.filter_map(|way| configured(way, names())).collect(),
             of_target: false,
         });
@@ -215,7 +215,7 @@ async fn doors(
     let known = known
         .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
     if !known.is_empty() {
-        return Ok(Doors {
+        return Ok(Entrypoints {
             doors: known,
             of_target: true,
         });
@@ -237,7 +237,7 @@ async fn doors(
         traffic: true,
         unsure: None,
     };
-    Ok(Doors {
+    Ok(Entrypoints {
         doors: questions.into_iter().map(door).collect(),
         of_target: false,
     })
@@ -270,7 +270,7 @@ async fn ask(
     places: &PlaceAccess,
     door: &Entrypoint,
     document: Option<&Document>,
-) -> Seen {
+) -> EntrypointResult {
     let id = format!("decide/{}", door.name);
     let subject = match &door.at {
         Some(at) => format!("{} at {at}", door.question.url),
@@ -343,7 +343,7 @@ async fn ask(
                 .hint("users do not come this way; see the log of what should answer there"),
             _ => Outcome::pass(id, subject).actual(told),
         };
-        return Seen { outcome, new };
+        return EntrypointResult { outcome, new };
     }
     let outcome = match worst.0 {
         Meaning::Old => Outcome::pass(id, subject).expected(expected).actual(told),
@@ -357,7 +357,7 @@ async fn ask(
             .reason(format!("which release users get is not known: {}", worst.1))
             .hint("ask it yourself with `curl -i`; if users are hurt: `rollback plan`, `rollback run`"),
     };
-    Seen { outcome, new }
+    EntrypointResult { outcome, new }
 }
 
 /// What one answer can mean: where several of its words could be the release, each of those that

@@ -165,7 +165,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Status::Good
     };
     let forced = flags.force.forced(job);
-    let mut insisted = Insisted::new(&forced);
+    let mut insisted = LiftedRules::new(&forced);
     let misfit = switchable(&session, flags, &mut insisted).await?;
     let before = session.read().await?;
     let refused = before.as_ref().and_then(|document| {
@@ -253,7 +253,7 @@ fn beside_rollout(document: &Document, release: &str, status: Status) -> Option<
 async fn switchable(
     session: &Session<'_>,
     flags: &Flags,
-    insisted: &mut Insisted<'_>,
+    insisted: &mut LiftedRules<'_>,
 ) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
@@ -284,15 +284,15 @@ async fn switchable(
 }
 
 /// The rules that a person lifts, and those that blocked the operation.
-struct Insisted<'f> {
+struct LiftedRules<'f> {
     forced: &'f [Forced],
     lifted: Vec<(Rule, &'f Forced)>,
     outcomes: Vec<Outcome>,
 }
 
-impl<'f> Insisted<'f> {
+impl<'f> LiftedRules<'f> {
     fn new(forced: &'f [Forced]) -> Self {
-        Insisted {
+        LiftedRules {
             forced,
             lifted: Vec::new(),
             outcomes: Vec::new(),
@@ -363,7 +363,7 @@ async fn running(
     known: &[Entry],
     release: &str,
     told: &mut Flags,
-    insisted: &mut Insisted<'_>,
+    insisted: &mut LiftedRules<'_>,
 ) -> Vec<Outcome> {
     if told.task_definition.is_some() {
         return vec![runs(session, known, release, told, insisted).await];
@@ -443,7 +443,7 @@ async fn runs(
     known: &[Entry],
     release: &str,
     flags: &Flags,
-    insisted: &mut Insisted<'_>,
+    insisted: &mut LiftedRules<'_>,
 ) -> Outcome {
     let id = "record/running";
     // With the given facts about the release: the target may identify it by them.

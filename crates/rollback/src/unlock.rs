@@ -14,15 +14,15 @@ use crate::session::Session;
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct UnlockFlags {
     #[command(flatten)]
-    force: force::Force<Held>,
+    force: force::Force<LockedRule>,
 }
 
 /// That a lock is held whose holder may be alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held;
+struct LockedRule;
 
-impl force::Rule for Held {
-    const ALL: &'static [Self] = &[Held];
+impl force::Rule for LockedRule {
+    const ALL: &'static [Self] = &[LockedRule];
 
     fn name(self) -> &'static str {
         "locked"
@@ -41,12 +41,12 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
     let subject = lock.holder.to_string();
     let fate = job.fate(&lock).await;
     let forced = flags.force.forced(job);
-    let forced = force::of(Held, &forced);
+    let forced = force::of(LockedRule, &forced);
     let mut outcomes = Vec::new();
     if fate.is_gone() {
         outcomes.extend(forced.map(force::unused));
     } else {
-        let (fate, name) = (fate.reason(), Held.name());
+        let (fate, name) = (fate.reason(), LockedRule.name());
         let held = Outcome::refused(Id::refused(name), subject.as_str())
             .expected("a holder that is gone")
             .actual(format!(
@@ -58,7 +58,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
                 lock.holder, lock.operation
             ));
         let Some(forced) = forced else {
-            let hint = format!("wait for it; {}", force::insist(Held));
+            let hint = format!("wait for it; {}", force::insist(LockedRule));
             return Ok(session.report(vec![held.hint(hint)]));
         };
         outcomes.push(force::lifted(held, forced));

@@ -15,7 +15,7 @@ use place::{Context, Error, Place, ReleaseEndpoint, StepFuture};
 use serde_json::json;
 
 use crate::entrypoint::Standby;
-use crate::front::{Front, Names};
+use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, Router};
 use crate::split::Split;
@@ -35,7 +35,7 @@ const MAX_NAMED: usize = 5;
 
 struct Alb<'a> {
     config: &'a AlbRouter,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
     client: Renewing,
 }
 
@@ -44,7 +44,7 @@ impl Kind for AlbRouter {
         let release = self.release.as_ref();
         Ok(Box::new(Alb {
             config: self,
-            front: Front::new(NAMES, None, release, self.timeout, context)?,
+            front: Entrypoints::new(NAMES, None, release, self.timeout, context)?,
             client: Renewing::new(context.env, self.region(), context.redactor),
         }))
     }

@@ -17,9 +17,9 @@ use serde_json::Value;
 
 use self::admin::{Admin, Loaded, Patched};
 use self::handler::Handler;
-use self::kept::Kept;
+use self::kept::StoredConfig;
 use crate::entrypoint::Standby;
-use crate::front::{Front, Names};
+use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
@@ -38,7 +38,7 @@ const MAX_ATTEMPTS: u32 = 2;
 
 struct Caddy<'a> {
     config: &'a CaddyRouter,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
 }
 
 /// What it takes to put back what was there.
@@ -55,7 +55,7 @@ impl Kind for CaddyRouter {
         let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
         Ok(Box::new(Caddy {
             config: self,
-            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+            front: Entrypoints::new(NAMES, hosts, release, self.timeout, context)?,
         }))
     }
 }
@@ -76,8 +76,8 @@ impl Caddy<'_> {
         }
     }
 
-    fn kept(&self) -> Kept<'_> {
-        Kept {
+    fn kept(&self) -> StoredConfig<'_> {
+        StoredConfig {
             config: self.config,
             places: self.front.machines.places,
             admin: self.admin(),

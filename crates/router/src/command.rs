@@ -7,7 +7,7 @@ use config::value::{Share, Side};
 use place::{Context, Effect, Error, Place, StepFuture};
 
 use crate::entrypoint::Standby;
-use crate::front::{Front, Names};
+use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
@@ -23,7 +23,7 @@ const MAX_PRINTED: usize = 64;
 
 struct Command<'a> {
     config: &'a CommandRouter,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
     /// The job's, by whose name a side is called that runs it.
     release: String,
 }
@@ -33,7 +33,7 @@ impl Kind for CommandRouter {
         let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
         Ok(Box::new(Command {
             config: self,
-            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+            front: Entrypoints::new(NAMES, hosts, release, self.timeout, context)?,
             release: context.release.unwrap_or_default().to_owned(),
         }))
     }

@@ -39,7 +39,7 @@ pub struct Names {
 }
 
 /// A proxy as its users see it: what answers through it, and behind it.
-pub struct Front<'a> {
+pub struct Entrypoints<'a> {
     names: Names,
     pub machines: Machines<'a>,
     pub question: ReleaseEndpoint,
@@ -63,14 +63,14 @@ pub struct Proof {
 
 /// A switch that was proved.
 #[derive(Clone, Debug)]
-pub struct Proved {
+pub struct ProvedSwitch {
     /// By what, in words.
     pub told: String,
     /// When the release answered for the first time.
     pub first: Instant,
 }
 
-impl<'a> Front<'a> {
+impl<'a> Entrypoints<'a> {
     pub fn new(
         names: Names,
         hosts: Option<&HostList>,
@@ -78,7 +78,7 @@ impl<'a> Front<'a> {
         timeout: Span,
         context: &Context<'a>,
     ) -> Result<Self, Error> {
-        Ok(Front {
+        Ok(Entrypoints {
             names,
             machines: Machines::new(hosts, context),
             question: ReleaseEndpoint::of(release, context, (names.section, names.kind))?,
@@ -168,7 +168,12 @@ impl<'a> Front<'a> {
     }
 
     /// Asks through it until so many answers in a row name the release that it cannot be chance.
-    pub async fn prove(&self, place: &Place, release: &str, proof: Proof) -> Result<Proved, Error> {
+    pub async fn prove(
+        &self,
+        place: &Place,
+        release: &str,
+        proof: Proof,
+    ) -> Result<ProvedSwitch, Error> {
         let Proof {
             mut streak,
             drain,
@@ -224,7 +229,7 @@ impl<'a> Front<'a> {
                 tokio::time::sleep(pause).await;
             }
         }
-        Ok(Proved {
+        Ok(ProvedSwitch {
             told: self.proven(streak.wanted(), release),
             first: first.unwrap_or_else(Instant::now),
         })

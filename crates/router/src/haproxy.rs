@@ -19,7 +19,7 @@ use place::{Context, Error, Place, StepFuture};
 use self::backend::Backend;
 use self::stat::Stat;
 use crate::entrypoint::Standby;
-use crate::front::{Front, Names};
+use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, RequestCounts, Router};
 use crate::split::Split;
@@ -33,7 +33,7 @@ const NAMES: Names = Names {
 
 struct Haproxy<'a> {
     config: &'a HaproxyTarget,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
 }
 
 impl Kind for HaproxyTarget {
@@ -41,7 +41,7 @@ impl Kind for HaproxyTarget {
         let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
         Ok(Box::new(Haproxy {
             config: self,
-            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+            front: Entrypoints::new(NAMES, hosts, release, self.timeout, context)?,
         }))
     }
 }

@@ -18,7 +18,7 @@ mod weights;
 
 pub use config::value::Side;
 pub use entrypoint::{Entrypoint, Standby};
-pub use front::{Front, Names, PROOFS, Proof, Proved, Streak};
+pub use front::{Entrypoints, Names, PROOFS, Proof, ProvedSwitch, Streak};
 pub use router::{Capabilities, Change, Health, RequestCounts, Router, leaves_no_split};
 pub use split::Split;
 pub use visitor::Visitor;

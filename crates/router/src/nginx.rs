@@ -21,7 +21,7 @@ use place::{Context, Error, Place, StepFuture};
 
 use self::site::{OVERLAP, Site};
 use crate::entrypoint::Standby;
-use crate::front::{Front, Names};
+use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
@@ -38,13 +38,13 @@ const FIRST: Duration = Duration::from_millis(15);
 
 struct Nginx<'a> {
     site: Site<'a>,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
 }
 
 impl Kind for NginxTarget {
     fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
         let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
-        let mut front = Front::new(NAMES, hosts, release, self.timeout, context)?;
+        let mut front = Entrypoints::new(NAMES, hosts, release, self.timeout, context)?;
         front.visitor = self.sticky.as_deref().and_then(key::visitor);
         Ok(Box::new(Nginx {
             site: Site::new(self, NAMES.section, context.places),

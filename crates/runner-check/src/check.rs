@@ -34,7 +34,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
     loop {
         let spent = sources.spent();
         let known = unless_interrupted(sources.gather(&pools), job).await?;
-        let seen = Seen::of(&pools, &known, job, section);
+        let seen = PoolSurvey::of(&pools, &known, job, section);
         let left = until.saturating_duration_since(Instant::now());
         if seen.winner.is_some() || left.is_zero() || seen.is_hopeless() {
             return Ok(seen.report(started_at, job, section));
@@ -67,12 +67,12 @@ fn id(pool: &Pool) -> String {
 }
 
 /// One look at all pools.
-struct Seen<'p> {
+struct PoolSurvey<'p> {
     pools: Vec<(&'p Pool, Judgement, Outcome)>,
     winner: Option<&'p Pool>,
 }
 
-impl<'p> Seen<'p> {
+impl<'p> PoolSurvey<'p> {
     fn of(pools: &'p [Pool], known: &Knowledge, job: &Job, section: &RunnerCheck) -> Self {
         let runners = job.config.runners().into_iter().flatten();
         let reachable: Vec<&str> = runners.map(|(name, _)| name.as_str()).collect();
@@ -89,7 +89,7 @@ impl<'p> Seen<'p> {
             .iter()
             .find(|(_, _, outcome)| outcome.verdict == Verdict::Pass)
             .map(|(pool, ..)| *pool);
-        Seen {
+        PoolSurvey {
             pools: judged,
             winner,
         }

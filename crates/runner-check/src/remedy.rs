@@ -10,7 +10,7 @@ use model::{Outcome, Report};
 use remote::ssh::{Exit, Limits, Output, Session};
 use runners::SourceError;
 use runners::State;
-use runners::host::{self, Seen};
+use runners::host::{self, HostSnapshot};
 
 /// What a command that changes one thing prints.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -21,7 +21,7 @@ pub(crate) struct Patient<'a> {
     pub(crate) runner: &'a RunnerHost,
     pub(crate) session: Session,
     /// What its machine said before anything was changed.
-    pub(crate) before: Seen,
+    pub(crate) before: HostSnapshot,
 }
 
 /// Why nothing could be done: the runner's machine could not be asked.

@@ -26,9 +26,9 @@ pub struct Knowledge {
     /// By repository.
     pub jobs: BTreeMap<String, Result<Jobs, SourceError>>,
     /// By pool.
-    pub metrics: BTreeMap<String, Result<metric::Answer, prometheus::Error>>,
+    pub metrics: BTreeMap<String, Result<metric::RunnerMetrics, prometheus::Error>>,
     /// By runner.
-    pub hosts: BTreeMap<String, Result<host::Seen, SourceError>>,
+    pub hosts: BTreeMap<String, Result<host::HostSnapshot, SourceError>>,
 }
 
 /// Whom to ask, and how long. One for all looks: an app makes itself a token for each client.
@@ -152,7 +152,7 @@ impl<'a> Sources<'a> {
         &self,
         pools: &[Pool],
         at: Timestamp,
-    ) -> BTreeMap<String, Result<metric::Answer, prometheus::Error>> {
+    ) -> BTreeMap<String, Result<metric::RunnerMetrics, prometheus::Error>> {
         let asking = pools.iter().filter_map(|pool| {
             let metric = pool.metric.as_ref()?;
             Some(async move {
@@ -172,7 +172,7 @@ impl<'a> Sources<'a> {
     pub async fn hosts(
         &self,
         names: &BTreeSet<String>,
-    ) -> BTreeMap<String, Result<host::Seen, SourceError>> {
+    ) -> BTreeMap<String, Result<host::HostSnapshot, SourceError>> {
         let asking = names.iter().filter_map(|name| {
             let runner = self.job.config.runners().ok()?.get(name)?;
             Some(async move {

@@ -15,7 +15,7 @@ use remote::ssh::{Exit, Limits, Session, Target};
 
 use crate::source_error::SourceError;
 
-pub use seen::{Disk, Seen, Unit, read};
+pub use seen::{Disk, HostSnapshot, Unit, read};
 
 /// The script's answer takes some 3 KiB.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -26,7 +26,7 @@ pub async fn ask(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, SourceError> {
+) -> Result<HostSnapshot, SourceError> {
     let until = tokio::time::Instant::now() + timeout;
     let asking = async {
         let session = log_in(job, runner, timeout).await?;
@@ -82,7 +82,7 @@ pub async fn look(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, SourceError> {
+) -> Result<HostSnapshot, SourceError> {
     let limits = Limits {
         timeout,
         max_output: MAX_OUTPUT,

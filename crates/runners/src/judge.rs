@@ -31,7 +31,7 @@ impl Default for Rules {
 
 /// One runner of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct JudgedRunner {
     pub name: String,
     pub merged: Merged,
     pub evidence: Vec<Evidence>,
@@ -43,7 +43,7 @@ pub struct Judged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     pub state: State,
-    pub runners: Vec<Judged>,
+    pub runners: Vec<JudgedRunner>,
     /// Evidence about the pool as a whole.
     pub about_pool: Vec<Evidence>,
     /// Whether every runner that could be meant is known.
@@ -256,7 +256,12 @@ fn unlisted(name: &str, pool: &Pool, listing: &Listing, evidence: &mut Vec<Evide
     }
 }
 
-fn one(name: String, mut evidence: Vec<Evidence>, known: &Knowledge, rules: &Rules) -> Judged {
+fn one(
+    name: String,
+    mut evidence: Vec<Evidence>,
+    known: &Knowledge,
+    rules: &Rules,
+) -> JudgedRunner {
     let mut remedy = None;
     match known.hosts.get(&name) {
         None => {}
@@ -270,7 +275,7 @@ fn one(name: String, mut evidence: Vec<Evidence>, known: &Knowledge, rules: &Rul
         }
     }
     evidence.sort_by_key(|e| e.source);
-    Judged {
+    JudgedRunner {
         merged: merge(&evidence, rules.max_evidence_age),
         name,
         evidence,

@@ -14,7 +14,7 @@ const NAMES: [&str; 3] = ["runner", "runner_name", "name"];
 
 /// The series and how old each one's newest sample is, in the same order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct RunnerMetrics {
     pub samples: Vec<Sample>,
     pub ages: BTreeMap<BTreeMap<String, String>, Duration>,
 }
@@ -25,7 +25,7 @@ pub async fn ask(
     metric: &RunnerMetric,
     now: jiff::Timestamp,
     timeout: Duration,
-) -> Result<Answer, prometheus::Error> {
+) -> Result<RunnerMetrics, prometheus::Error> {
     let client = Client::new(&metric.server, None, &Env::default())?;
     let ages = format!("timestamp({})", metric.query);
     let (samples, times) = futures_util::future::join(
@@ -41,7 +41,7 @@ pub async fn ask(
         let now = Duration::try_from(now.as_duration()).ok()?;
         Some((sample.labels, now.saturating_sub(at)))
     });
-    Ok(Answer {
+    Ok(RunnerMetrics {
         samples: samples?,
         ages: ages.collect(),
     })
@@ -50,7 +50,7 @@ pub async fn ask(
 /// What the answer says: of each runner by name, or of the pool.
 pub fn evidence(
     metric: &RunnerMetric,
-    answer: &Result<Answer, prometheus::Error>,
+    answer: &Result<RunnerMetrics, prometheus::Error>,
 ) -> Vec<Evidence> {
     let answer = match answer {
         Ok(answer) => answer,
@@ -72,7 +72,7 @@ pub fn evidence(
         .collect()
 }
 
-fn one(metric: &RunnerMetric, sample: &Sample, answer: &Answer) -> Evidence {
+fn one(metric: &RunnerMetric, sample: &Sample, answer: &RunnerMetrics) -> Evidence {
     let state = match sample.value {
         value if value > 0.0 && value.is_finite() => State::Online,
         0.0 => State::Offline,
@@ -101,14 +101,18 @@ fn one(metric: &RunnerMetric, sample: &Sample, answer: &Answer) -> Evidence {
 }
 
 /// `timestamp()` drops the metric's name.
-fn sample_age(sample: &Sample, answer: &Answer) -> Option<Duration> {
+fn sample_age(sample: &Sample, answer: &RunnerMetrics) -> Option<Duration> {
     let mut labels = sample.labels.clone();
     labels.remove("__name__");
     answer.ages.get(&labels).copied()
 }
 
 /// How many are online, if the query is one number for the pool and not older than `max_evidence_age`.
-pub fn count(answer: &Answer, metric: &RunnerMetric, max_evidence_age: Duration) -> Option<u64> {
+pub fn count(
+    answer: &RunnerMetrics,
+    metric: &RunnerMetric,
+    max_evidence_age: Duration,
+) -> Option<u64> {
     let [sample] = &answer.samples[..] else {
         return None;
     };
@@ -141,9 +145,9 @@ mod tests {
     }
 
     fn says(samples: Vec<Sample>) -> Vec<(Option<String>, State)> {
-        let answer = Answer {
+        let answer = RunnerMetrics {
             samples,
-            ..Answer::default()
+            ..RunnerMetrics::default()
         };
         evidence(&metric(), &Ok(answer))
             .into_iter()
@@ -176,9 +180,9 @@ mod tests {
         assert_eq!(nameless[0].0.as_deref(), Some("env=a"));
         let count = |value| {
             count(
-                &Answer {
+                &RunnerMetrics {
                     samples: vec![sample(&[], value)],
-                    ..Answer::default()
+                    ..RunnerMetrics::default()
                 },
                 &metric(),
                 Duration::from_secs(60),
@@ -189,9 +193,9 @@ mod tests {
             assert_eq!(count(wrong), None, "{wrong}");
             assert_eq!(says(vec![sample(&[], wrong)]), [(None, State::Unknown)]);
         }
-        let mut old = Answer {
+        let mut old = RunnerMetrics {
             samples: vec![sample(&[], 1.0)],
-            ..Answer::default()
+            ..RunnerMetrics::default()
         };
         old.ages.insert(BTreeMap::new(), Duration::from_secs(61));
         assert_eq!(super::count(&old, &metric(), Duration::from_secs(60)), None);

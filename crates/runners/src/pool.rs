@@ -102,7 +102,7 @@ impl Pool {
             max_start_time,
         } = pool;
         let within = max_start_time.map_or(MAX_START_TIME, config::value::Span::get);
-        let own = Whose {
+        let own = Owner {
             repository: repository.as_ref(),
             organization: organization.as_ref(),
             enterprise: enterprise.as_ref(),
@@ -188,8 +188,8 @@ impl Pool {
     }
 }
 
-fn whose(section: &RunnerCheck) -> Whose<'_> {
-    Whose {
+fn whose(section: &RunnerCheck) -> Owner<'_> {
+    Owner {
         repository: section.repository.as_ref(),
         organization: section.organization.as_ref(),
         enterprise: section.enterprise.as_ref(),
@@ -199,7 +199,7 @@ fn whose(section: &RunnerCheck) -> Whose<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Whose<'a> {
+struct Owner<'a> {
     repository: Option<&'a String>,
     organization: Option<&'a String>,
     enterprise: Option<&'a String>,
@@ -207,15 +207,15 @@ struct Whose<'a> {
     repositories: &'a [String],
 }
 
-impl<'a> Whose<'a> {
+impl<'a> Owner<'a> {
     /// What is not said here is said above: an owner as a whole, a group for the same owner.
-    fn or(self, above: &Whose<'a>) -> Whose<'a> {
+    fn or(self, above: &Owner<'a>) -> Owner<'a> {
         let own =
             self.repository.is_some() || self.organization.is_some() || self.enterprise.is_some();
         if own {
             return self;
         }
-        Whose {
+        Owner {
             group: self.group.or(above.group),
             repositories: if self.repositories.is_empty() {
                 above.repositories

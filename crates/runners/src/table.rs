@@ -18,7 +18,7 @@ pub fn evidence(pool: &Pool, judgement: &Judgement) -> Table {
 
 /// Every runner with its state, and why.
 pub fn runners(title: String, judgement: &Judgement, labels: impl Fn(&str) -> String) -> Table {
-    let row = |runner: &crate::judge::Judged| {
+    let row = |runner: &crate::judge::JudgedRunner| {
         vec![
             runner.name.clone(),
             runner.merged.state.to_string(),

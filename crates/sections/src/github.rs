@@ -5,7 +5,7 @@ use serde::Deserialize;
 use values::{AppId, HTTP_URL};
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct GithubApp {
 }
 
 impl Github {
-    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if let Some(url) = &self.api_url {
             spot.key("api-url").http_url(url)?;
         }

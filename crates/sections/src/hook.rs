@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use values::Span;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// A command of yours beside a rollback or a deployment. It cannot change the verdict.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ fn timeout() -> Span {
 impl Hook {
     /// A hook is known by its name, and one that does nothing is no backup. `list` is where the
     /// hooks stand.
-    pub fn check(hooks: &[Hook], list: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(hooks: &[Hook], list: KeyPosition<'_>) -> Result<(), Fault> {
         list.unique("name")?;
         for (nth, hook) in hooks.iter().enumerate() {
             for (key, text) in [("name", &hook.name), ("run", &hook.run)] {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use values::{Span, StateAddress};
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 mod chat;
 mod email;
@@ -151,7 +151,7 @@ impl Incident {
     }
 
     /// The rules of the section; `state` is that of the section `rollback:`, where it has one.
-    pub fn check(&self, state: Option<&StateAddress>, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, state: Option<&StateAddress>, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let hint = "an incident is of what the rollback knows: leave `incident.state` out";
         spot.own_state(self.state.as_ref(), state, hint)?;
         spot.key("delivery-budget")

@@ -18,4 +18,4 @@ pub use github::{Github, GithubApp};
 pub use hook::Hook;
 pub use host_list::HostList;
 pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
-pub use spot::{Defined, Spot, is_word};
+pub use spot::{Defined, KeyPosition, is_word};

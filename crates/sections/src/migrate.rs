@@ -8,7 +8,7 @@ use serde::Deserialize;
 use values::{Span, StateAddress};
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 mod backup;
 mod check;
@@ -154,7 +154,7 @@ tool_kinds!(section);
 
 impl Migrate {
     /// The rules of the section; `state` is that of the section `rollback:`, where it has one.
-    pub fn check(&self, state: Option<&StateAddress>, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, state: Option<&StateAddress>, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let hint = "a rollback must know the schema: leave `migrate.state` out";
         spot.own_state(self.state.as_ref(), state, hint)?;
         match &self.tools()[..] {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// How a Prometheus server, or what stands before it, lets us in.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -78,7 +78,7 @@ impl Default for SloMetrics {
 }
 
 impl PrometheusAccess {
-    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.username.is_some() && self.token_env.is_some() {
             return spot.refuse("username", "`username` and `token-env` exclude each other");
         }
@@ -91,7 +91,7 @@ impl PrometheusAccess {
 
 impl SloMetrics {
     /// They become part of a query.
-    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (key, name) in [
             ("requests", &self.requests),
             ("duration", &self.duration),

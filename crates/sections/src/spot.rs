@@ -25,16 +25,16 @@ pub struct Defined<'n> {
 /// Where a value is in the file. A default, which is not written, has the place of the nearest
 /// value around it.
 #[derive(Clone, Copy)]
-pub struct Spot<'n> {
+pub struct KeyPosition<'n> {
     node: &'n Node,
     is_given: bool,
     pub defined: &'n Defined<'n>,
 }
 
-impl<'n> Spot<'n> {
+impl<'n> KeyPosition<'n> {
     /// The whole file.
     pub fn root(tree: &'n Node, defined: &'n Defined<'n>) -> Self {
-        Spot {
+        KeyPosition {
             node: tree,
             is_given: true,
             defined,
@@ -51,7 +51,7 @@ impl<'n> Spot<'n> {
 
     fn below(self, find: impl FnOnce(&'n Node) -> Option<&'n Node>) -> Self {
         let found = self.given().and_then(find);
-        Spot {
+        KeyPosition {
             node: found.unwrap_or(self.node),
             is_given: found.is_some(),
             ..self

@@ -15,7 +15,7 @@ pub(crate) use file::File;
 pub(crate) use host::Host;
 pub(crate) use part::{BackendError, Blob, Part, Series};
 
-use crate::surroundings::Surroundings;
+use crate::surroundings::StoreContext;
 
 #[derive(Debug)]
 pub(crate) enum Backend {
@@ -27,7 +27,7 @@ pub(crate) enum Backend {
 impl Backend {
     pub(crate) fn of(
         address: &StateAddress,
-        around: &Surroundings,
+        around: &StoreContext,
     ) -> Result<Backend, BackendError> {
         Ok(match address {
             StateAddress::File(path) => Backend::File(File::new(path.clone())),

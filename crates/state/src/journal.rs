@@ -25,7 +25,8 @@ pub const SCHEMA: &str = "deploy-guard/journal/v1";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+#[serde(rename = "Line")]
+pub struct JournalLine {
     /// The format of this line and of those after it: [`SCHEMA`]. Only in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
@@ -151,7 +152,7 @@ pub struct Journal {
     seen: Blob,
     /// How much of that is whole lines: a kill may have left half a one at the end.
     whole: usize,
-    lines: Vec<Line>,
+    lines: Vec<JournalLine>,
 }
 
 impl Store {
@@ -167,7 +168,7 @@ impl Store {
             spared,
             started,
         } = intention;
-        let line = Line {
+        let line = JournalLine {
             schema: Some(SCHEMA.to_owned()),
             at: Timestamp::now(),
             event: Event::Begin {
@@ -252,7 +253,7 @@ impl Store {
 
     /// Every journal that can be read, the oldest first: its place and its lines. One of a newer
     /// release is an error: what it tells would be missing.
-    pub async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
+    pub async fn journals(&self) -> Result<Vec<(String, Vec<JournalLine>)>, Error> {
         let mut journals = Vec::new();
         for number in self.numbers().await? {
             let place = self.backend.name(&Part::Lines(Series::Journals, number));
@@ -289,7 +290,7 @@ impl Journal {
             .name(&Part::Lines(Series::Journals, self.number))
     }
 
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[JournalLine] {
         &self.lines
     }
 
@@ -391,7 +392,7 @@ impl Journal {
     }
 
     async fn write(&mut self, event: Event) -> Result<(), Error> {
-        let line = Line {
+        let line = JournalLine {
             schema: None,
             at: Timestamp::now(),
             event,
@@ -434,7 +435,7 @@ impl Journal {
     }
 }
 
-fn text(line: &Line) -> Result<Vec<u8>, BackendError> {
+fn text(line: &JournalLine) -> Result<Vec<u8>, BackendError> {
     let mut text = serde_json::to_vec(line).map_err(BackendError::failed)?;
     text.push(b'\n');
     Ok(text)
@@ -460,7 +461,7 @@ impl LineError {
 /// A journal's lines, and their length in bytes. Text after the last line's end is the remains of
 /// a line after a kill, and not a line. A complete line that this build does not know is from
 /// another build, and is never ignored.
-fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), LineError> {
+fn read(bytes: &[u8]) -> Result<(Vec<JournalLine>, usize), LineError> {
     let mut lines = Vec::new();
     let mut whole = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -479,7 +480,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), LineError> {
     Ok((lines, whole))
 }
 
-fn parse(line: &[u8]) -> Result<Line, LineError> {
+fn parse(line: &[u8]) -> Result<JournalLine, LineError> {
     let value: Value = serde_json::from_slice(line)
         .map_err(|error| LineError::Damaged(format!("not JSON: {error}")))?;
     match &value["schema"] {

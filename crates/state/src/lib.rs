@@ -33,4 +33,4 @@ pub use migrated::SchemaChange;
 pub use rehearsal::{KeptBackup, Rehearsal, RehearsedMigration};
 pub use rollout::{AbortRequest, Phase, Rollout, release_shown};
 pub use store::{Claim, Lease, Snapshot, Store, Within};
-pub use surroundings::Surroundings;
+pub use surroundings::StoreContext;

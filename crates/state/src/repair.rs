@@ -5,7 +5,7 @@ use model::Verdict;
 
 use crate::backend::Part;
 use crate::document::{Document, Frozen, Status};
-use crate::journal::{Ending, Event, Line};
+use crate::journal::{Ending, Event, JournalLine};
 use crate::parse;
 use crate::{Error, Store};
 
@@ -63,7 +63,7 @@ impl Store {
                 continue;
             };
             token = token.max(*of_journal);
-            let Some(Line {
+            let Some(JournalLine {
                 schema: _,
                 at,
                 event: Event::End { ending },
@@ -102,9 +102,9 @@ impl Store {
 
 /// Whether the effect of an ended rollback still holds: it made a step, and it was neither undone
 /// nor replaced by a deployment.
-fn changed(lines: &[Line]) -> bool {
-    let made = |line: &Line| matches!(line.event, Event::Done { .. });
-    let undone = |line: &Line| match &line.event {
+fn changed(lines: &[JournalLine]) -> bool {
+    let made = |line: &JournalLine| matches!(line.event, Event::Done { .. });
+    let undone = |line: &JournalLine| match &line.event {
         Event::Abort { .. } => true,
         Event::End { ending } => *ending == Ending::Superseded,
         _ => false,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Backend, BackendError, Blob, File, Part};
 use crate::document::{Document, Lock};
 use crate::parse::{self, ParseError};
-use crate::surroundings::Surroundings;
+use crate::surroundings::StoreContext;
 use crate::{Error, Holder};
 
 /// A state that grows beyond this forgets its oldest releases; in bytes.
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// The store at an address; nothing is asked yet.
-    pub fn open(address: &StateAddress, around: &Surroundings) -> Result<Self, Error> {
+    pub fn open(address: &StateAddress, around: &StoreContext) -> Result<Self, Error> {
         let backend = Backend::of(address, around)
             .map_err(|error| Error::read(address.to_string(), error))?;
         Ok(Store {

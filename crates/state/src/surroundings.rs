@@ -5,7 +5,7 @@ use model::{Env, Redactor};
 
 /// What a store on a host or in a bucket is reached by.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct StoreContext {
     pub env: Env,
     pub hosts: Hosts,
     /// Receives every secret that is created on the way.

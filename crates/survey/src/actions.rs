@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Place, What};
+use crate::event::{EventDetail, Place};
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
 use repository::joined;
@@ -67,7 +67,7 @@ impl Reader<'_> {
             };
             let program = self.scope.fill_program(text.value.text());
             let line = |nth: usize| Line::new(path, text.line(nth));
-            let with_copy = What::Action {
+            let with_copy = EventDetail::Action {
                 name,
                 with,
                 env: self.scope.env.clone(),
@@ -77,7 +77,12 @@ impl Reader<'_> {
             return;
         }
         let env = self.scope.env.clone();
-        self.event(at, by, Place::default(), What::Action { name, with, env });
+        self.event(
+            at,
+            by,
+            Place::default(),
+            EventDetail::Action { name, with, env },
+        );
     }
 
     /// An action of the repository that is made of steps.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use crate::called::is_powershell;
 use crate::calls::kamal_login;
 use crate::deployment::{Deployment, Login};
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, COPY, Done, copied_to, is_own, machine, rank, same_machine};
+use crate::record::{
+    Assembly, COPY, RecordedEffect, copied_to, is_own, machine, rank, same_machine,
+};
 use crate::release::{named_in, named_release, release_variables, step_env};
-use tools::Deed;
+use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -19,14 +21,14 @@ const MAX_DEPLOYMENTS: usize = 64;
 
 /// What one job adds to the survey.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct JobFindings {
     pub(crate) deployments: Vec<Deployment>,
     pub(crate) published: Vec<Fact<String>>,
 }
 
 impl Assembly<'_> {
-    pub(crate) fn all(&self) -> Found {
-        let mut found = Found::default();
+    pub(crate) fn all(&self) -> JobFindings {
+        let mut found = JobFindings::default();
         for run in self.runs {
             if found.deployments.len() >= MAX_DEPLOYMENTS {
                 let note = "too many deployments: the rest is not shown";
@@ -54,12 +56,12 @@ impl Assembly<'_> {
         found
     }
 
-    fn one(&self, run: &Run, found: &mut Found) {
+    fn one(&self, run: &Run, found: &mut JobFindings) {
         let workflow = &self.workflows[run.id.workflow];
         let job = &workflow.jobs[run.id.job];
         let done = self.done(run);
         for one in done {
-            if let Deed::Publishes { what } = one.deed {
+            if let CommandEffect::Publishes { what } = one.deed {
                 let fact = Fact::new(what.to_owned(), one.event.at.clone());
                 if !found.published.contains(&fact) {
                     found.published.push(fact);
@@ -96,7 +98,7 @@ impl Assembly<'_> {
             ));
         }
         for place in machines {
-            let here: Vec<&Done<'_>> = (deploying.iter().copied())
+            let here: Vec<&RecordedEffect<'_>> = (deploying.iter().copied())
                 .filter(|one| {
                     rank(&one.deed) >= COPY
                         || same_machine(machine(one.event, run).as_ref(), place.as_ref())
@@ -115,13 +117,13 @@ impl Assembly<'_> {
     fn deployment(
         &self,
         run: &Run,
-        done: &[Done<'_>],
-        deploying: &[&Done<'_>],
+        done: &[RecordedEffect<'_>],
+        deploying: &[&RecordedEffect<'_>],
         scripts: &[&Event],
         login: Option<Login>,
     ) -> Option<Deployment> {
         let best = deploying.iter().map(|one| rank(&one.deed)).min();
-        let mut calls: Vec<&Done<'_>> = (deploying.iter().copied())
+        let mut calls: Vec<&RecordedEffect<'_>> = (deploying.iter().copied())
             .filter(|one| Some(rank(&one.deed)) == best)
             .collect();
         // A script that is called again, such as for the way back, does the same once more.
@@ -137,12 +139,12 @@ impl Assembly<'_> {
         // what it finds there.
         let best = best.filter(|_| {
             !calls.iter().all(
-                |one| matches!(&one.deed, Deed::Deploys(tool) if matches!(**tool, Tool::Commands)),
+                |one| matches!(&one.deed, CommandEffect::Deploys(tool) if matches!(**tool, Tool::Commands)),
             )
         });
         let depends = calls
             .iter()
-            .any(|one| matches!(&one.deed, Deed::Deploys(tool) if depends(tool)));
+            .any(|one| matches!(&one.deed, CommandEffect::Deploys(tool) if depends(tool)));
         let scripted = script.is_some() && (depends || best.is_none_or(|best| best >= COPY));
         let (tool, at) = if scripted || calls.is_empty() {
             let (script, event) = script.as_ref()?;
@@ -176,9 +178,9 @@ impl Assembly<'_> {
             .filter_map(place)
             .min();
         // An action may ask by itself what it has deployed.
-        let is_after = |one: &&Done<'_>| place(one.event) >= start;
-        let asks: Vec<&Done<'_>> = (done.iter())
-            .filter(|one| matches!(one.deed, Deed::Asks { .. }) && one.event.step >= first)
+        let is_after = |one: &&RecordedEffect<'_>| place(one.event) >= start;
+        let asks: Vec<&RecordedEffect<'_>> = (done.iter())
+            .filter(|one| matches!(one.deed, CommandEffect::Asks { .. }) && one.event.step >= first)
             .filter(|one| {
                 is_after(one) && !self.is_undone(run, one.event) && !self.is_always(run, one.event)
             })
@@ -200,10 +202,10 @@ impl Assembly<'_> {
         let folder = main.place.folder.clone().filter(|_| login.is_some());
         let folder = folder.or_else(|| main.place.folder.clone()).or_else(copied);
         let env = match &main.what {
-            What::Command { env, .. } | What::Action { env, .. } | What::Script { env, .. } => {
-                env.clone()
-            }
-            What::Writes { .. } => BTreeMap::new(),
+            EventDetail::Command { env, .. }
+            | EventDetail::Action { env, .. }
+            | EventDetail::Script { env, .. } => env.clone(),
+            EventDetail::Writes { .. } => BTreeMap::new(),
         };
         let takes_branch = takes_branch(run, &steps);
         let own = self.own_images(run);
@@ -244,7 +246,7 @@ impl Assembly<'_> {
             let text = self.repository.text(&script.path).unwrap_or_default();
             let reads = |name: &str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
             let takes_release = script.arguments.iter().any(handed)
-                || matches!(&event.what, What::Script { env, .. }
+                || matches!(&event.what, EventDetail::Script { env, .. }
                     if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
             script.takes_release = (takes_release || !is_powershell(&script.path)).then_some(takes_release);
             script
@@ -330,7 +332,11 @@ impl Assembly<'_> {
 
 /// A migration of the job: one on its machine, one that comes with the deployment, or one of a database that
 /// a secret names.
-fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fact<String>> {
+fn migration(
+    done: &[RecordedEffect<'_>],
+    first: usize,
+    job: &workflow::Job,
+) -> Option<Fact<String>> {
     let named = |step: usize| {
         let of_step = job.steps.get(step).map(|step| step.env.as_slice());
         let mut env = job.env.iter().chain(of_step.unwrap_or_default());
@@ -338,10 +344,10 @@ fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fac
     };
     let one = done.iter().find(|one| {
         let here = one.event.place.login.is_some() || is_own(job) || named(one.event.step);
-        matches!(one.deed, Deed::Migrates) && (one.event.step >= first || here)
+        matches!(one.deed, CommandEffect::Migrates) && (one.event.step >= first || here)
     })?;
     let text = match &one.event.what {
-        What::Command { words, .. } => words.join(" "),
+        EventDetail::Command { words, .. } => words.join(" "),
         _ => String::new(),
     };
     Some(Fact::new(text, one.event.at.clone()))
@@ -350,7 +356,7 @@ fn migration(done: &[Done<'_>], first: usize, job: &workflow::Job) -> Option<Fac
 /// Whether a deploying step, or a script that it calls, takes a branch as it is then, whichever commit the run is for.
 fn takes_branch(run: &Run, steps: &[usize]) -> bool {
     run.events.iter().any(|event| match &event.what {
-        What::Command { words, .. } => {
+        EventDetail::Command { words, .. } => {
             steps.contains(&event.step)
                 && words.first().is_some_and(|program| program == "git")
                 && takes_newest(&words[1..])

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::event::What;
+use crate::event::EventDetail;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
 use repository::{Repository, joined};
@@ -101,17 +101,17 @@ impl Reader<'_> {
             sources.any(|source| source == only)
         };
         let is_sent = self.trace.events.iter().any(|event| match &event.what {
-            What::Action { name, with, .. } => {
+            EventDetail::Action { name, with, .. } => {
                 name.contains("scp")
                     && with
                         .get("source")
                         .is_some_and(|fact| copied(fact.value.text()))
             }
-            What::Command { words, .. } => {
+            EventDetail::Command { words, .. } => {
                 matches!(words.first().map(String::as_str), Some("scp" | "rsync"))
                     && words.iter().any(|word| copied(word))
             }
-            What::Script { .. } | What::Writes { .. } => false,
+            EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
         });
         is_sent.then(|| only.clone())
     }
@@ -165,7 +165,7 @@ impl Reader<'_> {
             })
             .map(|program| program.rsplit('/').next().unwrap_or_default().to_owned());
         let interpreter = interpreter.or_else(|| is_powershell(path).then(|| "pwsh".to_owned()));
-        let what = What::Script {
+        let what = EventDetail::Script {
             path: path.to_owned(),
             interpreter: interpreter.clone(),
             arguments: arguments.iter().map(|word| Value::new(&**word)).collect(),

@@ -2,10 +2,10 @@
 
 use crate::compose;
 use crate::deployment::Login;
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, Done};
-use tools::Deed;
+use crate::record::{Assembly, RecordedEffect};
+use tools::CommandEffect;
 use tools::{ComposeCall, EcsCall, KubectlCall, Tool};
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -14,13 +14,13 @@ impl Assembly<'_> {
     /// The tool that calls make together.
     pub(crate) fn tool(
         &self,
-        calls: &[&Done<'_>],
+        calls: &[&RecordedEffect<'_>],
         run: &Run,
-        done: &[Done<'_>],
+        done: &[RecordedEffect<'_>],
     ) -> Option<(Tool, Line)> {
         let tools: Vec<(&Tool, &Event)> = (calls.iter())
             .filter_map(|one| match &one.deed {
-                Deed::Deploys(tool) => Some((&**tool, one.event)),
+                CommandEffect::Deploys(tool) => Some((&**tool, one.event)),
                 _ => None,
             })
             .collect();
@@ -100,7 +100,9 @@ impl Assembly<'_> {
     /// The calls of Compose that make one project: the files of the last `up`, the services of all.
     fn compose(&self, tools: &[(&Tool, &Event)], run: &Run) -> Option<(Tool, Line)> {
         let verb = |event: &Event, verbs: &[&str]| match &event.what {
-            What::Command { words, .. } => words.iter().any(|word| verbs.contains(&word.as_str())),
+            EventDetail::Command { words, .. } => {
+                words.iter().any(|word| verbs.contains(&word.as_str()))
+            }
             _ => false,
         };
         let ups: Vec<_> = tools
@@ -165,7 +167,7 @@ impl Assembly<'_> {
     }
 
     /// The services that calls deploy, each with the container that gets the release.
-    fn ecs(&self, tools: &[(&Tool, &Event)], done: &[Done<'_>]) -> Tool {
+    fn ecs(&self, tools: &[(&Tool, &Event)], done: &[RecordedEffect<'_>]) -> Tool {
         let mut services: Vec<EcsCall> = Vec::new();
         for (tool, _) in tools {
             let Tool::Ecs(one) = tool else { continue };
@@ -196,10 +198,10 @@ impl Assembly<'_> {
     }
 
     /// What the job's other steps say of a service.
-    fn complete(&self, call: &mut EcsCall, done: &[Done<'_>], several: bool) {
+    fn complete(&self, call: &mut EcsCall, done: &[RecordedEffect<'_>], several: bool) {
         for one in done {
             match &one.deed {
-                Deed::LogsInToAws {
+                CommandEffect::LogsInToAws {
                     role,
                     key_pair,
                     region,
@@ -209,7 +211,7 @@ impl Assembly<'_> {
                     // A role may be taken with a pair of keys; the role is what the job is then.
                     call.key_pair = key_pair.clone().filter(|_| role.is_none());
                 }
-                Deed::RendersTask {
+                CommandEffect::RendersTask {
                     file, container, ..
                 } if renders(call, file.as_ref()) || !several => {
                     call.task_definition = file.clone().or(call.task_definition.take());
@@ -232,7 +234,9 @@ impl Assembly<'_> {
     /// The release as the tag of the image that is put into the service's task definition.
     pub(crate) fn rendered_release(&self, run: &Run, call: &EcsCall) -> Option<Fact<Value>> {
         let images = self.done(run).iter().filter_map(|one| match &one.deed {
-            Deed::RendersTask { file, image, .. } if renders(call, file.as_ref()) => image.as_ref(),
+            CommandEffect::RendersTask { file, image, .. } if renders(call, file.as_ref()) => {
+                image.as_ref()
+            }
             _ => None,
         });
         let mut releases = images.filter_map(|image| self.handed_release(run, image));
@@ -269,7 +273,7 @@ pub(crate) fn kamal_login(call: &tools::KamalCall, run: &Run) -> Option<Login> {
 /// The namespace that the job's context has.
 fn namespace_of_context(run: &Run) -> Option<Fact<Value>> {
     run.events.iter().find_map(|event| {
-        let What::Command { words, .. } = &event.what else {
+        let EventDetail::Command { words, .. } = &event.what else {
             return None;
         };
         let sets = words.first().is_some_and(|word| word == "kubectl")

@@ -1,10 +1,10 @@
 //! Which of what a job does makes a release live: not a way back, upkeep, a preview or a test.
 
 use crate::compose;
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, COPY, Done, is_own, machine, rank};
-use tools::Deed;
+use crate::record::{Assembly, COPY, RecordedEffect, is_own, machine, rank};
+use tools::CommandEffect;
 use tools::Tool;
 use workflow::{Job, Step, Workflow};
 
@@ -28,12 +28,16 @@ impl Assembly<'_> {
     }
 
     /// The deeds that make a release live.
-    pub(crate) fn deploying<'d, 'e>(&self, run: &Run, done: &'d [Done<'e>]) -> Vec<&'d Done<'e>> {
+    pub(crate) fn deploying<'d, 'e>(
+        &self,
+        run: &Run,
+        done: &'d [RecordedEffect<'e>],
+    ) -> Vec<&'d RecordedEffect<'e>> {
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
         let own = is_own(job);
         let test_cluster = run.events.iter().any(is_test_cluster);
-        let counts = |one: &&Done<'_>| {
-            let Deed::Deploys(tool) = &one.deed else {
+        let counts = |one: &&RecordedEffect<'_>| {
+            let CommandEffect::Deploys(tool) = &one.deed else {
                 return false;
             };
             if self.is_undone(run, one.event) {
@@ -59,9 +63,9 @@ impl Assembly<'_> {
                 _ => true,
             }
         };
-        let mut found: Vec<&Done<'_>> = done.iter().filter(counts).collect();
+        let mut found: Vec<&RecordedEffect<'_>> = done.iter().filter(counts).collect();
         // What is known by its name alone tells something where nothing else does.
-        let by_name = |one: &&Done<'_>| matches!(&one.deed, Deed::Deploys(tool) if matches!(**tool, Tool::Other { .. }));
+        let by_name = |one: &&RecordedEffect<'_>| matches!(&one.deed, CommandEffect::Deploys(tool) if matches!(**tool, Tool::Other { .. }));
         if found.iter().any(|one| !by_name(one)) {
             found.retain(|one| !by_name(one));
         }
@@ -95,9 +99,9 @@ impl Assembly<'_> {
     }
 
     /// What a runner starts for a test: it takes it down again, or does the same for every pull request.
-    fn is_test(&self, run: &Run, one: &Done<'_>) -> bool {
+    fn is_test(&self, run: &Run, one: &RecordedEffect<'_>) -> bool {
         let down = |event: &&Event| match &event.what {
-            What::Command { words, .. } => {
+            EventDetail::Command { words, .. } => {
                 matches!(
                     words.first().map(String::as_str),
                     Some("docker" | "docker-compose" | "podman")
@@ -201,15 +205,15 @@ impl Assembly<'_> {
 
 /// Compose and what tells more than it can deploy in a job of any name.
 fn rank_of_compose() -> usize {
-    rank(&Deed::Deploys(Box::new(Tool::Compose(
+    rank(&CommandEffect::Deploys(Box::new(Tool::Compose(
         tools::ComposeCall::default(),
     ))))
     .min(COPY)
 }
 
 /// Whether all files of a Compose call are a developer's: `docker-compose.dev.yml`.
-fn is_of_developers(deed: &Deed) -> bool {
-    let Deed::Deploys(tool) = deed else {
+fn is_of_developers(deed: &CommandEffect) -> bool {
+    let CommandEffect::Deploys(tool) = deed else {
         return false;
     };
     matches!(&**tool, Tool::Compose(call)
@@ -277,16 +281,16 @@ fn waits_for_merge(workflow: &Workflow, job: &Job, depth: usize) -> bool {
 /// Commands that AWS hands to a machine.
 fn is_sent(event: &Event) -> bool {
     match &event.what {
-        What::Command { words, .. } => words.iter().any(|word| word == "send-command"),
-        What::Action { name, .. } => name.contains("ssm"),
-        What::Script { .. } | What::Writes { .. } => false,
+        EventDetail::Command { words, .. } => words.iter().any(|word| word == "send-command"),
+        EventDetail::Action { name, .. } => name.contains("ssm"),
+        EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
     }
 }
 
 /// A cluster that lives as long as the job.
 fn is_test_cluster(event: &Event) -> bool {
     match &event.what {
-        What::Action { name, .. } => [
+        EventDetail::Action { name, .. } => [
             "kind-action",
             "minikube",
             "k3d",
@@ -296,12 +300,12 @@ fn is_test_cluster(event: &Event) -> bool {
         ]
         .iter()
         .any(|one| name.contains(one)),
-        What::Command { words, .. } => {
+        EventDetail::Command { words, .. } => {
             matches!(
                 words.first().map(String::as_str),
                 Some("kind" | "minikube" | "k3d")
             )
         }
-        What::Script { .. } | What::Writes { .. } => false,
+        EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Event {
     /// The lines that lead there, the first first.
     pub(crate) by: Vec<Line>,
     pub(crate) place: Place,
-    pub(crate) what: What,
+    pub(crate) what: EventDetail,
 }
 
 /// Where something is done.
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub(crate) enum EventDetail {
     Command {
         /// The program's name without its folder, then its arguments.
         words: Vec<String>,

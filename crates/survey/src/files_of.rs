@@ -1,7 +1,7 @@
 //! The Compose files of the repository that a call reads.
 
 use crate::compose::{self, OVERRIDES, USUAL};
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, copied_to, machine};
 use repository::{ends_in, joined};
@@ -125,7 +125,7 @@ impl Assembly<'_> {
         let mut fetched: Vec<String> = Vec::new();
         let mut sent: Vec<String> = Vec::new();
         for one in self.done(run) {
-            if let What::Command { words, .. } = &one.event.what
+            if let EventDetail::Command { words, .. } = &one.event.what
                 && words.first().is_some_and(|word| word == "git")
                 && one.event.place.login.is_some()
                 && address(one.event) == here

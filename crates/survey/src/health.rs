@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::compose;
 use crate::deployment::{Environment, Health, HealthSource};
 use crate::jobs::Run;
-use crate::record::{Assembly, Done, is_own};
-use tools::Deed;
+use crate::record::{Assembly, RecordedEffect, is_own};
+use tools::CommandEffect;
 use tools::{ComposeCall, Tool};
 use workflow::Fact;
 use workflow::Value;
@@ -16,7 +16,7 @@ impl Assembly<'_> {
         &self,
         run: &Run,
         tool: &Tool,
-        asks: &[&Done<'_>],
+        asks: &[&RecordedEffect<'_>],
         environment: Option<&Environment>,
         remote: bool,
         env: &BTreeMap<String, String>,
@@ -24,7 +24,7 @@ impl Assembly<'_> {
         let mut all: Vec<Health> = Vec::new();
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
         for one in asks {
-            let Deed::Asks { url } = &one.deed else {
+            let CommandEffect::Asks { url } = &one.deed else {
                 continue;
             };
             let text = run.scope.fill_shell(url.text());
@@ -84,7 +84,7 @@ impl Assembly<'_> {
         }
         if all.is_empty() {
             let path = asks.iter().find_map(|one| match &one.deed {
-                Deed::Asks { url } => {
+                CommandEffect::Asks { url } => {
                     let (_, rest) = url.text().split_once("://")?;
                     let path = rest.find('/').map(|at| &rest[at..])?;
                     (!path.contains('$')).then(|| Fact::new(path.to_owned(), one.event.at.clone()))
@@ -120,7 +120,7 @@ impl Assembly<'_> {
                 continue;
             }
             for one in self.done(other) {
-                if let Deed::Asks { url } = &one.deed {
+                if let CommandEffect::Asks { url } = &one.deed {
                     let text = other.scope.fill_shell(url.text());
                     if !is_local(&text)
                         && !is_of_others(&text)

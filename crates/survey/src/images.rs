@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use crate::compose;
 use crate::deployment::OwnImage;
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, Built};
-use tools::Deed;
+use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -83,7 +83,7 @@ impl Assembly<'_> {
             .filter(|other| started.is_none_or(|at| other.started == at))
         {
             for one in self.done(other) {
-                let Deed::Image { name, pushed, at } = &one.deed else {
+                let CommandEffect::Image { name, pushed, at } = &one.deed else {
                     continue;
                 };
                 if !is_built(one.event) || name.is_empty() {
@@ -225,7 +225,7 @@ impl Assembly<'_> {
     /// The images that a job gives to Kubernetes, by their tags.
     pub(crate) fn handed_tags(&self, run: &Run) -> Vec<Fact<Value>> {
         let images = self.done(run).iter().filter_map(|one| match &one.deed {
-            Deed::Image { name, .. } if !is_built(one.event) => {
+            CommandEffect::Image { name, .. } if !is_built(one.event) => {
                 Some(Fact::new(name.clone(), one.event.at.clone()))
             }
             _ => None,
@@ -253,12 +253,12 @@ impl Assembly<'_> {
 /// An image is named where it is built or pushed, and also where Kubernetes is told of it.
 fn is_built(event: &Event) -> bool {
     match &event.what {
-        What::Command { words, .. } => !matches!(
+        EventDetail::Command { words, .. } => !matches!(
             words.first().map(String::as_str),
             Some("kubectl" | "helm" | "oc" | "kustomize")
         ),
-        What::Action { name, .. } => name != "azure/k8s-deploy",
-        What::Script { .. } | What::Writes { .. } => false,
+        EventDetail::Action { name, .. } => name != "azure/k8s-deploy",
+        EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
     }
 }
 

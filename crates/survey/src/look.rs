@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::called_so;
 use crate::compose;
 use crate::deployment::{Deployment, Rank};
-use crate::event::What;
+use crate::event::EventDetail;
 use crate::jobs;
 use crate::record::Assembly;
 use crate::{Survey, Unused};
@@ -174,7 +174,7 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
         .flat_map(|run| run.events.iter().map(move |event| (run, event)));
     for (run, event) in events {
         match &event.what {
-            What::Command {
+            EventDetail::Command {
                 words,
                 program,
                 env,
@@ -186,7 +186,7 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                     continue;
                 }
                 for deed in tools::of_command(words, program, env, &event.at) {
-                    if let tools::Deed::Deploys(tool) = deed
+                    if let tools::CommandEffect::Deploys(tool) = deed
                         && let Tool::Compose(call) = *tool
                     {
                         let files = assembly.compose_files(&call, event, run);
@@ -206,16 +206,16 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                     .filter_map(|word| Some(word.rsplit_once('/')?.1));
                 ends_of_unsure.extend(ends.filter(|end| end.contains('.')).map(str::to_owned));
             }
-            What::Action { with, .. } => {
+            EventDetail::Action { with, .. } => {
                 let named = with
                     .values()
                     .filter_map(|fact| repository::joined("", fact.value.literal()?));
                 used.extend(named.filter(|path| assembly.repository.has(path)));
             }
-            What::Script { path, .. } => {
+            EventDetail::Script { path, .. } => {
                 used.insert(path.clone());
             }
-            What::Writes { .. } => {}
+            EventDetail::Writes { .. } => {}
         }
     }
     // A call whose files only the machine knows may read any of them.

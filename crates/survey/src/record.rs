@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::deployment::{JobId, Login};
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::logins;
 use repository::Repository;
-use tools::Deed;
+use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
 use workflow::{Job, Workflow};
 
 /// An event with what it does.
-pub(crate) struct Done<'e> {
+pub(crate) struct RecordedEffect<'e> {
     pub(crate) event: &'e Event,
-    pub(crate) deed: Deed,
+    pub(crate) deed: CommandEffect,
 }
 
 /// All that was read, for one run at a time.
@@ -26,7 +26,7 @@ pub(crate) struct Assembly<'s> {
     pub(crate) repository: &'s Repository,
     pub(crate) workflows: &'s [Workflow],
     pub(crate) runs: &'s [Run],
-    all: Vec<Vec<Done<'s>>>,
+    all: Vec<Vec<RecordedEffect<'s>>>,
     /// What is built, by the workflow that is started.
     pub(crate) images: RefCell<BTreeMap<Option<usize>, Rc<Vec<Built>>>>,
 }
@@ -45,27 +45,27 @@ pub(crate) struct Built {
 }
 
 /// Every event of a job with what it does.
-fn done(run: &Run) -> Vec<Done<'_>> {
+fn done(run: &Run) -> Vec<RecordedEffect<'_>> {
     let mut all = Vec::new();
     for event in &run.events {
         let mut deeds = match &event.what {
-            What::Command {
+            EventDetail::Command {
                 words,
                 program,
                 env,
             } => tools::of_command(words, program, env, &event.at),
-            What::Action { name, with, env } => tools::of_action(name, with, env, &event.at),
-            What::Script { .. } | What::Writes { .. } => Vec::new(),
+            EventDetail::Action { name, with, env } => tools::of_action(name, with, env, &event.at),
+            EventDetail::Script { .. } | EventDetail::Writes { .. } => Vec::new(),
         };
         // On a machine that is logged in to, a program that is no known tool changes something, too.
-        if let What::Command { words, .. } = &event.what
+        if let EventDetail::Command { words, .. } = &event.what
             && event.place.login.is_some()
             && deeds.is_empty()
             && tools::changes(words)
         {
-            deeds.push(Deed::Deploys(Box::new(Tool::Commands)));
+            deeds.push(CommandEffect::Deploys(Box::new(Tool::Commands)));
         }
-        all.extend(deeds.into_iter().map(|deed| Done { event, deed }));
+        all.extend(deeds.into_iter().map(|deed| RecordedEffect { event, deed }));
     }
     all
 }
@@ -86,7 +86,7 @@ impl<'s> Assembly<'s> {
     }
 
     /// Every event with what it does.
-    pub(crate) fn done(&self, run: &Run) -> &[Done<'s>] {
+    pub(crate) fn done(&self, run: &Run) -> &[RecordedEffect<'s>] {
         let at = self.runs.iter().position(|one| std::ptr::eq(one, run));
         at.and_then(|at| self.all.get(at))
             .map_or(&[], Vec::as_slice)
@@ -99,7 +99,7 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
         return event.place.login.clone();
     }
     match &event.what {
-        What::Command { words, env, .. } => match words.first().map(String::as_str) {
+        EventDetail::Command { words, env, .. } => match words.first().map(String::as_str) {
             Some("rsync" | "scp") => {
                 crate::ssh::copy(words, &event.at, &run.scope).map(|(login, _)| login)
             }
@@ -118,20 +118,20 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
             }
             _ => None,
         },
-        What::Action { name, with, env } => {
+        EventDetail::Action { name, with, env } => {
             let copies =
                 name.contains("scp") || name.contains("rsync") || name == "easingthemes/ssh-deploy";
             copies.then(|| logins::copy_login(name, with, &event.at, env))?
         }
-        What::Script { .. } | What::Writes { .. } => None,
+        EventDetail::Script { .. } | EventDetail::Writes { .. } => None,
     }
 }
 
 pub(crate) const COPY: usize = 20;
 
 /// What tells more of a deployment comes first.
-pub(crate) fn rank(deed: &Deed) -> usize {
-    let Deed::Deploys(tool) = deed else {
+pub(crate) fn rank(deed: &CommandEffect) -> usize {
+    let CommandEffect::Deploys(tool) = deed else {
         return usize::MAX;
     };
     match **tool {
@@ -180,15 +180,15 @@ pub(crate) fn is_own(job: &Job) -> bool {
 }
 
 /// The folder of the machine that files are copied to.
-pub(crate) fn copied_to(one: &Done<'_>, run: &Run) -> Option<Fact<String>> {
-    let Deed::Deploys(tool) = &one.deed else {
+pub(crate) fn copied_to(one: &RecordedEffect<'_>, run: &Run) -> Option<Fact<String>> {
+    let CommandEffect::Deploys(tool) = &one.deed else {
         return None;
     };
     let Tool::Copy { target, .. } = &**tool else {
         return None;
     };
     let path = match &one.event.what {
-        What::Command { words, .. } => crate::ssh::copy(words, &one.event.at, &run.scope)?.1,
+        EventDetail::Command { words, .. } => crate::ssh::copy(words, &one.event.at, &run.scope)?.1,
         // A server of FTP is no folder.
         _ if matches!(&**tool, Tool::Copy { with: "FTP", .. }) => return None,
         _ => {

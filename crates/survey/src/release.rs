@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::inputs::is_input_of_release;
 use crate::jobs::Run;
 use crate::record::Assembly;
@@ -76,7 +76,7 @@ impl Assembly<'_> {
         before: usize,
     ) -> Option<(&'r Event, Option<Fact<Value>>)> {
         let (checkout, with) = run.events.iter().find_map(|event| match &event.what {
-            What::Action { name, with, .. }
+            EventDetail::Action { name, with, .. }
                 if name == "actions/checkout" && event.step <= before =>
             {
                 (!with.contains_key("repository")).then_some((event, with))
@@ -159,7 +159,7 @@ impl Assembly<'_> {
 /// Whether a command of Git's takes something else than the run's commit, before the deployment on the runner.
 fn checks_out_another(run: &Run, before: usize) -> bool {
     run.events.iter().any(|event| match &event.what {
-        What::Command { words, .. } => {
+        EventDetail::Command { words, .. } => {
             let here = event.place.login.is_none() && event.step <= before;
             let new = words
                 .iter()
@@ -187,9 +187,9 @@ pub(crate) fn step_env(run: &Run, job: &Job, step: usize) -> BTreeMap<String, St
 /// The release as a command's own words name it: `--version ${{ github.sha }}`.
 pub(crate) fn named_in(event: &Event) -> Option<Fact<Value>> {
     let words: Vec<&str> = match &event.what {
-        What::Command { words, .. } => words.iter().map(String::as_str).collect(),
+        EventDetail::Command { words, .. } => words.iter().map(String::as_str).collect(),
         // A word of its own is the release as it is: `v${{ github.run_number }}`.
-        What::Script { arguments, .. } => {
+        EventDetail::Script { arguments, .. } => {
             let words: Vec<&str> = arguments.iter().map(Value::text).collect();
             let names =
                 |word: &&str| workflow::expression::inners(word).any(|one| is_release(one.trim()));
@@ -202,7 +202,7 @@ pub(crate) fn named_in(event: &Event) -> Option<Fact<Value>> {
             }
             words
         }
-        What::Action { .. } | What::Writes { .. } => return None,
+        EventDetail::Action { .. } | EventDetail::Writes { .. } => return None,
     };
     let found = words
         .iter()

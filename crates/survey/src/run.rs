@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use shell::{Command, Program};
 
-use crate::event::{Event, Place, Trace, What};
+use crate::event::{Event, EventDetail, Place, Trace};
 use crate::scope::Scope;
 use crate::session::Shell;
 use repository::Repository;
@@ -255,7 +255,12 @@ impl<'r> Reader<'r> {
             .iter()
             .filter(|file| !file.contains("GITHUB_") && !file.starts_with("/dev/"));
         for file in files.cloned().collect::<Vec<_>>() {
-            self.event(at.clone(), by, shell.place.clone(), What::Writes { file });
+            self.event(
+                at.clone(),
+                by,
+                shell.place.clone(),
+                EventDetail::Writes { file },
+            );
         }
         match name.as_str() {
             "export" | "declare" | "local" | "readonly" | "typeset" => {
@@ -305,7 +310,7 @@ impl<'r> Reader<'r> {
                 at,
                 by,
                 shell.place.clone(),
-                What::Command {
+                EventDetail::Command {
                     words,
                     program,
                     env,
@@ -336,7 +341,7 @@ impl<'r> Reader<'r> {
             at,
             by,
             shell.place.clone(),
-            What::Command {
+            EventDetail::Command {
                 words,
                 program,
                 env,
@@ -344,7 +349,7 @@ impl<'r> Reader<'r> {
         );
     }
 
-    pub(crate) fn event(&mut self, at: Line, by: &[Line], place: Place, what: What) {
+    pub(crate) fn event(&mut self, at: Line, by: &[Line], place: Place, what: EventDetail) {
         self.trace.events.push(Event {
             step: self.step,
             at,

@@ -1,9 +1,9 @@
 //! The programs of the repository that deploy, and the files that they use.
 
 use crate::deployment::Script;
-use crate::event::{Event, What};
+use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, COPY, Done, rank};
+use crate::record::{Assembly, COPY, RecordedEffect, rank};
 use workflow::{Fact, Line};
 
 impl Assembly<'_> {
@@ -35,7 +35,7 @@ impl Assembly<'_> {
         };
         (run.events.iter())
             .filter(|event| match &event.what {
-                What::Script { path, known, .. } => {
+                EventDetail::Script { path, known, .. } => {
                     let there = event.place.login.is_some() || own;
                     says(path) && (there || *known && here(path)) && !self.is_undone(run, event)
                 }
@@ -48,11 +48,11 @@ impl Assembly<'_> {
     pub(crate) fn script<'e>(
         &self,
         scripts: &[&'e Event],
-        calls: &[&Done<'_>],
+        calls: &[&RecordedEffect<'_>],
         run: &Run,
     ) -> Option<(Script, &'e Event)> {
         let of = |event: &'e Event| {
-            let What::Script {
+            let EventDetail::Script {
                 path,
                 interpreter,
                 arguments,
@@ -96,8 +96,8 @@ impl Assembly<'_> {
             .filter(|event| event.by.contains(&script.at))
         {
             match &event.what {
-                What::Writes { file } => add(file.clone(), &event.at),
-                What::Command { words, .. } => {
+                EventDetail::Writes { file } => add(file.clone(), &event.at),
+                EventDetail::Command { words, .. } => {
                     for word in words.iter().skip(1) {
                         for path in self.like(word) {
                             add(path, &event.at);

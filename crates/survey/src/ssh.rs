@@ -1,6 +1,6 @@
 //! The machines that `ssh`, `scp` and `rsync` go to: as whom, with which key, and by way of which others.
 
-use openssh::{Copy, Options, Program, Settings, Way};
+use openssh::{Copy, HostRoute, Options, Program, Settings};
 
 use crate::deployment::{Client, Login, Need, SetUp};
 use crate::scope::Scope;
@@ -12,12 +12,12 @@ const MAX_HOPS: usize = 8;
 
 /// What the job's configurations say of a machine by its name.
 #[derive(Debug, Default)]
-struct Known {
+struct SshConfigFacts {
     host_name: Option<Fact<Value>>,
     user: Option<Fact<Value>>,
     port: Option<Fact<Value>>,
     identity: Option<String>,
-    way: Option<Fact<Way>>,
+    way: Option<Fact<HostRoute>>,
     /// What only the `ssh` program can do.
     own: Option<(Fact<Need>, usize)>,
 }
@@ -54,7 +54,7 @@ fn login(options: Options, destination: &str, at: &Line, scope: &Scope) -> Optio
     let file = options.config.filter(|file| !file.ends_with(".ssh/config"));
     let known = match &file {
         None => known(name, scope),
-        Some(_) => Known::default(),
+        Some(_) => SshConfigFacts::default(),
     };
     let key = scope.key(options.identity.as_deref().or(known.identity.as_deref()));
     let named = options.way.map(|way| Fact::new(way, at.clone()));
@@ -113,18 +113,18 @@ fn login(options: Options, destination: &str, at: &Line, scope: &Scope) -> Optio
 /// The last machine on a way. What only the `ssh` program can do is the error.
 fn by_way(
     name: Option<&str>,
-    way: &Fact<Way>,
+    way: &Fact<HostRoute>,
     scope: &Scope,
     depth: usize,
 ) -> Result<Option<Box<Login>>, (Fact<Need>, usize)> {
     let hops = match &way.value {
-        Way::Command(text) => {
+        HostRoute::Command(text) => {
             return Err((
                 Fact::new(Need::Command(text.clone()), way.at.clone()),
                 step_of(&way.at, scope),
             ));
         }
-        Way::Through(hops) => hops,
+        HostRoute::Through(hops) => hops,
     };
     // As the program does: what a pattern says of all hosts leads no host through itself.
     let mut before = None;
@@ -164,7 +164,7 @@ fn by_way(
 
 /// The machine in between that Kamal's own file names: as root, where it names no user.
 pub(crate) fn proxy(proxy: &Fact<String>, scope: &Scope) -> Option<Box<Login>> {
-    let way = Fact::new(Way::jump(&proxy.value)?, proxy.at.clone());
+    let way = Fact::new(HostRoute::jump(&proxy.value)?, proxy.at.clone());
     by_way(None, &way, scope, 0).ok()?
 }
 
@@ -174,8 +174,8 @@ fn step_of(at: &Line, scope: &Scope) -> usize {
     written.map_or(0, |written| written.step)
 }
 
-fn known(name: &str, scope: &Scope) -> Known {
-    let mut all = Known::default();
+fn known(name: &str, scope: &Scope) -> SshConfigFacts {
+    let mut all = SshConfigFacts::default();
     for written in &scope.client {
         let at = &written.at;
         let fact = |text: Option<String>| text.map(|text| Fact::new(Value::new(text), at.clone()));

@@ -29,9 +29,9 @@ use crate::target::{
     Applied, Capabilities, Observe, PlaceParts, Proving, Switch, Target, Transition,
 };
 pub(crate) use deployment::Compose;
-use deployment::{Changes, QUERY_TIMEOUT, RELEASE, Resolved};
+use deployment::{AffectedServices, QUERY_TIMEOUT, RELEASE, Resolved};
 use images::{is_image, release_of, repository};
-use look::{Container, Counts, Look};
+use look::{Container, Counts, ProjectContainers};
 use place::{Context, Effect, Error, Machines, Place, Step, StepFuture, alone, host, word};
 use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
@@ -81,7 +81,7 @@ impl Before {
 
 /// What our services run, beside a release that is likely.
 #[derive(Debug, Default)]
-struct Seen<'l> {
+struct RunningServices<'l> {
     /// The containers of the likely release.
     found: Vec<&'l Container>,
     /// The other releases that run.
@@ -207,7 +207,7 @@ impl<'a> Compose<'a> {
     }
 
     /// All containers of the project, those that do not run too.
-    async fn look(&self, place: &Place) -> Result<Look, Error> {
+    async fn look(&self, place: &Place) -> Result<ProjectContainers, Error> {
         let known = self.program(place);
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
         let env = self.env("");
@@ -230,7 +230,7 @@ impl<'a> Compose<'a> {
             program.env_files = newest.env_files();
         }
         self.programs.borrow_mut().insert(place.clone(), program);
-        let mut look = Look {
+        let mut look = ProjectContainers {
             all,
             gone: BTreeSet::new(),
         };
@@ -255,7 +255,7 @@ impl<'a> Compose<'a> {
     }
 
     /// The same, or the last look where that is a moment ago.
-    async fn look_lately(&self, place: &Place) -> Result<Look, Error> {
+    async fn look_lately(&self, place: &Place) -> Result<ProjectContainers, Error> {
         let last = self.looked.borrow().get(place).cloned();
         match last {
             Some((at, look)) if at.elapsed() < LATELY => Ok(look),
@@ -344,9 +344,14 @@ impl<'a> Compose<'a> {
     }
 
     /// What each of our services runs, and what of them does not run.
-    fn seen<'l>(&self, look: &'l Look, project: &Project, likely: &str) -> Seen<'l> {
+    fn seen<'l>(
+        &self,
+        look: &'l ProjectContainers,
+        project: &Project,
+        likely: &str,
+    ) -> RunningServices<'l> {
         let wanted = self.images(likely).ok();
-        let mut seen = Seen::default();
+        let mut seen = RunningServices::default();
         for service in self.config.services.keys() {
             let mut any = project.wants_none(service);
             let mut runs: BTreeSet<String> = BTreeSet::new();
@@ -381,7 +386,7 @@ impl<'a> Compose<'a> {
     }
 
     /// The project, where a service can only be judged by what its files want of it.
-    async fn judging(&self, place: &Place, look: &Look, likely: &str) -> Project {
+    async fn judging(&self, place: &Place, look: &ProjectContainers, likely: &str) -> Project {
         let asks = |service: &String| {
             let mut all = look.of(service).peekable();
             all.peek().is_none() || all.any(Container::has_ended_well)
@@ -447,10 +452,10 @@ impl<'a> Compose<'a> {
     /// Which services are touched where `images` are to run.
     fn changes(
         &self,
-        look: &Look,
+        look: &ProjectContainers,
         project: &Project,
         images: &BTreeMap<String, String>,
-    ) -> Changes {
+    ) -> AffectedServices {
         let needs = |(service, image): &(&String, &String)| {
             let mut all = look.of(service).peekable();
             if all.peek().is_none() {
@@ -472,7 +477,7 @@ impl<'a> Compose<'a> {
                 after.push(service.to_owned());
             }
         }
-        Changes { services, after }
+        AffectedServices { services, after }
     }
 
     /// Whether the release could be made live: the project has these services, the images are here or
@@ -527,7 +532,7 @@ done; fi\n",
     async fn one_project(
         &self,
         place: &Place,
-        look: &Look,
+        look: &ProjectContainers,
         project: &Project,
     ) -> Result<(), Error> {
         let ours = |one: &Container| self.config.services.contains_key(one.service());
@@ -575,7 +580,7 @@ done; fi\n",
 
     /// A service that was created from other files would silently lose their contents. Files are
     /// compared by their base names: the folder of a release may have moved since.
-    fn same_files(&self, look: &Look) -> String {
+    fn same_files(&self, look: &ProjectContainers) -> String {
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
         let files: BTreeSet<&str> = look
             .all
@@ -752,7 +757,13 @@ done\n",
     }
 
     /// The part of a script that recreates what changes, once the images are here.
-    fn acts(&self, place: &Place, look: &Look, changes: &Changes, counts: &Counts) -> String {
+    fn acts(
+        &self,
+        place: &Place,
+        look: &ProjectContainers,
+        changes: &AffectedServices,
+        counts: &Counts,
+    ) -> String {
         let mut text = String::new();
         for words in look.whole() {
             let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
@@ -793,8 +804,8 @@ done\n",
     async fn permitted(
         &self,
         place: &Place,
-        look: &Look,
-        changes: &Changes,
+        look: &ProjectContainers,
+        changes: &AffectedServices,
         images: &BTreeMap<String, String>,
     ) -> Result<(), Error> {
         if !self.config.sudo {

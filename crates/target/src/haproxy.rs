@@ -12,7 +12,7 @@ use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Targ
 use place::{Context, Error, Place, Step, StepFuture};
 use router::haproxy::backend::Backend;
 use router::haproxy::socket::Servers;
-use router::{Entrypoint, Front, Names, PROOFS, Proof, Split, Standby, Streak};
+use router::{Entrypoint, Entrypoints, Names, PROOFS, Proof, Split, Standby, Streak};
 
 /// After an answer of before.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -26,13 +26,13 @@ const NAMES: Names = Names {
 
 pub(crate) struct Haproxy<'a> {
     config: &'a HaproxyTarget,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
 }
 
 impl<'a> Haproxy<'a> {
     pub(crate) fn new(config: &'a HaproxyTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
-        let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
+        let front = Entrypoints::new(NAMES, hosts, release, config.timeout, context)?;
         Ok(Haproxy { config, front })
     }
 

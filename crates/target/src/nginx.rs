@@ -17,7 +17,7 @@ use place::{Context, Error, Place, Step, StepFuture};
 use router::nginx::division::Division;
 use router::nginx::key;
 use router::nginx::site::{OVERLAP, Site};
-use router::{Entrypoint, Front, Names, PROOFS, Proof, Proved, Standby, Streak};
+use router::{Entrypoint, Entrypoints, Names, PROOFS, Proof, ProvedSwitch, Standby, Streak};
 
 /// After an answer of before, at most.
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -31,13 +31,13 @@ const NAMES: Names = Names {
 
 pub(crate) struct Nginx<'a> {
     site: Site<'a>,
-    front: Front<'a>,
+    front: Entrypoints<'a>,
 }
 
 impl<'a> Nginx<'a> {
     pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
-        let mut front = Front::new(NAMES, hosts, release, config.timeout, context)?;
+        let mut front = Entrypoints::new(NAMES, hosts, release, config.timeout, context)?;
         if let Some(key) = &config.sticky {
             front.visitor = key::visitor(key);
             if front.visitor.is_none() {
@@ -117,7 +117,7 @@ impl<'a> Nginx<'a> {
             self.site.write(place, &switched).await?;
         }
         match self.reload_and_prove(place, release, rarest).await {
-            Ok(Proved { told, first }) => Ok(Applied {
+            Ok(ProvedSwitch { told, first }) => Ok(Applied {
                 detail: format!("{address} has the traffic; {told}"),
                 // With the old configuration nothing of the destination could have answered, if the
                 // first right answer tells.
@@ -133,7 +133,7 @@ impl<'a> Nginx<'a> {
         place: &Place,
         release: &str,
         rarest: u32,
-    ) -> Result<Proved, Error> {
+    ) -> Result<ProvedSwitch, Error> {
         self.site.test_and_reload(place).await?;
         let proof = Proof {
             streak: Streak::new(rarest),

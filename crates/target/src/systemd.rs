@@ -97,7 +97,7 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
             .await?;
         let mut parts = printed.split('\0');
         let mut next = || parts.next().unwrap_or_default().to_owned();
-        let seen = Seen {
+        let seen = UnitState {
             releases: next(),
             link: next(),
             folder: next(),
@@ -334,7 +334,7 @@ fn number(text: &str) -> Option<f64> {
 
 /// What a machine reports about the link and the process.
 #[derive(Debug, Default)]
-struct Seen {
+struct UnitState {
     /// The releases' folder without links in its path.
     releases: String,
     link: String,
@@ -348,7 +348,7 @@ struct Seen {
     started_after_boot: Option<f64>,
 }
 
-impl Seen {
+impl UnitState {
     /// The process decides; the link only shows what the next start would run.
     fn release(&self, configured: &str) -> Result<String, Error> {
         let below = |path: &str| {
@@ -402,7 +402,7 @@ mod tests {
 
     fn seen(link: &str, folder: &str, program: &str, started: f64) -> Option<String> {
         let text = str::to_owned;
-        Seen {
+        UnitState {
             releases: text("/data/releases"),
             link: text(link),
             folder: text(folder),

@@ -1,12 +1,12 @@
 //! The command lines of Kubernetes, Helm and AWS.
 
-use crate::deed::Deed;
+use crate::deed::CommandEffect;
 use crate::tool::{EcsCall, HelmCall, KubectlCall, PlatformCall, Tool};
 use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
 
-pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
+pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<CommandEffect> {
     let arguments = Arguments {
         words,
         valued: "-n --namespace -f --filename -k --kustomize --context --kubeconfig --timeout -l \
@@ -65,7 +65,7 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
                 .iter()
                 .skip(3)
                 .filter_map(|pair| pair.split_once('='));
-            deeds.extend(images.map(|(_, image)| Deed::Image {
+            deeds.extend(images.map(|(_, image)| CommandEffect::Image {
                 name: Value::new(image),
                 pushed: false,
                 at: None,
@@ -78,11 +78,11 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
         }
         _ => return Vec::new(),
     }
-    deeds.push(Deed::Deploys(Box::new(Tool::Kubectl(call))));
+    deeds.push(CommandEffect::Deploys(Box::new(Tool::Kubectl(call))));
     deeds
 }
 
-pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
+pub(crate) fn helm(words: &[String], at: &Line) -> Vec<CommandEffect> {
     let arguments = Arguments {
         words,
         valued: "-n --namespace -f --values --set --set-string --timeout --version --kube-context \
@@ -90,7 +90,7 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
     };
     let operands = arguments.operands();
     if operands.first() == Some(&"push") {
-        return vec![Deed::Publishes { what: "a chart" }];
+        return vec![CommandEffect::Publishes { what: "a chart" }];
     }
     if !matches!(operands.first(), Some(&"upgrade" | &"install"))
         || operands.len() < 2
@@ -98,7 +98,7 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
     {
         return Vec::new();
     }
-    let mut deeds = vec![Deed::Deploys(Box::new(Tool::Helm(HelmCall {
+    let mut deeds = vec![CommandEffect::Deploys(Box::new(Tool::Helm(HelmCall {
         release: Value::new(operands[1]),
         chart: operands
             .get(2)
@@ -122,7 +122,7 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
         .filter_map(|pair| pair.split_once('='));
     // The tag of a chart's image: the release.
     for (_, tag) in pairs.filter(|(key, _)| key.to_ascii_lowercase().ends_with("tag")) {
-        deeds.push(Deed::Image {
+        deeds.push(CommandEffect::Image {
             name: Value::new(format!(":{tag}")),
             pushed: false,
             at: None,
@@ -131,7 +131,7 @@ pub(crate) fn helm(words: &[String], at: &Line) -> Vec<Deed> {
     deeds
 }
 
-pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
+pub(crate) fn aws(words: &[String], at: &Line) -> Vec<CommandEffect> {
     let arguments = Arguments { words, valued: "" };
     let fact = |names: &[&str]| {
         arguments
@@ -145,7 +145,7 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
         .map(String::as_str)
         .unwrap_or_default();
     let has = |verb: &str| arguments.has(verb);
-    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let deploys = |tool: Tool| vec![CommandEffect::Deploys(Box::new(tool))];
     let platform = |name, app, back| {
         deploys(Tool::Platform(PlatformCall {
             name,

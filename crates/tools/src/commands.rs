@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clusters::{aws, helm, kubectl};
 use crate::containers::{compose, docker, kamal};
-use crate::deed::Deed;
+use crate::deed::CommandEffect;
 use crate::migrations::{migrates, only_tells};
 use crate::tool::{
     APP_SERVICE_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, SERVERLESS_BACK,
@@ -22,7 +22,7 @@ pub fn deeds(
     program: &str,
     env: &BTreeMap<String, String>,
     at: &Line,
-) -> Vec<Deed> {
+) -> Vec<CommandEffect> {
     let Some((name, rest)) = words.split_first() else {
         return Vec::new();
     };
@@ -32,7 +32,7 @@ pub fn deeds(
     };
     let first = rest.first().map(String::as_str).unwrap_or_default();
     let second = rest.get(1).map(String::as_str).unwrap_or_default();
-    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let deploys = |tool: Tool| vec![CommandEffect::Deploys(Box::new(tool))];
     let fact = |text: &str| Fact::new(Value::new(text), at.clone());
     let value = |text: Option<&str>| text.map(Value::new);
     let app = |names: &[&str]| plain("").one(names).map(fact);
@@ -67,7 +67,7 @@ pub fn deeds(
         "kustomize" if (first, second) == ("edit", "set") => {
             let pairs = rest.iter().skip(3).filter_map(|pair| pair.split_once('='));
             pairs
-                .map(|(_, image)| Deed::Image {
+                .map(|(_, image)| CommandEffect::Image {
                     name: Value::new(image),
                     pushed: false,
                     at: None,
@@ -279,7 +279,7 @@ pub fn deeds(
         "goreleaser" => publishes("the files of a release"),
         "mvn" | "mvnw" if rest.iter().any(|word| word == "deploy") => publishes("a Maven artifact"),
         "migrate" | "flyway" | "alembic" | "sqitch" | "dbmate" | "goose" if !only_tells(rest) => {
-            vec![Deed::Migrates]
+            vec![CommandEffect::Migrates]
         }
         "git"
             if matches!(
@@ -305,7 +305,7 @@ pub fn deeds(
         | "knex" | "artisan"
             if migrates(rest) =>
         {
-            vec![Deed::Migrates]
+            vec![CommandEffect::Migrates]
         }
         // `pnpm exec vercel`, `yarn wrangler`: a program of a package, where it is no script's name.
         "yarn" | "pnpm" | "bun" | "npm" => {
@@ -352,7 +352,7 @@ const PACKAGED: [&str; 12] = [
 ];
 
 /// A program of another name that says that it deploys: `supabase functions deploy`, `deployctl deploy`.
-fn other(name: &str, first: &str, second: &str) -> Vec<Deed> {
+fn other(name: &str, first: &str, second: &str) -> Vec<CommandEffect> {
     // They run what their own files say, or hand out something that is no service.
     const OTHERS: [&str; 26] = [
         "npm",
@@ -391,7 +391,7 @@ fn other(name: &str, first: &str, second: &str) -> Vec<Deed> {
         (_, "deploy") if !first.starts_with('-') => format!("{name} {first} deploy"),
         _ => return Vec::new(),
     };
-    vec![Deed::Deploys(Box::new(Tool::Other { name }))]
+    vec![CommandEffect::Deploys(Box::new(Tool::Other { name }))]
 }
 
 /// Whether a command on a machine changes what runs there, though it is no known tool.
@@ -406,11 +406,11 @@ pub fn changes(words: &[String]) -> bool {
         .is_some_and(|name| PROGRAMS.contains(&name.as_str()))
 }
 
-fn publishes(what: &'static str) -> Vec<Deed> {
-    vec![Deed::Publishes { what }]
+fn publishes(what: &'static str) -> Vec<CommandEffect> {
+    vec![CommandEffect::Publishes { what }]
 }
 
-fn systemd(name: &str, words: &[String], at: &Line) -> Vec<Deed> {
+fn systemd(name: &str, words: &[String], at: &Line) -> Vec<CommandEffect> {
     let arguments = Arguments {
         words,
         valued: "-H -M -p -t",
@@ -464,7 +464,7 @@ fn systemd(name: &str, words: &[String], at: &Line) -> Vec<Deed> {
     if units.is_empty() {
         return Vec::new();
     }
-    vec![Deed::Deploys(Box::new(Tool::Systemd {
+    vec![CommandEffect::Deploys(Box::new(Tool::Systemd {
         units,
         sudo: false,
     }))]

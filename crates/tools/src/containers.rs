@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::deed::Deed;
+use crate::deed::CommandEffect;
 use crate::migrations::migrates;
 use crate::tool::{ComposeCall, KamalCall, Tool};
 use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
 
-pub(crate) fn docker(words: &[String], env: &BTreeMap<String, String>, at: &Line) -> Vec<Deed> {
+pub(crate) fn docker(
+    words: &[String],
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<CommandEffect> {
     // `docker --host ssh://… compose`: the options before the command.
     let mut at_command = 0;
     while let Some(word) = words.get(at_command).filter(|word| word.starts_with('-')) {
@@ -30,8 +34,8 @@ pub(crate) fn docker(words: &[String], env: &BTreeMap<String, String>, at: &Line
             --user -u --memory -m --hostname -h -w --add-host --log-opt --log-driver --cpus -c \
             --compose-file --image",
     };
-    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
-    let image = |name: &str, pushed| Deed::Image {
+    let deploys = |tool: Tool| vec![CommandEffect::Deploys(Box::new(tool))];
+    let image = |name: &str, pushed| CommandEffect::Image {
         name: Value::new(name),
         pushed,
         at: None,
@@ -70,7 +74,7 @@ pub(crate) fn docker(words: &[String], env: &BTreeMap<String, String>, at: &Line
             })
         }
         "restart" | "load" => deploys(Tool::Commands),
-        "run" | "exec" if migrates(rest) => vec![Deed::Migrates],
+        "run" | "exec" if migrates(rest) => vec![CommandEffect::Migrates],
         "run"
             if arguments.has("-d")
                 || arguments.has("--detach")
@@ -96,7 +100,7 @@ pub(crate) fn compose(
     old: bool,
     env: &BTreeMap<String, String>,
     at: &Line,
-) -> Vec<Deed> {
+) -> Vec<CommandEffect> {
     const BEFORE: [&str; 12] = [
         "-f",
         "--file",
@@ -178,15 +182,15 @@ pub(crate) fn compose(
         "run" => {
             let migration = after.operands().iter().any(|word| word.contains("migrat"));
             if migration && migrates(rest) {
-                vec![Deed::Migrates]
+                vec![CommandEffect::Migrates]
             } else {
                 Vec::new()
             }
         }
         "up" | "restart" | "start" | "build" | "pull" | "create" => {
-            vec![Deed::Deploys(Box::new(Tool::Compose(call)))]
+            vec![CommandEffect::Deploys(Box::new(Tool::Compose(call)))]
         }
-        "exec" if migrates(rest) => vec![Deed::Migrates],
+        "exec" if migrates(rest) => vec![CommandEffect::Migrates],
         _ => Vec::new(),
     }
 }
@@ -196,14 +200,18 @@ fn is_unknown(word: &str) -> bool {
     word.replace("${{", "").contains('$')
 }
 
-pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, String>) -> Vec<Deed> {
+pub(crate) fn kamal(
+    words: &[String],
+    program: &str,
+    env: &BTreeMap<String, String>,
+) -> Vec<CommandEffect> {
     let arguments = Arguments {
         words,
         valued: "-d --destination -c --config-file --version",
     };
     let operands = arguments.operands();
     if matches!(operands[..], ["app", "exec", ..]) && migrates(words) {
-        return vec![Deed::Migrates];
+        return vec![CommandEffect::Migrates];
     }
     if !matches!(operands.first(), Some(&"deploy" | &"redeploy" | &"setup")) {
         return Vec::new();
@@ -211,7 +219,7 @@ pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, Stri
     let destination = arguments
         .one(&["-d", "--destination"])
         .or_else(|| env.get("KAMAL_DESTINATION").map(String::as_str));
-    vec![Deed::Deploys(Box::new(Tool::Kamal(KamalCall {
+    vec![CommandEffect::Deploys(Box::new(Tool::Kamal(KamalCall {
         config: arguments.one(&["-c", "--config-file"]).map(str::to_owned),
         destination: destination.map(Value::new),
         service: None,

@@ -10,7 +10,7 @@ use workflow::{Fact, Line};
 pub type With = BTreeMap<String, Fact<Value>>;
 
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum CommandEffect {
     /// Makes a release live.
     Deploys(Box<Tool>),
     /// Builds an image and names it, or pushes it; with its tag.

@@ -1,6 +1,6 @@
 //! Cloud Run and App Engine: their command lines and their actions.
 
-use crate::deed::{Deed, With};
+use crate::deed::{CommandEffect, With};
 use crate::tool::{APP_ENGINE_BACK, CLOUD_RUN_BACK, Live, PlatformCall, Tool};
 use shell::Arguments;
 use workflow::Value;
@@ -17,7 +17,7 @@ const VALUED: &str = "--image --region --project --platform --port --memory --cp
 const REGION: &str = "us-central1";
 
 /// `gcloud …`: what it deploys, without the program's name.
-pub(crate) fn gcloud(words: &[String], at: &Line) -> Vec<Deed> {
+pub(crate) fn gcloud(words: &[String], at: &Line) -> Vec<CommandEffect> {
     let words = match words.first().map(String::as_str) {
         Some("beta" | "alpha") => &words[1..],
         _ => words,
@@ -39,7 +39,7 @@ pub(crate) fn gcloud(words: &[String], at: &Line) -> Vec<Deed> {
         place: place.collect(),
         ..PlatformCall::default()
     };
-    let deploys = |call: PlatformCall| vec![Deed::Deploys(Box::new(Tool::Platform(call)))];
+    let deploys = |call: PlatformCall| vec![CommandEffect::Deploys(Box::new(Tool::Platform(call)))];
     match operands[..] {
         ["run", "deploy", ..] => deploys(PlatformCall {
             open: has("--allow-unauthenticated"),

@@ -12,7 +12,7 @@ mod uses;
 mod web;
 
 pub use commands::{changes, deeds as of_command};
-pub use deed::{Deed, With};
+pub use deed::{CommandEffect, With};
 pub use tool::{
     ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
 };

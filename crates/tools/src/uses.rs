@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::deed::{Deed, With};
+use crate::deed::{CommandEffect, With};
 use crate::tool::{
     APP_SERVICE_BACK, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall, PlatformCall,
     SERVERLESS_BACK, Tool, VERCEL_BACK,
@@ -12,14 +12,19 @@ use workflow::Value;
 
 /// What an action does.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
-pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line) -> Vec<Deed> {
+pub fn deeds(
+    name: &str,
+    with: &With,
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<CommandEffect> {
     let input = |key: &str| with.get(key).cloned();
     let text = |key: &str| {
         with.get(key)
             .map(|fact| fact.value.text().to_owned())
             .unwrap_or_default()
     };
-    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let deploys = |tool: Tool| vec![CommandEffect::Deploys(Box::new(tool))];
     let platform = |name: &'static str, app: &[&str], back: Option<&'static str>| {
         let app = app.iter().find_map(|key| with.get(*key)).cloned();
         deploys(Tool::Platform(PlatformCall {
@@ -30,7 +35,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         }))
     };
     match name {
-        "actions/checkout" => vec![Deed::ChecksOut],
+        "actions/checkout" => vec![CommandEffect::ChecksOut],
         "docker/build-push-action" => {
             let pushed = text("push") == "true"
                 || text("push").starts_with("${{")
@@ -42,7 +47,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
                 .filter(|name| !name.is_empty());
             let at = with.get("tags").map(|fact| fact.at.clone());
             names
-                .map(|name| Deed::Image {
+                .map(|name| CommandEffect::Image {
                     name: Value::new(name),
                     pushed,
                     at: at.clone(),
@@ -51,13 +56,13 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         }
         "aws-actions/configure-aws-credentials" => {
             let pair = input("aws-access-key-id").zip(input("aws-secret-access-key"));
-            vec![Deed::LogsInToAws {
+            vec![CommandEffect::LogsInToAws {
                 role: input("role-to-assume"),
                 key_pair: pair,
                 region: input("aws-region"),
             }]
         }
-        "aws-actions/amazon-ecs-render-task-definition" => vec![Deed::RendersTask {
+        "aws-actions/amazon-ecs-render-task-definition" => vec![CommandEffect::RendersTask {
             file: input("task-definition"),
             container: input("container-name"),
             image: input("image"),
@@ -111,7 +116,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
                 images: names.clone(),
                 ..KubectlCall::default()
             }));
-            deeds.extend(names.into_iter().map(|name| Deed::Image {
+            deeds.extend(names.into_iter().map(|name| CommandEffect::Image {
                 name,
                 pushed: false,
                 at: None,
@@ -141,7 +146,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         }
         "akhileshns/heroku-deploy" => {
             let mut all = platform("Heroku", &["heroku_app_name"], HEROKU_BACK);
-            all.extend(input("healthcheck").map(|fact| Deed::Asks { url: fact.value }));
+            all.extend(input("healthcheck").map(|fact| CommandEffect::Asks { url: fact.value }));
             all
         }
         "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
@@ -243,17 +248,17 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         | "ncipollo/release-action"
         | "goreleaser/goreleaser-action"
         | "actions/create-release" => {
-            vec![Deed::Publishes {
+            vec![CommandEffect::Publishes {
                 what: "the files of a release",
             }]
         }
-        "pypa/gh-action-pypi-publish" => vec![Deed::Publishes {
+        "pypa/gh-action-pypi-publish" => vec![CommandEffect::Publishes {
             what: "a Python package",
         }],
-        "js-devtools/npm-publish" | "changesets/action" => vec![Deed::Publishes {
+        "js-devtools/npm-publish" | "changesets/action" => vec![CommandEffect::Publishes {
             what: "an npm package",
         }],
-        "rubygems/release-gem" => vec![Deed::Publishes { what: "a gem" }],
+        "rubygems/release-gem" => vec![CommandEffect::Publishes { what: "a gem" }],
         "distributhor/workflow-webhook" | "joelwmale/webhook-action" => deploys(Tool::Hook {
             url: ["webhook_url", "url"]
                 .iter()
@@ -264,7 +269,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
         "jtalk/url-health-check-action"
         | "cygnetdigital/wait_for_response"
         | "emilioschepis/wait-for-endpoint" => {
-            vec![Deed::Asks {
+            vec![CommandEffect::Asks {
                 url: input("url").map(|fact| fact.value).unwrap_or_default(),
             }]
         }
@@ -273,7 +278,7 @@ pub fn deeds(name: &str, with: &With, env: &BTreeMap<String, String>, at: &Line)
 }
 
 /// An action of another name that says what it does: `acme/actions/deploy-ecs`.
-fn other(name: &str) -> Vec<Deed> {
+fn other(name: &str) -> Vec<CommandEffect> {
     const TELLS: [&str; 12] = [
         "status",
         "notify",
@@ -312,5 +317,5 @@ fn other(name: &str) -> Vec<Deed> {
             name: name.to_owned(),
         }
     };
-    vec![Deed::Deploys(Box::new(tool))]
+    vec![CommandEffect::Deploys(Box::new(tool))]
 }

@@ -1,12 +1,12 @@
 //! The command lines of `curl` and `wget`, and of what PowerShell has for them.
 
-use crate::deed::Deed;
+use crate::deed::CommandEffect;
 use crate::tool::Tool;
 use shell::Arguments;
 use workflow::Value;
 
 /// `Invoke-WebRequest -Uri https://…`: a question, where it sends and keeps nothing.
-pub(crate) fn web_request(words: &[String]) -> Vec<Deed> {
+pub(crate) fn web_request(words: &[String]) -> Vec<CommandEffect> {
     let is = |word: &String, name: &str| word.eq_ignore_ascii_case(name);
     let after = |name: &str| {
         let at = words.iter().position(|word| is(word, name))?;
@@ -18,7 +18,7 @@ pub(crate) fn web_request(words: &[String]) -> Vec<Deed> {
     let gets = after("-Method").is_none_or(|method| is(method, "get"));
     let url = after("-Uri").or_else(|| words.first());
     let url = url.filter(|url| url.contains("://") && !more && gets);
-    url.map(|url| Deed::Asks {
+    url.map(|url| CommandEffect::Asks {
         url: Value::new(&**url),
     })
     .into_iter()
@@ -26,7 +26,7 @@ pub(crate) fn web_request(words: &[String]) -> Vec<Deed> {
 }
 
 /// `curl`: a question whether it answers, or a request that starts a deployment.
-pub(crate) fn web(words: &[String]) -> Vec<Deed> {
+pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
     let arguments = Arguments {
         words,
         valued: "-X --request -H --header -d --data --data-raw -o --output -w --write-out -m \
@@ -80,7 +80,7 @@ pub(crate) fn web(words: &[String]) -> Vec<Deed> {
             "/v1/update",
         ]);
     if hook && !chat {
-        return vec![Deed::Deploys(Box::new(Tool::Hook {
+        return vec![CommandEffect::Deploys(Box::new(Tool::Hook {
             url: Value::new(*url),
         }))];
     }
@@ -109,7 +109,7 @@ pub(crate) fn web(words: &[String]) -> Vec<Deed> {
     if fetches && !status {
         return Vec::new();
     }
-    vec![Deed::Asks {
+    vec![CommandEffect::Asks {
         url: Value::new(*url),
     }]
 }

@@ -7,7 +7,7 @@ use engine::PlaceRelease;
 use model::report::{Bar, Curve, Moment, Stroke};
 use model::{Outcome, Report, Verdict};
 use operation::gantt;
-use operation::shares::work::{Changed, WayBack};
+use operation::shares::work::{ShareChanged, WayBack};
 
 /// A share that was in effect from one moment on.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl RolloutReport {
         self.marks.push(ShareChange { at, share });
     }
 
-    pub(crate) fn changed(&mut self, share: Share, changed: &mut Changed) {
+    pub(crate) fn changed(&mut self, share: Share, changed: &mut ShareChanged) {
         self.add(share, &mut changed.outcomes, &mut changed.bars);
         self.places = std::mem::take(&mut changed.places);
     }

@@ -21,7 +21,7 @@ const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
 /// What was found of a release at a share.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub(crate) struct JudgedShare {
     pub(crate) verdict: Verdict,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) curves: Vec<Curve>,
@@ -33,13 +33,13 @@ pub(crate) async fn judge(
     router: &dyn Router,
     rollout: &Rollout,
     share: Share,
-) -> Result<Judged, Failure> {
+) -> Result<JudgedShare, Failure> {
     let job = of_rollout(session.job, rollout);
     let duration = session.section.stage_duration;
     let Some(gate) = config::healthgate_for(&job.config, &rollout.release)? else {
         // Nothing to ask: the share has its time all the same, in which it is seen that it stays.
         tokio::time::sleep(duration.get()).await;
-        return Ok(Judged {
+        return Ok(JudgedShare {
             verdict: Verdict::Pass,
             outcomes: Vec::new(),
             curves: Vec::new(),
@@ -51,7 +51,7 @@ pub(crate) async fn judge(
         if !share.is_all() {
             tokio::time::sleep(duration.get()).await;
         }
-        return Ok(Judged {
+        return Ok(JudgedShare {
             verdict: Verdict::Pass,
             outcomes: Vec::new(),
             curves: Vec::new(),
@@ -63,7 +63,7 @@ pub(crate) async fn judge(
         outcome.id = format!("{share}/{}", outcome.id).into();
     }
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
-    Ok(Judged {
+    Ok(JudgedShare {
         verdict,
         outcomes,
         curves: watched.curves,
@@ -76,7 +76,7 @@ pub(crate) async fn guard(
     session: &Session<'_>,
     router: &dyn Router,
     rollout: &Rollout,
-) -> Result<Judged, Failure> {
+) -> Result<JudgedShare, Failure> {
     let job = of_rollout(session.job, rollout);
     let Some(gate) = config::healthgate_for(&job.config, &rollout.release)? else {
         return std::future::pending().await;
@@ -91,7 +91,7 @@ pub(crate) async fn guard(
         let watched = watch::watch(&job, &gate, &watch::Settings::default()).await?;
         let verdict = Verdict::of(watched.outcomes.iter().map(Outcome::weighs));
         if verdict == Verdict::Fail {
-            return Ok(Judged {
+            return Ok(JudgedShare {
                 verdict,
                 outcomes: watched.outcomes,
                 curves: Vec::new(),

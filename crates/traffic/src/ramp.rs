@@ -14,7 +14,7 @@ use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
 use crate::foreign::{self, Disturbed};
 use crate::found::RolloutReport;
-use crate::judge::{self, Judged};
+use crate::judge::{self, JudgedShare};
 use crate::refuse;
 use crate::session::{Session, rollout};
 
@@ -127,7 +127,7 @@ pub(crate) struct Ramp<'a> {
 
 /// What ended a stage.
 enum StageEnd {
-    Judged(Judged),
+    Judged(JudgedShare),
     Disturbed(Disturbed),
     Lost(state::Error),
     Requested(AbortRequest),
@@ -137,7 +137,7 @@ enum StageEnd {
 /// What ended a wait for a promotion.
 enum WaitEnd {
     Promoted,
-    Failed(Judged),
+    Failed(JudgedShare),
     Disturbed(Disturbed),
     Lost(state::Error),
     Requested(AbortRequest),
@@ -294,7 +294,7 @@ impl<'a> Ramp<'a> {
             StageEnd::Requested(request) => return self.requested(&request).await.map(Some),
             StageEnd::Interrupted => return self.interrupted().await.map(Some),
         };
-        let Judged {
+        let JudgedShare {
             verdict,
             outcomes,
             curves,
@@ -318,8 +318,8 @@ impl<'a> Ramp<'a> {
     }
 
     /// It failed while it waited for a promotion.
-    async fn worse(&mut self, judged: Judged) -> Result<Report, Failure> {
-        let Judged { outcomes, .. } = judged;
+    async fn worse(&mut self, judged: JudgedShare) -> Result<Report, Failure> {
+        let JudgedShare { outcomes, .. } = judged;
         let started = self.session.started_at;
         let reason = Report::from_outcomes("traffic", started, outcomes.clone()).reason;
         self.found.outcomes.extend(outcomes);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::value::{Share, Side};
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, Changed, ShareChange, Work};
+use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
@@ -257,7 +257,7 @@ async fn conclude(
     router: &dyn Router,
     (lease, rollout, before): (&Lease, &Rollout, Option<Rollout>),
     change: ShareChange,
-    mut changed: Changed,
+    mut changed: ShareChanged,
 ) -> Result<Report, Failure> {
     let mut found = RolloutReport::new(work.clock);
     found.mark_at(Duration::ZERO, change.before);

@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 /// What a line has.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct TraceLine {
     pub(super) run: Option<String>,
     pub(super) at: Option<String>,
     /// Since when it counts.
@@ -50,22 +50,22 @@ pub(super) struct Part {
 pub(super) struct Names<'n>(pub(super) &'n [String]);
 
 impl<'de> DeserializeSeed<'de> for Names<'_> {
-    type Value = Line;
+    type Value = TraceLine;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Line, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<TraceLine, D::Error> {
         from.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Names<'_> {
-    type Value = Line;
+    type Value = TraceLine;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with `metrics`, or `run`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
-        let mut line = Line::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TraceLine, A::Error> {
+        let mut line = TraceLine::default();
         let mut has_metrics = false;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             match &*key.0 {

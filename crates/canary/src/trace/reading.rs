@@ -4,7 +4,7 @@ use config::file::{CanaryKind, CanaryMetric};
 use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
 use serde::de::DeserializeSeed as _;
 
-use super::line::{Line, Metric, Names, Part, Side as Written, with_texts_for_odd_numbers};
+use super::line::{Metric, Names, Part, Side as Written, TraceLine, with_texts_for_odd_numbers};
 
 const MAX_LEVEL: f64 = 1e100;
 
@@ -30,7 +30,7 @@ impl Reader {
         self.has_data.fill(false);
     }
 
-    pub(super) fn line(&self, text: &[u8]) -> Result<Line, serde_json::Error> {
+    pub(super) fn line(&self, text: &[u8]) -> Result<TraceLine, serde_json::Error> {
         let parse = |text: &[u8]| {
             let mut json = serde_json::Deserializer::from_slice(text);
             let line = Names(&self.names).deserialize(&mut json)?;

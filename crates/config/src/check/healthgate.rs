@@ -5,9 +5,9 @@ use yaml::Fault;
 
 use crate::file::{Healthgate, HostList, Impossible, Policy, ProbeConfig, has_place};
 use crate::value::Portion;
-use sections::Spot;
+use sections::KeyPosition;
 
-pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault> {
+pub(super) fn section(section: &Healthgate, spot: KeyPosition<'_>) -> Result<(), Fault> {
     policy(&section.policy, spot.key("policy"))?;
     macro_rules! check {
         ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {$(
@@ -30,7 +30,11 @@ pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault>
     Ok(())
 }
 
-fn probes<P: ProbeConfig>(probes: &[P], stage: &Policy, list: Spot<'_>) -> Result<(), Fault> {
+fn probes<P: ProbeConfig>(
+    probes: &[P],
+    stage: &Policy,
+    list: KeyPosition<'_>,
+) -> Result<(), Fault> {
     list.unique("name")?;
     for (nth, probe) in probes.iter().enumerate() {
         let spot = list.item(nth);
@@ -43,7 +47,7 @@ fn probes<P: ProbeConfig>(probes: &[P], stage: &Policy, list: Spot<'_>) -> Resul
 }
 
 /// `via` is a host's name, and there is one way to a server.
-fn tunnel(spot: Spot<'_>) -> Result<(), Fault> {
+fn tunnel(spot: KeyPosition<'_>) -> Result<(), Fault> {
     let via = spot.key("via");
     let Some(host) = via.text() else {
         return Ok(());
@@ -61,7 +65,7 @@ fn tunnel(spot: Spot<'_>) -> Result<(), Fault> {
 }
 
 /// Rules about a probe with many endpoints.
-fn group(probe: &impl ProbeConfig, spot: Spot<'_>) -> Result<(), Fault> {
+fn group(probe: &impl ProbeConfig, spot: KeyPosition<'_>) -> Result<(), Fault> {
     let Some(group) = probe.group() else {
         return Ok(());
     };
@@ -106,7 +110,7 @@ fn has_own_place<P: ProbeConfig>(probe: &P) -> bool {
     !P::HAS_PLACES || probe.has_place()
 }
 
-fn policy(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
+fn policy(policy: &Policy, spot: KeyPosition<'_>) -> Result<(), Fault> {
     for (key, zero) in [
         ("success-threshold", policy.success_threshold == 0),
         ("interval", policy.interval.get().is_zero()),
@@ -126,7 +130,7 @@ fn policy(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
 
 /// Where the last measurement is the first one, the interval is a slip. A default may be longer than
 /// a short deadline.
-fn interval(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
+fn interval(policy: &Policy, spot: KeyPosition<'_>) -> Result<(), Fault> {
     let given = spot.key("interval");
     if policy.interval <= policy.deadline || !given.is_given() {
         return Ok(());

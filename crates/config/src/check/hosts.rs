@@ -3,10 +3,10 @@
 use yaml::Fault;
 
 use crate::file::Host;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// An address is one word: user and port are keys of their own.
-pub(super) fn host(host: &Host, spot: Spot<'_>) -> Result<(), Fault> {
+pub(super) fn host(host: &Host, spot: KeyPosition<'_>) -> Result<(), Fault> {
     let address = spot.key("address");
     let text = host.address.trim();
     let (user, rest) = match text.split_once('@') {

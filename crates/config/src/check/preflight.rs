@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use yaml::Fault;
 
 use crate::file::{CheckConfig, FreezeWindow, Preflight, Waiver, named_hosts};
-use sections::Spot;
+use sections::KeyPosition;
 
-pub(super) fn section(section: &Preflight, spot: Spot<'_>) -> Result<(), Fault> {
+pub(super) fn section(section: &Preflight, spot: KeyPosition<'_>) -> Result<(), Fault> {
     if !(0.0..=10.0).contains(&section.pass_score) {
         return spot.refuse("pass-score", "not a score from 0 to 10");
     }
@@ -25,7 +25,7 @@ pub(super) fn section(section: &Preflight, spot: Spot<'_>) -> Result<(), Fault> 
 
 fn checks<'c, C: CheckConfig + 'c>(
     entries: impl Iterator<Item = &'c C>,
-    list: Spot<'_>,
+    list: KeyPosition<'_>,
 ) -> Result<(), Fault> {
     for key in C::KEYS {
         list.unique(key)?;
@@ -43,7 +43,7 @@ fn checks<'c, C: CheckConfig + 'c>(
 }
 
 /// Selectors may name a host twice.
-fn each_host_once(section: &Preflight, list: Spot<'_>) -> Result<(), Fault> {
+fn each_host_once(section: &Preflight, list: KeyPosition<'_>) -> Result<(), Fault> {
     let mut asked: BTreeMap<&str, &str> = BTreeMap::new();
     for (nth, check) in section.hosts.iter().enumerate() {
         let spot = list.item(nth).key("host");
@@ -58,7 +58,7 @@ fn each_host_once(section: &Preflight, list: Spot<'_>) -> Result<(), Fault> {
 }
 
 /// Windows in which nothing is deployed must leave some time in which something is.
-fn never_open(section: &Preflight, list: Spot<'_>) -> Result<(), Fault> {
+fn never_open(section: &Preflight, list: KeyPosition<'_>) -> Result<(), Fault> {
     for (nth, window) in section.freeze.iter().enumerate() {
         if crate::freeze::is_endless(&[window]) {
             let text = format!(

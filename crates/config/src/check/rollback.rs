@@ -4,9 +4,9 @@ use yaml::Fault;
 
 use crate::file::{Hook, Rollback, WayIn};
 use crate::value::StateAddress;
-use sections::Spot;
+use sections::KeyPosition;
 
-pub(super) fn section(section: &Rollback, spot: Spot<'_>) -> Result<(), Fault> {
+pub(super) fn section(section: &Rollback, spot: KeyPosition<'_>) -> Result<(), Fault> {
     let targets = section.targets();
     if let StateAddress::Host { host, path: _ } = &section.state {
         spot.key("state").known_host(host)?;

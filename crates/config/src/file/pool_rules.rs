@@ -3,7 +3,7 @@
 use yaml::Fault;
 
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// More would cost too many requests for evidence.
 const MAX_REPOSITORIES: usize = 20;
@@ -21,7 +21,11 @@ pub(super) struct Owner<'a> {
 
 impl Owner<'_> {
     /// At most one owner; a group only of an owner that has groups. `above` is the section's.
-    pub(super) fn check(&self, above: Option<&Owner<'_>>, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(
+        &self,
+        above: Option<&Owner<'_>>,
+        spot: KeyPosition<'_>,
+    ) -> Result<(), Fault> {
         let owners = [
             ("repository", self.repository.is_some()),
             ("organization", self.organization.is_some()),
@@ -45,7 +49,7 @@ impl Owner<'_> {
     }
 
     /// For a repository's runners, only its own jobs are queried.
-    fn check_repositories(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_repositories(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let names = self.repositories;
         if !names.is_empty() && self.repository.is_some() {
             return Err(spot.fault("`repository` and `repositories` exclude each other"));
@@ -110,7 +114,7 @@ pub(super) struct Members<'a> {
 }
 
 impl Members<'_> {
-    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         self.check_supply(spot)?;
         let labels = spot.key("labels");
         if self.labels.is_empty() {
@@ -128,7 +132,7 @@ impl Members<'_> {
         }
     }
 
-    fn check_supply(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_supply(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let declared = match (self.scales_from_zero, self.github_hosted) {
             (true, true) => {
                 let text = "`scales-from-zero` and `github-hosted` exclude each other";

@@ -10,7 +10,7 @@ use yaml::Fault;
 use super::pool_rules::{Members, Owner, members, owner};
 use crate::value::HTTP_URL;
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
 /// GitHub lists.
@@ -194,7 +194,7 @@ fn verify_timeout() -> Span {
 }
 
 impl RunnerHost {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("host").known_host(&self.host)?;
         if let Some(unit) = &self.unit
             && !is_unit(unit)
@@ -218,7 +218,7 @@ fn is_unit(name: &str) -> bool {
 }
 
 impl RunnerCheck {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let pools = spot.key("pools");
         pools.unique("name")?;
         let owner = self.owner();
@@ -275,7 +275,7 @@ impl RunnerCheck {
 }
 
 impl Pool {
-    fn check(&self, above: &Owner<'_>, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, above: &Owner<'_>, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let owner = owner!(self);
         owner.check(Some(above), spot)?;
         let members = members!(self);

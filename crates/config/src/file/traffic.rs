@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use crate::file::rollback::{HaproxyTarget, NginxTarget, Rollback, TargetConfig};
 use crate::value::{Portion, Share, Span, StateAddress};
-use sections::Spot;
+use sections::KeyPosition;
 
 mod alb;
 mod caddy;
@@ -143,7 +143,11 @@ impl Traffic {
     }
 
     /// The rules of the section; `rollback` is the section of that name, which has a state too.
-    pub(crate) fn check(&self, rollback: Option<&Rollback>, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(
+        &self,
+        rollback: Option<&Rollback>,
+        spot: KeyPosition<'_>,
+    ) -> Result<(), Fault> {
         let of_rollback = rollback.map(|rollback| &rollback.state);
         let hint = "a rollback must know the rollout: leave `traffic.state` out";
         spot.own_state(self.state.as_ref(), of_rollback, hint)?;
@@ -197,7 +201,7 @@ impl Traffic {
         }
     }
 
-    fn check_stages(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_stages(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let spot = spot.key("stages");
         let Some(last) = self.stages.last() else {
             return Err(spot

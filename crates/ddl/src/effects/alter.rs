@@ -5,11 +5,15 @@ use squawk_syntax::ast::{self, Stmt};
 use super::{alter_table, create};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{Scene, name, word};
+use crate::scene::{LintContext, name, word};
 use crate::sql::said;
 
 /// Whether the statement alters something.
-pub(super) fn altered(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEffect) -> bool {
+pub(super) fn altered(
+    statement: &Stmt,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) -> bool {
     match statement {
         Stmt::AlterTable(alter) => alter_table::apply(alter, scene, effect),
         Stmt::AlterIndex(alter) => index(alter, scene, effect),
@@ -47,7 +51,7 @@ pub(super) fn altered(statement: &Stmt, scene: &mut Scene, effect: &mut Statemen
 
 /// "ALTER INDEX … RENAME" takes SHARE UPDATE EXCLUSIVE; most else ACCESS EXCLUSIVE, as with ALTER
 /// TABLE.
-fn index(alter: &ast::AlterIndex, scene: &mut Scene, effect: &mut StatementEffect) {
+fn index(alter: &ast::AlterIndex, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(index) = alter.index_ref().map(|one| name(&one)) else {
         return effect.not_understood("every index of a tablespace is moved");
     };
@@ -81,7 +85,7 @@ fn index(alter: &ast::AlterIndex, scene: &mut Scene, effect: &mut StatementEffec
 
 /// "ALTER SEQUENCE … takes a SHARE ROW EXCLUSIVE lock", and a change of its name or place ACCESS
 /// EXCLUSIVE.
-fn sequence(alter: &ast::AlterSequence, scene: &mut Scene, effect: &mut StatementEffect) {
+fn sequence(alter: &ast::AlterSequence, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(sequence) = alter.sequence_ref().map(|one| name(&one)) else {
         return effect.not_understood("the sequence has no name");
     };
@@ -106,7 +110,7 @@ fn sequence(alter: &ast::AlterSequence, scene: &mut Scene, effect: &mut Statemen
     }
 }
 
-fn view(alter: &ast::AlterView, scene: &mut Scene, effect: &mut StatementEffect) {
+fn view(alter: &ast::AlterView, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(view) = alter.view_ref().map(|one| name(&one)) else {
         return effect.not_understood("the view has no name");
     };
@@ -131,7 +135,7 @@ fn view(alter: &ast::AlterView, scene: &mut Scene, effect: &mut StatementEffect)
 
 fn materialized_view(
     alter: &ast::AlterMaterializedView,
-    scene: &mut Scene,
+    scene: &mut LintContext,
     effect: &mut StatementEffect,
 ) {
     let Some(view) = alter.view_ref().map(|one| name(&one)) else {
@@ -158,7 +162,7 @@ fn materialized_view(
     }
 }
 
-fn type_of(alter: &ast::AlterType, scene: &mut Scene, effect: &mut StatementEffect) {
+fn type_of(alter: &ast::AlterType, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(name) = alter.type_name_ref().map(|one| name(&one)) else {
         return effect.not_understood("the type has no name");
     };
@@ -188,7 +192,7 @@ fn type_of(alter: &ast::AlterType, scene: &mut Scene, effect: &mut StatementEffe
 }
 
 /// A constraint that a domain gets is checked in every table that has a column of it, under SHARE.
-fn domain(alter: &ast::AlterDomain, scene: &mut Scene, effect: &mut StatementEffect) {
+fn domain(alter: &ast::AlterDomain, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(domain) = alter.domain_ref().map(|one| name(&one)) else {
         return effect.not_understood("the domain has no name");
     };

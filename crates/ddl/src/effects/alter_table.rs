@@ -10,7 +10,7 @@ use crate::catalog::{Column, Kind, Rule, UserType};
 use crate::column_type::{ColumnType, Conversion};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::{Name, last};
-use crate::scene::{Scene, cascades, name, relation, word};
+use crate::scene::{LintContext, cascades, name, relation, word};
 use crate::sql::said;
 use crate::volatility::{self, Volatility};
 
@@ -19,7 +19,11 @@ const DEFAULT_IN_CATALOG: u32 = 11;
 /// From this version on, a check may prove that a column has no NULL.
 const NOT_NULL_BY_CHECK: u32 = 12;
 
-pub(super) fn apply(alter: &ast::AlterTable, scene: &mut Scene, effect: &mut StatementEffect) {
+pub(super) fn apply(
+    alter: &ast::AlterTable,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) {
     let Some((table, only)) = alter.table_relation_name().and_then(|one| relation(&one)) else {
         effect.not_understood("every table of a tablespace is moved");
         return;
@@ -31,7 +35,7 @@ pub(super) fn actions(
     table: &Name,
     only: bool,
     actions: impl Iterator<Item = AlterTableAction>,
-    scene: &mut Scene,
+    scene: &mut LintContext,
     effect: &mut StatementEffect,
 ) {
     if !scene.catalog.may_have(table) {
@@ -90,7 +94,7 @@ fn goes_to_children(action: &AlterTableAction) -> bool {
 struct Action<'a> {
     table: &'a Name,
     only: bool,
-    scene: &'a mut Scene,
+    scene: &'a mut LintContext,
     effect: &'a mut StatementEffect,
 }
 

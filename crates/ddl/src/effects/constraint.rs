@@ -7,18 +7,18 @@ use squawk_syntax::ast::{self, AstNode};
 use crate::catalog::{self, Constraint, Kind, Rule};
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{Scene, columns_in, name, word, words};
+use crate::scene::{LintContext, columns_in, name, word, words};
 use crate::sql::said;
 
 /// A constraint as it is written, whichever way.
 pub(super) struct Written {
     name: Option<String>,
     columns: BTreeSet<String>,
-    what: What,
+    what: ConstraintKind,
     not_valid: bool,
 }
 
-enum What {
+enum ConstraintKind {
     Check {
         not_null: BTreeSet<String>,
     },
@@ -41,7 +41,7 @@ impl Written {
             ast::Constraint::CheckConstraint(one) => {
                 let expression = one.expr();
                 let text = expression.as_ref().map(said).unwrap_or_default();
-                let what = What::Check {
+                let what = ConstraintKind::Check {
                     not_null: catalog::not_null_by(&text),
                 };
                 let columns = expression.map(|one| columns_in(one.syntax()));
@@ -60,7 +60,7 @@ impl Written {
                 (
                     one.constraint_name_clause(),
                     columns,
-                    What::Foreign { to },
+                    ConstraintKind::Foreign { to },
                     not_valid(options),
                 )
             }
@@ -70,7 +70,7 @@ impl Written {
                 (
                     one.constraint_name_clause(),
                     own,
-                    What::Foreign { to },
+                    ConstraintKind::Foreign { to },
                     not_valid(options),
                 )
             }
@@ -82,9 +82,12 @@ impl Written {
                 let (columns, what) = unique(true, own, one.index_parameters(), one.using_index());
                 (one.constraint_name_clause(), columns, what, false)
             }
-            ast::Constraint::ExcludeConstraint(one) => {
-                (one.constraint_name_clause(), own, What::Exclude, false)
-            }
+            ast::Constraint::ExcludeConstraint(one) => (
+                one.constraint_name_clause(),
+                own,
+                ConstraintKind::Exclude,
+                false,
+            ),
             _ => return None,
         };
         let name = name_clause.and_then(|clause| clause.constraint_name());
@@ -102,20 +105,20 @@ impl Written {
         &self,
         table: &Name,
         only: bool,
-        scene: &Scene,
+        scene: &LintContext,
         effect: &mut StatementEffect,
     ) -> LockMode {
         match &self.what {
-            What::Check { .. } => effect.restricts(format!("rows of {table} that its new check does not allow are refused")),
-            What::Foreign { to } => effect.restricts(format!(
+            ConstraintKind::Check { .. } => effect.restricts(format!("rows of {table} that its new check does not allow are refused")),
+            ConstraintKind::Foreign { to } => effect.restricts(format!(
                 "rows of {table} that point to no row of {to} are refused, and rows of {to} that are pointed to cannot be deleted"
             )),
-            What::Unique { .. } => effect.restricts(format!("rows of {table} with a key that is there are refused")),
-            What::Exclude => effect.restricts(format!("rows of {table} that its new exclusion does not allow are refused")),
+            ConstraintKind::Unique { .. } => effect.restricts(format!("rows of {table} with a key that is there are refused")),
+            ConstraintKind::Exclude => effect.restricts(format!("rows of {table} that its new exclusion does not allow are refused")),
         }
         self.cost(table, only, false, scene, effect);
         match &self.what {
-            What::Foreign { .. } => LockMode::ShareRowExclusive,
+            ConstraintKind::Foreign { .. } => LockMode::ShareRowExclusive,
             _ => LockMode::AccessExclusive,
         }
     }
@@ -127,10 +130,10 @@ impl Written {
         table: &Name,
         only: bool,
         empty: bool,
-        scene: &Scene,
+        scene: &LintContext,
         effect: &mut StatementEffect,
     ) {
-        if let What::Foreign { to } = &self.what {
+        if let ConstraintKind::Foreign { to } = &self.what {
             effect.restricts(format!(
                 "rows of {to} that are pointed to cannot be deleted"
             ));
@@ -143,23 +146,23 @@ impl Written {
         table: &Name,
         only: bool,
         empty: bool,
-        scene: &Scene,
+        scene: &LintContext,
         effect: &mut StatementEffect,
     ) {
         match &self.what {
-            What::Check { .. } => {
+            ConstraintKind::Check { .. } => {
                 if !self.not_valid {
                     scene.work_on_family(effect, table, only, Work::Scan);
                 }
             }
-            What::Foreign { to } => {
+            ConstraintKind::Foreign { to } => {
                 effect.lock(to, LockMode::ShareRowExclusive);
                 // Without a value there is nothing to look for in the other table.
                 if !self.not_valid && !empty {
                     scene.work_on_family(effect, table, only, Work::Scan);
                 }
             }
-            What::Unique { primary, using } => {
+            ConstraintKind::Unique { primary, using } => {
                 let known = scene.catalog.get(table);
                 let nullable = self.columns.iter().any(|column| {
                     let column = known.and_then(|one| one.columns.get(column));
@@ -176,27 +179,29 @@ impl Written {
                     effect.lock(&table.sibling(index), LockMode::ShareUpdateExclusive);
                 }
             }
-            What::Exclude => index_work(table, false, scene, effect),
+            ConstraintKind::Exclude => index_work(table, false, scene, effect),
         }
     }
 
     /// What a table that is made with it needs of others.
     pub(super) fn lock_referenced(&self, effect: &mut StatementEffect, table: &Name) {
         match &self.what {
-            What::Foreign { to } if to != table => effect.lock(to, LockMode::ShareRowExclusive),
+            ConstraintKind::Foreign { to } if to != table => {
+                effect.lock(to, LockMode::ShareRowExclusive)
+            }
             _ => {}
         }
     }
 
     /// Takes it down. Without a name of its own it has the one that PostgreSQL makes.
-    pub(super) fn remember(self, table: &Name, scene: &mut Scene) {
+    pub(super) fn remember(self, table: &Name, scene: &mut LintContext) {
         let joined = self.columns.iter().cloned().collect::<Vec<_>>().join("_");
         let (suffix, rule) = match self.what {
-            What::Check { not_null } => ("check", Rule::Check { not_null }),
-            What::Foreign { to } => ("fkey", Rule::Foreign { to }),
-            What::Unique { primary: true, .. } => ("pkey", Rule::Key),
-            What::Unique { .. } => ("key", Rule::Key),
-            What::Exclude => ("excl", Rule::Key),
+            ConstraintKind::Check { not_null } => ("check", Rule::Check { not_null }),
+            ConstraintKind::Foreign { to } => ("fkey", Rule::Foreign { to }),
+            ConstraintKind::Unique { primary: true, .. } => ("pkey", Rule::Key),
+            ConstraintKind::Unique { .. } => ("key", Rule::Key),
+            ConstraintKind::Exclude => ("excl", Rule::Key),
         };
         let name = self.name.unwrap_or_else(|| match suffix {
             "pkey" => format!("{}_pkey", table.name),
@@ -222,7 +227,7 @@ impl Written {
 
 /// An index is built for the table, and for each partition under SHARE; what inherits from a table
 /// has none of it. A column that must have a value is checked under ACCESS EXCLUSIVE.
-fn index_work(table: &Name, required: bool, scene: &Scene, effect: &mut StatementEffect) {
+fn index_work(table: &Name, required: bool, scene: &LintContext, effect: &mut StatementEffect) {
     let kind = scene.catalog.get(table).map(|one| one.kind);
     let lock = if required {
         LockMode::AccessExclusive
@@ -249,10 +254,10 @@ fn unique(
     own: BTreeSet<String>,
     listed: Option<ast::IndexParameters>,
     using: Option<ast::UsingIndexName>,
-) -> (BTreeSet<String>, What) {
+) -> (BTreeSet<String>, ConstraintKind) {
     let listed = listed.and_then(|listed| listed.column_list());
     let columns = listed.map_or(own, |listed| words(listed.column_name_refs()));
     let using = using.and_then(|using| using.index_ref());
     let using = using.map(|index| word(&index));
-    (columns, What::Unique { primary, using })
+    (columns, ConstraintKind::Unique { primary, using })
 }

@@ -8,11 +8,15 @@ use crate::catalog::{Column, Kind, UserType};
 use crate::column_type::ColumnType;
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{Scene, columns_in, name, relation, word};
+use crate::scene::{LintContext, columns_in, name, relation, word};
 use crate::sql::said;
 
 /// Whether the statement makes something.
-pub(super) fn created(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEffect) -> bool {
+pub(super) fn created(
+    statement: &Stmt,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) -> bool {
     match statement {
         Stmt::CreateTable(create) => table(create, scene, effect),
         Stmt::CreateIndex(create) => index(create, scene, effect),
@@ -101,7 +105,7 @@ pub(super) fn created(statement: &Stmt, scene: &mut Scene, effect: &mut Statemen
 /// By CREATE TABLE in the manual a partition that is made with its table takes "an ACCESS EXCLUSIVE
 /// lock on the parent partitioned table", and a foreign key "SHARE ROW EXCLUSIVE … on the referenced
 /// table".
-fn table(create: &ast::CreateTable, scene: &mut Scene, effect: &mut StatementEffect) {
+fn table(create: &ast::CreateTable, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(table) = create.table_name().map(|one| name(&one)) else {
         return effect.not_understood("the table has no name");
     };
@@ -155,7 +159,12 @@ fn table(create: &ast::CreateTable, scene: &mut Scene, effect: &mut StatementEff
     }
 }
 
-fn column(column: &ast::Column, table: &Name, scene: &mut Scene, effect: &mut StatementEffect) {
+fn column(
+    column: &ast::Column,
+    table: &Name,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) {
     let Some(name) = column.name().map(|one| word(&one)) else {
         return;
     };
@@ -195,7 +204,7 @@ fn column(column: &ast::Column, table: &Name, scene: &mut Scene, effect: &mut St
 
 /// "Normally PostgreSQL locks the table to be indexed against writes" (SHARE); with CONCURRENTLY the
 /// lock is SHARE UPDATE EXCLUSIVE and the table is read twice.
-fn index(create: &ast::CreateIndex, scene: &mut Scene, effect: &mut StatementEffect) {
+fn index(create: &ast::CreateIndex, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some((table, only)) = create.table_relation_name().and_then(|one| relation(&one)) else {
         return effect.not_understood("the index has no table");
     };
@@ -233,7 +242,7 @@ fn index(create: &ast::CreateIndex, scene: &mut Scene, effect: &mut StatementEff
 }
 
 /// The lock is SHARE ROW EXCLUSIVE (13.3.1).
-fn trigger(create: &ast::CreateTrigger, scene: &Scene, effect: &mut StatementEffect) {
+fn trigger(create: &ast::CreateTrigger, scene: &LintContext, effect: &mut StatementEffect) {
     let table = create.on_relation().and_then(|on| on.relation_name_ref());
     let Some(table) = table.map(|one| name(&one)) else {
         return effect.not_understood("the trigger has no table");
@@ -250,7 +259,7 @@ fn trigger(create: &ast::CreateTrigger, scene: &Scene, effect: &mut StatementEff
 }
 
 /// A view that replaces another one is locked as ALTER TABLE would lock it.
-fn view(create: &ast::CreateView, scene: &mut Scene, effect: &mut StatementEffect) {
+fn view(create: &ast::CreateView, scene: &mut LintContext, effect: &mut StatementEffect) {
     let Some(view) = create.view().map(|one| name(&one)) else {
         return effect.not_understood("the view has no name");
     };
@@ -264,7 +273,11 @@ fn view(create: &ast::CreateView, scene: &mut Scene, effect: &mut StatementEffec
 }
 
 /// A row-level policy or a rule changes what a table's statements mean: ACCESS EXCLUSIVE.
-pub(super) fn policy(table: Option<impl AstNode>, scene: &Scene, effect: &mut StatementEffect) {
+pub(super) fn policy(
+    table: Option<impl AstNode>,
+    scene: &LintContext,
+    effect: &mut StatementEffect,
+) {
     let Some(table) = table.map(|one| name(&one)) else {
         return effect.not_understood("the table cannot be read");
     };

@@ -7,10 +7,14 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use crate::catalog::Kind;
 use crate::effect::{Change, LockMode, Part, StatementEffect};
 use crate::name::Name;
-use crate::scene::{Scene, cascades, name};
+use crate::scene::{LintContext, cascades, name};
 
 /// Whether the statement drops something.
-pub(super) fn dropped(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEffect) -> bool {
+pub(super) fn dropped(
+    statement: &Stmt,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) -> bool {
     match statement {
         Stmt::DropTable(drop) => tables(drop, scene, effect),
         Stmt::DropIndex(drop) => indexes(drop, scene, effect),
@@ -73,7 +77,7 @@ pub(super) fn dropped(statement: &Stmt, scene: &mut Scene, effect: &mut Statemen
 
 /// ACCESS EXCLUSIVE on the table, its partitions, the table that it is a partition of, and, because
 /// the triggers of foreign keys go at both ends, on every table at the other end.
-fn tables(drop: &ast::DropTable, scene: &mut Scene, effect: &mut StatementEffect) {
+fn tables(drop: &ast::DropTable, scene: &mut LintContext, effect: &mut StatementEffect) {
     let cascade = cascades(drop.drop_behavior());
     let named: Vec<Name> = drop.table_name_refs().map(|one| name(&one)).collect();
     for table in named.iter().filter(|table| scene.catalog.may_have(table)) {
@@ -96,7 +100,7 @@ fn tables(drop: &ast::DropTable, scene: &mut Scene, effect: &mut StatementEffect
     }
 }
 
-fn table_goes(table: &Name, cascade: bool, scene: &Scene, effect: &mut StatementEffect) {
+fn table_goes(table: &Name, cascade: bool, scene: &LintContext, effect: &mut StatementEffect) {
     for one in scene.catalog.family(table) {
         effect.lock(&one, LockMode::AccessExclusive);
         for other in scene.catalog.references(&one) {
@@ -117,7 +121,7 @@ fn table_goes(table: &Name, cascade: bool, scene: &Scene, effect: &mut Statement
     }
 }
 
-fn forget(table: &Name, scene: &mut Scene) {
+fn forget(table: &Name, scene: &mut LintContext) {
     for one in scene.catalog.family(table) {
         scene.catalog.drop_relation(&one);
     }
@@ -127,7 +131,7 @@ fn forget(table: &Name, scene: &mut Scene) {
 fn views(
     views: impl Iterator<Item = ast::ViewRef>,
     cascade: bool,
-    scene: &mut Scene,
+    scene: &mut LintContext,
     effect: &mut StatementEffect,
 ) {
     for view in views.map(|one| name(&one)) {
@@ -147,7 +151,7 @@ fn views(
 
 /// "A normal DROP INDEX acquires an ACCESS EXCLUSIVE lock on the table, blocking other accesses until
 /// the index drop can be completed"; with CONCURRENTLY it is SHARE UPDATE EXCLUSIVE.
-fn indexes(drop: &ast::DropIndex, scene: &mut Scene, effect: &mut StatementEffect) {
+fn indexes(drop: &ast::DropIndex, scene: &mut LintContext, effect: &mut StatementEffect) {
     let lock = if drop.concurrently_token().is_some() {
         LockMode::ShareUpdateExclusive
     } else {
@@ -169,7 +173,7 @@ fn indexes(drop: &ast::DropIndex, scene: &mut Scene, effect: &mut StatementEffec
 }
 
 /// A schema with all that is in it.
-fn schemas(drop: &ast::DropSchema, scene: &mut Scene, effect: &mut StatementEffect) {
+fn schemas(drop: &ast::DropSchema, scene: &mut LintContext, effect: &mut StatementEffect) {
     let cascade = cascades(drop.drop_behavior());
     for schema in drop.schema_refs().map(|one| crate::scene::word(&one)) {
         effect.breaks(Part::Other("schema", schema.clone()), Change::Dropped);
@@ -192,7 +196,7 @@ fn schemas(drop: &ast::DropSchema, scene: &mut Scene, effect: &mut StatementEffe
     }
 }
 
-fn sequences(drop: &ast::DropSequence, scene: &mut Scene, effect: &mut StatementEffect) {
+fn sequences(drop: &ast::DropSequence, scene: &mut LintContext, effect: &mut StatementEffect) {
     for sequence in drop.sequence_refs().map(|one| name(&one)) {
         if !scene.catalog.may_have(&sequence) {
             continue;
@@ -235,7 +239,7 @@ fn of_table(
     table: Option<impl AstNode>,
     in_partitions: bool,
     behavior: Option<ast::DropBehavior>,
-    scene: &Scene,
+    scene: &LintContext,
     effect: &mut StatementEffect,
 ) {
     let Some(table) = table.map(|one| name(&one)) else {

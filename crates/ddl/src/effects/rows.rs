@@ -6,12 +6,16 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use crate::catalog::Kind;
 use crate::effect::{LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{Scene, cascades, name, relation, words};
+use crate::scene::{LintContext, cascades, name, relation, words};
 use crate::sql::said;
 use crate::volatility::{self, Volatility};
 
 /// Whether the statement reads or writes rows, or looks after them.
-pub(super) fn used(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEffect) -> bool {
+pub(super) fn used(
+    statement: &Stmt,
+    scene: &mut LintContext,
+    effect: &mut StatementEffect,
+) -> bool {
     match statement {
         Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) => {
             writes(statement.syntax(), scene, effect);
@@ -42,7 +46,7 @@ pub(super) fn used(statement: &Stmt, scene: &mut Scene, effect: &mut StatementEf
 
 /// Every INSERT, UPDATE, DELETE and MERGE in the statement, those of its WITH among them: ROW
 /// EXCLUSIVE (13.3.1).
-fn writes(node: &SyntaxNode, scene: &Scene, effect: &mut StatementEffect) {
+fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) {
     for one in node.descendants() {
         if let Some(insert) = ast::Insert::cast(one.clone()) {
             written(insert.relation_name_ref(), scene, effect);
@@ -92,7 +96,7 @@ fn writes(node: &SyntaxNode, scene: &Scene, effect: &mut StatementEffect) {
 
 fn written(
     table: Option<impl AstNode>,
-    scene: &Scene,
+    scene: &LintContext,
     effect: &mut StatementEffect,
 ) -> Option<Name> {
     let Some(table) = table.map(|one| name(&one)) else {
@@ -113,7 +117,7 @@ fn written(
 }
 
 /// Whether an UPDATE fills columns that were empty before the migration.
-fn only_new_columns(update: &ast::Update, table: &Name, scene: &Scene) -> bool {
+fn only_new_columns(update: &ast::Update, table: &Name, scene: &LintContext) -> bool {
     if scene.catalog.fresh(table) {
         return true;
     }
@@ -182,7 +186,7 @@ const QUERIED: &[&str] = &[
 ];
 
 /// ACCESS EXCLUSIVE, and the files of the table are new and empty.
-fn truncate(truncate: &ast::Truncate, scene: &Scene, effect: &mut StatementEffect) {
+fn truncate(truncate: &ast::Truncate, scene: &LintContext, effect: &mut StatementEffect) {
     let tables = truncate
         .table_list()
         .into_iter()
@@ -219,7 +223,7 @@ fn truncate(truncate: &ast::Truncate, scene: &Scene, effect: &mut StatementEffec
     }
 }
 
-fn lock(lock: &ast::Lock, scene: &Scene, effect: &mut StatementEffect) {
+fn lock(lock: &ast::Lock, scene: &LintContext, effect: &mut StatementEffect) {
     let mode = match lock
         .lock_mode_clause()
         .and_then(|clause| clause.lock_mode())
@@ -247,7 +251,7 @@ fn lock(lock: &ast::Lock, scene: &Scene, effect: &mut StatementEffect) {
 
 /// "REINDEX … takes a SHARE lock on the parent table, and an ACCESS EXCLUSIVE lock on the specific
 /// index that is being processed", which every query that plans with the table waits for.
-fn reindex(reindex: &ast::Reindex, scene: &Scene, effect: &mut StatementEffect) {
+fn reindex(reindex: &ast::Reindex, scene: &LintContext, effect: &mut StatementEffect) {
     let concurrently = reindex.is_concurrently();
     let (table_lock, index_lock) = if concurrently {
         (
@@ -281,7 +285,7 @@ fn reindex(reindex: &ast::Reindex, scene: &Scene, effect: &mut StatementEffect) 
     }
 }
 
-fn cluster(cluster: &ast::Cluster, scene: &Scene, effect: &mut StatementEffect) {
+fn cluster(cluster: &ast::Cluster, scene: &LintContext, effect: &mut StatementEffect) {
     let legacy = cluster
         .cluster_legacy()
         .and_then(|one| one.on_path())
@@ -307,7 +311,7 @@ fn cluster(cluster: &ast::Cluster, scene: &Scene, effect: &mut StatementEffect) 
 fn vacuum(
     list: Option<ast::TableAndColumnsList>,
     full: bool,
-    scene: &Scene,
+    scene: &LintContext,
     effect: &mut StatementEffect,
 ) {
     let (lock, work) = if full {
@@ -340,7 +344,7 @@ fn refresh(refresh: &ast::Refresh, effect: &mut StatementEffect) {
     }
 }
 
-fn copy(copy: &ast::Copy, scene: &Scene, effect: &mut StatementEffect) {
+fn copy(copy: &ast::Copy, scene: &LintContext, effect: &mut StatementEffect) {
     let into = matches!(copy.copy_direction(), Some(ast::CopyDirection::CopyFrom(_)));
     if into {
         written(

@@ -25,7 +25,7 @@ pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failur
     let folder = tempfile::tempdir().map_err(Failure::error)?;
     let report = folder.path().join("report.json");
     let words = told(then);
-    let asked = Asked::read(then, &words)?;
+    let asked = StageWords::read(then, &words)?;
     let mut command = command(then, job)?;
     // Ours come first: behind a `--` they would be none.
     command
@@ -95,12 +95,12 @@ fn stages() -> clap::Command {
 }
 
 /// The words as the stage reads them: which of them is its action, only its command line knows.
-struct Asked {
+struct StageWords {
     action: Option<String>,
     dry: bool,
 }
 
-impl Asked {
+impl StageWords {
     fn read(then: &v1::Report, words: &[&str]) -> Result<Self, Failure> {
         let unread = || {
             Failure::usage(format!(
@@ -119,7 +119,7 @@ impl Asked {
         command.build();
         let mut command = command.find_subcommand(&then.stage).ok_or_else(unread)?;
         let mut matches = matches.subcommand_matches(&then.stage).ok_or_else(unread)?;
-        let asked = Asked {
+        let asked = StageWords {
             action: matches.subcommand_name().map(str::to_owned),
             dry: matches.get_flag("dry_run"),
         };

@@ -10,20 +10,20 @@ const MAX_REPORT: u64 = 64 << 20;
 /// What is wrong with a report may repeat a part of it.
 const MAX_REASON: usize = 300;
 /// The stages that can be run again, and which of their commands change something.
-const STAGES: [(&str, Changes); 6] = [
-    ("preflight", Changes::Never),
-    ("runner-check", Changes::ByCommand),
-    ("healthgate", Changes::Never),
-    ("rollback", Changes::UnlessItLooks),
-    ("traffic", Changes::UnlessItLooks),
-    ("run", Changes::Always),
+const STAGES: [(&str, ChangesState); 6] = [
+    ("preflight", ChangesState::Never),
+    ("runner-check", ChangesState::ByCommand),
+    ("healthgate", ChangesState::Never),
+    ("rollback", ChangesState::UnlessItLooks),
+    ("traffic", ChangesState::UnlessItLooks),
+    ("run", ChangesState::Always),
 ];
 
 /// Commands of the stages that only look.
 const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
 
 #[derive(Clone, Copy)]
-enum Changes {
+enum ChangesState {
     Never,
     /// The stage itself only looks; its commands may not.
     ByCommand,
@@ -35,10 +35,10 @@ enum Changes {
 pub(super) fn changes(stage: &str, command: Option<&str>) -> bool {
     let looks = command.map(|command| LOOKS.contains(&command));
     match STAGES.iter().find(|(name, _)| *name == stage) {
-        Some((_, Changes::Never)) => false,
-        Some((_, Changes::ByCommand)) => looks == Some(false),
-        Some((_, Changes::UnlessItLooks)) => looks != Some(true),
-        Some((_, Changes::Always)) | None => true,
+        Some((_, ChangesState::Never)) => false,
+        Some((_, ChangesState::ByCommand)) => looks == Some(false),
+        Some((_, ChangesState::UnlessItLooks)) => looks != Some(true),
+        Some((_, ChangesState::Always)) | None => true,
     }
 }
 

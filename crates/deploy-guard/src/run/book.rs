@@ -22,7 +22,7 @@ use sections::incident::Impact;
 const GIT_TIME: Duration = Duration::from_secs(2);
 
 /// The log of one run. Without `incident:` nothing is written.
-pub(super) struct Book<'a> {
+pub(super) struct RunLog<'a> {
     scribe: Option<EventWriter<'a>>,
     subject: Subject,
     started_at: Timestamp,
@@ -103,9 +103,9 @@ struct Notes {
     trouble: Option<Outcome>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> RunLog<'a> {
     /// Writes down that the deployment started. A dry run writes nothing.
-    pub(super) async fn start(job: &'a Job, release: &str, started_at: Timestamp) -> Book<'a> {
+    pub(super) async fn start(job: &'a Job, release: &str, started_at: Timestamp) -> RunLog<'a> {
         let mut notes = Notes::default();
         let scribe = job.scribe().unwrap_or_else(|failure| {
             notes.trouble = Some(not_written("incident", &failure));
@@ -132,7 +132,7 @@ impl<'a> Book<'a> {
             event.at = started_at;
             notes.waiting.push(event);
         }
-        let book = Book {
+        let book = RunLog {
             scribe,
             subject,
             started_at,

@@ -86,7 +86,7 @@ impl PastLog {
             log: self,
             from: from - DISORDER,
             until: until + DISORDER,
-            seen: Seen::default(),
+            seen: LineCounts::default(),
             left: MAX_LOG_BYTES,
             see,
         };
@@ -105,7 +105,7 @@ impl PastLog {
         }
         let seen = reading.seen;
         if seen.unreadable * 100 > seen.lines * MOST_UNREADABLE {
-            let Seen {
+            let LineCounts {
                 lines,
                 unreadable,
                 example,
@@ -170,7 +170,7 @@ impl PastLog {
 }
 
 #[derive(Default)]
-struct Seen {
+struct LineCounts {
     lines: usize,
     unreadable: usize,
     example: String,
@@ -180,7 +180,7 @@ struct Reading<'a> {
     log: &'a PastLog,
     from: f64,
     until: f64,
-    seen: Seen,
+    seen: LineCounts,
     left: u64,
     see: &'a mut dyn FnMut(PastRequest),
 }

@@ -19,7 +19,7 @@ const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 const FAMILY: &str = "deploy-guard/report/";
 
 /// A report whose times can be reckoned with.
-pub(crate) struct Told {
+pub(crate) struct TimedReport {
     pub(crate) report: v1::Report,
     pub(crate) started_at: Timestamp,
     /// When the gate itself was stopped: from when until when since the start.
@@ -42,7 +42,7 @@ struct Head {
     schema: Option<serde_json::Value>,
 }
 
-pub(crate) fn report(path: &Path) -> Result<Told, Failure> {
+pub(crate) fn report(path: &Path) -> Result<TimedReport, Failure> {
     within(path, MAX_REPORT_BYTES).map_err(|error| {
         let hint = error.hint();
         Failure::usage(error.to_string()).hint(hint)
@@ -50,7 +50,7 @@ pub(crate) fn report(path: &Path) -> Result<Told, Failure> {
 }
 
 /// The same, of at most so many bytes.
-pub(crate) fn within(path: &Path, largest: u64) -> Result<Told, Error> {
+pub(crate) fn within(path: &Path, largest: u64) -> Result<TimedReport, Error> {
     let bytes = bytes(path, largest).map_err(|cause| Error::Unread {
         path: path.to_owned(),
         cause,
@@ -141,7 +141,7 @@ fn bytes(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Told, ReportError> {
+fn parse(bytes: &[u8]) -> Result<TimedReport, ReportError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReportError::Empty);
     }
@@ -161,7 +161,7 @@ fn parse(bytes: &[u8]) -> Result<Told, ReportError> {
 }
 
 /// Reckons all times once, so that no later sum can overflow.
-fn told(bytes: &[u8]) -> Result<Told, Damage> {
+fn told(bytes: &[u8]) -> Result<TimedReport, Damage> {
     let report: v1::Report = serde_json::from_slice(bytes)?;
     let started_at = time(&report.started_at)?;
     let sane = |ms: u64| Duration::from_millis(ms) <= MAX_DURATION;
@@ -211,7 +211,7 @@ fn told(bytes: &[u8]) -> Result<Told, Damage> {
         pauses.push((since, since + lasted));
     }
     pauses.sort_unstable();
-    Ok(Told {
+    Ok(TimedReport {
         report,
         started_at,
         pauses,

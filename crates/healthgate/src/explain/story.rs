@@ -7,7 +7,7 @@ use model::report::v1::{Measurement, Outcome, Policy, timestamp};
 use model::{Severity, Verdict};
 use serde::Serialize;
 
-use super::read::Told;
+use super::read::TimedReport;
 use super::turns::{self, Turn};
 use super::words::{clock, plural, span};
 
@@ -45,17 +45,17 @@ pub(crate) struct Chapter {
     pub(crate) facts: Vec<String>,
     pub(crate) turns: Vec<Turn>,
     /// What was answered, by the name of the measurement.
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<StoryAnswer>,
     pub(crate) hint: Option<String>,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Answer {
+pub(crate) struct StoryAnswer {
     pub(crate) of: &'static str,
     pub(crate) evidence: String,
 }
 
-pub(crate) fn of(told: &Told) -> Story {
+pub(crate) fn of(told: &TimedReport) -> Story {
     let report = &told.report;
     let mut order: Vec<usize> = (0..report.outcomes.len()).collect();
     let weight = |n: &usize| (weighs(&report.outcomes[*n]), report.outcomes[*n].verdict);
@@ -73,7 +73,7 @@ pub(crate) fn of(told: &Told) -> Story {
     }
 }
 
-fn headline(told: &Told) -> String {
+fn headline(told: &TimedReport) -> String {
     let report = &told.report;
     let mut text = report.stage.clone();
     for (word, value) in [
@@ -88,7 +88,7 @@ fn headline(told: &Told) -> String {
     format!("{text}: {}", report.verdict)
 }
 
-fn circumstances(told: &Told) -> Vec<String> {
+fn circumstances(told: &TimedReport) -> Vec<String> {
     let report = &told.report;
     let took = Duration::from_millis(report.duration_ms);
     let mut lines = vec![format!(
@@ -133,7 +133,7 @@ fn circumstances(told: &Told) -> Vec<String> {
 }
 
 /// The gate itself was stopped; this is not silence of the service.
-fn pauses(told: &Told) -> Option<String> {
+fn pauses(told: &TimedReport) -> Option<String> {
     let times = plural(told.pauses.len(), "time", "times");
     let (from, _) = told.pauses.first()?;
     let all = told
@@ -151,7 +151,7 @@ fn pauses(told: &Told) -> Option<String> {
 }
 
 /// The deciding outcome: the first failure, else the last pass.
-fn decision(told: &Told) -> Option<String> {
+fn decision(told: &TimedReport) -> Option<String> {
     let report = &told.report;
     let decisive = report
         .outcomes
@@ -175,7 +175,7 @@ fn decision(told: &Told) -> Option<String> {
     ))
 }
 
-fn chapter(told: &Told, n: usize) -> Chapter {
+fn chapter(told: &TimedReport, n: usize) -> Chapter {
     let outcome = &told.report.outcomes[n];
     let mut facts = Vec::new();
     for (name, value) in [("expected", &outcome.expected), ("found", &outcome.actual)] {
@@ -228,7 +228,7 @@ fn chapter(told: &Told, n: usize) -> Chapter {
 }
 
 /// The heads of the answers that explain a failure; none for an outcome that passed.
-fn answers(outcome: &Outcome) -> Vec<Answer> {
+fn answers(outcome: &Outcome) -> Vec<StoryAnswer> {
     if outcome.verdict == Verdict::Pass {
         return Vec::new();
     }
@@ -244,7 +244,7 @@ fn answers(outcome: &Outcome) -> Vec<Answer> {
     .into_iter()
     .filter_map(|(of, measurement)| {
         let evidence = measurement?.evidence.clone()?;
-        Some(Answer { of, evidence })
+        Some(StoryAnswer { of, evidence })
     })
     .collect()
 }

@@ -10,7 +10,7 @@ use model::Verdict;
 use model::report::v1::{Measurement, Outcome};
 use serde::Serialize;
 
-use super::read::{Measured, Told};
+use super::read::{Measured, TimedReport};
 use super::words::{clock, plural, span};
 
 /// Of a probe that flaps, so many turns at its beginning and at its end.
@@ -27,7 +27,7 @@ pub(crate) struct Turn {
 }
 
 /// What changed when, and at last how it was decided.
-pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
+pub(super) fn of(told: &TimedReport, n: usize) -> Vec<Turn> {
     let outcome = &told.report.outcomes[n];
     let measured = &told.measured[n];
     let Some(policy) = outcome.policy.as_ref().or(told.report.policy.as_ref()) else {
@@ -59,7 +59,7 @@ pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
     turns
 }
 
-fn decision(told: &Told, n: usize, by: &str) -> Turn {
+fn decision(told: &TimedReport, n: usize, by: &str) -> Turn {
     let outcome = &told.report.outcomes[n];
     let reason = outcome.reason.as_deref().unwrap_or("no reason is given");
     let text = format!("decided{by}: {}: {reason}", outcome.verdict);
@@ -67,7 +67,7 @@ fn decision(told: &Told, n: usize, by: &str) -> Turn {
 }
 
 /// When an outcome was decided: never before its last answer came, whatever two clocks say.
-pub(super) fn decided(told: &Told, n: usize) -> Duration {
+pub(super) fn decided(told: &TimedReport, n: usize) -> Duration {
     let outcome = &told.report.outcomes[n];
     let answered = told.measured[n].iter().zip(&outcome.measurements);
     let answered = answered.map(|(one, told)| one.since + Duration::from_millis(told.duration_ms));
@@ -76,7 +76,7 @@ pub(super) fn decided(told: &Told, n: usize) -> Duration {
 }
 
 /// The turns of a probe that flaps, without its middle.
-fn shortened(told: &Told, mut turns: Vec<Turn>) -> Vec<Turn> {
+fn shortened(told: &TimedReport, mut turns: Vec<Turn>) -> Vec<Turn> {
     let count = turns.len();
     if count > 2 * TURNS {
         let at = turns[TURNS].since_ms;
@@ -89,7 +89,7 @@ fn shortened(told: &Told, mut turns: Vec<Turn>) -> Vec<Turn> {
 
 /// Judges the measurements one by one and notes what each changed; returns which one decided.
 fn replay(
-    told: &Told,
+    told: &TimedReport,
     outcome: &Outcome,
     measured: &[Measured],
     policy: &config::file::Policy,
@@ -167,7 +167,7 @@ fn replay(
     None
 }
 
-fn paused(told: &Told, from: Duration, to: Duration) -> Turn {
+fn paused(told: &TimedReport, from: Duration, to: Duration) -> Turn {
     let lasted = span(to.saturating_sub(from));
     let text = format!("the gate itself was stopped for {lasted}: nothing was measured");
     turn(told, from, text)
@@ -194,7 +194,7 @@ fn seen_as(measurement: &Measurement) -> String {
     format!("{text} (took {} ms)", measurement.duration_ms)
 }
 
-fn turn(told: &Told, since: Duration, text: String) -> Turn {
+fn turn(told: &TimedReport, since: Duration, text: String) -> Turn {
     Turn {
         since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         clock: clock(told.started_at, since),

@@ -10,7 +10,7 @@ use super::part::Part;
 
 /// What the merge itself was asked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct MergeRequest {
     pub(super) release: Option<String>,
     pub(super) environment: Option<String>,
 }
@@ -28,7 +28,7 @@ pub(super) fn unusable(name: String, reason: String) -> Outcome {
 pub(super) fn sorted(
     parts: Vec<Part>,
     mut told: Vec<Outcome>,
-    wanted: &Wanted,
+    wanted: &MergeRequest,
 ) -> (Vec<Part>, Vec<Outcome>) {
     let (mut parts, unwanted) = as_wanted(parts, wanted);
     told.extend(unwanted);
@@ -78,7 +78,7 @@ fn odd(shard: Shard, reason: &str, actual: &str) -> Outcome {
 
 /// Keeps reports of the requested release and environment: a pass of another release proves nothing
 /// about this one.
-fn as_wanted(parts: Vec<Part>, wanted: &Wanted) -> (Vec<Part>, Vec<Outcome>) {
+fn as_wanted(parts: Vec<Part>, wanted: &MergeRequest) -> (Vec<Part>, Vec<Outcome>) {
     let (mut kept, mut told) = (Vec::new(), Vec::new());
     for part in parts {
         let rule = part.report.release_match.unwrap_or_default();

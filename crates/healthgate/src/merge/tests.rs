@@ -38,7 +38,7 @@ fn shard(index: u32, count: u32, ends: [usize; 4], all: usize, required: usize) 
 }
 
 fn together(parts: Vec<Part>) -> Report {
-    merged(parts, Vec::new(), &sort::Wanted::default())
+    merged(parts, Vec::new(), &sort::MergeRequest::default())
 }
 
 fn verdict(parts: &[Part]) -> Verdict {
@@ -163,7 +163,7 @@ fn a_report_of_another_release_than_the_one_asked_for_is_no_pass() {
         part
     };
     let asked = |release: &str| {
-        let wanted = sort::Wanted {
+        let wanted = sort::MergeRequest {
             release: Some(release.into()),
             environment: None,
         };

@@ -41,7 +41,7 @@ impl Settings {
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct Evaluation {
     /// In the order of the metrics.
     pub found: Vec<Classified>,
     pub score: Score,
@@ -96,7 +96,7 @@ impl Watch {
     }
 
     /// The next interval, and the interim look after it. A grade of `Fail` ends the watch.
-    pub fn push(&mut self, interval: &Interval) -> Option<Look> {
+    pub fn push(&mut self, interval: &Interval) -> Option<Evaluation> {
         let samples = interval
             .metrics
             .iter()
@@ -118,7 +118,7 @@ impl Watch {
     }
 
     /// At all points since the start.
-    pub fn look(&self) -> Look {
+    pub fn look(&self) -> Evaluation {
         let metrics = self.settings.metrics.iter().zip(&self.points);
         let found: Vec<Classified> = metrics
             .map(|(watched, points)| classify(&watched.metric, &points.canary, &points.stable))
@@ -134,7 +134,7 @@ impl Watch {
             })
             .collect();
         let score = score(&graded, &self.settings.weights);
-        Look {
+        Evaluation {
             grade: score.grade(self.settings.limits),
             score,
             found,
@@ -142,7 +142,7 @@ impl Watch {
     }
 
     /// What the last look comes to, after no interim look failed.
-    pub fn at_end(&self, last: &Look) -> Standing {
+    pub fn at_end(&self, last: &Evaluation) -> Standing {
         let is_compared = |(found, points): (&Classified, &Points)| {
             !matches!(
                 found.classification,

@@ -9,7 +9,7 @@ use sections::migrate::Alembic;
 
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted, file_name, join};
+use crate::files::{FileRequest, Tree, file_name, join};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -51,17 +51,19 @@ impl Tool for Configured<Alembic> {
         "alembic"
     }
 
-    fn settings(&self) -> Vec<Wanted> {
+    fn settings(&self) -> Vec<FileRequest> {
         let configs = configs(&self.config);
         let files = configs.into_iter().chain([PYPROJECT]);
-        files.map(|file| Wanted::File(file.to_owned())).collect()
+        files
+            .map(|file| FileRequest::File(file.to_owned()))
+            .collect()
     }
 
-    fn wanted(&self, settings: &Tree) -> Result<Vec<Wanted>, Error> {
+    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
         let layout = Layout::of(&self.config, settings)?;
-        let mut wanted = vec![Wanted::File(join(&layout.script, "env.py"))];
+        let mut wanted = vec![FileRequest::File(join(&layout.script, "env.py"))];
         for folder in layout.versions {
-            wanted.push(Wanted::Folder {
+            wanted.push(FileRequest::Folder {
                 path: folder,
                 depth: if layout.is_recursive { 20 } else { 1 },
                 names: vec!["*.py".to_owned()],

@@ -8,7 +8,7 @@ use sections::migrate::CommandTool;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::Fault;
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -22,10 +22,10 @@ impl Tool for Configured<CommandTool> {
         "command"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let folder = self.config.folder.iter();
         Ok(folder
-            .map(|folder| Wanted::folder(folder, &["*"]))
+            .map(|folder| FileRequest::folder(folder, &["*"]))
             .collect())
     }
 

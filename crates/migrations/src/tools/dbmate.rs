@@ -11,7 +11,7 @@ use sections::migrate::Dbmate;
 
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric, textual};
@@ -84,8 +84,8 @@ impl Tool for Configured<Dbmate> {
         "dbmate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::folder(self.folder(), &["*.sql"])])
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::folder(self.folder(), &["*.sql"])])
     }
 
     fn queries(&self, system: System, _: &Tree) -> Vec<Query> {

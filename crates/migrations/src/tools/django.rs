@@ -11,7 +11,7 @@ use sections::migrate::Django;
 
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -292,8 +292,8 @@ impl Tool for Configured<Django> {
         "django"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::Folder {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 8,
             names: vec!["*/migrations/*.py".to_owned(), "*/apps.py".to_owned()],

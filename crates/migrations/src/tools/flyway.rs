@@ -10,7 +10,7 @@ use sections::migrate::Flyway;
 
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding, Proof};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -173,8 +173,8 @@ impl Tool for Configured<Flyway> {
         "flyway"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::Folder {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 20,
             names: vec!["*.sql".to_owned()],

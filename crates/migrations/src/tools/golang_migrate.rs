@@ -11,7 +11,7 @@ use sections::migrate::GolangMigrate;
 
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -39,8 +39,11 @@ impl Tool for Configured<GolangMigrate> {
         "golang-migrate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::folder(self.folder(), &["*.up.*", "*.down.*"])])
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::folder(
+            self.folder(),
+            &["*.up.*", "*.down.*"],
+        )])
     }
 
     fn queries(&self, system: System, _: &Tree) -> Vec<Query> {

@@ -10,7 +10,7 @@ use sections::migrate::Knex;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -60,10 +60,10 @@ impl Tool for Configured<Knex> {
         "knex"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let names: Vec<String> = EXTENSIONS.iter().map(|end| format!("*.{end}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Ok(vec![Wanted::folder(self.folder(), &names)])
+        Ok(vec![FileRequest::folder(self.folder(), &names)])
     }
 
     fn queries(&self, system: System, _: &Tree) -> Vec<Query> {

@@ -11,7 +11,7 @@ use sections::migrate::NodePgMigrate;
 use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -111,8 +111,8 @@ impl Tool for Configured<NodePgMigrate> {
         "node-pg-migrate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::folder(self.folder(), &["*"])])
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::folder(self.folder(), &["*"])])
     }
 
     fn queries(&self, system: System, _: &Tree) -> Vec<Query> {

@@ -12,7 +12,7 @@ use sections::migrate::Prisma;
 use crate::checksum::sha256;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
@@ -54,8 +54,8 @@ impl Tool for Configured<Prisma> {
         "prisma"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::Folder {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 3,
             names: vec!["*/migration.sql".to_owned()],

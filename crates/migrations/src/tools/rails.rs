@@ -6,7 +6,7 @@ use sections::migrate::Rails;
 
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted};
+use crate::files::{FileRequest, Tree};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
@@ -52,8 +52,8 @@ impl Tool for Configured<Rails> {
         "rails"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
-        Ok(vec![Wanted::Folder {
+    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 5,
             names: vec!["*.rb".to_owned()],

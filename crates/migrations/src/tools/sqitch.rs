@@ -11,7 +11,7 @@ use sections::migrate::Sqitch;
 use crate::checksum::sha1;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
-use crate::files::{Tree, Wanted, join};
+use crate::files::{FileRequest, Tree, join};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::ini::Ini;
@@ -234,20 +234,20 @@ impl Tool for Configured<Sqitch> {
         "sqitch"
     }
 
-    fn settings(&self) -> Vec<Wanted> {
-        vec![Wanted::File(join(self.folder(), "sqitch.conf"))]
+    fn settings(&self) -> Vec<FileRequest> {
+        vec![FileRequest::File(join(self.folder(), "sqitch.conf"))]
     }
 
-    fn wanted(&self, settings: &Tree) -> Result<Vec<Wanted>, Error> {
+    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
         let layout = self.layout(settings);
-        let scripts = |path: String| Wanted::Folder {
+        let scripts = |path: String| FileRequest::Folder {
             path,
             depth: 10,
             names: vec!["*".to_owned()],
             skip: &[],
         };
         Ok(vec![
-            Wanted::File(layout.plan),
+            FileRequest::File(layout.plan),
             scripts(layout.deploy),
             scripts(layout.revert),
         ])

@@ -70,7 +70,7 @@ impl<'t> View<'t> {
         };
         // Most texts have no escapes, and every text of every report comes this way.
         if text.bytes().any(|byte| MARKS[usize::from(byte)]) {
-            let mut seen = Seen::default();
+            let mut seen = VisitedTexts::default();
             seen.layers_before(&view, LAYERS);
             view.below(LAYERS, &mut seen, look);
         }
@@ -78,7 +78,7 @@ impl<'t> View<'t> {
     }
 
     /// What it is once one of its escapes is undone, and then at most so many more.
-    fn below(&self, layers: usize, seen: &mut Seen, look: &mut dyn FnMut(&View<'t>)) {
+    fn below(&self, layers: usize, seen: &mut VisitedTexts, look: &mut dyn FnMut(&View<'t>)) {
         let Some(layers) = layers.checked_sub(1) else {
             return;
         };
@@ -145,12 +145,12 @@ impl<'t> View<'t> {
 
 /// The texts that were looked at, each by two hashes, with how many layers below it were.
 #[derive(Default)]
-struct Seen {
+struct VisitedTexts {
     hashers: [RandomState; 2],
     layers: HashMap<[u64; 2], usize>,
 }
 
-impl Seen {
+impl VisitedTexts {
     /// Notes that so many layers below a text are looked at; gives how many were before, if it was seen at all.
     fn layers_before(&mut self, view: &View<'_>, layers: usize) -> Option<usize> {
         let key = { &self.hashers }

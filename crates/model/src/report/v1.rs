@@ -275,6 +275,7 @@ pub struct Reach {
 
 /// How many of a group's endpoints passed. Those that are missing from `total` were not decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Members")]
 #[schemars(deny_unknown_fields)]
 pub struct MemberCounts {
     /// Endpoints of this report.

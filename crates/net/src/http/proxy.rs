@@ -86,7 +86,7 @@ pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Optio
 
     let status = answer.status().as_u16();
     let text = |name: &str| answer.headers().get(name)?.to_str().ok();
-    let seen = model::proxy::Seen {
+    let seen = model::proxy::PlainAnswer {
         status,
         server: text("server"),
         via: text("via"),

@@ -6,7 +6,7 @@ use cli::Job;
 use model::Outcome;
 use survey::Line;
 
-use super::finding::{ALL, Finding, Who};
+use super::finding::{ALL, Finding, StageKind};
 
 /// The workflow's own; some questions need one, and report that.
 pub(super) const TOKENS: [&str; 4] = [
@@ -49,12 +49,12 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
         .expected("a configuration that every stage reads")
         .actual("read");
     let mut findings = vec![Finding::new(read, &[])];
-    let mut missing: BTreeMap<&str, Vec<Who>> = BTreeMap::new();
+    let mut missing: BTreeMap<&str, Vec<StageKind>> = BTreeMap::new();
     for (section, error) in job.config.unset() {
         for name in error.unset() {
             let stops = missing.entry(name).or_default();
-            let stopped = Who::stopped_by(section).iter();
-            let new: Vec<Who> = stopped
+            let stopped = StageKind::stopped_by(section).iter();
+            let new: Vec<StageKind> = stopped
                 .copied()
                 .filter(|who| !stops.contains(who))
                 .collect();
@@ -92,7 +92,7 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
 }
 
 /// The stages that a secret is for, as far as the configuration's parts tell.
-pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
+pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
     let config = &job.config;
     let named = |of: &Option<String>| of.as_deref() == Some(name);
     let by_hosts = config
@@ -101,12 +101,12 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
         .any(|host| named(&host.key_env) || named(&host.passphrase_env));
     if by_hosts {
         return vec![
-            Who::Preflight,
-            Who::RunnerCheck,
-            Who::Healthgate,
-            Who::Traffic,
-            Who::Migrate,
-            Who::Rollback,
+            StageKind::Preflight,
+            StageKind::RunnerCheck,
+            StageKind::Healthgate,
+            StageKind::Traffic,
+            StageKind::Migrate,
+            StageKind::Rollback,
         ];
     }
     let preflight = config.preflight().ok().flatten();
@@ -115,7 +115,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
         .flat_map(|section| &section.secrets)
         .any(|secret| secret.name == name)
     {
-        return vec![Who::Preflight];
+        return vec![StageKind::Preflight];
     }
     if config
         .runner_check()
@@ -123,7 +123,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
         .flatten()
         .is_some_and(|section| named(&section.token_env))
     {
-        return vec![Who::RunnerCheck];
+        return vec![StageKind::RunnerCheck];
     }
     if config
         .rollback()
@@ -132,7 +132,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
         .and_then(|section| section.workflow.as_ref())
         .is_some_and(|target| named(&target.token_env))
     {
-        return vec![Who::Rollback];
+        return vec![StageKind::Rollback];
     }
-    vec![Who::Preflight, Who::Healthgate]
+    vec![StageKind::Preflight, StageKind::Healthgate]
 }

@@ -7,7 +7,7 @@ use model::{Outcome, Verdict};
 
 /// The stages that can be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum StageKind {
     Preflight,
     RunnerCheck,
     Healthgate,
@@ -19,28 +19,28 @@ pub(super) enum Who {
 }
 
 /// In the order in which they are listed.
-pub(super) const ALL: [Who; 8] = [
-    Who::Preflight,
-    Who::RunnerCheck,
-    Who::Healthgate,
-    Who::Traffic,
-    Who::Migrate,
-    Who::Incident,
-    Who::Rollback,
-    Who::Run,
+pub(super) const ALL: [StageKind; 8] = [
+    StageKind::Preflight,
+    StageKind::RunnerCheck,
+    StageKind::Healthgate,
+    StageKind::Traffic,
+    StageKind::Migrate,
+    StageKind::Incident,
+    StageKind::Rollback,
+    StageKind::Run,
 ];
 
-impl Who {
+impl StageKind {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Who::Preflight => preflight::Stage::NAME,
-            Who::RunnerCheck => runner_check::Stage::NAME,
-            Who::Healthgate => healthgate::Stage::NAME,
-            Who::Traffic => traffic::Stage::NAME,
-            Who::Migrate => migrator::MIGRATE,
-            Who::Incident => cli::scribe::INCIDENT,
-            Who::Rollback => rollback::Stage::NAME,
-            Who::Run => "run",
+            StageKind::Preflight => preflight::Stage::NAME,
+            StageKind::RunnerCheck => runner_check::Stage::NAME,
+            StageKind::Healthgate => healthgate::Stage::NAME,
+            StageKind::Traffic => traffic::Stage::NAME,
+            StageKind::Migrate => migrator::MIGRATE,
+            StageKind::Incident => cli::scribe::INCIDENT,
+            StageKind::Rollback => rollback::Stage::NAME,
+            StageKind::Run => "run",
         }
     }
 
@@ -53,38 +53,42 @@ impl Who {
         };
         let back = !matches!(config.rollback(), Ok(None));
         match self {
-            Who::Preflight => back || !matches!(config.preflight(), Ok(None)),
-            Who::RunnerCheck => !matches!(config.runner_check(), Ok(None)),
-            Who::Healthgate => asks,
-            Who::Traffic => !matches!(config.traffic(), Ok(None)),
-            Who::Migrate => !matches!(config.migrate(), Ok(None)),
-            Who::Incident => !matches!(config.incident(), Ok(None)),
-            Who::Rollback => back,
-            Who::Run => !matches!(config.deploy(), Ok(None)),
+            StageKind::Preflight => back || !matches!(config.preflight(), Ok(None)),
+            StageKind::RunnerCheck => !matches!(config.runner_check(), Ok(None)),
+            StageKind::Healthgate => asks,
+            StageKind::Traffic => !matches!(config.traffic(), Ok(None)),
+            StageKind::Migrate => !matches!(config.migrate(), Ok(None)),
+            StageKind::Incident => !matches!(config.incident(), Ok(None)),
+            StageKind::Rollback => back,
+            StageKind::Run => !matches!(config.deploy(), Ok(None)),
         }
     }
 
     /// The stages that do not begin where a section cannot be used. `run` begins none of them.
-    pub(super) fn stopped_by(section: Section) -> &'static [Who] {
+    pub(super) fn stopped_by(section: Section) -> &'static [StageKind] {
         match section {
             Section::Service => &ALL,
             // What names a host cannot be used either.
             Section::Hosts => &[],
             // That people cannot be told stops no other stage.
-            Section::Incident => &[Who::Incident],
+            Section::Incident => &[StageKind::Incident],
             Section::Github => &[
-                Who::Preflight,
-                Who::RunnerCheck,
-                Who::Traffic,
-                Who::Rollback,
+                StageKind::Preflight,
+                StageKind::RunnerCheck,
+                StageKind::Traffic,
+                StageKind::Rollback,
             ],
-            Section::Preflight => &[Who::Preflight],
-            Section::RunnerCheck | Section::Runners => &[Who::RunnerCheck, Who::Run],
-            Section::Healthgate => &[Who::Healthgate, Who::Traffic, Who::Rollback],
-            Section::Rollback => &[Who::Preflight, Who::Rollback],
-            Section::Traffic => &[Who::Traffic, Who::Run],
-            Section::Migrate => &[Who::Migrate, Who::Run],
-            Section::Deploy => &[Who::Run],
+            Section::Preflight => &[StageKind::Preflight],
+            Section::RunnerCheck | Section::Runners => &[StageKind::RunnerCheck, StageKind::Run],
+            Section::Healthgate => &[
+                StageKind::Healthgate,
+                StageKind::Traffic,
+                StageKind::Rollback,
+            ],
+            Section::Rollback => &[StageKind::Preflight, StageKind::Rollback],
+            Section::Traffic => &[StageKind::Traffic, StageKind::Run],
+            Section::Migrate => &[StageKind::Migrate, StageKind::Run],
+            Section::Deploy => &[StageKind::Run],
         }
     }
 }
@@ -92,18 +96,18 @@ impl Who {
 /// Something that was looked at, and the stages that it stops where it is not well.
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
-    pub(super) stops: Vec<Who>,
+    pub(super) stops: Vec<StageKind>,
 }
 
 impl Finding {
     /// `run` runs the others but the runner-check.
-    pub(super) fn new(outcome: Outcome, stops: &[Who]) -> Self {
+    pub(super) fn new(outcome: Outcome, stops: &[StageKind]) -> Self {
         let mut stops = stops.to_vec();
         if stops
             .iter()
-            .any(|who| !matches!(who, Who::RunnerCheck | Who::Run))
+            .any(|who| !matches!(who, StageKind::RunnerCheck | StageKind::Run))
         {
-            stops.push(Who::Run);
+            stops.push(StageKind::Run);
         }
         Finding { outcome, stops }
     }

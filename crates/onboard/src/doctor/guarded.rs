@@ -4,21 +4,21 @@ use survey::{Job, Line, Step, Survey, Value, Workflow};
 
 /// A job with a step that uses us.
 #[derive(Clone, Copy)]
-pub(super) struct Guarded<'s> {
+pub(super) struct GuardedJob<'s> {
     pub(super) workflow: &'s Workflow,
     pub(super) job: &'s Job,
 }
 
 /// Every job that uses us, in the order of the workflows.
-pub(super) fn jobs(survey: &Survey) -> Vec<Guarded<'_>> {
+pub(super) fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
     let all = survey.workflows.iter().flat_map(|workflow| {
         let jobs = workflow.jobs.iter();
-        jobs.map(move |job| Guarded { workflow, job })
+        jobs.map(move |job| GuardedJob { workflow, job })
     });
     all.filter(|one| one.steps().next().is_some()).collect()
 }
 
-impl<'s> Guarded<'s> {
+impl<'s> GuardedJob<'s> {
     /// The steps that use us.
     fn steps(self) -> impl Iterator<Item = &'s Step> {
         let uses = |step: &&Step| {

@@ -12,7 +12,7 @@ use survey::Line;
 
 use super::configuration::{TOKENS, uses};
 use super::finding::Finding;
-use super::guarded::{Guarded, jobs};
+use super::guarded::{GuardedJob, jobs};
 use super::repository::Repository;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ fn told(id: String, name: &str, at: &Line, missing: Result<Option<String>, Error
 async fn missing(
     client: &Client,
     repository: &github::Repository,
-    job: Guarded<'_>,
+    job: GuardedJob<'_>,
     secrets: &[String],
 ) -> Result<Option<String>, Error> {
     let mut stores = vec![

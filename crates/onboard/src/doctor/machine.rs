@@ -11,7 +11,7 @@ use model::Outcome;
 use remote::local::Script;
 use remote::ssh::{Shared, Target};
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 
 /// A service that takes longer to answer would also delay a stage.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     findings
 }
 
-type Wanted = (&'static str, String, Vec<Who>, &'static str);
+type Wanted = (&'static str, String, Vec<StageKind>, &'static str);
 
 /// Programs that a stage starts here, and a script that proves that each can be.
 fn programs(job: &Job) -> Vec<Wanted> {
@@ -45,8 +45,8 @@ fn programs(job: &Job) -> Vec<Wanted> {
     let gate = job.config.healthgate().ok().flatten().unwrap_or(&empty);
     let back = job.config.rollback().ok().flatten();
     let mut wanted: Vec<Wanted> = Vec::new();
-    let mut want = |what, script: &str, by: &[(bool, Who)], hint| {
-        let stops: Vec<Who> = by
+    let mut want = |what, script: &str, by: &[(bool, StageKind)], hint| {
+        let stops: Vec<StageKind> = by
             .iter()
             .filter(|(used, _)| *used)
             .map(|(_, who)| *who)
@@ -69,13 +69,19 @@ fn programs(job: &Job) -> Vec<Wanted> {
     want(
         "docker",
         "docker version --format '{{.Server.Version}}'",
-        &[(docker, Who::Healthgate), (compose_back, Who::Rollback)],
+        &[
+            (docker, StageKind::Healthgate),
+            (compose_back, StageKind::Rollback),
+        ],
         "is Docker running, and may this user speak to it? `docker version`",
     );
     want(
         "compose",
         "docker compose version 2>/dev/null || docker-compose version",
-        &[(composed, Who::Healthgate), (compose_back, Who::Rollback)],
+        &[
+            (composed, StageKind::Healthgate),
+            (compose_back, StageKind::Rollback),
+        ],
         "install the Compose plugin of Docker: `docker compose version`",
     );
     want(
@@ -87,7 +93,7 @@ fn programs(job: &Job) -> Vec<Wanted> {
                     .as_ref()
                     .is_some_and(|one| one.hosts.is_none() && one.test.starts_with("nginx"))
             }),
-            Who::Rollback,
+            StageKind::Rollback,
         )],
         "install nginx here, or name the machines where it is: `rollback.nginx.hosts`",
     );
@@ -99,11 +105,11 @@ fn programs(job: &Job) -> Vec<Wanted> {
                 gate.systemd
                     .iter()
                     .any(|one| one.host.is_none() && one.hosts.is_none()),
-                Who::Healthgate,
+                StageKind::Healthgate,
             ),
             (
                 target(|back| back.systemd.as_ref().is_some_and(|one| one.hosts.is_none())),
-                Who::Rollback,
+                StageKind::Rollback,
             ),
         ],
         "this machine has no systemd: name those that have with `hosts`",
@@ -113,14 +119,14 @@ fn programs(job: &Job) -> Vec<Wanted> {
         "command -v hurl",
         &[(
             gate.smoke.iter().any(|one| one.hurl.is_some()),
-            Who::Healthgate,
+            StageKind::Healthgate,
         )],
         "install it: https://hurl.dev",
     );
     wanted
 }
 
-async fn program(what: &str, text: &str, stops: &[Who], hint: &str) -> Finding {
+async fn program(what: &str, text: &str, stops: &[StageKind], hint: &str) -> Finding {
     let script = Script {
         text,
         env: Vec::new(),
@@ -148,17 +154,17 @@ async fn program(what: &str, text: &str, stops: &[Who], hint: &str) -> Finding {
 }
 
 /// Files that the configuration names, by the stages that read them.
-fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
+fn files(job: &Job) -> Vec<(PathBuf, Vec<StageKind>)> {
     let config = &job.config;
     let everywhere = vec![
-        Who::Preflight,
-        Who::RunnerCheck,
-        Who::Healthgate,
-        Who::Traffic,
-        Who::Migrate,
-        Who::Rollback,
+        StageKind::Preflight,
+        StageKind::RunnerCheck,
+        StageKind::Healthgate,
+        StageKind::Traffic,
+        StageKind::Migrate,
+        StageKind::Rollback,
     ];
-    let mut files: Vec<(PathBuf, Vec<Who>)> = Vec::new();
+    let mut files: Vec<(PathBuf, Vec<StageKind>)> = Vec::new();
     for host in config.hosts.values() {
         files.extend(host.key_file.clone().map(|path| (path, everywhere.clone())));
         let usual = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".ssh/known_hosts"));
@@ -176,7 +182,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
             .flat_map(|one| [&one.targets_file, &one.body_file, &one.ca_file]);
         files.extend(
             http.flatten()
-                .map(|path| (path.clone(), vec![Who::Healthgate])),
+                .map(|path| (path.clone(), vec![StageKind::Healthgate])),
         );
     }
     let deploy = config
@@ -184,7 +190,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
         .ok()
         .flatten()
         .into_iter()
-        .map(|deploy| (deploy.command.as_str(), Who::Run));
+        .map(|deploy| (deploy.command.as_str(), StageKind::Run));
     let target = config
         .rollback()
         .ok()
@@ -197,11 +203,14 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
             target.check.as_ref(),
         ]
     });
-    let commands = deploy.chain(back.flatten().map(|text| (text.as_str(), Who::Rollback)));
+    let commands = deploy.chain(
+        back.flatten()
+            .map(|text| (text.as_str(), StageKind::Rollback)),
+    );
     for (command, who) in commands {
         files.extend(scripts(command).map(|path| (path, vec![who])));
     }
-    let mut all: Vec<(PathBuf, Vec<Who>)> = Vec::new();
+    let mut all: Vec<(PathBuf, Vec<StageKind>)> = Vec::new();
     for (path, stops) in files {
         match all.iter_mut().find(|(other, _)| *other == path) {
             Some((_, known)) => known.extend(stops),
@@ -222,7 +231,7 @@ fn scripts(command: &str) -> impl Iterator<Item = PathBuf> {
         .map(PathBuf::from)
 }
 
-fn file(path: &Path, stops: &[Who]) -> Finding {
+fn file(path: &Path, stops: &[StageKind]) -> Finding {
     let shown = path.display().to_string();
     let id = format!("files/{}", shown.trim_start_matches("./"));
     let opened = files::open(path).map(drop);
@@ -264,12 +273,12 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
     Finding::new(
         outcome,
         &[
-            Who::Preflight,
-            Who::RunnerCheck,
-            Who::Healthgate,
-            Who::Traffic,
-            Who::Migrate,
-            Who::Rollback,
+            StageKind::Preflight,
+            StageKind::RunnerCheck,
+            StageKind::Healthgate,
+            StageKind::Traffic,
+            StageKind::Migrate,
+            StageKind::Rollback,
         ],
     )
 }
@@ -311,12 +320,12 @@ async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
     Finding::new(
         outcome,
         &[
-            Who::Preflight,
-            Who::RunnerCheck,
-            Who::Healthgate,
-            Who::Traffic,
-            Who::Migrate,
-            Who::Rollback,
+            StageKind::Preflight,
+            StageKind::RunnerCheck,
+            StageKind::Healthgate,
+            StageKind::Traffic,
+            StageKind::Migrate,
+            StageKind::Rollback,
         ],
     )
 }
@@ -334,10 +343,10 @@ async fn aws(job: &Job) -> Option<Finding> {
     let target = back.is_some_and(|back| {
         back.ecs.is_some() || matches!(back.state, StateAddress::Bucket { .. })
     });
-    let stops: Vec<Who> = [
-        (gate, Who::Healthgate),
-        (target, Who::Rollback),
-        (target, Who::Preflight),
+    let stops: Vec<StageKind> = [
+        (gate, StageKind::Healthgate),
+        (target, StageKind::Rollback),
+        (target, StageKind::Preflight),
     ]
     .into_iter()
     .filter_map(|(used, who)| used.then_some(who))

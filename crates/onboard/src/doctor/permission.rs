@@ -2,13 +2,13 @@
 
 use cli::Job;
 
-use super::finding::Who;
+use super::finding::StageKind;
 
 /// A permission that a configured check or target cannot do without.
 pub(super) struct Permission {
     /// A fine-grained token's word with underscores.
     pub(super) name: &'static str,
-    pub(super) stops: Vec<Who>,
+    pub(super) stops: Vec<StageKind>,
     /// A workflow's own token can never have it.
     pub(super) own_token: bool,
 }
@@ -26,14 +26,14 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
     };
     if let Some(section) = config.preflight().ok().flatten() {
         if !section.checks.is_empty() {
-            need("checks", Who::Preflight, false);
-            need("statuses", Who::Preflight, false);
+            need("checks", StageKind::Preflight, false);
+            need("statuses", StageKind::Preflight, false);
         }
         if !section.artifacts.is_empty() {
-            need("actions", Who::Preflight, false);
+            need("actions", StageKind::Preflight, false);
         }
         if !section.staging.is_empty() || !section.deployments.is_empty() {
-            need("deployments", Who::Preflight, false);
+            need("deployments", StageKind::Preflight, false);
         }
         for check in &section.runners {
             let name = if check.organization.is_some() {
@@ -41,7 +41,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
             } else {
                 "administration"
             };
-            need(name, Who::Preflight, true);
+            need(name, StageKind::Preflight, true);
         }
     }
     if let Some(section) = config.runner_check().ok().flatten() {
@@ -50,7 +50,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
         } else {
             "administration"
         };
-        need(name, Who::RunnerCheck, true);
+        need(name, StageKind::RunnerCheck, true);
     }
     if config
         .rollback()
@@ -58,7 +58,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
         .flatten()
         .is_some_and(|section| section.workflow.is_some())
     {
-        need("actions", Who::Rollback, false);
+        need("actions", StageKind::Rollback, false);
     }
     all
 }

@@ -11,7 +11,7 @@ use model::Outcome;
 use operation::shares::work::Work;
 use place::Place;
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 
 /// How long one machine may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                 .actual(reason.clone())
                 .reason(reason)
                 .hint("`traffic status` shows more");
-            return vec![Finding::new(outcome, &[Who::Traffic])];
+            return vec![Finding::new(outcome, &[StageKind::Traffic])];
         }
     };
     let places = router.places().iter();
@@ -54,7 +54,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
     };
     let asked = tokio::time::timeout(QUERY_TIMEOUT, settable(router, section, place)).await;
     let late = || format!("no answer within {} s", QUERY_TIMEOUT.as_secs());
-    let (outcome, stops): (Outcome, &[Who]) = match asked.unwrap_or_else(|_| Err(late())) {
+    let (outcome, stops): (Outcome, &[StageKind]) = match asked.unwrap_or_else(|_| Err(late())) {
         Ok(split) => (
             Outcome::pass(id, router.kind()).actual(split.to_string()),
             &[],
@@ -67,7 +67,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
                     router.kind()
                 ))
                 .hint("`traffic status` and `traffic plan` say more, as the user that ramps"),
-            &[Who::Traffic],
+            &[StageKind::Traffic],
         ),
     };
     Finding::new(outcome.expected(EXPECTED), stops)

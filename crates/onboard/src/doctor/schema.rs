@@ -4,7 +4,7 @@ use cli::Job;
 use migrator::Session;
 use model::{Outcome, Severity, Verdict};
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 
 const ID: &str = "database/migrations";
 
@@ -19,7 +19,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             .expected(expected)
             .reason(reason)
             .hint(hint);
-        Finding::new(outcome, &[Who::Migrate, Who::Run])
+        Finding::new(outcome, &[StageKind::Migrate, StageKind::Run])
     };
     let session = match Session::open(job) {
         Ok(session) => session,
@@ -48,7 +48,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             verdict: Verdict::Fail,
             ..wrong
         };
-        findings.push(Finding::new(outcome, &[Who::Migrate]));
+        findings.push(Finding::new(outcome, &[StageKind::Migrate]));
     }
     findings
 }

@@ -7,10 +7,14 @@ use cli::rollout::in_progress;
 use config::value::StateAddress;
 use model::{Outcome, Verdict};
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
-const USERS: [Who; 3] = [Who::Preflight, Who::Traffic, Who::Rollback];
+const USERS: [StageKind; 3] = [
+    StageKind::Preflight,
+    StageKind::Traffic,
+    StageKind::Rollback,
+];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let of = |name: &str| format!("state/{name}");
@@ -86,7 +90,10 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             ..in_progress(of("rollout").into(), rollout)
         };
         // A rollback takes it back.
-        findings.push(Finding::new(outcome, &[Who::Preflight, Who::Traffic]));
+        findings.push(Finding::new(
+            outcome,
+            &[StageKind::Preflight, StageKind::Traffic],
+        ));
     }
     findings
 }

@@ -6,7 +6,7 @@ use ::target::{Place, PlaceAccess};
 use cli::Job;
 use model::Outcome;
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     // The findings of the state report a variable that is not set.
@@ -20,7 +20,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             Place::Here => "target/switch".to_owned(),
             Place::Host(host) => format!("target/{host}"),
         };
-        let (outcome, stops): (Outcome, &[Who]) = match &found.fit {
+        let (outcome, stops): (Outcome, &[StageKind]) = match &found.fit {
             Switchability::Fits(said) => (Outcome::pass(id, &found.subject).actual(said), &[]),
             Switchability::Never(misfit) | Switchability::Missing(misfit) => (
                 Outcome::fail(id, &found.subject)
@@ -31,7 +31,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                         misfit.reason
                     ))
                     .hint(misfit.hint.clone()),
-                &[Who::Rollback],
+                &[StageKind::Rollback],
             ),
             Switchability::Unknown(reason) => (
                 Outcome::error(id, &found.subject)

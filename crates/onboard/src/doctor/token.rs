@@ -7,7 +7,7 @@ use github::Error;
 use github::token::MayRead;
 use model::Outcome;
 
-use super::finding::{Finding, Who};
+use super::finding::{Finding, StageKind};
 use super::permission::{Permission, needed};
 use super::repository::Repository;
 
@@ -15,7 +15,7 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let needed = needed(job);
-    let stops: Vec<Who> = needed.iter().flat_map(|one| one.stops.clone()).collect();
+    let stops: Vec<StageKind> = needed.iter().flat_map(|one| one.stops.clone()).collect();
     let finding = |outcome| vec![Finding::new(outcome, &stops)];
     if needed.is_empty() {
         let outcome = Outcome::skipped(

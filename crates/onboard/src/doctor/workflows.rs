@@ -11,7 +11,7 @@ use survey::{Line, Survey, Tool};
 use yaml::Node;
 
 use super::finding::{ALL, Finding};
-use super::guarded::{Guarded, jobs};
+use super::guarded::{GuardedJob, jobs};
 use super::repository::Repository;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
 
 /// A job waits for a runner that has all of its labels. One that no other job asks for may be a runner that is not
 /// there.
-fn labels(survey: &Survey, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     let is_guarded = |path: &str, id: &str| {
         (guarded.iter()).any(|one| one.workflow.path == path && one.job.id == id)
     };
@@ -63,7 +63,11 @@ fn labels(survey: &Survey, guarded: &[Guarded<'_>]) -> Vec<Finding> {
 }
 
 /// GitHub makes an environment that a job names and that is not there: without secrets and without protection.
-async fn environments(job: &Job, repository: &Repository, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+async fn environments(
+    job: &Job,
+    repository: &Repository,
+    guarded: &[GuardedJob<'_>],
+) -> Vec<Finding> {
     let written: Vec<(Line, &str)> = guarded.iter().filter_map(|one| one.environment()).collect();
     let parsed = repository
         .name(job)
@@ -152,13 +156,16 @@ fn unused_compose_files(job: &Job, survey: &Survey) -> Vec<Finding> {
                 "`rollback.compose.files` names {file}, which no workflow uses{instead}"
             ))
             .hint("name the files that the deployment names with `-f`, in the same order");
-        findings.push(Finding::new(outcome, &[super::finding::Who::Rollback]));
+        findings.push(Finding::new(
+            outcome,
+            &[super::finding::StageKind::Rollback],
+        ));
     }
     findings
 }
 
 /// Files that the project needs, that Git does not have, and that a checkout deletes before each run.
-fn cleaned_away(survey: &Survey, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     let Some((one, at)) = guarded.iter().find_map(|one| Some((one, one.cleans()?))) else {
         return Vec::new();
     };

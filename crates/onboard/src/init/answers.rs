@@ -1,11 +1,11 @@
 //! Answers and flags: only plain words get into the files.
 
-use super::ask::{AnswerError, Ask};
+use super::ask::{AnswerError, Prompter};
 use super::problem::InitError;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 use proposal::machine::Machine;
 
-pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, InitError> {
+pub(super) fn machines(wishes: &InitFlags, ask: &mut Prompter) -> Result<Vec<Machine>, InitError> {
     let all = if wishes.hosts.is_empty() {
         let question = "Machines that are reached by SSH, such as deploy@10.0.0.11? Without any, the runner is on the machine";
         ask.text(question, "", |answer| {

@@ -32,13 +32,13 @@ pub(super) enum AnswerError {
     Folder,
 }
 
-pub(super) struct Ask {
+pub(super) struct Prompter {
     person: bool,
 }
 
-impl Ask {
+impl Prompter {
     pub(super) fn new(person: bool) -> Self {
-        Ask { person }
+        Prompter { person }
     }
 
     pub(super) fn is_asking(&self) -> bool {

@@ -11,16 +11,20 @@ use super::choose::Chosen;
 use super::output::tell;
 use super::problem::InitError;
 use super::propose;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 use crate::ours::is_ours;
-use proposal::health::Asked;
+use proposal::health::HealthAddress;
 use proposal::proposal::{Gate, Part, Proposal};
 use proposal::text::line;
 
 /// A configuration is shorter.
 const MAX_FILE: u64 = 1 << 20;
 
-pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Result<(), InitError> {
+pub(super) fn run(
+    survey: &Survey,
+    chosen: Chosen<'_>,
+    wishes: &InitFlags,
+) -> Result<(), InitError> {
     let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
     let (path, text) = match configuration(survey, wishes) {
         Err(none) if !proposal.is_configured() => {
@@ -102,7 +106,7 @@ fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
     if urls.iter().all(|url| asked.contains(&url.as_str())) {
         return Some(tell(&format!("{at} asks what the workflow asks.\n")));
     }
-    let evidence: Vec<String> = part.asked.iter().map(Asked::evidence).collect();
+    let evidence: Vec<String> = part.asked.iter().map(HealthAddress::evidence).collect();
     Some(Err(InitError {
         code: ExitCode::Fail,
         what: format!(
@@ -115,7 +119,7 @@ fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
     }))
 }
 
-fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), InitError> {
+fn configuration(survey: &Survey, wishes: &InitFlags) -> Result<(PathBuf, String), InitError> {
     let places = [wishes.config.clone()]
         .into_iter()
         .chain(config::PLACES.iter().map(PathBuf::from));
@@ -183,14 +187,14 @@ fn is_variable(text: &str) -> bool {
     text.starts_with("${") && text.ends_with('}')
 }
 
-struct What {
+struct ComparedFact {
     name: &'static str,
     values: fn(&Node) -> Vec<(String, usize)>,
     may_say_more: bool,
 }
 
 /// What a configuration can say that the workflows say, too.
-const FACTS: &[What] = &[
+const FACTS: &[ComparedFact] = &[
     exact("machine", |tree| of_hosts(tree, "address")),
     exact("user", |tree| of_hosts(tree, "user")),
     exact("port", |tree| of_hosts(tree, "port")),
@@ -200,14 +204,14 @@ const FACTS: &[What] = &[
     exact("project", |tree| of_project(tree, "project")),
     exact("env files", |tree| of_project(tree, "env-files")),
     exact("services", |tree| of_project(tree, "services")),
-    What {
+    ComparedFact {
         name: "units",
         values: |tree| of_probes(tree, "systemd", "unit"),
         may_say_more: true,
     },
     exact("cluster", |tree| of_probes(tree, "ecs", "cluster")),
     exact("service", |tree| of_probes(tree, "ecs", "service")),
-    What {
+    ComparedFact {
         name: "health",
         values: |tree| of_probes(tree, "http", "url"),
         may_say_more: true,
@@ -220,8 +224,8 @@ const FACTS: &[What] = &[
     }),
 ];
 
-const fn exact(name: &'static str, values: fn(&Node) -> Vec<(String, usize)>) -> What {
-    What {
+const fn exact(name: &'static str, values: fn(&Node) -> Vec<(String, usize)>) -> ComparedFact {
+    ComparedFact {
         name,
         values,
         may_say_more: false,

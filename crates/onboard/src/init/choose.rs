@@ -4,9 +4,9 @@ use proposal::group::{Group, groups, shown};
 use proposal::tools;
 use survey::{Rank, Survey, Tool};
 
-use super::ask::Ask;
+use super::ask::Prompter;
 use super::problem::InitError;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 
 /// What is guarded.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(super) struct Chosen<'s> {
 /// `None` where nothing is deployed that the wishes speak of.
 pub(super) fn choose<'s>(
     survey: &'s Survey,
-    wishes: &Wishes,
-    ask: &mut Ask,
+    wishes: &InitFlags,
+    ask: &mut Prompter,
 ) -> Result<Option<Chosen<'s>>, InitError> {
     let all = groups(survey);
     let mut fit: Vec<Group<'s>> = all.clone();

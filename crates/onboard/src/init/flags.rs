@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::insist::plan::KINDS;
 use super::problem::InitError;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 
 const EXAMPLES: &str = "Examples:
   deploy-guard init                  # shows what it proposes; asks on a terminal
@@ -123,13 +123,13 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLES)
 }
 
-pub(super) fn wishes(matches: &ArgMatches) -> Result<Wishes, InitError> {
+pub(super) fn wishes(matches: &ArgMatches) -> Result<InitFlags, InitError> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let several = |name: &str| {
         let all = matches.get_many::<String>(name).into_iter().flatten();
         all.cloned().collect::<Vec<_>>()
     };
-    let wishes = Wishes {
+    let wishes = InitFlags {
         kind: text("kind"),
         service: text("service"),
         environment: text("environment"),

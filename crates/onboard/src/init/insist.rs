@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use model::{Env, ExitCode};
 
-use super::ask::Ask;
+use super::ask::Prompter;
 use super::output::{self, tell};
 use super::problem::InitError;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 use super::write::{NewFile, Places, holds};
-use crate::inventory::Seen;
+use crate::inventory::RepositoryFacts;
 use plan::Plan;
 use proposal::text;
 
@@ -23,10 +23,10 @@ const WORKFLOW: &str = ".github/workflows/deploy-guard.yml";
 
 /// Looks at the files, asks, and writes both.
 pub(super) fn run(
-    seen: &Seen,
-    wishes: &Wishes,
+    seen: &RepositoryFacts,
+    wishes: &InitFlags,
     dry_run: bool,
-    ask: &mut Ask,
+    ask: &mut Prompter,
     env: &Env,
 ) -> Result<(), InitError> {
     let workflow = wishes.workflow.clone().unwrap_or_else(|| WORKFLOW.into());
@@ -62,7 +62,7 @@ pub(super) fn run(
     tell(&next(&plan))
 }
 /// What was seen, for a person.
-fn told(seen: &Seen) -> String {
+fn told(seen: &RepositoryFacts) -> String {
     let mut text = format!(
         "Looked at {}\n",
         seen.root

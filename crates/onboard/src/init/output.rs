@@ -3,7 +3,7 @@
 use cli::write_stdout;
 use model::ExitCode;
 
-use super::ask::Ask;
+use super::ask::Prompter;
 use super::problem::InitError;
 use super::write::NewFile;
 
@@ -29,7 +29,7 @@ pub(super) fn files(files: &[NewFile]) -> Result<(), InitError> {
 }
 
 /// Leaves unless a person agrees; elsewhere the command is the agreement.
-pub(super) fn agree(ask: &mut Ask) -> Result<(), InitError> {
+pub(super) fn agree(ask: &mut Prompter) -> Result<(), InitError> {
     if ask.yes("Write it?")? {
         return Ok(());
     }

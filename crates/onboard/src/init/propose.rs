@@ -8,20 +8,20 @@ use model::{Env, ExitCode};
 use survey::Survey;
 
 use super::answers::{action, environment_name, folder, machines, service_name, url, wished};
-use super::ask::Ask;
+use super::ask::Prompter;
 use super::choose::Chosen;
 use super::insist::plan::ACTION;
 use super::names;
 use super::output::{self, tell};
 use super::problem::InitError;
-use super::wishes::Wishes;
+use super::wishes::InitFlags;
 use super::write::{NewFile, Places, Replaced, holds, replace};
 use proposal::additions::{self, Change, Means};
-use proposal::back::{Back, Reach};
+use proposal::back::{Reach, RollbackPlan};
 use proposal::hosts::keyscan;
 use proposal::new_workflow;
 use proposal::patch::PatchError;
-use proposal::proposal::{Asks, Proposal};
+use proposal::proposal::{Proposal, ProposalInput};
 use proposal::tree::{Map, Tree};
 use proposal::words;
 use repository::Repository;
@@ -29,9 +29,9 @@ use repository::Repository;
 pub(super) fn run(
     survey: &Survey,
     chosen: Chosen<'_>,
-    wishes: &Wishes,
+    wishes: &InitFlags,
     dry_run: bool,
-    ask: &mut Ask,
+    ask: &mut Prompter,
     env: &Env,
 ) -> Result<(), InitError> {
     let (proposal, means) = proposal(survey, chosen, wishes)?;
@@ -109,7 +109,7 @@ pub(super) fn run(
 pub(super) fn proposal<'s>(
     survey: &'s Survey,
     chosen: Chosen<'s>,
-    wishes: &Wishes,
+    wishes: &InitFlags,
 ) -> Result<(Proposal<'s>, Means), InitError> {
     let service = match wished(wishes.service.as_ref(), "--service", service_name)? {
         Some(service) => service,
@@ -124,7 +124,7 @@ pub(super) fn proposal<'s>(
     let machines = if wishes.hosts.is_empty() {
         Vec::new()
     } else {
-        machines(wishes, &mut Ask::new(false))?
+        machines(wishes, &mut Prompter::new(false))?
     };
     let unreadable = |error: std::io::Error| InitError {
         code: ExitCode::Error,
@@ -133,7 +133,7 @@ pub(super) fn proposal<'s>(
     };
     let repository = Repository::of(&survey.root.join(&survey.below)).map_err(unreadable)?;
     let sides = sides::look(&repository);
-    let asks = Asks {
+    let asks = ProposalInput {
         sides: sides.as_ref(),
         service,
         url: url.as_deref(),
@@ -152,7 +152,7 @@ pub(super) fn proposal<'s>(
 }
 
 /// The configuration, where one is needed.
-fn files(proposal: &Proposal<'_>, wishes: &Wishes) -> Vec<NewFile> {
+fn files(proposal: &Proposal<'_>, wishes: &InitFlags) -> Vec<NewFile> {
     if !proposal.is_configured() {
         return Vec::new();
     }
@@ -172,7 +172,7 @@ fn is_there(root: &Path, file: &NewFile) -> bool {
 fn own_workflow(
     proposal: &Proposal<'_>,
     changes: &[Change<'_>],
-    wishes: &Wishes,
+    wishes: &InitFlags,
 ) -> Result<NewFile, InitError> {
     let refused = |why: String| InitError {
         code: ExitCode::Refused,
@@ -251,7 +251,7 @@ fn spaced(yaml: &str) -> String {
 }
 
 /// A person at a terminal is asked; a workflow with a gap is never changed.
-fn wants_patch(changes: &[Change<'_>], ask: &mut Ask) -> Result<bool, InitError> {
+fn wants_patch(changes: &[Change<'_>], ask: &mut Prompter) -> Result<bool, InitError> {
     let ready = changes
         .iter()
         .all(|change| change.new.is_ok() && !change.has_gap);
@@ -360,7 +360,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
     if proposal
         .parts
         .iter()
-        .any(|part| matches!(part.back, Back::Configured))
+        .any(|part| matches!(part.back, RollbackPlan::Configured))
     {
         step(
             "the first release that passes is recorded; from the second on there is a way back"

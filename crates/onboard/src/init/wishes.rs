@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What the command line said.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct InitFlags {
     pub(super) kind: Option<String>,
     pub(super) service: Option<String>,
     pub(super) environment: Option<String>,

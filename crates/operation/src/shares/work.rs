@@ -49,7 +49,7 @@ pub struct ShareChange {
 
 /// What came of a change.
 #[derive(Debug)]
-pub struct Changed {
+pub struct ShareChanged {
     pub outcomes: Vec<Outcome>,
     pub bars: Vec<Bar>,
     /// What each place has now, where that was asked.
@@ -154,7 +154,7 @@ impl<'a> Work<'a> {
         lease: &Lease,
         rollout: &Rollout,
         change: ShareChange,
-    ) -> Result<Changed, Failure> {
+    ) -> Result<ShareChanged, Failure> {
         let highest = change.before.max(change.after);
         let noted = self.note(lease, |noted| {
             noted.share = highest;
@@ -172,7 +172,7 @@ impl<'a> Work<'a> {
         rollout: &Rollout,
         change: ShareChange,
         written: impl Future<Output = Result<(), Failure>>,
-    ) -> Result<Changed, Failure> {
+    ) -> Result<ShareChanged, Failure> {
         let tree = Tree::new(TRAFFIC, &self.job.progress, &self.job.interrupt);
         let shift = self.shift(router, rollout, change, false);
         let settings = self.settings(self.section.max_failed, change.restores);
@@ -205,7 +205,7 @@ impl<'a> Work<'a> {
         };
         let shift = self.shift(router, rollout, change, true);
         let settings = self.settings(Portion::ALL, false);
-        let Changed {
+        let ShareChanged {
             outcomes,
             bars,
             places,
@@ -306,7 +306,7 @@ impl<'a> Work<'a> {
         lease: &Lease,
         settings: Settings,
         written: impl Future<Output = Result<(), Failure>>,
-    ) -> Result<Changed, Failure> {
+    ) -> Result<ShareChanged, Failure> {
         let watch = Watch {
             operator: tree,
             redactor: &self.job.redactor,
@@ -326,7 +326,7 @@ impl<'a> Work<'a> {
         let ((plan, mut bars), written) = join(drafting, written).await;
         written?;
         if let Some(outcomes) = impossible(shift, &plan, settings.max_failed) {
-            return Ok(Changed {
+            return Ok(ShareChanged {
                 outcomes,
                 bars,
                 places: Vec::new(),
@@ -349,7 +349,7 @@ impl<'a> Work<'a> {
         if let Some(verdict) = end.verdict() {
             execution.end(verdict).await?;
         }
-        Ok(Changed {
+        Ok(ShareChanged {
             outcomes: conclusion.outcomes,
             bars,
             places: conclusion.places,

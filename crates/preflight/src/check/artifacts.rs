@@ -5,17 +5,17 @@ use config::value::Size;
 use github::artifacts::Artifact;
 use model::Outcome;
 
-use super::asked::{Asked, QueryError, short, some};
+use super::asked::{Github, QueryError, short, some};
 use super::commit::Commit;
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 impl Check for ArtifactCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene)]
     }
 }
 
-fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let ArtifactCheck {
         name,
         workflow,
@@ -52,7 +52,7 @@ fn pattern(check: &ArtifactCheck) -> &str {
 }
 
 /// What GitHub showed.
-enum Found {
+enum Answer {
     /// The artifacts of a run, and how a person calls the run.
     Artifacts { of: String, all: Vec<Artifact> },
     NoRun {
@@ -63,7 +63,7 @@ enum Found {
     },
 }
 
-async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, QueryError> {
+async fn ask(check: &ArtifactCheck, scene: &Context<'_>) -> Result<Answer, QueryError> {
     let ArtifactCheck {
         name: _,
         artifact: _,
@@ -77,7 +77,7 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, QueryErr
         severity: _,
         weight: _,
     } = check;
-    let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
+    let asked = Github::new(scene, repository.as_deref(), token_env.as_deref())?;
     let (run, of) = if let Some(workflow) = workflow {
         let commit = match (same_commit, named) {
             (true, _) | (false, Some(_)) => {
@@ -95,7 +95,7 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, QueryErr
             )
             .await?;
         let Some(run) = newest.run else {
-            return Ok(Found::NoRun {
+            return Ok(Answer::NoRun {
                 commit,
                 passed_over: newest.passed_over,
                 hint: format!(
@@ -123,10 +123,10 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, QueryErr
         (run, "this run".to_owned())
     };
     let all = asked.client.artifacts(&asked.repository, &run).await?;
-    Ok(Found::Artifacts { of, all })
+    Ok(Answer::Artifacts { of, all })
 }
 
-impl Found {
+impl Answer {
     fn judge(self, id: &str, check: &ArtifactCheck, expected: &str) -> Outcome {
         let subject = pattern(check);
         let fail = |actual: String, hint: String| {
@@ -137,7 +137,7 @@ impl Found {
                 .hint(hint)
         };
         let (of, all) = match self {
-            Found::NoRun {
+            Answer::NoRun {
                 commit,
                 passed_over,
                 hint,
@@ -159,7 +159,7 @@ impl Found {
                 }
                 return fail(actual, hint);
             }
-            Found::Artifacts { of, all } => (of, all),
+            Answer::Artifacts { of, all } => (of, all),
         };
         let (foreign, all): (Vec<Artifact>, Vec<Artifact>) =
             all.into_iter().partition(Artifact::is_foreign);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use github::{Client, Repository};
 use model::Outcome;
 
-use super::Scene;
+use super::Context;
 
 /// Why GitHub could not be asked.
 pub(super) struct QueryError {
@@ -42,23 +42,23 @@ impl From<github::Error> for QueryError {
 }
 
 /// Who is asked, about which repository.
-pub(super) struct Asked {
+pub(super) struct Github {
     pub(super) client: Client,
     pub(super) repository: Repository,
 }
 
-impl Asked {
+impl Github {
     pub(super) fn new(
-        scene: &Scene<'_>,
+        scene: &Context<'_>,
         repository: Option<&str>,
         token_env: Option<&str>,
     ) -> Result<Self, QueryError> {
-        Asked::until(scene, repository, token_env, scene.until)
+        Github::until(scene, repository, token_env, scene.until)
     }
 
     /// For a check whose own time goes on after the stage's.
     pub(super) fn until(
-        scene: &Scene<'_>,
+        scene: &Context<'_>,
         repository: Option<&str>,
         token_env: Option<&str>,
         until: Instant,
@@ -70,7 +70,7 @@ impl Asked {
                 "add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY names it",
             )
         })?;
-        Ok(Asked {
+        Ok(Github {
             client: scene.github_until(token_env, until)?,
             repository: Repository::parse(named)?,
         })

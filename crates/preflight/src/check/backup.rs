@@ -13,20 +13,20 @@ use config::file::{BackupCheck, Intact};
 use config::value::Age;
 use model::{Outcome, Verdict};
 
-use super::{Check, Planned, Scene};
-use file::{File, FileError, Looked, Proof, from_the_future, too_old, too_small};
+use super::{Check, Context, Planned};
+use file::{Backups, File, FileError, Proof, from_the_future, too_old, too_small};
 use model::text::bytes;
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;
 
 impl Check for BackupCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene)]
     }
 }
 
-fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn plan<'a>(check: &'a BackupCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let timeout = check
         .timeout
         .map_or(scene.timeout, config::value::Span::get);
@@ -68,7 +68,7 @@ fn is_bucket(check: &BackupCheck) -> bool {
     check.file.starts_with("s3://")
 }
 
-fn judge(id: String, check: &BackupCheck, looked: Result<Looked, FileError>) -> Outcome {
+fn judge(id: String, check: &BackupCheck, looked: Result<Backups, FileError>) -> Outcome {
     let outcome = |verdict| Outcome::new(&id, &check.file, verdict).expected(expected(check));
     let looked = match looked {
         Ok(looked) => looked,

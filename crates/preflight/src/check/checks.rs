@@ -1,4 +1,4 @@
-//! What CI reports about the commit. Judging is pure and waits for nothing; [`Look`] waits.
+//! What CI reports about the commit. Judging is pure and waits for nothing; [`Poll`] waits.
 
 mod alerts;
 mod judge;
@@ -10,18 +10,18 @@ use jiff::Timestamp;
 
 use super::asked::QueryError;
 use super::commit::Commit;
-use super::{Check, Planned, Scene};
-use judge::Judged;
-use look::{Look, patience, remarked};
+use super::{Check, Context, Planned};
+use judge::Tally;
+use look::{Poll, patience, remarked};
 
 impl Check for CommitChecks {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// The commit's checks, and the alerts if they are asked for.
-fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a CommitChecks, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let CommitChecks {
         name,
         app,
@@ -77,8 +77,8 @@ fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
 async fn ask(
     id: &str,
     check: &CommitChecks,
-    scene: &Scene<'_>,
-) -> Result<(Commit, Judged), QueryError> {
+    scene: &Context<'_>,
+) -> Result<(Commit, Tally), QueryError> {
     let CommitChecks {
         name: _,
         commit: named,
@@ -94,7 +94,7 @@ async fn ask(
         severity: _,
         weight: _,
     } = check;
-    let mut look = Look::new(check, scene, wait.get())?;
+    let mut look = Poll::new(check, scene, wait.get())?;
     let commit = Commit::of(scene, &look.asked, named.as_deref()).await?;
     let asker = {
         let actions = &scene.job.actions;

@@ -9,19 +9,19 @@ use model::text::duration;
 use remote::ssh::{self, Limits, Target};
 use remote::{CommandResult, Expectation, MAX_KEPT_BYTES, local};
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 /// What is shown of a command's output.
 const MAX_SHOWN: usize = 400;
 
 impl Check for CommandCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// One question here, or one for each host.
-fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a CommandCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let timeout = check.timeout.map_or(scene.timeout, Span::get);
     let Some(selector) = &check.host else {
         let id = format!("command/{}", check.name);
@@ -57,7 +57,7 @@ fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     names.into_iter().map(at).collect()
 }
 
-async fn here(id: String, check: &CommandCheck, scene: &Scene<'_>, timeout: Duration) -> Outcome {
+async fn here(id: String, check: &CommandCheck, scene: &Context<'_>, timeout: Duration) -> Outcome {
     let script = local::Script {
         text: &check.run,
         env: Vec::new(),
@@ -82,7 +82,7 @@ async fn there(
     id: String,
     name: &str,
     check: &CommandCheck,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
     timeout: Duration,
 ) -> Outcome {
     let not_run = |id: String, reason: String, hint: String| {
@@ -129,7 +129,7 @@ async fn there(
 }
 
 /// What is shown is cut, and a secret that was cut is not found.
-fn redacted(mut ran: CommandResult, scene: &Scene<'_>) -> CommandResult {
+fn redacted(mut ran: CommandResult, scene: &Context<'_>) -> CommandResult {
     ran.tail = scene.job.redactor.redact(&ran.tail);
     ran
 }

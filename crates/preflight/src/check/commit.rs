@@ -6,8 +6,8 @@
 use github::Client;
 use github::commits::{is_short_id, is_whole_id};
 
-use super::Scene;
-use super::asked::{Asked, QueryError, short};
+use super::Context;
+use super::asked::{Github, QueryError, short};
 
 /// The commit that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub(super) struct Commit {
     id: String,
     /// The tag or the short id that it was found by.
     name: Option<String>,
-    found: Found,
+    found: Origin,
 }
 
 /// How it is known which commit is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Found {
+enum Origin {
     /// `commit:` names it.
     Named,
     /// The release is this commit, or a tag of it.
@@ -36,8 +36,8 @@ enum Found {
 impl Commit {
     /// The commit that a check is about. `named` is the check's own `commit:`.
     pub(super) async fn of(
-        scene: &Scene<'_>,
-        asked: &Asked,
+        scene: &Context<'_>,
+        asked: &Github,
         named: Option<&str>,
     ) -> Result<Self, QueryError> {
         if let Some(name) = named.or(scene.commit) {
@@ -56,19 +56,19 @@ impl Commit {
                     "add `commit: …` to the check, or pass `--release TAG`; in a workflow GITHUB_SHA is the commit",
                 )
             })?;
-            return Ok(Commit::found(own, None, Found::Run));
+            return Ok(Commit::found(own, None, Origin::Run));
         };
         if is_whole_id(release) {
-            return Ok(Commit::found(release, None, Found::Release));
+            return Ok(Commit::found(release, None, Origin::Release));
         }
         if let Some(own) = own
             && is_runs_own(release, own, actions.reference.as_deref())
         {
-            return Ok(Commit::found(own, Some(release), Found::Release));
+            return Ok(Commit::found(own, Some(release), Origin::Release));
         }
         let client = &asked.client;
         if let Some(id) = client.commit(&asked.repository, release).await? {
-            return Ok(Commit::found(&id, Some(release), Found::Release));
+            return Ok(Commit::found(&id, Some(release), Origin::Release));
         }
         let service = scene.job.service();
         let owner_and_name = asked.repository.to_string();
@@ -79,11 +79,11 @@ impl Commit {
             .collect();
         if let Some((tag, id)) = first_tag(client, asked, &spellings(release, &products)).await? {
             let release = release.to_owned();
-            return Ok(Commit::found(&id, Some(&tag), Found::Spelling { release }));
+            return Ok(Commit::found(&id, Some(&tag), Origin::Spelling { release }));
         }
         match own {
             Some(own) => {
-                let found = Found::RunInstead {
+                let found = Origin::RunInstead {
                     release: release.to_owned(),
                     repository: owner_and_name,
                 };
@@ -96,18 +96,18 @@ impl Commit {
         }
     }
 
-    async fn named(asked: &Asked, name: &str, scene: &Scene<'_>) -> Result<Self, QueryError> {
+    async fn named(asked: &Github, name: &str, scene: &Context<'_>) -> Result<Self, QueryError> {
         if is_whole_id(name) {
-            return Ok(Commit::found(name, None, Found::Named));
+            return Ok(Commit::found(name, None, Origin::Named));
         }
         let own = scene.job.actions.sha.as_deref();
         if let Some(own) = own.filter(|own| is_short_id(name) && starts_with(own, name)) {
-            return Ok(Commit::found(own, Some(name), Found::Named));
+            return Ok(Commit::found(own, Some(name), Origin::Named));
         }
         match asked.client.commit(&asked.repository, name).await? {
-            Some(id) => Ok(Commit::found(&id, Some(name), Found::Named)),
+            Some(id) => Ok(Commit::found(&id, Some(name), Origin::Named)),
             // Where lists show whole ids, the beginning of one is enough.
-            None if is_short_id(name) => Ok(Commit::found(name, None, Found::Named)),
+            None if is_short_id(name) => Ok(Commit::found(name, None, Origin::Named)),
             None => Err(QueryError::new(
                 format!(
                     "`commit: {name}` is neither a tag, a branch nor a commit of {}",
@@ -121,7 +121,7 @@ impl Commit {
         }
     }
 
-    fn found(id: &str, name: Option<&str>, found: Found) -> Self {
+    fn found(id: &str, name: Option<&str>, found: Origin) -> Self {
         Commit {
             id: id.to_ascii_lowercase(),
             name: name.map(str::to_owned),
@@ -168,12 +168,12 @@ impl Commit {
     /// What a person must know of how it was found.
     pub(super) fn remark(&self) -> Option<String> {
         match &self.found {
-            Found::Named | Found::Release | Found::Run => None,
-            Found::Spelling { release } => {
+            Origin::Named | Origin::Release | Origin::Run => None,
+            Origin::Spelling { release } => {
                 let tag = self.name.as_deref().unwrap_or_default();
                 Some(format!("the tag of release {release} is {tag}"))
             }
-            Found::RunInstead {
+            Origin::RunInstead {
                 release,
                 repository,
             } => Some(format!(
@@ -247,7 +247,7 @@ fn spellings(release: &str, products: &[&str]) -> Vec<String> {
 /// The first of these names that exists in the repository.
 async fn first_tag(
     client: &Client,
-    asked: &Asked,
+    asked: &Github,
     names: &[String],
 ) -> Result<Option<(String, String)>, QueryError> {
     for name in names {
@@ -288,15 +288,15 @@ mod tests {
     #[test]
     fn a_commit_is_called_by_its_id_and_by_its_tag() {
         let id = "a".repeat(40);
-        let tag = Commit::found(&id, Some("v1"), Found::Release);
+        let tag = Commit::found(&id, Some("v1"), Origin::Release);
         assert_eq!(tag.names(), [id.as_str(), "v1"]);
         assert_eq!(tag.shown(), "v1 (aaaaaaaa)");
-        let short = Commit::found(&id, Some("aaaaaaa"), Found::Release);
+        let short = Commit::found(&id, Some("aaaaaaa"), Origin::Release);
         assert_eq!(
             (short.names().len(), short.shown().as_str()),
             (1, "aaaaaaaa")
         );
-        let unknown = Commit::found("abc1234", None, Found::Named);
+        let unknown = Commit::found("abc1234", None, Origin::Named);
         assert!(unknown.is(&format!("abc1234{}", "0".repeat(33))) && unknown.whole_id().is_none());
         assert!(!unknown.is("abc123"));
     }

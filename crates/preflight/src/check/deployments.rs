@@ -9,19 +9,19 @@ use github::deployments::{Deployment, LOOKED_AT, Standing};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::asked::{Asked, QueryError, short, some};
+use super::asked::{Github, QueryError, short, some};
 use super::commit::Commit;
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 const NEEDS: &str = "`deployments: read`";
 
 impl Check for StagingCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![staging(self, scene)]
     }
 }
 
-fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn staging<'a>(check: &'a StagingCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let StagingCheck {
         environment,
         max_age,
@@ -47,7 +47,7 @@ fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
             let expected =
                 format!("the commit was deployed to {environment} with success within {max_age}");
             let asking = async {
-                let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
+                let asked = Github::new(scene, repository.as_deref(), token_env.as_deref())?;
                 let commit = Commit::of(scene, &asked, named.as_deref()).await?;
                 let mut all = asked
                     .client
@@ -115,7 +115,7 @@ fn judge_staging(
     environment: &str,
     commit: &Commit,
     max_age: Age,
-    asked: &Asked,
+    asked: &Github,
 ) -> Judged {
     let commit = commit.shown();
     let repository = &asked.repository;
@@ -169,12 +169,12 @@ fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
 }
 
 impl Check for DeploymentsCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![alone(self, scene)]
     }
 }
 
-fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let DeploymentsCheck {
         environment,
         stale_after,
@@ -196,7 +196,7 @@ fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
         ask: Box::pin(async move {
             let expected = format!("no other deployment to {environment} is in progress");
             let asking = async {
-                let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
+                let asked = Github::new(scene, repository.as_deref(), token_env.as_deref())?;
                 let mut all = asked
                     .client
                     .deployments(&asked.repository, environment, None, |seen| {
@@ -226,7 +226,7 @@ fn judge_alone(
     all: &[Deployment],
     own: Option<RunId>,
     stale_after: Option<Age>,
-    asked: &Asked,
+    asked: &Github,
 ) -> Judged {
     let mut running = Vec::new();
     let (mut ours, mut forgotten, mut waiting) = (0, 0, 0);

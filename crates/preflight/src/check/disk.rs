@@ -6,17 +6,17 @@ use std::time::Duration;
 use config::file::DiskCheck;
 use model::Outcome;
 
-use super::space::{Head, Space, judge_free, judge_inodes};
-use super::{Check, Planned, Scene};
+use super::space::{Builder, Space, judge_free, judge_inodes};
+use super::{Check, Context, Planned};
 
 impl Check for DiskCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// One question for space, one for inodes.
-fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a DiskCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let DiskCheck {
         path,
         min_free,
@@ -42,7 +42,7 @@ fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
                 timeout,
                 wait: Duration::ZERO,
                 ask: Box::pin(async move {
-                    let head = Head {
+                    let head = Builder {
                         id,
                         what: subject.clone(),
                         subject,
@@ -64,7 +64,7 @@ fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
         .collect()
 }
 
-fn unknown(head: Head, path: &Path, reason: &str) -> Outcome {
+fn unknown(head: Builder, path: &Path, reason: &str) -> Outcome {
     Outcome::fail(head.id, head.subject)
         .expected("a file system that can be looked at")
         .actual(reason)

@@ -4,10 +4,10 @@ use config::file::FreezeWindow;
 use jiff::Timestamp;
 use model::{Outcome, Severity};
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 impl Check for FreezeWindow {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene.freeze, scene)]
     }
 }
@@ -16,7 +16,7 @@ impl Check for FreezeWindow {
 fn plan<'a>(
     window: &'a FreezeWindow,
     all: &'a [FreezeWindow],
-    scene: &'a Scene<'a>,
+    scene: &'a Context<'a>,
 ) -> Planned<'a> {
     let id = id(window);
     Planned {

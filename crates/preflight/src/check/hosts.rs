@@ -17,21 +17,21 @@ use model::{Outcome, Secret, Verdict};
 use remote::quote;
 use remote::ssh::{Exit, Target, command_for};
 
-use super::space::Head;
-use super::{Check, Planned, Scene};
+use super::space::Builder;
+use super::{Check, Context, Planned};
 use facts::Fact;
-use visit::Visit;
+use visit::HostReport;
 
 const EXPECTED: &str = "the host takes our login and runs a command";
 
 impl Check for HostCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// The login and every fact of each host that the check names.
-fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a HostCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let names = scene.job.config.hosts_named(&check.host);
     names
         .into_iter()
@@ -39,7 +39,7 @@ fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
         .collect()
 }
 
-fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let timeout = check
         .timeout
         .map_or(scene.timeout, config::value::Span::get);
@@ -93,7 +93,7 @@ pub(crate) async fn log_in(
     id: String,
     name: &str,
     key: Option<Key<'_>>,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
 ) -> Outcome {
     go(name, key, None, scene, scene.timeout).await.login(id)
 }
@@ -104,7 +104,7 @@ struct Visited {
     subject: String,
     /// How a person gets there.
     ssh: String,
-    result: Result<Visit, LoginError>,
+    result: Result<HostReport, LoginError>,
 }
 
 /// Why there is no login.
@@ -118,7 +118,7 @@ async fn go(
     name: &str,
     key: Option<Key<'_>>,
     check: Option<&HostCheck>,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
     timeout: Duration,
 ) -> Visited {
     let Some(host) = scene.job.config.hosts.get(name) else {
@@ -147,9 +147,9 @@ async fn enter(
     host: &Host,
     key: Option<Key<'_>>,
     check: Option<&HostCheck>,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
     timeout: Duration,
-) -> Result<Visit, LoginError> {
+) -> Result<HostReport, LoginError> {
     let mut host = host.clone();
     if let Some(name) = key.and_then(|key| key.passphrase_env) {
         host.passphrase_env = Some(name.clone());
@@ -230,7 +230,7 @@ impl Visited {
                     .hint(format!("when the login works: `preflight --only {login}`"));
             }
         };
-        let head = Head {
+        let head = Builder {
             id,
             subject,
             what: format!("host `{}`", self.name),

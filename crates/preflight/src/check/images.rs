@@ -11,7 +11,7 @@ use net::trust;
 use registry::nearest::nearest;
 use registry::{Access, Client, Error, ImageStatus, Reference, Tags, Want};
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 use cli::login::{self, ImageLogin, Login};
 
 /// How far the clock of the machine that built an image may be ahead of ours.
@@ -20,12 +20,12 @@ const SKEW: Duration = Duration::from_mins(5);
 const FIRST_TRUE_YEAR: i16 = 1981;
 
 impl Check for ImageCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene)]
     }
 }
 
-fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn plan<'a>(check: &'a ImageCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let id = id(check);
     Planned {
         id: id.clone(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use config::file::MigrationsCheck;
 use migrator::readiness::{Bounds, Readiness, ReadinessCheck};
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 impl Check for MigrationsCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         let MigrationsCheck {
             max_transaction,
             max_lag,

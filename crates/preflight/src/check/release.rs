@@ -11,7 +11,7 @@ use config::value::Weight;
 use model::{Id, Outcome, Severity};
 use state::{Document, Forced};
 
-use super::{Planned, Scene};
+use super::{Context, Planned};
 
 /// A rule that forbids a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) fn id(rule: &str) -> Id {
     Id::from(format!("release/{rule}"))
 }
 
-pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+pub(crate) fn plan<'a>(scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let (job, timeout) = (scene.job, scene.timeout);
     let Some(address) = job.config.state_address().ok().flatten() else {
         return Vec::new();

@@ -14,7 +14,7 @@ use state::{Document, Error, Store};
 use target::fit::{FitReport, Switchability};
 use target::{Place, PlaceAccess, kinds};
 
-use super::{Check, Planned, Scene, images};
+use super::{Check, Context, Planned, images};
 
 type Judge = for<'j> fn(&'j Question<'j>, &'j Document) -> Outcome;
 /// The one store that all parts query, or why it could not be opened.
@@ -29,13 +29,13 @@ struct Question<'a> {
 }
 
 impl Check for RollbackReady {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// One outcome for each thing that must hold.
-fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a RollbackReady, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let Some(section) = scene.job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
@@ -277,7 +277,7 @@ impl Question<'_> {
         outcome(Verdict::Pass).actual(said.collect::<Vec<_>>().join("; "))
     }
 
-    async fn image(&self, template: &str, scene: &Scene<'_>) -> Outcome {
+    async fn image(&self, template: &str, scene: &Context<'_>) -> Outcome {
         let found = self.read().await.and_then(|document| {
             let good = self.good(&document)?.to_owned();
             let digest = document.entry(&good).and_then(|entry| entry.digest.clone());

@@ -4,15 +4,15 @@ use config::file::RunnersCheck;
 use model::Outcome;
 use runners::{Pool, Rules, Sources};
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 impl Check for RunnersCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene)]
     }
 }
 
-fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn plan<'a>(check: &'a RunnersCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let labels = check.labels.join(", ");
     let pool = Pool::of_check(check, scene.job.actions.repository.as_ref());
     let needs = pool
@@ -60,7 +60,7 @@ fn asks(check: &RunnersCheck) -> String {
     asks
 }
 
-async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) -> Outcome {
+async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Context<'_>) -> Outcome {
     let client = scene.github(check.token_env.as_deref());
     let sources = Sources::new(scene.job, client, scene.timeout);
     let known = sources.gather(std::slice::from_ref(&pool)).await;
@@ -71,7 +71,7 @@ async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) ->
 }
 
 /// What counts as old and as long, as `runner-check` has it.
-fn rules(scene: &Scene<'_>) -> Rules {
+fn rules(scene: &Context<'_>) -> Rules {
     let section = scene.job.config.runner_check().ok().flatten();
     section.map_or_else(Rules::default, |section| Rules {
         max_evidence_age: section.max_evidence_age.get(),

@@ -16,11 +16,11 @@ use tokio::sync::Semaphore;
 /// How the entries of a kind of check are asked.
 pub(crate) trait Check: CheckConfig {
     /// One for each outcome, before anything is asked.
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>>;
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>>;
 }
 
 /// What every check is given.
-pub(crate) struct Scene<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) job: &'a Job,
     /// How long one check may take, where it has no time of its own.
     pub(crate) timeout: Duration,
@@ -39,9 +39,9 @@ pub(crate) struct Scene<'a> {
     pub(crate) notes: RefCell<BTreeMap<String, String>>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Context<'a> {
     pub(crate) fn new(job: &'a Job, section: &'a Preflight, forced: Vec<Forced>) -> Self {
-        Scene {
+        Context {
             job,
             timeout: section.timeout.get(),
             until: Instant::now() + section.deadline.get(),
@@ -88,7 +88,7 @@ impl<'a> Scene<'a> {
     }
 
     /// How long a check may take that may have to wait for a rate limit: the rest of the stage's
-    /// time. Each of its questions has [`Scene::timeout`].
+    /// time. Each of its questions has [`Context::timeout`].
     pub(crate) fn patient(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }

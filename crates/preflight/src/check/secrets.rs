@@ -12,16 +12,16 @@ use cli::Job;
 use config::file::{SecretCheck, SecretKind};
 use model::{Outcome, Secret};
 
-use super::{Check, Planned, Scene, hosts};
+use super::{Check, Context, Planned, hosts};
 
 impl Check for SecretCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         plan(self, scene)
     }
 }
 
 /// The check itself, and a login for each of its hosts.
-fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a SecretCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let (job, timeout) = (scene.job, scene.timeout);
     let SecretCheck {
         name,

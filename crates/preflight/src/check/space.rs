@@ -28,7 +28,7 @@ impl Space {
 }
 
 /// Whether enough bytes are left. `path` is named in what a person reads, `look` is the hint.
-pub(crate) fn judge_free(outcome: Head, space: &Space, least: Room, look: &str) -> Outcome {
+pub(crate) fn judge_free(outcome: Builder, space: &Space, least: Room, look: &str) -> Outcome {
     let total = space.used.saturating_add(space.available);
     let actual = format!(
         "{} of {} free ({})",
@@ -47,7 +47,7 @@ pub(crate) fn judge_free(outcome: Head, space: &Space, least: Room, look: &str) 
 }
 
 /// Whether enough inodes are left. Some file systems make them as they go.
-pub(crate) fn judge_inodes(outcome: Head, space: &Space, least: Room, look: &str) -> Outcome {
+pub(crate) fn judge_inodes(outcome: Builder, space: &Space, least: Room, look: &str) -> Outcome {
     let least_text = match least {
         Room::Percent(percent) => format!("{percent}%"),
         Room::Amount(count) => count.to_string(),
@@ -72,13 +72,13 @@ pub(crate) fn judge_inodes(outcome: Head, space: &Space, least: Room, look: &str
 }
 
 /// Builds the outcome of a check: id, subject and reason.
-pub(crate) struct Head {
+pub(crate) struct Builder {
     pub(crate) id: String,
     pub(crate) subject: String,
     pub(crate) what: String,
 }
 
-impl Head {
+impl Builder {
     pub(crate) fn judged(
         self,
         good: bool,
@@ -123,8 +123,8 @@ mod tests {
     use super::*;
     use model::Verdict::{Fail, Inconclusive, Pass};
 
-    fn head() -> Head {
-        Head {
+    fn head() -> Builder {
+        Builder {
             id: "disk/".into(),
             subject: "/".into(),
             what: "/".into(),

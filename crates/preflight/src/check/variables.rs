@@ -10,7 +10,7 @@ use config::file::VariableCheck;
 use model::Outcome;
 use model::text::cut;
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 use dotenv::Setting;
 
 /// A file of settings is a few kilobytes.
@@ -19,12 +19,12 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_SHOWN: usize = 100;
 
 impl Check for VariableCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         vec![plan(self, scene)]
     }
 }
 
-fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+fn plan<'a>(check: &'a VariableCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let VariableCheck {
         name,
         matches: _,

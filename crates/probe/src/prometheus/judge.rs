@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::Verdict;
 use model::text::excerpt;
 use prometheus::age::{Age, PLAUSIBLE};
-use prometheus::answer::{Answer, Series};
+use prometheus::answer::{QueryResult, Series};
 
 use crate::reading::Reading;
 
@@ -21,7 +21,12 @@ pub(super) fn expected(probe: &PrometheusProbe) -> String {
 
 /// What decides nothing comes first: a value within its bounds means nothing where the server
 /// says that it saw only a part, or where it is of long ago.
-pub(super) fn judge(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age: &Age) -> Reading {
+pub(super) fn judge(
+    probe: &PrometheusProbe,
+    answer: &QueryResult,
+    at: Timestamp,
+    age: &Age,
+) -> Reading {
     let mut notes = Vec::new();
     for (rule, key, texts, word) in [
         (probe.on_warning, "on-warning", &answer.warnings, "warns"),
@@ -79,7 +84,12 @@ fn undecided(probe: &PrometheusProbe, rule: Undecided, key: &str, reason: String
 
 /// Why the answer is too old, if it is. Prometheus itself returns the requested instant, but
 /// a cache in between may return the time of its answer.
-fn stale(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age: &Age) -> Option<String> {
+fn stale(
+    probe: &PrometheusProbe,
+    answer: &QueryResult,
+    at: Timestamp,
+    age: &Age,
+) -> Option<String> {
     let limit = probe.max_age;
     let late = |age: f64| age > limit.get().as_secs_f64();
     let shown = |age: f64| Unit::Seconds.show((age * 10.0).round() / 10.0);
@@ -233,19 +243,19 @@ mod tests {
         probe
     }
 
-    fn answer(values: &[Option<f64>]) -> Answer {
+    fn answer(values: &[Option<f64>]) -> QueryResult {
         let series = |(n, value): (usize, &Option<f64>)| Series {
             labels: [("instance".to_owned(), n.to_string())].into(),
             value: *value,
             at: Some(1_800_000_000.0),
         };
-        Answer {
+        QueryResult {
             series: values.iter().enumerate().map(series).collect(),
-            ..Answer::default()
+            ..QueryResult::default()
         }
     }
 
-    fn told(probe: &PrometheusProbe, answer: &Answer, age: Option<f64>) -> String {
+    fn told(probe: &PrometheusProbe, answer: &QueryResult, age: Option<f64>) -> String {
         let age = age.map_or(Age::None, |age| {
             let selector = "x".to_owned();
             Age::Oldest(Oldest { selector, age })
@@ -289,15 +299,15 @@ mod tests {
     fn what_decides_nothing_is_what_the_configuration_says() {
         type Case = (
             fn(&mut PrometheusProbe, Undecided),
-            Answer,
+            QueryResult,
             Option<f64>,
             &'static str,
         );
-        let warned = Answer {
+        let warned = QueryResult {
             warnings: vec!["partial".into()],
             ..answer(&[Some(0.0)])
         };
-        let informed = Answer {
+        let informed = QueryResult {
             infos: vec!["no counter".into()],
             ..answer(&[Some(0.0)])
         };
@@ -368,7 +378,7 @@ mod tests {
             assert!(told(&probe(|_| ()), &silent, None).starts_with("inconclusive"));
         }
         // An accepted warning leaves the verdict to the value.
-        let warned = Answer {
+        let warned = QueryResult {
             warnings: vec!["partial".into()],
             ..answer(&[Some(0.2)])
         };

@@ -8,14 +8,14 @@ const GATE: &str = "# Asks.\nname: Gate\nuses: org/deploy-guard@v1\nwith:\n  sta
 
 fn after(nth: usize) -> Addition {
     Addition {
-        spot: Spot::After(nth),
+        spot: InsertionPoint::After(nth),
         step: GATE.to_owned(),
     }
 }
 
 fn before(nth: usize) -> Addition {
     Addition {
-        spot: Spot::Before(nth),
+        spot: InsertionPoint::Before(nth),
         step: "name: First\nrun: echo\n".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use super::pump::Relay;
 use super::socket::Socket;
 use super::target::Ssh2Target;
 use super::{Error, GUARD, Handle, Session, bastion};
-use crate::known_hosts::{Known, Trust};
+use crate::known_hosts::{HostKeys, Trust};
 use crate::ours;
 use crate::resolve::resolve;
 
@@ -53,12 +53,13 @@ impl Ssh2Target {
             crate::key::inspect_for_login(key).map_err(Error::Key)?;
         }
         let key = crate::key::for_login(key).map_err(Error::Key)?;
-        let known = Known::read(&self.known_hosts, &self.address, self.port).map_err(|error| {
-            Error::KnownHosts {
-                known_hosts: self.known_hosts.clone(),
-                reason: error.to_string(),
-            }
-        })?;
+        let known =
+            HostKeys::read(&self.known_hosts, &self.address, self.port).map_err(|error| {
+                Error::KnownHosts {
+                    known_hosts: self.known_hosts.clone(),
+                    reason: error.to_string(),
+                }
+            })?;
         let target = Arc::new(Ssh2Target {
             key: Secret::from(key),
             ..self
@@ -161,7 +162,7 @@ impl Ssh2Target {
         deadline: Instant,
         timeout: Duration,
         kinds: Option<&str>,
-        known: &Known,
+        known: &HostKeys,
     ) -> Result<Link, LoginError> {
         let link = handshake(stream, deadline, timeout, kinds)?;
         self.verify(&link, known).map_err(LoginError::Final)?;
@@ -171,7 +172,7 @@ impl Ssh2Target {
         Ok(link)
     }
 
-    fn verify(&self, link: &Link, known: &Known) -> Result<(), Error> {
+    fn verify(&self, link: &Link, known: &HostKeys) -> Result<(), Error> {
         let known_hosts = self.known_hosts.clone();
         let session = &link.session;
         let fingerprint = session

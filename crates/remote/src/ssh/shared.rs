@@ -23,15 +23,15 @@ pub struct Shared {
 }
 
 /// One question, and how often it was put.
-struct Asking {
+struct QueryAttempts {
     timeout: Duration,
     until: Instant,
     tries: u32,
 }
 
-impl Asking {
-    fn new(timeout: Duration) -> Asking {
-        Asking {
+impl QueryAttempts {
+    fn new(timeout: Duration) -> QueryAttempts {
+        QueryAttempts {
             timeout,
             until: Instant::now() + timeout,
             tries: 0,
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     async fn exec(&self, work: Work<'_>, limits: Limits) -> Result<Output, Error> {
-        let mut asking = Asking::new(limits.timeout);
+        let mut asking = QueryAttempts::new(limits.timeout);
         loop {
             let session = self.session(&asking).await?;
             let timeout = asking.left();
@@ -124,7 +124,7 @@ impl Shared {
 
     /// As [`Session::open`], likewise.
     pub async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Tunnel, Error> {
-        let mut asking = Asking::new(timeout);
+        let mut asking = QueryAttempts::new(timeout);
         loop {
             let session = self.session(&asking).await?;
             match session.open(host, port, asking.left()).await {
@@ -136,18 +136,18 @@ impl Shared {
 
     /// Logs in, if there is no login yet.
     pub async fn log_in(&self, timeout: Duration) -> Result<(), Error> {
-        self.session(&Asking::new(timeout)).await.map(drop)
+        self.session(&QueryAttempts::new(timeout)).await.map(drop)
     }
 
     /// The login itself, made if there is none yet.
     pub(super) async fn session_within(&self, timeout: Duration) -> Result<Session, Error> {
-        self.session(&Asking::new(timeout)).await
+        self.session(&QueryAttempts::new(timeout)).await
     }
 
     /// Whether the host answers: as [`Session::pulse`] on the connection that there is, else by
     /// letting us log in again.
     pub async fn pulse(&self, timeout: Duration) -> Result<(), Error> {
-        let mut asking = Asking::new(timeout);
+        let mut asking = QueryAttempts::new(timeout);
         loop {
             let session = self.session(&asking).await?;
             match session.pulse(asking.left()).await {
@@ -158,14 +158,14 @@ impl Shared {
     }
 
     /// The login, made once more where the host cut it off before any of it: nothing was begun.
-    async fn session(&self, asking: &Asking) -> Result<Session, Error> {
+    async fn session(&self, asking: &QueryAttempts) -> Result<Session, Error> {
         match self.logged_in(asking).await {
             Err(Error::Handshake { .. }) => self.logged_in(asking).await,
             result => result,
         }
     }
 
-    async fn logged_in(&self, asking: &Asking) -> Result<Session, Error> {
+    async fn logged_in(&self, asking: &QueryAttempts) -> Result<Session, Error> {
         let mut result = self.login();
         let waiting = result.wait_for(Option::is_some);
         match tokio::time::timeout_at(asking.until.into(), waiting).await {

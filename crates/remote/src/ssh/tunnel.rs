@@ -47,7 +47,7 @@ pub(super) enum Breakage {
 pub struct Severed;
 
 /// The end of a tunnel that is handed out.
-pub(super) struct Handed {
+pub(super) struct TunnelEnd {
     stream: UnixStream,
     severed: Arc<AtomicBool>,
 }
@@ -70,7 +70,7 @@ impl Breakage {
 }
 
 impl Tunnel {
-    pub(super) fn new(end: Handed, session: Keeps) -> io::Result<Tunnel> {
+    pub(super) fn new(end: TunnelEnd, session: Keeps) -> io::Result<Tunnel> {
         Ok(Tunnel {
             reads: tokio::net::UnixStream::from_std(end.stream)?,
             writes: None,
@@ -166,7 +166,7 @@ pub(super) struct Order {
     pub(super) port: u16,
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
-    pub(super) reply: oneshot::Sender<Result<Handed, Error>>,
+    pub(super) reply: oneshot::Sender<Result<TunnelEnd, Error>>,
 }
 
 /// One direction.
@@ -196,7 +196,7 @@ pub(super) struct OpenTunnel {
 
 impl OpenTunnel {
     /// The end of the pump, and the one that is handed out.
-    pub(super) fn new(channel: Channel) -> io::Result<(OpenTunnel, Handed)> {
+    pub(super) fn new(channel: Channel) -> io::Result<(OpenTunnel, TunnelEnd)> {
         let (local, other) = UnixStream::pair()?;
         let severed = Arc::new(AtomicBool::new(false));
         local.set_nonblocking(true)?;
@@ -211,7 +211,7 @@ impl OpenTunnel {
             from_us: Flow::Open,
             dropped: false,
         };
-        let end = Handed {
+        let end = TunnelEnd {
             stream: other,
             severed,
         };

@@ -23,7 +23,7 @@ pub(super) fn unready(id: impl Into<Id>, destination: &str, reason: String) -> O
 }
 
 /// A plan that no rule forbids, and how long asking for it took.
-pub(super) struct Proved {
+pub(super) struct ProvedPlan {
     pub(super) plan: Plan,
     pub(super) bars: Vec<Bar>,
     /// With the rules that were lifted for it.
@@ -40,7 +40,7 @@ impl Rollback<'_> {
         target: &dyn Target,
         situation: &Situation,
         mut force: Force,
-    ) -> Result<Proved, Vec<Outcome>> {
+    ) -> Result<ProvedPlan, Vec<Outcome>> {
         let since = Instant::now();
         let Situation { document, current } = situation;
         let from = self.left(situation);
@@ -64,7 +64,7 @@ impl Rollback<'_> {
         }
         let mut preconditions = force.outcomes();
         preconditions.extend(self.window_passed(document));
-        Ok(Proved {
+        Ok(ProvedPlan {
             plan: plan.noting(preconditions),
             bars,
             force,
@@ -77,9 +77,9 @@ impl Rollback<'_> {
     pub(super) async fn fetch(
         &self,
         target: &dyn Target,
-        proved: Proved,
-    ) -> Result<Proved, Vec<Outcome>> {
-        let Proved {
+        proved: ProvedPlan,
+    ) -> Result<ProvedPlan, Vec<Outcome>> {
+        let ProvedPlan {
             plan,
             bars,
             force,
@@ -89,7 +89,7 @@ impl Rollback<'_> {
         let (plan, more) = fetching.await;
         match self.impossible(&plan) {
             Some(refusals) => Err(refusals),
-            None => Ok(Proved {
+            None => Ok(ProvedPlan {
                 plan,
                 bars: [bars, more].concat(),
                 force,

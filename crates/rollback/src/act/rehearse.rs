@@ -17,7 +17,7 @@ use state::journal::Event;
 use state::journal::ROLLBACK;
 
 use super::ends::Findings;
-use super::prove::{Proved, unready};
+use super::prove::{ProvedPlan, unready};
 use super::{Rollback, Situation};
 use crate::force::Force;
 use crate::refuse;
@@ -35,7 +35,7 @@ pub(crate) struct Flags {
 
 /// How long each part took, or would take.
 #[derive(Debug, Default)]
-struct Parts {
+struct Timings {
     asking: Duration,
     checking: Duration,
     /// Bringing images and the like to their places, and backups: nothing of it is done now, so it
@@ -45,9 +45,9 @@ struct Parts {
     verifying: Duration,
 }
 
-impl Parts {
+impl Timings {
     fn whole(&self) -> Duration {
-        let Parts {
+        let Timings {
             asking,
             checking,
             preparing,
@@ -79,12 +79,12 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     if let Some(outcome) = rollback.already_there(&situation) {
         return Ok(session.report(vec![outcome]));
     }
-    let mut parts = Parts {
+    let mut parts = Timings {
         asking: clock.elapsed(),
-        ..Parts::default()
+        ..Timings::default()
     };
     let begun = Instant::now();
-    let Proved { plan, bars, .. } = match rollback.prove(&*target, &situation, force).await {
+    let ProvedPlan { plan, bars, .. } = match rollback.prove(&*target, &situation, force).await {
         Ok(proved) => proved,
         Err(refusals) => return Ok(session.report(refusals)),
     };
@@ -98,7 +98,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
             ))
             .took(parts.asking),
     ];
-    let past = Past::of(&session).await?;
+    let past = LastTimings::of(&session).await?;
     let (steps, switching) = switches(&rollback, &plan, &bars, &past.steps);
     outcomes.extend(steps);
     parts.switching = switching;
@@ -218,15 +218,15 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
 
 /// How long it took the last time.
 #[derive(Default)]
-struct Past {
+struct LastTimings {
     /// From the first check to the first step.
     preparing: Option<Duration>,
     steps: BTreeMap<String, Duration>,
 }
 
-impl Past {
+impl LastTimings {
     async fn of(session: &Session<'_>) -> Result<Self, Failure> {
-        let mut past = Past::default();
+        let mut past = LastTimings::default();
         let between = |from: Timestamp, to: Timestamp| -> Duration {
             to.duration_since(from).try_into().unwrap_or_default()
         };
@@ -270,7 +270,7 @@ fn verifying(gate: &Healthgate, answer: Duration) -> Duration {
     answer + longest.max().unwrap_or_default()
 }
 
-fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome {
+fn estimate(session: &Session<'_>, destination: &str, parts: &Timings) -> Outcome {
     let slo = session.section.slo;
     let actual = format!(
         "about {}: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",

@@ -55,7 +55,7 @@ impl Rollback<'_> {
                 )))
             })
             .collect();
-        let kept = document.entry(self.destination).map(Kept::of);
+        let kept = document.entry(self.destination).map(RetainedArtifacts::of);
         let kept = kept.unwrap_or_default();
         let images = join_all(kept.images.iter().map(|image| self.in_registry(image)));
         let files = self.on_hosts(target, &kept.paths, plan);
@@ -244,14 +244,14 @@ impl MissingArtifact {
 
 /// What was recorded as kept of a release, as far as it can be looked for.
 #[derive(Debug, Default)]
-struct Kept<'a> {
+struct RetainedArtifacts<'a> {
     images: Vec<String>,
     paths: Vec<&'a str>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> RetainedArtifacts<'a> {
     fn of(entry: &'a Entry) -> Self {
-        let mut kept = Kept::default();
+        let mut kept = RetainedArtifacts::default();
         if let Some(image) = &entry.image {
             let digest = entry.digest.as_deref();
             let digest = digest.filter(|digest| digest.starts_with("sha256:"));

@@ -17,13 +17,13 @@ use crate::weights::Weights;
 const MAX_LINES: usize = 32;
 const POLICY: &str = "weighted_round_robin";
 
-pub(super) struct Kept<'a> {
+pub(super) struct StoredConfig<'a> {
     pub(super) config: &'a CaddyRouter,
     pub(super) places: &'a PlaceAccess,
     pub(super) admin: Admin<'a>,
 }
 
-impl Kept<'_> {
+impl StoredConfig<'_> {
     fn file(&self) -> Result<&Path, Error> {
         let CaddyRouter {
             config_file,

@@ -10,7 +10,7 @@ use config::value::{Share, Side};
 use place::{Error, Place, PlaceAccess};
 use serde::{Deserialize, Serialize};
 
-use super::keep::Keep;
+use super::keep::StoredFiles;
 use super::socket::{Proxy, Server, Servers};
 use super::stat::{self, Stat};
 use super::weights::{self, Act};
@@ -34,7 +34,7 @@ struct Image {
 pub struct Backend<'a> {
     target: &'a HaproxyTarget,
     proxy: Proxy<'a>,
-    keep: Keep<'a>,
+    keep: StoredFiles<'a>,
 }
 
 impl<'a> Backend<'a> {
@@ -42,7 +42,7 @@ impl<'a> Backend<'a> {
         Backend {
             target,
             proxy: Proxy::new(target, places),
-            keep: Keep { target, places },
+            keep: StoredFiles { target, places },
         }
     }
 

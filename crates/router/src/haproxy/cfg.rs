@@ -38,7 +38,7 @@ const SECTIONS: [&str; 17] = [
 
 /// What `default-server` gives to the lines after it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Given {
+struct ServerDefaults {
     weight: Option<u32>,
     disabled: bool,
 }
@@ -54,7 +54,7 @@ struct Line {
     marks: Vec<Range<usize>>,
     /// By its last mark.
     disabled: Option<bool>,
-    given: Given,
+    given: ServerDefaults,
 }
 
 /// The two lines of a text.
@@ -67,7 +67,7 @@ pub(super) struct Cfg<'t> {
 
 /// What a line is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Say {
+pub(super) enum LineEdit {
     Weight(u32),
     Disabled,
 }
@@ -78,7 +78,7 @@ impl<'t> Cfg<'t> {
         backend: &str,
         [blue, green]: [&str; 2],
     ) -> Result<Self, Error> {
-        let (mut defaults, mut given) = (Given::default(), Given::default());
+        let (mut defaults, mut given) = (ServerDefaults::default(), ServerDefaults::default());
         let (mut in_defaults, mut ours, mut found) = (false, false, false);
         let mut lines: [Option<Line>; 2] = [None, None];
         let mut start = 0;
@@ -91,7 +91,7 @@ impl<'t> Cfg<'t> {
                 ours = matches!(word(0), "backend" | "listen") && plain(word(1)) == backend;
                 found |= ours;
                 if in_defaults {
-                    defaults = Given::default();
+                    defaults = ServerDefaults::default();
                 }
                 given = defaults;
                 continue;
@@ -155,12 +155,12 @@ impl<'t> Cfg<'t> {
     }
 
     /// The text in which the sides say this. Everything else stays as its author wrote it.
-    pub(super) fn with(&self, blue: Say, green: Say) -> String {
+    pub(super) fn with(&self, blue: LineEdit, green: LineEdit) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for (line, say) in [(&self.blue, blue), (&self.green, green)] {
             let mut more = String::new();
             match say {
-                Say::Weight(weight) => {
+                LineEdit::Weight(weight) => {
                     changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
                     match &line.weight {
                         Some((number, _)) => changes.push((number.clone(), weight.to_string())),
@@ -170,8 +170,8 @@ impl<'t> Cfg<'t> {
                         more.push_str(" enabled");
                     }
                 }
-                Say::Disabled if line.disabled.unwrap_or(line.given.disabled) => {}
-                Say::Disabled => {
+                LineEdit::Disabled if line.disabled.unwrap_or(line.given.disabled) => {}
+                LineEdit::Disabled => {
                     changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
                     " disabled".clone_into(&mut more);
                 }
@@ -188,8 +188,8 @@ impl<'t> Cfg<'t> {
     }
 }
 
-impl Given {
-    fn then(mut self, words: &[Range<usize>], text: &str) -> Given {
+impl ServerDefaults {
+    fn then(mut self, words: &[Range<usize>], text: &str) -> ServerDefaults {
         let word = |range: &Range<usize>| &text[range.clone()];
         for (nth, range) in words.iter().enumerate() {
             match word(range) {
@@ -206,7 +206,7 @@ impl Given {
     }
 }
 
-fn line(text: &str, words: &[Range<usize>], given: Given) -> Option<Line> {
+fn line(text: &str, words: &[Range<usize>], given: ServerDefaults) -> Option<Line> {
     let address = words.get(2)?.end;
     let mut line = Line {
         address,
@@ -285,7 +285,7 @@ mod tests {
         (cfg.weight(Side::Blue), cfg.weight(Side::Green))
     }
 
-    fn with(text: &str, blue: Say, green: Say) -> String {
+    fn with(text: &str, blue: LineEdit, green: LineEdit) -> String {
         Cfg::read(text, "app", NAMES).unwrap().with(blue, green)
     }
 
@@ -293,31 +293,34 @@ mod tests {
     fn only_the_weights_of_the_two_lines_change() {
         let text = "# server blue 1:1 weight 7\nbackend other\n  server blue 1:1 weight 7\nbackend app # ours\n\tbalance roundrobin\n\tserver blue  127.0.0.1:8001 check  weight 10 # live\n\tserver green 127.0.0.1:8002 check disabled\nlisten x\n  server green 1:1\n";
         assert_eq!(both(text), (10, 0));
-        let ten = with(text, Say::Weight(9), Say::Weight(1));
+        let ten = with(text, LineEdit::Weight(9), LineEdit::Weight(1));
         assert_eq!(
             ten,
             text.replace("weight 10 # live", "weight 9 # live")
                 .replace("8002 check disabled", "8002 weight 1 check")
         );
         assert_eq!(both(&ten), (9, 1));
-        assert_eq!(with(&ten, Say::Weight(9), Say::Weight(1)), ten);
-        let none = with(&ten, Say::Weight(9), Say::Weight(0));
+        assert_eq!(with(&ten, LineEdit::Weight(9), LineEdit::Weight(1)), ten);
+        let none = with(&ten, LineEdit::Weight(9), LineEdit::Weight(0));
         assert_eq!(both(&none), (9, 0));
-        let out = with(&ten, Say::Weight(9), Say::Disabled);
+        let out = with(&ten, LineEdit::Weight(9), LineEdit::Disabled);
         assert_eq!(
             out,
             ten.replace("8002 weight 1 check", "8002 disabled weight 1 check")
         );
         assert_eq!(both(&out), (9, 0));
-        assert_eq!(with(&out, Say::Weight(9), Say::Disabled), out);
-        assert_eq!(both(&with(&out, Say::Weight(9), Say::Weight(3))), (9, 3));
+        assert_eq!(with(&out, LineEdit::Weight(9), LineEdit::Disabled), out);
+        assert_eq!(
+            both(&with(&out, LineEdit::Weight(9), LineEdit::Weight(3))),
+            (9, 3)
+        );
     }
 
     #[test]
     fn default_server_counts_for_the_lines_after_it() {
         let text = "defaults\n  default-server weight 5 disabled\nbackend app\n  server blue a:1 enabled\n  server green a:2\n";
         assert_eq!(both(text), (5, 0));
-        let ten = with(text, Say::Weight(9), Say::Weight(1));
+        let ten = with(text, LineEdit::Weight(9), LineEdit::Weight(1));
         assert_eq!(both(&ten), (9, 1), "{ten}");
         let text = "backend app\n  default-server weight 5\n  server blue a:1\n  server green a:2 weight 2\n";
         assert_eq!(both(text), (5, 2));
@@ -342,8 +345,8 @@ mod tests {
             "server \"",
             "backend 'app\n server blue \\",
         ] {
-            let _ =
-                Cfg::read(text, "app", NAMES).map(|cfg| cfg.with(Say::Disabled, Say::Weight(1)));
+            let _ = Cfg::read(text, "app", NAMES)
+                .map(|cfg| cfg.with(LineEdit::Disabled, LineEdit::Weight(1)));
         }
     }
 }

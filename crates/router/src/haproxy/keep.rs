@@ -7,19 +7,19 @@ use config::file::HaproxyTarget;
 use config::value::Side;
 use place::{Effect, Error, Place, PlaceAccess, word};
 
-use super::cfg::{Cfg, Say};
+use super::cfg::{Cfg, LineEdit};
 use super::socket::{self, Proxy, Servers};
 use crate::split::Split;
 use crate::weights::Weights;
 
 /// The files of a configured HAProxy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keep<'a> {
+pub(super) struct StoredFiles<'a> {
     pub(super) target: &'a HaproxyTarget,
     pub(super) places: &'a PlaceAccess,
 }
 
-impl Keep<'_> {
+impl StoredFiles<'_> {
     fn limit(&self) -> Duration {
         self.target.timeout.get()
     }
@@ -77,9 +77,9 @@ impl Keep<'_> {
         let say = |name: &str| {
             let server = now.get(name);
             match server.filter(|server| server.takes_traffic()) {
-                Some(server) => Say::Weight(server.weight),
-                None if self.target.drain => Say::Weight(0),
-                None => Say::Disabled,
+                Some(server) => LineEdit::Weight(server.weight),
+                None if self.target.drain => LineEdit::Weight(0),
+                None => LineEdit::Disabled,
             }
         };
         let after = self

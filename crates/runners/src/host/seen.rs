@@ -45,7 +45,7 @@ pub struct Disk {
 
 /// What the machine says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct HostSnapshot {
     /// Units that fit the name; one is right.
     pub units: Vec<String>,
     pub unit: Option<Unit>,
@@ -57,7 +57,7 @@ pub struct Seen {
 }
 
 /// Reads the script's answer; `None` if it has no answer.
-pub fn read(text: &str) -> Option<Seen> {
+pub fn read(text: &str) -> Option<HostSnapshot> {
     let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut part = "";
     for line in text.lines() {
@@ -88,7 +88,7 @@ pub fn read(text: &str) -> Option<Seen> {
         ([name], show @ [_, ..]) => Some(unit(name, show, uptime)),
         _ => None,
     };
-    Some(Seen {
+    Some(HostSnapshot {
         unit,
         units,
         disks: disks(lines("@disk"), lines("@inodes")),
@@ -211,7 +211,7 @@ fn meaning(line: &str) -> Option<State> {
     has(&lost).then_some(State::Offline)
 }
 
-impl Seen {
+impl HostSnapshot {
     /// What it says about the runner.
     pub fn evidence(&self, runner: &str) -> Evidence {
         let (state, trust, says) = self.service();

@@ -4,13 +4,13 @@ use yaml::Fault;
 
 use super::{Canary, CanaryKind, CanaryMetric, LogFormat};
 use crate::prometheus::is_metric;
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 use values::{Quantity, Unit};
 
 const SIDE: &str = "{side}";
 
 impl Canary {
-    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         self.check_amounts(spot)?;
         self.check_source(spot)?;
         self.check_sides(spot)?;
@@ -28,7 +28,7 @@ impl Canary {
     }
 
     /// What counts where no source is asked: recorded data are judged, or a rollout is planned.
-    pub fn check_without_source(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check_without_source(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         self.check_amounts(spot)?;
         self.check_judges(spot)?;
         let list = spot.key("metrics");
@@ -39,7 +39,7 @@ impl Canary {
         Ok(())
     }
 
-    fn check_amounts(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_amounts(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (key, time) in [
             ("interval", self.interval),
             ("deadline", self.deadline),
@@ -72,7 +72,7 @@ impl Canary {
         Ok(())
     }
 
-    fn check_source(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_source(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.exclusive(&[
             ("server", self.server.is_some()),
             ("access-log", self.access_log.is_some()),
@@ -126,7 +126,7 @@ impl Canary {
         Ok(())
     }
 
-    fn check_sides(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_sides(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.exclusive(&[
             ("sides", self.sides.is_some()),
             ("label", self.label.is_some()),
@@ -156,7 +156,7 @@ impl Canary {
         Ok(())
     }
 
-    fn check_judges(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_judges(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let (limits, at) = (&self.thresholds, spot.key("thresholds"));
         at.key("failures").not_zero(limits.failures == 0)?;
         for (key, share) in [
@@ -182,7 +182,7 @@ impl Canary {
         Ok(())
     }
 
-    fn check_metric(&self, metric: &CanaryMetric, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_metric(&self, metric: &CanaryMetric, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("name").plain(&metric.name, "-_.")?;
         let queries = [
             ("failed", &metric.failed),
@@ -230,7 +230,7 @@ impl Canary {
     }
 
     #[expect(clippy::unused_self, reason = "the rules of a canary")]
-    fn check_limits(&self, metric: &CanaryMetric, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check_limits(&self, metric: &CanaryMetric, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let limits = [
             ("at-most", metric.at_most),
             ("max", metric.max),
@@ -285,7 +285,7 @@ const SAME_SIDES: &str = "both sides are the same: stable would be compared with
 /// More is not compared, but only counted.
 const MAX_TOLERANCE: f64 = 32.0;
 
-fn chance_of(chance: Quantity, spot: Spot<'_>) -> Result<(), Fault> {
+fn chance_of(chance: Quantity, spot: KeyPosition<'_>) -> Result<(), Fault> {
     if 0.0 < chance.get() && chance.get() <= 0.5 {
         return Ok(());
     }
@@ -298,7 +298,7 @@ fn chance_of(chance: Quantity, spot: Spot<'_>) -> Result<(), Fault> {
 }
 
 /// A share of requests, of which neither none nor all tells anything.
-fn share_of(share: Quantity, spot: Spot<'_>) -> Result<(), Fault> {
+fn share_of(share: Quantity, spot: KeyPosition<'_>) -> Result<(), Fault> {
     if 0.0 < share.get() && share.get() < 1.0 {
         return Ok(());
     }
@@ -310,7 +310,7 @@ fn share_of(share: Quantity, spot: Spot<'_>) -> Result<(), Fault> {
     })
 }
 
-fn amount(limit: Quantity, spot: Spot<'_>) -> Result<(), Fault> {
+fn amount(limit: Quantity, spot: KeyPosition<'_>) -> Result<(), Fault> {
     if limit.get() >= 0.0 {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// What a chat hears of: the incidents, and how deployments end.
 const OF_CHATS: &[EventKind] = &[
@@ -54,7 +54,7 @@ impl SinkConfig for SlackSink {
         only_failed: |sink| sink.token_env.is_none()
     );
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         match (&self.url_env, &self.token_env) {
             (Some(url), None) => spot.key("url-env").a_variable(url)?,
             (None, Some(token)) => spot.key("token-env").a_variable(token)?,
@@ -116,7 +116,7 @@ pub struct TeamsSink {
 impl SinkConfig for TeamsSink {
     common_fields!(events: |_| OF_CHATS, only_failed: |_| true);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("url-env").a_variable(&self.url_env)
     }
 }

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// What e-mail hears of: the turns of an incident, and how deployments end.
 const OF_EMAIL: &[EventKind] = &[
@@ -73,7 +73,7 @@ pub enum EmailTls {
 impl SinkConfig for EmailSink {
     common_fields!(events: |_| OF_EMAIL, only_failed: |_| true);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.tls == EmailTls::None && !self.allow_plain_text && !is_here(self.server.host()) {
             let fault = spot.key("tls");
             let fault = fault.fault(format!(
@@ -116,7 +116,7 @@ fn is_here(host: &str) -> bool {
 }
 
 /// `user@host`, or `Name <user@host>`; the library that sends it reads it more strictly.
-fn mailbox(text: &str, spot: Spot<'_>) -> Result<(), Fault> {
+fn mailbox(text: &str, spot: KeyPosition<'_>) -> Result<(), Fault> {
     let bare = match text.trim().strip_suffix('>') {
         Some(rest) => rest.rsplit_once('<').map_or("", |(_, bare)| bare),
         None => text.trim(),

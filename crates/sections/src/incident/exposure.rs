@@ -8,7 +8,7 @@ use serde::Deserialize;
 use values::{Pattern, Span};
 use yaml::Fault;
 
-use crate::{AccessLog, LogFormat, PrometheusAccess, Spot};
+use crate::{AccessLog, KeyPosition, LogFormat, PrometheusAccess};
 
 /// How many requests a release served, and how many of them failed: by counters of a Prometheus server, by an access
 /// log, or by both, of which the log is asked where the counters are not exact.
@@ -63,7 +63,7 @@ pub struct ExposureLog {
 }
 
 impl Exposure {
-    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.server.is_none() && self.access_log.is_none() {
             let fault = spot.fault("neither `server` nor `access-log` is there: nothing counts");
             return Err(fault.hint("name a Prometheus server with `server`, `total` and `failed`"));
@@ -100,7 +100,7 @@ impl Exposure {
 }
 
 impl ExposureLog {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("file").a_file(&self.file, true)?;
         if let Some(host) = &self.host {
             spot.key("host").known_host(host)?;

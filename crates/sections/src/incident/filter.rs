@@ -3,7 +3,7 @@
 use yaml::Fault;
 
 use super::{EventKind, Severity};
-use crate::Spot;
+use crate::KeyPosition;
 
 /// What happened, as far as a filter asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Filter<'_> {
     }
 
     /// The rules of its keys; `spot` is the sink.
-    pub(super) fn check(self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, name) in self.environments.iter().enumerate() {
             spot.key("environments").item(nth).known_environment(name)?;
         }

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// What is told of an incident, with what people write down.
 const OF_INCIDENTS: &[EventKind] = &[
@@ -48,7 +48,7 @@ pub struct GithubIssueSink {
 impl SinkConfig for GithubIssueSink {
     common_fields!(events: |_| OF_INCIDENTS, only_failed: |_| false);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         reached(self.repository.as_deref(), self.token_env.as_deref(), spot)?;
         for (nth, label) in self.labels.iter().enumerate() {
             spot.key("labels").item(nth).some_text(label)?;
@@ -82,12 +82,16 @@ pub struct GithubDeploymentSink {
 impl SinkConfig for GithubDeploymentSink {
     common_fields!(events: |_| OF_DEPLOYMENTS, only_failed: |_| false);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         reached(self.repository.as_deref(), self.token_env.as_deref(), spot)
     }
 }
 
-fn reached(repository: Option<&str>, token_env: Option<&str>, spot: Spot<'_>) -> Result<(), Fault> {
+fn reached(
+    repository: Option<&str>,
+    token_env: Option<&str>,
+    spot: KeyPosition<'_>,
+) -> Result<(), Fault> {
     if let Some(repository) = repository {
         let spot = spot.key("repository");
         let parts: Vec<&str> = repository.split('/').collect();

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// What a pager hears of: incidents page, and an ended deployment is a change event, which does not page.
 const OF_PAGERS: &[EventKind] = &[
@@ -43,7 +43,7 @@ pub struct PagerdutySink {
 impl SinkConfig for PagerdutySink {
     common_fields!(events: |_| OF_PAGERS, only_failed: |_| false);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("routing-key-env")
             .a_variable(&self.routing_key_env)?;
         match &self.url {

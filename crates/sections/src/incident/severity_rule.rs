@@ -6,7 +6,7 @@ use values::{Portion, Span};
 use yaml::Fault;
 
 use super::Severity;
-use crate::Spot;
+use crate::KeyPosition;
 
 /// What users get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, serde::Serialize, JsonSchema)]
@@ -128,7 +128,7 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
 }
 
 impl SeverityRule {
-    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, name) in self.environments.iter().enumerate() {
             spot.key("environments").item(nth).known_environment(name)?;
         }
@@ -138,7 +138,7 @@ impl SeverityRule {
 
 impl Escalate {
     /// `sinks` are the names of all sinks.
-    pub(super) fn check(&self, sinks: &[&str], spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, sinks: &[&str], spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("after").some_time(Some(self.after))?;
         let to = spot.key("to");
         if self.to.is_empty() {

@@ -3,7 +3,7 @@
 use yaml::Fault;
 
 use super::Filter;
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// The configuration of a sink.
 pub trait SinkConfig {
@@ -14,7 +14,7 @@ pub trait SinkConfig {
     fn filter(&self) -> Filter<'_>;
 
     /// The rules that its type cannot state.
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault>;
 }
 
 /// The two methods that are the same for each kind. `events` and `only_failed` are the defaults of the kind.

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// A line per event in the log of the job: on stderr, because stdout has the report.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct StdoutSink {
 impl SinkConfig for StdoutSink {
     common_fields!(events: |_| &EventKind::ALL, only_failed: |_| false);
 
-    fn check(&self, _: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, _: KeyPosition<'_>) -> Result<(), Fault> {
         Ok(())
     }
 }

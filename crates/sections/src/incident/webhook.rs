@@ -8,7 +8,7 @@ use yaml::Fault;
 
 use super::sink_config::{SinkConfig, common_fields};
 use super::{EventKind, Severity};
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// A URL of yours that takes JSON by POST.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,7 +37,7 @@ pub struct WebhookSink {
 impl SinkConfig for WebhookSink {
     common_fields!(events: |_| &EventKind::ALL, only_failed: |_| false);
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("url-env").a_variable(&self.url_env)?;
         if let Some(key) = &self.hmac_key_env {
             spot.key("hmac-key-env").a_variable(key)?;

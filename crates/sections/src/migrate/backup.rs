@@ -7,7 +7,7 @@ use serde::Deserialize;
 use values::Span;
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// The backup that must exist before anything is changed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ impl Default for MigrateBackup {
 }
 
 impl MigrateBackup {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if let Some(command) = &self.command {
             spot.key("command").some_text(command)?;
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use values::{Span, Weight};
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// The pending migrations, and whether the database is ready for them: nothing is wrong, their SQL passes the
 /// rules, they were rehearsed where `migrate.rehearse.required` wants it, no transaction is open for long, and the
@@ -30,7 +30,7 @@ pub struct MigrationsCheck {
 
 impl MigrationsCheck {
     /// The rules that its type cannot state.
-    pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("max-transaction")
             .some_time(Some(self.max_transaction))?;
         spot.key("max-lag").some_time(Some(self.max_lag))

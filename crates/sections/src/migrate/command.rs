@@ -5,7 +5,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::ToolConfig;
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// A tool of yours: its commands, and where the truth about it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -37,7 +37,7 @@ impl ToolConfig for CommandTool {
         vec![("folder", self.folder.as_deref())]
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let texts = [
             ("apply", Some(&self.apply)),
             ("current", Some(&self.current)),

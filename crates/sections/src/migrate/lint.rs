@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// Which findings in the pending SQL count.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct LintIgnore {
 }
 
 impl MigrateLint {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, ignore) in self.ignore.iter().enumerate() {
             let item = spot.key("ignore").item(nth);
             item.key("rule").some_text(&ignore.rule)?;

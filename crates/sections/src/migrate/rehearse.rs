@@ -5,7 +5,7 @@ use serde::Deserialize;
 use values::Span;
 use yaml::Fault;
 
-use crate::Spot;
+use crate::KeyPosition;
 
 /// How a migration is tried on a copy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -21,7 +21,7 @@ pub struct Rehearse {
 }
 
 impl Rehearse {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         match &self.smoke {
             Some(smoke) => spot.key("smoke").some_text(smoke),
             None => Ok(()),

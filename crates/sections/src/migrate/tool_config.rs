@@ -2,7 +2,7 @@
 
 use yaml::Fault;
 
-use crate::spot::Spot;
+use crate::spot::KeyPosition;
 
 /// The configuration of a migration tool.
 pub trait ToolConfig {
@@ -19,7 +19,7 @@ pub trait ToolConfig {
         Vec::new()
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if let Some(command) = self.command() {
             spot.key("command").some_text(command)?;
         }

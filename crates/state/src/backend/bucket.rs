@@ -9,7 +9,7 @@ use model::Env;
 use tokio::sync::OnceCell;
 
 use super::part::{BackendError, Blob, Part, Series, file_number};
-use crate::surroundings::Surroundings;
+use crate::surroundings::StoreContext;
 
 /// One question with its retries.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(bucket: &str, key: &str, around: &Surroundings) -> Bucket {
+    pub(super) fn new(bucket: &str, key: &str, around: &StoreContext) -> Bucket {
         Bucket {
             state: Address {
                 bucket: bucket.to_owned(),

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::part::{BackendError, Blob, Part, Series, file_name, file_number};
 use crate::Holder;
-use crate::surroundings::Surroundings;
+use crate::surroundings::StoreContext;
 use model::text::cut;
 
 /// One script, and the login before the first.
@@ -49,8 +49,8 @@ enum Error {
 }
 
 impl Host {
-    pub(super) fn new(host: &str, path: &str, around: &Surroundings) -> Result<Host, BackendError> {
-        let Surroundings {
+    pub(super) fn new(host: &str, path: &str, around: &StoreContext) -> Result<Host, BackendError> {
+        let StoreContext {
             env,
             hosts,
             redactor: _,

@@ -2,7 +2,7 @@
 
 use config::value::StateAddress;
 use model::Env;
-use state::{Error, Store, Surroundings};
+use state::{Error, Store, StoreContext};
 use testkit::Moto;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -31,9 +31,9 @@ fn store(address: &str, env: Env) -> Store {
         bucket: "shop-state".to_owned(),
         key: address.to_owned(),
     };
-    let around = Surroundings {
+    let around = StoreContext {
         env,
-        ..Surroundings::default()
+        ..StoreContext::default()
     };
     Store::open(&address, &around).unwrap()
 }
@@ -69,9 +69,9 @@ fn no_bucket_is_no_empty_state(bucket: &Bucket) {
         bucket: "nobodys".to_owned(),
         key: "state.json".to_owned(),
     };
-    let around = Surroundings {
+    let around = StoreContext {
         env: bucket.env(),
-        ..Surroundings::default()
+        ..StoreContext::default()
     };
     let store = Store::open(&address, &around).unwrap();
     let error = run(store.read()).unwrap_err();

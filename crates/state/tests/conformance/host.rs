@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use config::file::Host;
 use config::value::StateAddress;
-use state::{Error, Holder, Store, Surroundings};
+use state::{Error, Holder, Store, StoreContext};
 use testkit::{Sshd, SshdSetup};
 
 use crate::file::{Small, full_disk};
@@ -55,9 +55,9 @@ impl Server {
             host: "web-01".to_owned(),
             path: path.to_str().unwrap().to_owned(),
         };
-        let around = Surroundings {
+        let around = StoreContext {
             hosts: BTreeMap::from([("web-01".to_owned(), host)]).into(),
-            ..Surroundings::default()
+            ..StoreContext::default()
         };
         Store::open(&address, &around).unwrap()
     }

@@ -10,7 +10,7 @@ mod suite;
 use std::future::Future;
 use std::time::Duration;
 
-use state::journal::{Event, Intention, Line, ROLLBACK};
+use state::journal::{Event, Intention, JournalLine, ROLLBACK};
 use state::{Claim, Holder, Journal, Status, Store};
 
 /// Somewhere that states can be kept, by name. Each store is another writer, as in a process of
@@ -36,7 +36,7 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
 
 /// Whether the step was made at any time.
 pub(crate) fn is_done(journal: &Journal, wanted: &str) -> bool {
-    let done = |line: &Line| matches!(&line.event, Event::Done { step } if step == wanted);
+    let done = |line: &JournalLine| matches!(&line.event, Event::Done { step } if step == wanted);
     journal.lines().iter().any(done)
 }
 

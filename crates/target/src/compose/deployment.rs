@@ -9,7 +9,7 @@ use model::release::Releases;
 use probe::project::Project;
 use state::Entry;
 
-use super::look::Look;
+use super::look::ProjectContainers;
 use super::program::Program;
 use place::{Machines, Place};
 
@@ -28,7 +28,7 @@ pub(crate) struct Compose<'a> {
     pub(super) programs: RefCell<BTreeMap<Place, Program>>,
     pub(super) resolved: RefCell<BTreeMap<(Place, String), Resolved>>,
     /// The last look at each place, until something is changed there.
-    pub(super) looked: RefCell<BTreeMap<Place, (Instant, Look)>>,
+    pub(super) looked: RefCell<BTreeMap<Place, (Instant, ProjectContainers)>>,
     /// The images that were seen to be at a place.
     pub(super) here: RefCell<BTreeSet<(Place, String)>>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Resolved {
 
 /// The services that a step touches.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct AffectedServices {
     /// Those that get another image, or whose containers are not well.
     pub(super) services: BTreeSet<String>,
     /// Those that live in their containers, and stay behind in what is gone if they are not made

@@ -151,13 +151,13 @@ impl Container {
 
 /// All containers of a project.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Look {
+pub(super) struct ProjectContainers {
     pub(super) all: Vec<Container>,
     /// Containers that no longer exist but whose namespaces others use, by their ids.
     pub(super) gone: BTreeSet<String>,
 }
 
-impl Look {
+impl ProjectContainers {
     /// Those that some of them live in and that are not of the project, if they are at all.
     pub(super) fn elsewhere(&self) -> BTreeSet<&str> {
         let there: BTreeSet<&str> = self.all.iter().map(|one| one.id.as_str()).collect();
@@ -228,9 +228,9 @@ mod tests {
     #[test]
     fn what_either_compose_leaves_half_way_becomes_one_container() {
         let whole = |all: &[Container]| {
-            let look = Look {
+            let look = ProjectContainers {
                 all: all.to_vec(),
-                ..Look::default()
+                ..ProjectContainers::default()
             };
             let words: Vec<_> = look.whole().iter().map(|words| words.join(" ")).collect();
             (look.counts()["web"], words)

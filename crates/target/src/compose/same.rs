@@ -10,8 +10,8 @@ use futures_util::future::join;
 use probe::project::{Project, Service};
 use remote::quote;
 
-use super::deployment::{Changes, Compose};
-use super::look::{Container, Look};
+use super::deployment::{AffectedServices, Compose};
+use super::look::{Container, ProjectContainers};
 use super::program::Program;
 use crate::target::Transition;
 use place::{Error, Place};
@@ -28,8 +28,8 @@ impl Compose<'_> {
         &self,
         place: &Place,
         transition: Transition<'_>,
-        look: &Look,
-        changes: &Changes,
+        look: &ProjectContainers,
+        changes: &AffectedServices,
     ) -> Result<(), Error> {
         let touched: BTreeSet<&String> = changes.services.iter().chain(&changes.after).collect();
         // By the release that runs in them: one variable may name it.
@@ -105,7 +105,7 @@ impl Compose<'_> {
         &self,
         place: &Place,
         release: &str,
-        look: &Look,
+        look: &ProjectContainers,
         containers: &[&Container],
     ) -> Result<(), Error> {
         let resolved = self.resolved(place, release).await?;

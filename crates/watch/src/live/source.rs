@@ -56,7 +56,7 @@ impl IntervalReading {
         }
     }
 
-    fn of(look: feed::Look) -> IntervalReading {
+    fn of(look: feed::IntervalCounts) -> IntervalReading {
         IntervalReading {
             at: look.at,
             is_early: look.early,

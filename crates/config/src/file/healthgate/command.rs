@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Pattern, Portion};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A command that must end with an expected status and print what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ impl ProbeConfig for CommandProbe {
     common_fields!();
     on_hosts!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
         spot.key("run").some_text(&self.run)?;
         if self.status.is_empty() {

@@ -10,7 +10,7 @@ use yaml::Fault;
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Portion, Span};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Services of a Compose project: every container of each runs, is healthy where it has a health
 /// check, and is not started again while we watch. Asked by `docker compose`, else by
@@ -68,7 +68,7 @@ impl ProbeConfig for ComposeProbe {
     common_fields!();
     on_hosts!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for file in &self.env_files {
             spot.key("env-files").a_file(file, false)?;
         }

@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Portion, Span};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A container that runs, is healthy where it has a health check, and is not started again while
 /// we watch.
@@ -46,7 +46,7 @@ impl ProbeConfig for DockerProbe {
     common_fields!();
     on_hosts!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
         spot.key("container").a_word(&self.container)
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{Match, PolicyOverlay, ProbeConfig};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A service of Amazon ECS: its PRIMARY deployment is ours, rolled out, with healthy tasks.
 ///
@@ -56,7 +56,7 @@ impl ProbeConfig for EcsProbe {
         Some(self.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (key, text) in [("cluster", &self.cluster), ("service", &self.service)] {
             if text.trim().is_empty() {
                 return spot.refuse(key, "must not be empty");

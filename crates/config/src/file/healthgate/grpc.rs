@@ -12,7 +12,7 @@ use yaml::Fault;
 use super::probe_config::port_given;
 use super::{Addresses, ClientCertificate, HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Portion};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A gRPC service that reports that it is serving, by the protocol `grpc.health.v1`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ impl ProbeConfig for GrpcProbe {
     group_fields!();
     server_places!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.is_group() {
             return Ok(());
         }

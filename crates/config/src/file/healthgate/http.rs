@@ -17,7 +17,7 @@ use crate::value::HTTP_URL;
 use crate::value::{
     Filter, Json, Member, Method, Pattern, Portion, Proxy, Size, Span, Statuses, has_place,
 };
-use sections::Spot;
+use sections::KeyPosition;
 
 /// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -191,7 +191,7 @@ impl ProbeConfig for HttpProbe {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         // The template of a group is not a URL before it is filled.
         if !self.is_group() {
             spot.key("url").http_url(&self.url)?;

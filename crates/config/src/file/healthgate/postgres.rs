@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Pattern, Portion};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
 /// them log in; with `query`, one that answers it as expected.
@@ -88,7 +88,7 @@ impl ProbeConfig for PostgresProbe {
     group_fields!();
     server_places!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let needs = |key: &str, other: &str| spot.refuse(key, format!("`{key}` needs `{other}`"));
         let judges = [
             ("equals", self.equals.is_some()),

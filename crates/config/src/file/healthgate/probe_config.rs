@@ -9,7 +9,7 @@ use yaml::Fault;
 use super::policy::PolicyOverlay;
 use crate::value::{Address, Member, Portion};
 use sections::HostList;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A kind of probe, by the type of its entries in the file.
 pub trait ProbeConfig: Clone {
@@ -50,7 +50,7 @@ pub trait ProbeConfig: Clone {
     }
 
     /// The rules of this kind that its type cannot state; `spot` is where the probe stands.
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let _ = spot;
         Ok(())
     }
@@ -156,7 +156,7 @@ macro_rules! on_hosts {
 
 /// The rule of a kind that is asked on one host or on several.
 pub(super) fn one_or_many(
-    spot: Spot<'_>,
+    spot: KeyPosition<'_>,
     host: Option<&str>,
     hosts: Option<&HostList>,
 ) -> Result<(), Fault> {
@@ -167,7 +167,7 @@ pub(super) fn one_or_many(
 }
 
 /// The rule of an address whose port has no default.
-pub(super) fn port_given(spot: Spot<'_>, address: &Address) -> Result<(), Fault> {
+pub(super) fn port_given(spot: KeyPosition<'_>, address: &Address) -> Result<(), Fault> {
     if address.port().is_some() {
         return Ok(());
     }

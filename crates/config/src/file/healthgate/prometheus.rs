@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::{PolicyOverlay, ProbeConfig};
 use crate::value::HTTP_URL;
 use crate::value::{Quantity, Span};
-use sections::{PrometheusAccess, Spot};
+use sections::{KeyPosition, PrometheusAccess};
 
 /// A Prometheus instant query and the range its value must be in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -103,7 +103,7 @@ fn max_age() -> Span {
 impl ProbeConfig for PrometheusProbe {
     common_fields!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("server").http_url(&self.server)?;
         if self.min.is_none() && self.max.is_none() {
             return Err(spot.fault("neither `min` nor `max` is given"));

@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Portion};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A Redis server that answers PING.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ impl ProbeConfig for RedisProbe {
     group_fields!();
     server_places!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.user.is_some() && self.password_env.is_none() {
             return spot.refuse("user", "`user` needs `password-env`");
         }

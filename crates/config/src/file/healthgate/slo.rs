@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::PolicyOverlay;
 use crate::value::{Quantity, Span};
-use sections::{PrometheusAccess, SloMetrics, Spot, is_metric};
+use sections::{KeyPosition, PrometheusAccess, SloMetrics, is_metric};
 
 /// Objectives that the service must meet over a window, each a probe: `slo/error-rate`, `slo/p95`,
 /// `slo/availability`. Without traffic they are inconclusive.
@@ -61,7 +61,7 @@ fn max_age() -> Span {
 
 impl Slo {
     /// `is_alone`: there is no `prometheus:` probe whose server it could ask.
-    pub(crate) fn check(&self, is_alone: bool, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, is_alone: bool, spot: KeyPosition<'_>) -> Result<(), Fault> {
         match &self.server {
             Some(server) => spot.key("server").http_url(server)?,
             None if is_alone => {

@@ -13,7 +13,7 @@ use super::http::max_body;
 use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay, ProbeConfig};
 use crate::value::template::{Piece, is_name, pieces};
 use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// HTTP requests in their order, such as log in, order, look at the order. Cookies are kept from
 /// one to the next, within one measurement.
@@ -108,7 +108,7 @@ pub struct SmokeRequest {
 impl ProbeConfig for SmokeProbe {
     common_fields!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         match (self.requests.is_empty(), &self.hurl) {
             (true, None) => return Err(spot.fault("neither `requests` nor `hurl` is given")),
             (false, Some(_)) => {

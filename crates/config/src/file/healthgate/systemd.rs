@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Portion, Span};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A unit that is active and is not started again while we watch, neither by systemd nor by
 /// anybody else: a service that crashes and comes back is active nearly always.
@@ -43,7 +43,7 @@ impl ProbeConfig for SystemdProbe {
     common_fields!();
     on_hosts!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
         spot.key("unit").a_word(&self.unit)?;
         if self.unit.contains(['*', '?', '[']) {

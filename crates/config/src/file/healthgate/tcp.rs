@@ -10,7 +10,7 @@ use yaml::Fault;
 use super::probe_config::{filled, port_given};
 use super::{Addresses, HostList, MemberError, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Member, Pattern, Portion, has_place};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A TCP port that takes connections, and perhaps sends the right text.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ impl ProbeConfig for TcpProbe {
         has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.is_group() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Size, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// An artifact of this workflow run, or of the newest successful run of another workflow. Runs of
 /// pull requests and of forks do not count.
@@ -50,7 +50,7 @@ fn one_byte() -> Size {
 impl CheckConfig for ArtifactCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let chooses = [
             ("branch", self.branch.is_some()),
             ("same-commit", self.same_commit),

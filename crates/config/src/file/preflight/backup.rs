@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Age, Size, Span, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// The newest of the files that a pattern names must be a backup that can be restored.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ pub enum Intact {
 impl CheckConfig for BackupCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if let Some(host) = &self.host {
             let spot = spot.key("host");
             spot.known_host(host)?;

@@ -3,7 +3,7 @@
 use yaml::Fault;
 
 use super::MigrationsCheck;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A kind of check, by the type of its entries in the file.
 pub trait CheckConfig {
@@ -11,7 +11,7 @@ pub trait CheckConfig {
     const KEYS: &[&str];
 
     /// The rules of this kind that its type cannot state; `spot` is where the entry stands.
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let _ = spot;
         Ok(())
     }
@@ -20,7 +20,7 @@ pub trait CheckConfig {
 impl CheckConfig for MigrationsCheck {
     const KEYS: &[&str] = &[];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         MigrationsCheck::check(self, spot)
     }
 }

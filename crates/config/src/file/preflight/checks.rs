@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Expiry, Span, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Check runs and commit statuses of a commit, and open code scanning alerts. Of the check runs of
 /// one app and name the newest counts; what the asking workflow did itself, before, does not.
@@ -104,14 +104,14 @@ pub struct Waiver {
 impl CheckConfig for CommitChecks {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         Waiver::check(&self.waivers, spot.key("waivers"))
     }
 }
 
 impl Waiver {
     /// A waiver must name its approver and reason. `list` is where the waivers stand.
-    pub(crate) fn check(waivers: &[Waiver], list: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(waivers: &[Waiver], list: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, waiver) in waivers.iter().enumerate() {
             for (key, text) in [
                 ("check", &waiver.check),

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::{CheckConfig, hosts::named_hosts};
 use crate::value::{Pattern, Span, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A command that must end with an expected status and print what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ fn zero() -> Vec<u8> {
 impl CheckConfig for CommandCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if let Some(host) = &self.host {
             named_hosts(spot.key("host"), host)?;
         }

@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Room, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// How much room the file system of a path must have, as `df` counts it for a user.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -56,21 +56,21 @@ fn min_inodes() -> Room {
 impl CheckConfig for DiskCheck {
     const KEYS: &[&str] = &["path"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         absolute(spot.key("path"), &self.path)?;
         has_unit(spot.key("min-free"), self.min_free)
     }
 }
 
 /// A few bytes are never meant; inodes are counted, and need no unit.
-pub(super) fn has_unit(spot: Spot<'_>, room: Room) -> Result<(), Fault> {
+pub(super) fn has_unit(spot: KeyPosition<'_>, room: Room) -> Result<(), Fault> {
     match room.without_unit() {
         Some(error) => Err(spot.fault(error.to_string())),
         None => Ok(()),
     }
 }
 
-pub(super) fn absolute(spot: Spot<'_>, file: &Path) -> Result<(), Fault> {
+pub(super) fn absolute(spot: KeyPosition<'_>, file: &Path) -> Result<(), Fault> {
     if file.is_absolute() {
         return Ok(());
     }

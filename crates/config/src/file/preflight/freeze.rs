@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Date, TimeOfDay, Weight, Zone};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A calendar window without deployments. It begins on each of its days at `from`, and ends at
 /// `to`; without times it is the whole day.
@@ -78,7 +78,7 @@ impl From<Weekday> for jiff::civil::Weekday {
 impl CheckConfig for FreezeWindow {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         match (self.first_date, self.last_date) {
             (Some(first), Some(last)) if last.get() < first.get() => spot.refuse(
                 "last-date",

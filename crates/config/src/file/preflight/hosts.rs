@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::disk::{absolute, has_unit};
 use super::{CheckConfig, RoomCheck};
 use crate::value::{Room, Span, Weight};
-use sections::{Spot, is_word};
+use sections::{KeyPosition, is_word};
 
 /// A host that must be reachable, take a login, and have what a deployment needs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct HostCheck {
 impl CheckConfig for HostCheck {
     const KEYS: &[&str] = &["host"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         named_hosts(spot.key("host"), &self.host)?;
         for (nth, rule) in self.disk.iter().enumerate() {
             has_unit(spot.key("disk").item(nth).key("min-free"), rule.min_free)?;
@@ -91,7 +91,10 @@ impl CheckConfig for HostCheck {
 }
 
 /// The hosts that a selector names; a name or a pattern that fits none is a mistake.
-pub(crate) fn named_hosts<'n>(spot: Spot<'n>, selector: &str) -> Result<Vec<&'n str>, Fault> {
+pub(crate) fn named_hosts<'n>(
+    spot: KeyPosition<'n>,
+    selector: &str,
+) -> Result<Vec<&'n str>, Fault> {
     let names = spot.hosts_named(selector);
     if !spot.fits_none(selector) {
         return Ok(names);

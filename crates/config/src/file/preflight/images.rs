@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Age, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A container image that must exist before it is deployed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -70,7 +70,7 @@ pub enum RegistryLogin {
 impl CheckConfig for ImageCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, platform) in self.platforms.iter().enumerate() {
             if !is_platform(platform) {
                 let fault = spot.key("platforms").item(nth);

@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::{CheckConfig, RegistryLogin};
 use crate::value::{Age, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// The way back must be open before we go on: a state that can be read and written and is neither
 /// frozen nor locked, a last-known-good release, the `rollback.window` to go back to it, and a target
@@ -48,7 +48,7 @@ pub struct RollbackReady {
 impl CheckConfig for RollbackReady {
     const KEYS: &[&str] = &[];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if !spot.defined.has_rollback {
             return Err(spot.fault("there is no `rollback` section").hint(
                 "add `rollback: { state: FILE, … }`: its state records the releases that a rollback can go to",

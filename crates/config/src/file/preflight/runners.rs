@@ -11,7 +11,7 @@ use super::CheckConfig;
 use crate::file::RunnerMetric;
 use crate::file::pool_rules::{Members, Owner, members, owner};
 use crate::value::{Span, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Runners that must take the job: online, or started for it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -71,7 +71,7 @@ fn one() -> NonZero<u32> {
 impl CheckConfig for RunnersCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let owner = owner!(self);
         owner.check(None, spot)?;
         let members = members!(self);

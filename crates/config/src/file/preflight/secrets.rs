@@ -8,7 +8,7 @@ use yaml::Fault;
 use super::CheckConfig;
 use super::token::{SecretStore, TokenWish};
 use crate::value::{Age, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A secret that the workflow hands over in an environment variable.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ pub enum SecretKind {
 impl CheckConfig for SecretCheck {
     const KEYS: &[&str] = &["name"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let is_token = self.kind == SecretKind::Token;
         if self.token.is_some() && !is_token {
             return spot.refuse("token", "`token` is for `kind: token`");

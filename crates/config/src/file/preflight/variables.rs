@@ -9,7 +9,7 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use crate::value::{Pattern, Weight};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// An environment variable that must be set, or a file of examples whose every key must be.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub struct VariableCheck {
 impl CheckConfig for VariableCheck {
     const KEYS: &[&str] = &["name", "example-file"];
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let of_name = self.matches.is_some() || !self.one_of.is_empty();
         let message = match (&self.name, &self.example_file) {
             (Some(_), Some(_)) => "`name` and `example-file` exclude each other",

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use crate::file::ReleaseSource;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A way in to the service, which `rollback decide` asks for the release that answers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub struct WayIn {
 
 impl WayIn {
     /// `list` is where the ways stand.
-    pub(crate) fn check(ways: &[WayIn], list: Spot<'_>) -> Result<(), Fault> {
+    pub(crate) fn check(ways: &[WayIn], list: KeyPosition<'_>) -> Result<(), Fault> {
         for (nth, way) in ways.iter().enumerate() {
             let spot = list.item(nth);
             if way.release.url.is_none() {

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::TargetConfig;
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
 /// `PREVIOUS_RELEASE` and `HOST` in its environment, and must be safe to run twice.
@@ -36,7 +36,7 @@ fn command_timeout() -> Span {
 }
 
 impl TargetConfig for CommandTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.on_hosts && self.hosts.is_empty() {
             let fault = spot.key("on-hosts").fault("no host is named");
             return Err(fault.hint("name the machines that the commands run on: `hosts: [web-01]`"));

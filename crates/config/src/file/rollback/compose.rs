@@ -10,7 +10,7 @@ use yaml::Fault;
 use super::{TargetConfig, folder_there, machines};
 use crate::file::HostList;
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Services of a Compose project run the images of a release. Their images stand in an override
 /// file of ours, never in yours, and only these services are recreated: by `docker compose`, else
@@ -87,7 +87,7 @@ fn timeout() -> Span {
 }
 
 impl TargetConfig for ComposeTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.hosts.is_some() {
             folder_there(spot.key("folder"), &self.folder)?;
         } else if self.folder.starts_with("~") {

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use super::{TargetConfig, pause};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A service of Amazon ECS runs the task definition that the state recorded for the release:
 /// `rollback record` asks ECS for it, or is told (`--task-definition shop:42`). The deployment that
@@ -47,7 +47,7 @@ fn timeout() -> Span {
 }
 
 impl TargetConfig for EcsTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("cluster").a_word(&self.cluster)?;
         spot.key("service").a_word(&self.service)?;
         pause(spot, self.interval, self.timeout)

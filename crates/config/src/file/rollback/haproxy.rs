@@ -9,7 +9,7 @@ use yaml::Fault;
 use super::{Sockets, TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Blue-green behind HAProxy: two servers of a backend, of which one gets the traffic. Switched
 /// over the runtime socket, without a reload; proved by requests through HAProxy.
@@ -63,7 +63,7 @@ impl TargetConfig for HaproxyTarget {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         // They go into commands of the runtime socket, which has no quotes.
         for (key, name) in [
             ("backend", &self.backend),

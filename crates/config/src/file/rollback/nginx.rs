@@ -9,7 +9,7 @@ use yaml::Fault;
 use super::{TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Blue-green behind nginx: one upstream file names the colour that gets the traffic, or both with
 /// their weights. The file is replaced whole, nginx tests and reads it, and requests through nginx
@@ -69,7 +69,7 @@ impl TargetConfig for NginxTarget {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         // They are written into nginx's configuration as they are.
         for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
             spot.key(key).plain(address, "_-.:[]/")?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 use yaml::Fault;
 
 use super::absolute;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// The runtime sockets of a machine: a path, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Sockets {
         self.paths.iter().map(PathBuf::as_path)
     }
 
-    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         if self.paths.is_empty() {
             return Err(spot.fault("no socket is named"));
         }

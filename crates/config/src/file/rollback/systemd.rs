@@ -9,7 +9,7 @@ use yaml::Fault;
 use super::{TargetConfig, absolute, machines};
 use crate::file::HostList;
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A folder for each release below `releases`, a symbolic link to the one that runs, and a unit
 /// that runs what is behind the link. The link is replaced in one move, the unit restarted, and
@@ -54,7 +54,7 @@ fn timeout() -> Span {
 }
 
 impl TargetConfig for SystemdTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         // A pattern would restart other units too.
         spot.key("unit").plain(&self.unit, "_-.:@\\")?;
         absolute(spot.key("releases"), &self.releases)?;

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use crate::file::HostList;
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A kind of target, by its type in the file.
 pub trait TargetConfig {
@@ -17,11 +17,11 @@ pub trait TargetConfig {
     }
 
     /// The rules of this kind that its type cannot state; `spot` is where the target stands.
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault>;
 }
 
 /// A zero interval would be rate-limited; one above the timeout would never poll.
-pub(super) fn pause(spot: Spot<'_>, pause: Span, timeout: Span) -> Result<(), Fault> {
+pub(super) fn pause(spot: KeyPosition<'_>, pause: Span, timeout: Span) -> Result<(), Fault> {
     let interval = spot.key("interval");
     if pause.get().is_zero() {
         return Err(interval.fault("`interval` must be longer than 0s"));
@@ -41,7 +41,7 @@ pub(super) fn pause(spot: Spot<'_>, pause: Span, timeout: Span) -> Result<(), Fa
 }
 
 /// Scripts that run in an unknown folder need whole paths.
-pub(in crate::file) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
+pub(in crate::file) fn absolute(spot: KeyPosition<'_>, value: &Path) -> Result<(), Fault> {
     if value.is_absolute() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub(in crate::file) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Faul
 }
 
 /// A folder on a host: from the root, or from the user's home.
-pub(super) fn folder_there(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
+pub(super) fn folder_there(spot: KeyPosition<'_>, value: &Path) -> Result<(), Fault> {
     if value.starts_with("~") {
         return Ok(());
     }
@@ -60,7 +60,10 @@ pub(super) fn folder_there(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
 }
 
 /// A selector that fits no machine would be a rollback of nothing.
-pub(in crate::file) fn machines(spot: Spot<'_>, list: Option<&HostList>) -> Result<(), Fault> {
+pub(in crate::file) fn machines(
+    spot: KeyPosition<'_>,
+    list: Option<&HostList>,
+) -> Result<(), Fault> {
     let Some(list) = list else { return Ok(()) };
     for selector in list.selectors() {
         if spot.fits_none(selector) {

@@ -8,7 +8,7 @@ use yaml::Fault;
 
 use super::{TargetConfig, pause};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A workflow that makes a given release live. It is started by `workflow_dispatch`, with the release
 /// among its inputs, and its run is followed to its end. It must be safe to run twice, must not call
@@ -52,7 +52,7 @@ fn timeout() -> Span {
 }
 
 impl TargetConfig for WorkflowTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("workflow").plain(&self.workflow, "_-. ")?;
         if let Some(name) = &self.repository
             && name.split('/').filter(|part| !part.is_empty()).count() != 2

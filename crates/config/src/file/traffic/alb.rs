@@ -7,7 +7,7 @@ use yaml::Fault;
 use crate::file::rollback::TargetConfig;
 use crate::file::{Match, ReleaseSource};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Two target groups behind a listener, or behind one of its rules, of an Application Load Balancer of
 /// AWS.
@@ -71,7 +71,7 @@ impl TargetConfig for AlbRouter {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let keys = [
             ("rule", self.rule.is_some()),
             ("listener", self.listener.is_some()),

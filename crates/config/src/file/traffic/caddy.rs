@@ -9,7 +9,7 @@ use yaml::Fault;
 use crate::file::rollback::{TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Two upstreams of a `reverse_proxy` of Caddy, divided over its admin API. The policy is
 /// `weighted_round_robin`, or `random` or `round_robin`, where each upstream stands in the list as often
@@ -58,7 +58,7 @@ impl TargetConfig for CaddyRouter {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("admin").http_url(&self.admin)?;
         for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
             spot.key(key).plain(address, "_-.:[]")?;

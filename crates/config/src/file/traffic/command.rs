@@ -7,7 +7,7 @@ use yaml::Fault;
 use crate::file::rollback::{TargetConfig, machines};
 use crate::file::{HostList, Match, ReleaseSource};
 use crate::value::Span;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// Commands that set and print the share, run by `sh -c`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,7 +43,7 @@ impl TargetConfig for CommandRouter {
         self.release.as_ref().map(|source| source.r#match)
     }
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         for (key, text) in [("set", &self.set), ("get", &self.get)] {
             if text.trim().is_empty() {
                 return spot.refuse(key, format!("`{key}` is empty"));

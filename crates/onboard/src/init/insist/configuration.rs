@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use config::SCHEMA_URL;
 
-use super::plan::{Cluster, Plan, Project, Way};
+use super::plan::{Cluster, DeployMethod, Plan, Project};
 use proposal::text::{indented, line, literal, scalar};
 
 /// Writes the release's images into our own file, which a rollback writes too, and starts them.
@@ -113,11 +113,11 @@ fn preflight(plan: &Plan, text: &mut String) {
             let _ = writeln!(all, "    - {{ host: {name} }}");
         }
     }
-    if let Way::Compose(project) = &plan.way {
+    if let DeployMethod::Compose(project) = &plan.way {
         images(project, &mut all);
     }
     commands(plan, &mut all);
-    if names.is_empty() && !matches!(plan.way, Way::Ecs(_)) {
+    if names.is_empty() && !matches!(plan.way, DeployMethod::Ecs(_)) {
         all.push_str("  disk:\n    - { path: /, min-free: 1GiB, min-inodes: 1% }\n");
     }
     text.push_str(&all);
@@ -151,7 +151,7 @@ fn images(project: &Project, all: &mut String) {
 fn commands(plan: &Plan, all: &mut String) {
     let mut each = Vec::new();
     match &plan.way {
-        Way::Compose(project) if plan.machines.is_empty() => {
+        DeployMethod::Compose(project) if plan.machines.is_empty() => {
             let file = if project.folder.is_empty() {
                 project.file.clone()
             } else {
@@ -163,7 +163,7 @@ fn commands(plan: &Plan, all: &mut String) {
                 format!("if docker compose version >/dev/null 2>&1; then docker compose -f {0} config -q; else docker-compose -f {0} config -q; fi", remote::quote(&file)),
             ));
         }
-        Way::Ecs(_) if plan.deploys_itself() => {
+        DeployMethod::Ecs(_) if plan.deploys_itself() => {
             each.push(("tools", "command -v jq && command -v aws".to_owned()));
         }
         _ => {}
@@ -175,7 +175,7 @@ fn commands(plan: &Plan, all: &mut String) {
                 .to_owned(),
         ));
     }
-    if matches!(plan.way, Way::Command) {
+    if matches!(plan.way, DeployMethod::Command) {
         each.push((
             "live-script",
             "test -f live.sh || { echo 'live.sh is still to be written' >&2; exit 1; }".to_owned(),
@@ -193,7 +193,7 @@ fn commands(plan: &Plan, all: &mut String) {
 fn deploy(plan: &Plan, text: &mut String) {
     text.push_str("\ndeploy:\n");
     match &plan.way {
-        Way::Compose(project) if plan.machines.is_empty() => {
+        DeployMethod::Compose(project) if plan.machines.is_empty() => {
             text.push_str("  # Writes the release's images into a file of its own, which a rollback writes too, and starts them.\n  command: |\n");
             let images = project.images.iter().map(|(service, image)| {
                 format!(
@@ -215,7 +215,7 @@ fn deploy(plan: &Plan, text: &mut String) {
                 .replace("@BUILD@", if project.builds { " --build" } else { "" });
             text.push_str(&indented(&script, 4));
         }
-        Way::Ecs(Cluster {
+        DeployMethod::Ecs(Cluster {
             task: Some((path, container, image)),
             of,
             service,

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::init::answers::{action, environment_name, folder, machines, service_name, url, wished};
-use crate::init::ask::Ask;
+use crate::init::ask::Prompter;
 use crate::init::names;
 use crate::init::problem::InitError;
-use crate::init::wishes::Wishes;
-use crate::inventory::{Compose, Seen, Service, Task, Unit, Upstream, images};
+use crate::init::wishes::InitFlags;
+use crate::inventory::{Compose, RepositoryFacts, Service, Task, Unit, Upstream, images};
 use proposal::machine::Machine;
 use survey::compose::Check;
 
 /// The variable with the role that a job takes at AWS.
 pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
 
-/// The names of [`Way`], for `--kind`.
+/// The names of [`DeployMethod`], for `--kind`.
 pub(in crate::init) const KINDS: [&str; 5] = ["compose", "nginx", "systemd", "ecs", "command"];
 
 /// The Action of this version. Its releases are immutable, so the tag is as good as a commit.
@@ -22,7 +22,7 @@ pub(in crate::init) const ACTION: &str = concat!("org/deploy-guard@v", env!("CAR
 
 /// How a release becomes live.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum DeployMethod {
     Compose(Project),
     Nginx(Option<Colours>),
     Systemd { unit: String, home: String },
@@ -68,7 +68,7 @@ pub(super) struct Cluster {
 pub(super) struct Plan {
     pub(super) service: String,
     pub(super) environment: String,
-    pub(super) way: Way,
+    pub(super) way: DeployMethod,
     /// What is healthy, if known.
     pub(super) url: Option<String>,
     pub(super) machines: Vec<Machine>,
@@ -87,36 +87,36 @@ pub(super) struct Plan {
 }
 
 /// A way that the repository speaks for.
-enum Found<'a> {
+enum MethodEvidence<'a> {
     Ecs(&'a Task),
     Nginx(&'a Upstream),
     Compose(&'a Compose),
     Systemd(&'a Unit),
 }
 
-impl Found<'_> {
+impl MethodEvidence<'_> {
     fn kind(&self) -> &'static str {
         match self {
-            Found::Ecs(_) => "ecs",
-            Found::Nginx(_) => "nginx",
-            Found::Compose(_) => "compose",
-            Found::Systemd(_) => "systemd",
+            MethodEvidence::Ecs(_) => "ecs",
+            MethodEvidence::Nginx(_) => "nginx",
+            MethodEvidence::Compose(_) => "compose",
+            MethodEvidence::Systemd(_) => "systemd",
         }
     }
 
     fn path(&self) -> &str {
         match self {
-            Found::Ecs(task) => &task.path,
-            Found::Nginx(upstream) => &upstream.path,
-            Found::Compose(compose) => &compose.path,
-            Found::Systemd(unit) => &unit.path,
+            MethodEvidence::Ecs(task) => &task.path,
+            MethodEvidence::Nginx(upstream) => &upstream.path,
+            MethodEvidence::Compose(compose) => &compose.path,
+            MethodEvidence::Systemd(unit) => &unit.path,
         }
     }
 }
 
 /// In the order of preference when there is no prompt: the most specific first.
-fn found(seen: &Seen) -> Vec<Found<'_>> {
-    let tasks = seen.tasks.iter().map(Found::Ecs);
+fn found(seen: &RepositoryFacts) -> Vec<MethodEvidence<'_>> {
+    let tasks = seen.tasks.iter().map(MethodEvidence::Ecs);
     // Names are known inside a Compose project only.
     let outside = |upstream: &&Upstream| {
         let host = |address: &str| {
@@ -130,13 +130,17 @@ fn found(seen: &Seen) -> Vec<Found<'_>> {
         };
         host(&upstream.blue) && host(&upstream.green)
     };
-    let upstreams = seen.upstreams.iter().filter(outside).map(Found::Nginx);
+    let upstreams = seen
+        .upstreams
+        .iter()
+        .filter(outside)
+        .map(MethodEvidence::Nginx);
     let projects = seen
         .compose
         .iter()
         .filter(|compose| !compose.released().is_empty())
-        .map(Found::Compose);
-    let units = seen.units.iter().map(Found::Systemd);
+        .map(MethodEvidence::Compose);
+    let units = seen.units.iter().map(MethodEvidence::Systemd);
     tasks
         .chain(upstreams)
         .chain(projects)
@@ -146,10 +150,10 @@ fn found(seen: &Seen) -> Vec<Found<'_>> {
 
 impl Plan {
     pub(super) fn make(
-        seen: &Seen,
-        wishes: &Wishes,
+        seen: &RepositoryFacts,
+        wishes: &InitFlags,
         workflow: String,
-        ask: &mut Ask,
+        ask: &mut Prompter,
     ) -> Result<Plan, InitError> {
         let mut all = found(seen);
         if let Some(kind) = &wishes.kind {
@@ -213,7 +217,7 @@ impl Plan {
         if chosen_nothing(&way, wishes) {
             notes.push("nothing shows how it is deployed: a command of yours will, and a variable names what to ask".to_owned());
         }
-        if let (Way::Compose(_), Some(script)) = (&way, &script) {
+        if let (DeployMethod::Compose(_), Some(script)) = (&way, &script) {
             notes.push(format!(
                 "{script} is there too; name it under `deploy:` if it is what deploys"
             ));
@@ -223,8 +227,10 @@ impl Plan {
         Ok(Plan {
             labels,
             secrets: secrets(seen),
-            script: script
-                .filter(|_| !matches!(way, Way::Compose(_) | Way::Ecs(_)) || !machines.is_empty()),
+            script: script.filter(|_| {
+                !matches!(way, DeployMethod::Compose(_) | DeployMethod::Ecs(_))
+                    || !machines.is_empty()
+            }),
             migrations: seen.migrations.first().cloned(),
             config: wishes.config.display().to_string(),
             workflow,
@@ -241,7 +247,7 @@ impl Plan {
 
     /// Whether an address must come from the workflow's variables.
     pub(super) fn asks_for_url(&self) -> bool {
-        self.url.is_none() && matches!(self.way, Way::Nginx(_) | Way::Command)
+        self.url.is_none() && matches!(self.way, DeployMethod::Nginx(_) | DeployMethod::Command)
     }
 
     /// Variables of the repository that the workflow hands over.
@@ -250,7 +256,7 @@ impl Plan {
         if self.asks_for_url() {
             names.push("HEALTH_URL");
         }
-        if let Way::Ecs(cluster) = &self.way {
+        if let DeployMethod::Ecs(cluster) = &self.way {
             if cluster.of.is_empty() {
                 names.extend(["ECS_CLUSTER", "ECS_SERVICE"]);
             }
@@ -280,8 +286,8 @@ impl Plan {
     /// Whether the deployment is written into the configuration.
     pub(super) fn deploys_itself(&self) -> bool {
         match &self.way {
-            Way::Compose(_) => self.machines.is_empty(),
-            Way::Ecs(cluster) => cluster.task.is_some(),
+            DeployMethod::Compose(_) => self.machines.is_empty(),
+            DeployMethod::Ecs(cluster) => cluster.task.is_some(),
             _ => false,
         }
     }
@@ -300,13 +306,13 @@ impl Plan {
         if !self.deploys_itself() && !self.deploys().1 {
             steps.push("write deploy.sh, which makes the release that it is given live".to_owned());
         }
-        if matches!(self.way, Way::Command) {
+        if matches!(self.way, DeployMethod::Command) {
             steps.push("write live.sh, which prints the release that is live".to_owned());
         }
         for name in self.variables() {
             steps.push(format!("gh variable set {name}"));
         }
-        if matches!(self.way, Way::Ecs(_)) {
+        if matches!(self.way, DeployMethod::Ecs(_)) {
             steps.push(format!(
                 "gh variable set {ROLE}: the ARN of a role at AWS that trusts GitHub's OIDC provider for this environment"
             ));
@@ -333,10 +339,10 @@ impl Plan {
     }
 }
 
-impl Way {
+impl DeployMethod {
     pub(super) fn describe(&self) -> String {
         match self {
-            Way::Compose(project) => format!(
+            DeployMethod::Compose(project) => format!(
                 "Compose: {}",
                 project
                     .images
@@ -345,17 +351,17 @@ impl Way {
                     .collect::<Vec<_>>()
                     .join(", ")
             ),
-            Way::Nginx(_) => "nginx, from one colour to the other".to_owned(),
-            Way::Systemd { unit, home } => {
+            DeployMethod::Nginx(_) => "nginx, from one colour to the other".to_owned(),
+            DeployMethod::Systemd { unit, home } => {
                 format!("systemd: {unit}, its releases in {home}/releases")
             }
-            Way::Ecs(_) => "Amazon ECS".to_owned(),
-            Way::Command => "a command of yours".to_owned(),
+            DeployMethod::Ecs(_) => "Amazon ECS".to_owned(),
+            DeployMethod::Command => "a command of yours".to_owned(),
         }
     }
 
     fn url(&self) -> Option<String> {
-        let Way::Compose(project) = self else {
+        let DeployMethod::Compose(project) = self else {
             return None;
         };
         let (_, port, path) = project.answers.iter().find(|(_, _, path)| path.is_some())?;
@@ -366,14 +372,21 @@ impl Way {
     }
 }
 
-fn chosen_nothing(way: &Way, wishes: &Wishes) -> bool {
-    matches!(way, Way::Command) && wishes.kind.is_none()
+fn chosen_nothing(way: &DeployMethod, wishes: &InitFlags) -> bool {
+    matches!(way, DeployMethod::Command) && wishes.kind.is_none()
 }
 
-fn way(chosen: Option<Found<'_>>, wishes: &Wishes, seen: &Seen, service: &str) -> Way {
+fn way(
+    chosen: Option<MethodEvidence<'_>>,
+    wishes: &InitFlags,
+    seen: &RepositoryFacts,
+    service: &str,
+) -> DeployMethod {
     match (chosen, wishes.kind.as_deref()) {
-        (Some(Found::Compose(compose)), _) => Way::Compose(project(compose, seen, service)),
-        (Some(Found::Nginx(upstream)), _) => Way::Nginx(Some(Colours {
+        (Some(MethodEvidence::Compose(compose)), _) => {
+            DeployMethod::Compose(project(compose, seen, service))
+        }
+        (Some(MethodEvidence::Nginx(upstream)), _) => DeployMethod::Nginx(Some(Colours {
             file: upstream
                 .path
                 .rsplit('/')
@@ -383,21 +396,21 @@ fn way(chosen: Option<Found<'_>>, wishes: &Wishes, seen: &Seen, service: &str) -
             blue: upstream.blue.clone(),
             green: upstream.green.clone(),
         })),
-        (Some(Found::Systemd(unit)), _) => Way::Systemd {
+        (Some(MethodEvidence::Systemd(unit)), _) => DeployMethod::Systemd {
             unit: unit.name.clone(),
             home: unit
                 .home
                 .clone()
                 .unwrap_or_else(|| format!("/srv/{service}")),
         },
-        (Some(Found::Ecs(task)), _) => cluster(Some(task), seen),
+        (Some(MethodEvidence::Ecs(task)), _) => cluster(Some(task), seen),
         (None, Some("ecs")) => cluster(None, seen),
-        (None, Some("nginx")) => Way::Nginx(None),
-        (None, Some("systemd")) => Way::Systemd {
+        (None, Some("nginx")) => DeployMethod::Nginx(None),
+        (None, Some("systemd")) => DeployMethod::Systemd {
             unit: format!("{service}.service"),
             home: format!("/srv/{service}"),
         },
-        (None, Some("compose")) => Way::Compose(Project {
+        (None, Some("compose")) => DeployMethod::Compose(Project {
             folder: String::new(),
             file: "compose.yml".to_owned(),
             name: project_name(service),
@@ -410,18 +423,18 @@ fn way(chosen: Option<Found<'_>>, wishes: &Wishes, seen: &Seen, service: &str) -
             ends: Vec::new(),
             answers: Vec::new(),
         }),
-        (None, _) => Way::Command,
+        (None, _) => DeployMethod::Command,
     }
 }
 
-fn cluster(task: Option<&Task>, seen: &Seen) -> Way {
+fn cluster(task: Option<&Task>, seen: &RepositoryFacts) -> DeployMethod {
     let known = seen
         .workflows
         .iter()
         .find_map(|workflow| workflow.ecs.clone());
     let (of, service) = known.unwrap_or_default();
     let task = task.filter(|task| !task.image.is_empty());
-    Way::Ecs(Cluster {
+    DeployMethod::Ecs(Cluster {
         task: task.map(|task| {
             (
                 task.path.clone(),
@@ -434,7 +447,7 @@ fn cluster(task: Option<&Task>, seen: &Seen) -> Way {
     })
 }
 
-fn project(compose: &Compose, seen: &Seen, service: &str) -> Project {
+fn project(compose: &Compose, seen: &RepositoryFacts, service: &str) -> Project {
     let released = compose.released();
     let (folder, file) = compose.path.rsplit_once('/').unwrap_or(("", &compose.path));
     let name = compose
@@ -505,7 +518,7 @@ fn project_name(service: &str) -> String {
     lower.trim_start_matches(['-', '_']).to_owned()
 }
 
-fn usual_environment(seen: &Seen) -> String {
+fn usual_environment(seen: &RepositoryFacts) -> String {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
     let environments = deploying.filter_map(|workflow| workflow.environment.clone());
     let mut names: Vec<String> = environments.collect();
@@ -517,7 +530,7 @@ fn usual_environment(seen: &Seen) -> String {
 }
 
 /// Secrets of the workflows that deploy: a deployment needs them.
-fn secrets(seen: &Seen) -> BTreeMap<String, String> {
+fn secrets(seen: &RepositoryFacts) -> BTreeMap<String, String> {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
     deploying
         .flat_map(|workflow| {
@@ -530,7 +543,7 @@ fn secrets(seen: &Seen) -> BTreeMap<String, String> {
 }
 
 /// Labels that only the runners' owners know; actionlint needs them.
-fn own_labels(labels: &[String], seen: &Seen) -> Option<String> {
+fn own_labels(labels: &[String], seen: &RepositoryFacts) -> Option<String> {
     const KNOWN: [&str; 7] = [
         "self-hosted",
         "linux",
@@ -558,14 +571,14 @@ fn own_labels(labels: &[String], seen: &Seen) -> Option<String> {
 }
 
 /// A runner of one's own is on the machine that is deployed to, unless SSH or an API goes there.
-fn labels(seen: &Seen, machines: &[Machine], way: &Way) -> Vec<String> {
+fn labels(seen: &RepositoryFacts, machines: &[Machine], way: &DeployMethod) -> Vec<String> {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
     let own = deploying
         .chain(&seen.workflows)
         .find_map(|workflow| workflow.labels.clone());
     match own {
         Some(labels) => labels,
-        None if machines.is_empty() && !matches!(way, Way::Ecs(_)) => {
+        None if machines.is_empty() && !matches!(way, DeployMethod::Ecs(_)) => {
             vec!["self-hosted".to_owned(), "linux".to_owned()]
         }
         None => vec!["ubuntu-24.04".to_owned()],

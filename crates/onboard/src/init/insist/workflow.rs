@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{Plan, ROLE, Way};
+use super::plan::{DeployMethod, Plan, ROLE};
 use proposal::steps::{CHECKOUT, pinned};
 use proposal::text::scalar;
 
@@ -44,7 +44,7 @@ pub(super) fn text(plan: &Plan) -> String {
         labels = labels(&plan.labels),
         environment = scalar(&plan.environment),
     );
-    let ecs = matches!(plan.way, Way::Ecs(_));
+    let ecs = matches!(plan.way, DeployMethod::Ecs(_));
     if ecs {
         text.push_str("      id-token: write # to log in to AWS\n");
     }
@@ -52,7 +52,7 @@ pub(super) fn text(plan: &Plan) -> String {
     if ecs || !plan.machines.is_empty() {
         text.push_str("      actions: read # to see whether a run that holds the lock has ended\n");
     }
-    if let Way::Compose(project) = &plan.way
+    if let DeployMethod::Compose(project) = &plan.way
         && !project.pulled.is_empty()
     {
         text.push_str("      packages: read # to ask the registry for the images\n");

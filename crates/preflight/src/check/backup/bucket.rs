@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::file::{File, FileError, Looked, Proof, worth_reading};
+use super::file::{Backups, File, FileError, Proof, worth_reading};
 use super::script;
-use crate::check::Scene;
+use crate::check::Context;
 
 /// A checksum file is a line.
 const CHECKSUM: usize = 64 << 10;
@@ -26,9 +26,9 @@ const WORDS: u64 = 4 << 10;
 
 pub(super) async fn look(
     check: &BackupCheck,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
     timeout: Duration,
-) -> Result<Looked, FileError> {
+) -> Result<Backups, FileError> {
     match tokio::time::timeout(timeout, ask(check, scene)).await {
         Ok(looked) => looked,
         Err(_) => Err(FileError::error(
@@ -41,7 +41,7 @@ pub(super) async fn look(
     }
 }
 
-async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, FileError> {
+async fn ask(check: &BackupCheck, scene: &Context<'_>) -> Result<Backups, FileError> {
     let address: Address = check.file.parse().map_err(|error: aws::AddressError| {
         blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`")
     })?;
@@ -98,7 +98,7 @@ async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, FileError
         }
         _ => None,
     };
-    Ok(Looked { files, proof })
+    Ok(Backups { files, proof })
 }
 
 fn blind(error: &aws::Error) -> FileError {

@@ -29,7 +29,7 @@ impl File {
 }
 
 /// What a place tells.
-pub(super) struct Looked {
+pub(super) struct Backups {
     /// The newest, and the one before it.
     pub(super) files: Vec<File>,
     /// Whether the newest is complete; `None` if that was not checked.

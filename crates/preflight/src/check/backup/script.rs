@@ -73,7 +73,7 @@ pub(super) fn list(file: &str) -> String {
 
 /// What [`list`] printed.
 #[derive(Debug, PartialEq)]
-pub(super) enum Listed {
+pub(super) enum Listing {
     Files(Vec<File>),
     NoFolder,
     /// The folder may not be read.
@@ -81,14 +81,14 @@ pub(super) enum Listed {
 }
 
 /// `None` where the answer is not one.
-pub(super) fn read(text: &str) -> Option<Listed> {
+pub(super) fn read(text: &str) -> Option<Listing> {
     let mut lines = text.lines();
     let now: i64 = lines.next()?.strip_prefix("now ")?.parse().ok()?;
     let mut files = Vec::new();
     for line in lines {
         match line {
-            "folder missing" => return Some(Listed::NoFolder),
-            "folder denied" => return Some(Listed::Denied),
+            "folder missing" => return Some(Listing::NoFolder),
+            "folder denied" => return Some(Listing::Denied),
             _ => {}
         }
         let mut parts = line.strip_prefix("file ")?.splitn(3, ' ');
@@ -100,7 +100,7 @@ pub(super) fn read(text: &str) -> Option<Listed> {
             age: SignedDuration::from_secs(now.saturating_sub(changed)),
         });
     }
-    Some(Listed::Files(files))
+    Some(Listing::Files(files))
 }
 
 /// Reads one file to its end.
@@ -182,13 +182,13 @@ mod tests {
         };
         assert_eq!(
             read("now 100\nfile 40 7 /b/x y\nfile 101 8 /b/z\n"),
-            Some(Listed::Files(vec![
+            Some(Listing::Files(vec![
                 file("/b/x y", 7, 60),
                 file("/b/z", 8, -1)
             ]))
         );
-        assert_eq!(read("now 100\nfolder missing\n"), Some(Listed::NoFolder));
-        assert_eq!(read("now 100\nfolder denied\n"), Some(Listed::Denied));
+        assert_eq!(read("now 100\nfolder missing\n"), Some(Listing::NoFolder));
+        assert_eq!(read("now 100\nfolder denied\n"), Some(Listing::Denied));
         for text in ["", "now x\n", "now 1\nfile a b c\n", "now 1\nrubbish\n"] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -7,9 +7,9 @@ use config::file::BackupCheck;
 use remote::local;
 use remote::ssh::{self, Limits, Session, Target};
 
-use super::file::{FileError, Looked, Proof, worth_reading};
-use super::script::{self, Listed};
-use crate::check::Scene;
+use super::file::{Backups, FileError, Proof, worth_reading};
+use super::script::{self, Listing};
+use crate::check::Context;
 
 /// Two lines of a list, or the last words of a program.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -31,9 +31,9 @@ struct Ran {
 
 pub(super) async fn look(
     check: &BackupCheck,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
     timeout: Duration,
-) -> Result<Looked, FileError> {
+) -> Result<Backups, FileError> {
     let _turn = match &check.host {
         Some(_) => scene.hosts.acquire().await.ok(),
         None => None,
@@ -53,9 +53,9 @@ pub(super) async fn look(
         ));
     }
     let files = match script::read(&listed.stdout).filter(|_| listed.status == Some(0)) {
-        Some(Listed::Files(files)) => files,
-        Some(Listed::NoFolder) => Vec::new(),
-        Some(Listed::Denied) => {
+        Some(Listing::Files(files)) => files,
+        Some(Listing::NoFolder) => Vec::new(),
+        Some(Listing::Denied) => {
             return Err(FileError::error(
                 "the folder may not be read",
                 format!("see its permissions: `ls -ld` before {}", check.file),
@@ -84,7 +84,7 @@ pub(super) async fn look(
         }
         _ => None,
     };
-    Ok(Looked { files, proof })
+    Ok(Backups { files, proof })
 }
 
 async fn enter(check: &BackupCheck, job: &Job, timeout: Duration) -> Result<Place, FileError> {

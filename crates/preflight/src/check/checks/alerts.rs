@@ -8,13 +8,13 @@ use model::Outcome;
 use super::super::asked::{QueryError, some};
 use super::super::commit::Commit;
 use super::super::waiver::{Grace, expired, shown, waiver};
-use super::super::{Planned, Scene};
-use super::look::{Look, patience, remarked};
+use super::super::{Context, Planned};
+use super::look::{Poll, patience, remarked};
 
 pub(super) fn plan<'a>(
     check: &'a CommitChecks,
     scanning: &'a CodeScanning,
-    scene: &'a Scene<'a>,
+    scene: &'a Context<'a>,
 ) -> Planned<'a> {
     let CodeScanning {
         severity,
@@ -49,7 +49,7 @@ pub(super) fn plan<'a>(
 }
 
 /// What was found, and where.
-struct Seen {
+struct Alerts {
     /// `None` where nothing was ever analysed.
     alerts: Option<Vec<Alert>>,
     /// What the alerts are of.
@@ -63,15 +63,15 @@ async fn of_reference(
     check: &CommitChecks,
     scanning: &CodeScanning,
     reference: &str,
-    scene: &Scene<'_>,
-) -> Result<Seen, QueryError> {
-    let look = Look::new(check, scene, check.wait.get())?;
+    scene: &Context<'_>,
+) -> Result<Alerts, QueryError> {
+    let look = Poll::new(check, scene, check.wait.get())?;
     let asked = &look.asked;
     let alerts = asked
         .client
         .alerts(&asked.repository, Some(reference), scanning.tool.as_deref())
         .await?;
-    Ok(Seen {
+    Ok(Alerts {
         alerts,
         of: reference.to_owned(),
         commit: None,
@@ -84,9 +84,9 @@ async fn of_commit(
     id: &str,
     check: &CommitChecks,
     scanning: &CodeScanning,
-    scene: &Scene<'_>,
-) -> Result<Seen, QueryError> {
-    let mut look = Look::new(check, scene, check.wait.get())?;
+    scene: &Context<'_>,
+) -> Result<Alerts, QueryError> {
+    let mut look = Poll::new(check, scene, check.wait.get())?;
     let commit = Commit::of(scene, &look.asked, check.commit.as_deref()).await?;
     let tool = scanning.tool.as_deref();
     let analysed = loop {
@@ -110,7 +110,7 @@ async fn of_commit(
         ),
         None => None,
     };
-    Ok(Seen {
+    Ok(Alerts {
         alerts,
         of: commit.shown(),
         commit: Some(commit),
@@ -118,7 +118,7 @@ async fn of_commit(
     })
 }
 
-impl Seen {
+impl Alerts {
     fn outcome(self, check: &CommitChecks, severity: AlertSeverity, id: &str) -> Outcome {
         let of = &self.of;
         let outcome = match &self.alerts {

@@ -14,7 +14,7 @@ use super::super::waiver::{Grace, expired, shown, waiver};
 
 /// What was made of the checks that were seen.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(super) struct Tally {
     succeeded: usize,
     /// Skipped or neutral.
     neutral: usize,
@@ -34,10 +34,10 @@ pub(super) struct Judged {
     waited: Duration,
 }
 
-pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Judged {
-    let mut judged = Judged {
+pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Tally {
+    let mut judged = Tally {
         allow_none: config.allow_none,
-        ..Judged::default()
+        ..Tally::default()
     };
     let any = |patterns: &[String], name: &str| patterns.iter().any(|one| glob(one, name));
     let counted: Vec<&Check> = seen
@@ -92,7 +92,7 @@ fn label(check: &Check, among: &[&Check]) -> String {
     }
 }
 
-impl Judged {
+impl Tally {
     fn count(&mut self, check: &Check, label: &str, waivers: &[Waiver], now: Timestamp) {
         let Check {
             name,
@@ -148,7 +148,7 @@ impl Judged {
     }
 
     pub(super) fn waited(self, waited: Duration) -> Self {
-        Judged { waited, ..self }
+        Tally { waited, ..self }
     }
 
     fn total(&self) -> usize {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use config::file::CommitChecks;
 use model::Outcome;
 
-use crate::check::Scene;
-use crate::check::asked::{Asked, QueryError};
+use crate::check::Context;
+use crate::check::asked::{Github, QueryError};
 use crate::check::commit::Commit;
 
 /// Between two looks at what still runs: at first, and at most.
@@ -15,7 +15,7 @@ const LATER: Duration = Duration::from_secs(20);
 
 /// How long asking may take: without a wait the rest of the stage's time, else the wait and the
 /// last look after it.
-pub(super) fn patience(wait: config::value::Span, scene: &Scene<'_>) -> Duration {
+pub(super) fn patience(wait: config::value::Span, scene: &Context<'_>) -> Duration {
     scene.patient().max(wait.get() + scene.timeout)
 }
 
@@ -29,16 +29,16 @@ pub(super) fn remarked(mut outcome: Outcome, commit: &Commit) -> Outcome {
 }
 
 /// Looks at something until it is final or the check's own `wait` is over.
-pub(super) struct Look {
-    pub(super) asked: Asked,
+pub(super) struct Poll {
+    pub(super) asked: Github,
     pub(super) end: Instant,
     pub(super) pause: Duration,
 }
 
-impl Look {
+impl Poll {
     pub(super) fn new(
         check: &CommitChecks,
-        scene: &Scene<'_>,
+        scene: &Context<'_>,
         wait: Duration,
     ) -> Result<Self, QueryError> {
         let end = Instant::now() + wait;
@@ -48,8 +48,8 @@ impl Look {
             scene.until.max(end)
         };
         let (repository, token_env) = (check.repository.as_deref(), check.token_env.as_deref());
-        Ok(Look {
-            asked: Asked::until(scene, repository, token_env, until)?,
+        Ok(Poll {
+            asked: Github::until(scene, repository, token_env, until)?,
             end,
             pause: SOON,
         })
@@ -61,7 +61,7 @@ impl Look {
 
     /// Waits for the next look; the last one is at the end of the time. `spent` is what the client
     /// had spent before this look.
-    pub(super) async fn pause(&mut self, id: &str, seen: &str, spent: u64, scene: &Scene<'_>) {
+    pub(super) async fn pause(&mut self, id: &str, seen: &str, spent: u64, scene: &Context<'_>) {
         let left = self.end.saturating_duration_since(Instant::now());
         let client = &self.asked.client;
         let each = client.spent().saturating_sub(spent);

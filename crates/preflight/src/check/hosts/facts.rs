@@ -7,8 +7,8 @@ use config::value::Room;
 use model::Outcome;
 use model::text::bytes;
 
-use super::visit::Visit;
-use crate::check::space::{Head, Space, judge_free, judge_inodes, percent};
+use super::visit::HostReport;
+use crate::check::space::{Builder, Space, judge_free, judge_inodes, percent};
 
 /// A question to a host, beside whether it takes our login.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ impl Fact<'_> {
     }
 
     /// Judges a host's answers. `login` is how a person gets there: `ssh …`.
-    pub(super) fn judge(self, head: Head, visit: &Visit, login: &str) -> Outcome {
+    pub(super) fn judge(self, head: Builder, visit: &HostReport, login: &str) -> Outcome {
         let Some(answer) = visit.answers.get(&self.key()) else {
             return self.unanswered(head, visit, login);
         };
@@ -156,7 +156,7 @@ impl Fact<'_> {
     }
 
     /// A host that hangs has failed; a shell that does not report it leaves us without data.
-    fn unanswered(self, head: Head, visit: &Visit, login: &str) -> Outcome {
+    fn unanswered(self, head: Builder, visit: &HostReport, login: &str) -> Outcome {
         let reason = format!("{}: no answer, {}", head.what, visit.exit);
         let outcome = match visit.exit {
             remote::ssh::Exit::TimedOut | remote::ssh::Exit::Flood => {
@@ -171,14 +171,14 @@ impl Fact<'_> {
             .hint(format!("see what it does: `{login}`"))
     }
 
-    fn unreadable(self, head: Head, answer: &str, hint: &str) -> Outcome {
+    fn unreadable(self, head: Builder, answer: &str, hint: &str) -> Outcome {
         let reason = format!("{}: the answer cannot be used: {answer}", head.what);
         head.inconclusive(self.expected(), answer)
             .reason(reason)
             .hint(hint)
     }
 
-    fn memory(self, head: Head, answer: &str, room: Room, login: &str) -> Outcome {
+    fn memory(self, head: Builder, answer: &str, room: Room, login: &str) -> Outcome {
         let look = format!("`{login} free -m; {login} ps aux --sort=-rss | head`");
         let numbers: Vec<u64> = answer.split(' ').flat_map(str::parse).collect();
         let [available, total] = numbers[..] else {
@@ -194,7 +194,7 @@ impl Fact<'_> {
         head.judged(room.fits(available, total), self.expected(), actual, &look)
     }
 
-    fn load(self, head: Head, answer: &str, most: f64, login: &str) -> Outcome {
+    fn load(self, head: Builder, answer: &str, most: f64, login: &str) -> Outcome {
         let look = format!("`{login} top -b -n 1 | head -n 15`");
         let mut words = answer.split(' ');
         let load: Option<f64> = words.next().and_then(|word| word.parse().ok());
@@ -209,7 +209,7 @@ impl Fact<'_> {
         }
     }
 
-    fn clock(self, head: Head, visit: &Visit, most: Duration, login: &str) -> Outcome {
+    fn clock(self, head: Builder, visit: &HostReport, most: Duration, login: &str) -> Outcome {
         let look = format!("`{login} timedatectl` should say `System clock synchronized: yes`");
         let Some((low, high)) = visit.skew else {
             return self.unreadable(head, "it reports no time", &look);
@@ -236,7 +236,7 @@ impl Fact<'_> {
         .hint(look)
     }
 
-    fn egress(self, head: Head, answer: &str, login: &str) -> Outcome {
+    fn egress(self, head: Builder, answer: &str, login: &str) -> Outcome {
         let Fact::Egress(_, url) = self else {
             return self.unreadable(head, answer, login);
         };
@@ -279,7 +279,7 @@ impl Fact<'_> {
     }
 }
 
-fn sudo(head: Head, answer: &str, login: &str) -> Outcome {
+fn sudo(head: Builder, answer: &str, login: &str) -> Outcome {
     let expected = Fact::Sudo.expected();
     let hint = format!(
         "allow it on the host: `visudo -f /etc/sudoers.d/deploy`, `USER ALL=(ALL) NOPASSWD: …`; then `{login} sudo -n true`"
@@ -292,7 +292,7 @@ fn sudo(head: Head, answer: &str, login: &str) -> Outcome {
     }
 }
 
-fn commands(head: Head, names: &[String], visit: &Visit, login: &str) -> Outcome {
+fn commands(head: Builder, names: &[String], visit: &HostReport, login: &str) -> Outcome {
     let told = |nth: usize| visit.answers.get(&format!("program{nth}"));
     let missing: Vec<&str> = names
         .iter()

@@ -12,7 +12,7 @@ const MAX_OUTPUT: usize = 64 << 10;
 
 /// What a login reported.
 #[derive(Clone, Debug)]
-pub(super) struct Visit {
+pub(super) struct HostReport {
     pub(super) exit: Exit,
     pub(super) answers: Answers,
     pub(super) printed: u64,
@@ -27,7 +27,7 @@ pub(super) async fn visit(
     target: Target,
     check: Option<&HostCheck>,
     timeout: Duration,
-) -> Result<Visit, Error> {
+) -> Result<HostReport, Error> {
     let clock = Instant::now();
     let session = target.connect(timeout).await?;
     let left = timeout.saturating_sub(clock.elapsed());
@@ -47,7 +47,7 @@ pub(super) async fn visit(
     };
     let after = now();
     let answers = Answers::read(&output.stdout, &mark);
-    Ok(Visit {
+    Ok(HostReport {
         skew: skew(&answers, before, after),
         answers,
         tail: output.tail(),

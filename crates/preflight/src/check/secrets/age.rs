@@ -8,10 +8,10 @@ use github::secrets::Store;
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Asked, QueryError};
-use super::super::{Planned, Scene};
+use super::super::asked::{Github, QueryError};
+use super::super::{Context, Planned};
 
-pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a>) -> Planned<'a> {
+pub(super) fn plan<'a>(check: &'a SecretCheck, limit: Age, scene: &'a Context<'a>) -> Planned<'a> {
     let id = format!("secrets/{}/age", check.name);
     let store = check.stored.clone().unwrap_or_default();
     let name = store.name.clone().unwrap_or_else(|| check.name.clone());
@@ -28,9 +28,9 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a
         timeout: scene.patient(),
         wait: Duration::ZERO,
         ask: Box::pin(async move {
-            let expected = format!("set within {max_age}");
+            let expected = format!("set within {limit}");
             match ask(&store, &name, scene).await {
-                Ok(Some((at, place))) => judge(&id, &name, at, max_age, &place),
+                Ok(Some((at, place))) => judge(&id, &name, at, limit, &place),
                 Ok(None) => Outcome::fail(&id, &name)
                     .actual("not there")
                     .reason(format!("`{name}` is kept neither in the repository nor shared with it"))
@@ -46,7 +46,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a
 async fn ask(
     store: &SecretStore,
     name: &str,
-    scene: &Scene<'_>,
+    scene: &Context<'_>,
 ) -> Result<Option<(Timestamp, String)>, QueryError> {
     let SecretStore {
         name: _,
@@ -60,7 +60,7 @@ async fn ask(
         stores.push(Store::Organization(organization.clone()));
         scene.github(token_env.as_deref())?
     } else {
-        let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
+        let asked = Github::new(scene, repository.as_deref(), token_env.as_deref())?;
         match environment {
             Some(environment) => stores.push(Store::Environment(
                 asked.repository.clone(),

@@ -9,14 +9,14 @@ use github::{Error, Repository};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Asked, QueryError, some};
-use super::super::{Planned, Scene};
+use super::super::asked::{Github, QueryError, some};
+use super::super::{Context, Planned};
 
 /// Days that a token must still hold, as for certificates.
 const MIN_DAYS: u32 = 14;
 const DAY: i64 = 24 * 60 * 60;
 
-pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let name = &check.name;
     let id = format!("secrets/{name}/token");
     let min_days = check.min_days.unwrap_or(MIN_DAYS);
@@ -73,7 +73,7 @@ fn expected(wish: &TokenWish, min_days: u32) -> String {
 }
 
 /// What GitHub reports about the token.
-struct Known {
+struct TokenFacts {
     identity: Identity,
     /// Of those that were asked for.
     missing: Vec<String>,
@@ -94,12 +94,12 @@ impl From<Error> for Problem {
     }
 }
 
-async fn ask(name: &str, wish: &TokenWish, scene: &Scene<'_>) -> Result<Known, Problem> {
+async fn ask(name: &str, wish: &TokenWish, scene: &Context<'_>) -> Result<TokenFacts, Problem> {
     let client = scene.github(Some(name))?;
     let identity = client.identity().await?;
     let mut missing = Vec::new();
     if !wish.permissions.is_empty() {
-        let asked = Asked::new(scene, wish.repository.as_deref(), Some(name));
+        let asked = Github::new(scene, wish.repository.as_deref(), Some(name));
         let repository: Repository = asked.map_err(Problem::Unknown)?.repository;
         for permission in &wish.permissions {
             let word = permission.word();
@@ -110,13 +110,13 @@ async fn ask(name: &str, wish: &TokenWish, scene: &Scene<'_>) -> Result<Known, P
             }
         }
     }
-    Ok(Known { identity, missing })
+    Ok(TokenFacts { identity, missing })
 }
 
-impl Known {
+impl TokenFacts {
     /// `asked`: whether the check itself names how long it must last.
     fn judge(self, id: &str, name: &str, wish: &TokenWish, min_days: u32, asked: bool) -> Outcome {
-        let Known { identity, missing } = self;
+        let TokenFacts { identity, missing } = self;
         let Identity {
             login,
             expires,

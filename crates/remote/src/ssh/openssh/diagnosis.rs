@@ -23,7 +23,7 @@ const CLOSED: [&str; 4] = [
 ];
 
 /// What the program has told.
-pub(super) struct Told<'a> {
+pub(super) struct ProgramOutput<'a> {
     pub(super) log: &'a str,
     /// Before it had a log.
     pub(super) printed: &'a str,
@@ -31,7 +31,7 @@ pub(super) struct Told<'a> {
     pub(super) timeout: Duration,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ProgramOutput<'a> {
     fn lines(&self) -> impl DoubleEndedIterator<Item = &'a str> + use<'a> {
         self.log.lines().chain(self.printed.lines()).map(str::trim)
     }
@@ -59,13 +59,13 @@ impl<'a> Told<'a> {
 }
 
 /// Whether the login was by the key of this path.
-pub(super) fn is_by(told: &Told<'_>, path: &str) -> bool {
+pub(super) fn is_by(told: &ProgramOutput<'_>, path: &str) -> bool {
     let accepted = told.after("Server accepts key: ");
     accepted.is_some_and(|key| key.split(' ').next() == Some(path))
 }
 
 /// As whom the program has logged in, or tried to.
-pub(super) fn user(told: &Told<'_>) -> String {
+pub(super) fn user(told: &ProgramOutput<'_>) -> String {
     let own = told.target.user.clone();
     let tried = || {
         // `debug1: Authenticating to 10.0.0.1:22 as 'deploy'`
@@ -77,7 +77,7 @@ pub(super) fn user(told: &Told<'_>) -> String {
 }
 
 /// Its time was over: how far it has come.
-pub(super) fn late(told: &Told<'_>) -> Error {
+pub(super) fn late(told: &ProgramOutput<'_>) -> Error {
     let within = told.timeout;
     if told.has("SSH2_MSG_SERVICE_ACCEPT received") {
         let user = user(told);
@@ -102,7 +102,7 @@ pub(super) fn late(told: &Told<'_>) -> Error {
 }
 
 /// It has ended by itself: why, and whether the server closed before anything was agreed.
-pub(super) fn failed(told: &Told<'_>) -> (Error, bool) {
+pub(super) fn failed(told: &ProgramOutput<'_>) -> (Error, bool) {
     let known = name(told)
         .or_else(|| connection(told))
         .or_else(|| host_key(told))
@@ -129,7 +129,7 @@ pub(super) fn failed(told: &Told<'_>) -> (Error, bool) {
     (Error::Program { reason }, false)
 }
 
-fn name(told: &Told<'_>) -> Option<Error> {
+fn name(told: &ProgramOutput<'_>) -> Option<Error> {
     // `ssh: Could not resolve hostname web-01: Name or service not known`
     let rest = told.after("Could not resolve hostname ")?;
     let (name, reason) = rest.rsplit_once(": ").unwrap_or((rest, ""));
@@ -147,7 +147,7 @@ fn name(told: &Told<'_>) -> Option<Error> {
     Some(ResolveError::NoName { name, what }.into())
 }
 
-fn port(told: &Told<'_>, reason: String) -> Error {
+fn port(told: &ProgramOutput<'_>, reason: String) -> Error {
     // `debug1: Connecting to web-01 [10.0.0.1] port 22.`
     let tried = told.after("Connecting to ").and_then(|rest| {
         let port = rest.rsplit_once("port ")?.1;
@@ -157,7 +157,7 @@ fn port(told: &Told<'_>, reason: String) -> Error {
     Error::Port { port, reason }
 }
 
-fn connection(told: &Told<'_>) -> Option<Error> {
+fn connection(told: &ProgramOutput<'_>) -> Option<Error> {
     // `ssh: connect to host 10.0.0.1 port 22: Connection refused`
     let rest = told.after("connect to host ")?;
     let (_, reason) = rest.rsplit_once(": ")?;
@@ -183,7 +183,7 @@ fn connection(told: &Told<'_>) -> Option<Error> {
     Some(port(told, reason))
 }
 
-fn host_key(told: &Told<'_>) -> Option<Error> {
+fn host_key(told: &ProgramOutput<'_>) -> Option<Error> {
     let known_hosts = told.known_hosts();
     // `debug1: Server host key: ssh-ed25519 SHA256:…`
     let shown = told.after("Server host key: ");
@@ -213,7 +213,7 @@ fn host_key(told: &Told<'_>) -> Option<Error> {
     })
 }
 
-fn nothing_in_common(told: &Told<'_>) -> Option<Error> {
+fn nothing_in_common(told: &ProgramOutput<'_>) -> Option<Error> {
     // `Unable to negotiate with 10.0.0.1 port 22: no matching cipher found. Their offer: a,b`
     let rest = told.after("no matching ")?;
     let (what, offer) = rest.split_once(" found. Their offer: ")?;
@@ -230,7 +230,7 @@ fn nothing_in_common(told: &Told<'_>) -> Option<Error> {
     }))
 }
 
-fn login(told: &Told<'_>) -> Option<Error> {
+fn login(told: &ProgramOutput<'_>) -> Option<Error> {
     if told.has("incorrect passphrase supplied") || told.has("read_passphrase") {
         return Some(Error::Passphrase);
     }

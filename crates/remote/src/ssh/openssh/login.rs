@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-use super::diagnosis::{self, Told};
+use super::diagnosis::{self, ProgramOutput};
 use super::guardian;
 use super::master::Master;
 use crate::ours;
@@ -178,7 +178,7 @@ impl Attempt<'_> {
         let ended = wait(child, self.deadline).await;
         let logged = files::read(&log, MAX_LOG).unwrap_or_default();
         let logged = String::from_utf8_lossy(&logged);
-        let told = Told {
+        let told = ProgramOutput {
             log: &logged,
             printed: &ended.printed,
             target: self.target,

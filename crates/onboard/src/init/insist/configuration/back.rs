@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use super::names::{compose_folder, ecs_names};
-use crate::init::insist::plan::{Colours, Plan, Way};
+use crate::init::insist::plan::{Colours, DeployMethod, Plan};
 use proposal::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
     text.push_str("\n# Back: to the newest release that passed its gate.\nrollback:\n");
     let environment = plan.environment.replace('/', "-");
     let state = match (&plan.way, plan.machines.first()) {
-        (Way::Ecs(_), _) => format!("s3://${{STATE_BUCKET}}/{}/{environment}.json", plan.service),
+        (DeployMethod::Ecs(_), _) => {
+            format!("s3://${{STATE_BUCKET}}/{}/{environment}.json", plan.service)
+        }
         (_, Some(machine)) => {
             text.push_str("  # The user must be able to write there.\n");
             format!(
@@ -33,7 +35,7 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
         "    hosts: all\n"
     };
     match &plan.way {
-        Way::Compose(project) => {
+        DeployMethod::Compose(project) => {
             let _ = writeln!(text, "  compose:");
             let folder = compose_folder(plan, project);
             if folder != "." {
@@ -53,8 +55,8 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
             }
             text.push_str(everywhere);
         }
-        Way::Nginx(colours) => nginx(colours.as_ref(), everywhere, text),
-        Way::Systemd { unit, home } => {
+        DeployMethod::Nginx(colours) => nginx(colours.as_ref(), everywhere, text),
+        DeployMethod::Systemd { unit, home } => {
             let _ = writeln!(
                 text,
                 "  # {home}/releases/v1.2.3, and {home}/current that points to the one that runs.\n  systemd:\n    unit: {}\n    releases: {home}/releases",
@@ -63,14 +65,14 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
             text.push_str(everywhere);
             text.push_str("    # sudoers: deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart -- UNIT, /usr/bin/systemctl reset-failed -- UNIT\n    # sudo: true\n");
         }
-        Way::Ecs(cluster) => {
+        DeployMethod::Ecs(cluster) => {
             let (of, service) = ecs_names(cluster);
             let _ = writeln!(
                 text,
                 "  deadline: 20m\n  ecs: {{ cluster: {of}, service: {service} }}"
             );
         }
-        Way::Command => {
+        DeployMethod::Command => {
             let (command, _) = plan.deploys();
             let _ = writeln!(
                 text,
@@ -83,7 +85,7 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
 
 /// `traffic:`, where the repository has both colours: the same router as `rollback:`, with the same state.
 pub(super) fn shares(plan: &Plan, text: &mut String) {
-    let Way::Nginx(Some(colours)) = &plan.way else {
+    let DeployMethod::Nginx(Some(colours)) = &plan.way else {
         return;
     };
     text.push_str("\n# Shares: `traffic switch` gives the other colour all requests, `traffic ramp` a share after another.\ntraffic:\n");

@@ -3,18 +3,18 @@
 use std::fmt::Write as _;
 
 use super::names::{compose_folder, ecs_names};
-use crate::init::insist::plan::{Plan, Way};
+use crate::init::insist::plan::{DeployMethod, Plan};
 use proposal::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
-    text.push_str(if matches!(plan.way, Way::Ecs(_)) {
+    text.push_str(if matches!(plan.way, DeployMethod::Ecs(_)) {
         "\n# After: whether it is healthy. A rollout takes minutes; one that has failed ends this at once.\n\
          healthgate:\n  policy: { interval: 5s, timeout: 5s, success-threshold: 3, deadline: 15m }\n"
     } else {
         "\n# After: whether it is healthy. Three good answers in a row; more than three failures once it has started, and it is taken back.\n\
          healthgate:\n  policy: { interval: 2s, timeout: 5s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n"
     });
-    let proven = matches!(plan.way, Way::Ecs(_) | Way::Nginx(_));
+    let proven = matches!(plan.way, DeployMethod::Ecs(_) | DeployMethod::Nginx(_));
     if !proven {
         text.push_str(
             "  # Who answers is compared with the release where an answer names it: a header such as X-Version, or\n  \
@@ -35,9 +35,9 @@ fn endpoints(plan: &Plan, text: &mut String) {
     let local = |url: &str| url.contains("//127.0.0.1") || url.contains("//localhost");
     let more = match plan.way {
         // Proves who answers, which nginx's switch is verified by.
-        Way::Nginx(_) => ", release: {}",
+        DeployMethod::Nginx(_) => ", release: {}",
         // Until the rollout is over the tasks of before answer too.
-        Way::Ecs(_) => ", policy: { failure-limit: 3, startup: 5m }",
+        DeployMethod::Ecs(_) => ", policy: { failure-limit: 3, startup: 5m }",
         _ => "",
     };
     let mut http = Vec::new();
@@ -53,7 +53,7 @@ fn endpoints(plan: &Plan, text: &mut String) {
             "    - {{ name: ready, url: \"${{HEALTH_URL}}\"{more} }}\n"
         ));
     }
-    if let Way::Compose(project) = &plan.way {
+    if let DeployMethod::Compose(project) = &plan.way {
         for (service, port, path) in &project.answers {
             let address = format!("127.0.0.1:{port}");
             match path {
@@ -77,7 +77,7 @@ fn endpoints(plan: &Plan, text: &mut String) {
             }
         }
     }
-    if http.is_empty() && !matches!(plan.way, Way::Ecs(_)) {
+    if http.is_empty() && !matches!(plan.way, DeployMethod::Ecs(_)) {
         text.push_str("  # An open port shows little: name what answers when all is well.\n  # http:\n  #   - { name: ready, url: http://127.0.0.1:8080/health, jq: '.status == \"ok\"' }\n");
     }
     for (kind, probes) in [("http", http), ("tcp", tcp)] {
@@ -95,7 +95,7 @@ fn kinds(plan: &Plan, text: &mut String) {
         ", hosts: all"
     };
     match &plan.way {
-        Way::Compose(project) => {
+        DeployMethod::Compose(project) => {
             let _ = writeln!(
                 text,
                 "  # Every container runs, is healthy where it has a health check, and is not started again.\n  compose:\n    - name: containers\n      policy: {{ timeout: 30s }} # Compose takes its time on a busy machine"
@@ -125,14 +125,14 @@ fn kinds(plan: &Plan, text: &mut String) {
                 text.push_str("      hosts: all\n");
             }
         }
-        Way::Systemd { unit, home: _ } => {
+        DeployMethod::Systemd { unit, home: _ } => {
             let _ = writeln!(
                 text,
                 "  systemd:\n    - {{ name: unit, unit: {}{everywhere} }}",
                 scalar(unit)
             );
         }
-        Way::Ecs(cluster) => {
+        DeployMethod::Ecs(cluster) => {
             let _ = writeln!(
                 text,
                 "  # Its PRIMARY deployment is ours: the image's tag is the release.\n  ecs:"
@@ -149,6 +149,6 @@ fn kinds(plan: &Plan, text: &mut String) {
                 "    - {{ name: service, cluster: {of}, service: {service}{container} }}"
             );
         }
-        Way::Nginx(_) | Way::Command => {}
+        DeployMethod::Nginx(_) | DeployMethod::Command => {}
     }
 }
