@@ -164,6 +164,15 @@ impl Comparison {
         }
     }
 
+    /// The deadline has come, with as many intervals as there were.
+    pub fn end(&mut self) {
+        if let By::Sequential(watch) = &mut self.by
+            && watch.decided_at().is_none()
+        {
+            watch.end();
+        }
+    }
+
     /// Whether the required metrics have decided, or the deadline has come.
     pub fn is_over(&self) -> bool {
         let is_decided = match &self.by {

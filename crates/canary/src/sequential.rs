@@ -2,6 +2,7 @@
 
 use config::file::{CanaryKind, CanaryMetric};
 use config::value::Unit;
+use judge::Doubt;
 use judge::sequential::{Assumption, Band, Figures, Margin, Reason, Verdict as Found, Watch};
 use model::Verdict;
 
@@ -63,6 +64,7 @@ fn finding(
             ));
         }
     }
+    parts.extend(left_out(&found.figures));
     parts.extend(assumption(&found.figures).map(|one| one.to_string()));
     Finding {
         metric: metric.name.clone(),
@@ -72,7 +74,11 @@ fn finding(
         expected: expected(metric),
         actual: actual(&found.figures, metric).filter(|_| found.intervals > 0),
         reason: parts.join("; "),
-        hint: hint(found),
+        hint: if ended.is_some() && found.verdict == Found::Inconclusive {
+            Some("look at the metrics that decided: this one changes nothing".to_owned())
+        } else {
+            hint(found)
+        },
     }
 }
 
@@ -82,6 +88,20 @@ fn assumption(figures: &Figures) -> Option<Assumption> {
             Some(*assumption)
         }
         Figures::Gauge { .. } | Figures::None => None,
+    }
+}
+
+/// That a canary of another layout is compared at fewer bounds.
+fn left_out(figures: &Figures) -> Option<String> {
+    match figures {
+        Figures::Latency {
+            compared,
+            of_stable,
+            ..
+        } if compared < of_stable => Some(format!(
+            "the canary's histogram has {compared} of the {of_stable} bounds of stable's"
+        )),
+        _ => None,
     }
 }
 
@@ -96,9 +116,16 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
     if found.verdict != Found::Inconclusive {
         return None;
     }
+    if has_no_errors(&found.figures) && found.reasons.iter().all(is_of_time) {
+        return Some(NO_ERRORS.to_owned());
+    }
     let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
     let hint = match found.reasons.first()? {
-        Reason::Futile { .. } | Reason::Early | Reason::Spell | Reason::HalvesMayDiffer => LONGER,
+        Reason::Futile { .. }
+        | Reason::Early
+        | Reason::Spell
+        | Reason::Burst
+        | Reason::HalvesMayDiffer => LONGER,
         Reason::Undecided => match missing {
             Some(missing) => {
                 return Some(format!(
@@ -117,16 +144,50 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
         | Reason::UnequalStable(_) => {
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }
-        Reason::Doubt(judge::Doubt::NotWhole) => {
-            "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
+        Reason::Doubt(doubt) => of_doubt(*doubt),
+        Reason::NoData | Reason::Missing { .. } => of_doubt(Doubt::Stale),
+        Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
+            "give both releases the same buckets, of which some lie where requests do"
         }
-        Reason::NoData | Reason::Missing { .. } | Reason::Doubt(_) => {
-            "check that both sides are scraped, and that their series have the same labels"
-        }
-        Reason::NoCommonBounds => "give both releases the same buckets",
         Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
     };
     Some(hint.to_owned())
+}
+
+/// Where neither side has errors, more time shows nothing.
+const NO_ERRORS: &str = "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter";
+
+fn has_no_errors(figures: &Figures) -> bool {
+    matches!(figures, Figures::Rates { canary: (c, of), stable: (s, _), .. } if *of > 0.0 && c + s <= 0.0)
+}
+
+/// Whether a reason is that too little was seen.
+fn is_of_time(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Futile { .. } | Reason::Early | Reason::Undecided
+    )
+}
+
+fn of_doubt(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::NotWhole => {
+            "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
+        }
+        Doubt::Unreadable => {
+            "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
+        }
+        Doubt::Clocks => {
+            "put the intervals in the order of their times, and set all clocks by one source"
+        }
+        Doubt::Reset => "look why the instance restarted, and compare again",
+        Doubt::Duplicate => "add a label to the matchers that only one of the series has",
+        Doubt::ScrapeTimes => "scrape both sides equally often, from one server",
+        Doubt::Partial => "look why the source does not give all of its data, and compare again",
+        Doubt::LabelSets | Doubt::Gap | Doubt::Stale => {
+            "check that both sides are scraped, and that their series have the same labels"
+        }
+    }
 }
 
 pub(crate) fn tolerance(metric: &CanaryMetric) -> String {

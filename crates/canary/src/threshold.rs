@@ -117,10 +117,7 @@ impl Thresholds {
             expected: expected.join(", "),
             actual: worst.actual,
             reason: worst.reason,
-            hint: (worst.verdict == Verdict::Inconclusive).then(|| {
-                "check that both sides are scraped, and that their series have the same labels"
-                    .to_owned()
-            }),
+            hint: (worst.verdict == Verdict::Inconclusive).then(|| worst.hint.to_owned()),
         }
     }
 }
@@ -130,6 +127,7 @@ struct LimitResult {
     at: Option<u32>,
     actual: Option<String>,
     reason: String,
+    hint: &'static str,
 }
 
 impl Ruled {
@@ -150,9 +148,11 @@ impl Ruled {
                 self.unit.show(canary),
                 self.unit.show(limit)
             )),
+            Check::Beyond { bound } => Some(format!("above {}", self.unit.show(bound))),
             Check::NoData => None,
         };
-        let (verdict, check, reason) = match self.watch.standing() {
+        let standing = self.watch.standing();
+        let (verdict, check, reason) = match standing {
             Standing::Failed { check, failed, of } => (
                 Verdict::Fail,
                 Some(check),
@@ -180,12 +180,25 @@ impl Ruled {
                 self.last,
                 format!("a gap: {without_data} of {of} intervals have no data"),
             ),
+            Standing::Beyond { bound, beyond, of } => (
+                Verdict::Inconclusive,
+                Some(Check::Beyond { bound }),
+                format!(
+                    "above the largest bound of the histogram, {}, in {beyond} of {of} intervals: how far is not known",
+                    self.unit.show(bound)
+                ),
+            ),
         };
         LimitResult {
             verdict,
             at: self.failed_at,
             actual: check.and_then(shown),
             reason,
+            hint: if matches!(standing, Standing::Beyond { .. }) {
+                "give the histogram larger buckets"
+            } else {
+                "check that both sides are scraped, and that their series have the same labels"
+            },
         }
     }
 }

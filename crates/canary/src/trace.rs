@@ -128,7 +128,7 @@ impl<R: BufRead> Trace<R> {
 
     fn item(&mut self) -> Result<Item, LineError> {
         let line = self.line;
-        let parsed = self.reader.line(&self.buffer)?;
+        let parsed = self.reader.line(self.buffer.trim_ascii_end())?;
         if let Some(name) = parsed.run {
             self.clock.begin();
             self.reader.begin();

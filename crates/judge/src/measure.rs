@@ -142,6 +142,17 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// The largest bound, where the quantile is above it: how far is not known.
+    pub(crate) fn beyond(&self, measure: Measure) -> Option<f64> {
+        let (Measure::Quantile(share), Tally::Histogram { below, total }) = (measure, self) else {
+            return None;
+        };
+        let (bound, count) = below.last()?;
+        ((*count as f64) < share * *total as f64).then_some(*bound)
+    }
+}
+
 /// The quantile of a histogram by linear interpolation within its bucket, as Prometheus'
 /// `histogram_quantile` has it: the first bucket begins at zero where its bound is positive, and
 /// beyond the last bound the last bound is the answer. An interpolation is a guess: in a bucket

@@ -44,6 +44,20 @@ impl<T> Side<T> {
     }
 }
 
+impl Sides<Events> {
+    /// Whether the events have totals. Where only some have one, nothing measures all of them.
+    pub fn have_totals(&self) -> Result<bool, ReadingError> {
+        let mut parts = self.canary.parts().iter().chain(self.stable.parts());
+        let has = |events: &Events| events.total().is_some();
+        let first = parts.next().is_some_and(has);
+        if parts.all(|events| has(events) == first) {
+            Ok(first)
+        } else {
+            Err(ReadingError::SomeTotals)
+        }
+    }
+}
+
 /// What one metric showed within one interval.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {

@@ -90,8 +90,18 @@ impl Rule {
 /// One check of the rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Check {
-    Held { canary: f64, limit: f64 },
-    Exceeded { canary: f64, limit: f64 },
+    Held {
+        canary: f64,
+        limit: f64,
+    },
+    Exceeded {
+        canary: f64,
+        limit: f64,
+    },
+    /// A quantile is above the largest bound of the histogram, and may be above the limit.
+    Beyond {
+        bound: f64,
+    },
     NoData,
 }
 
@@ -108,6 +118,12 @@ pub enum Standing {
     Held { failed: usize, of: usize },
     /// Intervals without data: the canary has not failed, and nothing says that it is good.
     Unknown { without_data: usize, of: usize },
+    /// In so many intervals the number is above the largest bound of the histogram.
+    Beyond {
+        bound: f64,
+        beyond: usize,
+        of: usize,
+    },
 }
 
 impl Standing {
@@ -116,7 +132,7 @@ impl Standing {
         match self {
             Standing::Failed { .. } => Verdict::Fail,
             Standing::Held { .. } => Verdict::Pass,
-            Standing::Unknown { .. } => Verdict::Inconclusive,
+            Standing::Unknown { .. } | Standing::Beyond { .. } => Verdict::Inconclusive,
         }
     }
 }
@@ -129,6 +145,9 @@ pub struct Watch {
     checks: usize,
     failed: usize,
     without_data: usize,
+    beyond: usize,
+    /// The largest bound, where the number was beyond it.
+    bound: f64,
     last_failed: Option<Check>,
 }
 
@@ -140,6 +159,8 @@ impl Watch {
             checks: 0,
             failed: 0,
             without_data: 0,
+            beyond: 0,
+            bound: 0.0,
             last_failed: None,
         }
     }
@@ -157,11 +178,17 @@ impl Watch {
         let check = self.check();
         self.checks += 1;
         let is_failed = match (check, self.rule.no_data) {
-            (Check::Held { .. }, _) | (Check::NoData, NoData::Inconclusive) => false,
+            (Check::Held { .. } | Check::Beyond { .. }, _)
+            | (Check::NoData, NoData::Inconclusive) => false,
             (Check::NoData, NoData::FailedCheck) | (Check::Exceeded { .. }, _) => true,
         };
-        if check == Check::NoData {
-            self.without_data += 1;
+        match check {
+            Check::NoData => self.without_data += 1,
+            Check::Beyond { bound } => {
+                self.beyond += 1;
+                self.bound = bound;
+            }
+            Check::Held { .. } | Check::Exceeded { .. } => {}
         }
         if is_failed {
             self.failed += 1;
@@ -177,6 +204,11 @@ impl Watch {
             Some(check) if failed >= self.rule.failures.max(1) => {
                 Standing::Failed { check, failed, of }
             }
+            _ if self.beyond > 0 => Standing::Beyond {
+                bound: self.bound,
+                beyond: self.beyond,
+                of,
+            },
             _ if self.without_data > 0 || of == 0 => Standing::Unknown {
                 without_data: self.without_data,
                 of,
@@ -192,25 +224,32 @@ impl Watch {
         };
         let sum = |side: fn(&Tallies) -> Option<&Tally>| {
             let all = self.window.iter().filter_map(side).cloned();
-            let sum = all.reduce(|sum, tally| sum.plus(&tally));
-            sum.and_then(|sum| sum.value(self.rule.measure))
+            let sum = all.reduce(|sum, tally| sum.plus(&tally))?;
+            Some((sum.value(self.rule.measure)?, sum.beyond(self.rule.measure)))
         };
         let canary = sum(|it| it.canary.as_ref());
         let limit = match self.rule.limit {
-            Limit::AtMost(limit) | Limit::AtLeast(limit) => Some(limit),
+            Limit::AtMost(limit) | Limit::AtLeast(limit) => Some((limit, None)),
             Limit::AtMostAboveStable(margin) => match newest.stable {
-                Some(_) => sum(|it| it.stable.as_ref()).map(|stable| stable + margin),
+                Some(_) => {
+                    sum(|it| it.stable.as_ref()).map(|(stable, beyond)| (stable + margin, beyond))
+                }
                 None => None,
             },
         };
-        let (Some(canary), Some(limit)) = (canary, limit) else {
+        let (Some((canary, is_more)), Some((limit, may_be_more))) = (canary, limit) else {
             return Check::NoData;
         };
-        let holds = match self.rule.limit {
-            Limit::AtLeast(_) => canary >= limit,
-            Limit::AtMost(_) | Limit::AtMostAboveStable(_) => canary <= limit,
+        // What is above the largest bound is more than that.
+        let (holds, unsure) = match self.rule.limit {
+            Limit::AtLeast(_) if canary >= limit => (true, None),
+            Limit::AtLeast(_) => (false, is_more),
+            _ if canary < limit || canary == limit && is_more.is_none() => (true, is_more),
+            _ => (false, may_be_more),
         };
-        if holds {
+        if let Some(bound) = unsure {
+            Check::Beyond { bound }
+        } else if holds {
             Check::Held { canary, limit }
         } else {
             Check::Exceeded { canary, limit }

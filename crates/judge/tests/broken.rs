@@ -363,14 +363,17 @@ fn a_reading_of_another_kind_is_refused() {
     assert_eq!(watch.intervals(), 0);
 }
 
+fn count(tolerance: f64) -> Rule {
+    Rule::Count {
+        tolerance: Tolerance::new(tolerance).unwrap(),
+    }
+}
+
 #[test]
 fn events_without_a_total_are_compared_by_instance() {
-    let rule = || Rule::Count {
-        tolerance: Tolerance::new(2.0).unwrap(),
-    };
     let events = |n: u64| Events::new(n, None).unwrap();
     let run = |canary: u64, stable: &[u64]| {
-        let mut watch = Watch::new(settings([rule()])).unwrap();
+        let mut watch = Watch::new(settings([count(2.0)])).unwrap();
         for _ in 0..60 {
             watch
                 .observe(&one(Reading::Count(Sides {
@@ -383,4 +386,63 @@ fn events_without_a_total_are_compared_by_instance() {
     };
     assert_eq!(run(4, &[4, 5, 3]), Verdict::Pass);
     assert_eq!(run(20, &[4, 5, 3]), Verdict::Fail);
+}
+
+#[test]
+fn events_of_which_only_some_have_a_total_are_refused() {
+    let mut watch = Watch::new(settings([count(2.0)])).unwrap();
+    let [with, without] = [Some(100), None].map(|total| Events::new(5, total).unwrap());
+    for (canary, stable) in [(with, without), (without, with)] {
+        let interval = one(Reading::Count(Sides {
+            canary: Side::Whole(canary),
+            stable: Side::Instances(vec![stable, stable]),
+        }));
+        let why = watch.observe(&interval).unwrap_err().to_string();
+        assert!(why.contains("some events have a `total`"), "{why}");
+    }
+    assert_eq!(watch.intervals(), 0);
+}
+
+#[test]
+fn events_without_requests_are_evidence_of_nothing() {
+    let events = |(events, total)| Events::new(events, Some(total)).unwrap();
+    let run = |first: Option<[(u64, u64); 2]>, instances: usize| {
+        let mut watch = Watch::new(settings([count(2.0)])).unwrap();
+        for [canary, stable] in first.into_iter().chain([[(6, 100), (2, 100)]; 40]) {
+            let interval = one(Reading::Count(Sides {
+                canary: Side::Whole(events(canary)),
+                stable: Side::Instances(vec![events(stable); instances]),
+            }));
+            watch.observe(&interval).unwrap();
+        }
+        let (fail, pass) = watch.evidence(0).unwrap();
+        assert_ne!(watch.verdict(), Verdict::Pass);
+        [fail.ln_e, pass.ln_e]
+    };
+    for instances in [1, 3] {
+        let without = run(None, instances);
+        for sides in [[(6, 100), (90, 0)], [(90, 0), (2, 100)], [(90, 0), (90, 0)]] {
+            let with = run(Some(sides), instances);
+            for (one, other) in with.into_iter().zip(without) {
+                // Stable's instances alone say something of how errors vary.
+                assert!((one - other).abs() < 0.5, "{sides:?}: {with:?} {without:?}");
+            }
+        }
+    }
+    // Nor where stable's instances are known only once the canary has none any more.
+    let mut watch = Watch::new(settings([count(2.0)])).unwrap();
+    let whole = Side::Whole(events((1, 300)));
+    let instances = Side::Instances(vec![events((1, 100)); 3]);
+    for (canary, stable) in [
+        ((4, 100), &whole),
+        ((3, 0), &instances),
+        ((3, 0), &instances),
+    ] {
+        let interval = one(Reading::Count(Sides {
+            canary: Side::Whole(events(canary)),
+            stable: stable.clone(),
+        }));
+        watch.observe(&interval).unwrap();
+    }
+    assert_ne!(watch.verdict(), Verdict::Pass);
 }

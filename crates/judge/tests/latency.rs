@@ -410,3 +410,75 @@ fn a_bound_that_comes_later_is_compared_from_then_on() {
     assert_eq!(watch.verdict(), Verdict::Fail);
     assert!(watch.decided_at().unwrap() <= 3, "{:?}", watch.decided_at());
 }
+
+/// Every request of the canary takes nine seconds, and its histogram has but such bounds in common with
+/// stable's as nearly all of stable's requests are below, or above.
+#[test]
+fn bounds_that_tell_nothing_of_stable_let_nothing_pass() {
+    let mut random = Random::new(30);
+    for bounds in [&[10.0][..], &[0.005], &[0.005, 10.0]] {
+        for instances in [1, 3] {
+            let mut watch = watch(rule(1.5));
+            for _ in 0..60 {
+                let Some(Reading::Histogram(Sides { stable, .. })) =
+                    &minute(Service::Tailed, &QUIET, instances, &mut random).metrics[0].reading
+                else {
+                    unreachable!()
+                };
+                let slow = bounds.iter().chain([&f64::INFINITY]).map(|bound| {
+                    let within = if *bound < 9.0 { 0 } else { 1000 };
+                    (*bound, within)
+                });
+                let interval = one(Reading::Histogram(Sides {
+                    canary: Side::Whole(Buckets::new(slow).unwrap()),
+                    stable: stable.clone(),
+                }));
+                watch.observe(&interval).unwrap();
+            }
+            assert_eq!(watch.verdict(), Verdict::Inconclusive, "{bounds:?}");
+            let finding = &watch.findings()[0];
+            assert!(
+                finding.reasons.iter().any(|reason| {
+                    let lowest = bounds[0];
+                    matches!(reason, Reason::BoundsTellNothing { lowest: of, .. } if of.total_cmp(&lowest).is_eq())
+                }),
+                "{:?}",
+                finding.reasons
+            );
+            let Figures::Latency {
+                compared,
+                of_stable,
+                ..
+            } = finding.figures
+            else {
+                unreachable!()
+            };
+            assert_eq!((compared, of_stable), (bounds.len(), BOUNDS.len()));
+        }
+    }
+}
+
+/// No bound could tell more of a service that is faster than the lowest one.
+#[test]
+fn a_service_below_the_lowest_bound_passes_with_a_canary_that_is() {
+    let run = |slow: u64| {
+        let mut watch = watch(rule(1.5));
+        for _ in 0..60 {
+            let side = |slow: u64, of: u64| {
+                Side::Whole(with_bounds(&[
+                    (0.005, of - slow),
+                    (0.01, of),
+                    (f64::INFINITY, of),
+                ]))
+            };
+            let interval = one(Reading::Histogram(Sides {
+                canary: side(slow, 100),
+                stable: side(0, 900),
+            }));
+            watch.observe(&interval).unwrap();
+        }
+        watch.verdict()
+    };
+    assert_eq!(run(0), Verdict::Pass);
+    assert_eq!(run(20), Verdict::Fail);
+}

@@ -1,5 +1,6 @@
 //! Fixed limits: the runbook's and Flagger's rules.
 
+use judge::sequential::Verdict;
 use judge::threshold::{Check, Limit, Rule, Runbook, Standing, Watch, runbook_003};
 use judge::{Buckets, Counts, Measure, Reading, Side, Sides};
 use proptest::collection::vec;
@@ -161,6 +162,28 @@ fn flagger_passes_nothing_that_had_no_data_once() {
         of: 2,
     };
     assert_eq!(after(rule, &[Some(ratio((0, 100), (0, 0))), None]), unknown);
+}
+
+/// All that is known of a quantile above the largest bound is that it is above.
+#[test]
+fn a_quantile_above_the_largest_bound_is_not_known() {
+    let p95 = |limit| Rule::flagger(Measure::Quantile(0.95), limit, 1);
+    let of = |limit, canary: u64, stable: u64| {
+        let within = |count| [(0.5, count), (1.0, count), (f64::INFINITY, 100)];
+        let mut watch = Watch::new(p95(limit));
+        let check = watch.push(Some(&latency(&within(canary), &within(stable))));
+        (check, watch.standing().verdict())
+    };
+    let beyond = (Check::Beyond { bound: 1.0 }, Verdict::Inconclusive);
+    assert_eq!(of(Limit::AtMostAboveStable(3.0), 0, 100), beyond);
+    assert_eq!(of(Limit::AtMostAboveStable(3.0), 0, 0), beyond);
+    assert_eq!(of(Limit::AtMost(2.0), 0, 100), beyond);
+    assert_eq!(of(Limit::AtLeast(2.0), 0, 100), beyond);
+    assert_eq!(of(Limit::AtMost(1.0), 0, 100).1, Verdict::Fail);
+    assert_eq!(of(Limit::AtLeast(1.0), 0, 100).1, Verdict::Pass);
+    // However much slower stable is, the canary is not.
+    assert_eq!(of(Limit::AtMostAboveStable(0.0), 100, 0).1, Verdict::Pass);
+    assert_eq!(of(Limit::AtMost(2.0), 100, 0).1, Verdict::Pass);
 }
 
 proptest! {

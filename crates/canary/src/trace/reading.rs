@@ -135,7 +135,11 @@ fn reading(kind: CanaryKind, metric: Metric) -> Result<Reading, Problem> {
     Ok(match kind {
         CanaryKind::Ratio => Reading::Ratio(sides(canary, stable, counts)?),
         CanaryKind::Histogram => Reading::Histogram(sides(canary, stable, buckets)?),
-        CanaryKind::Count => Reading::Count(sides(canary, stable, events)?),
+        CanaryKind::Count => {
+            let sides = sides(canary, stable, events)?;
+            sides.have_totals()?;
+            Reading::Count(sides)
+        }
         CanaryKind::Gauge => Reading::Gauge {
             canary: values(canary)?,
             stable: values(stable)?,

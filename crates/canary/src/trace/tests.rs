@@ -106,8 +106,13 @@ fn every_form_of_a_side_is_read() {
         ),
         (
             "restarts",
+            r#"{"canary": {"failed": 1, "total": 4}, "stable": {"failed": 2, "total": 9}}"#,
+            "1/Some(4) 2/Some(9)||",
+        ),
+        (
+            "restarts",
             r#"{"canary": {"failed": 1}, "stable": {"failed": 2, "total": 9}}"#,
-            "1/None 2/Some(9)||",
+            " |unreadable|some events have a `total`, and others have none",
         ),
     ] {
         assert_eq!(metric(name, sides), expected, "{sides}");

@@ -11,6 +11,8 @@ pub enum ReadingError {
     TooLarge(f64),
     #[error("{failed} of {total} failed: more failures than requests")]
     MoreFailedThanTotal { failed: u64, total: u64 },
+    #[error("some events have a `total`, and others have none")]
+    SomeTotals,
     #[error("a histogram without buckets")]
     NoBuckets,
     #[error("a histogram without the bucket `+Inf`")]

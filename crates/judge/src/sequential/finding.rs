@@ -80,12 +80,14 @@ pub enum Figures {
         assumption: Assumption,
     },
     Latency {
-        /// Where the evidence of harm is largest, with the ratio there.
+        /// Where the evidence of harm is largest, behind a pass where that against it is smallest, with
+        /// the ratio there.
         worst: BoundFigures,
         ratio: Band,
         assumption: Assumption,
-        /// Where the evidence against harm is smallest.
-        last_to_pass: BoundFigures,
+        /// How many of stable's bounds the canary has, too.
+        compared: usize,
+        of_stable: usize,
     },
     Gauge {
         /// Means over the scrapes.
@@ -125,6 +127,11 @@ pub enum Reason {
     UnequalCanary(Spread),
     UnequalStable(Spread),
     NoCommonBounds,
+    /// Nearly all of stable's requests are below each common bound, or above.
+    BoundsTellNothing {
+        lowest: f64,
+        highest: f64,
+    },
     FewBlocks {
         blocks: usize,
         scrapes: f64,
@@ -133,6 +140,8 @@ pub enum Reason {
     Early,
     /// A limit was reached, and it rests on one spell of errors.
     Spell,
+    /// The limit of a fail would be reached, if the errors of single intervals counted.
+    Burst,
     /// Neither limit was reached.
     Undecided,
     /// Neither limit will be reached before the deadline.
@@ -176,6 +185,10 @@ impl fmt::Display for Reason {
             Reason::UnequalCanary(spread) => within(f, "the canary", *spread),
             Reason::UnequalStable(spread) => within(f, "stable", *spread),
             Reason::NoCommonBounds => write!(f, "the histograms have no bound in common"),
+            Reason::BoundsTellNothing { lowest, highest } => write!(
+                f,
+                "the bounds in common ({lowest} to {highest}) tell nothing of stable's latency: nearly all of its requests are in one bucket"
+            ),
             Reason::FewBlocks { blocks, scrapes } => write!(
                 f,
                 "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
@@ -187,6 +200,10 @@ impl fmt::Display for Reason {
             Reason::Spell => write!(
                 f,
                 "the evidence rests on spells of up to {MAX_SPELL} intervals, of which each may be one event: a verdict waits for more"
+            ),
+            Reason::Burst => write!(
+                f,
+                "most of the canary's errors are those of one interval or two: they do not count until it has them often"
             ),
             Reason::Undecided => write!(f, "neither limit is reached"),
             Reason::Futile {

@@ -15,7 +15,11 @@
 //! at no bound is the canary's share of slower requests both above the tolerance times stable's
 //! and above a quarter of a per cent. A larger share would let a tail pass that many services watch,
 //! and a smaller one takes thousands of requests of the canary: at 0.25 %, a release that is never so
-//! slow passes after about 1,700 of them.
+//! slow passes after about 1,700 of them. One of the bounds must tell something of stable's latency:
+//! where nearly all of its requests are below each of them, or above, as where the releases have few
+//! bounds in common, a canary that is many times slower would look the same.
+
+use std::cmp::Ordering;
 
 use crate::reading::{Buckets, Sides};
 use crate::sequential::clustering::{ASSUMED, Clustering};
@@ -26,6 +30,8 @@ use crate::sequential::rates::Rates;
 
 /// Such a part of the requests may be slower without harm to a pass.
 pub(crate) const NEGLIGIBLE: f64 = 0.0025;
+/// Where more of stable's requests are slower, no ratio tells much.
+const MOST_SLOWER: f64 = 0.9;
 /// A new tail may be any number of times as frequent as before.
 const RATIOS: f64 = 8.0;
 /// A bound that is hardly ever exceeded tells nothing of the bursts in which it is: they count for
@@ -40,6 +46,8 @@ pub(crate) struct Latency {
     /// Stable's instances against each other, in all buckets.
     buckets: Clustering,
     bounds: Vec<(f64, Rates)>,
+    /// All bounds that stable has.
+    of_stable: Vec<f64>,
     /// What each bound joined with, as a logarithm.
     joined: Vec<f64>,
     /// The bound that held up a pass last.
@@ -59,6 +67,7 @@ impl Latency {
             },
             buckets: Clustering::default(),
             bounds: Vec::new(),
+            of_stable: Vec::new(),
             joined: Vec::new(),
             holds_up: 0,
         }
@@ -68,6 +77,11 @@ impl Latency {
     pub(crate) fn add(&mut self, sides: &Sides<Buckets>) -> bool {
         let (canary, stable) = (sides.canary.parts(), sides.stable.parts());
         self.join(canary, stable);
+        if let Some(part) = stable.first()
+            && part.bounds().count() > self.of_stable.len()
+        {
+            self.of_stable = part.bounds().collect();
+        }
         self.add_buckets(stable);
         let mut is_common = false;
         for (bound, rates) in &mut self.bounds {
@@ -151,6 +165,23 @@ impl Latency {
         &self.bounds
     }
 
+    /// The bounds that are compared, and those that stable has.
+    pub(crate) fn compared(&self) -> (usize, usize) {
+        (self.bounds.len(), self.of_stable.len())
+    }
+
+    /// Whether a bound shows how slow stable is: a part of its requests that is not negligible is slower,
+    /// and so few that the canary's could be more than the tolerance times as many. Where hardly any is
+    /// slower than the lowest of its bounds, that one does.
+    pub(crate) fn tells_of_stable(&self) -> bool {
+        let most = MOST_SLOWER.min(1.0 / self.limits.tolerance);
+        let lowest = self.of_stable.first().copied().unwrap_or_default();
+        self.bounds.iter().any(|(bound, rates)| {
+            let fewest = if *bound <= lowest { 0.0 } else { NEGLIGIBLE };
+            (fewest..most).contains(&rates.shown().1.rate())
+        })
+    }
+
     pub(crate) fn ln_fail(&self, variances: &[Option<f64>]) -> f64 {
         self.average(variances, Rates::ln_fail)
     }
@@ -170,12 +201,10 @@ impl Latency {
     }
 
     fn least(&self, variances: &[Option<f64>], ln: impl Fn(&Rates, Option<f64>) -> f64) -> f64 {
-        if self.bounds.is_empty() {
-            return 0.0;
-        }
         let each = self.bounds.iter().zip(variances);
         let each = each.map(|((_, rates), variance)| ln(rates, *variance));
-        each.fold(f64::INFINITY, f64::min)
+        let nothing = (!self.tells_of_stable()).then_some(0.0);
+        each.chain(nothing).fold(f64::INFINITY, f64::min)
     }
 
     /// Whether the evidence may have reached a limit: whether it has costs more to know. One bound is
@@ -242,23 +271,28 @@ impl Latency {
     /// Where the evidence of harm is largest, among the bounds that any request exceeds where there are
     /// such: of the others no ratio is known.
     pub(crate) fn worst(&self, variances: &[Option<f64>]) -> Option<usize> {
-        let is_exceeded = |rates: &Rates| {
-            let (canary, stable) = rates.shown();
-            canary.failed + stable.failed > 0.0
-        };
         let ln = |at: usize| {
             let rates = &self.bounds[at].1;
             (is_exceeded(rates), rates.ln_fail(variances[at]))
         };
-        (0..self.bounds.len()).max_by(|a, b| {
-            let (a, b) = (ln(*a), ln(*b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        })
+        (0..self.bounds.len()).max_by(|a, b| by_both(ln(*a), ln(*b)))
     }
 
-    /// Where the evidence against harm is smallest.
+    /// Where the evidence against harm is smallest, among the same.
     pub(crate) fn slowest_pass(&self, variances: &[Option<f64>]) -> Option<usize> {
-        let ln = |at: &usize| self.bounds[*at].1.ln_pass(variances[*at]);
-        (0..self.bounds.len()).min_by(|a, b| ln(a).total_cmp(&ln(b)))
+        let ln = |at: usize| {
+            let rates = &self.bounds[at].1;
+            (!is_exceeded(rates), rates.ln_pass(variances[at]))
+        };
+        (0..self.bounds.len()).min_by(|a, b| by_both(ln(*a), ln(*b)))
     }
+}
+
+fn is_exceeded(rates: &Rates) -> bool {
+    let (canary, stable) = rates.shown();
+    canary.failed + stable.failed > 0.0
+}
+
+fn by_both(a: (bool, f64), b: (bool, f64)) -> Ordering {
+    a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
 }

@@ -18,8 +18,25 @@ impl Part {
         })
     }
 
-    /// An instance without a total is exposed for as long as any other.
-    pub(crate) fn of_events(events: Events) -> Part {
+    /// Of what has no exposure no rate is known, whatever failed.
+    pub(crate) fn exposed(self) -> Part {
+        let is_exposed = self.exposure > 0.0;
+        Some(self).filter(|_| is_exposed).unwrap_or_default()
+    }
+
+    /// 0 where there was no exposure.
+    pub(crate) fn rate(self) -> f64 {
+        if self.exposure > 0.0 {
+            self.failed / self.exposure
+        } else {
+            0.0
+        }
+    }
+}
+
+/// An instance without a total is exposed for as long as any other.
+impl From<Events> for Part {
+    fn from(events: Events) -> Part {
         Part {
             failed: events.events() as f64,
             exposure: events.total().map_or(1.0, |total| total as f64),
@@ -32,17 +49,6 @@ impl From<Counts> for Part {
         Part {
             failed: counts.failed() as f64,
             exposure: counts.total() as f64,
-        }
-    }
-}
-
-impl Part {
-    /// 0 where there was no exposure.
-    pub(crate) fn rate(self) -> f64 {
-        if self.exposure > 0.0 {
-            self.failed / self.exposure
-        } else {
-            0.0
         }
     }
 }

@@ -11,7 +11,7 @@
 use crate::sequential::absolute::{Absolute, Shown};
 use crate::sequential::band::{Band, Strata};
 use crate::sequential::bursts::Bursts;
-use crate::sequential::clustering::Clustering;
+use crate::sequential::clustering::{ASSUMED, Clustering};
 use crate::sequential::harm::{Harm, Limits};
 use crate::sequential::mixture::Mixture;
 use crate::sequential::numbers::ln_mean_exp;
@@ -67,11 +67,11 @@ impl Rates {
 
     /// One interval; `stable` by instance where they are known.
     pub(crate) fn add(&mut self, canary: Part, stable: &[Part]) {
-        let all = Part::sum(stable);
+        let (canary, all) = (canary.exposed(), Part::sum(stable).exposed());
         if canary.exposure + all.exposure <= 0.0 {
             return;
         }
-        if stable.len() > 1 {
+        if stable.len() > 1 && all.exposure > 0.0 {
             self.add_instances(stable);
         }
         self.add_sides(canary, all, 1.0);
@@ -144,6 +144,11 @@ impl Rates {
             .map(|instances| &instances.clustering)
     }
 
+    /// Of the errors, in terms of their mean, where stable's instances are known.
+    pub(crate) fn variance(&self) -> Option<f64> {
+        Some(self.clustering()?.variance(ASSUMED))
+    }
+
     /// Evidence of harm, for a variance of the errors of so many times the mean.
     pub(crate) fn ln_fail(&self, variance: Option<f64>) -> f64 {
         let Some(instances) = &self.instances else {
@@ -152,6 +157,11 @@ impl Rates {
         let spread = instances.clustering.variance(1.0).sqrt();
         let beyond = instances.bursts.beyond(self.limits.bursts * spread);
         self.harm.ln_e(variance, &beyond)
+    }
+
+    /// The same, if all errors of single intervals counted.
+    pub(crate) fn ln_fail_of_all(&self) -> f64 {
+        self.harm.ln_e(self.variance(), &[])
     }
 
     /// Evidence of harm that does not take one spell of stable's errors for several.

@@ -154,7 +154,7 @@ impl Spells {
             even,
             requests,
         } = self.all;
-        let is_flagrant = canary >= FLAGRANT * requests && canary >= TIMES * even;
+        let is_flagrant = canary > 0.0 && canary >= FLAGRANT * requests && canary >= TIMES * even;
         self.intervals < FEWEST && !is_flagrant
     }
 
@@ -165,7 +165,7 @@ impl Spells {
         let deviations = (HIGHEST * (self.intervals as f64).ln()).sqrt();
         let lengths = self.highest.iter().zip(1..);
         lengths.filter_map(move |(spells, length)| {
-            let left_out = ((self.intervals - 1) / length).min(spells.len());
+            let left_out = (self.intervals.saturating_sub(1) / length).min(spells.len());
             let mut spells: Vec<&Spell> = spells.iter().collect();
             spells.sort_by(|a, b| b.errors.height().total_cmp(&a.errors.height()));
             spells.truncate(left_out);
@@ -267,6 +267,7 @@ mod tests {
         };
         assert!(is_all(11.0, 1) && is_all(11.0, FEWEST - 1));
         assert!(!is_all(11.0, FEWEST));
-        assert!(!is_all(80.0, 1));
+        assert!(!is_all(80.0, 1) && is_all(80.0, 0));
+        assert_eq!(Spells::default().beyond(1.0).count(), 0);
     }
 }

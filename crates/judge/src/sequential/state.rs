@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use crate::reading::{Doubt, Sample};
-use crate::sequential::clustering::ASSUMED;
+use crate::sequential::band::Band;
 use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verdict};
-use crate::sequential::harm::Limits;
 use crate::sequential::latency::Latency;
 use crate::sequential::load::{Load, Unequal};
 use crate::sequential::outlook::{Time, at_best};
@@ -158,7 +157,15 @@ impl State {
         if self.no_common_bounds {
             reasons.push(Reason::NoCommonBounds);
         }
-        if self.missing > 0 {
+        if let Test::Latency(latency) = &self.test
+            && let [(lowest, _), ..] = latency.bounds()
+            && let [.., (highest, _)] = latency.bounds()
+            && !latency.tells_of_stable()
+        {
+            let (lowest, highest) = (*lowest, *highest);
+            reasons.push(Reason::BoundsTellNothing { lowest, highest });
+        }
+        if self.missing > 0 && self.seen > 0 {
             reasons.push(Reason::Missing {
                 missing: self.missing,
                 intervals,
@@ -174,10 +181,16 @@ impl State {
         reasons
     }
 
+    /// Whether the evidence for a fail would reach a limit, if the errors of single intervals counted.
+    pub(crate) fn is_burst(&self, limit: f64) -> bool {
+        matches!(&self.test, Test::Rates(rates) if self.is_comparable() && rates.ln_fail_of_all() >= limit)
+    }
+
     pub(crate) fn figures(&self, alpha: Chance) -> Figures {
+        let verdict = self.verdict.map(|(verdict, _)| verdict);
         match &self.test {
-            Test::Rates(rates) => of_rates(rates, alpha, self.verdict.map(|(verdict, _)| verdict)),
-            Test::Latency(latency) => of_latency(latency, alpha).unwrap_or(Figures::None),
+            Test::Rates(rates) => of_rates(rates, alpha, verdict),
+            Test::Latency(latency) => of_latency(latency, alpha, verdict).unwrap_or(Figures::None),
             Test::Gauge(gauge) => match gauge.levels() {
                 None => Figures::None,
                 Some((canary, stable)) => Figures::Gauge {
@@ -193,24 +206,28 @@ impl State {
 }
 
 /// The band is two-sided, and no narrower than it must be for a look at any time. A verdict says more of
-/// one side: behind it, the band ends at the tolerance.
-fn of_rates(rates: &Rates, alpha: Chance, verdict: Option<Verdict>) -> Figures {
-    let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
-    let (canary, stable) = rates.shown();
+/// one side: behind it, the band ends at the tolerance, unless a pass may rest on an absolute limit.
+fn band(rates: &Rates, alpha: Chance, variance: Option<f64>, verdict: Option<Verdict>) -> Band {
     let mut ratio = rates.band(alpha.get(), variance);
     let estimate = ratio.estimate.unwrap_or(1.0);
-    let Limits {
-        tolerance, at_most, ..
-    } = rates.limits();
+    let limits = rates.limits();
+    let negligible = limits.at_most.or(limits.negligible);
+    let is_above = negligible.is_none_or(|most| rates.shown().0.rate() > most);
     match verdict {
-        Some(Verdict::Fail) => ratio.low = ratio.low.max(tolerance).min(estimate),
-        Some(Verdict::Pass) if at_most.is_none() => {
-            ratio.high = ratio.high.min(tolerance).max(estimate);
+        Some(Verdict::Fail) => ratio.low = ratio.low.max(limits.tolerance).min(estimate),
+        Some(Verdict::Pass) if is_above => {
+            ratio.high = ratio.high.min(limits.tolerance).max(estimate);
         }
         _ => {}
     }
+    ratio
+}
+
+fn of_rates(rates: &Rates, alpha: Chance, verdict: Option<Verdict>) -> Figures {
+    let variance = rates.variance();
+    let (canary, stable) = rates.shown();
     Figures::Rates {
-        ratio,
+        ratio: band(rates, alpha, variance, verdict),
         canary: (canary.failed, canary.exposure),
         stable: (stable.failed, stable.exposure),
         assumption: assumption(rates, variance),
@@ -231,25 +248,24 @@ fn assumption(rates: &Rates, variance: Option<f64>) -> Assumption {
     }
 }
 
-fn of_latency(latency: &Latency, alpha: Chance) -> Option<Figures> {
+fn of_latency(latency: &Latency, alpha: Chance, verdict: Option<Verdict>) -> Option<Figures> {
     let variances = latency.variances();
-    let figures = |at: usize| {
-        let (bound, rates) = &latency.bounds()[at];
-        let (canary, stable) = rates.shown();
-        let bound = *bound;
-        BoundFigures {
-            bound,
+    let at = match verdict {
+        Some(Verdict::Pass) => latency.slowest_pass(&variances)?,
+        _ => latency.worst(&variances)?,
+    };
+    let (bound, rates) = &latency.bounds()[at];
+    let (canary, stable) = rates.shown();
+    let (compared, of_stable) = latency.compared();
+    Some(Figures::Latency {
+        worst: BoundFigures {
+            bound: *bound,
             canary: canary.rate(),
             stable: stable.rate(),
-        }
-    };
-    let worst = latency.worst(&variances)?;
-    Some(Figures::Latency {
-        worst: figures(worst),
-        ratio: latency.bounds()[worst]
-            .1
-            .band(alpha.get(), variances[worst]),
-        assumption: assumption(&latency.bounds()[worst].1, variances[worst]),
-        last_to_pass: figures(latency.slowest_pass(&variances)?),
+        },
+        ratio: band(rates, alpha, variances[at], verdict),
+        assumption: assumption(rates, variances[at]),
+        compared,
+        of_stable,
     })
 }

@@ -70,16 +70,7 @@ impl Test {
             }
             (Test::Rates(rates), Reading::Count(sides)) => {
                 serve(load, sides, |events: &Events| events.total());
-                let parts = [sides.canary.parts(), sides.stable.parts()].concat();
-                if parts.iter().all(|events| events.total().is_some()) {
-                    return add_parts(rates, sides, |events| Part::of_events(*events));
-                }
-                // Where one has no total, the totals of the others are no measure.
-                let exposed = |events: &Events| Part {
-                    failed: events.events() as f64,
-                    exposure: 1.0,
-                };
-                add_parts(rates, sides, exposed)
+                add_parts(rates, sides, |events| Part::from(*events))
             }
             (Test::Latency(latency), Reading::Histogram(sides)) => {
                 serve(load, sides, |buckets| Some(buckets.total()));
@@ -104,7 +95,7 @@ impl Test {
     pub(crate) fn weigh(&self) -> Weighed {
         match self {
             Test::Rates(rates) => {
-                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                let variance = rates.variance();
                 Weighed {
                     fail: rates.ln_fail(variance),
                     pass: rates.ln_pass(variance),
@@ -138,10 +129,7 @@ impl Test {
     /// The evidence for a fail that does not rest on one spell of errors: it costs more to know.
     pub(crate) fn ln_lasting_fail(&self) -> f64 {
         match self {
-            Test::Rates(rates) => {
-                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
-                rates.ln_lasting_fail(variance)
-            }
+            Test::Rates(rates) => rates.ln_lasting_fail(rates.variance()),
             Test::Latency(latency) => latency.ln_lasting_fail(&latency.variances()),
             Test::Gauge(gauge) => gauge.ln_e().0,
         }
@@ -150,10 +138,7 @@ impl Test {
     /// The evidence for a pass that does not.
     pub(crate) fn ln_lasting_pass(&self) -> f64 {
         match self {
-            Test::Rates(rates) => {
-                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
-                rates.ln_lasting_pass(variance)
-            }
+            Test::Rates(rates) => rates.ln_lasting_pass(rates.variance()),
             Test::Latency(latency) => latency.ln_lasting_pass(&latency.variances()),
             Test::Gauge(gauge) => gauge.ln_e().1,
         }
@@ -164,7 +149,7 @@ impl Test {
     pub(crate) fn may_reach(&mut self, fail: f64, pass: f64) -> bool {
         match self {
             Test::Rates(rates) => {
-                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                let variance = rates.variance();
                 rates.ln_fail_at_most(variance) >= fail || rates.ln_pass(variance) >= pass
             }
             Test::Latency(latency) => latency.may_reach(fail, pass),
@@ -192,10 +177,7 @@ impl Test {
     /// Whether evidence of this size for a pass comes from too few data to rely on.
     pub(crate) fn is_early(&self, limit: f64) -> bool {
         match self {
-            Test::Rates(rates) => {
-                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
-                rates.is_early(variance, limit)
-            }
+            Test::Rates(rates) => rates.is_early(rates.variance(), limit),
             Test::Latency(latency) => latency.is_early(&latency.variances(), limit),
             Test::Gauge(_) => false,
         }
@@ -208,6 +190,9 @@ impl Test {
             if let Some(level) = levels.find(|level| !is_level(**level)) {
                 return Err(ReadingError::Gauge(*level));
             }
+        }
+        if let Reading::Count(sides) = reading {
+            sides.have_totals()?;
         }
         Ok(matches!(
             (self, reading),

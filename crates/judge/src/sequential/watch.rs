@@ -70,6 +70,12 @@ impl Watch {
         Ok(())
     }
 
+    /// The deadline has come, in whatever number of intervals: what is certain now is certain, early or not.
+    pub fn end(&mut self) {
+        self.settings.deadline = Some(self.intervals);
+        self.decide();
+    }
+
     fn check(&self, interval: &Interval) -> Result<(), WatchError> {
         let (got, metrics) = (interval.metrics.len(), self.metrics.len());
         if got != metrics {
@@ -103,7 +109,6 @@ impl Watch {
         } = self.settings;
         let most_missing = most_missing * f64::from(self.intervals);
         let at = self.intervals;
-        // What is certain at the deadline is certain, early or not.
         let is_last = self.left() == Some(0);
         let ln_fail = self.ln_fail(State::ln_lasting_fail);
         let is_open = self.verdict.is_none();
@@ -251,6 +256,7 @@ impl Watch {
                     Reason::Early
                 }
                 _ if fail.ln_e >= fail.limit || state.pass_is_a_spell(pass.limit) => Reason::Spell,
+                _ if state.is_burst(fail.limit) => Reason::Burst,
                 _ => Reason::Undecided,
             };
             reasons.push(reason);
