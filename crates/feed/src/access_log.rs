@@ -54,6 +54,8 @@ pub struct AccessLog {
     /// Servers in the log that are of neither side.
     others: BTreeMap<String, usize>,
     seen: PerSide<bool>,
+    /// A server that both patterns fit.
+    both: Option<String>,
 }
 
 impl AccessLog {
@@ -64,6 +66,7 @@ impl AccessLog {
             pending: pending.collect(),
             others: BTreeMap::new(),
             seen: PerSide::default(),
+            both: None,
             settings,
         }
     }
@@ -96,8 +99,9 @@ impl AccessLog {
         if added.behind {
             flaws.push(DataDefect::Behind);
         }
+        flaws.extend(self.both.clone().map(DataDefect::BothPatterns));
         for side in SideName::BOTH {
-            if !self.seen.of(side) {
+            if !self.seen.of(side) && self.both.is_none() {
                 let why = self.not_seen(side);
                 flaws.push(DataDefect::NoData { side, why });
             }
@@ -137,6 +141,9 @@ impl AccessLog {
                 }
                 continue;
             };
+            if SideName::BOTH.iter().all(of) {
+                self.both.get_or_insert_with(|| server.clone());
+            }
             *self.seen.of_mut(side) = true;
             for (metric, pending) in self.settings.metrics.iter().zip(&mut self.pending) {
                 let instances = pending.of_mut(side);
@@ -176,10 +183,15 @@ fn taken(
         LogMetric::Failures(_) => Counting::Ratio,
         LogMetric::Times => Counting::Histogram,
     };
-    let both = SideName::BOTH
+    if SideName::BOTH
         .iter()
-        .all(|side| !pending.of(*side).is_empty());
-    if !both || flaws.iter().any(|flaw| flaw.spoils() || flaw.waits()) {
+        .any(|side| pending.of(*side).is_empty())
+    {
+        // What one side served while the other one served nothing is of another time.
+        *pending = PerSide::default();
+        return metric::sample(None, flaws);
+    }
+    if flaws.iter().any(|flaw| flaw.spoils() || flaw.waits()) {
         return metric::sample(None, flaws);
     }
     let PerSide { canary, stable } = std::mem::take(pending);
@@ -275,7 +287,8 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(counts(&sides.canary), [(1, 2)]);
-        assert_eq!(counts(&sides.stable), [(1, 2), (0, 1)]);
+        // Before the canary served, stable did at another time.
+        assert_eq!(counts(&sides.stable), [(1, 1), (0, 1)]);
         let Some(Reading::Histogram(sides)) = &seen.interval.metrics[1].reading else {
             panic!("{seen:?}");
         };

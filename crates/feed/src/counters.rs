@@ -62,6 +62,8 @@ pub(crate) struct Counters {
     series: BTreeMap<(QueryPart, Labels), Last>,
     /// Counted, and not yet taken.
     pending: Increases,
+    /// From when on it was counted.
+    since: Option<f64>,
     /// The time of the newest sample of all.
     newest: Option<f64>,
     /// Between two scrapes, as far as is seen.
@@ -78,6 +80,8 @@ struct Instance {
     born: Option<f64>,
     /// Its newest sample.
     newest: f64,
+    /// Whether the others have had samples for too long since then.
+    is_gone: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +120,7 @@ impl Counters {
             instances: BTreeMap::new(),
             series: BTreeMap::new(),
             pending: BTreeMap::new(),
+            since: None,
             newest: None,
             spacing: 0.0,
             label_names: BTreeSet::new(),
@@ -125,6 +130,11 @@ impl Counters {
 
     pub(crate) fn newest(&self) -> Option<f64> {
         self.newest
+    }
+
+    /// From when on it has counted what was not taken yet.
+    pub(crate) fn since(&self) -> Option<f64> {
+        self.since
     }
 
     pub(crate) fn spacing(&self) -> f64 {
@@ -137,6 +147,7 @@ impl Counters {
 
     /// What was counted, by instance.
     pub(crate) fn take(&mut self) -> Increases {
+        self.since = None;
         std::mem::take(&mut self.pending)
     }
 
@@ -191,6 +202,7 @@ impl Counters {
         );
         let (counted, gap) = self.instances_of(leading, look);
         flaws.extend(gap);
+        flaws.extend(self.gone());
         for (part, series) in kept {
             self.failed_seen |= part == QueryPart::Failed && !series.is_empty();
             for (one, replica) in series {
@@ -229,15 +241,16 @@ impl Counters {
         let gap = self.newest.zip(first).map(|(newest, first)| first - newest);
         let gap = gap.filter(|gap| *gap > limit);
         if gap.is_some() {
-            self.pending.clear();
+            self.take();
         }
         let mut counted = BTreeMap::new();
         for (name, (first, last)) in seen {
-            let new = match self.instances.get(name) {
+            let before = self.instances.get(name).map(|known| known.newest);
+            let new = match before {
                 // What happened meanwhile is not known.
-                Some(known) if first - known.newest > limit => New::Since(first),
+                Some(before) if first - before > limit => New::Since(first),
                 Some(_) => New::Zero,
-                None if self.looked && self.times.warm_up <= 0.0 => New::Zero,
+                // It may have served for long before it was found.
                 None => New::Since(first),
             };
             let began = self.looked || first > look.from + MISSED * self.spacing;
@@ -245,8 +258,9 @@ impl Counters {
             let known = known.or_insert(Instance {
                 born: began.then_some(first),
                 newest: last,
+                is_gone: false,
             });
-            known.newest = last;
+            (known.newest, known.is_gone) = (last, false);
             let warm = known.born.map_or(f64::NEG_INFINITY, |born| {
                 if self.times.warm_up > 0.0 {
                     born + self.times.warm_up
@@ -254,7 +268,11 @@ impl Counters {
                     f64::NEG_INFINITY
                 }
             });
-            let from = if self.looked { warm } else { f64::INFINITY };
+            let from = match new {
+                _ if !self.looked => f64::INFINITY,
+                New::Zero => warm,
+                New::Since(first) => warm.max(first),
+            };
             counted.insert(
                 name.to_owned(),
                 Counted {
@@ -267,6 +285,8 @@ impl Counters {
             // Also an instance without a request in this interval was there.
             if last > from {
                 self.pending.entry(name.to_owned()).or_default();
+                let begin = from.max(before.unwrap_or(first));
+                self.since = Some(self.since.map_or(begin, |since| since.min(begin)));
             }
         }
         let gap = gap.map(|seconds| DataDefect::Gap {
@@ -274,6 +294,31 @@ impl Counters {
             seconds,
         });
         (counted, gap)
+    }
+
+    /// Instances of the canary that were there and are not any more: they may have crashed. Stable may
+    /// have fewer.
+    fn gone(&mut self) -> Vec<DataDefect> {
+        let Some(newest) = self.newest else {
+            return Vec::new();
+        };
+        let limit = self.gap();
+        let mut flaws = Vec::new();
+        for (name, instance) in &mut self.instances {
+            let seconds = newest - instance.newest;
+            if seconds <= limit || std::mem::replace(&mut instance.is_gone, true) {
+                continue;
+            }
+            // The first look also shows those that went before.
+            if self.looked && self.side == SideName::Canary {
+                flaws.push(DataDefect::Gone {
+                    side: self.side,
+                    instance: name.clone(),
+                    seconds,
+                });
+            }
+        }
+        flaws
     }
 
     fn count(

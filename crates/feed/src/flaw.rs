@@ -31,6 +31,15 @@ pub enum DataDefect {
     },
     #[error("gap: nothing of {side} was scraped for {seconds:.0} s")]
     Gap { side: SideName, seconds: f64 },
+    #[error(
+        "instance `{instance}` of {side} is not scraped any more: its newest sample is {seconds:.0} s older than \
+         the newest of all"
+    )]
+    Gone {
+        side: SideName,
+        instance: String,
+        seconds: f64,
+    },
     #[error("stale: the newest sample of {side} is {seconds:.0} s old")]
     Stale { side: SideName, seconds: f64 },
     #[error("{side} is not scraped: {why}")]
@@ -62,6 +71,8 @@ pub enum DataDefect {
     },
     #[error("the same series is on both sides: {0}")]
     BothSides(String),
+    #[error("the patterns of both sides fit `{0}`")]
+    BothPatterns(String),
     #[error("label sets differ: `{label}` is missing at {side}")]
     LabelSets { side: SideName, label: String },
     #[error(
@@ -101,9 +112,11 @@ impl DataDefect {
             | DataDefect::Reading { .. }
             | DataDefect::Duplicate { .. }
             | DataDefect::Replicas { .. }
+            | DataDefect::BothPatterns(_)
             | DataDefect::BothSides(_) => true,
             DataDefect::Reset { .. }
             | DataDefect::Gap { .. }
+            | DataDefect::Gone { .. }
             | DataDefect::Stale { .. }
             | DataDefect::NoData { .. }
             | DataDefect::Ahead { .. }
@@ -122,12 +135,19 @@ impl DataDefect {
     pub fn is_lasting(&self) -> bool {
         matches!(
             self,
-            DataDefect::Reset { .. } | DataDefect::Gap { .. } | DataDefect::Fraction { .. }
+            DataDefect::Reset { .. }
+                | DataDefect::Gap { .. }
+                | DataDefect::Gone { .. }
+                | DataDefect::Fraction { .. }
         )
     }
 
     /// While it lasts the sides cannot be compared.
     pub(crate) fn waits(&self) -> bool {
-        !self.spoils() && !matches!(self, DataDefect::Reset { .. } | DataDefect::Gap { .. })
+        !self.spoils()
+            && !matches!(
+                self,
+                DataDefect::Reset { .. } | DataDefect::Gap { .. } | DataDefect::Gone { .. }
+            )
     }
 }

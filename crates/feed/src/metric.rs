@@ -103,12 +103,15 @@ fn doubt(flaw: &DataDefect) -> Doubt {
         | DataDefect::Native { .. }
         | DataDefect::Reading { .. } => Doubt::Unreadable,
         DataDefect::Gap { .. } => Doubt::Gap,
-        DataDefect::Stale { .. } | DataDefect::NoData { .. } => Doubt::Stale,
+        DataDefect::Gone { .. } | DataDefect::Stale { .. } | DataDefect::NoData { .. } => {
+            Doubt::Stale
+        }
         DataDefect::Ahead { .. } | DataDefect::ReplicaClocks { .. } => Doubt::Clocks,
         DataDefect::ScrapeTimes { .. } => Doubt::ScrapeTimes,
-        DataDefect::Replicas { .. } | DataDefect::Duplicate { .. } | DataDefect::BothSides(_) => {
-            Doubt::Duplicate
-        }
+        DataDefect::Replicas { .. }
+        | DataDefect::Duplicate { .. }
+        | DataDefect::BothPatterns(_)
+        | DataDefect::BothSides(_) => Doubt::Duplicate,
         DataDefect::LabelSets { .. }
         | DataDefect::LabelMissing { .. }
         | DataDefect::NeverThere { .. } => Doubt::LabelSets,

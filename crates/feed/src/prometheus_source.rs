@@ -1,7 +1,9 @@
 //! Counters and gauges of a Prometheus server, both sides as they were at one time of the server.
 //!
 //! Numbers that cannot be compared yet wait: what a side counted until the other one was scraped,
-//! or until its labels are as they should be, falls into the interval in which they can.
+//! or until its labels are as they should be, falls into the interval in which they can. Both sides count
+//! the same time: what one of them counted before the other one began, such as before its warm-up ended,
+//! is left out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -79,6 +81,7 @@ struct Watched {
     of: Of,
     /// Flaws that hold for good, until they are told beside a reading.
     lasting: Vec<DataDefect>,
+    has_begun: bool,
 }
 
 enum Of {
@@ -133,9 +136,20 @@ impl PrometheusSource {
         }
         let mut seen = self.metrics.iter().zip(&flaws);
         let early = !last && seen.any(|(metric, flaws)| metric.is_early(flaws));
+        // All metrics begin with one interval: of none of them is data missing then.
+        let mut seen = self.metrics.iter().zip(&flaws);
+        let begins = !early && seen.any(|(metric, flaws)| metric.begins(flaws));
         let mut samples = Vec::new();
         for (metric, flaws) in self.metrics.iter_mut().zip(&mut flaws) {
-            let reading = if early { None } else { metric.take(flaws) };
+            let is_held = begins && !flaws.iter().any(DataDefect::spoils);
+            let reading = match &mut metric.of {
+                Of::Counters(_, sides) if is_held => {
+                    begin_together(sides);
+                    None
+                }
+                _ if early || is_held => None,
+                _ => metric.take(flaws),
+            };
             samples.push(metric::sample(reading, flaws));
         }
         let silent = self.metrics.iter_mut().zip(&mut flaws);
@@ -232,6 +246,7 @@ impl Watched {
             queries,
             of,
             lasting: Vec::new(),
+            has_begun: false,
         };
         if let Of::Counters(..) = watched.of {
             let mut all = SideName::BOTH
@@ -316,6 +331,20 @@ impl Watched {
         !has_news && !flaws.iter().any(|flaw| flaw.spoils() || flaw.waits())
     }
 
+    /// Whether nothing is wrong, and both sides are there, but do not count the same time yet.
+    fn begins(&self, flaws: &[DataDefect]) -> bool {
+        let Of::Counters(_, sides) = &self.of else {
+            return false;
+        };
+        let mut both = SideName::BOTH
+            .map(|side| &sides.of(side).counters)
+            .into_iter();
+        !self.has_begun
+            && both.clone().all(|counters| counters.newest().is_some())
+            && !flaws.iter().any(|flaw| flaw.spoils() || flaw.waits())
+            && (!both.all(Counters::has_news) || apart(sides, Counters::since).is_some())
+    }
+
     /// The reading, if both sides have something new and nothing forbids to compare them now.
     fn take(&mut self, flaws: &mut Vec<DataDefect>) -> Option<Reading> {
         let reading = match &mut self.of {
@@ -324,6 +353,7 @@ impl Watched {
         };
         // Those of looks that gave no reading are told with the next one.
         let lasting = std::mem::take(&mut self.lasting);
+        self.has_begun |= reading.is_some();
         if reading.is_some() {
             let untold: Vec<DataDefect> = { lasting.into_iter() }
                 .filter(|flaw| !flaws.contains(flaw))
@@ -400,15 +430,27 @@ fn look_at_counters(
                 .map(|seconds| DataDefect::Stale { side, seconds }),
         );
     }
-    let newest = |side| sides.of(side).counters.newest();
-    if let (Some(canary), Some(stable)) = (newest(SideName::Canary), newest(SideName::Stable)) {
-        let spacing = |side| sides.of(side).counters.spacing();
-        let spacing = spacing(SideName::Canary).max(spacing(SideName::Stable));
-        let seconds = (canary - stable).abs();
-        if seconds > 1.5 * spacing + 2.0 {
-            flaws.push(DataDefect::ScrapeTimes { seconds });
-        }
+    let newest = apart(sides, Counters::newest);
+    flaws.extend(newest.map(|seconds| DataDefect::ScrapeTimes { seconds }));
+}
+
+/// How far a time of one side is from that of the other one, where it is farther than scrapes are.
+fn apart(sides: &PerSide<CountersOfSide>, time: fn(&Counters) -> Option<f64>) -> Option<f64> {
+    let PerSide { canary, stable } = sides;
+    let [canary, stable] = [&canary.counters, &stable.counters];
+    let seconds = (time(canary)? - time(stable)?).abs();
+    let spacing = canary.spacing().max(stable.spacing());
+    (seconds > 1.5 * spacing + 2.0).then_some(seconds)
+}
+
+/// Leaves out what was counted so far, if one side has counted for longer than the other one; whether
+/// that was so.
+fn begin_together(sides: &mut PerSide<CountersOfSide>) -> bool {
+    let is_apart = apart(sides, Counters::since).is_some();
+    if is_apart {
+        let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());
     }
+    is_apart
 }
 
 fn taken(
@@ -416,8 +458,10 @@ fn taken(
     sides: &mut PerSide<CountersOfSide>,
     flaws: &mut Vec<DataDefect>,
 ) -> Option<Reading> {
-    let broken = flaws.iter().any(DataDefect::spoils);
-    if broken {
+    if begin_together(sides) {
+        return None;
+    }
+    if flaws.iter().any(DataDefect::spoils) {
         let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());
         return None;
     }

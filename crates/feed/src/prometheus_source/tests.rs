@@ -204,17 +204,17 @@ fn a_reset_counts_from_zero_and_is_told() {
 fn instances_come_and_go() {
     let mut bench = Bench::ratio();
     bench.look(101.0, &[C0], &[S0, "t 200=50@100"]);
-    // `t` goes, `u` comes: its requests since it began count.
+    // `t` goes, `u` comes: its requests since its first sample count.
     let (sample, flaws) = bench.look(
         131.0,
         &["c 200=100@100,150@130"],
         &[
             "s 200=900@100,1000@130",
-            "u 200=5@115,30@130",
+            "u 200=9005@115,9030@130",
             "u 500=3@130",
         ],
     );
-    assert_eq!(counted(&sample), "0/50 against 0/100 3/33");
+    assert_eq!(counted(&sample), "0/50 against 0/100 3/28");
     assert_eq!(flaws, "");
 }
 
@@ -227,17 +227,96 @@ fn a_new_instance_is_counted_after_its_warm_up() {
     bench.look(101.0, &["c 200=10@70,20@85,30@100", "c 500=9@100"], &[old]);
     let (sample, _) = bench.look(
         131.0,
-        &["c 200=30@100,40@115,50@130", "c 500=9@100,19@130"],
-        &["s 200=900@100,1000@130"],
+        &["c 200=30@100,40@115,50@130", "c 500=9@100,15@115,19@130"],
+        &["s 200=900@100,950@115,1000@130"],
+    );
+    assert_eq!(counted(&sample), "nothing");
+    // Stable was counted from 100 on, and the canary from 130.
+    let (sample, flaws) = bench.look(
+        161.0,
+        &["c 200=50@130,60@145,70@160", "c 500=19@130,19@145,20@160"],
+        &["s 200=1000@130,1050@145,1100@160"],
+    );
+    assert_eq!(counted(&sample), "nothing");
+    assert_eq!(flaws, "");
+    let (sample, flaws) = bench.look(
+        191.0,
+        &["c 200=70@160,80@175,90@190", "c 500=20@160,20@175,21@190"],
+        &["s 200=1100@160,1150@175,1200@190"],
+    );
+    assert_eq!(counted(&sample), "1/21 against 0/100");
+    assert_eq!(flaws, "");
+}
+
+#[test]
+fn both_sides_count_the_same_time() {
+    let mut bench = Bench::ratio();
+    bench.look(101.0, &[], &["s 200=900@100", "s 500=0@100"]);
+    // An incident, while stable alone serves.
+    let (sample, _) = bench.look(131.0, &[], &["s 200=1000@130", "s 500=900@130"]);
+    assert_eq!(counted(&sample), "nothing");
+    // The canary served for long before it was found: what it counts from is its first sample.
+    let (sample, _) = bench.look(
+        161.0,
+        &["c 200=5000@145,5010@160", "c 500=700@145,702@160"],
+        &["s 200=1100@145,1200@160", "s 500=900@145,900@160"],
+    );
+    assert_eq!(counted(&sample), "nothing");
+    let (sample, _) = bench.look(
+        191.0,
+        &["c 200=5030@190", "c 500=704@190"],
+        &["s 200=1300@175,1400@190", "s 500=901@175,902@190"],
+    );
+    assert_eq!(counted(&sample), "2/22 against 2/202");
+    // Nothing of stable for longer than a gap, and then again.
+    let (sample, _) = bench.look(
+        491.0,
+        &["c 200=5130@475,5140@490", "c 500=754@475,754@490"],
+        &["s 200=1400@190"],
     );
     assert_eq!(counted(&sample), "nothing");
     let (sample, flaws) = bench.look(
-        161.0,
-        &["c 200=50@130,60@145,70@160", "c 500=19@130,20@160"],
-        &["s 200=1000@130,1100@160"],
+        521.0,
+        &["c 200=5150@505,5160@520", "c 500=754@505,754@520"],
+        &["s 200=9000@505,9100@520", "s 500=980@505,981@520"],
     );
-    assert_eq!(counted(&sample), "1/21 against 0/200");
-    assert_eq!(flaws, "");
+    assert_eq!(counted(&sample), "nothing", "{flaws}");
+    let (sample, flaws) = bench.look(
+        551.0,
+        &["c 200=5180@550", "c 500=754@550"],
+        &["s 200=9300@550", "s 500=982@550"],
+    );
+    assert_eq!(counted(&sample), "0/20 against 1/201");
+    assert!(
+        flaws.contains("gap: nothing of stable was scraped"),
+        "{flaws}"
+    );
+    assert!(sample.doubts.contains(&judge::Doubt::Gap));
+}
+
+#[test]
+fn an_instance_of_the_canary_that_goes_is_told_and_one_of_stable_may_go() {
+    let mut bench = Bench::ratio();
+    let stable = |at: u32, count: u32| format!("s 200={count}@{at}");
+    bench.look(
+        101.0,
+        &[C0, "d 200=50@100", "gone 200=7@10"],
+        &[S0, "t 200=50@100"],
+    );
+    let mut told = Vec::new();
+    for nth in 1..8_u32 {
+        let at = 100 + 30 * nth;
+        let canary = format!("c 200={}@{at}", 100 + nth * 10);
+        let stable = stable(at, 900 + nth * 100);
+        let (sample, flaws) = bench.look(f64::from(at + 1), &[&canary], &[&stable]);
+        assert_eq!(counted(&sample), "0/10 against 0/100");
+        if !flaws.is_empty() {
+            assert_eq!(sample.doubts, [judge::Doubt::Stale].into());
+            told.push((at, flaws));
+        }
+    }
+    let gone = "instance `d` of canary is not scraped any more: its newest sample is 90 s older than the newest of all";
+    assert_eq!(told, [(190, gone.to_owned())]);
 }
 
 #[test]
