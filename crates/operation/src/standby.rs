@@ -1,7 +1,7 @@
 //! Probes of a release that has no traffic, or little of it: what goes through the front door would
 //! reach another one.
 
-use config::file::{Healthgate, HttpProbe, Identity, Policy};
+use config::file::{Healthgate, HttpProbe, Identity, Policy, ReleaseSource};
 use config::value::{Proxy, Span};
 use gate::Gate;
 use model::{Outcome, Severity, Verdict};
@@ -59,7 +59,17 @@ pub fn moved(probe: &HttpProbe, standby: &Standby, place: &Place) -> Option<Http
         moved.headers.insert("Host".to_owned(), host.into());
     }
     moved.url = url;
-    moved.release = None;
+    // Its own answer names its release; a URL beside it is asked at the release itself, too.
+    moved.release = probe.release.clone().filter(|source| source.url.is_none());
+    if let Some(source) = &probe.release
+        && let Some(url) = &source.url
+        && let Some((url, _)) = probe::http::moved(url, &standby.front, &standby.at)
+    {
+        moved.release = Some(ReleaseSource {
+            url: Some(url),
+            ..source.clone()
+        });
+    }
     moved.resolve = Vec::new();
     moved.policy = None;
     moved.proxy = Some(Proxy::NONE);

@@ -11,6 +11,7 @@ use aws::elb::{Actions, Answer, Group, Target};
 use config::file::AlbRouter;
 use config::value::Side;
 use futures_util::future::join_all;
+use model::release::Releases;
 use place::{Context, Error, Place, ReleaseEndpoint, StepFuture};
 use serde_json::json;
 
@@ -421,6 +422,10 @@ fn short(arn: &str) -> &str {
 impl Router for Alb<'_> {
     fn kind(&self) -> &'static str {
         NAMES.kind
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.front.question.names
     }
 
     fn capabilities(&self) -> Capabilities {

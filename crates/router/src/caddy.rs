@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use config::file::CaddyRouter;
 use config::value::{Share, Side};
+use model::release::Releases;
 use place::{Context, Error, Place, StepFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -206,6 +207,10 @@ impl Caddy<'_> {
 impl Router for Caddy<'_> {
     fn kind(&self) -> &'static str {
         NAMES.kind
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.front.question.names
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use config::file::CommandRouter;
 use config::value::{Share, Side};
+use model::release::Releases;
 use place::{Context, Effect, Error, Place, StepFuture};
 
 use crate::entrypoint::Standby;
@@ -123,6 +124,10 @@ fn percent(share: Share) -> String {
 impl Router for Command<'_> {
     fn kind(&self) -> &'static str {
         NAMES.kind
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.front.question.names
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use config::file::HaproxyTarget;
 use config::value::Side;
+use model::release::Releases;
 use place::{Context, Error, Place, StepFuture};
 
 use self::backend::Backend;
@@ -135,6 +136,10 @@ impl Haproxy<'_> {
 impl Router for Haproxy<'_> {
     fn kind(&self) -> &'static str {
         NAMES.kind
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.front.question.names
     }
 
     fn capabilities(&self) -> Capabilities {

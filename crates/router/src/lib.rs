@@ -19,6 +19,6 @@ mod weights;
 pub use config::value::Side;
 pub use entrypoint::{Entrypoint, Standby};
 pub use front::{Entrypoints, Names, PROOFS, Proof, ProvedSwitch, Streak};
-pub use router::{Capabilities, Change, Health, RequestCounts, Router, leaves_no_split};
+pub use router::{Capabilities, Change, Health, RequestCounts, Router, Splits, leaves_no_split};
 pub use split::Split;
 pub use visitor::Visitor;

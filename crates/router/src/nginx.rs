@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use config::file::NginxTarget;
 use config::value::Side;
+use model::release::Releases;
 use place::{Context, Error, Place, StepFuture};
 
 use self::site::{OVERLAP, Site};
@@ -92,6 +93,10 @@ fn new_lines(before: &str, after: &str) -> Vec<String> {
 impl Router for Nginx<'_> {
     fn kind(&self) -> &'static str {
         NAMES.kind
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.front.question.names
     }
 
     fn capabilities(&self) -> Capabilities {

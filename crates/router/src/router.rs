@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use config::value::Side;
+use futures_util::future::join;
+use model::release::Releases;
 use place::{Error, Place, StepFuture};
 
 use crate::entrypoint::Standby;
@@ -76,6 +78,36 @@ pub fn leaves_no_split(error: &Error) -> bool {
     )
 }
 
+/// What a place has, where both can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Splits {
+    /// What the router would read when it starts again.
+    pub configured: Split,
+    /// What users get.
+    pub in_use: Split,
+}
+
+impl Splits {
+    /// # Errors
+    /// Returns an error if either cannot be read, or is no split.
+    pub async fn read(router: &dyn Router, place: &Place) -> Result<Splits, Error> {
+        let reading = join(router.configured(place), router.loaded(place)).await;
+        let (configured, loaded) = (reading.0?, reading.1?);
+        Ok(Splits {
+            configured,
+            in_use: loaded.unwrap_or(configured),
+        })
+    }
+
+    /// Why the side without requests may get them from a reload.
+    pub fn disagreement(self, kind: &str) -> Option<String> {
+        let Splits { configured, in_use } = self;
+        (configured != in_use).then(|| {
+            format!("{kind} uses {in_use}, and its configuration has {configured}: a restart would change it")
+        })
+    }
+}
+
 /// What divides the requests between two sides.
 ///
 /// Only `set` and `restore` change anything, both safe to make twice. Different places are asked and
@@ -83,6 +115,9 @@ pub fn leaves_no_split(error: &Error) -> bool {
 pub trait Router {
     /// As the configuration calls it: `nginx`.
     fn kind(&self) -> &'static str;
+
+    /// The releases that are known by name, and the rule by which an answer names one.
+    fn releases(&self) -> &Releases;
 
     fn capabilities(&self) -> Capabilities;
 
@@ -97,6 +132,16 @@ pub trait Router {
 
     /// What it uses now, by its own word; `None` where only answers tell that.
     fn loaded<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<Split>>;
+
+    /// What users get: what it uses by its own word, or where only answers tell that, what its configuration says.
+    fn in_use<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Split> {
+        Box::pin(async move {
+            match self.loaded(place).await? {
+                Some(loaded) => Ok(loaded),
+                None => self.configured(place).await,
+            }
+        })
+    }
 
     /// Proves that the split can be set, and changes nothing.
     fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change>;

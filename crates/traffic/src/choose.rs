@@ -14,8 +14,10 @@ use operation::shares::sides::{BothSides, ask_all};
 use operation::shares::work::Work;
 use operation::standby;
 use place::Place;
-use router::{Health, Router};
+use router::{Health, Router, Splits};
 use state::{Phase, Rollout, release_shown};
+
+use crate::in_effect::served_by;
 
 /// A release and the one beside it.
 #[derive(Clone, Debug)]
@@ -25,9 +27,10 @@ pub(crate) struct Pair {
     pub(crate) stable: Option<String>,
     /// The side that runs `release` at each place.
     pub(crate) sides: BTreeMap<Place, Side>,
-    /// The share that `release` has by the configuration, the largest of all places.
+    /// The share that `release` has in use, the largest of all places.
     pub(crate) share: Share,
-    /// The smallest of them: a switch that some places did not take is not done.
+    /// The smallest of them and of what is configured: a switch that some places did not take, or would not have after
+    /// a restart, is not done.
     pub(crate) least: Share,
 }
 
@@ -199,7 +202,7 @@ async fn at(
         Place::Here => both.told(router),
         Place::Host(name) => format!("{name}: {}", both.told(router)),
     };
-    let split = router.configured(place).await.map_err(|error| {
+    let Splits { configured, in_use } = Splits::read(router, place).await.map_err(|error| {
         let reason = match place {
             Place::Here => error.to_string(),
             Place::Host(name) => format!("{name}: {error}"),
@@ -208,15 +211,23 @@ async fn at(
     })?;
     let side = match goal {
         Goal::Side(side) => *side,
-        Goal::Idle => match split.of(Side::Blue).cmp(&split.of(Side::Green)) {
-            Ordering::Less => Side::Blue,
-            Ordering::Greater => Side::Green,
-            Ordering::Equal => {
-                let reason = format!("both sides have the same share: {}", told());
-                let hint = "name the one that is meant: `--to blue` or `--to green`";
+        Goal::Idle => {
+            let hint = "name the one that is meant: `--to blue` or `--to green`";
+            let idle = match in_use.of(Side::Blue).cmp(&in_use.of(Side::Green)) {
+                Ordering::Less => Side::Blue,
+                Ordering::Greater => Side::Green,
+                Ordering::Equal => {
+                    let reason = format!("both sides have the same share: {}", told());
+                    return Err(refused("no-idle-side", "", reason, hint));
+                }
+            };
+            if in_use.of(idle).is_none()
+                && let Some(reason) = served_by(router, place, both, in_use, idle).await
+            {
                 return Err(refused("no-idle-side", "", reason, hint));
             }
-        },
+            idle
+        }
         Goal::Release(release) => match both.running(release)[..] {
             [side] => side,
             [] => {
@@ -233,7 +244,7 @@ async fn at(
         return Err(refused("unhealthy", side.as_str(), reason, hint));
     };
     if let Some(Health::Down(why)) = &both.of(side).health
-        && !split.of(side).is_none()
+        && !in_use.of(side).is_none()
     {
         let reason = format!("{} finds the {side} side down: {why}", router.kind());
         let hint = "nothing was changed; see why its health check fails";
@@ -252,13 +263,13 @@ async fn at(
     if stable.as_ref() == Some(&release) {
         return Err(same(&release));
     }
-    let share = split.of(side);
+    let share = in_use.of(side);
     Ok(Pair {
         release,
         stable,
         sides: BTreeMap::from([(place.clone(), side)]),
         share,
-        least: share,
+        least: share.min(configured.of(side)),
     })
 }
 

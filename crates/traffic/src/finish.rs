@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report, Severity};
 use operation::shares::work::{Work, sides_of};
 use place::Place;
-use router::Router;
+use router::{Router, Splits};
 use state::{Document, Lease, Rollout, Status};
 
 use crate::found::RolloutReport;
@@ -117,9 +117,11 @@ async fn changed_since(
     }
     let sides = sides_of(router, rollout);
     let looking = sides.iter().map(|(place, side)| async move {
-        match router.configured(place).await {
-            Ok(split) if split.of(*side).is_all() => None,
-            Ok(split) => Some(format!("{place} has {split} now")),
+        match Splits::read(router, place).await {
+            Ok(Splits { configured, in_use }) => [in_use, configured]
+                .into_iter()
+                .find(|split| !split.of(*side).is_all())
+                .map(|split| format!("{place} has {split} now")),
             Err(error) => Some(format!("{place} cannot be asked ({error})")),
         }
     });

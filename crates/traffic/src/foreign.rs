@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config::value::Share;
 use futures_util::future::join_all;
-use operation::shares::observe::{Answers, Releases, contradicts, sample};
+use operation::shares::observe::{Answers, Releases, contradicts, sample, window};
 use operation::shares::work::sides_of;
 use place::{Error, Place};
 use router::{Router, Side, Split, leaves_no_split};
@@ -75,13 +75,7 @@ pub(crate) async fn look(
     let looking = sides.iter().map(|(place, side)| async move {
         let set = Split::giving(*side, share);
         // By what the router uses, where it tells: what a restart would make of it is for `status`.
-        let asking = async {
-            match router.loaded(place).await {
-                Ok(None) => router.configured(place).await,
-                Ok(Some(loaded)) => Ok(loaded),
-                Err(error) => Err(error),
-            }
-        };
+        let asking = router.in_use(place);
         let place = place.clone();
         match tokio::time::timeout(limit, asking).await.ok()? {
             Ok(found) if found != set => Some(Disturbed::Foreign { place, set, found }),
@@ -147,7 +141,8 @@ async fn not_served(
         return std::future::pending().await;
     }
     let releases = Releases::of(side, &rollout.release, rollout.stable.as_deref());
-    let mut answers = Answers::default();
+    // All, and those since a while: what was good for an hour would hide for half of one that it is not now.
+    let (mut answers, mut recent) = (Answers::default(), Answers::default());
     let mut in_a_row = 0;
     loop {
         tokio::time::sleep(interval / ASKED).await;
@@ -163,14 +158,19 @@ async fn not_served(
                 silent.places.set(silent.places.get() + 1);
             }
         }
-        answers.merge(answer);
+        answers.merge(answer.clone());
+        recent.merge(answer);
         let is_silent = in_a_row >= SILENT && silent.places.get() > silent.may_fail;
-        if is_silent || contradicts(&answers, set) {
+        let is_strange = contradicts(&recent, set);
+        if is_silent || is_strange || contradicts(&answers, set) {
             return Disturbed::NotServed {
                 place: place.clone(),
                 set,
-                answers,
+                answers: if is_strange { recent } else { answers },
             };
+        }
+        if recent.asked() >= window(set) {
+            recent = Answers::default();
         }
     }
 }

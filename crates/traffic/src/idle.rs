@@ -6,8 +6,9 @@ use futures_util::future::join_all;
 use model::{Id, Outcome};
 use operation::shares::sides::BothSides;
 use place::Place;
-use router::Router;
+use router::{Router, Splits};
 
+use crate::in_effect::served_by;
 use crate::refuse;
 use crate::session::Session;
 
@@ -51,18 +52,23 @@ pub async fn idle_side(job: &Job) -> Result<Result<Side, Box<Outcome>>, Failure>
 }
 
 async fn idle_at(router: &dyn Router, place: &Place, release: &str) -> Result<Side, Box<Outcome>> {
-    let (split, both) = futures_util::future::join(
-        router.configured(place),
+    let (splits, both) = futures_util::future::join(
+        Splits::read(router, place),
         BothSides::ask(router, place, release),
     )
     .await;
-    let split = split.map_err(|error| {
+    let splits = splits.map_err(|error| {
         let outcome = Outcome::error("idle-side", place.to_string())
             .expected("the router's configuration")
             .actual(error.to_string())
             .reason(format!("which side has the requests is not known: {error}"));
         Box::new(outcome.hint("`traffic status`"))
     })?;
+    let split = splits.in_use;
+    if let Some(reason) = splits.disagreement(router.kind()) {
+        let hint = "`traffic status`; HAProxy keeps what is set where `state-file` or `config-file` is given";
+        return Err(refused("no-idle-side", release, reason, hint));
+    }
     let idle = Side::BOTH
         .into_iter()
         .find(|side| split.of(*side).is_none());
@@ -79,6 +85,10 @@ async fn idle_at(router: &dyn Router, place: &Place, release: &str) -> Result<Si
         let hint =
             "there is nothing to deploy; if it is not recorded as good, run `rollback record`";
         return Err(refused("already-there", release, reason, hint));
+    }
+    if let Some(reason) = served_by(router, place, &both, split, idle).await {
+        let hint = "`traffic status`; reload the router, or `traffic switch --to SIDE`";
+        return Err(refused("no-idle-side", release, reason, hint));
     }
     Ok(idle)
 }

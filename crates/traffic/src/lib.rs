@@ -14,6 +14,7 @@ mod found;
 mod gate;
 mod history;
 mod idle;
+mod in_effect;
 mod judge;
 mod minutes;
 mod plan;

@@ -5,7 +5,7 @@ use config::value::Share;
 use model::{ExitCode, Id, Outcome, Report};
 use state::{Phase, Rollout};
 
-use crate::resume::{go_on, is_at_its_end};
+use crate::resume::{Asked, go_on, is_at_its_end};
 use crate::session::{Session, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -59,7 +59,10 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         Outcome::pass("promote", &release).actual(format!("{release} may have up to {to}"));
     match session.acquire_now().await {
         Ok((lease, document)) => {
-            let ended = Box::pin(go_on(&session, &lease, &document, flags.no_wait)).await;
+            let asked = Asked::Promote {
+                no_wait: flags.no_wait,
+            };
+            let ended = Box::pin(go_on(&session, &lease, &document, asked)).await;
             session.or_release(&lease, ended).await
         }
         // Its own process goes on with it.

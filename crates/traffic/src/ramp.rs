@@ -14,6 +14,7 @@ use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
 use crate::foreign::{self, Disturbed};
 use crate::found::RolloutReport;
+use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
 use crate::refuse;
 use crate::session::{Session, rollout};
@@ -92,8 +93,22 @@ async fn begin(
         return session.give_up(lease, vec![outcome]).await;
     }
     if pair.least.is_all() {
-        let outcome =
-            Outcome::pass("share/100%", &pair.release).actual("it has all requests already");
+        let outcome = match has_all(
+            &*router,
+            &pair.sides,
+            (&pair.release, pair.stable.as_deref()),
+        )
+        .await
+        {
+            Ok(()) => {
+                Outcome::pass("share/100%", &pair.release).actual("it has all requests already")
+            }
+            Err(error) => Outcome::fail("share/100%", &pair.release)
+                .expected("it has all requests, as the configuration has it")
+                .actual(error.to_string())
+                .reason(error.to_string())
+                .hint("`traffic status`; `traffic set 100% --release R` sets it and proves it"),
+        };
         return session.give_up(lease, vec![outcome]).await;
     }
     let stages = match pair.stages_left(&stages) {
@@ -433,6 +448,7 @@ impl<'a> Ramp<'a> {
             self.rollout.release, self.rollout.share
         ));
         let interval = self.session.section.watch_interval.get();
+        let current = self.rollout.share;
         let promotion = async {
             loop {
                 if let Ok(Some(document)) = self.session.store.read().await
@@ -444,11 +460,14 @@ impl<'a> Ramp<'a> {
                 tokio::time::sleep(POLL).await;
             }
         };
-        let current = self.rollout.share;
         let waited = tokio::select! {
             promoted = promotion => {
                 self.rollout.promoted = promoted;
-                WaitEnd::Promoted
+                // What another changed since the last look is not written over.
+                match foreign::look(self.router, &self.rollout, current, interval).await {
+                    Some(disturbed) => WaitEnd::Disturbed(disturbed),
+                    None => WaitEnd::Promoted,
+                }
             }
             foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => WaitEnd::Disturbed(foreign),
             judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => WaitEnd::Failed(judged?),
@@ -488,7 +507,8 @@ impl<'a> Ramp<'a> {
         self.report(Some(outcome)).await
     }
 
-    async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
+    /// Another program or person has changed the share: the ramp stops.
+    pub(crate) async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
         // Nothing is overwritten, and both values are told.
         let (set, found) = match &disturbed {
             Disturbed::Foreign { set, found, .. } => (set, found.to_string()),
@@ -548,7 +568,12 @@ impl<'a> Ramp<'a> {
                 },
             };
             if is_over {
-                return Err(failure);
+                let Rollout { release, share, .. } = &self.rollout;
+                return Err(Failure::error(format!(
+                    "{}; this ramp gave {release} {share} and leaves it so: another operation has the state",
+                    failure.chain()
+                ))
+                .hint("`traffic status` shows what is in use, `traffic abort` takes a rollout back"));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -557,9 +582,13 @@ impl<'a> Ramp<'a> {
     /// The same under another lease, because the own one is gone. `None` where the rollout is not ours any more.
     async fn taken_back(&mut self, failure: &Failure) -> Result<Option<Report>, Failure> {
         let (lease, document) = self.session.acquire_now().await?;
-        let is_ours = rollout(Some(&document)).is_some_and(|found| {
-            found.release == self.rollout.release && found.started == self.rollout.started
-        });
+        // Tokens grow in one state: with a smaller one than ours, it began anew, and no other operation knows of the share.
+        let is_ours = match rollout(Some(&document)) {
+            Some(found) => {
+                found.release == self.rollout.release && found.started == self.rollout.started
+            }
+            None => lease.token <= self.lease.token,
+        };
         if !is_ours {
             self.session.release(&lease).await?;
             return Ok(None);

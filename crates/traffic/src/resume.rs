@@ -28,8 +28,17 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         return Ok(session.report(vec![Outcome::skipped("resume", &current.release, reason)]));
     }
     let (lease, document) = session.acquire().await?;
-    let ended = Box::pin(go_on(&session, &lease, &document, false)).await;
+    let ended = Box::pin(go_on(&session, &lease, &document, Asked::Resume)).await;
     session.or_release(&lease, ended).await
+}
+
+/// By what a rollout goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// What was interrupted, or changed by another, is set again.
+    Resume,
+    /// What another changed stays as it is.
+    Promote { no_wait: bool },
 }
 
 /// The rest of a rollout, under its lease.
@@ -37,7 +46,7 @@ pub(crate) async fn go_on(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
-    no_wait: bool,
+    asked: Asked,
 ) -> Result<Report, Failure> {
     let Some(current) = rollout(Some(document)) else {
         return session
@@ -53,8 +62,15 @@ pub(crate) async fn go_on(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
+    let (share, limit) = (current.share, session.section.watch_interval.get());
+    if matches!(asked, Asked::Promote { .. })
+        && current.phase != Phase::Setting
+        && let Some(disturbed) = foreign::look(&*router, current, share, limit).await
+    {
+        let mut ramp = Ramp::new(session, &work, &*router, lease, current.clone(), true);
+        return ramp.disturbed(disturbed).await;
+    }
     if is_at_its_end(current) {
-        let (share, limit) = (current.share, session.section.watch_interval.get());
         // Where another changed it, it is set again.
         if foreign::look(&*router, current, share, limit)
             .await
@@ -76,6 +92,7 @@ pub(crate) async fn go_on(
         return switch::make(session, &work, &*router, lease, current, change).await;
     }
     let rollout = current.clone();
+    let no_wait = asked == Asked::Promote { no_wait: true };
     let ramp = Ramp::new(session, &work, &*router, lease, rollout, no_wait);
     Box::pin(ramp.up()).await
 }

@@ -1,6 +1,6 @@
 //! Which share each side has: as configured, as loaded, as observed; and which release it answers.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cli::{Failure, Job};
 use config::value::Side;
@@ -11,17 +11,16 @@ use operation::shares::observe::{
 };
 use operation::shares::sides::BothSides;
 use place::{Error, Place};
-use router::{Router, Split, leaves_no_split};
+use router::{Router, Split, Splits, leaves_no_split};
 use state::Rollout;
 
+use crate::in_effect::SAMPLE_TIME;
 use crate::session::{Session, rollout};
 
 /// Requests where no split says how many it takes.
 const ANSWERS: u32 = 44;
 /// Samples before answers contradict a split: each is wrong by chance in one of a hundred.
 const SAMPLES: u32 = 3;
-/// How long one place is asked who answers: behind a server that hangs, each request takes its whole timeout.
-const SAMPLE_TIME: Duration = Duration::from_secs(15);
 
 /// What one place is, as it was found.
 struct PlaceStatus<'a> {
@@ -38,6 +37,8 @@ struct PlaceStatus<'a> {
 /// Who answers through the router.
 struct Observed {
     answers: Answers,
+    /// They are those of the split that should be in effect.
+    is_shown: bool,
     /// The time was over before so many were asked as it takes.
     is_cut_short: bool,
 }
@@ -102,7 +103,7 @@ impl<'a> PlaceStatus<'a> {
             observed: None,
         };
         let in_use = status.in_use();
-        status.observed = match status.releases() {
+        status.observed = match status.both.releases() {
             Some(releases) if in_use.is_none_or(|split| is_visible(router, split)) => {
                 Some(observed(router, place, releases, in_use).await)
             }
@@ -117,17 +118,6 @@ impl<'a> PlaceStatus<'a> {
             Ok(Some(loaded)) => Some(*loaded),
             Ok(None) => self.configured.as_ref().ok().copied(),
             Err(_) => None,
-        }
-    }
-
-    fn releases(&self) -> Option<Releases<'_>> {
-        match (&self.both.blue.release, &self.both.green.release) {
-            (Ok(blue), Ok(green)) => {
-                (blue != green).then(|| Releases::of(Side::Blue, blue, Some(green)))
-            }
-            (Ok(one), Err(_)) => Some(Releases::of(Side::Blue, one, None)),
-            (Err(_), Ok(one)) => Some(Releases::of(Side::Green, one, None)),
-            (Err(_), Err(_)) => None,
         }
     }
 
@@ -175,10 +165,12 @@ impl<'a> PlaceStatus<'a> {
             doubts.push(Discrepancy::of(error, error.to_string()));
         }
         match (&self.configured, &self.loaded) {
-            (Ok(configured), Ok(Some(loaded))) if configured != loaded => {
-                doubts.push(Discrepancy::fail(format!(
-                    "{kind} uses {loaded}, and its configuration has {configured}: a restart would change it"
-                )));
+            (Ok(configured), Ok(Some(loaded))) => {
+                let splits = Splits {
+                    configured: *configured,
+                    in_use: *loaded,
+                };
+                doubts.extend(splits.disagreement(kind).map(Discrepancy::fail));
             }
             (_, Err(error)) => {
                 let reason = format!("it is not clear what {kind} uses: {error}");
@@ -234,7 +226,7 @@ impl Observed {
     /// Why the answers are not those of a split.
     fn doubt(&self, split: Split) -> Option<Discrepancy> {
         let answers = &self.answers;
-        if shows(answers, split) {
+        if self.is_shown {
             return None;
         }
         if self.is_cut_short && answers.is_clear() && !contradicts(answers, split) {
@@ -282,16 +274,18 @@ async fn observed(
     let end = Instant::now() + SAMPLE_TIME;
     let needed = split.and_then(|split| answers_needed(split, split));
     let wanted = needed.map_or(ANSWERS, |needed| needed.max(ANSWERS));
-    let mut answers = Answers::default();
-    for _ in 0..SAMPLES {
+    let (mut answers, mut is_shown) = (Answers::default(), false);
+    for attempt in 1..=SAMPLES {
         answers.merge(sample_until(router, place, releases, wanted, end).await);
-        if split.is_none_or(|split| shows(&answers, split)) {
+        is_shown = split.is_none_or(|split| shows(&answers, split, attempt));
+        if is_shown {
             break;
         }
     }
     Observed {
         is_cut_short: answers.asked() < wanted,
         answers,
+        is_shown,
     }
 }
 

@@ -263,6 +263,18 @@ fn a_ramp_whose_state_is_gone_for_a_while_takes_the_share_back_when_it_is_there_
 }
 
 /// The state is where both machines reach it, and the second one has nothing but the configuration.
+/// A work folder that is cleaned takes the state with it: no other operation knows of the share.
+#[test]
+fn a_ramp_whose_state_is_deleted_takes_the_share_back() {
+    let bed = Bed::new("  stage-duration: 60s\n  lock-ttl: 10s\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.forget();
+    let end = End::from(child.wait_with_output().unwrap());
+    end.is(4, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
 #[test]
 fn a_promotion_and_an_abort_come_from_another_machine() {
     let bed = Bed::new("", "");

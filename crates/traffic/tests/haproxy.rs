@@ -130,6 +130,29 @@ fn haproxy_reload_without_a_state_file_is_noticed() {
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
 
+/// Without a state file, what is in use counts, and not what a restart would use: a second switch is the way back.
+#[test]
+fn haproxy_without_a_state_file_goes_by_what_is_in_use() {
+    let world = World::new("  stage-duration: 300ms\n", !KEPT);
+    let bed = &world.bed;
+    bed.traffic(&["switch"]).is(
+        0,
+        &[
+            "v2 has 100%",
+            "a restart of haproxy brings back blue 100%, green 0%",
+        ],
+    );
+    assert_eq!(world.of_hundred(), 100);
+    bed.traffic(&["switch"])
+        .is(0, &["v1 has 100%, v2 has none"]);
+    assert_eq!(world.of_hundred(), 0);
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+    bed.blue.set_release("v3");
+    bed.traffic(&["ramp", "--release", "v3"])
+        .is(0, &["v3 has 100%, v2 has none"]);
+    assert_eq!(world.of_hundred(), 0, "v3 is on blue");
+}
+
 /// `set weight 50%` is half of the first weight, and half of nothing is nothing.
 #[test]
 fn haproxy_half_of_a_weight_of_nothing_is_half_of_the_requests() {

@@ -30,6 +30,24 @@ fn a_promotion_goes_on_where_no_process_has_the_ramp() {
 }
 
 /// Another set more by hand: nothing is left that could be judged.
+/// A person has taken the release off by hand: a promotion does not write over it.
+#[test]
+fn a_promotion_leaves_what_another_changed() {
+    let bed = Bed::new("  auto-promote: false\n  stage-duration: 300ms\n", "");
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(3, &["v2 has 10% and waits"]);
+    bed.all_to_blue();
+    bed.traffic(&["promote"]).is(
+        1,
+        &[
+            "blue 100%, green 0%",
+            "blue 90%, green 10% was set: another changed it",
+        ],
+    );
+    assert_eq!(bed.configured(), 0);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
 #[test]
 fn a_ramp_below_the_share_that_a_release_has_is_refused() {
     let bed = Bed::new("  stage-duration: 200ms\n", "");

@@ -43,6 +43,56 @@ fn nginx_keeps_the_old_file_after_success() {
     assert!(bed.state()["rollout"].is_null());
 }
 
+/// By `split_clients` each answer is chance: of many tries one would seem to show the share that was set.
+#[test]
+fn a_share_that_is_not_in_effect_is_not_proved_by_asking_again() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let config = bed.nginx.folder().join("nginx.conf");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("http://shop", "http://$up")).unwrap();
+    bed.nginx.read(&format!(
+        "split_clients $cookie_id $up {{ 10% {green}; * {blue}; }}\n"
+    ));
+    let router = format!("  deadline: 12s\n{}    sticky: $cookie_id\n", bed.router());
+    bed.write(&router, "");
+    bed.traffic(&["set", "10%", "--release", "v2"])
+        .is(0, &["v2 has 10%"]);
+    // It keeps the old file from now on, and reports success.
+    let deaf = router.replace(&bed.nginx.reload_command(), "true");
+    bed.write(&deaf, "");
+    bed.traffic(&["set", "25%", "--release", "v2"])
+        .is(1, &["blue 75%, green 25% should be in effect"]);
+    for _ in 0..2 {
+        bed.traffic(&["abort"]).is(6, &["blue should get all"]);
+        assert!(!bed.state()["rollout"].is_null());
+    }
+    bed.write(&router, "");
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+/// The file gives everything to green, and nginx was not reloaded: blue is no idle side.
+#[test]
+fn a_side_that_answers_is_no_idle_side_whatever_the_file_has() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let file = bed.nginx.upstream_file();
+    fs::write(
+        &file,
+        format!("upstream shop {{\n    server {blue} down;\n    server {green};\n}}\n"),
+    )
+    .unwrap();
+    let unlike = "blue 0%, green 100% should be in effect, and 0 of 45 answers were of green";
+    bed.traffic(&["switch"]).is(5, &[unlike, "`--to blue`"]);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(1, &["green should get all"]);
+    assert!(bed.state()["rollout"].is_null());
+    bed.traffic(&["set", "100%", "--release", "v2"])
+        .is(0, &["v2 has 100%"]);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(0, &["it has all requests already"]);
+}
+
 /// The file that is named is not one that nginx reads.
 #[test]
 fn the_wrong_block_is_edited() {

@@ -87,6 +87,26 @@ fn a_signal_takes_the_share_back_at_once() {
     assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
 }
 
+/// The sides answer with a build number, and the rule says so: no other release answers.
+#[test]
+fn releases_with_another_name_by_the_rule_are_ramped_and_shown() {
+    let gate = "healthgate:\n  policy: { interval: 100ms }\n  http: [{ name: ready, url: URL, release: { jq: .version, match: prefix } }]\n";
+    let bed = Bed::new("", "");
+    bed.blue.set_release("1.0.4+build1");
+    bed.green.set_release("2.0.1+build5");
+    let rest = gate.replace("URL", &bed.nginx.url("/health/ready"));
+    let router = bed
+        .router()
+        .replace("jq: .version", "jq: .version, match: prefix");
+    let ramp = "  stages: [10%, 50%, 100%]\n  max-share: 10%\n  stage-duration: 300ms\n";
+    bed.write(&format!("{ramp}{router}"), &rest);
+    bed.traffic(&["ramp", "--release", "2.0.1", "--no-wait"])
+        .is(3, &["2.0.1 has 10%"]);
+    bed.traffic(&["status"])
+        .is(0, &["blue 90%, green 10%", "runs 1.0.4+build1"]);
+    bed.traffic(&["promote"]).is(0, &["2.0.1 has 100%"]);
+}
+
 /// By the address of a user, all requests of ours are of one: what cannot be proved is not begun.
 #[test]
 fn users_divided_by_their_address_are_switched_and_not_ramped() {

@@ -51,7 +51,7 @@ fn a_plan_says_the_minutes_of_each_share_by_the_judge_and_the_traffic_of_late() 
             "would give 10%, 50%, 100% to v2 (0% has it now) in about ",
             ", at most 20 m 00 s; nothing was changed",
             "weight=9",
-            "proved by 272 requests, then judged: a good release passes in about ",
+            "proved by 280 requests, then judged: a good release passes in about ",
             "within 10m at most",
             "How long a share is judged",
             "minutes/10%/memory",

@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
 use futures_util::future::join_all;
+use model::release::Releases as Names;
 use place::{Error, Place};
 use router::{Router, Split};
 
-use super::binomial::{self, needed};
+use super::binomial::{self, error_of, needed};
 
 /// Requests at the same time. Few, because they may go through one connection to a host.
 const MAX_CONCURRENT: u32 = 4;
-/// More requests of ours would be a load on the service.
+/// More requests of ours would be a load on the service; a second try, which has a smaller error, takes up to twice as
+/// many.
 const MAX_REQUESTS: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
@@ -38,10 +40,19 @@ impl<'a> Releases<'a> {
         }
     }
 
-    fn side_of(self, release: &str) -> Option<Side> {
-        if self.blue == Some(release) {
+    /// What an answer may name: what the router knows, and the two. An answer may have another name for either.
+    fn names(self, router: &dyn Router) -> Names {
+        let known = router.releases().clone();
+        known
+            .with(self.blue.unwrap_or_default())
+            .with(self.green.unwrap_or_default())
+    }
+
+    fn side_of(self, names: &Names, answer: &str) -> Option<Side> {
+        let release = Some(names.named(answer, ""));
+        if self.blue == release {
             Some(Side::Blue)
-        } else if self.green == Some(release) {
+        } else if self.green == release {
             Some(Side::Green)
         } else {
             None
@@ -99,9 +110,13 @@ impl Answers {
         self.last_unknown = others.last_unknown.or(self.last_unknown.take());
     }
 
-    fn add(&mut self, answer: Result<String, Error>, releases: Releases<'_>) -> Option<Side> {
+    fn add(
+        &mut self,
+        answer: Result<String, Error>,
+        (releases, names): (Releases<'_>, &Names),
+    ) -> Option<Side> {
         let side = match &answer {
-            Ok(release) => releases.side_of(release),
+            Ok(release) => releases.side_of(names, release),
             Err(_) => None,
         };
         match (side, answer) {
@@ -171,9 +186,10 @@ pub async fn sample_until(
 async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most: u32) -> Answers {
     let asking =
         (0..most.min(MAX_CONCURRENT)).map(|_| router.sample_release(place, releases.likely()));
+    let names = releases.names(router);
     let mut answers = Answers::default();
     for answer in join_all(asking).await {
-        answers.add(answer, releases);
+        answers.add(answer, (releases, &names));
     }
     answers
 }
@@ -203,11 +219,17 @@ pub fn proof_needed(router: &dyn Router, before: Split, after: Split) -> Result<
 /// How many answers prove a split where another one was in effect before; `None` where more would be
 /// needed than may be asked for.
 pub fn answers_needed(before: Split, after: Split) -> Option<u32> {
+    needed_at(1, before, after)
+}
+
+/// The same for the try of this number, from 1 on.
+fn needed_at(attempt: u32, before: Split, after: Split) -> Option<u32> {
     let share = after.of(Side::Green).fraction();
-    let most = others(before, after)
+    let (error, most) = (error_of(attempt), MAX_REQUESTS * attempt.min(2));
+    let numbers = others(before, after)
         .into_iter()
-        .map(|other| needed(share, other, MAX_REQUESTS));
-    most.collect::<Option<Vec<u32>>>()?.into_iter().max()
+        .map(|other| needed(share, other, error, most));
+    numbers.collect::<Option<Vec<u32>>>()?.into_iter().max()
 }
 
 /// The shares of green that must be told from the one that was set: that of before, those of no change at
@@ -218,7 +240,7 @@ fn others(before: Split, after: Split) -> Vec<f64> {
         before.of(Side::Green).fraction(),
     );
     // What takes more requests than we may make is left to the others, unless it is the old share.
-    let is_testable = |other: f64| needed(share, other, MAX_REQUESTS / 4).is_some();
+    let is_testable = |other: f64| needed(share, other, error_of(1), MAX_REQUESTS / 4).is_some();
     let mut others = vec![old];
     if share <= 0.0 || share >= 1.0 {
         // One in ten of the other side would be seen.
@@ -238,17 +260,24 @@ fn others(before: Split, after: Split) -> Vec<f64> {
     others
 }
 
-/// Whether answers agree with a split, and with no split that differs much.
-pub fn shows(answers: &Answers, split: Split) -> bool {
+/// Whether the answers of the try of this number, from 1 on, agree with a split, and with no split that differs much.
+pub fn shows(answers: &Answers, split: Split, attempt: u32) -> bool {
     let share = split.of(Side::Green).fraction();
     let counts = (answers.green, answers.known());
-    answers.is_clear() && binomial::shows(counts, share, &others(split, split))
+    let error = error_of(attempt);
+    answers.is_clear() && binomial::shows(counts, share, &others(split, split), error)
 }
 
 /// Whether answers can hardly have come from a split, however often that is asked.
 pub fn contradicts(answers: &Answers, split: Split) -> bool {
     let share = split.of(Side::Green).fraction();
     binomial::is_strange((answers.green, answers.known()), share)
+}
+
+/// How many answers show that a side gets nothing of its share, twice over: older ones would hide what is so now.
+pub fn window(split: Split) -> u32 {
+    let share = split.of(Side::Green).fraction();
+    2 * binomial::noticed_after(share)
 }
 
 /// Asks through the router until the answers prove that the split is in effect.
@@ -270,36 +299,44 @@ pub async fn prove(
             router.kind()
         )));
     }
-    let wanted = proof_needed(router, before, after)?;
+    proof_needed(router, before, after)?;
     match after.whole() {
-        Some(side) => prove_whole(router, place, releases, (side, wanted), deadline).await,
-        None => prove_part(router, place, releases, (before, after, wanted), deadline).await,
+        Some(side) => prove_whole(router, place, releases, (before, after, side), deadline).await,
+        None => prove_part(router, place, releases, (before, after), deadline).await,
     }
 }
 
-/// Every answer is of one side, so many in a row as it takes.
+/// Every answer is of one side, so many in a row as it takes. A row after a wrong answer is another try.
 async fn prove_whole(
     router: &dyn Router,
     place: &Place,
     releases: Releases<'_>,
-    (side, wanted): (Side, u32),
+    (before, after, side): (Split, Split, Side),
     deadline: Instant,
 ) -> Result<String, Error> {
-    let mut in_a_row = 0;
+    let names = releases.names(router);
+    let (mut rows, mut in_a_row) = (1, 0);
+    let mut wanted = needed_at(rows, before, after);
     let mut seen = Answers::default();
-    while in_a_row < wanted {
-        if Instant::now() >= deadline {
+    loop {
+        let left = wanted.map(|wanted| wanted.saturating_sub(in_a_row));
+        if left == Some(0) {
+            return Ok(format!("{in_a_row} answers in a row were of {side}"));
+        }
+        let Some(left) = left.filter(|_| Instant::now() < deadline) else {
             return Err(Error::Unproved(format!(
                 "{side} should get all, and {seen}{}",
                 said(router.explain(place).await.ok().flatten())
             )));
-        }
-        let batch = (wanted - in_a_row).min(MAX_CONCURRENT);
-        let asking = (0..batch).map(|_| router.sample_release(place, releases.likely()));
+        };
+        let asking =
+            (0..left.min(MAX_CONCURRENT)).map(|_| router.sample_release(place, releases.likely()));
         for answer in join_all(asking).await {
-            if seen.add(answer, releases) == Some(side) {
+            if seen.add(answer, (releases, &names)) == Some(side) {
                 in_a_row += 1;
             } else {
+                rows += u32::from(in_a_row > 0);
+                wanted = needed_at(rows, before, after);
                 in_a_row = 0;
             }
         }
@@ -307,47 +344,46 @@ async fn prove_whole(
             tokio::time::sleep(RETRY_DELAY).await;
         }
     }
-    Ok(format!("{wanted} answers in a row were of {side}"))
 }
 
-/// The answers have the share.
+/// The answers have the share: all of one try, and a new try asks for all of its own.
 async fn prove_part(
     router: &dyn Router,
     place: &Place,
     releases: Releases<'_>,
-    (before, after, wanted): (Split, Split, u32),
+    (before, after): (Split, Split),
     deadline: Instant,
 ) -> Result<String, Error> {
     let others = others(before, after);
     let share = after.of(Side::Green).fraction();
-    let mut last: Option<Answers> = None;
-    loop {
-        let sampled =
-            tokio::time::timeout_at(deadline.into(), sample(router, place, releases, wanted)).await;
-        let Ok(answers) = sampled else {
+    let mut last = None;
+    for attempt in 1.. {
+        let Some(wanted) = needed_at(attempt, before, after) else {
+            break;
+        };
+        let sampled = sample(router, place, releases, wanted);
+        let Ok(answers) = tokio::time::timeout_at(deadline.into(), sampled).await else {
             // What was cut off says less than the answers before it.
-            let seen = last.map_or_else(
-                || format!("{wanted} requests that would prove it were not answered in time"),
-                |answers| answers.to_string(),
-            );
-            return Err(Error::Unproved(format!(
-                "{after} should be in effect, and {seen}{}",
-                said(router.explain(place).await.ok().flatten())
-            )));
+            last.get_or_insert_with(|| {
+                format!("{wanted} requests that would prove it were not answered in time")
+            });
+            break;
         };
         let counts = (answers.green, answers.known());
-        if answers.is_clear() && binomial::shows(counts, share, &others) {
+        if answers.is_clear() && binomial::shows(counts, share, &others, error_of(attempt)) {
             return Ok(answers.to_string());
         }
+        last = Some(answers.to_string());
         if Instant::now() + RETRY_DELAY >= deadline {
-            return Err(Error::Unproved(format!(
-                "{after} should be in effect, and {answers}{}",
-                said(router.explain(place).await.ok().flatten())
-            )));
+            break;
         }
-        last = Some(answers);
         tokio::time::sleep(RETRY_DELAY).await;
     }
+    Err(Error::Unproved(format!(
+        "{after} should be in effect, and {}{}",
+        last.unwrap_or_default(),
+        said(router.explain(place).await.ok().flatten())
+    )))
 }
 
 fn said(explained: Option<String>) -> String {
@@ -364,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_share_near_to_the_end_takes_more_than_one_answer() {
-        for (share, about) in [("99.9%", 63_u32), ("95%", 181), ("5%", 181)] {
+        for (share, about) in [("99.9%", 63_u32), ("95%", 190), ("5%", 190)] {
             let n = answers_needed(green("0%"), green(share)).unwrap();
             assert!(n.abs_diff(about) * 20 <= about, "{share}: {n}");
         }
@@ -372,8 +408,8 @@ mod tests {
             green,
             ..Answers::default()
         };
-        assert!(!shows(&all_of_green(1), green("99.9%")));
-        assert!(shows(&all_of_green(70), green("99.9%")));
+        assert!(!shows(&all_of_green(1), green("99.9%"), 1));
+        assert!(shows(&all_of_green(70), green("99.9%"), 1));
         assert_eq!(answers_needed(green("0%"), green("0.01%")), None);
     }
 }

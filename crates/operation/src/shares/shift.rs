@@ -111,7 +111,7 @@ impl Shift<'_> {
             Split::giving(side, self.after),
         );
         match self.set_and_prove(place, side, (before, after)).await {
-            Ok(proof) => Ok(format!("{after}: {proof}").into()),
+            Ok(proof) => Ok(format!("{after}: {proof}{}", self.unkept(place, after).await).into()),
             // The way back is tried again, and not undone.
             Err(error) if self.is_way_back => Err(error),
             Err(error) => Err(match snapshot {
@@ -137,7 +137,8 @@ impl Shift<'_> {
             }
             tries += 1;
         };
-        let is_left = { self.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
+        let is_left =
+            { self.router.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
         let serves = self.router.side_release(place, side, &self.release).await;
         (!is_left && serves.is_ok()).then(|| {
             format!(
@@ -146,6 +147,17 @@ impl Shift<'_> {
                 self.release
             )
         })
+    }
+
+    /// What a restart of the router would make of a split that is in use, where that is another one.
+    async fn unkept(&self, place: &Place, after: Split) -> String {
+        match self.router.configured(place).await {
+            Ok(configured) if configured != after => format!(
+                "; a restart of {} brings back {configured}",
+                self.router.kind()
+            ),
+            Ok(_) | Err(_) => String::new(),
+        }
     }
 
     async fn set_and_prove(
@@ -167,7 +179,7 @@ impl Shift<'_> {
     async fn put_back(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
         let side = self.side(place)?;
         let restored = self.router.restore(place, snapshot).await;
-        let before = self.in_use(place).await;
+        let before = self.router.in_use(place).await;
         let (done, before) = match (restored, before) {
             (Ok(done), Ok(before)) => (Ok(done), before),
             (Err(error), Ok(before)) if before == Split::giving(side, self.before) => {
@@ -193,14 +205,6 @@ impl Shift<'_> {
         }
     }
 
-    /// The split that a place has by its router's word, or by its file.
-    async fn in_use(&self, place: &Place) -> Result<Split, Error> {
-        match self.router.loaded(place).await? {
-            Some(split) => Ok(split),
-            None => self.router.configured(place).await,
-        }
-    }
-
     /// What answers, where it can hardly come from a split.
     async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
         if !is_visible(self.router, split) {
@@ -214,7 +218,7 @@ impl Shift<'_> {
     /// The share that the release has at a place: what is configured, unless the answers are of another.
     async fn share_at(&self, place: &Place) -> Result<String, Error> {
         let side = self.side(place)?;
-        let split = match self.in_use(place).await {
+        let split = match self.router.in_use(place).await {
             Ok(split) => split,
             // Users get something all the same.
             Err(error) if leaves_no_split(&error) => {

@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use place::{Error, Place};
 use router::{Health, Router};
 
+use super::observe::Releases;
+
 /// What a side of a router answered when it was asked itself.
 #[derive(Clone, Debug)]
 pub struct SideAnswer {
@@ -60,6 +62,18 @@ impl BothSides {
         running
             .filter(|side| self.of(*side).runs(release))
             .collect()
+    }
+
+    /// Whose answers tell the sides apart; `None` where no side answers, or both run the same release.
+    pub fn releases(&self) -> Option<Releases<'_>> {
+        match (&self.blue.release, &self.green.release) {
+            (Ok(blue), Ok(green)) => {
+                (blue != green).then(|| Releases::of(Side::Blue, blue, Some(green)))
+            }
+            (Ok(one), Err(_)) => Some(Releases::of(Side::Blue, one, None)),
+            (Err(_), Ok(one)) => Some(Releases::of(Side::Green, one, None)),
+            (Err(_), Err(_)) => None,
+        }
     }
 
     /// In words: `blue 127.0.0.1:8001 runs v1, green 127.0.0.1:8002 cannot be asked (…)`.

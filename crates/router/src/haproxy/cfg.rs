@@ -1,5 +1,6 @@
 //! `haproxy.cfg`: the weights of two `server` lines, which a reload finds.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use config::value::Side;
@@ -50,8 +51,10 @@ struct Line {
     address: usize,
     /// The number after `weight`.
     weight: Option<(Range<usize>, u32)>,
-    /// `disabled` and `enabled`, with the space before each.
-    marks: Vec<Range<usize>>,
+    /// Each `disabled`, with the space before it.
+    disabling: Vec<Range<usize>>,
+    /// Each `enabled`, likewise.
+    enabling: Vec<Range<usize>>,
     /// By its last mark.
     disabled: Option<bool>,
     given: ServerDefaults,
@@ -78,7 +81,9 @@ impl<'t> Cfg<'t> {
         backend: &str,
         [blue, green]: [&str; 2],
     ) -> Result<Self, Error> {
-        let (mut defaults, mut given) = (ServerDefaults::default(), ServerDefaults::default());
+        // By name; a section takes the last one, unless it names another by `from`.
+        let mut defaults: BTreeMap<&str, ServerDefaults> = BTreeMap::new();
+        let (mut last, mut given) = ("", ServerDefaults::default());
         let (mut in_defaults, mut ours, mut found) = (false, false, false);
         let mut lines: [Option<Line>; 2] = [None, None];
         let mut start = 0;
@@ -90,17 +95,25 @@ impl<'t> Cfg<'t> {
                 in_defaults = word(0) == "defaults";
                 ours = matches!(word(0), "backend" | "listen") && plain(word(1)) == backend;
                 found |= ours;
-                if in_defaults {
-                    defaults = ServerDefaults::default();
-                }
-                given = defaults;
+                let from = (1..words.len()).find(|nth| word(*nth) == "from");
+                let base = from.map(|nth| plain(word(nth + 1)));
+                given = if in_defaults {
+                    let inherited = base.and_then(|base| defaults.get(base).copied());
+                    last = if from == Some(1) { "" } else { plain(word(1)) };
+                    let begun = inherited.unwrap_or_default();
+                    defaults.insert(last, begun);
+                    begun
+                } else {
+                    let base = defaults.get(base.unwrap_or(last));
+                    base.copied().unwrap_or_default()
+                };
                 continue;
             }
             match word(0) {
                 "default-server" if in_defaults || ours => {
                     given = given.then(&words, text);
                     if in_defaults {
-                        defaults = given;
+                        defaults.insert(last, given);
                     }
                 }
                 "server" if ours => {
@@ -161,18 +174,20 @@ impl<'t> Cfg<'t> {
             let mut more = String::new();
             match say {
                 LineEdit::Weight(weight) => {
-                    changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
+                    let marks = line.disabling.iter();
+                    changes.extend(marks.map(|mark| (mark.clone(), String::new())));
                     match &line.weight {
                         Some((number, _)) => changes.push((number.clone(), weight.to_string())),
                         None => more = format!(" weight {weight}"),
                     }
-                    if line.given.disabled {
+                    if line.given.disabled && line.enabling.is_empty() {
                         more.push_str(" enabled");
                     }
                 }
                 LineEdit::Disabled if line.disabled.unwrap_or(line.given.disabled) => {}
                 LineEdit::Disabled => {
-                    changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
+                    let marks = line.disabling.iter().chain(&line.enabling);
+                    changes.extend(marks.map(|mark| (mark.clone(), String::new())));
                     " disabled".clone_into(&mut more);
                 }
             }
@@ -211,7 +226,8 @@ fn line(text: &str, words: &[Range<usize>], given: ServerDefaults) -> Option<Lin
     let mut line = Line {
         address,
         weight: None,
-        marks: Vec::new(),
+        disabling: Vec::new(),
+        enabling: Vec::new(),
         disabled: None,
         given,
     };
@@ -227,8 +243,14 @@ fn line(text: &str, words: &[Range<usize>], given: ServerDefaults) -> Option<Lin
                 }
             }
             mark @ ("disabled" | "enabled") => {
-                line.disabled = Some(mark == "disabled");
-                line.marks.push(before..range.end);
+                let is_disabling = mark == "disabled";
+                line.disabled = Some(is_disabling);
+                let marks = if is_disabling {
+                    &mut line.disabling
+                } else {
+                    &mut line.enabling
+                };
+                marks.push(before..range.end);
             }
             _ => {}
         }
@@ -324,6 +346,21 @@ mod tests {
         assert_eq!(both(&ten), (9, 1), "{ten}");
         let text = "backend app\n  default-server weight 5\n  server blue a:1\n  server green a:2 weight 2\n";
         assert_eq!(both(text), (5, 2));
+    }
+
+    /// HAProxy 2.4 and later: a section names the defaults that it takes.
+    #[test]
+    fn the_defaults_of_a_section_are_those_that_it_names() {
+        let servers = "  server blue a:1 weight 20 enabled\n  server green a:2\n";
+        let text = format!(
+            "defaults one\n  default-server weight 5 disabled\ndefaults two from one\n  default-server enabled\nbackend app from one\n{servers}"
+        );
+        assert_eq!(both(&text), (20, 0));
+        let set = with(&text, LineEdit::Weight(9), LineEdit::Weight(1));
+        assert!(set.contains("server blue a:1 weight 9 enabled"), "{set}");
+        assert_eq!(both(&set), (9, 1), "{set}");
+        assert_eq!(both(&text.replace("app from one", "app from two")), (20, 5));
+        assert_eq!(both(&text.replace("app from one", "app")), (20, 5));
     }
 
     #[test]
