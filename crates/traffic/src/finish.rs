@@ -8,7 +8,7 @@ use config::file::Hook;
 use config::value::{Share, Side, Span};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use model::{Outcome, Report, Severity};
+use model::{Outcome, Report, Severity, Verdict};
 use operation::shares::work::{Work, sides_of};
 use place::Place;
 use router::{Router, Splits};
@@ -20,6 +20,15 @@ use crate::session::Session;
 /// How often a router is asked what is still open.
 const POLL: Duration = Duration::from_millis(250);
 
+/// Why the side that was left is not stopped, whatever the configuration has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Nothing was taken from it: it may be what another job prepares.
+    HadNothing,
+    /// So many places still give it requests.
+    Serves(usize),
+}
+
 /// Records that the release has everything, and looks after the side that it left.
 pub(crate) async fn finish(
     session: &Session<'_>,
@@ -28,6 +37,7 @@ pub(crate) async fn finish(
     lease: &Lease,
     rollout: &Rollout,
     mut found: RolloutReport,
+    keep: Option<Keep>,
 ) -> Result<Report, Failure> {
     let run = session.job.run_name();
     let recorded = session.store.update(Some(lease), |document| {
@@ -47,13 +57,26 @@ pub(crate) async fn finish(
     found.mark(Share::ALL);
     found
         .outcomes
-        .extend(old_side(session, work, router, lease, rollout).await?);
+        .extend(old_side(session, work, router, lease, rollout, keep).await?);
     let mut report = session.report(found.outcomes.clone());
-    report.headline = Some(format!(
-        "{} has 100%, {} has none",
-        rollout.release,
-        rollout.stable_shown()
-    ));
+    let Rollout { release, .. } = rollout;
+    report.headline = Some(match keep {
+        Some(Keep::Serves(failed)) => {
+            let places = router.places().len();
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{failed} of {places} places do not give everything to {release}: repair them, then `traffic set 100% \
+                 --release {release}`"
+            );
+            format!(
+                "{release} has 100% at {} of {places} places",
+                places - failed
+            )
+        }
+        Some(Keep::HadNothing) | None => {
+            format!("{release} has 100%, {} has none", rollout.stable_shown())
+        }
+    });
     found.illustrate(&mut report);
     Ok(report)
 }
@@ -65,9 +88,11 @@ async fn old_side(
     router: &dyn Router,
     lease: &Lease,
     rollout: &Rollout,
+    keep: Option<Keep>,
 ) -> Result<Vec<Outcome>, Failure> {
     let section = work.section;
-    let Some(stop) = section.stop.as_ref().filter(|_| !section.keep_old) else {
+    let is_kept = section.keep_old || keep.is_some();
+    let Some(stop) = section.stop.as_ref().filter(|_| !is_kept) else {
         session.release(lease).await?;
         let outcome = Outcome::pass("old-side", rollout.stable_shown());
         return Ok(vec![outcome.actual("kept: a switch back needs no start")]);

@@ -99,8 +99,16 @@ async fn steps(
     let mut before = pair.share;
     for share in &stages {
         let stay = minutes.as_ref().map(|minutes| minutes.at(*share));
-        let told = stay.as_ref().map_or("and stays so", |stay| &stay.told);
-        outcomes.extend(step(&*router, &pair, (before, *share), told).await);
+        let mut told = stay
+            .as_ref()
+            .map_or("and stays so", |stay| &stay.told)
+            .to_owned();
+        let has_next = stages.last().is_some_and(|last| last > share);
+        let must_wait = has_next && *share >= ramp::limit(session.section, &stages);
+        if then == AfterShare::Judged && must_wait {
+            told.push_str("; then it waits for `traffic promote`");
+        }
+        outcomes.extend(step(&*router, &pair, (before, *share), &told).await);
         if let Some(stay) = stay {
             in_all.0 = in_all.0.zip(stay.likely).map(|(sum, more)| sum + more);
             in_all.1 += stay.at_most;

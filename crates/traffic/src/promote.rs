@@ -5,6 +5,7 @@ use config::value::Share;
 use model::{ExitCode, Id, Outcome, Report};
 use state::{Phase, Rollout};
 
+use crate::ramp::insert;
 use crate::resume::{Asked, go_on, is_at_its_end};
 use crate::session::{Session, rollout};
 
@@ -49,6 +50,8 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         if is_at_its_end(rollout) {
             // Nothing is left of what was planned: the promotion is the next stage.
             rollout.stages.push(to);
+        } else if flags.to.is_some() {
+            insert(&mut rollout.stages, to);
         }
         Ok(true)
     });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
-use config::file::OnInconclusiveStage;
+use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
 use operation::shares::work::{ChangeEnd, ShareChange, Work};
@@ -11,7 +11,7 @@ use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
 use crate::choose::{self, Goal, OtherSide};
-use crate::finish;
+use crate::finish::{self, Keep};
 use crate::foreign::{self, Disturbed};
 use crate::found::RolloutReport;
 use crate::in_effect::has_all;
@@ -35,8 +35,21 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// The stages, of the command line or of the file.
+    /// The stages, of the command line or of the file; `max-share` is one of them.
     pub(crate) fn stages(&self, session: &Session<'_>) -> Result<Vec<Share>, Failure> {
+        let mut stages = self.named(session)?;
+        if let Some(most) = session
+            .section
+            .max_share
+            .filter(|_| session.section.auto_promote)
+            && stages.last().is_some_and(|last| *last > most)
+        {
+            insert(&mut stages, most);
+        }
+        Ok(stages)
+    }
+
+    fn named(&self, session: &Session<'_>) -> Result<Vec<Share>, Failure> {
         if self.stages.is_empty() {
             return Ok(session.section.stages.clone());
         }
@@ -50,6 +63,22 @@ impl Flags {
                 .hint("write `--stages 10%,50%,100%`"));
         }
         Ok(self.stages.clone())
+    }
+}
+
+/// Puts a share among those that grow, where it is not one of them.
+pub(crate) fn insert(stages: &mut Vec<Share>, share: Share) {
+    if let Err(at) = stages.binary_search(&share) {
+        stages.insert(at, share);
+    }
+}
+
+/// The largest share that a release may have without a promotion.
+pub(crate) fn limit(section: &Traffic, stages: &[Share]) -> Share {
+    if section.auto_promote {
+        section.max_share.unwrap_or(Share::ALL)
+    } else {
+        stages.first().copied().unwrap_or(Share::ALL)
     }
 }
 
@@ -137,6 +166,8 @@ pub(crate) struct Ramp<'a> {
     is_new: bool,
     /// Another has changed the share: nothing of it is overwritten.
     is_foreign: bool,
+    /// At so many places, as many as may fail, the last share is not in effect.
+    failed: usize,
     found: RolloutReport,
 }
 
@@ -196,6 +227,7 @@ impl<'a> Ramp<'a> {
             no_wait,
             is_new: false,
             is_foreign: false,
+            failed: 0,
             found: RolloutReport::new(work.clock),
         }
     }
@@ -215,9 +247,11 @@ impl<'a> Ramp<'a> {
             lease,
             rollout,
             found,
+            failed,
             ..
         } = self;
-        finish::finish(session, work, router, lease, &rollout, found).await
+        let keep = (failed > 0).then_some(Keep::Serves(failed));
+        finish::finish(session, work, router, lease, &rollout, found, keep).await
     }
 
     /// Stage by stage; a report where the ramp is over before the release has everything.
@@ -256,13 +290,7 @@ impl<'a> Ramp<'a> {
 
     /// The largest share that it may have without a promotion.
     fn limit(&self) -> Share {
-        let section = self.session.section;
-        let own = if section.auto_promote {
-            section.max_share.unwrap_or(Share::ALL)
-        } else {
-            let first = self.rollout.stages.first().copied();
-            first.unwrap_or(Share::ALL)
-        };
+        let own = limit(self.session.section, &self.rollout.stages);
         own.max(self.rollout.promoted.unwrap_or_default())
     }
 
@@ -285,7 +313,10 @@ impl<'a> Ramp<'a> {
         self.rollout.share = self.rollout.share.max(share);
         self.found.changed(share, &mut changed);
         match changed.end {
-            ChangeEnd::Made { .. } => self.found.mark(share),
+            ChangeEnd::Made { failed } => {
+                self.failed = failed;
+                self.found.mark(share);
+            }
             ChangeEnd::Impossible if is_new => {
                 self.session.end_rollout(self.lease).await?;
                 return self.report(None).await.map(Some);

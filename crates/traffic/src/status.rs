@@ -12,7 +12,7 @@ use operation::shares::observe::{
 use operation::shares::sides::BothSides;
 use place::{Error, Place};
 use router::{Router, Split, Splits, leaves_no_split};
-use state::Rollout;
+use state::{Document, Phase, Rollout};
 
 use crate::in_effect::SAMPLE_TIME;
 use crate::session::{Session, rollout};
@@ -64,10 +64,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let told = places.iter().map(|place| place.outcome(recorded));
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
-        outcomes.push(Outcome::pass("rollout", &rollout.release).actual(format!(
-            "{rollout} since {:.0}, begun by {}",
-            rollout.changed, rollout.by
-        )));
+        outcomes.push(of_rollout(job, document.as_ref(), rollout).await);
     }
     let mut report = session.report(outcomes);
     report.tables.push(Table {
@@ -261,6 +258,36 @@ impl Discrepancy {
         };
         Discrepancy { verdict, reason }
     }
+}
+
+/// The rollout in progress; a failure where its process has ended and no other watches the share.
+async fn of_rollout(job: &Job, document: Option<&Document>, rollout: &Rollout) -> Outcome {
+    let told = format!(
+        "{rollout} since {:.0}, begun by {}",
+        rollout.changed, rollout.by
+    );
+    let outcome = Outcome::pass("rollout", &rollout.release).actual(told);
+    let is_at_work = matches!(
+        rollout.phase,
+        Phase::Setting | Phase::Judging | Phase::Aborting
+    );
+    let is_watched = match document.and_then(|document| document.lock.as_ref()) {
+        Some(lock) => !job.fate(lock).await.is_gone(),
+        None => false,
+    };
+    if is_watched || !is_at_work {
+        return outcome;
+    }
+    Outcome {
+        verdict: Verdict::Fail,
+        ..outcome
+    }
+    .expected("a process that watches the share")
+    .reason(format!(
+        "the process of the rollout has ended: {} keeps its share, and is not judged",
+        rollout.release
+    ))
+    .hint("`traffic resume` goes on with the rollout, `traffic abort` takes it back")
 }
 
 /// Who answers. Where users are divided by chance, one sample in a hundred seems to be of another split:

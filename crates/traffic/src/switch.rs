@@ -10,7 +10,7 @@ use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::choose::{self, Goal, OtherSide, Pair};
-use crate::finish;
+use crate::finish::{self, Keep};
 use crate::found::RolloutReport;
 use crate::plan;
 use crate::refuse;
@@ -303,7 +303,8 @@ async fn conclude(
     };
     found.mark(change.after);
     if change.after.is_all() && failed == 0 {
-        return finish::finish(session, work, router, lease, rollout, found).await;
+        let keep = change.before.is_all().then_some(Keep::HadNothing);
+        return finish::finish(session, work, router, lease, rollout, found, keep).await;
     }
     kept(session, work, lease, change.after).await?;
     let mut report = reported(session, lease, found).await?;

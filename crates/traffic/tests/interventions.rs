@@ -30,6 +30,53 @@ fn a_promotion_goes_on_where_no_process_has_the_ramp() {
 }
 
 /// Another set more by hand: nothing is left that could be judged.
+/// `max-share` and `--to` between two stages are stages of their own.
+#[test]
+fn a_ramp_goes_to_its_limit_and_waits_there() {
+    let bed = Bed::new(
+        "  stages: [10%, 50%, 100%]\n  stage-duration: 200ms\n  max-share: 25%\n",
+        "",
+    );
+    bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "would give 10%, 25%, 50%, 100%",
+            "then it waits for `traffic promote`",
+        ],
+    );
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(3, &["v2 has 25%"]);
+    bed.traffic(&["promote", "--to", "40%", "--no-wait"])
+        .is(3, &["v2 has 40%"]);
+    assert_eq!(bed.recorded(), Some(40));
+    bed.traffic(&["promote"]).is(0, &["v2 has 100%"]);
+}
+
+/// The stable release is replaced in its place while another has a share: what answers there gets everything back.
+#[test]
+fn an_abort_goes_back_to_what_the_stable_side_runs_now() {
+    let bed = Bed::new("", "");
+    bed.traffic(&["set", "10%", "--release", "v2"]).is(0, &[]);
+    bed.blue.set_release("v1.1");
+    bed.traffic(&["abort"]).is(0, &["v1.1 has 100% again"]);
+    assert!(bed.state()["rollout"].is_null());
+}
+
+/// Nothing is taken from the side that has nothing: it may be what another job prepares.
+#[test]
+fn a_switch_to_the_side_that_has_everything_stops_nothing() {
+    let bed = Bed::new(
+        "  keep-old: false\n  keep-for: 0s\n  drain-timeout: 0s\n  stop: touch stopped\n",
+        "",
+    );
+    bed.traffic(&["switch", "--to", "blue"])
+        .is(0, &["v1 has 100%"]);
+    assert!(!bed.path("stopped").exists());
+    bed.traffic(&["switch", "--to", "green"])
+        .is(0, &["v2 has 100%"]);
+    assert!(bed.path("stopped").exists());
+}
+
 /// A person has taken the release off by hand: a promotion does not write over it.
 #[test]
 fn a_promotion_leaves_what_another_changed() {

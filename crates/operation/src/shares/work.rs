@@ -21,8 +21,11 @@ use state::journal::Ending;
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
 use super::shift::Shift;
+use super::sides::BothSides;
 use crate::tree::Tree;
 
+/// A way back waits no longer to hear what the stable side runs.
+const STABLE_WITHIN: Duration = Duration::from_millis(300);
 /// The operation of a lease and of a journal.
 pub const TRAFFIC: &str = "traffic";
 
@@ -195,6 +198,7 @@ impl<'a> Work<'a> {
         }
         let rollout = &Rollout {
             stable: self.stable_now(router, rollout).await,
+            sides: self.sides_now(router, rollout).await,
             ..rollout.clone()
         };
         let tree = Tree::steady(TRAFFIC, &self.job.progress);
@@ -229,17 +233,38 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// The stable release of a rollout. One that did not answer when the rollout began may do so by now.
+    /// The stable release of a rollout: by what answers, for it may have been replaced in its place meanwhile, or not have
+    /// answered when the rollout began. Where nothing answers, it is the one that is recorded.
     async fn stable_now(&self, router: &dyn Router, rollout: &Rollout) -> Option<String> {
-        if rollout.stable.is_some() {
+        let recorded = rollout.stable.as_deref().unwrap_or_default();
+        let sides = sides_of(router, rollout);
+        let asking = sides.iter().map(|(place, side)| {
+            let answer = router.side_release(place, side.other(), recorded);
+            tokio::time::timeout(STABLE_WITHIN, answer)
+        });
+        let answers = join_all(asking).await.into_iter().flatten().flatten();
+        let others: Vec<String> = answers
+            .filter(|answer| *answer != rollout.release)
+            .collect();
+        if others.iter().any(|answer| answer == recorded) {
             return rollout.stable.clone();
         }
-        let sides = sides_of(router, rollout);
-        let asking = sides
-            .iter()
-            .map(|(place, side)| router.side_release(place, side.other(), ""));
-        let mut answers = join_all(asking).await.into_iter().flatten();
-        answers.find(|answer| *answer != rollout.release)
+        others.into_iter().next().or_else(|| rollout.stable.clone())
+    }
+
+    /// The sides of a rollout, and those of places that were added since: the one that runs its release there.
+    async fn sides_now(&self, router: &dyn Router, rollout: &Rollout) -> BTreeMap<String, Side> {
+        let places = router.places().iter();
+        let added = places.filter(|place| !rollout.sides.contains_key(&place.to_string()));
+        let asking = added.map(|place| async move {
+            let both = BothSides::ask(router, place, &rollout.release).await;
+            match both.running(&rollout.release)[..] {
+                [side] => Some((place.to_string(), side)),
+                _ => None,
+            }
+        });
+        let added = join_all(asking).await.into_iter().flatten();
+        rollout.sides.clone().into_iter().chain(added).collect()
     }
 
     /// Writes down that the rollout is over and the stable release has everything.

@@ -149,19 +149,19 @@ impl<'t> Clients<'t> {
         Split::giving(Side::Green, Share::from_steps(steps))
     }
 
-    /// The text in which the sides have these shares. Who is on the side that grows stays there.
+    /// The text in which the sides have these shares. Users who are on the side that grows stay there.
     /// Everything else stays as its author wrote it.
     pub fn with(&self, split: Split) -> Result<String, Error> {
         let mut changes = Vec::new();
         match (self.lines.as_slice(), split.whole()) {
             ([only], Some(side)) => changes.extend(self.all(only, side)?),
             ([only], None) => {
+                // The side that has all stays the first: nginx gives whoever has no key to the first line.
                 let other = only.side.other();
-                let line = format!("{} {};", split.of(other), self.value(other)?);
-                let start = only.share.start;
-                let parted = line_break_before(self.text, start).unwrap_or(" ");
-                changes.push((start..start, format!("{line}{parted}")));
-                changes.push((only.share.clone(), "*".to_owned()));
+                let parted = line_break_before(self.text, only.share.start).unwrap_or(" ");
+                let line = format!("{parted}* {};", self.value(other)?);
+                changes.push((only.share.clone(), split.of(only.side).to_string()));
+                changes.push((only.end + 1..only.end + 1, line));
             }
             ([first, last], Some(side)) if first.side != last.side => {
                 // A part of 0 % is refused by nginx, and one of 100 % leaves out a user in four billion.
@@ -255,12 +255,18 @@ mod tests {
         // Who comes back to a share comes back to the same users.
         assert_eq!(
             with(&none, "10%"),
-            plain.replace("10%  127", "10% 127"),
-            "the part is green's"
+            none.replace(
+                "*    127.0.0.1:8001;",
+                "90%    127.0.0.1:8001;\n    * 127.0.0.1:8002;"
+            ),
+            "what has no key stays at blue"
         );
         assert_eq!(
             with(&all, "90%"),
-            all.replace("    *", "    10% 127.0.0.1:8001;\n    *")
+            all.replace(
+                "*    127.0.0.1:8002;",
+                "90%    127.0.0.1:8002;\n    * 127.0.0.1:8001;"
+            )
         );
         // A comment stays.
         assert!(with(TEN, "0%").contains("# canary"));
@@ -269,7 +275,7 @@ mod tests {
                 "split_clients $cookie_id $up{* http://127.0.0.1:8001;}",
                 "0.5%"
             ),
-            "split_clients $cookie_id $up{0.5% http://127.0.0.1:8002; * http://127.0.0.1:8001;}"
+            "split_clients $cookie_id $up{99.5% http://127.0.0.1:8001; * http://127.0.0.1:8002;}"
         );
     }
 
@@ -278,7 +284,7 @@ mod tests {
         let text = "upstream one { server 127.0.0.1:8001; } upstream two { server 127.0.0.1:8002; }\n\
                     split_clients \"$cookie_id\" $up { * \"one\"; }";
         let ten = with(text, "10%");
-        assert!(ten.contains("{ 10% two; * \"one\"; }"), "{ten}");
+        assert!(ten.contains("{ 90% \"one\"; * two; }"), "{ten}");
         let alone = text
             .replace("upstream two", "upstream two2")
             .replace("8002; }", "9; }");

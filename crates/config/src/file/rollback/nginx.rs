@@ -24,7 +24,7 @@ pub struct NginxTarget {
     /// Default: all of them, which must agree.
     pub upstream: Option<String>,
     /// The key by which users stay on a side, such as `$cookie_id`. The file then has `split_clients
-    /// $cookie_id $up { 10% GREEN; * BLUE; }` in the place of weights, with the addresses, or with
+    /// $cookie_id $up { 90% BLUE; * GREEN; }` in the place of weights, with the addresses, or with
     /// upstreams of the file that lead to them. Default: weights.
     pub sticky: Option<String>,
     /// `host:port` of the blue colour.
