@@ -285,8 +285,11 @@ impl Counters {
             // Also an instance without a request in this interval was there.
             if last > from {
                 self.pending.entry(name.to_owned()).or_default();
-                let begin = from.max(before.unwrap_or(first));
-                self.since = Some(self.since.map_or(begin, |since| since.min(begin)));
+                let counted_from = from.max(before.unwrap_or(first));
+                self.since = Some(
+                    self.since
+                        .map_or(counted_from, |since| since.min(counted_from)),
+                );
             }
         }
         let gap = gap.map(|seconds| DataDefect::Gap {

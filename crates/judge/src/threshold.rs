@@ -244,7 +244,7 @@ impl Watch {
         let (holds, unsure) = match self.rule.limit {
             Limit::AtLeast(_) if canary >= limit => (true, None),
             Limit::AtLeast(_) => (false, is_more),
-            _ if canary < limit || canary == limit && is_more.is_none() => (true, is_more),
+            _ if canary < limit || canary <= limit && is_more.is_none() => (true, is_more),
             _ => (false, may_be_more),
         };
         if let Some(bound) = unsure {

@@ -200,24 +200,24 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     }
 }
 
-/// Slack takes the message, then the answer to it, and each time it seems to be `lost`.
+/// Slack takes the message, then the answer to it, and each time it seems to be `unanswered`.
 async fn is_there_once(answer: ResponseTemplate, reason: &str) {
     let chat = Chat::default();
     let (_server, yaml) = chat.start().await;
     let lose = || chat.0.lock().unwrap().loses_answers.push(answer.clone());
     lose();
-    let lost = deliver(&yaml, ENV, &notice(), PreviousDelivery::default()).await;
-    assert_eq!(told(lost), format!("unsure: {reason}"));
+    let unanswered = deliver(&yaml, ENV, &notice(), PreviousDelivery::default()).await;
+    assert_eq!(told(unanswered), format!("unsure: {reason}"));
     let unsure = PreviousDelivery {
         reference: None,
         unsure: true,
         ..PreviousDelivery::default()
     };
-    // The message is there; the answer to it is lost.
+    // The message is there; the answer to it is unanswered.
     lose();
-    let lost = deliver(&yaml, ENV, &notice(), unsure).await.unwrap_err();
+    let unanswered = deliver(&yaml, ENV, &notice(), unsure).await.unwrap_err();
     let earlier = PreviousDelivery {
-        reference: lost.reference.as_ref(),
+        reference: unanswered.reference.as_ref(),
         unsure: true,
         ..PreviousDelivery::default()
     };

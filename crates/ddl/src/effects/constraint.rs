@@ -187,7 +187,7 @@ impl Written {
     pub(super) fn lock_referenced(&self, effect: &mut StatementEffect, table: &Name) {
         match &self.what {
             ConstraintKind::Foreign { to } if to != table => {
-                effect.lock(to, LockMode::ShareRowExclusive)
+                effect.lock(to, LockMode::ShareRowExclusive);
             }
             _ => {}
         }

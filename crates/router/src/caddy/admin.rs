@@ -122,7 +122,7 @@ impl Admin<'_> {
             match asked.await? {
                 Ok(reply) => return Ok(reply),
                 Err(cut) if is_cut(&cut) && tries < MAX_ATTEMPTS => {
-                    tokio::time::sleep(RETRY_DELAY).await
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
                 Err(problem) => return Err(self.at(problem.into())),
             }
