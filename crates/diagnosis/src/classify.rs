@@ -88,7 +88,8 @@ fn one_of(mentioned: &[Stage], said: Option<Stage>) -> Option<Stage> {
         _ if first == Stage::Rollback => Some(first),
         // An image is pushed at the end of the step that builds it, and pulled at the start of others.
         Some(said) if is_wide || mentioned.contains(&said) => Some(said),
-        Some(Stage::Image) if first == Stage::Build => Some(Stage::Image),
+        // Gradle, Maven and many a script build and test in one.
+        Some(said @ (Stage::Image | Stage::Test)) if first == Stage::Build => Some(said),
         _ => Some(first),
     }
 }

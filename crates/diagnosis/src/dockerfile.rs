@@ -43,7 +43,7 @@ fn buildkit_vertex<'a>(
         .find_map(|(_, rest)| bracketed(rest))
 }
 
-/// The reference of Dockerfiles, "Overview". Case does not matter, and they are printed as the file has them.
+/// The reference of Dockerfiles, "Overview". They are printed as the file has them, nearly always in capitals.
 const INSTRUCTIONS: [&str; 18] = [
     "ADD",
     "ARG",
@@ -65,11 +65,17 @@ const INSTRUCTIONS: [&str; 18] = [
     "WORKDIR",
 ];
 
-/// `Step 4/9 : RUN npm ci`, `STEP 4/9: RUN npm ci`: the last one before the error. After it, a build
-/// that went well says so.
+/// What the classic builder and Podman end with where a step failed.
+const ENDS: [&str; 2] = ["returned a non-zero code", "building at STEP"];
+
+/// `Step 4/9 : RUN npm ci` of the classic builder, `STEP 4/9: RUN npm ci` of Podman: the last one before the error. After
+/// it, a build that went well says so. A script counts its own steps in the same way (`Step 3/5: Run the migrations`), so
+/// that an instruction in small letters counts only where a builder says that a step failed.
 fn classic<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<DockerfileStep> {
+    let mut is_told = false;
     for line in lines.rev() {
         let line = line.trim();
+        is_told |= ENDS.iter().any(|end| line.contains(end));
         if line.starts_with("Successfully built") || line.starts_with("COMMIT ") {
             return None;
         }
@@ -81,19 +87,16 @@ fn classic<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<Docker
             Some((stage, rest)) => (Some(stage), rest),
             None => (None, line),
         };
-        let Some(rest) = rest
-            .strip_prefix("Step ")
-            .or_else(|| rest.strip_prefix("STEP "))
-        else {
+        let classic = || rest.strip_prefix("Step ")?.split_once(" : ");
+        let podman = || rest.strip_prefix("STEP ")?.split_once(": ");
+        let Some((count, instruction)) = classic().or_else(podman) else {
             continue;
         };
-        let Some((count, instruction)) = rest.split_once(':') else {
-            continue;
-        };
-        // A script may number its own steps.
         let keyword = instruction.split_whitespace().next().unwrap_or_default();
         let mut known = INSTRUCTIONS.iter();
-        if !known.any(|known| known.eq_ignore_ascii_case(keyword)) {
+        let is_known =
+            known.any(|known| *known == keyword || is_told && known.eq_ignore_ascii_case(keyword));
+        if !is_known {
             continue;
         }
         if let Some((number, of)) = fraction(count.trim()) {
@@ -167,6 +170,26 @@ mod tests {
         let podman =
             "[2/2] STEP 4/9: RUN npm ci\nError: building at STEP \"RUN npm ci\": exit status 1\n";
         assert_eq!(told(podman), Some(step(4, 9, "2/2", "RUN npm ci")));
+    }
+
+    #[test]
+    fn a_script_that_counts_its_steps_is_no_builder() {
+        for log in [
+            "Step 2/5: Copy configuration\nStep 3/5: Run database migrations\nerror: no such table\n",
+            "Step 2/3: Run new containers\n",
+            "Step 2/4 : Add item to cart\nFAIL: 502\n",
+            "STEP 2/3: run unit tests\nFAILED tests/a.py\n",
+            "Step 3/5: RUN THE MIGRATIONS\n",
+        ] {
+            assert_eq!(told(log), None, "{log}");
+        }
+        // A Dockerfile in small letters.
+        let classic =
+            "Step 2/3 : run npm ci\nThe command '/bin/sh -c npm ci' returned a non-zero code: 1\n";
+        assert_eq!(told(classic), Some(step(2, 3, "", "run npm ci")));
+        let podman =
+            "STEP 2/3: run npm ci\nError: building at STEP \"RUN npm ci\": exit status 1\n";
+        assert_eq!(told(podman), Some(step(2, 3, "", "run npm ci")));
     }
 
     #[test]

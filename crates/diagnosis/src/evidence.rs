@@ -32,6 +32,8 @@ const SIGNS: &[(&[&str], Stage)] = &[
     // Registries.
     (&["failed to push"], Stage::Image),
     (&["push access denied"], Stage::Image),
+    (&["docker pull failed"], Stage::Image),
+    (&["response from daemon: denied"], Stage::Image),
     (&["pull access denied"], Stage::Image),
     (
         &["denied: requested access to the resource is denied"],
@@ -56,8 +58,8 @@ const SIGNS: &[(&[&str], Stage)] = &[
     (&["--- fail:"], Stage::Test),
     (&["npm err! test failed"], Stage::Test),
     (&["there are test failures"], Stage::Test),
+    (&["there were failing tests"], Stage::Test),
     (&["failures!!!"], Stage::Test),
-    (&["examples,", "failures"], Stage::Test),
     (&["eslint", "problems"], Stage::Test),
     // Requests after a deployment.
     (&["smoke test", "fail"], Stage::Smoke),
@@ -147,15 +149,56 @@ pub(crate) fn stage(log: &StepLog) -> Option<Stage> {
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
         lines.iter().any(has_all)
     };
-    SIGNS
-        .iter()
-        .find(|(words, _)| says(words))
-        .map(|(_, stage)| *stage)
+    let signs = SIGNS.iter().find(|(words, _)| says(words));
+    match signs.map(|(_, stage)| *stage) {
+        // Their words are more particular than a number of tests.
+        Some(stage @ (Stage::Migration | Stage::Image)) => Some(stage),
+        _ if lines.iter().any(|line| counts_failed_tests(line)) => Some(Stage::Test),
+        stage => stage,
+    }
+}
+
+/// The line with which a test runner ends, in lower case: `1 failing` of Mocha, `10 examples, 1 failure` of RSpec,
+/// `test files  1 failed | 3 passed (4)` of Vitest.
+fn counts_failed_tests(line: &str) -> bool {
+    let words: Vec<&str> = line
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let counts = |nouns: &[&str]| {
+        let mut pairs = words.windows(2);
+        pairs.any(|pair| {
+            nouns.contains(&pair[1]) && pair[0].parse().is_ok_and(|count: u32| count > 0)
+        })
+    };
+    match words[..] {
+        [_, "failing"] => counts(&["failing"]),
+        [_, "example" | "examples", ..] => counts(&["failure", "failures"]),
+        ["test", "files", ..] => counts(&["failed"]),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_runner_counts_the_tests_that_failed() {
+        for (line, expected) in [
+            ("  1 failing", true),
+            ("  0 failing", false),
+            ("the health check is failing", false),
+            ("10 examples, 1 failure", true),
+            ("1 example, 1 failure, 1 pending", true),
+            ("10 examples, 0 failures", false),
+            (" test files  1 failed | 3 passed (4)", true),
+            (" test files  4 passed (4)", false),
+            ("", false),
+        ] {
+            assert_eq!(counts_failed_tests(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn our_own_output_is_known_by_its_first_lines() {
