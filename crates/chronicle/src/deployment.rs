@@ -1,9 +1,15 @@
 //! The deployments of a history.
 
-use jiff::Timestamp;
-use model::Verdict;
+use std::collections::BTreeMap;
 
-use crate::{Conclusion, Event, Exposure, Happening, History, IncidentId, RolledBack, Subject};
+use jiff::{SignedDuration, Timestamp};
+use model::Verdict;
+use sections::incident::{Impact, Severity};
+
+use crate::{
+    Conclusion, Event, Exposure, Happening, History, Incident, IncidentId, RolledBack, Subject,
+    incidents,
+};
 
 /// A deployment by `deploy-guard run`, as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,13 +25,18 @@ pub struct Deployment {
     pub failed_stage: Option<String>,
     /// The first evidence that it was bad.
     pub failed_at: Option<Timestamp>,
-    /// When what was before it served again, by proof.
+    /// When a good release served again, by proof.
     pub restored_at: Option<Timestamp>,
     pub rollback: Option<RolledBack>,
     /// When an incident was first opened about its release.
     pub reported_at: Option<Timestamp>,
     /// The newest rollback that took it back, by hand or in a later job, and when that was proved.
     pub taken_back: Option<(RolledBack, Timestamp)>,
+    /// The others that took it back or put it back, the oldest first.
+    pub other_rollbacks: Vec<RolledBack>,
+    /// When an incident about its release was opened, where another release was deployed while that was open, and ended
+    /// well: it was fixed forward.
+    pub fixed_forward: Option<Timestamp>,
     /// When a later rollback put its release back: since then it serves again.
     pub put_back: Option<Timestamp>,
     /// When it made room for a newer release that was put back, which is no finding against it.
@@ -38,12 +49,19 @@ pub struct Deployment {
     pub incident: Option<IncidentId>,
     /// Whether users may have it, as far as its own run tells.
     may_serve: bool,
+    /// The incidents about releases of before it that were open when it began.
+    began_in: Vec<IncidentId>,
 }
 
 impl Deployment {
     /// Whether its release was taken back, by hand or in a later job, and not put back since.
     pub fn is_taken_back(&self) -> bool {
         self.taken_back.is_some() && self.put_back.is_none()
+    }
+
+    /// Whether a rollback, of its own run or later, put back what was before it.
+    pub fn is_rolled_back(&self) -> bool {
+        self.is_taken_back() || self.conclusion == Some(Conclusion::RolledBack)
     }
 
     fn is_of(&self, release: &str) -> bool {
@@ -59,8 +77,9 @@ impl Deployment {
 /// All deployments, the oldest first.
 pub fn deployments(history: &History) -> Vec<Deployment> {
     let mut found: Vec<Deployment> = Vec::new();
+    let mut reports = Reports::of(history);
     for event in history.events() {
-        later(&mut found, event);
+        later(&mut found, &mut reports, event);
         let Some(id) = &event.subject.deployment else {
             continue;
         };
@@ -83,18 +102,23 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 rollback: None,
                 reported_at: None,
                 taken_back: None,
+                other_rollbacks: Vec::new(),
+                fixed_forward: None,
                 put_back: None,
                 made_room: None,
                 retries: None,
                 exposure: None,
                 incident: None,
                 may_serve: true,
+                began_in: reports.open.keys().cloned().collect(),
             });
             continue;
         }
-        let Some(deployment) = found.iter_mut().rev().find(|one| one.id == *id) else {
+        let Some(nth) = found.iter().rposition(|one| one.id == *id) else {
             continue;
         };
+        let (before, rest) = found.split_at_mut(nth);
+        let deployment = &mut rest[0];
         match &event.what {
             Happening::DeploymentEnded {
                 conclusion,
@@ -118,7 +142,12 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 deployment.rollback = *rollback;
                 deployment.exposure.clone_from(exposure);
                 if *conclusion == Conclusion::RolledBack {
-                    deployment.restored_at = Some(event.at);
+                    let proved = deployment.taken_back.map(|(_, at)| at);
+                    let proved = proved.or(rollback.and_then(RolledBack::proved_at));
+                    deployment.restored_at = proved.or(Some(event.at));
+                }
+                if *conclusion == Conclusion::Succeeded {
+                    reports.fixed_by(deployment, before, event.at);
                 }
             }
             Happening::StageEnded { retries, .. } => {
@@ -149,15 +178,21 @@ pub fn served(history: &History, release: &str) -> Option<Deployment> {
 
 /// What happens to a deployment whether or not an event names it: an incident about its release, and a rollback from
 /// it or to it.
-fn later(found: &mut [Deployment], event: &Event) {
+fn later(found: &mut [Deployment], reports: &mut Reports, event: &Event) {
     match &event.what {
         Happening::IncidentOpened { .. } => {
             let Some(release) = &event.subject.release else {
                 return;
             };
-            let mut serving = found.iter_mut().rev().filter(|one| one.may_serve);
-            if let Some(deployment) = serving.find(|one| one.is_of(release)) {
-                deployment.reported_at.get_or_insert(event.at);
+            let is_served = |one: &Deployment| one.may_serve && one.is_of(release);
+            if let Some(nth) = found.iter().rposition(is_served) {
+                found[nth].reported_at.get_or_insert(event.at);
+                reports.open(event, nth);
+            }
+        }
+        Happening::IncidentResolved { .. } => {
+            if let Some(id) = &event.subject.incident {
+                reports.open.remove(id);
             }
         }
         Happening::StageEnded {
@@ -191,9 +226,15 @@ fn put_back(found: &mut [Deployment], release: &str, rollback: RolledBack, at: T
         let deployment = &mut found[left];
         if restored > served {
             deployment.made_room = Some(at);
+            if let Some(restored) = restored {
+                found[restored].other_rollbacks.push(rollback);
+            }
         } else {
             deployment.may_serve = false;
-            deployment.taken_back = Some((rollback, at));
+            let before = deployment.taken_back.replace((rollback, at));
+            deployment
+                .other_rollbacks
+                .extend(before.map(|(rollback, _)| rollback));
             deployment.put_back = None;
         }
     }
@@ -202,6 +243,66 @@ fn put_back(found: &mut [Deployment], release: &str, rollback: RolledBack, at: T
     {
         deployment.may_serve = true;
         deployment.put_back = Some(at);
+    }
+}
+
+/// What was reported against releases that users have.
+struct Reports {
+    /// When each incident was opened that users notice and that is worth an intervention.
+    bad: BTreeMap<IncidentId, Timestamp>,
+    /// Those that are open: the place of the deployment that each is about.
+    open: BTreeMap<IncidentId, usize>,
+    /// The same of all.
+    about: BTreeMap<IncidentId, usize>,
+}
+
+impl Reports {
+    fn of(history: &History) -> Reports {
+        let is_bad = |one: &Incident| one.worst > Severity::Low && one.impact != Impact::None;
+        let all = incidents(history).into_iter().filter(is_bad);
+        Reports {
+            bad: all.map(|one| (one.id, one.opened)).collect(),
+            open: BTreeMap::new(),
+            about: BTreeMap::new(),
+        }
+    }
+
+    fn open(&mut self, event: &Event, nth: usize) {
+        if let Some(id) = &event.subject.incident
+            && self.bad.contains_key(id)
+        {
+            self.open.insert(id.clone(), nth);
+            self.about.insert(id.clone(), nth);
+        }
+    }
+
+    /// A release that ended well serves, after those `before` it that did not, and in the place of those that were
+    /// reported.
+    fn fixed_by(&self, good: &Deployment, before: &mut [Deployment], at: Timestamp) {
+        for id in &good.began_in {
+            let reported = self.about.get(id).and_then(|nth| before.get_mut(*nth));
+            let reported = reported.filter(|one| one.subject.release != good.subject.release);
+            if let Some((one, opened)) = reported.zip(self.bad.get(id)) {
+                one.fixed_forward.get_or_insert(*opened);
+                one.restored_at.get_or_insert(at);
+            }
+        }
+        for one in before {
+            if one.conclusion == Some(Conclusion::Failed) {
+                one.restored_at.get_or_insert(at);
+            }
+        }
+    }
+}
+
+impl RolledBack {
+    /// When it was proved that another release serves; `None` where it was not.
+    fn proved_at(self) -> Option<Timestamp> {
+        let took = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
+        let ended = self
+            .started_at
+            .checked_add(SignedDuration::from_millis(took));
+        ended.ok().filter(|_| self.verdict == Verdict::Pass)
     }
 }
 

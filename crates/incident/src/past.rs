@@ -121,11 +121,18 @@ fn ended_as(ended: Ended) -> Conclusion {
     }
 }
 
-/// How it ended, and whether it was taken back since. That a person cancelled one tells nothing of its release.
-fn conclusion(ended_as: Option<Conclusion>, is_taken_back: bool, is_cut_off: bool) -> Conclusion {
+/// How it ended, and whether it was taken back or fixed forward since. That a person cancelled one tells nothing of its
+/// release.
+fn conclusion(
+    ended_as: Option<Conclusion>,
+    is_taken_back: bool,
+    is_fixed_forward: bool,
+    is_cut_off: bool,
+) -> Conclusion {
     match ended_as {
         Some(unchanged @ (Conclusion::Refused | Conclusion::Cancelled)) => unchanged,
         _ if is_taken_back => Conclusion::RolledBack,
+        Some(Conclusion::Succeeded) if is_fixed_forward => Conclusion::Failed,
         Some(ended_as) => ended_as,
         None if is_cut_off => Conclusion::Undecided,
         None => Conclusion::Running,
@@ -138,6 +145,13 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
     let later = logged.taken_back.as_ref();
     let later = later.filter(|_| logged.conclusion != Some(Ended::RolledBack));
     let rollback = later.map_or(logged.rollback, |(rollback, _)| Some(*rollback));
+    let mut other_rollbacks = logged.other_rollbacks.clone();
+    other_rollbacks.extend(logged.rollback);
+    other_rollbacks.extend(logged.taken_back.map(|(rollback, _)| rollback));
+    // What a run tells of its rollback is also among what became of its release.
+    other_rollbacks.sort_by_key(|one| one.started_at);
+    other_rollbacks.dedup_by_key(|one| one.started_at);
+    other_rollbacks.retain(|one| rollback.is_none_or(|known| known.started_at != one.started_at));
     let reported = logged.reported_at;
     let reported = reported.filter(|at| later.is_some_and(|(_, back)| at <= back));
     // What the state found of it while another one was put back is no finding.
@@ -154,16 +168,18 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
         conclusion: conclusion(
             ended_as,
             logged.is_taken_back() || recorded.is_some(),
+            logged.fixed_forward.is_some(),
             is_cut_off,
         ),
         ended_as,
         committed: logged.committed,
         rework: None,
-        failed_at: logged.failed_at.or(reported),
+        failed_at: logged.failed_at.or(reported).or(logged.fixed_forward),
         restored_at: later.map(|(_, at)| *at).or(logged.restored_at).or(recorded),
         rollback: rollback
             .map(of_known_speed)
             .or_else(|| recorded.map(of_unknown_speed)),
+        other_rollbacks: other_rollbacks.into_iter().map(of_known_speed).collect(),
         errors_after: logged.exposure.as_ref().and_then(errors),
         health_retries: logged.retries,
     }
@@ -211,6 +227,7 @@ fn from_state(entry: &Entry, running: bool, history: &History) -> Deployment {
         restored_at: left,
         rollback: (conclusion == Conclusion::RolledBack)
             .then(|| of_unknown_speed(left.unwrap_or(entry.deployed_at))),
+        other_rollbacks: Vec::new(),
         errors_after: None,
         health_retries: None,
     }

@@ -321,12 +321,12 @@ fn a_counter_never_falls_and_a_rollback_of_a_rollback_is_no_second_failure() {
         "history": [entry("v2", "good", 195, 61), entry("v1", "bad", 295, 61)],
     });
     std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
-    assert_eq!(counters(), [2, 0, 2, 1]);
+    assert_eq!(counters(), [2, 0, 2, 2]);
     let (view, _) = measured(&bed);
     let all = &view["deployments"];
     assert_eq!(
         json!([all["succeeded"], all["rolled_back"], all["rollbacks"]]),
-        json!([2, 0, 1]),
+        json!([2, 0, 2]),
         "{view}"
     );
     for (figure, told) in [
@@ -339,7 +339,7 @@ fn a_counter_never_falls_and_a_rollback_of_a_rollback_is_no_second_failure() {
     }
     // And taken back for good.
     bed.taken_back("v2", "v1", 30);
-    assert_eq!(counters(), [2, 0, 2, 1]);
+    assert_eq!(counters(), [2, 0, 2, 3]);
     assert_eq!(measured(&bed).0["deployments"]["rolled_back"], 1);
 }
 
@@ -655,4 +655,129 @@ fn cdevents_are_read_by_the_specifications_library() {
     bed.run(&["metrics", "--cdevents", "c.jsonl", "--since", "1m"])
         .code(0);
     assert_eq!(std::fs::read_to_string(bed.path("c.jsonl")).unwrap(), "");
+}
+
+/// DORA's two usual interventions: a rollback, and a hotfix.
+#[test]
+fn a_release_whose_incident_a_hotfix_ended_failed_and_the_hotfix_is_rework() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    bed.deployed("v2", 200, 8);
+    bed.reported("v2", 150);
+    bed.deployed("v3", 140, 10);
+    let (view, series) = measured(&bed);
+    assert_eq!(part(&view, "change_fail_rate"), json!([1, 3, 0]));
+    assert_eq!(part(&view, "deployment_success_rate"), json!([2, 3, 0]));
+    assert_eq!(part(&view, "deployment_rework_rate"), json!([1, 3, 0]));
+    // From the report to the proof that the hotfix serves.
+    let recovery = &view["figures"]["failed_deployment_recovery_time"];
+    assert_eq!(recovery["counted"], 1, "{recovery}");
+    let took = recovery["value"].as_u64().unwrap();
+    assert!((1_200_000..1_210_000).contains(&took), "{recovery}");
+    // A counter counts how a run ended, and that does not change.
+    assert_eq!(
+        series["deployment_completed_total{status=\"success\"}"],
+        "3"
+    );
+    assert_eq!(series["rollback_triggered_total"], "0");
+}
+
+#[test]
+fn an_incident_that_no_user_notices_or_that_no_other_release_ended_makes_no_failure() {
+    let quiet = json!({"severity": "low", "impact": "none"});
+    let loud = json!({"severity": "high", "impact": "degraded"});
+    for (incident, next) in [(&quiet, "v3"), (&loud, "v2")] {
+        let bed = Bed::new(&json!({}));
+        bed.deployed("v1", 300, 8);
+        bed.deployed("v2", 200, 8);
+        let mut open = json!({
+            "kind": "incident-opened", "incident": "inc-1", "why": "a rule", "text": "a typo",
+            "deployment": null,
+        });
+        open.as_object_mut()
+            .unwrap()
+            .extend(incident.as_object().unwrap().clone());
+        bed.append("v2", minutes_ago(150), open);
+        bed.deployed(next, 140, 10);
+        let (view, _) = measured(&bed);
+        assert_eq!(
+            part(&view, "change_fail_rate"),
+            json!([0, 3, 0]),
+            "{incident} {next}"
+        );
+        assert_eq!(
+            part(&view, "deployment_rework_rate"),
+            json!([0, 3, 0]),
+            "{incident} {next}"
+        );
+    }
+}
+
+#[test]
+fn each_rollback_is_counted_however_often_it_goes_back_and_forth() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    bed.deployed("v2", 200, 8);
+    let mut before = 0;
+    for (nth, to) in ["v1", "v2", "v1", "v2"].into_iter().enumerate() {
+        let nth = i64::try_from(nth).unwrap();
+        bed.taken_back("v2", to, 100 - nth * 20);
+        let (view, series) = measured(&bed);
+        let count: i64 = series["rollback_triggered_total"].parse().unwrap();
+        assert_eq!(count, before + 1, "{to}");
+        let time = &view["figures"]["rollback_time"];
+        assert_eq!(
+            (&time["counted"], &time["unknown"]),
+            (&json!(count), &json!(0)),
+            "{time}"
+        );
+        assert_eq!(time["value"], json!(120_000), "{time}");
+        before = count;
+    }
+}
+
+/// The rollback of each failed, and a third release ended the incident that the first one opened.
+#[test]
+fn all_that_failed_before_a_good_release_recovered_with_it() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    for (release, began) in [("v2", 200), ("v3", 180)] {
+        bed.begun(release, began);
+        let end = json!({
+            "kind": "deployment-ended", "conclusion": "failed", "reason": "its rollback failed too",
+            "started_at": minutes_ago(began), "duration_ms": 60_000, "failed_stage": "healthgate",
+            "failed_at": minutes_ago(began - 1),
+        });
+        bed.append(release, minutes_ago(began - 2), end);
+    }
+    bed.deployed("v4", 150, 10);
+    let (view, _) = measured(&bed);
+    let recovery = &view["figures"]["failed_deployment_recovery_time"];
+    assert_eq!(
+        (&recovery["counted"], &recovery["unknown"]),
+        (&json!(2), &json!(0)),
+        "{recovery}"
+    );
+}
+
+/// What a run writes after the proof, and waits for, is no part of it.
+#[test]
+fn a_release_is_restored_when_its_rollback_is_proved_and_the_report_has_the_same_time() {
+    let bed = Bed::new(&json!({}));
+    bed.deployed("v1", 300, 8);
+    bed.rolled_back("v2", 60);
+    let mut log = bed.events();
+    for event in &mut log {
+        let is_end = event["kind"] == "deployment-ended" && event["release"] == "v2";
+        if is_end || event["kind"] == "incident-resolved" {
+            event["at"] = json!(minutes_ago(50));
+        }
+    }
+    bed.write_log(&log);
+    let (view, _) = measured(&bed);
+    let recovery = &view["figures"]["failed_deployment_recovery_time"];
+    assert_eq!(recovery["value"], json!(120_000), "{recovery}");
+    let report = bed.run(&["report", "--format", "json"]).code(0).stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["recovery_ms"], json!(120_000), "{report}");
 }

@@ -84,7 +84,8 @@ impl Kind {
                 "From the first evidence against a deployed release to the proof that a good one serves again."
             }
             Kind::ChangeFailRate => {
-                "Deployments that failed or were rolled back, of those that succeeded, failed or were rolled back."
+                "Deployments that failed, were rolled back, or were fixed by a later one while an incident about them was open, of \
+                 those that succeeded, failed or were rolled back."
             }
             Kind::DeploymentReworkRate => {
                 "Deployments that began within 24 hours after one before them was found bad or taken back, with no good one \

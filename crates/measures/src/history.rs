@@ -13,7 +13,7 @@ pub enum Conclusion {
     /// The release serves, and was not found bad since.
     Succeeded,
     /// The release was found bad, at its gate or later, and was not taken back: people fixed
-    /// forward, or still has to.
+    /// forward, or still have to.
     Failed,
     /// The release was found bad, and the one before it serves again.
     RolledBack,
@@ -74,6 +74,8 @@ pub struct Deployment {
     pub restored_at: Option<Timestamp>,
     /// The rollback that it triggered.
     pub rollback: Option<Rollback>,
+    /// The others that took its release back, or put it back after that.
+    pub other_rollbacks: Vec<Rollback>,
     /// Requests that the release served until the deployment's end; `None` where they were not counted.
     pub errors_after: Option<Errors>,
     /// Measurements of its gate that failed, whether the gate passed in the end or not.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use crate::exact::Ratio;
 use crate::figure::{Figure, Frequency, Kind, Value};
-use crate::history::{Conclusion, Deployment, Errors, Incident, Window, between, elapsed};
+use crate::history::{
+    Conclusion, Deployment, Errors, Incident, Rollback, Window, between, elapsed,
+};
 use crate::spread::Spread;
 use crate::tally::{Tally, triggered_rollback};
 
@@ -138,7 +140,11 @@ fn figure(
             kind,
             decided()
                 .filter(|deployment| triggered_rollback(deployment))
-                .map(restoring_time)
+                .flat_map(|deployment| {
+                    let others = deployment.other_rollbacks.iter().copied().map(Some);
+                    std::iter::once(deployment.rollback).chain(others)
+                })
+                .map(|rollback| restoring_time(rollback?))
                 .chain(untimed()),
         ),
         Kind::DeploymentDuration => times(kind, decided().map(duration).chain(untimed())),
@@ -221,10 +227,9 @@ fn duration(deployment: &Deployment) -> Option<Duration> {
     between(Some(deployment.started), deployment.ended)
 }
 
-/// How long the rollback of a deployment took to restore the earlier release. One that did not
-/// restore it has no such time, however soon it gave up.
-fn restoring_time(deployment: &Deployment) -> Option<Duration> {
-    let rollback = deployment.rollback?;
+/// How long a rollback took to restore a release. One that did not restore it has no such time, however soon it gave
+/// up.
+fn restoring_time(rollback: Rollback) -> Option<Duration> {
     if rollback.restored != Some(true) {
         return None;
     }
@@ -252,8 +257,12 @@ impl HistoryTotals {
                 *last = at.max(*last);
             }
             if triggered_rollback(deployment) {
-                let rollback = deployment.rollback.map(|rollback| rollback.started);
-                let at = rollback.or(deployment.ended).unwrap_or(deployment.started);
+                let all = deployment
+                    .rollback
+                    .iter()
+                    .chain(&deployment.other_rollbacks);
+                let newest = all.map(|rollback| rollback.started).max();
+                let at = newest.or(deployment.ended).unwrap_or(deployment.started);
                 whole.last_rollback = whole.last_rollback.max(Some(at));
             }
         }

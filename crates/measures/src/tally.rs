@@ -37,7 +37,7 @@ impl Tally {
         let mut tally = Tally::default();
         for deployment in deployments {
             tally.started += 1;
-            tally.rollbacks += u64::from(triggered_rollback(deployment));
+            tally.rollbacks += rollbacks(deployment);
             *match conclusion(deployment) {
                 Conclusion::Succeeded => &mut tally.succeeded,
                 Conclusion::Failed => &mut tally.failed,
@@ -60,6 +60,12 @@ impl Tally {
     pub fn intervened(&self) -> u64 {
         self.failed + self.rolled_back
     }
+}
+
+/// How many rollbacks took its release back, or put it back.
+fn rollbacks(deployment: &Deployment) -> u64 {
+    let others = deployment.other_rollbacks.len() as u64;
+    others + u64::from(triggered_rollback(deployment))
 }
 
 /// Whether a deployment was followed by a rollback, even where no more than that is known of it.

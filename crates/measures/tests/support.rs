@@ -35,6 +35,7 @@ pub(crate) fn bare(started: Timestamp, conclusion: Conclusion) -> Deployment {
         failed_at: None,
         restored_at: None,
         rollback: None,
+        other_rollbacks: Vec::new(),
         errors_after: None,
         health_retries: None,
     }
@@ -61,24 +62,28 @@ pub(crate) fn deployment(words: &str, started: Timestamp) -> Deployment {
                     total: total.parse().unwrap(),
                 });
             }
-            // `3m..5m:restored`, `3m..:?`
-            "rollback" => {
-                let (times, end) = value.split_once(':').unwrap();
-                let (from, until) = times.split_once("..").unwrap();
-                made.rollback = Some(Rollback {
-                    started: time(from),
-                    ended: (!until.is_empty()).then(|| time(until)),
-                    restored: match end {
-                        "restored" => Some(true),
-                        "failed" => Some(false),
-                        _ => None,
-                    },
-                });
-            }
+            "rollback" => made.rollback = Some(rollback(value, time)),
+            // Before that one, which a further rollback to the release came between.
+            "earlier" => made.other_rollbacks.push(rollback(value, time)),
             _ => panic!("{word}"),
         }
     }
     made
+}
+
+/// `3m..5m:restored`, `3m..:?`
+fn rollback(value: &str, time: impl Fn(&str) -> Timestamp) -> Rollback {
+    let (times, end) = value.split_once(':').unwrap();
+    let (from, until) = times.split_once("..").unwrap();
+    Rollback {
+        started: time(from),
+        ended: (!until.is_empty()).then(|| time(until)),
+        restored: match end {
+            "restored" => Some(true),
+            "failed" => Some(false),
+            _ => None,
+        },
+    }
 }
 
 pub(crate) fn conclusion(word: &str) -> Conclusion {

@@ -40,9 +40,9 @@ const DEPLOYMENTS: [&str; 40] = [
     "succeeded committed=-1h ended=-1m rework=no errors=0/50 | good lead=3540000 took=? rework=no rollback=no errors=0/50",
     // Bad evidence and a restoration mean nothing for what did not fail.
     "succeeded committed=-1h ended=4m rework=no bad=1m restored=2m errors=0/50 | good lead=3840000 took=240000 rework=no rollback=no errors=0/50",
-    // Rolled back: bad, and in production no longer.
+    // Rolled back: bad, and in production no longer. The second was put back in between: three rollbacks.
     "rolled-back committed=-1h ended=9m rework=no bad=5m restored=8m rollback=6m..8m:restored errors=40/900 | bad took=540000 recovery=180000 rework=no rollback=yes rollback-time=120000 errors=40/900",
-    "rolled-back committed=-1h ended=20m rework=no bad=3m restored=19m rollback=4m..19m:restored errors=700/5000 | bad took=1200000 recovery=960000 rework=no rollback=yes rollback-time=900000 errors=700/5000",
+    "rolled-back committed=-1h ended=20m rework=no bad=3m restored=19m earlier=1m..2m:restored earlier=2m30s..3m:restored rollback=4m..19m:restored errors=700/5000 | bad took=1200000 recovery=960000 rework=no rollback=yes rollback-time=900000 rollback-time=60000 rollback-time=30000 errors=700/5000",
     "rolled-back committed=-1h ended=5m rework=yes bad=2m restored=2m500ms rollback=2m..2m500ms:restored errors=2/10 | bad took=300000 recovery=500 rework=yes rollback=yes rollback-time=500 errors=2/10",
     "rolled-back | bad took=? recovery=? rework=? rollback=yes rollback-time=? errors=?",
     // Failed: fixed forward, not restored yet, its rollback failed or is not over.
@@ -154,13 +154,16 @@ struct Truth {
 impl Truth {
     fn add(&mut self, row: &str) {
         let (input, added) = row.split_once(" | ").unwrap();
-        let word = |key: &str| {
-            let mut words = added.split(' ').filter_map(|word| word.split_once('='));
-            words.find(|(name, _)| *name == key).map(|(_, value)| value)
+        let words = |key: &str| -> Vec<&str> {
+            let words = added.split(' ').filter_map(|word| word.split_once('='));
+            let of_key = words.filter(|(name, _)| *name == key);
+            of_key.map(|(_, value)| value).collect()
         };
+        let word = |key: &str| words(key).first().copied();
         let tally = &mut self.tally;
         tally.started += 1;
-        tally.rollbacks += u64::from(word("rollback") == Some("yes"));
+        let times = words("rollback-time");
+        tally.rollbacks += times.len() as u64;
         *match added.split(' ').next().unwrap() {
             "good" => &mut tally.succeeded,
             "bad" if input.starts_with("rolled-back") => &mut tally.rolled_back,
@@ -174,7 +177,9 @@ impl Truth {
         self.lead.time(word("lead"));
         self.took.time(word("took"));
         self.recovery.time(word("recovery"));
-        self.rollback_time.time(word("rollback-time"));
+        for time in times {
+            self.rollback_time.time(Some(time));
+        }
         if added == "undecided ?" {
             for figure in [
                 &mut self.lead,
