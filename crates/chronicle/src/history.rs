@@ -52,12 +52,12 @@ impl History {
 
     /// Whether it has the beginning of what an event is about.
     pub fn has_beginning(&self, of: &Event) -> bool {
-        let thread = of.subject.thread();
+        let thread = of.thread();
         let mut events = self.events().filter(|one| {
             let is_opened = matches!(one.what, Happening::IncidentOpened { .. });
             let is_own = is_opened && one.subject.incident == of.subject.incident;
             let is_started = matches!(one.what, Happening::DeploymentStarted { .. });
-            is_own || of.subject.incident.is_none() && is_started && one.subject.thread() == thread
+            is_own || of.subject.incident.is_none() && is_started && one.thread() == thread
         });
         events.next().is_some()
     }

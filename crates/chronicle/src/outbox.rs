@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use state::Holder;
 
-use crate::{Delivery, Event, EventId, Happening, History, Subject, Undelivered};
+use crate::{Delivery, Event, EventId, Happening, History, Undelivered};
 
 /// How long a claim keeps other processes away, where it is not known that its process has ended.
 pub const MAX_CLAIM: Duration = Duration::from_secs(120);
@@ -48,20 +48,23 @@ pub struct Address {
     pub thread: String,
 }
 
-impl Subject {
+impl Event {
     /// The same for all events that a sink shows together: those of a deployment with the incident that its run opened,
-    /// or those of another incident. `shop/production/v1.2.4#123/1`, `shop/production/inc-1f2e3d4c`.
+    /// or those of another incident. `shop/production/v1.2.4#123/1`, `shop/production/inc-1f2e3d4c`. What belongs to
+    /// neither stands alone: a note of today has nothing to do with one of last week.
     pub fn thread(&self) -> String {
         let or = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
-        let incident = self.incident.as_ref().map(|id| id.as_str().to_owned());
-        let deployment = self.deployment.clone().filter(|_| !self.apart);
-        let what = deployment.or(incident);
-        let what = what.or(self.release.clone());
+        let subject = &self.subject;
+        let incident = subject.incident.as_ref().map(|id| id.as_str().to_owned());
+        let deployment = subject.deployment.clone().filter(|_| !subject.apart);
+        let is_note = matches!(self.what, Happening::Note { .. });
+        let release = subject.release.clone().filter(|_| !is_note);
+        let what = deployment.or(incident).or(release);
         format!(
             "{}/{}/{}",
-            or(&self.service),
-            or(&self.environment),
-            or(&what)
+            or(&subject.service),
+            or(&subject.environment),
+            what.as_deref().unwrap_or(self.id.as_str())
         )
     }
 }
@@ -97,7 +100,7 @@ impl Ledger {
                 event: event.id.clone(),
                 sink: sink.clone(),
             };
-            let thread = event.subject.thread();
+            let thread = event.thread();
             self.threads.insert(event.id.to_string(), (at, thread));
             let pending = Pending {
                 delivery: delivery.clone(),
@@ -204,7 +207,7 @@ impl Ledger {
         let known = |(at, mut pending): (usize, Pending)| {
             let address = Address {
                 sink: pending.delivery.sink.clone(),
-                thread: pending.event.subject.thread(),
+                thread: pending.event.thread(),
             };
             pending.reference = references.get(&address).cloned();
             pending.is_overtaken = latest.get(&address).is_some_and(|latest| *latest > at);
@@ -542,12 +545,23 @@ mod tests {
         past.about(Some("d1"), None);
         past.apart();
         let id = past.open(Severity::High);
-        let threads: Vec<String> = past
-            .events
-            .iter()
-            .map(|event| event.subject.thread())
-            .collect();
+        let threads: Vec<String> = past.events.iter().map(Event::thread).collect();
         assert_eq!(threads, ["shop/-/d1".to_owned(), format!("shop/-/{id}")]);
+    }
+
+    #[test]
+    fn what_belongs_to_no_incident_and_no_deployment_stands_alone() {
+        let mut past = SampleHistory::new();
+        past.about(None, None);
+        past.add(note("the disk is full"));
+        past.add(note("no deployments on Friday"));
+        let id = past.open(Severity::High);
+        past.add(note("the pool is empty"));
+        let threads: Vec<String> = past.events.iter().map(Event::thread).collect();
+        let alone = |nth: usize| format!("shop/-/{}", past.events[nth].id);
+        let of_incident = format!("shop/-/{id}");
+        let expected = [alone(0), alone(1), of_incident.clone(), of_incident];
+        assert_eq!(threads, expected);
     }
 
     #[test]

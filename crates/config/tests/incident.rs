@@ -43,7 +43,7 @@ fn what_a_sink_says_itself_counts() {
     let (_, sink) = incident.sinks().next().unwrap();
     assert_eq!(
         format!("{:?}", sink.filter()),
-        "Filter { severity: Some(High), environments: [\"production\"], events: [Note], only_failed: false }"
+        "Filter { severity: Some(High), environments: [\"production\"], events: [Note], only_failed: false, only_notes_of_incidents: false }"
     );
 }
 

@@ -193,7 +193,7 @@ impl Courier<'_> {
                 let rest = std::iter::once(pending).chain(deliveries);
                 return self.release(rest, by).await;
             }
-            let thread = pending.event.subject.thread();
+            let thread = pending.event.thread();
             let known = references.entry(thread).or_insert_with(|| {
                 let known = pending.reference.clone()?;
                 serde_json::from_value(known).ok()

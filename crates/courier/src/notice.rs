@@ -71,7 +71,7 @@ pub fn notice(
     });
     Ok(Some(Notice {
         id: event.id.to_string(),
-        thread: event.subject.thread(),
+        thread: event.thread(),
         kind,
         at: event.at,
         began: began(&past, event),
@@ -247,8 +247,8 @@ impl EventFacts<'_> {
 
 /// When the first event of its thread was written.
 fn began(past: &History, event: &Event) -> Timestamp {
-    let thread = event.subject.thread();
-    let mut of_thread = past.events().filter(|one| one.subject.thread() == thread);
+    let thread = event.thread();
+    let mut of_thread = past.events().filter(|one| one.thread() == thread);
     let first = of_thread.next().unwrap_or(event);
     first.at.min(event.at)
 }

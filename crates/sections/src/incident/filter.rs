@@ -40,6 +40,8 @@ pub struct Filter<'a> {
     pub events: &'a [EventKind],
     /// Of the deployments that ended, those that ended well are left out.
     pub only_failed: bool,
+    /// Of the notes, those alone that are of an incident.
+    pub only_notes_of_incidents: bool,
 }
 
 impl Filter<'_> {
@@ -59,7 +61,9 @@ impl Filter<'_> {
             (Some(least), Some(severity)) => severity >= least,
             _ => true,
         };
-        let is_left_out = self.only_failed && heard.ended_well;
+        let is_note_of_none = heard.kind == EventKind::Note && heard.severity.is_none();
+        let is_left_out =
+            self.only_failed && heard.ended_well || self.only_notes_of_incidents && is_note_of_none;
         self.events.contains(&heard.kind) && fits_place && is_bad_enough && !is_left_out
     }
 
@@ -105,6 +109,7 @@ mod tests {
             environments,
             events: &EventKind::ALL,
             only_failed: false,
+            only_notes_of_incidents: false,
         }
     }
 
@@ -144,6 +149,27 @@ mod tests {
         assert!(!resolved.hears(OPENED));
     }
 
+    /// An issue that a note of no incident opens is closed by nothing.
+    #[test]
+    fn a_note_is_heard_outside_of_an_incident_but_for_who_shows_incidents_alone() {
+        let of_incident = Heard {
+            kind: EventKind::Note,
+            ..OPENED
+        };
+        let of_none = Heard {
+            severity: None,
+            ..of_incident
+        };
+        let all = filter(&[]);
+        let incidents = Filter {
+            only_notes_of_incidents: true,
+            ..all
+        };
+        assert!(all.hears(of_incident) && all.hears(of_none));
+        assert!(incidents.hears(of_incident) && !incidents.hears(of_none));
+        assert!(incidents.hears(ENDED_WELL), "it is no note");
+    }
+
     #[test]
     fn who_was_told_of_an_incident_hears_how_it_goes_on_and_who_was_called_hears_its_end() {
         let events = [EventKind::IncidentOpened, EventKind::IncidentUpdated];
@@ -153,6 +179,7 @@ mod tests {
             environments: &staging,
             events: &events,
             only_failed: false,
+            only_notes_of_incidents: false,
         };
         for (before, kind, hears) in [
             (Before::Nothing, EventKind::IncidentUpdated, false),

@@ -46,7 +46,9 @@ pub struct GithubIssueSink {
 }
 
 impl SinkConfig for GithubIssueSink {
-    common_fields!(events: |_| OF_INCIDENTS, only_failed: |_| false);
+    common_fields!(
+        events: |_| OF_INCIDENTS, only_failed: |_| false, only_notes_of_incidents: true
+    );
 
     fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         reached(self.repository.as_deref(), self.token_env.as_deref(), spot)?;

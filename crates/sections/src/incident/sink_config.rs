@@ -17,9 +17,18 @@ pub trait SinkConfig {
     fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault>;
 }
 
-/// The two methods that are the same for each kind. `events` and `only_failed` are the defaults of the kind.
+/// The two methods that are the same for each kind. `events` and `only_failed` are the defaults of the kind;
+/// `only_notes_of_incidents` is no key.
 macro_rules! common_fields {
     (events: $events:expr, only_failed: $only_failed:expr) => {
+        $crate::incident::sink_config::common_fields!(
+            events: $events, only_failed: $only_failed, only_notes_of_incidents: false
+        );
+    };
+    (
+        events: $events:expr, only_failed: $only_failed:expr,
+        only_notes_of_incidents: $only_notes_of_incidents:expr
+    ) => {
         fn name(&self) -> &str {
             &self.name
         }
@@ -32,6 +41,7 @@ macro_rules! common_fields {
                 environments: &self.environments,
                 events: self.events.as_deref().unwrap_or_else(|| events(self)),
                 only_failed: self.only_failed.unwrap_or_else(|| only_failed(self)),
+                only_notes_of_incidents: $only_notes_of_incidents,
             }
         }
     };
