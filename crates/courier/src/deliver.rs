@@ -163,8 +163,12 @@ impl Courier<'_> {
     }
 
     fn intent(&self, pending: &Pending, round: DeliveryMode, now: Timestamp) -> Intent {
-        if self.recipient(&pending.delivery.sink).is_none() {
+        let Some(recipient) = self.recipient(&pending.delivery.sink) else {
             return Intent::Skip;
+        };
+        // Nothing is written down: a laptop without the pager's key does not keep the others from calling it.
+        if recipient.unusable().is_some() {
+            return Intent::Wait;
         }
         match round {
             DeliveryMode::Requested => Intent::Send,
@@ -306,7 +310,9 @@ impl Courier<'_> {
         let now = Timestamp::now();
         for pending in &left {
             let told = of(&mut all, &pending.delivery.sink);
-            if pending.is_refused() {
+            let recipient = self.recipient(&pending.delivery.sink);
+            let unusable = recipient.and_then(Recipient::unusable);
+            if pending.is_refused() || unusable.is_some() {
                 told.refused += 1;
             } else {
                 told.waiting += 1;
@@ -319,7 +325,11 @@ impl Courier<'_> {
                 told.hint.clone_from(&how.hint);
                 told.not_before = told.not_before.max(how.not_before);
             }
-            if self.recipient(&pending.delivery.sink).is_none() {
+            if let Some(unusable) = unusable {
+                told.reason = Some(unusable.to_string());
+                told.hint = unusable.hint().map(str::to_owned);
+            }
+            if recipient.is_none() {
                 told.reason = Some("the configuration has no sink of this name".to_owned());
             }
         }

@@ -1,13 +1,22 @@
 //! One look at the clock: what is due is written down, and told.
 
 use chronicle::{Event, Happening, Incident, incidents};
+use cli::scribe::{Delivery, outcome};
 use cli::{Failure, Job};
-use model::{Outcome, Report};
+use courier::DeliveryMode;
+use model::{Outcome, Report, Severity};
 
 use crate::session::{ExposureQuery, Session};
 
+/// What one look at the clock came to.
+pub(crate) struct Tick {
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Something was due, and is written down: people are still to be told.
+    pub(crate) was_due: bool,
+}
+
 /// Writes down what is due.
-pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure> {
+pub(crate) async fn tick(session: &Session<'_>) -> Result<Tick, Failure> {
     let mut newest = None;
     let written = session
         .append(|history| {
@@ -21,7 +30,10 @@ pub(crate) async fn tick(session: &Session<'_>) -> Result<Vec<Outcome>, Failure>
         Some(id) => session.measure(&id, ExposureQuery::WhereItIsGone).await,
         None => None,
     };
-    Ok(written.iter().filter_map(told).chain(unknown).collect())
+    Ok(Tick {
+        outcomes: written.iter().filter_map(told).chain(unknown).collect(),
+        was_due: !written.is_empty(),
+    })
 }
 
 /// An event of the clock as an outcome.
@@ -33,7 +45,7 @@ fn told(event: &Event) -> Option<Outcome> {
         }
         Happening::Escalated { text, .. } => {
             let to = event.sinks.join(", ");
-            Outcome::pass("incident/escalation", subject).actual(format!("{text}; told: {to}"))
+            Outcome::pass("incident/escalation", subject).actual(format!("{text}; it is for {to}"))
         }
         _ => return None,
     })
@@ -49,7 +61,7 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
         let outcome = Outcome::skipped("incident/clock", "", told);
         return Ok(session.report(vec![outcome]));
     }
-    let mut outcomes = tick(&session).await?;
+    let mut outcomes = tick(&session).await?.outcomes;
     let history = session.scribe.history().await?;
     let all = incidents(&history).into_iter();
     let open: Vec<Incident> = all.filter(Incident::is_open).collect();
@@ -66,7 +78,25 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
     if outcomes.is_empty() {
         outcomes.push(Outcome::pass("incident/clock", "").actual(reason.clone()));
     }
+    outcomes.extend(deliver(&session, !open.is_empty()).await?);
     let mut report = session.report(outcomes);
     report.headline = Some(reason);
-    Ok(session.told(report).await)
+    Ok(report)
+}
+
+/// Tells the sinks what they have not heard, also what they refused before: the schedule asks again when a person has
+/// corrected it. While an incident is open, what a sink refuses is for someone to see.
+async fn deliver(session: &Session<'_>, is_open: bool) -> Result<Vec<Outcome>, Failure> {
+    let until = session.scribe.until();
+    let Delivery { told, trouble } = session.scribe.deliver(DeliveryMode::Requested, until).await;
+    if let Some(trouble) = trouble {
+        return Err(trouble);
+    }
+    let left = told.iter().filter(|one| one.waiting + one.refused > 0);
+    let shown = left.map(|one| match one.refused {
+        0 => outcome(one).severity(Severity::Advisory),
+        _ if is_open => outcome(one),
+        _ => outcome(one).severity(Severity::Advisory),
+    });
+    Ok(shown.collect())
 }

@@ -1,6 +1,6 @@
 //! `incident deliver` and `incident notify`: telling the sinks, and proving that they can be told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chronicle::{Happening, Subject, pending};
@@ -119,9 +119,14 @@ async fn give_up(session: &Session<'_>, sinks: &[String]) -> Result<Vec<Outcome>
         return Ok(Vec::new());
     }
     let mut counts = Vec::new();
+    let mut others = BTreeSet::new();
     session
         .append(|history| {
             let waiting = pending(history);
+            others = waiting
+                .iter()
+                .map(|one| one.delivery.sink.clone())
+                .collect();
             let of = |sink: &String| {
                 let own = waiting.iter().filter(|one| one.delivery.sink == *sink);
                 own.map(|one| one.delivery.clone()).collect::<Vec<_>>()
@@ -143,8 +148,21 @@ async fn give_up(session: &Session<'_>, sinks: &[String]) -> Result<Vec<Outcome>
             )])
         })
         .await?;
+    let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
     let outcome = |(sink, count): (String, usize)| {
-        Outcome::pass(format!("sink/{sink}/given-up"), sink).actual(format!("{count} given up"))
+        let id = format!("sink/{sink}/given-up");
+        if count > 0 {
+            return Outcome::pass(id, sink).actual(format!("{count} given up"));
+        }
+        // A name that is mistyped gives up nothing.
+        Outcome::fail(id, sink.clone())
+            .expected("something waits for it")
+            .actual("nothing does")
+            .reason(format!("nothing waits for a sink `{sink}`"))
+            .hint(match names.len() {
+                0 => "nothing waits for any sink".to_owned(),
+                _ => format!("something waits for {}", names.join(", ")),
+            })
     };
     Ok(counts.into_iter().map(outcome).collect())
 }

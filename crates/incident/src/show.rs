@@ -1,6 +1,6 @@
 //! Showing the log: the open incident, and all of them.
 
-use chronicle::{Incident, incidents, lasted, next, pending};
+use chronicle::{Deployment, Incident, deployments, incidents, lasted, next, pending};
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
 use model::report::Table;
@@ -24,11 +24,16 @@ pub(crate) fn response_target(severity: Severity) -> SignedDuration {
 /// The open incident.
 pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let mut outcomes = if job.dry_run {
-        Vec::new()
-    } else {
-        clock::tick(&session).await?
-    };
+    let mut outcomes = Vec::new();
+    if !job.dry_run {
+        let tick = clock::tick(&session).await?;
+        outcomes = tick.outcomes;
+        // Who asks must not read of a call that no one got.
+        if tick.was_due {
+            let until = session.scribe.until();
+            outcomes.extend(session.scribe.deliver_in_passing(until).await);
+        }
+    }
     let history = session.scribe.history().await?;
     let now = Timestamp::now();
     let all = incidents(&history);
@@ -57,8 +62,14 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             });
         outcomes.push(Outcome::pass("incident", place).actual(format!("not open; {last}")));
     }
+    let deployments = deployments(&history);
     for incident in &open {
-        outcomes.extend(state_of(&session, incident, now));
+        let deployment = deployments
+            .iter()
+            .rev()
+            .find(|one| incident.subject.deployment.as_ref() == Some(&one.id));
+        let is_back = deployment.is_some_and(Deployment::is_rolled_back);
+        outcomes.extend(state_of(&session, incident, is_back, now));
     }
     let waiting = pending(&history);
     if !waiting.is_empty() {
@@ -86,7 +97,13 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
 }
 
 /// An open incident: that it is open, whether it was answered in time, and what comes next.
-fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<Outcome> {
+/// `is_back`: what was before the bad release serves again, so that no rollback is to come.
+fn state_of(
+    session: &Session<'_>,
+    incident: &Incident,
+    is_back: bool,
+    now: Timestamp,
+) -> Vec<Outcome> {
     let id = &incident.id;
     let about = incident.subject.release.clone().unwrap_or_default();
     let open = Outcome::fail(format!("incident/{id}"), about.clone())
@@ -99,7 +116,7 @@ fn state_of(session: &Session<'_>, incident: &Incident, now: Timestamp) -> Vec<O
             cut(&incident.latest, 200)
         ))
         .hint("`incident update TEXT`, `incident resolve TEXT`");
-    let way_back = incident.eta.map(|eta| {
+    let way_back = incident.eta.filter(|_| !is_back).map(|eta| {
         Outcome::pass(format!("incident/{id}/eta"), about.clone())
             .severity(Weight::Advisory)
             .actual(format!("a rollback takes {eta}"))

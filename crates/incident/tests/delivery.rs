@@ -272,6 +272,11 @@ fn a_sink_that_the_configuration_has_no_more_is_given_up() {
             left.stdout
         );
     }
+    let mistyped = bed.run(&["deliver", "--give-up", "hok"]).code(1).stdout;
+    assert!(
+        mistyped.contains("something waits for `hook`"),
+        "{mistyped}"
+    );
     bed.run(&["deliver", "--give-up", "hook"]).code(0);
     bed.run(&["deliver"]).code(0);
 }
@@ -416,4 +421,23 @@ fn a_long_incident_is_one_message_all_the_same() {
     let last = edits.next_back().unwrap();
     assert!(last.body.contains("Severity: high"), "{}", last.body);
     assert!(last.body.contains("resolved"), "{}", last.body);
+}
+
+/// The guide's only schedule is `watch`: a person corrects the secret, and nobody thinks of `deliver`.
+#[test]
+fn what_a_sink_refused_is_sent_by_the_schedule_when_it_takes_it() {
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    receiver.set(Reply::Gone);
+    bed.told(&receiver, &["open", "slow"]).code(0);
+    let refused = bed.told(&receiver, &["watch"]).code(1);
+    assert!(refused.stdout.contains("sink/hook"), "{}", refused.stdout);
+    receiver.set(Reply::Accept);
+    receiver.forget();
+    bed.told(&receiver, &["watch"]).code(0);
+    assert_eq!(receiver.bodies().len(), 1, "{:?}", receiver.bodies());
+    bed.told(&receiver, &["resolve", "done"]).code(0);
+    // What is left of an incident that is over is told, and wakes no one.
+    receiver.set(Reply::Gone);
+    bed.told(&receiver, &["note", "after it"]).code(0);
+    bed.told(&receiver, &["watch"]).code(0);
 }

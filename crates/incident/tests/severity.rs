@@ -343,3 +343,40 @@ fn an_escalation_names_a_sink_that_exists() {
         refused.stderr
     );
 }
+
+/// Someone who asks at night must not read that the pager was told when it was not.
+#[test]
+fn the_status_tells_whom_it_says_that_it_is_for() {
+    let section = json!({
+        "webhook": [{"name": "page", "url-env": "HOOK_URL", "events": ["incident-opened"]}],
+        "escalate": [{"after": "1s", "to": "page"}],
+    });
+    let receiver = testkit::Receiver::start(crate::bed::CANARY, testkit::Reply::Accept);
+    let mut bed = Bed::new(&section);
+    bed.run(&["open", "slow"]).code(0);
+    sleep(Duration::from_millis(1_100));
+    // This machine cannot call it: that is said, and keeps no other machine from it.
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("`HOOK_URL` is not set"), "{status}");
+    assert_eq!(bed.events_of("escalated").len(), 1);
+    assert!(bed.events_of("undelivered").is_empty());
+    bed.variables.push(("HOOK_URL", receiver.url()));
+    bed.run(&["watch"]).code(0);
+    let told = |receiver: &testkit::Receiver| {
+        let bodies = receiver.bodies().into_iter();
+        let events =
+            bodies.map(|body| serde_json::from_str::<Value>(&body).unwrap()["event"].clone());
+        events.collect::<Vec<Value>>()
+    };
+    assert_eq!(told(&receiver), ["incident-opened", "escalated"]);
+
+    let receiver = testkit::Receiver::start(crate::bed::CANARY, testkit::Reply::Accept);
+    let mut bed = Bed::new(&section);
+    bed.variables.push(("HOOK_URL", receiver.url()));
+    bed.run(&["open", "slow"]).code(0);
+    sleep(Duration::from_millis(1_100));
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("it is for page"), "{status}");
+    assert!(!status.contains("wait"), "{status}");
+    assert_eq!(told(&receiver), ["incident-opened", "escalated"]);
+}

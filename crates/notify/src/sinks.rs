@@ -32,6 +32,11 @@ impl Recipient<'_> {
         self.filter.hears(notice.heard())
     }
 
+    /// What is wrong with its variables and files, as this process has them. Another one may have what is missing.
+    pub fn unusable(&self) -> Option<&DeliveryError> {
+        self.sink.as_ref().err()
+    }
+
     /// How `incident notify --test` proves it.
     ///
     /// # Errors
