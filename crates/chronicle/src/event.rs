@@ -251,6 +251,12 @@ pub enum Happening {
         text: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         serving: Option<String>,
+        /// What a person says has to be fixed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fix: Option<String>,
+        /// When a person says it is deployed again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redeployment: Option<String>,
     },
     /// A process is about to tell sinks of events.
     Claimed {

@@ -35,6 +35,8 @@ pub struct Incident {
     pub action: Option<String>,
     pub eta: Option<Eta>,
     pub phase: Phase,
+    /// The newest update that reports that the cause is identified.
+    pub identified: Option<String>,
     /// When a person first did something about it.
     pub acknowledged: Option<Timestamp>,
     pub resolution: Option<Resolution>,
@@ -55,6 +57,9 @@ pub struct Resolution {
     pub by: Writer,
     pub text: String,
     pub serving: Option<String>,
+    /// What has to be fixed, and when it is deployed again, as the person says who resolved it.
+    pub fix: Option<String>,
+    pub redeployment: Option<String>,
 }
 
 impl Incident {
@@ -95,6 +100,7 @@ impl Incident {
                 by: *eta_by,
             }),
             phase: Phase::Investigating,
+            identified: None,
             // A step that runs `if: failure()` opens one, and no person has seen it yet.
             acknowledged: (!event.by.automatic && event.by.run.is_none()).then_some(event.at),
             resolution: None,
@@ -127,6 +133,9 @@ impl Incident {
             } => {
                 self.latest.clone_from(text);
                 self.phase = phase.unwrap_or(self.phase);
+                if *phase == Some(Phase::Identified) {
+                    self.identified = Some(text.clone());
+                }
                 self.by_hand &= !self.is_worse(*impact, *hosts);
                 self.impact = impact.unwrap_or(self.impact);
                 self.hosts = hosts.or(self.hosts);
@@ -144,7 +153,12 @@ impl Incident {
                 self.escalated.push(*rule);
                 self.passed_on_to.extend(event.sinks.iter().cloned());
             }
-            Happening::IncidentResolved { text, serving } if self.resolution.is_none() => {
+            Happening::IncidentResolved {
+                text,
+                serving,
+                fix,
+                redeployment,
+            } if self.resolution.is_none() => {
                 self.latest.clone_from(text);
                 self.phase = Phase::Resolved;
                 self.resolution = Some(Resolution {
@@ -152,6 +166,8 @@ impl Incident {
                     by: event.by.clone(),
                     text: text.clone(),
                     serving: serving.clone(),
+                    fix: fix.clone(),
+                    redeployment: redeployment.clone(),
                 });
             }
             _ => {}
@@ -357,6 +373,7 @@ mod tests {
             (all[0].phase, all[0].latest.as_str()),
             (Phase::Identified, "later")
         );
+        assert_eq!(all[0].identified.as_deref(), Some("found"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod owner;
 mod redact;
 #[cfg(test)]
 mod sample;
+mod serving;
 mod severity;
 mod timeline;
 mod words;
@@ -37,6 +38,8 @@ pub use incident::{Incident, Resolution, Several, incidents, open};
 pub use log::{Chronicle, ReadScope};
 pub use outbox::{Address, DeliveryClaim, Intent, MAX_CLAIM, Pending, claim, pending};
 pub use owner::Owner;
+pub use redact::MAX_TEXT;
+pub use serving::serving;
 pub use severity::{Classification, Place, Situation, classify, escalated_severity};
 pub use timeline::{Entry, timeline};
 pub use words::lasted;

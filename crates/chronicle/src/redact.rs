@@ -6,7 +6,7 @@ use model::text::cut;
 use crate::{Event, Evidence, Happening, Subject, Undelivered, Writer};
 
 /// The most that one text of an event may have, in characters. A log is read whole.
-const MAX_TEXT: usize = 8_000;
+pub const MAX_TEXT: usize = 8_000;
 /// The most that a name may have, in characters.
 const MAX_NAME: usize = 300;
 /// The most pieces of evidence that an event keeps.
@@ -209,9 +209,16 @@ impl Clean<'_> {
                 rule,
                 text: self.text(&text),
             },
-            Happening::IncidentResolved { text, serving } => Happening::IncidentResolved {
+            Happening::IncidentResolved {
+                text,
+                serving,
+                fix,
+                redeployment,
+            } => Happening::IncidentResolved {
                 text: self.text(&text),
                 serving: self.some_name(serving),
+                fix: self.some_text(fix),
+                redeployment: self.some_text(redeployment),
             },
             // They hold no text but names of ours.
             names @ (Happening::Claimed { .. }

@@ -123,6 +123,8 @@ pub(crate) fn resolved(text: &str) -> Happening {
     Happening::IncidentResolved {
         text: text.to_owned(),
         serving: Some("v1".to_owned()),
+        fix: None,
+        redeployment: None,
     }
 }
 

@@ -77,7 +77,7 @@ impl Event {
                 format!("severity changed from {from} to {to}: {why}")
             }
             Happening::Escalated { text, .. } => format!("escalated: {text}"),
-            Happening::IncidentResolved { text, serving } => match serving {
+            Happening::IncidentResolved { text, serving, .. } => match serving {
                 Some(serving) => format!("resolved; {serving} serves: {text}"),
                 None => format!("resolved: {text}"),
             },

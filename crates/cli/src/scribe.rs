@@ -226,6 +226,8 @@ impl EventWriter<'_> {
                 let resolved = Happening::IncidentResolved {
                     text: report.reason.clone(),
                     serving: Some(serving),
+                    fix: None,
+                    redeployment: None,
                 };
                 let audience = Audience::of(&incident);
                 events.push(self.event(incident.subject.clone(), resolved, audience));

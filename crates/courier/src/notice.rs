@@ -3,7 +3,7 @@
 
 use chronicle::{
     Conclusion, Deployment, Event, Evidence, Happening, History, Incident, Phase as IncidentPhase,
-    deployments, incidents, lasted,
+    deployments, incidents, lasted, serving,
 };
 use jiff::Timestamp;
 use model::Verdict;
@@ -45,6 +45,7 @@ pub fn notice(
     });
     let known = EventFacts {
         event,
+        serving: serving(&past),
         incident: incident.as_ref(),
         deployment: deployment.as_ref(),
     };
@@ -91,6 +92,8 @@ pub fn notice(
 /// An event, and what was known when it was written.
 struct EventFacts<'a> {
     event: &'a Event,
+    /// The release that serves, as far as it was proved.
+    serving: Option<&'a str>,
     incident: Option<&'a Incident>,
     deployment: Option<&'a Deployment>,
 }
@@ -180,7 +183,11 @@ impl EventFacts<'_> {
         let deployment = self.deployment;
         let started = incident.map(|one| one.opened);
         let resolution = incident.and_then(|one| one.resolution.as_ref());
-        let serving = resolution.and_then(|end| end.serving.clone());
+        let serving = match resolution {
+            Some(end) => end.serving.clone(),
+            None => self.serving.map(str::to_owned),
+        };
+        let way_back = self.way_back();
         let previous = deployment.and_then(|one| one.previous.clone());
         let run = self.event.evidence.iter().find_map(|one| match one {
             Evidence::Url(url) => Some(url.clone()),
@@ -196,14 +203,20 @@ impl EventFacts<'_> {
             current_version: serving,
             stage: self.failed_stage(),
             impact: incident.map(|one| impact(one.impact).to_owned()),
-            action: incident.and_then(|one| one.action.clone()),
-            eta: incident.and_then(|one| one.eta).map(|eta| eta.to_string()),
-            rollback_status: self.rollback_status(),
-            service_status: resolution.map(|_| "operational".to_owned()),
-            cause: incident.map(|one| cut(&one.text, 500)),
-            fix: None,
+            // Both were said of a rollback that was still to end.
+            action: incident
+                .and_then(|one| one.action.clone())
+                .filter(|_| !way_back.is_some_and(WayBack::has_ended)),
+            eta: incident
+                .and_then(|one| one.eta)
+                .filter(|_| way_back != Some(WayBack::Completed) && resolution.is_none())
+                .map(|eta| eta.to_string()),
+            rollback_status: way_back.map(|way_back| way_back.word().to_owned()),
+            service_status: self.service_status().map(str::to_owned),
+            cause: self.cause().map(|cause| cut(cause, 500)),
+            fix: resolution.and_then(|end| end.fix.clone()),
             next_step: self.next_step(),
-            redeployment: None,
+            redeployment: resolution.and_then(|end| end.redeployment.clone()),
             started: started.map(|at| at.strftime("%F %T UTC").to_string()),
             duration: started.map(|at| lasted(self.event.at.duration_since(at))),
             text: Some(self.text()),
@@ -211,24 +224,55 @@ impl EventFacts<'_> {
         }
     }
 
-    fn rollback_status(&self) -> Option<String> {
+    fn way_back(&self) -> Option<WayBack> {
         let deployment = self.deployment?;
-        let told = match deployment.conclusion {
-            _ if deployment.taken_back.is_some() => "completed",
-            Some(Conclusion::RolledBack) => "completed",
-            Some(Conclusion::Succeeded) => return None,
-            Some(_) => "not completed",
-            None if self.incident.is_some_and(|one| one.action.is_some()) => "in progress",
-            None => return None,
-        };
-        Some(told.to_owned())
+        match deployment.conclusion {
+            _ if deployment.is_rolled_back() => Some(WayBack::Completed),
+            Some(Conclusion::Succeeded) => None,
+            Some(_) => Some(WayBack::NotCompleted),
+            None => self
+                .incident
+                .is_some_and(|one| one.action.is_some())
+                .then_some(WayBack::InProgress),
+        }
+    }
+
+    /// Whether users have the service. What was found before a release was put back counts no more.
+    fn service_status(&self) -> Option<&'static str> {
+        let incident = self.incident?;
+        match incident.impact {
+            _ if incident.resolution.is_some() => Some("operational"),
+            _ if self.way_back() == Some(WayBack::Completed) => None,
+            Impact::None => Some("operational"),
+            Impact::Degraded => Some("degraded"),
+            Impact::Down => Some("down"),
+            Impact::Unknown => None,
+        }
+    }
+
+    /// What a stage found, else what a person identified: that with which a person opened it is a symptom.
+    fn cause(&self) -> Option<&str> {
+        let incident = self.incident?;
+        match incident.failed_stage {
+            Some(_) => Some(&incident.text),
+            None => incident.identified.as_deref(),
+        }
     }
 
     fn next_step(&self) -> Option<String> {
         let incident = self.incident?;
-        Some(match incident.resolution {
-            Some(_) => format!("`incident report --incident {}`", incident.id),
-            None => "`rollback decide`, then `incident update`".to_owned(),
+        let is_resolved = incident.resolution.is_some();
+        Some(match self.way_back() {
+            _ if is_resolved => format!("`incident report --incident {}`", incident.id),
+            Some(WayBack::Completed) => {
+                "`incident resolve` once users have the service again".to_owned()
+            }
+            Some(WayBack::NotCompleted) => {
+                "`rollback status`, then `rollback run` or a release that fixes it".to_owned()
+            }
+            Some(WayBack::InProgress) | None => {
+                "`rollback decide`, then `incident update`".to_owned()
+            }
         })
     }
 
@@ -242,6 +286,29 @@ impl EventFacts<'_> {
             | Happening::IncidentResolved { text, .. } => text.clone(),
             _ => self.event.sentence(),
         }
+    }
+}
+
+/// How far the rollback of the deployment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WayBack {
+    InProgress,
+    Completed,
+    /// It failed, or there was none.
+    NotCompleted,
+}
+
+impl WayBack {
+    fn word(self) -> &'static str {
+        match self {
+            WayBack::InProgress => "in progress",
+            WayBack::Completed => "completed",
+            WayBack::NotCompleted => "not completed",
+        }
+    }
+
+    fn has_ended(self) -> bool {
+        self != WayBack::InProgress
     }
 }
 

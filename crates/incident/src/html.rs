@@ -42,6 +42,9 @@ pub(crate) fn render(account: &Account) -> String {
                     (facts(account))
                 }
                 main {
+                    h2 { "Summary" }
+                    p { (shown(&incident.text)) }
+                    @if let Some(end) = &incident.resolution { p { "Resolved: " (shown(&end.text)) } }
                     (exposure(account))
                     (timeline(&account.timeline))
                     h2 { "Times" }
@@ -58,7 +61,14 @@ pub(crate) fn render(account: &Account) -> String {
                     }
                     h2 { "Resolution" }
                     @match &incident.resolution {
-                        Some(end) => p { (shown(&end.text)) ", by " (shown(&end.by.actor)) },
+                        Some(end) => {
+                            p {
+                                (shown(&end.text)) ", by " (shown(&end.by.actor))
+                                @if let Some(serving) = &end.serving { "; " (shown(serving)) " serves" }
+                            }
+                            @if let Some(fix) = &end.fix { p { "Fix required: " (shown(fix)) } }
+                            @if let Some(when) = &end.redeployment { p { "Redeployment: " (shown(when)) } }
+                        },
                         None => p { "The incident is open." },
                     }
                     h2 { "Questions" }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chronicle::{
-    Conclusion, Event, Happening, History, Incident, IncidentId, Phase, Situation, Subject,
-    classify, eta, served,
+    Event, Happening, History, Incident, IncidentId, Phase, Situation, Subject, classify, eta,
+    served, serving,
 };
 use clap::Args;
 use cli::scribe::Audience;
@@ -54,6 +54,12 @@ pub(crate) struct Resolve {
     /// How it was resolved; `-` reads it from stdin
     #[arg(required = true, value_name = "TEXT")]
     text: Vec<String>,
+    /// What has to be fixed before it is deployed again
+    #[arg(long, value_name = "TEXT")]
+    fix: Option<String>,
+    /// When it is deployed again
+    #[arg(long, value_name = "TEXT")]
+    redeployment: Option<String>,
 }
 
 fn phase(text: &str) -> Result<Phase, ParseError> {
@@ -243,7 +249,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
             known = open_one(history)?;
             Ok(known
                 .iter()
-                .map(|incident| resolved(&session, history, incident, &text))
+                .map(|incident| resolved(&session, history, incident, &text, flags))
                 .collect())
         })
         .await?;
@@ -302,49 +308,28 @@ fn about(job: &Job, history: &History) -> Subject {
     }
 }
 
-fn resolved(session: &Session<'_>, history: &History, incident: &Incident, text: &str) -> Event {
+fn resolved(
+    session: &Session<'_>,
+    history: &History,
+    incident: &Incident,
+    text: &str,
+    flags: &Resolve,
+) -> Event {
+    let Resolve {
+        text: _,
+        fix,
+        redeployment,
+    } = flags;
+    let own = history.clone().of_owner(&incident.subject.owner());
     let happening = Happening::IncidentResolved {
         text: text.to_owned(),
-        serving: serving(history, incident),
+        serving: serving(&own).map(str::to_owned),
+        fix: fix.clone(),
+        redeployment: redeployment.clone(),
     };
     let subject = incident.subject.clone();
     let audience = Audience::of(incident);
     session.scribe.event_by_hand(subject, happening, audience)
-}
-
-/// The release that serves since the incident was opened, as far as a stage proved it: nothing is known of one that is
-/// being deployed.
-fn serving(history: &History, incident: &Incident) -> Option<String> {
-    let history = history.clone().of_owner(&incident.subject.owner());
-    let is_opening = |event: &&Event| {
-        matches!(event.what, Happening::IncidentOpened { .. })
-            && event.subject.incident.as_ref() == Some(&incident.id)
-    };
-    let since = history
-        .events()
-        .rev()
-        .take_while(|event| !is_opening(event));
-    let mut changed_nothing = Vec::new();
-    for event in since {
-        match &event.what {
-            Happening::DeploymentEnded {
-                conclusion: Conclusion::Refused,
-                ..
-            } => changed_nothing.push(&event.subject.deployment),
-            Happening::DeploymentEnded { serving, .. } => return serving.clone(),
-            Happening::StageEnded {
-                restored: Some(restored),
-                ..
-            } => return Some(restored.clone()),
-            Happening::DeploymentStarted { .. }
-                if !changed_nothing.contains(&&event.subject.deployment) =>
-            {
-                return None;
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// An update, and the severity that comes with it.

@@ -105,6 +105,14 @@ pub(crate) fn render(account: &Account) -> String {
                     .map(|serving| format!("; {} serves", cell(serving)))
                     .unwrap_or_default()
             );
+            for (label, said) in [
+                ("Fix required", &end.fix),
+                ("Redeployment", &end.redeployment),
+            ] {
+                if let Some(said) = said {
+                    let _ = writeln!(text, "\n{label}: {}", long_cell(said));
+                }
+            }
         }
         None => text.push_str("The incident is open.\n"),
     }

@@ -23,7 +23,7 @@ const DAY: std::time::Duration = std::time::Duration::from_hours(24);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
-    /// How far the figures look back [default: 720h, which is 30 days]
+    /// How far the figures look back, at most 30 days [default: 720h]
     #[arg(long, value_name = "DURATION")]
     since: Option<Span>,
     /// Also write the series here, for the textfile collector of node_exporter: a name that ends

@@ -374,3 +374,33 @@ fn a_dry_run_writes_nothing() {
     bed.run(&["watch", "--dry-run"]);
     assert!(!bed.path(".deploy-guard").exists());
 }
+
+/// At night, the beginning of a log is better than no incident.
+#[test]
+fn of_a_long_text_the_beginning_is_kept() {
+    for text in ["😀x".repeat(40_000), "x".repeat(200_000)] {
+        let bed = Bed::new(&json!({}));
+        std::fs::write(bed.path("long.txt"), &text).unwrap();
+        let file = std::fs::File::open(bed.path("long.txt")).unwrap();
+        let output = bed.command(&["open", "-"]).stdin(file).output().unwrap();
+        let ran = crate::bed::Ran::of(&output).code(0);
+        assert!(ran.stderr.contains("the text is long"), "{}", ran.stderr);
+        let kept = bed.events_of("incident-opened")[0]["text"].clone();
+        let kept = kept.as_str().unwrap().trim_end_matches('…').to_owned();
+        assert!(
+            text.starts_with(&kept) && kept.chars().count() == 8_000,
+            "{}",
+            kept.len()
+        );
+    }
+    let bed = Bed::new(&json!({}));
+    std::fs::write(bed.path("latin.txt"), b"caf\xe9 is down").unwrap();
+    let file = std::fs::File::open(bed.path("latin.txt")).unwrap();
+    let output = bed.command(&["open", "-"]).stdin(file).output().unwrap();
+    let ran = crate::bed::Ran::of(&output).code(2);
+    assert!(
+        ran.stderr.contains("hint: say what happens"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -14,3 +14,4 @@ mod report;
 mod runbooks;
 mod severity;
 mod stage;
+mod texts;

@@ -101,7 +101,18 @@ fn runbook_000_communication_initial_alert_update_and_resolution() {
         &receiver,
         &["update", "--phase", "identified", "rolling back to v1"],
     );
-    act(&bed, &receiver, &["resolve", "v1 serves everything"]);
+    let resolve = [
+        "resolve",
+        "--fix",
+        "the pool's size",
+        "--redeployment",
+        "on Tuesday",
+    ];
+    act(
+        &bed,
+        &receiver,
+        &[&resolve[..], &["v1 serves everything"]].concat(),
+    );
     for (event, parts) in [
         (
             "incident-opened",
@@ -133,8 +144,8 @@ fn runbook_000_communication_initial_alert_update_and_resolution() {
                 "Duration: ",
                 "Final Version: ",
                 "Root Cause: ",
-                "Fix Required: ",
-                "Redeployment: ",
+                "Fix Required: the pool's size",
+                "Redeployment: on Tuesday",
             ],
         ),
     ] {

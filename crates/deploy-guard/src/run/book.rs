@@ -479,6 +479,8 @@ impl<'a> RunLog<'a> {
                 let happening = Happening::IncidentResolved {
                     text: reason.to_owned(),
                     serving: Some(serving.to_owned()),
+                    fix: None,
+                    redeployment: None,
                 };
                 let audience = Audience::of(&incident);
                 events.push(scribe.event(incident.subject.clone(), happening, audience));
