@@ -200,7 +200,7 @@ async fn what_may_have_arrived_is_looked_for_before_it_is_sent_again() {
     }
 }
 
-/// Slack takes the message, then the answer to it, and each time it seems to be `unanswered`.
+/// Slack takes the message, then the answer to it, and each time it seems to be lost.
 async fn is_there_once(answer: ResponseTemplate, reason: &str) {
     let chat = Chat::default();
     let (_server, yaml) = chat.start().await;
@@ -213,7 +213,7 @@ async fn is_there_once(answer: ResponseTemplate, reason: &str) {
         unsure: true,
         ..PreviousDelivery::default()
     };
-    // The message is there; the answer to it is unanswered.
+    // The message is there; the answer to it is lost.
     lose();
     let unanswered = deliver(&yaml, ENV, &notice(), unsure).await.unwrap_err();
     let earlier = PreviousDelivery {
