@@ -454,12 +454,20 @@ fn labels_and_environments_that_nothing_else_has() {
         "environments",
         &["staging"],
     )]);
+    // A job that deploys besides has the runner that it has always had.
+    let alone = GUARDED.replace("      - run: docker compose up -d api\n", "");
     let patient = Patient::new(WELL)
         .write("switch.sh", "")
         .write(".github/workflows/d.yml", GUARDED)
         .write(".github/workflows/ci.yml", other)
         .env("GITHUB_TOKEN", "canary-token")
         .env("GITHUB_API_URL", &server.uri());
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    assert!(
+        !report.to_string().contains("repository/label"),
+        "{report:#}"
+    );
+    let patient = patient.write(".github/workflows/d.yml", &alone);
     let (code, report) = patient.ask(&["--only", "repository"]);
     assert_eq!(code, 1, "{report:#}");
     stops(
@@ -517,6 +525,21 @@ fn a_compose_file_that_no_workflow_uses_and_files_that_a_checkout_deletes() {
         text.contains("compose.yaml:6") && !text.contains("checkout-conf"),
         "{text}"
     );
+    // Paths are relative to the folder of the Compose file.
+    let below = GUARDED.replace("compose up", "compose -f deploy/compose.yaml up");
+    fs::create_dir_all(patient.folder.path().join("deploy/conf")).unwrap();
+    let patient = patient
+        .write("deploy/compose.yaml", used)
+        .write("deploy/conf/a", "")
+        .write(".github/workflows/d.yml", &below);
+    patient.git(&["add", "deploy"]);
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    stops(&report, "repository/checkout-deploy/store", all);
+    assert!(
+        !report.to_string().contains("checkout-deploy/conf"),
+        "{report:#}"
+    );
+    let patient = patient.write(".github/workflows/d.yml", GUARDED);
     // A checkout that keeps what it does not know deletes nothing.
     let keeps = GUARDED.replace(
         "checkout@v4\n",

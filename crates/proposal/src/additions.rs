@@ -1,9 +1,9 @@
 //! The steps that a proposal adds to each workflow.
 
-use survey::{HealthSource, JobId, Workflow};
+use survey::{HealthSource, Job, JobId, Workflow};
 
 use crate::back::RollbackPlan;
-use crate::checkout::has_checkout;
+use crate::checkout::{gets_artifacts, has_checkout};
 use crate::group::shares_job;
 use crate::handed::StepEnv;
 use crate::patch::{Addition, InsertionPoint, PatchError, patched};
@@ -101,6 +101,7 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
             })
             .flatten(),
         condition: condition(proposal, parts, job.steps.get(first)),
+        names_shell: has_another_shell(job),
     };
     let mut all = Vec::new();
     let mut add = |spot: InsertionPoint, step: String| all.push(Addition { spot, step });
@@ -109,10 +110,13 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     let handed = handed(parts);
     let release = release(&part.group).map(|value| expression(value.text()));
     let is_configured = part.is_configured();
-    if is_configured && !has_checkout(job, first) {
+    let back = matches!(part.back, RollbackPlan::Configured);
+    let needs_checkout = is_configured && !has_checkout(job, first);
+    // Among the files that a job gets and sends it would be sent, too.
+    let is_below = needs_checkout && !back && gets_artifacts(job);
+    if needs_checkout && !is_below {
         add(InsertionPoint::Before(0), frame.checkout());
     }
-    let back = matches!(part.back, RollbackPlan::Configured);
     if back {
         let mut with = vec![("stage", "preflight".to_owned())];
         with.extend(release.clone().map(|release| ("release", release)));
@@ -133,6 +137,9 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     });
     let last = same_job.map(|other| other.lead.last_step).max();
     let after = InsertionPoint::After(lead.last_step.max(last.unwrap_or_default()));
+    if is_below {
+        add(after, frame.checkout());
+    }
     let own = own_back(parts);
     for extra in own.iter().filter_map(|own| own.before.as_ref()) {
         add(InsertionPoint::Before(first), extra_step(&frame, extra));
@@ -185,6 +192,16 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
         }
     }
     all
+}
+
+/// Whether the job's steps are programs of a shell that ours are none of. An image may have no other than `sh`, which
+/// reads what is written there.
+fn has_another_shell(job: &Job) -> bool {
+    let reads =
+        |shell: &String| shell.starts_with("bash") || job.container && shell.starts_with("sh");
+    job.defaults_shell
+        .as_ref()
+        .is_some_and(|shell| !reads(shell))
 }
 
 /// The tool's own way back that is the same for all environments of the job.
@@ -340,6 +357,9 @@ fn gate_step(
         if let (true, Some(release)) = (by_release, release) {
             stage.with.push(("release", release.clone()));
         }
+        if matches!(part.gate, Gate::Unknown(_)) {
+            stage.with.push(("url", scalar(GAP)));
+        }
         return frame.step(stage);
     }
     let written = part
@@ -400,6 +420,12 @@ fn gate_note(parts: &[&Part<'_>]) -> String {
         if doubtful && !note.contains(&line) {
             note.push_str(&line);
         }
+    }
+    let early = |part: &&Part<'_>| part.group.lead.returns_early && !part.is_configured();
+    if parts.iter().any(early) {
+        note.push_str(
+            "\nNothing above waits for the new release: until it runs, the one before answers, and passes.",
+        );
     }
     note
 }

@@ -1,8 +1,8 @@
 //! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
 
-use survey::{ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow};
+use survey::{ByHand, ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow};
 
-use crate::checkout::has_checkout;
+use crate::again::{again, started};
 use crate::dispatch;
 use crate::group::Group;
 use crate::handed::StepEnv;
@@ -35,6 +35,17 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan
         (RollbackPlan::Configured, Some(told)) => RollbackPlan::None(told),
         (by_tool, _) => by_tool,
     };
+    if let Some(at) = &group.lead.own_back {
+        return RollbackPlan::None(format!(
+            "the job has one of its own ({at}), and a second one would act on the same release"
+        ));
+    }
+    let by_tool = match by_tool {
+        RollbackPlan::Configured | RollbackPlan::Step(_) if !group.lead.besides.is_empty() => {
+            RollbackPlan::None(half_way(survey, group))
+        }
+        by_tool => by_tool,
+    };
     let RollbackPlan::None(why) = by_tool else {
         return by_tool;
     };
@@ -52,6 +63,20 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan
         }),
         None => RollbackPlan::None(why),
     }
+}
+
+/// Why nothing is taken back where more goes live than what can be.
+fn half_way(survey: &Survey, group: &Group<'_>) -> String {
+    let at: Vec<String> = (group.lead.besides.iter())
+        .map(|one| one.at.to_string())
+        .collect();
+    let workflow = survey.workflows.get(group.lead.job.workflow);
+    let again = workflow.map(|own| again(survey, started(survey, own, group), group));
+    let again = again.map_or(String::new(), |again| format!("; the way back is {again}"));
+    format!(
+        "more goes live in the job ({}), and a step that takes one back would leave the other on the new release{again}",
+        at.join(", ")
+    )
 }
 
 /// Where a person names the release, and where none does it is a tag that moves: nothing leads back to that.
@@ -86,7 +111,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
         return RollbackPlan::None("the workflow is not known".to_owned());
     };
     let job = workflow.jobs.get(lead.job.job);
-    let again = again(survey, started(survey, workflow, group), group);
+    let again = again(survey, started(survey, workflow, group), group).to_string();
     match &lead.tool {
         Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
         Tool::Ecs(call) => ecs(call, lead.release.as_ref(), &again),
@@ -220,14 +245,18 @@ fn platform(
 ) -> RollbackPlan {
     let by_hand = || {
         RollbackPlan::None(match call.back {
-            Some(command) => {
+            ByHand::Command(command) => {
                 let app = call.app.as_ref().map_or("APP", |app| app.value.text());
                 format!(
                     "{} goes back by hand, with what the job logs in with; or {again}",
                     quoted(&command.replace("APP", app))
                 )
             }
-            None => format!("{} goes back in its own console; or {again}", call.name),
+            ByHand::Console => format!("{} goes back in its own console; or {again}", call.name),
+            ByHand::Again => format!(
+                "no command of {}'s that goes back is known here; the way back is {again}",
+                call.name
+            ),
         })
     };
     match call.live {
@@ -245,10 +274,13 @@ fn platform(
     }
     // On a machine it would need the login, too.
     let place = place(job, group).filter(|_| group.lead.login.is_none());
-    if let Some(own) = place.and_then(|place| platform::back(call, &place)) {
+    if let Some(own) = place.as_ref().and_then(|place| platform::back(call, place)) {
         return RollbackPlan::Step(Box::new(own));
     }
-    let Some(undo) = call.undo.as_ref().filter(|_| group.lead.login.is_none()) else {
+    // Within an action the program has a login of its own.
+    let is_action = place.is_some_and(|place| place.step().is_some_and(|step| step.uses.is_some()));
+    let undo = call.undo.as_ref();
+    let Some(undo) = undo.filter(|_| group.lead.login.is_none() && !is_action) else {
         return by_hand();
     };
     let mut handed = StepEnv::default();
@@ -261,106 +293,6 @@ fn platform(
     }
     run.push('\n');
     own_step("Go back to the release before", run, handed, job, group)
-}
-
-/// The workflow that has runs of its own: one that is called has none.
-fn started<'s>(survey: &'s Survey, workflow: &'s Workflow, group: &Group<'_>) -> &'s Workflow {
-    let caller = group.lead.by.first();
-    let caller = caller.and_then(|line| survey.workflows.iter().find(|one| one.path == line.path));
-    caller.unwrap_or(workflow)
-}
-
-fn workflow_job<'s>(survey: &'s Survey, group: &Group<'_>) -> Option<&'s Job> {
-    let workflow = survey.workflows.get(group.lead.job.workflow)?;
-    workflow.jobs.get(group.lead.job.job)
-}
-
-/// How the same workflow deploys an earlier release.
-fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> String {
-    let file = workflow.path.rsplit('/').next().unwrap_or_default();
-    if group.lead.takes_branch {
-        return "a revert on its branch, which the same workflow deploys".to_owned();
-    }
-    let job = workflow_job(survey, group);
-    let is_bound = group.lead.release.is_some()
-        || !group.lead.images.is_empty()
-        || job.is_none_or(|job| has_checkout(job, usize::MAX));
-    if !is_bound {
-        return "an earlier release started there by hand, since each run starts the newest"
-            .to_owned();
-    }
-    if workflow
-        .triggers
-        .iter()
-        .any(|trigger| trigger == "workflow_dispatch")
-    {
-        if let Some(choice) = rollback_input(workflow) {
-            return format!("its own rollback (`gh workflow run {file} {choice}`)");
-        }
-        if let Some(inputs) = release_input(workflow, group) {
-            return format!(
-                "the same workflow for the earlier release (`gh workflow run {file} {inputs}`)"
-            );
-        }
-        let insisted = insisted(workflow, "");
-        format!(
-            "the same workflow for the earlier tag or commit (`gh workflow run {file} --ref EARLIER{insisted}`)"
-        )
-    } else {
-        format!(
-            "the same workflow's run of the earlier commit, made again (`gh run list -w {file}`, then `gh run rerun ID`)"
-        )
-    }
-}
-
-/// The inputs that name what is deployed, and others that the workflow insists on: `-f version=EARLIER`.
-fn release_input(workflow: &Workflow, group: &Group<'_>) -> Option<String> {
-    let release = group.lead.release.as_ref()?;
-    let first = release.value.expression()?.split("||").next()?.trim();
-    let name = first.strip_prefix("github.event.").unwrap_or(first);
-    let name = name.strip_prefix("inputs.")?;
-    let on = workflow.on.as_ref()?;
-    let inputs = on.get("workflow_dispatch")?.get("inputs")?.entries();
-    if !inputs.iter().any(|(key, _)| key.name == name) {
-        return None;
-    }
-    Some(format!("-f {name}=EARLIER{}", insisted(workflow, name)))
-}
-
-/// The inputs that a person must give, besides one: ` -f confirm=…`.
-fn insisted(workflow: &Workflow, besides: &str) -> String {
-    let inputs = (workflow.on.as_ref())
-        .and_then(|on| on.get("workflow_dispatch")?.get("inputs"))
-        .map_or(&[][..], yaml::Node::entries);
-    let insisted = inputs.iter().filter(|(key, input)| {
-        let required = input.get("required").and_then(yaml::Node::text);
-        let default = input.get("default").and_then(yaml::Node::text);
-        key.name != besides && required == Some("true") && default.is_none()
-    });
-    let mut words = String::new();
-    for (key, _) in insisted {
-        words.push_str(&format!(" -f {}=…", key.name));
-    }
-    words
-}
-
-/// The input by which a workflow goes back itself: `-f operation=rollback`, `-f rollback=true`.
-fn rollback_input(workflow: &Workflow) -> Option<String> {
-    let on = workflow.on.as_ref()?;
-    let inputs = on.get("workflow_dispatch")?.get("inputs")?.entries();
-    let says = |text: &str| text.to_ascii_lowercase().replace(['-', '_', ' '], "") == "rollback";
-    inputs.iter().find_map(|(key, input)| {
-        let options = input.get("options").map_or(&[][..], yaml::Node::items);
-        let option = options
-            .iter()
-            .filter_map(yaml::Node::text)
-            .find(|option| says(option));
-        let is_switch = input.get("type").and_then(yaml::Node::text) == Some("boolean");
-        match option {
-            Some(option) => Some(format!("-f {}={option}", key.name)),
-            None => (is_switch && says(&key.name)).then(|| format!("-f {}=true", key.name)),
-        }
-    })
 }
 
 /// In backquotes, unless it has its own.

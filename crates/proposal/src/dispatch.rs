@@ -4,6 +4,8 @@
 use survey::{Job, Workflow};
 use yaml::Node;
 
+use crate::again::chosen;
+use crate::checkout::input_of;
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::platform::OwnStep;
@@ -26,7 +28,12 @@ pub enum Bound {
 /// The step that dispatches it.
 pub fn step(workflow: &Workflow, job: &Job, group: &Group<'_>) -> Result<OwnStep, Bound> {
     let file = workflow.path.rsplit('/').next().unwrap_or_default();
-    let (input, of_run) = release(workflow, group)?;
+    // Where inputs say where it is deployed, a dispatch is not a push.
+    let chosen = chosen(workflow, group).ok_or(Bound::NoInput)?;
+    let place: String = (chosen.iter())
+        .map(|(name, value)| format!(" -f {}", remote::quote(&format!("{name}={value}"))))
+        .collect();
+    let (input, of_run) = release(workflow, group, &chosen)?;
     if !may_dispatch(workflow, job) {
         return Err(Bound::Token);
     }
@@ -47,7 +54,7 @@ pub fn step(workflow: &Workflow, job: &Job, group: &Group<'_>) -> Result<OwnStep
          \x20 exit 1\n\
          fi\n\
          since=$(date -u +%Y-%m-%dT%H:%M:%SZ)\n\
-         gh workflow run {file} --repo \"$GITHUB_REPOSITORY\" --ref \"$REF\" -f {input}=\"$good\"\n\
+         gh workflow run {file} --repo \"$GITHUB_REPOSITORY\" --ref \"$REF\" -f {input}=\"$good\"{place}\n\
          echo \"::notice::$good is deployed again\"\n"
     );
     // A run of the same group begins when this one has ended: to wait for it would never end.
@@ -86,16 +93,19 @@ enum OfRun {
 }
 
 /// The input that names the release, and what names it where a push starts the workflow.
-fn release(workflow: &Workflow, group: &Group<'_>) -> Result<(String, OfRun), Bound> {
+fn release(
+    workflow: &Workflow,
+    group: &Group<'_>,
+    chosen: &[(String, String)],
+) -> Result<(String, OfRun), Bound> {
     let release = group
         .lead
         .release
         .as_ref()
         .and_then(|release| release.value.expression());
-    let mut parts = release.unwrap_or_default().split("||").map(str::trim);
-    let first = parts.next().unwrap_or_default();
-    let name = first.strip_prefix("github.event.").unwrap_or(first);
-    let name = name.strip_prefix("inputs.").ok_or(Bound::NoInput)?;
+    let release = release.unwrap_or_default();
+    let name = input_of(release).ok_or(Bound::NoInput)?;
+    let mut parts = release.split("||").map(str::trim).skip(1);
     let inputs = workflow
         .on
         .as_ref()
@@ -104,12 +114,16 @@ fn release(workflow: &Workflow, group: &Group<'_>) -> Result<(String, OfRun), Bo
     if !inputs.iter().any(|(key, _)| key.name == name) {
         return Err(Bound::NoInput);
     }
-    let insists = |input: &Node| {
-        input.get("required").and_then(Node::text) == Some("true") && input.get("default").is_none()
+    // An input that a push leaves empty, and that a dispatch fills, may change what is done: `dry-run: true`.
+    let changes = |input: &Node| {
+        let default = input.get("default").and_then(Node::text);
+        let insists = input.get("required").and_then(Node::text) == Some("true");
+        default.map_or(insists, |text| !matches!(text, "" | "false"))
     };
+    let is_given = |key: &str| key == name || chosen.iter().any(|(there, _)| there == key);
     if inputs
         .iter()
-        .any(|(key, input)| key.name != name && insists(input))
+        .any(|(key, input)| !is_given(&key.name) && changes(input))
     {
         return Err(Bound::NoInput);
     }

@@ -15,6 +15,21 @@ pub struct HealthAddress {
 
 /// The best address of each row of the group; the one that a flag names instead of all.
 pub fn asked(group: &Group<'_>, url: Option<&str>) -> Vec<HealthAddress> {
+    best(group, url, &|_| true)
+}
+
+/// The same of those that need no machine to ask them.
+pub fn open(group: &Group<'_>, url: Option<&str>) -> Vec<HealthAddress> {
+    let mut all = best(group, url, &|health| !health.on_host);
+    all.retain(|asked| !asked.on_host);
+    all
+}
+
+fn best(
+    group: &Group<'_>,
+    url: Option<&str>,
+    fits: &dyn Fn(&survey::Health) -> bool,
+) -> Vec<HealthAddress> {
     if let Some(url) = url {
         let reached = group.lead.login.is_some();
         return vec![HealthAddress {
@@ -29,7 +44,9 @@ pub fn asked(group: &Group<'_>, url: Option<&str>) -> Vec<HealthAddress> {
         let usable = |health: &&survey::Health| {
             // A machine that is reached by SSH is asked from there, wherever it is.
             let known = is_known(health.url.text());
-            known && (health.on_host || row.login.is_none() || !is_local(health.url.text()))
+            fits(health)
+                && known
+                && (health.on_host || row.login.is_none() || !is_local(health.url.text()))
         };
         let Some(best) = row.health.iter().find(usable) else {
             continue;

@@ -199,6 +199,8 @@ impl Means<'_> {
     ) -> Result<Reached, LoginObstacle> {
         let value = |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
         let (user, port) = (value(&login.user), value(&login.port));
+        let (address, own_port) = without_port(address);
+        let port = own_port.or(port);
         let text = handed
             .filled(&address, "DEPLOY_HOST")
             .ok_or(LoginObstacle::Unknown("address"))?;
@@ -257,6 +259,22 @@ impl Means<'_> {
             known: None,
             to_fetch: self.to_fetch,
         })
+    }
+}
+
+/// An address of an action may have its port: `web1.example.com:2222`, `[2001:db8::1]:2222`.
+fn without_port(address: Value) -> (Value, Option<Value>) {
+    let split = address.text().rsplit_once(':').and_then(|(host, port)| {
+        let inside = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+        let is_host = inside.is_some() || !host.is_empty() && !host.contains(':');
+        (is_port && is_host).then(|| (Value::new(inside.unwrap_or(host)), Value::new(port)))
+    });
+    match split {
+        Some((host, port)) => (host, Some(port)),
+        None => (address, None),
     }
 }
 
@@ -359,11 +377,20 @@ fn writes_known_hosts(job: &Job) -> bool {
     })
 }
 
-/// Commands with which a person fetches the keys: what only a secret holds is in capitals.
-pub fn keyscan(all: &[Reached]) -> String {
+/// Commands with which a person fetches the keys: what only a secret holds is in capitals. What was fetched for others
+/// before stays in the file.
+pub fn keyscan(all: &[Reached], is_first: bool) -> String {
     let Some(first) = all.first() else {
         return String::new();
     };
+    // Those of one port are asked in one call.
+    let mut calls: Vec<(&Reached, String)> = Vec::new();
+    for one in all {
+        match calls.iter_mut().find(|(there, _)| there.port == one.port) {
+            Some((_, addresses)) => addresses.push_str(&format!(" {}", word(&one.address))),
+            None => calls.push((one, word(&one.address))),
+        }
+    }
     let addresses: Vec<String> = all.iter().map(|one| word(&one.address)).collect();
     let addresses = addresses.join(" ");
     // By way of others, only the program itself gets there.
@@ -386,12 +413,12 @@ pub fn keyscan(all: &[Reached]) -> String {
     }
     let mut commands: Vec<String> = Vec::new();
     let machines = first.between.iter().map(|one| (one, word(&one.address)));
-    for (nth, (one, addresses)) in machines.chain([(first, addresses)]).enumerate() {
-        let way = first.between[..nth].iter().map(|jump| {
+    for (nth, (one, addresses)) in machines.chain(calls).enumerate() {
+        let way = first.between.iter().take(nth).map(|jump| {
             let (user, port) = (user_at(jump), port_option(jump));
             format!("ssh {port}{user}{} ", word(&jump.address))
         });
-        let into = if nth == 0 { ">" } else { ">>" };
+        let into = if nth == 0 && is_first { ">" } else { ">>" };
         let (way, port) = (way.collect::<String>(), port_option(one));
         commands.push(format!(
             "{way}ssh-keyscan {port}{addresses} {into}{KNOWN_HOSTS}"

@@ -6,6 +6,7 @@
 )]
 
 pub mod additions;
+mod again;
 pub mod back;
 mod checkout;
 pub mod dispatch;

@@ -39,7 +39,8 @@ pub fn text(part: &Part<'_>, change: &Change<'_>, service: &str) -> Result<Strin
     let tree = Node::parse(&normal).map_err(|fault| Bound::Lines(fault.message))?;
     let job = job(&normal, &tree, &part.job.id).ok_or_else(|| Bound::Lines("braces".to_owned()))?;
     let env = top(&normal, &tree, "env");
-    let body = format!("{env}\njobs:\n{job}");
+    let defaults = top(&normal, &tree, "defaults");
+    let body = format!("{env}{defaults}\njobs:\n{job}");
     let released = body.replace(named.text(), RELEASE);
     if let Some(found) = bound(&released) {
         return Err(Bound::Takes(found));

@@ -97,7 +97,7 @@ pub fn back(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
         "Cloud Run" => cloud_run(call, place),
         "App Engine" => app_engine(call, place),
         "Fly" => fly(call, place),
-        "Cloudflare Workers" => wrangler(place),
+        "Cloudflare Workers" => wrangler(call, place),
         _ => None,
     }
 }
@@ -225,9 +225,13 @@ fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     let program = &call.program;
     let mut handed = StepEnv::default();
     let app = handed.shell_word(&call.app.as_ref()?.value, "FLY_APP")?;
-    let config = call.config.as_ref().map_or(String::new(), |file| {
-        format!(" --config {}", remote::quote(file))
-    });
+    let config = match &call.config {
+        Some(file) => {
+            let word = handed.shell_word(&Value::new(&**file), "FLY_CONFIG")?;
+            format!(" --config {word}")
+        }
+        None => String::new(),
+    };
     let noted = Noted {
         what: "image",
         note: "The image of the last release that was completed is what a way back deploys.",
@@ -242,7 +246,9 @@ fn fly(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     Some(noted.step(place, handed))
 }
 
-fn wrangler(place: &Place<'_>) -> Option<OwnStep> {
+/// `cloudflare/wrangler-action` with the options of the deployment, by which the Worker that goes back is the one that
+/// was deployed: `rollback --env production --yes`.
+fn wrangler(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
     const KEPT: [&str; 6] = [
         "apitoken",
         "accountid",
@@ -255,8 +261,17 @@ fn wrangler(place: &Place<'_>) -> Option<OwnStep> {
         let kept = KEPT.contains(&name.to_ascii_lowercase().as_str());
         kept.then(|| text.value.text().to_owned())
     })?;
+    let mut command = "rollback".to_owned();
+    for (option, value) in &call.undo.as_ref()?.options {
+        let word = match value.literal() {
+            Some(literal) => remote::quote(literal),
+            None => value.expression().map(|_| value.text().to_owned())?,
+        };
+        command.push_str(&format!(" {option} {word}"));
+    }
+    command.push_str(" --yes");
     if let Act::Uses { with, .. } = &mut act {
-        with.push(("command".to_owned(), "rollback --yes".to_owned()));
+        with.push(("command".to_owned(), command));
     }
     Some(plain(act, place))
 }

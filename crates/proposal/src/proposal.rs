@@ -4,7 +4,7 @@ use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
 use crate::back::{self, Reach, RollbackPlan};
-use crate::checkout::{has_checkout, has_other_checkout};
+use crate::checkout::{gets_artifacts, has_checkout, has_other_checkout};
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::health::{self, HealthAddress};
@@ -141,8 +141,23 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
         back::decide(survey, &group, &reach)
     };
     let configurable = can_be_configured(job, &group, &reach);
+    // Where no machine can be asked, what others can ask is.
+    if matches!(reach, Reach::Nowhere(_)) || configurable.is_err() {
+        let open = health::open(&group, asks.url);
+        if !open.is_empty() {
+            asked = open;
+        }
+    }
+    let first = group.lead.steps.iter().min().copied().unwrap_or_default();
     let back = match (back, &configurable) {
         (RollbackPlan::Configured, Err(why)) => RollbackPlan::None(why.clone()),
+        // The check before the deployment needs the configuration there.
+        (RollbackPlan::Configured, Ok(())) if !has_checkout(job, first) && gets_artifacts(job) => {
+            RollbackPlan::None(
+                "the job has no checkout, which our configuration comes by; one above would lie among the files that it sends"
+                    .to_owned(),
+            )
+        }
         (back, _) => back,
     };
     let sides = asks.sides.filter(|_| !asks.gate_only);
@@ -150,7 +165,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
         gate_only: asks.gate_only,
         has_sides: sides.is_some(),
     };
-    let gate = gate(&group, &asked, &reach, &back, &configurable, insists);
+    let mut gate = gate(&group, &asked, &reach, &back, &configurable, insists);
     let mut map = Map::default();
     let mut shares = Some(Err(SharesObstacle::NoConfiguration));
     if gate == Gate::Configured || matches!(back, RollbackPlan::Configured) {
@@ -174,7 +189,17 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
                 Tree::Map(migrate),
             );
         }
-    } else {
+        if gate == Gate::Configured && !section::asks_something(&map) {
+            gate = Gate::Unknown(
+                "nothing is seen that shows whether it is healthy, neither an address nor what runs on the machine".to_owned(),
+            );
+            // Without a way back there is nothing else to configure.
+            if !matches!(back, RollbackPlan::Configured) && map.get("traffic").is_none() {
+                map = Map::default();
+            }
+        }
+    }
+    if map.is_empty() {
         handed = StepEnv::default();
     }
     let shares = sides.cloned().zip(shares);
@@ -235,6 +260,14 @@ fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), 
         return Err(
             "the job has no checkout, which our configuration comes by; one that is added would clean the runner's folder, which may \
              hold data"
+                .to_owned(),
+        );
+    }
+    // Below the deployment it would take away what later steps need.
+    if gets_artifacts(job) && group.lead.last_step + 1 < job.steps.len() {
+        return Err(
+            "the job has no checkout, which our configuration comes by; one that is added would lie among the files that it sends, or take \
+             them away"
                 .to_owned(),
         );
     }

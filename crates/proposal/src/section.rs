@@ -90,6 +90,16 @@ pub fn of(
     (map, shares)
 }
 
+/// Whether the gate of a configuration has a probe: without one, it fails whatever it is asked.
+pub fn asks_something(map: &Map) -> bool {
+    match map.get("healthgate") {
+        Some(Tree::Map(gate)) => ["http", "compose", "systemd", "ecs"]
+            .iter()
+            .any(|kind| gate.get(kind).is_some()),
+        _ => false,
+    }
+}
+
 /// An environment that is not asked for anything on a machine does not need its login.
 fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
     let tool = &facts.group.lead.tool;

@@ -19,6 +19,8 @@ pub struct Frame {
     pub environment: Option<String>,
     /// `if:` of the step that deploys: what it skips, ours skip.
     pub condition: Option<String>,
+    /// The job's steps are programs of another shell than ours, which then name theirs.
+    pub names_shell: bool,
 }
 
 /// One step that calls a stage.
@@ -143,6 +145,9 @@ impl Frame {
         match own.act {
             Act::Run(run) => {
                 text.push_str(&env(own.handed));
+                if self.names_shell {
+                    text.push_str("shell: bash\n");
+                }
                 text.push_str(&format!("run: |\n{}", indented(run, 2)));
             }
             Act::Uses { action, with } => {
@@ -267,6 +272,7 @@ mod tests {
             config: None,
             environment: Some("${{ inputs.environment }}".to_owned()),
             condition: Some("github.ref == 'refs/heads/main'".to_owned()),
+            names_shell: false,
         };
         let mut handed = StepEnv::default();
         handed.filled(&Value::new("${{ secrets.VPS_PORT || 22 }}"), "PORT");

@@ -128,6 +128,7 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         .map(|own| own.service.as_str())
         .collect();
     tool(&lead.tool, &own, &mut table);
+    table.facts("besides", &lead.besides);
     if let Some(script) = &lead.script {
         let arguments: Vec<&str> = script.arguments.iter().map(Value::text).collect();
         let words = format!("{} {}", script.path, arguments.join(" "));
@@ -453,7 +454,14 @@ fn gate(part: &Part<'_>) -> String {
         ""
     };
     match &part.gate {
-        Gate::Step(_) => format!("one step that asks {}{weak}", asked.join(", ")),
+        Gate::Step(_) => {
+            let early = if part.group.lead.returns_early {
+                "; nothing waits for the new release, and until it runs the one before answers, too"
+            } else {
+                ""
+            };
+            format!("one step that asks {}{weak}{early}", asked.join(", "))
+        }
         Gate::Configured => {
             let mut all = asked;
             match &part.group.lead.tool {

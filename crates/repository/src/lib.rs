@@ -1,6 +1,8 @@
 //! The files of the repository, read within bounds. None of its programs is run, and Git is not asked: a
 //! repository's own settings may name programs that it would start.
 
+pub mod makefile;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};

@@ -25,6 +25,8 @@ pub struct Command {
     pub piped: bool,
     /// The subshells that it is in, the outermost first: what one changes is its own.
     pub groups: Vec<usize>,
+    /// Each `if` that it is in, the outermost first: its line, and which part of it. Of two parts one is run.
+    pub arms: Vec<(usize, usize)>,
     /// From 0, in the program's text.
     pub line: usize,
 }

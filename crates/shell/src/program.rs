@@ -30,6 +30,8 @@ pub struct Program {
     pub(crate) open: Vec<usize>,
     /// Groups that were opened.
     pub(crate) groups: usize,
+    /// Each `if` that is not ended yet: its line, and which part of it is read.
+    pub(crate) ifs: Vec<(usize, usize)>,
 }
 
 impl Program {
@@ -49,6 +51,7 @@ impl Program {
             depth,
             open: Vec::new(),
             groups: 0,
+            ifs: Vec::new(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Program {
             piped = self.peek() == Some('|') && self.peek_after(1) != Some('|');
             self.separator(&mut command, lookup);
             self.ready.extend(self.inner.drain(..));
+            self.arms(&mut command);
             unwrap(&mut command);
             if !command.words.is_empty() || !command.assignments.is_empty() {
                 self.ready.push_back(command);
@@ -78,6 +82,7 @@ impl Program {
                 after.piped = true;
                 self.separator(&mut after, lookup);
                 self.ready.extend(self.inner.drain(..));
+                self.arms(&mut after);
                 unwrap(&mut after);
                 if !after.words.is_empty() {
                     self.ready.push_back(after);
@@ -89,6 +94,26 @@ impl Program {
             }
         }
         None
+    }
+
+    /// Follows `if`, `then`, `elif`, `else` and `fi` before a command, and tells it where it is.
+    fn arms(&mut self, command: &mut Command) {
+        for word in &command.words {
+            match word.text.as_str() {
+                "if" if self.ifs.len() < MAX_GROUPS => self.ifs.push((command.line, 0)),
+                "then" | "elif" | "else" => {
+                    if let Some((_, part)) = self.ifs.last_mut() {
+                        *part += 1;
+                    }
+                }
+                "fi" => {
+                    self.ifs.pop();
+                }
+                "!" | "{" | "do" => {}
+                _ => break,
+            }
+        }
+        command.arms.clone_from(&self.ifs);
     }
 
     pub(crate) fn peek(&self) -> Option<char> {

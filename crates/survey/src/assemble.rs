@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::beside;
 use crate::called::is_powershell;
 use crate::calls::kamal_login;
 use crate::deployment::{Deployment, Login};
@@ -97,6 +98,7 @@ impl Assembly<'_> {
                 |one| machine(one.event, run),
             ));
         }
+        let backs = self.own_backs(run, done);
         for place in machines {
             let here: Vec<&RecordedEffect<'_>> = (deploying.iter().copied())
                 .filter(|one| {
@@ -104,7 +106,7 @@ impl Assembly<'_> {
                         || same_machine(machine(one.event, run).as_ref(), place.as_ref())
                 })
                 .collect();
-            if let Some(deployment) = self.deployment(run, done, &here, &scripts, place) {
+            if let Some(deployment) = self.deployment(run, done, &here, &scripts, place, &backs) {
                 found.deployments.push(deployment);
             }
         }
@@ -121,6 +123,7 @@ impl Assembly<'_> {
         deploying: &[&RecordedEffect<'_>],
         scripts: &[&Event],
         login: Option<Login>,
+        backs: &[&Event],
     ) -> Option<Deployment> {
         let best = deploying.iter().map(|one| rank(&one.deed)).min();
         let mut calls: Vec<&RecordedEffect<'_>> = (deploying.iter().copied())
@@ -221,8 +224,15 @@ impl Assembly<'_> {
         // What the machine takes by itself is not what the run has checked out.
         let checked_out = || self.checked_out(run, first).filter(|_| !takes_branch);
         let release = self.release(run, &tool, tag, &named, &checked_out, first);
+        // A variable has what is known of the release, whatever its name is in this job.
+        let known = release.clone();
         let release = release.and_then(|release| self.as_job_writes(run, job, release));
-        let release_variables = release_variables(release.as_ref(), &env, &run.scope.env);
+        let known = known.filter(|_| release.is_some());
+        let mut variables = release_variables(release.as_ref(), &env, &run.scope.env);
+        if variables.is_empty() {
+            variables = release_variables(known.as_ref(), &env, &run.scope.env);
+        }
+        let release_variables = variables;
         // What is built may not be what files that are not here start.
         let unseen = matches!(&tool, Tool::Compose(call) if call.known_files.is_empty() && call.services.is_empty());
         let images = if unseen && release_variables.is_empty() {
@@ -252,6 +262,9 @@ impl Assembly<'_> {
             script
         });
         let migration = migration(done, first, job);
+        let besides = beside::besides(&calls, deploying);
+        let own_back = beside::own_back(backs, run, first, login.as_ref());
+        let returns_early = beside::returns_early(&tool, run);
         let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
         let mut handed: Vec<(String, Value)> = Vec::new();
         for (name, text) in job
@@ -287,6 +300,9 @@ impl Assembly<'_> {
             script,
             migration,
             release_variables,
+            besides,
+            own_back,
+            returns_early,
             takes_branch,
             env: handed,
         })
@@ -324,6 +340,9 @@ impl Assembly<'_> {
             {
                 None
             }
+            // Where a request, or the platform itself, takes a branch, what is checked out here is something else.
+            Tool::Hook { .. } if !own => named(),
+            Tool::Platform(call) if call.fetches && !own => named(),
             Tool::Kamal(_) => named().or_else(|| self.commit(run, first)),
             _ => named().or_else(checked_out),
         }

@@ -1,19 +1,14 @@
 //! The programs of the repository that a job calls: scripts, targets of a Makefile, scripts of `package.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use crate::event::EventDetail;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
+use repository::makefile::{Call, Makefile};
 use repository::{Repository, joined};
-use workflow::Line;
 use workflow::Value;
-
-/// More variables than a Makefile has.
-const MAX_VARIABLES: usize = 200;
+use workflow::{Fact, Line};
 
 impl Reader<'_> {
     /// The program of the repository that a command is, by its path from the root, and its arguments.
@@ -36,12 +31,6 @@ impl Reader<'_> {
             "pwsh" | "powershell" | "pwsh.exe" | "powershell.exe" => {
                 let at = words.iter().position(|word| is_powershell(word))?;
                 (words[at].as_str(), &words[at + 1..])
-            }
-            "make" => {
-                let is_target = |word: &&String| !word.starts_with('-') && !word.contains('=');
-                let at = words.iter().skip(1).position(|word| is_target(&word))? + 1;
-                let rest = words[1..at].iter().chain(&words[at + 1..]);
-                return Some((format!("make {}", words[at]), rest.cloned().collect()));
             }
             "npm" | "yarn" | "pnpm" | "bun" => {
                 let mut rest = words.iter().skip(1).filter(|word| !word.starts_with('-'));
@@ -116,6 +105,80 @@ impl Reader<'_> {
         is_sent.then(|| only.clone())
     }
 
+    /// The targets of a Makefile, each after what it needs.
+    #[expect(clippy::too_many_arguments, reason = "what a command is read with")]
+    pub(crate) fn make(
+        &mut self,
+        words: &[String],
+        at: &Line,
+        by: &[Line],
+        shell: &Shell,
+        env: &BTreeMap<String, String>,
+        step_id: Option<&str>,
+        depth: usize,
+    ) {
+        let call = Call::of(&words[1..]);
+        let below = shell.place.folder.as_ref().filter(|_| shell.runner);
+        let below = below.map_or("", |folder| &*folder.value);
+        let folder = match &call.folder {
+            Some(folder) => joined(below, folder),
+            None => Some(below.to_owned()),
+        };
+        let makefile = folder.as_ref().and_then(|folder| {
+            let file = call.file.as_deref();
+            Makefile::read(self.repository, folder, file, &call.given, env)
+        });
+        let (Some(makefile), Some(folder)) = (makefile, folder) else {
+            // What it does is not seen; that it is called is.
+            let what = EventDetail::Command {
+                words: words.to_vec(),
+                program: words[0].clone(),
+                env: env.clone(),
+            };
+            self.event(at.clone(), by, shell.place.clone(), what);
+            return;
+        };
+        let targets = call.targets.iter().map(|target| Some(target.as_str()));
+        let targets: Vec<Option<&str>> = match call.targets.is_empty() {
+            true => vec![None],
+            false => targets.collect(),
+        };
+        let mut by = by.to_vec();
+        for target in targets {
+            let Some((target, recipes)) = makefile.recipes(target) else {
+                continue;
+            };
+            let what = EventDetail::Script {
+                path: format!("make {target}"),
+                interpreter: None,
+                arguments: call.rest.iter().map(|word| Value::new(&**word)).collect(),
+                known: true,
+                env: env.clone(),
+            };
+            self.event(at.clone(), &by, shell.place.clone(), what);
+            if depth >= MAX_DEPTH {
+                return;
+            }
+            if by.last() != Some(at) {
+                by.push(at.clone());
+            }
+            let mut inner = Shell {
+                vars: env.clone(),
+                assigned: BTreeSet::new(),
+                ..shell.clone()
+            };
+            inner.vars.extend(makefile.variables());
+            if call.folder.is_some() {
+                inner.place.folder = Some(Fact::new(folder.clone(), at.clone()));
+            }
+            for recipe in recipes {
+                let line = |nth: usize| Line::new(&recipe.file, recipe.first + nth + 1);
+                let mut own = inner.clone();
+                self.program(&recipe.text, &line, &by, &mut own, step_id, depth + 1);
+            }
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what a command is read with")]
     pub(crate) fn script(
         &mut self,
@@ -134,21 +197,7 @@ impl Reader<'_> {
             .as_ref()
             .map_or("", |folder| &*folder.value);
         let below = if shell.runner { below } else { "" };
-        let mut made = BTreeMap::new();
-        let found = if let Some(target) = path.strip_prefix("make ") {
-            let file = ["Makefile", "makefile", "GNUmakefile"]
-                .iter()
-                .find_map(|name| {
-                    let path = joined(below, name)?;
-                    Some((self.repository.text(&path)?, path))
-                });
-            let Some((text, path)) = file else { return };
-            let Some(found) = recipe(&text, target) else {
-                return;
-            };
-            made = variables(&text, &arguments, &env);
-            Some((found, path))
-        } else if let Some(name) = path.strip_prefix("npm ") {
+        let found = if let Some(name) = path.strip_prefix("npm ") {
             let Some(found) = package_script(self.repository, below, name) else {
                 return;
             };
@@ -184,7 +233,6 @@ impl Reader<'_> {
         let mut by = by.to_vec();
         by.push(at.clone());
         let mut vars = env;
-        vars.extend(made);
         let whole = vars.remove("0").filter(|_| !shell.runner);
         let whole = whole.or_else(|| {
             let folder = shell.place.folder.as_ref().filter(|_| !shell.runner)?;
@@ -202,74 +250,6 @@ impl Reader<'_> {
         let line = |nth: usize| Line::new(&file, first + nth + 1);
         self.program(&text, &line, &by, &mut inner, step_id, depth + 1);
     }
-}
-
-/// The recipe of a Makefile's target, and the lines before it.
-fn recipe(text: &str, target: &str) -> Option<(String, usize)> {
-    let head = |line: &str| {
-        line.split_once(':')
-            .is_some_and(|(names, _)| names.split_whitespace().any(|name| name == target))
-    };
-    let at = text.lines().position(head)?;
-    let lines = text
-        .lines()
-        .skip(at + 1)
-        .take_while(|line| line.starts_with('\t') || line.trim().is_empty());
-    let plain = |line: &str| {
-        let line = line.trim_start_matches('\t');
-        of_shell(line.trim_start_matches(['@', '-', '+'])).replace("$$", "$")
-    };
-    let recipe: Vec<String> = lines.map(plain).collect();
-    Some((recipe.join("\n"), at + 1))
-}
-
-/// A text of a Makefile with its variables as a shell's: `${HOST}` for `$(HOST)`.
-fn of_shell(text: &str) -> String {
-    static NAMED: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)").ok());
-    match &*NAMED {
-        Some(named) => named.replace_all(text, "$${$1}").into_owned(),
-        None => text.to_owned(),
-    }
-}
-
-/// The variables of a Makefile that are known: those of the call, then the file's own over the environment's, where
-/// `?=` does not leave them.
-fn variables(
-    text: &str,
-    arguments: &[String],
-    env: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    let given = arguments.iter().filter_map(|word| word.split_once('='));
-    let given: BTreeMap<String, String> = given
-        .filter(|(name, _)| is_name(name))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let mut all = given.clone();
-    for line in text.lines().filter(|line| !line.starts_with('\t')) {
-        if all.len() >= MAX_VARIABLES {
-            break;
-        }
-        let line = line.trim_start().trim_start_matches("export ");
-        let Some((name, value)) = line.split_once('=') else {
-            continue;
-        };
-        if name.ends_with('+') {
-            continue;
-        }
-        let keeps = name.ends_with('?');
-        let name = name.trim_end_matches(['?', ':']).trim();
-        if !is_name(name) || given.contains_key(name) || keeps && env.contains_key(name) {
-            continue;
-        }
-        let lookup = |name: &str| all.get(name).or_else(|| env.get(name)).cloned();
-        let value = shell::filled(&of_shell(value.trim()), &lookup);
-        all.insert(name.to_owned(), value);
-    }
-    all
 }
 
 /// A script of PowerShell: it is called, and what it does is not read.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::deployment::{Deployment, JobId};
+use crate::event::EventDetail;
 use crate::record::Assembly;
 use tools::Tool;
-use workflow::{Fact, Job, Step, Workflow};
+use workflow::{Fact, Job, Step, Value, Workflow};
 
 /// A step, a job or a workflow of such a name.
 #[derive(Clone, Debug)]
@@ -27,10 +28,14 @@ pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<Ca
                 workflow: nth,
                 job: job_nth,
             };
-            let Some((name, line, step)) = in_job(job).filter(|_| !unfilled.contains(&id)) else {
+            if unfilled.contains(&id) {
+                continue;
+            }
+            let named = in_job(job)
+                .map(|(name, line, step)| (Fact::new(name.to_owned(), workflow.line(line)), step));
+            let Some((name, step)) = named.or_else(|| in_commands(assembly, id)) else {
                 continue;
             };
-            let name = Fact::new(name.to_owned(), workflow.line(line));
             let deployment = deployment(assembly, id, &name, step).map(Box::new);
             all.push(Called { name, deployment });
         }
@@ -67,6 +72,66 @@ fn says(name: &str) -> bool {
     words.any(|word| matches!(word, "deploy" | "deployment" | "deploys"))
 }
 
+/// A command that says it, by its program or by what it is told to do: `make deploy`, `bin/deploy production`.
+fn in_commands(assembly: &Assembly<'_>, id: JobId) -> Option<(Fact<String>, Option<usize>)> {
+    // They speak of a deployment, or handle files that are called so.
+    const OTHERS: [&str; 22] = [
+        "curl",
+        "wget",
+        "gh",
+        "git",
+        "cat",
+        "ls",
+        "cp",
+        "mv",
+        "rm",
+        "grep",
+        "sed",
+        "jq",
+        "tar",
+        "zip",
+        "unzip",
+        "ssh-keygen",
+        "ssh-keyscan",
+        "docker",
+        "mvn",
+        "mvnw",
+        "test",
+        "find",
+    ];
+    let run = assembly.runs.iter().find(|run| run.id == id)?;
+    let job = &assembly.workflows[id.workflow].jobs[id.job];
+    let mut told = run.events.iter().filter_map(|event| {
+        let words: Vec<&str> = match &event.what {
+            EventDetail::Command { words, .. } => words.iter().map(String::as_str).collect(),
+            EventDetail::Script {
+                path, arguments, ..
+            } => {
+                let arguments = arguments.iter().map(Value::text);
+                path.split(' ').chain(arguments).collect()
+            }
+            EventDetail::Action { .. } | EventDetail::Writes { .. } => return None,
+        };
+        let (program, rest) = words.split_first()?;
+        let base = program.rsplit('/').next().unwrap_or_default();
+        let operands = rest
+            .iter()
+            .take(3)
+            .filter(|word| !word.starts_with('-') && !word.contains('/'));
+        let is_said = says(base) || operands.into_iter().any(|word| says(word));
+        let step = job.steps.get(event.step)?;
+        let counts = is_said && !OTHERS.contains(&base) && !only_tells(step, "");
+        let shown: Vec<&str> = words.iter().take(4).copied().collect();
+        counts.then(|| {
+            (
+                Fact::new(shown.join(" "), event.at.clone()),
+                Some(event.step),
+            )
+        })
+    });
+    told.next_back()
+}
+
 /// Whether a step runs whatever has happened, or only speaks of the deployment.
 fn only_tells(step: &Step, name: &str) -> bool {
     const WORDS: [&str; 6] = [
@@ -96,6 +161,9 @@ fn deployment(
     let step = step.or_else(|| job.steps.iter().rposition(well))?;
     let environment = assembly.environment(run, job);
     Some(Deployment {
+        besides: Vec::new(),
+        own_back: None,
+        returns_early: false,
         choice: assembly.choice(run, job, environment.as_ref()),
         tool: Tool::Called {
             name: name.value.clone(),

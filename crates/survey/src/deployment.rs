@@ -58,6 +58,12 @@ pub struct Deployment {
     pub migration: Option<Fact<String>>,
     /// Variables that the job or its step hands to the tool and that name the release: `SHOP_TAG`.
     pub release_variables: Vec<String>,
+    /// What else goes live in the job, by another call than the tool's: another chart, another app.
+    pub besides: Vec<Fact<String>>,
+    /// The line of the job that goes back by itself after a failure.
+    pub own_back: Option<Line>,
+    /// Whether the calls end before the release runs: it is started elsewhere, and nothing waits for it.
+    pub returns_early: bool,
     /// Whether a branch is taken as it is then, such as by `git pull`, whichever commit the run is for.
     pub takes_branch: bool,
     /// The rest of what the job hands to its deploying steps: names and values of `env:`, without those

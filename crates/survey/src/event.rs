@@ -15,7 +15,19 @@ pub(crate) struct Event {
     /// The lines that lead there, the first first.
     pub(crate) by: Vec<Line>,
     pub(crate) place: Place,
+    /// Each `if` that leads there, by its line, and which part of it.
+    pub(crate) arms: Vec<(Line, usize)>,
     pub(crate) what: EventDetail,
+}
+
+impl Event {
+    /// Whether an `if` runs either the one or the other.
+    pub(crate) fn excludes(&self, other: &Event) -> bool {
+        (self.arms.iter()).any(|(at, part)| {
+            let mut others = other.arms.iter();
+            others.any(|(there, one)| there == at && one != part && *part > 0 && *one > 0)
+        })
+    }
 }
 
 /// Where something is done.

@@ -33,8 +33,11 @@ pub(crate) fn completed(
     mut call: PlatformCall,
     folder: &str,
 ) -> PlatformCall {
-    let named = call.config.as_deref().unwrap_or(USUAL);
-    call.config = joined(folder, named).filter(|path| repository.has(path));
+    // A file that the call names is read wherever it is; the usual one, where it is there.
+    call.config = match call.config {
+        Some(named) => Some(joined(folder, &named).unwrap_or(named)),
+        None => joined(folder, USUAL).filter(|path| repository.has(path)),
+    };
     if call.app.is_none()
         && let Some(file) = &call.config
         && let Some(app) = value(repository, file, "", "app")

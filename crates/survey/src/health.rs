@@ -27,6 +27,10 @@ impl Assembly<'_> {
             let CommandEffect::Asks { url } = &one.deed else {
                 continue;
             };
+            // Which of two addresses is asked is decided when it runs.
+            if asks.iter().any(|other| is_another_choice(other, one)) {
+                continue;
+            }
             let text = run.scope.fill_shell(url.text());
             let text = if text.contains("://") || text.starts_with("${{") {
                 text
@@ -119,8 +123,10 @@ impl Assembly<'_> {
             if !after.needs.contains(&job.id) {
                 continue;
             }
-            for one in self.done(other) {
-                if let CommandEffect::Asks { url } = &one.deed {
+            let done = self.done(other);
+            for one in done {
+                let excluded = done.iter().any(|it| is_another_choice(it, one));
+                if let (CommandEffect::Asks { url }, false) = (&one.deed, excluded) {
                     let text = other.scope.fill_shell(url.text());
                     if !is_local(&text)
                         && !is_of_others(&text)
@@ -209,6 +215,16 @@ impl Assembly<'_> {
                 on_host: remote,
             });
         }
+    }
+}
+
+/// Whether another address is asked where this one is not: which, is decided when the job runs.
+fn is_another_choice(other: &RecordedEffect<'_>, one: &RecordedEffect<'_>) -> bool {
+    match (&other.deed, &one.deed) {
+        (CommandEffect::Asks { url: another }, CommandEffect::Asks { url }) => {
+            another != url && other.event.excludes(one.event)
+        }
+        _ => false,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::run::Reader;
 use crate::scope::Scope;
 use repository::{Repository, joined};
 use workflow::Line;
-use workflow::{Job, Workflow};
+use workflow::{Job, Workflow, expression};
 
 /// Rows of a matrix that are read.
 const MAX_ROWS: usize = 32;
@@ -34,14 +34,17 @@ pub(crate) struct Run {
     pub(crate) by: Vec<Line>,
 }
 
+/// Reads them. Those that are `open` are read as they are written, whichever row of their matrix it is.
 pub(crate) fn read(
     repository: &Repository,
     workflows: &[Workflow],
     origin: Option<&str>,
+    open: &BTreeSet<JobId>,
 ) -> Vec<Run> {
     let mut all = Jobs {
         repository,
         workflows,
+        open,
         runs: Vec::new(),
         events: 0,
     };
@@ -75,6 +78,7 @@ fn called(workflows: &[Workflow]) -> Vec<usize> {
 fn dispatched(workflow: &Workflow) -> (BTreeMap<String, String>, Open) {
     let on = workflow.on.as_ref();
     let (mut found, mut open) = (BTreeMap::new(), Open::new());
+    let empty = left_empty(workflow);
     for event in ["workflow_dispatch", "workflow_call"] {
         let inputs = on.and_then(|on| on.get(event)?.get("inputs"));
         for (key, input) in inputs.map_or(&[][..], Node::entries) {
@@ -86,7 +90,11 @@ fn dispatched(workflow: &Workflow) -> (BTreeMap<String, String>, Open) {
                 .iter()
                 .find(|one| one.to_ascii_lowercase().starts_with("prod"));
             let default = input.get("default").and_then(Node::text);
-            open.insert(key.name.clone(), production.is_some() && options.len() > 1);
+            // A person chooses an environment among those of the repository, which no option names.
+            let is_environment = input.get("type").and_then(Node::text) == Some("environment");
+            let several = production.is_some() && options.len() > 1;
+            open.insert(key.name.clone(), several || is_environment);
+            let default = default.filter(|_| !empty.contains(key.name.as_str()));
             // What a person chooses for a release is not the default.
             let chosen = options.is_empty() && is_input_of_release(&key.name);
             if let Some(value) = production
@@ -101,9 +109,28 @@ fn dispatched(workflow: &Workflow) -> (BTreeMap<String, String>, Open) {
     (found, open)
 }
 
+/// The inputs that other events than a person leave empty, and for which expressions then have another value:
+/// `inputs.stage || 'production'`.
+fn left_empty(workflow: &Workflow) -> BTreeSet<&str> {
+    let by_person = |one: &String| matches!(one.as_str(), "workflow_dispatch" | "workflow_call");
+    if workflow.triggers.iter().all(by_person) {
+        return BTreeSet::new();
+    }
+    let filled = |inner| {
+        let (first, _) = str::split_once(inner, "||")?;
+        let first = first.trim();
+        let first = first.strip_prefix("github.event.").unwrap_or(first);
+        first.strip_prefix("inputs.")
+    };
+    expression::inners(&workflow.text)
+        .filter_map(filled)
+        .collect()
+}
+
 struct Jobs<'r> {
     repository: &'r Repository,
     workflows: &'r [Workflow],
+    open: &'r BTreeSet<JobId>,
     runs: Vec<Run>,
     events: usize,
 }
@@ -128,7 +155,15 @@ impl Jobs<'_> {
                 .filter(|((of, _), _)| job.needs.contains(of))
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect();
-            for row in rows(job.matrix.as_ref()) {
+            let id = JobId {
+                workflow: at,
+                job: nth,
+            };
+            let mut rows = rows(job.matrix.as_ref());
+            if self.open.contains(&id) {
+                rows = opened(rows, job);
+            }
+            for row in rows {
                 if self.runs.len() >= MAX_RUNS || self.events > MAX_EVENTS {
                     let note = "more jobs than are read: the rest was not looked at";
                     self.repository.pass_over(&workflow.path, note);
@@ -139,10 +174,6 @@ impl Jobs<'_> {
                     .into_iter()
                     .map(|(key, value)| (key, scope.fill(&value)))
                     .collect();
-                let id = JobId {
-                    workflow: at,
-                    job: nth,
-                };
                 for (name, value) in self.job(id, started, scope, by, depth) {
                     outputs.insert((job.id.clone(), name), value);
                 }
@@ -294,6 +325,26 @@ fn rows(matrix: Option<&Node>) -> Vec<BTreeMap<String, String>> {
     }
     rows.truncate(MAX_ROWS);
     rows
+}
+
+/// The rows with what their environment is called, and nothing else.
+fn opened(rows: Vec<BTreeMap<String, String>>, job: &Job) -> Vec<BTreeMap<String, String>> {
+    let environment = job
+        .environment
+        .as_ref()
+        .map_or("", |text| text.value.text());
+    let names = |key: &String| {
+        expression::inners(environment)
+            .any(|inner| expression::reads(inner, &format!("matrix.{key}")))
+    };
+    let mut kept: Vec<BTreeMap<String, String>> = Vec::new();
+    for mut row in rows {
+        row.retain(|key, _| names(key));
+        if !kept.contains(&row) {
+            kept.push(row);
+        }
+    }
+    kept
 }
 
 fn flat(name: &str, node: &Node, row: &mut BTreeMap<String, String>) {

@@ -11,6 +11,7 @@
 mod actions;
 mod app_engine;
 mod assemble;
+mod beside;
 mod called;
 mod called_so;
 mod calls;
@@ -54,7 +55,7 @@ pub use deployment::{
 };
 pub use look::look;
 pub use tools::{
-    ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+    ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
 };
 
 /// What was found.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::called_so;
 use crate::compose;
-use crate::deployment::{Deployment, Rank};
+use crate::deployment::{Deployment, JobId, Rank};
 use crate::event::EventDetail;
 use crate::jobs;
 use crate::record::Assembly;
@@ -19,9 +19,16 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
     let repository = Repository::of(folder)?;
     let origin = repository.origin();
     let workflows = workflows(&repository);
-    let runs = jobs::read(&repository, &workflows, origin.as_deref());
-    let assembly = Assembly::of(&repository, &workflows, &runs);
+    let runs = jobs::read(&repository, &workflows, origin.as_deref(), &BTreeSet::new());
+    let mut assembly = Assembly::of(&repository, &workflows, &runs);
     let mut found = assembly.all();
+    let differing = differing(&found.deployments);
+    let again;
+    if !differing.is_empty() {
+        again = jobs::read(&repository, &workflows, origin.as_deref(), &differing);
+        assembly = Assembly::of(&repository, &workflows, &again);
+        found = assembly.all();
+    }
     found.deployments = merged(found.deployments);
     let mut unfilled = BTreeSet::new();
     found.deployments.retain(|one| {
@@ -40,9 +47,7 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         .deployments
         .sort_by_key(|one| (weight(one, &workflows), one.job));
     let used = used(&assembly, &found.deployments);
-    let texts: Vec<String> = (workflows.iter())
-        .filter_map(|workflow| repository.text(&workflow.path))
-        .collect();
+    let texts = texts(&assembly);
     Ok(Survey {
         unused: unused(&repository, &used, &texts),
         root: repository.root.clone(),
@@ -79,18 +84,41 @@ fn placeholder(tool: &Tool) -> Option<&Fact<Value>> {
     named.into_iter().flatten().find(is_one)
 }
 
+/// Jobs of which each row of the matrix deploys something of its own by one tool, such as an app of a platform. What one
+/// row is told to take back would be another's, so that the job is told in its own words: `${{ matrix.app }}`. Services of
+/// one project are told together.
+fn differing(all: &[Deployment]) -> BTreeSet<JobId> {
+    let mut found = BTreeSet::new();
+    for (nth, one) in all.iter().enumerate() {
+        let is_other = |other: &&Deployment| {
+            (other.job, &other.at) == (one.job, &one.at)
+                && is_same_place(one, other)
+                && other.tool != one.tool
+                && !matches!(one.tool, Tool::Compose(_))
+        };
+        if all[..nth].iter().any(|other| is_other(&other)) {
+            found.insert(one.job);
+        }
+    }
+    found
+}
+
+fn is_same_place(one: &Deployment, other: &Deployment) -> bool {
+    fn environment(one: &Deployment) -> Option<&str> {
+        Some(one.environment.as_ref()?.name.value.as_str())
+    }
+    fn address(one: &Deployment) -> Option<&Value> {
+        Some(&one.login.as_ref()?.address.value)
+    }
+    environment(one) == environment(other) && address(one) == address(other)
+}
+
 /// The rows of a matrix that call one tool at one line of one machine are one deployment.
 fn merged(all: Vec<Deployment>) -> Vec<Deployment> {
     let mut merged: Vec<Deployment> = Vec::new();
     for one in all {
-        let environment =
-            |one: &Deployment| one.environment.as_ref().map(|it| it.name.value.clone());
-        let address =
-            |one: &Deployment| one.login.as_ref().map(|login| login.address.value.clone());
         let same = |other: &&mut Deployment| {
-            (other.job, &other.at) == (one.job, &one.at)
-                && environment(other) == environment(&one)
-                && address(other) == address(&one)
+            (other.job, &other.at) == (one.job, &one.at) && is_same_place(other, &one)
         };
         let Some(other) = merged.iter_mut().find(same) else {
             merged.push(one);
@@ -265,6 +293,25 @@ fn usual_in<'s>(assembly: &Assembly<'s>, folder: &'s str) -> impl Iterator<Item 
             })
         })
         .cloned()
+}
+
+/// The workflows, and the programs of the repository that they call.
+fn texts(assembly: &Assembly<'_>) -> Vec<String> {
+    let events = assembly.runs.iter().flat_map(|run| &run.events);
+    let mut paths: BTreeSet<&str> = events
+        .flat_map(|event| event.by.iter().chain([&event.at]))
+        .map(|line| line.path.as_str())
+        .collect();
+    paths.extend(
+        assembly
+            .workflows
+            .iter()
+            .map(|workflow| workflow.path.as_str()),
+    );
+    let texts = paths
+        .into_iter()
+        .filter_map(|path| assembly.repository.text(path));
+    texts.collect()
 }
 
 fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]) -> Vec<Unused> {

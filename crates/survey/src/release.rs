@@ -133,26 +133,36 @@ impl Assembly<'_> {
             inner.starts_with("github.") || run.by.is_empty() && inner.starts_with("inputs.")
         };
         let plain = workflow::expression::inners(text).all(|inner| here(inner.trim()));
-        if plain && !text.contains("$(") && !text.replace("${{", "").contains('$') {
+        let plain = plain && !text.contains("$(") && !text.replace("${{", "").contains('$');
+        if plain && run.by.is_empty() {
             return Some(release);
         }
         let workflow = &self.workflows[run.id.workflow];
-        let texts = (job.steps.iter())
-            .flat_map(|step| step.env.iter().chain(&step.with))
-            .chain(&job.env)
-            .chain(&workflow.env);
-        let expressions = texts.flat_map(|(_, written)| {
+        let steps = || job.steps.iter();
+        let named = steps().flat_map(|step| step.env.iter().chain(&step.with));
+        let named = named.chain(&job.env).chain(&workflow.env);
+        let texts = named.map(|(_, written)| written);
+        let texts = texts.chain(steps().filter_map(|step| step.run.as_ref()));
+        let expressions = texts.flat_map(|written| {
             workflow::expression::inners(written.value.text())
                 .map(move |inner| (inner.trim(), written.key_line))
         });
         let mut found = expressions.filter(|(inner, _)| {
             !inner.starts_with("env.") && run.scope.fill(&format!("${{{{ {inner} }}}}")) == text
         });
-        let (inner, line) = found.next()?;
-        Some(Fact::new(
-            Value::new(format!("${{{{ {inner} }}}}")),
-            workflow.line(line),
-        ))
+        // What a caller hands over has the name that it has here: another caller hands over something else.
+        let found = if plain {
+            found.find(|(inner, _)| inner.starts_with("inputs."))
+        } else {
+            found.next()
+        };
+        match found {
+            Some((inner, line)) => Some(Fact::new(
+                Value::new(format!("${{{{ {inner} }}}}")),
+                workflow.line(line),
+            )),
+            None => plain.then_some(release),
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Reader<'r> {
     pub(crate) step: usize,
     /// Commands that were read.
     pub(crate) read: usize,
+    /// Where the command that is read is: in which part of each `if`.
+    pub(crate) arms: Vec<(Line, usize)>,
 }
 
 impl<'r> Reader<'r> {
@@ -51,6 +53,7 @@ impl<'r> Reader<'r> {
             trace: Trace::default(),
             step: 0,
             read: 0,
+            arms: Vec::new(),
         }
     }
 
@@ -122,7 +125,8 @@ impl<'r> Reader<'r> {
         let folder =
             folder.map(|folder| Fact::new(self.scope.fill(folder), Line::new(path, step.line)));
         if let Some(run) = &step.run {
-            let shell = step.shell.as_deref().unwrap_or("bash");
+            let shell = step.shell.as_ref().or(self.job.defaults_shell.as_ref());
+            let shell = shell.map_or("bash", String::as_str);
             if ["bash", "sh", "pwsh", "powershell"]
                 .iter()
                 .any(|known| shell.starts_with(known))
@@ -184,6 +188,7 @@ impl<'r> Reader<'r> {
         let mut before: Option<Command> = None;
         // What the shell around each open subshell was.
         let mut outer: Vec<(usize, Shell)> = Vec::new();
+        let around = self.arms.len();
         loop {
             let command = {
                 let lookup = |name: &str| shell.lookup(name, &self.scope);
@@ -206,7 +211,10 @@ impl<'r> Reader<'r> {
             for group in &command.groups[same..] {
                 outer.push((*group, shell.clone()));
             }
+            let arms = command.arms.iter().map(|(at, part)| (line(*at), *part));
+            self.arms.extend(arms);
             self.command(&command, before.as_ref(), line, by, shell, step_id, depth);
+            self.arms.truncate(around);
             before = Some(command);
         }
         if let Some((_, around)) = outer.into_iter().next() {
@@ -324,6 +332,10 @@ impl<'r> Reader<'r> {
             );
             return;
         }
+        if matches!(name.as_str(), "make" | "gmake") {
+            self.make(&words, &at, by, shell, &env, step_id, depth);
+            return;
+        }
         if let Some((path, rest)) = self.called(&name, &program, &words, shell) {
             // What `$0` is on a machine, where it is called by its whole path.
             let written = words.iter().find(|word| {
@@ -355,6 +367,7 @@ impl<'r> Reader<'r> {
             at,
             by: by.to_vec(),
             place,
+            arms: self.arms.clone(),
             what,
         });
     }

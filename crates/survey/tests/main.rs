@@ -6,3 +6,4 @@ mod claims;
 mod field;
 mod hostile;
 mod small;
+mod whole;

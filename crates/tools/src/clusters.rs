@@ -1,7 +1,7 @@
 //! The command lines of Kubernetes, Helm and AWS.
 
 use crate::deed::CommandEffect;
-use crate::tool::{EcsCall, HelmCall, KubectlCall, PlatformCall, Tool};
+use crate::tool::{ByHand, EcsCall, HelmCall, KubectlCall, LAMBDA_BACK, PlatformCall, Tool};
 use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -171,18 +171,18 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<CommandEffect> {
             deploys(Tool::Site { host: "a bucket" })
         }
         "lambda" if has("update-function-code") => {
-            platform("AWS Lambda", fact(&["--function-name"]), None)
+            platform("AWS Lambda", fact(&["--function-name"]), LAMBDA_BACK)
         }
         "lightsail" if has("create-container-service-deployment") => {
-            platform("Amazon Lightsail", fact(&["--service-name"]), None)
+            platform("Amazon Lightsail", fact(&["--service-name"]), ByHand::Again)
         }
         "apprunner" if has("start-deployment") => {
-            platform("AWS App Runner", fact(&["--service-arn"]), None)
+            platform("AWS App Runner", fact(&["--service-arn"]), ByHand::Again)
         }
         "elasticbeanstalk" if has("update-environment") => platform(
             "Elastic Beanstalk",
             fact(&["--environment-name"]),
-            Some("aws elasticbeanstalk update-environment --version-label VERSION"),
+            ByHand::Command("aws elasticbeanstalk update-environment --version-label VERSION"),
         ),
         _ => Vec::new(),
     }

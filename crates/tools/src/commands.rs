@@ -7,8 +7,8 @@ use crate::containers::{compose, docker, kamal};
 use crate::deed::CommandEffect;
 use crate::migrations::{migrates, only_tells};
 use crate::tool::{
-    APP_SERVICE_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, SERVERLESS_BACK,
-    Tool, Undo, VERCEL_BACK,
+    APP_SERVICE_BACK, ByHand, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall,
+    SERVERLESS_BACK, Tool, Undo, VERCEL_BACK,
 };
 use crate::web::{web, web_request};
 use shell::Arguments;
@@ -208,7 +208,7 @@ pub fn deeds(
                     host: "Firebase Hosting",
                 })
             }
-            _ => platform("Firebase", None, None),
+            _ => platform("Firebase", None, ByHand::Again),
         },
         "wrangler" if first == "pages" => deploys(Tool::Site {
             host: "Cloudflare Pages",
@@ -223,7 +223,12 @@ pub fn deeds(
                 command: format!("{program} rollback --yes"),
                 options: options.into_iter().flatten().collect(),
             };
-            undone("Cloudflare Workers", None, Some("wrangler rollback"), undo)
+            undone(
+                "Cloudflare Workers",
+                None,
+                ByHand::Command("wrangler rollback"),
+                undo,
+            )
         }
         "gcloud" => crate::google::gcloud(rest, at),
         "az" => match (first, second) {
@@ -235,39 +240,43 @@ pub fn deeds(
             ("containerapp", "update" | "up") => platform(
                 "Azure Container Apps",
                 app(&["-n", "--name"]),
-                Some("az containerapp revision activate --revision REVISION"),
+                ByHand::Command("az containerapp revision activate --revision REVISION"),
             ),
             ("functionapp", "deployment") => {
-                platform("Azure Functions", app(&["-n", "--name"]), None)
+                platform("Azure Functions", app(&["-n", "--name"]), ByHand::Again)
             }
             _ => Vec::new(),
         },
-        "railway" if first == "up" => platform("Railway", app(&["-s", "--service"]), None),
+        "railway" if first == "up" => {
+            platform("Railway", app(&["-s", "--service"]), ByHand::Console)
+        }
         "eb" if first == "deploy" => platform(
             "Elastic Beanstalk",
             value(Some(second)).map(|one| Fact::new(one, at.clone())),
-            Some("eb deploy --version VERSION"),
+            ByHand::Command("eb deploy --version VERSION"),
         ),
-        "sam" if first == "deploy" => platform("AWS SAM", app(&["--stack-name"]), None),
-        "cdk" if first == "deploy" => platform("AWS CDK", None, None),
+        "sam" if first == "deploy" => platform("AWS SAM", app(&["--stack-name"]), ByHand::Again),
+        "cdk" if first == "deploy" => platform("AWS CDK", None, ByHand::Again),
         "copilot" if matches!(first, "deploy" | "svc") => {
-            platform("AWS Copilot", app(&["-n", "--name"]), None)
+            platform("AWS Copilot", app(&["-n", "--name"]), ByHand::Again)
         }
         "serverless" | "sls" if first == "deploy" => {
             platform("Serverless Framework", None, SERVERLESS_BACK)
         }
-        "terraform" | "tofu" if first == "apply" => platform("Terraform", None, None),
-        "pulumi" if first == "up" => platform("Pulumi", None, None),
-        "nomad" if matches!((first, second), ("job", "run") | ("run", _)) => {
-            platform("Nomad", None, Some("nomad job revert APP VERSION"))
-        }
+        "terraform" | "tofu" if first == "apply" => platform("Terraform", None, ByHand::Again),
+        "pulumi" if first == "up" => platform("Pulumi", None, ByHand::Again),
+        "nomad" if matches!((first, second), ("job", "run") | ("run", _)) => platform(
+            "Nomad",
+            None,
+            ByHand::Command("nomad job revert APP VERSION"),
+        ),
         "argocd" if (first, second) == ("app", "sync") => platform(
             "Argo CD",
             rest.get(2).map(|word| fact(word)),
-            Some("argocd app rollback APP"),
+            ByHand::Command("argocd app rollback APP"),
         ),
         "caprover" if first == "deploy" => {
-            platform("CapRover", app(&["-a", "--caproverApp"]), None)
+            platform("CapRover", app(&["-a", "--caproverApp"]), ByHand::Console)
         }
         "curl" | "wget" | "http" => web(rest),
         "Invoke-WebRequest" | "Invoke-RestMethod" | "iwr" | "irm" => web_request(rest),

@@ -14,6 +14,6 @@ mod web;
 pub use commands::{changes, deeds as of_command};
 pub use deed::{CommandEffect, With};
 pub use tool::{
-    ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+    ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
 };
 pub use uses::deeds as of_action;

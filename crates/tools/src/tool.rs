@@ -4,7 +4,7 @@ use workflow::Value;
 use workflow::{Fact, Line};
 
 /// A tool as a workflow calls it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tool {
     Compose(ComposeCall),
     /// `docker stack deploy`, `docker service update`.
@@ -81,7 +81,7 @@ pub enum Tool {
 }
 
 /// `docker compose … up`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ComposeCall {
     /// As `-f` names them, in order; empty where Compose reads its own. From `folder`.
     pub files: Vec<Fact<String>>,
@@ -102,7 +102,7 @@ pub struct ComposeCall {
     pub old: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KamalCall {
     /// `config/deploy.yml`, and the one of a destination.
     pub config: Option<String>,
@@ -118,7 +118,7 @@ pub struct KamalCall {
     pub program: String,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubectlCall {
     pub namespace: Option<Value>,
     /// `deployment/web`, `statefulset/db`.
@@ -132,7 +132,7 @@ pub struct KubectlCall {
     pub restarts: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HelmCall {
     pub release: Value,
     pub chart: Value,
@@ -142,7 +142,7 @@ pub struct HelmCall {
     pub kubeconfig: Option<Value>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EcsCall {
     pub cluster: Option<Fact<Value>>,
     pub service: Option<Fact<Value>>,
@@ -158,7 +158,7 @@ pub struct EcsCall {
 }
 
 /// A platform and the app on it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlatformCall {
     pub name: &'static str,
     pub app: Option<Fact<Value>>,
@@ -171,8 +171,10 @@ pub struct PlatformCall {
     /// Whether the call says that anyone may ask the app.
     pub open: bool,
     pub live: Live,
-    /// The command that goes back there, as its documents name it, with `APP` in the place of the app.
-    pub back: Option<&'static str>,
+    /// How a person goes back there.
+    pub back: ByHand,
+    /// It takes the newest commit of a branch by itself, whichever the run is for.
+    pub fetches: bool,
     /// The command that goes back to the release before and needs nothing more to be known, as this job can call it.
     pub undo: Option<Undo>,
 }
@@ -189,28 +191,46 @@ pub enum Live {
     Overwrites,
 }
 
+/// How a person goes back on a platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ByHand {
+    /// By a command, as the platform's documents name it, with `APP` in the place of the app.
+    Command(&'static str),
+    /// In the platform's own console.
+    Console,
+    /// By the earlier release, deployed again: nothing else is known.
+    #[default]
+    Again,
+}
+
 /// `heroku rollback --app APP`, `npx wrangler rollback --yes`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
     pub command: String,
     /// Options with their values, as the deploying call has them.
     pub options: Vec<(&'static str, Value)>,
 }
 
-pub(crate) const FLY_BACK: Option<&str> = Some(
+pub(crate) const FLY_BACK: ByHand = ByHand::Command(
     "flyctl deploy --app APP --image IMAGE-OF-THE-EARLIER-RELEASE (`flyctl releases --image` lists them)",
 );
-pub(crate) const VERCEL_BACK: Option<&str> =
-    Some("vercel rollback URL-OF-THE-EARLIER-DEPLOYMENT (`vercel list --prod` lists them)");
-pub(crate) const CLOUD_RUN_BACK: Option<&str> = Some(
+pub(crate) const VERCEL_BACK: ByHand = ByHand::Command(
+    "vercel rollback URL-OF-THE-EARLIER-DEPLOYMENT (`vercel list --prod` lists them)",
+);
+pub(crate) const CLOUD_RUN_BACK: ByHand = ByHand::Command(
     "gcloud run services update-traffic APP --to-revisions REVISION=100 (later deployments get no traffic until `--to-latest`)",
 );
-pub(crate) const APP_ENGINE_BACK: Option<&str> =
-    Some("gcloud app services set-traffic default --splits VERSION=1");
-pub(crate) const APP_SERVICE_BACK: Option<&str> = Some(
+pub(crate) const APP_ENGINE_BACK: ByHand =
+    ByHand::Command("gcloud app services set-traffic default --splits VERSION=1");
+pub(crate) const APP_SERVICE_BACK: ByHand = ByHand::Command(
     "az webapp deployment slot swap --name APP --slot SLOT (where the slot that was swapped still has the release before)",
 );
-pub(crate) const DOKKU_BACK: Option<&str> = Some("git push --force REMOTE EARLIER-COMMIT:main");
-pub(crate) const SERVERLESS_BACK: Option<&str> =
-    Some("serverless rollback --timestamp TIMESTAMP (`serverless deploy list` lists them)");
-pub(crate) const HEROKU_BACK: Option<&str> = Some("heroku rollback --app APP");
+pub(crate) const DOKKU_BACK: ByHand =
+    ByHand::Command("git push --force REMOTE EARLIER-COMMIT:main");
+pub(crate) const SERVERLESS_BACK: ByHand = ByHand::Command(
+    "serverless rollback --timestamp TIMESTAMP (`serverless deploy list` lists them)",
+);
+pub(crate) const HEROKU_BACK: ByHand = ByHand::Command("heroku rollback --app APP");
+pub(crate) const LAMBDA_BACK: ByHand = ByHand::Command(
+    "aws lambda update-alias --function-name APP --name ALIAS --function-version VERSION (where the requests come by an alias)",
+);

@@ -4,11 +4,22 @@ use std::collections::BTreeMap;
 
 use crate::deed::{CommandEffect, With};
 use crate::tool::{
-    APP_SERVICE_BACK, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall, PlatformCall,
-    SERVERLESS_BACK, Tool, VERCEL_BACK,
+    APP_SERVICE_BACK, ByHand, DOKKU_BACK, EcsCall, HEROKU_BACK, HelmCall, KubectlCall, LAMBDA_BACK,
+    PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
 };
-use workflow::Line;
 use workflow::Value;
+use workflow::{Fact, Line};
+
+/// The calls of a program that an input has, a line for each: `deploy --env production`.
+fn calls(program: &str, input: &str) -> Vec<Vec<String>> {
+    let mut read = shell::Program::new(input);
+    std::iter::from_fn(|| read.next(&|_| None))
+        .map(|command| {
+            let words = command.words.into_iter().map(|word| word.text);
+            [program.to_owned()].into_iter().chain(words).collect()
+        })
+        .collect()
+}
 
 /// What an action does.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
@@ -25,12 +36,21 @@ pub fn deeds(
             .unwrap_or_default()
     };
     let deploys = |tool: Tool| vec![CommandEffect::Deploys(Box::new(tool))];
-    let platform = |name: &'static str, app: &[&str], back: Option<&'static str>| {
+    let platform = |name: &'static str, app: &[&str], back: ByHand| {
         let app = app.iter().find_map(|key| with.get(*key)).cloned();
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
             back,
+            ..PlatformCall::default()
+        }))
+    };
+    let fetching = |name: &'static str, app: Option<Fact<Value>>| {
+        deploys(Tool::Platform(PlatformCall {
+            name,
+            app,
+            back: ByHand::Console,
+            fetches: true,
             ..PlatformCall::default()
         }))
     };
@@ -93,11 +113,11 @@ pub fn deeds(
             target: input("server").map(|fact| fact.value).unwrap_or_default(),
         }),
         "azure/webapps-deploy" => platform("Azure App Service", &["app-name"], APP_SERVICE_BACK),
-        "azure/functions-action" => platform("Azure Functions", &["app-name"], None),
+        "azure/functions-action" => platform("Azure Functions", &["app-name"], ByHand::Again),
         "azure/container-apps-deploy-action" => platform(
             "Azure Container Apps",
             &["containerappname"],
-            Some("az containerapp revision activate --revision REVISION"),
+            ByHand::Command("az containerapp revision activate --revision REVISION"),
         ),
         "azure/static-web-apps-deploy" => deploys(Tool::Site {
             host: "Azure Static Web Apps",
@@ -133,16 +153,13 @@ pub fn deeds(
             deploys(Tool::Platform(crate::google::deploy_appengine(with)))
         }
         "google-github-actions/deploy-cloud-functions" => {
-            platform("Cloud Functions", &["name"], None)
+            platform("Cloud Functions", &["name"], ByHand::Again)
         }
         "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5" => {
-            let args = text("args");
-            let words: Vec<String> = ["flyctl"]
-                .into_iter()
-                .chain(args.split_whitespace())
-                .map(str::to_owned)
-                .collect();
-            crate::commands::deeds(&words, &words[0], env, at)
+            let calls = calls("flyctl", &text("args"));
+            (calls.iter())
+                .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
+                .collect()
         }
         "akhileshns/heroku-deploy" => {
             let mut all = platform("Heroku", &["heroku_app_name"], HEROKU_BACK);
@@ -151,31 +168,40 @@ pub fn deeds(
         }
         "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
         "digitalocean/app_action" | "digitalocean/app_action/deploy" => {
-            platform("DigitalOcean App Platform", &["app_name"], None)
+            fetching("DigitalOcean App Platform", input("app_name"))
         }
-        "johnbeynon/render-deploy-action" | "bounceapp/render-action" => {
-            platform("Render", &[], None)
-        }
+        "johnbeynon/render-deploy-action" | "bounceapp/render-action" => fetching("Render", None),
         "dokku/github-action" => platform("Dokku", &["git_remote_url"], DOKKU_BACK),
-        "caprover/deploy-from-github" => platform("CapRover", &["app"], None),
+        "caprover/deploy-from-github" => platform("CapRover", &["app"], ByHand::Console),
         "einaregilsson/beanstalk-deploy" => platform(
             "Elastic Beanstalk",
             &["application_name"],
-            Some("aws elasticbeanstalk update-environment --version-label VERSION"),
+            ByHand::Command("aws elasticbeanstalk update-environment --version-label VERSION"),
         ),
         "serverless/github-action" if text("args").contains("deploy") => {
             platform("Serverless Framework", &[], SERVERLESS_BACK)
         }
-        "appleboy/lambda-action" | "aws-actions/aws-lambda-deploy" => {
-            platform("AWS Lambda", &["function_name", "function-name"], None)
-        }
+        "appleboy/lambda-action" | "aws-actions/aws-lambda-deploy" => platform(
+            "AWS Lambda",
+            &["function_name", "function-name"],
+            LAMBDA_BACK,
+        ),
         "cloudflare/wrangler-action" => {
-            if text("command").contains("pages") {
-                deploys(Tool::Site {
-                    host: "Cloudflare Pages",
-                })
-            } else {
-                platform("Cloudflare Workers", &[], Some("wrangler rollback"))
+            let command = with
+                .get("command")
+                .map_or("deploy", |fact| fact.value.text());
+            let calls = calls("wrangler", command);
+            let mut deeds: Vec<CommandEffect> = (calls.iter())
+                .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
+                .collect();
+            match (deeds.len(), command.contains("deploy")) {
+                // Of several Workers none is the one that goes back.
+                (2.., _) | (0, true) => platform(
+                    "Cloudflare Workers",
+                    &[],
+                    ByHand::Command("wrangler rollback"),
+                ),
+                _ => std::mem::take(&mut deeds),
             }
         }
         "cloudflare/pages-action" => deploys(Tool::Site {
@@ -213,7 +239,7 @@ pub fn deeds(
             }
         }
         "bitovi/github-actions-deploy-docker-to-ec2" => {
-            platform("an EC2 instance by bitovi", &[], None)
+            platform("an EC2 instance by bitovi", &[], ByHand::Again)
         }
         "deliverybot/helm" | "bitovi/github-actions-deploy-eks-helm" | "vimeda/helm" => {
             let namespace = input("namespace");
@@ -243,7 +269,7 @@ pub fn deeds(
             playbook: input("playbook").map(|fact| fact.value).unwrap_or_default(),
             inventory: input("inventory").map(|fact| fact.value),
         }),
-        "hashicorp/tfc-workflows-github" => platform("Terraform Cloud", &[], None),
+        "hashicorp/tfc-workflows-github" => platform("Terraform Cloud", &[], ByHand::Again),
         "softprops/action-gh-release"
         | "ncipollo/release-action"
         | "goreleaser/goreleaser-action"
@@ -259,8 +285,10 @@ pub fn deeds(
             what: "an npm package",
         }],
         "rubygems/release-gem" => vec![CommandEffect::Publishes { what: "a gem" }],
-        "distributhor/workflow-webhook" | "joelwmale/webhook-action" => deploys(Tool::Hook {
-            url: ["webhook_url", "url"]
+        "distributhor/workflow-webhook"
+        | "joelwmale/webhook-action"
+        | "jbrooksuk/laravel-forge-action" => deploys(Tool::Hook {
+            url: ["webhook_url", "url", "trigger_url"]
                 .iter()
                 .find_map(|key| with.get(*key))
                 .map(|fact| fact.value.clone())

@@ -53,6 +53,8 @@ pub struct Job {
     pub matrix: Option<Node>,
     pub outputs: Vec<(String, Text)>,
     pub defaults_folder: Option<String>,
+    /// The shell of its steps that name none: `defaults.run.shell` of the job, else of the workflow.
+    pub defaults_shell: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +113,7 @@ impl Workflow {
         let source = Source {
             text,
             lines: Lines::of(text),
+            defaults: tree.get("defaults"),
         };
         let on = tree.get("on").cloned();
         let jobs = tree.get("jobs").map_or(&[][..], Node::entries);
@@ -199,12 +202,20 @@ impl Workflow {
 struct Source<'t> {
     text: &'t str,
     lines: Lines,
+    /// What the workflow says for all of its jobs.
+    defaults: Option<&'t Node>,
 }
 
 impl Source<'_> {
     fn job(&self, id: &str, line: usize, node: &Node) -> Job {
         let environment = self.entry(node, "environment");
         let of_environment = |key: &str| self.entry(node.get("environment")?, key);
+        let default = |key: &str| {
+            let all = [node.get("defaults"), self.defaults];
+            let mut runs = all.into_iter().flatten().filter_map(|all| all.get("run"));
+            let text = runs.find_map(|run| run.get(key)?.text());
+            text.map(str::to_owned)
+        };
         Job {
             id: id.to_owned(),
             line,
@@ -228,9 +239,8 @@ impl Source<'_> {
                 .and_then(|it| it.get("matrix"))
                 .cloned(),
             outputs: self.texts(node.get("outputs")),
-            defaults_folder: (node.get("defaults"))
-                .and_then(|it| it.get("run")?.get("working-directory")?.text())
-                .map(str::to_owned),
+            defaults_folder: default("working-directory"),
+            defaults_shell: default("shell"),
         }
     }
 
@@ -321,6 +331,7 @@ pub fn steps_of(text: &str, runs: &Node) -> Vec<Step> {
     let source = Source {
         text,
         lines: Lines::of(text),
+        defaults: None,
     };
     let steps = runs.get("steps").map_or(&[][..], Node::items);
     steps.iter().map(|step| source.step(step)).collect()

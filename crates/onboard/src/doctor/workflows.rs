@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use model::Outcome;
-use survey::{Line, Survey, Tool};
+use repository::joined;
+use survey::{Deployment, Line, Survey, Tool};
 use yaml::Node;
 
 use super::finding::{ALL, Finding};
 use super::guarded::{GuardedJob, jobs};
 use super::repository::Repository;
+use crate::ours::is_ours;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A Compose file is shorter.
@@ -31,10 +33,23 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
 }
 
 /// A job waits for a runner that has all of its labels. One that no other job asks for may be a runner that is not
-/// there.
+/// there. A job that deploys besides our steps has the runner that it has always had.
 fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
+    let deploys = |path: &str, id: &str| {
+        survey.deployments.iter().any(|one| {
+            let workflow = survey.workflows.get(one.job.workflow);
+            workflow.is_some_and(|workflow| {
+                let job = workflow.jobs.get(one.job.job).filter(|job| job.id == id);
+                let mut steps = job
+                    .into_iter()
+                    .flat_map(|job| one.steps.iter().filter_map(|nth| job.steps.get(*nth)));
+                workflow.path == path && steps.any(|step| !is_ours(step))
+            })
+        })
+    };
     let is_guarded = |path: &str, id: &str| {
-        (guarded.iter()).any(|one| one.workflow.path == path && one.job.id == id)
+        let ours = (guarded.iter()).any(|one| one.workflow.path == path && one.job.id == id);
+        ours && !deploys(path, id)
     };
     let others = survey.workflows.iter().flat_map(|workflow| {
         let jobs = workflow.jobs.iter();
@@ -175,14 +190,17 @@ fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     let here = survey
         .deployments
         .iter()
-        .filter(|deployment| deployment.login.is_none() && deployment.folder.is_none());
+        .filter(|deployment| deployment.login.is_none() && is_in_checkout(deployment));
     let mut findings = Vec::new();
     for deployment in here {
         let Tool::Compose(call) = &deployment.tool else {
             continue;
         };
+        // Compose reads paths from the folder of the first file.
+        let first = call.known_files.first();
+        let folder = first.and_then(|file| Some(file.rsplit_once('/')?.0));
         for file in &call.known_files {
-            for (path, line) in local_paths(&survey.root, file) {
+            for (path, line) in local_paths(&survey.root, file, folder.unwrap_or_default()) {
                 if is_tracked(&survey.root, &path) != Some(false) {
                     continue;
                 }
@@ -200,8 +218,15 @@ fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// The relative paths that a Compose file mounts or reads, from the root, with their lines.
-fn local_paths(root: &Path, file: &str) -> Vec<(String, usize)> {
+/// Whether the runner calls the tool within what it has checked out.
+fn is_in_checkout(deployment: &Deployment) -> bool {
+    let folder = deployment.folder.as_ref();
+    folder.is_none_or(|folder| !folder.value.starts_with(['/', '~', '$']))
+}
+
+/// The relative paths that a Compose file mounts or reads, from the root, with their lines. `folder` is what they are
+/// relative to.
+fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
     let Ok(whole) = files::read_text(&root.join(file), MAX_FILE) else {
         return Vec::new();
     };
@@ -231,8 +256,9 @@ fn local_paths(root: &Path, file: &str) -> Vec<(String, usize)> {
             let plain = !path.is_empty() && !path.starts_with(['/', '~', '.', '$'])
                 || path.starts_with(".env");
             let number = whole[..node.place.start].matches('\n').count() + 1;
-            if plain && !found.iter().any(|(known, _)| known == path) {
-                found.push((path.to_owned(), number));
+            let path = joined(folder, path).filter(|_| plain);
+            if let Some(path) = path.filter(|path| !found.iter().any(|(known, _)| known == path)) {
+                found.push((path, number));
             }
         }
     }

@@ -332,6 +332,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
             _ => "`deploy-guard init --patch` adds the steps above to the workflow".to_owned(),
         });
     }
+    let mut has_keys = false;
     for part in &proposal.parts {
         if !part.is_configured() {
             continue;
@@ -339,6 +340,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
         if let Reach::Hosts(all) = &part.reach
             && all.iter().any(|one| one.to_fetch)
         {
+            let is_first = !std::mem::replace(&mut has_keys, true);
             let known = all
                 .iter()
                 .find_map(|one| one.known.as_ref())
@@ -346,7 +348,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
                 .unwrap_or_default();
             step(format!(
                 "{}, and compare the keys with the machine's own{known}",
-                keyscan(all)
+                keyscan(all, is_first)
             ));
         }
     }

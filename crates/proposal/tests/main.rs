@@ -1,0 +1,45 @@
+//! What is written into the workflows of small repositories.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+mod again;
+mod steps;
+
+use proposal::additions::{Means, changes};
+use proposal::group::groups;
+use proposal::proposal::{Proposal, ProposalInput};
+use proposal::words;
+
+const FLOW: &str = ".github/workflows/ship.yml";
+
+/// What is proposed for the first deployment of a repository with this workflow: what a person is told, and the lines
+/// that the workflow gets.
+fn proposed(flow: &str, files: &[(&str, &str)], url: Option<&str>) -> String {
+    let folder = testkit::repository(&[files, &[(FLOW, flow)]].concat());
+    let survey = survey::look(folder.path()).unwrap();
+    let mut all = groups(&survey);
+    assert!(!all.is_empty(), "nothing deploys in\n{flow}");
+    let others = all.split_off(1);
+    let asks = ProposalInput {
+        service: "shop".to_owned(),
+        url,
+        ..ProposalInput::default()
+    };
+    let proposal = Proposal::make(&survey, all, others, &asks);
+    let means = Means {
+        action: "org/deploy-guard@v1".to_owned(),
+        bin_dir: None,
+        config: None,
+    };
+    let shown = words::shown(&changes(&proposal, &means));
+    let added = shown.lines().filter_map(|line| line.strip_prefix('+'));
+    let added: Vec<&str> = added.filter(|line| !line.starts_with("++")).collect();
+    let decided = words::decided(&proposal, "deploy-guard.yml");
+    format!("{decided}\n{}\n", added.join("\n"))
+}
+
+/// The sentence about the way back.
+fn back(flow: &str, files: &[(&str, &str)]) -> String {
+    let told = proposed(flow, files, Some("https://shop.example.com/up"));
+    let line = told.lines().find(|line| line.contains("way back  "));
+    line.unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,150 @@
+//! What a job does beside the calls that its deployment is told by: what else goes live, a way back of its own, and
+//! whether anything waits for the release.
+
+use crate::deployment::Login;
+use crate::event::{Event, EventDetail};
+use crate::jobs::Run;
+use crate::record::{Assembly, RecordedEffect, machine, same_machine};
+use tools::{CommandEffect, Tool};
+use workflow::{Fact, Line};
+
+/// A longer command is cut.
+const MAX_SHOWN: usize = 80;
+/// More than a person reads.
+const MAX_BESIDES: usize = 8;
+
+/// What else goes live in the job: by another tool, or by the same for another app.
+pub(crate) fn besides(
+    calls: &[&RecordedEffect<'_>],
+    deploying: &[&RecordedEffect<'_>],
+) -> Vec<Fact<String>> {
+    let Some(CommandEffect::Deploys(lead)) = calls.first().map(|one| &one.deed) else {
+        return Vec::new();
+    };
+    let mut found: Vec<Fact<String>> = Vec::new();
+    for one in deploying {
+        if found.len() >= MAX_BESIDES {
+            break;
+        }
+        let CommandEffect::Deploys(tool) = &one.deed else {
+            continue;
+        };
+        let fact = Fact::new(shown(one.event), one.event.at.clone());
+        if is_of_its_own(tool) && !is_of(lead, tool) && !found.contains(&fact) {
+            found.push(fact);
+        }
+    }
+    found
+}
+
+/// Whether a tool makes something live that is told apart from the rest of the job.
+fn is_of_its_own(tool: &Tool) -> bool {
+    matches!(
+        tool,
+        Tool::Helm(_)
+            | Tool::Kubectl(_)
+            | Tool::Platform(_)
+            | Tool::Ecs(_)
+            | Tool::CodeDeploy { .. }
+            | Tool::Capistrano { .. }
+            | Tool::Deployer { .. }
+    )
+}
+
+/// Whether a call is one of those that are told together, or the same once more.
+fn is_of(lead: &Tool, tool: &Tool) -> bool {
+    match (lead, tool) {
+        (Tool::Kubectl(_), Tool::Kubectl(_)) | (Tool::Ecs(_), Tool::Ecs(_)) => true,
+        // What comes with a chart, or is set for what it has made.
+        (Tool::Helm(_), Tool::Kubectl(_)) => true,
+        (Tool::Helm(one), Tool::Helm(other)) => {
+            let namespace =
+                |call: &tools::HelmCall| call.namespace.as_ref().map(|it| it.value.clone());
+            (&one.release, &one.context) == (&other.release, &other.context)
+                && namespace(one) == namespace(other)
+        }
+        (Tool::Platform(one), Tool::Platform(other)) => {
+            let app = |call: &tools::PlatformCall| call.app.as_ref().map(|it| it.value.clone());
+            (one.name, &one.config, &one.place) == (other.name, &other.config, &other.place)
+                && app(one) == app(other)
+                && one.undo == other.undo
+        }
+        _ => lead == tool,
+    }
+}
+
+fn shown(event: &Event) -> String {
+    let text = match &event.what {
+        EventDetail::Command { words, .. } => words.join(" "),
+        EventDetail::Action { name, .. } => name.clone(),
+        EventDetail::Script { path, .. } => path.clone(),
+        EventDetail::Writes { .. } => String::new(),
+    };
+    text.chars().take(MAX_SHOWN).collect()
+}
+
+/// Whether the calls end before the release runs.
+pub(crate) fn returns_early(tool: &Tool, run: &Run) -> bool {
+    let waits = |service: &str| {
+        run.events.iter().any(|event| match &event.what {
+            EventDetail::Command { words, .. } => {
+                let mut words = words.iter().map(String::as_str);
+                words.next() == Some("aws")
+                    && words.next() == Some(service)
+                    && words.next() == Some("wait")
+            }
+            EventDetail::Action { with, .. } => with
+                .get("wait-for-service-stability")
+                .is_some_and(|fact| fact.value.text() == "true"),
+            EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
+        })
+    };
+    match tool {
+        Tool::Hook { .. } => true,
+        Tool::Platform(call) => call.fetches,
+        Tool::CodeDeploy { .. } => !waits("deploy"),
+        Tool::Ecs(_) => !waits("ecs"),
+        _ => false,
+    }
+}
+
+impl Assembly<'_> {
+    /// What a job does to go back by itself, where a step has failed.
+    pub(crate) fn own_backs<'r>(
+        &self,
+        run: &'r Run,
+        done: &[RecordedEffect<'r>],
+    ) -> Vec<&'r Event> {
+        let deploys = done.iter().filter(|one| match &one.deed {
+            // A request that tells people looks like one that deploys.
+            CommandEffect::Deploys(tool) => !matches!(
+                **tool,
+                Tool::Hook { .. } | Tool::Site { .. } | Tool::Copy { .. } | Tool::Other { .. }
+            ),
+            _ => false,
+        });
+        let deploys = deploys.map(|one| one.event);
+        let says = |event: &&Event| match &event.what {
+            EventDetail::Command { words, .. } => words
+                .iter()
+                .any(|word| matches!(word.as_str(), "rollback" | "undo" | "deploy:rollback")),
+            _ => false,
+        };
+        deploys
+            .chain(run.events.iter().filter(says))
+            .filter(|event| self.is_undone(run, event))
+            .collect()
+    }
+}
+
+/// The first of them after a step, on this machine.
+pub(crate) fn own_back(
+    backs: &[&Event],
+    run: &Run,
+    first: usize,
+    login: Option<&Login>,
+) -> Option<Line> {
+    let is_here =
+        |event: &&&Event| event.step > first && same_machine(machine(event, run).as_ref(), login);
+    backs.iter().find(is_here).map(|event| event.at.clone())
+}
