@@ -226,7 +226,7 @@ async fn close(journal: &mut Journal, made: &ChangeResult, report: &Report) -> R
     match &made.end {
         ChangeEnd::Done => journal.done(APPLY).await?,
         ChangeEnd::Failed(ToolFailure { told: reason, .. }) | ChangeEnd::Late(reason) => {
-            journal.failed(APPLY, reason).await?
+            journal.failed(APPLY, reason).await?;
         }
         ChangeEnd::Unknown(_) | ChangeEnd::Interrupted => return Ok(()),
     }

@@ -49,7 +49,7 @@ pub(super) fn plan<'a>(
 }
 
 /// What was found, and where.
-struct Alerts {
+struct Analysis {
     /// `None` where nothing was ever analysed.
     alerts: Option<Vec<Alert>>,
     /// What the alerts are of.
@@ -64,14 +64,14 @@ async fn of_reference(
     scanning: &CodeScanning,
     reference: &str,
     scene: &Context<'_>,
-) -> Result<Alerts, QueryError> {
+) -> Result<Analysis, QueryError> {
     let look = Poll::new(check, scene, check.wait.get())?;
     let asked = &look.asked;
     let alerts = asked
         .client
         .alerts(&asked.repository, Some(reference), scanning.tool.as_deref())
         .await?;
-    Ok(Alerts {
+    Ok(Analysis {
         alerts,
         of: reference.to_owned(),
         commit: None,
@@ -85,7 +85,7 @@ async fn of_commit(
     check: &CommitChecks,
     scanning: &CodeScanning,
     scene: &Context<'_>,
-) -> Result<Alerts, QueryError> {
+) -> Result<Analysis, QueryError> {
     let mut look = Poll::new(check, scene, check.wait.get())?;
     let commit = Commit::of(scene, &look.asked, check.commit.as_deref()).await?;
     let tool = scanning.tool.as_deref();
@@ -110,7 +110,7 @@ async fn of_commit(
         ),
         None => None,
     };
-    Ok(Alerts {
+    Ok(Analysis {
         alerts,
         of: commit.shown(),
         commit: Some(commit),
@@ -118,7 +118,7 @@ async fn of_commit(
     })
 }
 
-impl Alerts {
+impl Analysis {
     fn outcome(self, check: &CommitChecks, severity: AlertSeverity, id: &str) -> Outcome {
         let of = &self.of;
         let outcome = match &self.alerts {
