@@ -87,9 +87,12 @@ pub(crate) fn render(account: &Account) -> String {
         phase: incident.phase.word(),
         impact: incident.impact,
         failed_stage: incident.failed_stage.as_deref(),
-        conclusion: deployment.and_then(|one| match one.is_taken_back() {
-            true => Some(Conclusion::RolledBack),
-            false => one.conclusion,
+        conclusion: deployment.and_then(|one| {
+            if one.is_taken_back() {
+                Some(Conclusion::RolledBack)
+            } else {
+                one.conclusion
+            }
         }),
         exposure: account.exposure.known.as_ref().map(Exposure::counts),
         exposure_detail: account.exposure.known.as_ref(),

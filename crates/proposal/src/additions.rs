@@ -155,35 +155,11 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     );
     match &part.back {
         RollbackPlan::Configured => {
-            let mut with = vec![("stage", "rollback".to_owned())];
-            with.extend(release.clone().map(|release| ("release", release)));
-            with.push(("command", "record".to_owned()));
-            let stage = Stage {
-                note: "What passed its gate is what a later failure goes back to.",
-                name: "Record the release as good",
-                with,
-                configured: true,
-                handed: handed.clone(),
-                ..Stage::default()
-            };
-            add(after, frame.step(stage));
-            // What did not pass is told: not every tool can tell what runs.
-            let mut back = vec![("stage", "rollback".to_owned())];
-            back.extend(release.map(|release| ("release", release)));
-            // Where the deployment failed before it changed anything, the release is not bad.
-            back.push(("gate", format!("${{{{ steps.{gate}.outcome }}}}")));
-            let stage = Stage {
-                note: "Refused where nothing was deployed yet. The release that failed is not deployed again.",
-                name: "Put the last good release back",
-                condition: Some(format!(
-                    "(failure() || cancelled()) && steps.{preflight}.outcome == 'success'"
-                )),
-                with: back,
-                configured: true,
-                handed,
-                ..Stage::default()
-            };
-            add(after, frame.step(stage));
+            add(after, frame.step(record_stage(release.clone(), &handed)));
+            add(
+                after,
+                frame.step(rollback_stage(release, handed, &gate, &preflight)),
+            );
         }
         RollbackPlan::Step(_) | RollbackPlan::None(_) => {
             for step in own_steps(&frame, parts, &gate) {
@@ -192,6 +168,44 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
         }
     }
     all
+}
+
+fn record_stage(release: Option<String>, handed: &StepEnv) -> Stage<'static> {
+    let mut with = vec![("stage", "rollback".to_owned())];
+    with.extend(release.map(|release| ("release", release)));
+    with.push(("command", "record".to_owned()));
+    Stage {
+        note: "What passed its gate is what a later failure goes back to.",
+        name: "Record the release as good",
+        with,
+        configured: true,
+        handed: handed.clone(),
+        ..Stage::default()
+    }
+}
+
+/// What did not pass is told: not every tool can tell what runs.
+fn rollback_stage(
+    release: Option<String>,
+    handed: StepEnv,
+    gate: &str,
+    preflight: &str,
+) -> Stage<'static> {
+    let mut with = vec![("stage", "rollback".to_owned())];
+    with.extend(release.map(|release| ("release", release)));
+    // Where the deployment failed before it changed anything, the release is not bad.
+    with.push(("gate", format!("${{{{ steps.{gate}.outcome }}}}")));
+    Stage {
+        note: "Refused where nothing was deployed yet. The release that failed is not deployed again.",
+        name: "Put the last good release back",
+        condition: Some(format!(
+            "(failure() || cancelled()) && steps.{preflight}.outcome == 'success'"
+        )),
+        with,
+        configured: true,
+        handed,
+        ..Stage::default()
+    }
 }
 
 /// Whether the job's steps are programs of a shell that ours are none of. An image may have no other than `sh`, which

@@ -52,9 +52,9 @@ fn is_branch(value: &Value, of_tags: bool) -> bool {
             let digits = name
                 .trim_start_matches("refs/tags/")
                 .trim_start_matches('v');
-            !name.starts_with("refs/tags/")
-                && !digits.starts_with(|c: char| c.is_ascii_digit())
-                && !(name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+            let is_commit = name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            let is_version = digits.starts_with(|c: char| c.is_ascii_digit());
+            !(name.starts_with("refs/tags/") || is_version || is_commit)
         }
         (None, Some(expression)) => match expression.rsplit("||").next().map(str::trim) {
             Some("github.ref" | "github.ref_name") => !of_tags,

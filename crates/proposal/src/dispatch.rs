@@ -30,9 +30,11 @@ pub fn step(workflow: &Workflow, job: &Job, group: &Group<'_>) -> Result<OwnStep
     let file = workflow.path.rsplit('/').next().unwrap_or_default();
     // Where inputs say where it is deployed, a dispatch is not a push.
     let chosen = chosen(workflow, group).ok_or(Bound::NoInput)?;
-    let place: String = (chosen.iter())
-        .map(|(name, value)| format!(" -f {}", remote::quote(&format!("{name}={value}"))))
-        .collect();
+    let mut place = String::new();
+    for (name, value) in &chosen {
+        place.push_str(" -f ");
+        place.push_str(&remote::quote(&format!("{name}={value}")));
+    }
     let (input, of_run) = release(workflow, group, &chosen)?;
     if !may_dispatch(workflow, job) {
         return Err(Bound::Token);

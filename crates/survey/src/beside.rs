@@ -54,9 +54,8 @@ fn is_of_its_own(tool: &Tool) -> bool {
 /// Whether a call is one of those that are told together, or the same once more.
 fn is_of(lead: &Tool, tool: &Tool) -> bool {
     match (lead, tool) {
-        (Tool::Kubectl(_), Tool::Kubectl(_)) | (Tool::Ecs(_), Tool::Ecs(_)) => true,
-        // What comes with a chart, or is set for what it has made.
-        (Tool::Helm(_), Tool::Kubectl(_)) => true,
+        // After a chart: what comes with it, or is set for what it has made.
+        (Tool::Kubectl(_) | Tool::Helm(_), Tool::Kubectl(_)) | (Tool::Ecs(_), Tool::Ecs(_)) => true,
         (Tool::Helm(one), Tool::Helm(other)) => {
             let namespace =
                 |call: &tools::HelmCall| call.namespace.as_ref().map(|it| it.value.clone());

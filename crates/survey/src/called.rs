@@ -139,9 +139,10 @@ impl Reader<'_> {
             return;
         };
         let targets = call.targets.iter().map(|target| Some(target.as_str()));
-        let targets: Vec<Option<&str>> = match call.targets.is_empty() {
-            true => vec![None],
-            false => targets.collect(),
+        let targets: Vec<Option<&str>> = if call.targets.is_empty() {
+            vec![None]
+        } else {
+            targets.collect()
         };
         let mut by = by.to_vec();
         for target in targets {

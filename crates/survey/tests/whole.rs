@@ -104,11 +104,11 @@ fn an_input_that_a_push_leaves_empty_has_the_value_behind_it() {
 #[test]
 fn a_release_that_a_caller_hands_over_has_its_name_in_the_workflow_that_is_called() {
     let called = "on: { workflow_call: { inputs: { tag: {}, env: {} } } }\njobs:\n  live:\n    environment: ${{ inputs.env }}\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'cd /srv/mill && TAG=${{ inputs.tag }} docker compose up -d web'\n";
-    let caller = "on: { push: { branches: [main], tags: ['v*'] } }\njobs:\n  next: { uses: ./.github/workflows/live.yml, with: { env: staging, tag: '${{ github.sha }}' } }\n  live: { uses: ./.github/workflows/live.yml, with: { env: production, tag: '${{ github.ref_name }}' } }\n";
+    let starting = "on: { push: { branches: [main], tags: ['v*'] } }\njobs:\n  next: { uses: ./.github/workflows/live.yml, with: { env: staging, tag: '${{ github.sha }}' } }\n  live: { uses: ./.github/workflows/live.yml, with: { env: production, tag: '${{ github.ref_name }}' } }\n";
     let file = "services:\n  web: { image: \"acme/mill:${TAG}\", build: . }\n";
     let survey = read(&[
         (FLOW, called),
-        (".github/workflows/on.yml", caller),
+        (".github/workflows/on.yml", starting),
         ("compose.yml", file),
     ]);
     let releases: Vec<&str> = (survey.deployments.iter())

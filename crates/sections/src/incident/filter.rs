@@ -152,11 +152,11 @@ mod tests {
     /// An issue that a note of no incident opens is closed by nothing.
     #[test]
     fn a_note_is_heard_outside_of_an_incident_but_for_who_shows_incidents_alone() {
-        let of_incident = Heard {
+        let of_incident = FilterInput {
             kind: EventKind::Note,
             ..OPENED
         };
-        let of_none = Heard {
+        let of_none = FilterInput {
             severity: None,
             ..of_incident
         };
