@@ -156,7 +156,11 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
             Happening::ExposureMeasured {
                 exposure: Some(exposure),
                 ..
-            } => deployment.exposure = Some(exposure.clone()),
+            } => {
+                let known = deployment.exposure.as_ref();
+                let better = known.map(|known| known.or_later(exposure));
+                deployment.exposure = Some(better.unwrap_or_else(|| exposure.clone()));
+            }
             Happening::IncidentOpened { .. } => {
                 deployment.incident.clone_from(&event.subject.incident);
             }
@@ -346,6 +350,52 @@ mod tests {
             assert_eq!(all[0].restored_at, Some(second(restored)), "{conclusion:?}");
             assert_eq!(all[0].incident, Some(id));
         }
+    }
+
+    #[test]
+    fn a_rollback_within_the_run_restores_at_its_own_end_and_not_at_that_of_the_run() {
+        let mut past = SampleHistory::new();
+        past.about(Some("d1"), None);
+        past.add(started());
+        past.add(note("meanwhile"));
+        let mut end = ended(Conclusion::RolledBack);
+        if let Happening::DeploymentEnded { rollback, .. } = &mut end {
+            *rollback = Some(RolledBack {
+                started_at: second(0),
+                duration_ms: 1500,
+                verdict: Verdict::Pass,
+            });
+        }
+        past.add(end);
+        let all = deployments(&past.history());
+        let restored = all[0].restored_at.map(|at| at.duration_since(second(0)));
+        assert_eq!(restored, Some(jiff::SignedDuration::from_millis(1500)));
+    }
+
+    #[test]
+    fn each_deployment_that_failed_in_one_incident_is_restored_by_the_next_good_one() {
+        let mut past = SampleHistory::new();
+        let mut incident = None;
+        for (release, conclusion) in [
+            ("v2", Conclusion::Failed),
+            ("v3", Conclusion::Failed),
+            ("v4", Conclusion::Succeeded),
+        ] {
+            past.about(Some(release), None);
+            past.release(release);
+            past.add(started());
+            if release == "v2" {
+                incident = Some(past.open(Severity::High));
+                past.about(Some(release), None);
+            }
+            past.add(ended(conclusion));
+        }
+        past.about(Some("v2"), incident.as_ref());
+        past.add(resolved("v4 is good"));
+        let all = deployments(&past.history());
+        let restored: Vec<_> = all.iter().map(|one| one.restored_at).collect();
+        // Also the one whose incident is resolved a moment later.
+        assert_eq!(restored, [Some(second(6)), Some(second(6)), None]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::Verdict;
 use model::outcome::Requests;
 use sections::incident::{EventKind, Impact, Severity};
@@ -232,6 +232,9 @@ pub enum Happening {
         /// How many of the hosts have it by now, where that changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hosts: Option<Hosts>,
+        /// What is being done by now, where that changed: what people were told of it holds no more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<String>,
     },
     Note {
         text: String,
@@ -382,6 +385,15 @@ pub struct RolledBack {
     pub verdict: Verdict,
 }
 
+impl RolledBack {
+    /// `None` where a damaged line tells of a time that does not exist.
+    pub fn ended(&self) -> Option<Timestamp> {
+        let took = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
+        let took = SignedDuration::from_millis(took);
+        self.started_at.checked_add(took).ok()
+    }
+}
+
 /// How an ETA is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -494,6 +506,7 @@ mod tests {
                     affected: 2,
                     all: 3,
                 }),
+                action: Some(text()),
             },
             note("a note"),
             Happening::SeverityChanged {

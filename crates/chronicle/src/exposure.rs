@@ -76,6 +76,31 @@ impl Exposure {
             total: self.total,
         }
     }
+
+    /// What is known once the same was asked again. A later answer that is certain of less, such as that of a log which
+    /// was rotated meanwhile, takes away nothing of what was certain; of a longer time than was counted, that is the least.
+    #[must_use]
+    pub fn or_later(&self, later: &Exposure) -> Exposure {
+        let is_longer = self
+            .until
+            .zip(later.until)
+            .is_some_and(|(own, its)| its > own);
+        let tells_less = match (self.bound, later.bound) {
+            (_, Bound::Exact) => false,
+            (Bound::Exact, _) if !is_longer => true,
+            (Bound::AtMost(_), Bound::AtLeast) if !is_longer => true,
+            (_, Bound::AtMost(most)) => most.total < self.total,
+            (_, Bound::AtLeast) => later.total < self.total,
+        };
+        match (tells_less, self.bound) {
+            (false, _) => later.clone(),
+            (true, Bound::Exact | Bound::AtMost(_)) if is_longer => Exposure {
+                bound: Bound::AtLeast,
+                ..self.clone()
+            },
+            (true, _) => self.clone(),
+        }
+    }
 }
 
 /// Such as `between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %)`.
@@ -170,6 +195,42 @@ mod tests {
         at least 900 requests, 12 failed (1.33 %), counted by the gate while it judged
         0 requests, 12 failed, counted by Prometheus
         ");
+    }
+
+    #[test]
+    fn what_was_certain_is_not_taken_away_by_a_later_answer_that_is_certain_of_less() {
+        let counted = |total, bound, until| Exposure {
+            failed: 0,
+            total,
+            bound,
+            source: Source::AccessLog,
+            from: Some(second(0)),
+            until: Some(second(until)),
+            over_time: Vec::new(),
+        };
+        let most = |total| Bound::AtMost(Requests { failed: 0, total });
+        let (exact, least) = (Bound::Exact, Bound::AtLeast);
+        for (known, later, expected) in [
+            // The log was rotated.
+            ((90, least, 5), (0, least, 5), (90, least, 5)),
+            ((90, least, 5), (95, least, 5), (95, least, 5)),
+            ((90, least, 5), (91, exact, 5), (91, exact, 5)),
+            ((90, least, 5), (80, most(95), 5), (80, most(95), 5)),
+            ((90, least, 5), (10, most(20), 5), (90, least, 5)),
+            ((90, exact, 5), (0, least, 5), (90, exact, 5)),
+            ((90, exact, 5), (80, most(95), 5), (90, exact, 5)),
+            ((90, exact, 5), (92, exact, 5), (92, exact, 5)),
+            ((80, most(95), 5), (85, least, 5), (80, most(95), 5)),
+            ((80, most(95), 5), (85, most(90), 5), (85, most(90), 5)),
+            // It served on.
+            ((90, exact, 5), (0, least, 9), (90, least, 5)),
+            ((90, exact, 5), (100, least, 9), (100, least, 9)),
+            ((80, most(95), 5), (0, least, 9), (80, least, 5)),
+        ] {
+            let of = |(total, bound, until)| counted(total, bound, until);
+            let told = of(known).or_later(&of(later));
+            assert_eq!(told, of(expected), "{known:?} {later:?}");
+        }
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Incident {
                 phase,
                 impact,
                 hosts,
+                action,
             } => {
                 self.latest.clone_from(text);
                 self.phase = phase.unwrap_or(self.phase);
@@ -139,6 +140,11 @@ impl Incident {
                 self.by_hand &= !self.is_worse(*impact, *hosts);
                 self.impact = impact.unwrap_or(self.impact);
                 self.hosts = hosts.or(self.hosts);
+                if action.is_some() {
+                    self.action.clone_from(action);
+                    // It was the time that the action before would take.
+                    self.eta = None;
+                }
             }
             Happening::SeverityChanged { to, why, .. } => {
                 self.severity = *to;
@@ -225,11 +231,23 @@ pub fn incidents(history: &History) -> Vec<Incident> {
 #[error("incidents are open in several environments: {}", .0.join(", "))]
 pub struct Several(pub Vec<String>);
 
-/// The incident that is open: the newest, if there are several.
+/// The incident that is open in exactly this environment, the newest if there are several. Without a name it is one
+/// that names none, because what goes well in one environment tells nothing of an incident elsewhere.
+pub fn open_in(history: &History, environment: Option<&str>) -> Option<Incident> {
+    let is_there = |one: &Incident| one.subject.environment.as_deref() == environment;
+    let mut all = incidents(history).into_iter().rev();
+    all.find(|one| one.is_open() && is_there(one))
+}
+
+/// The incident that a person means who names this environment, or none: the one that is open there, else the newest
+/// of those that are open.
 ///
 /// # Errors
 /// Returns the environments where the incidents of more than one are open: only a command that names none sees those.
-pub fn open(history: &History) -> Result<Option<Incident>, Several> {
+pub fn open(history: &History, environment: Option<&str>) -> Result<Option<Incident>, Several> {
+    if let Some(incident) = open_in(history, environment) {
+        return Ok(Some(incident));
+    }
     let mut found = incidents(history);
     found.retain(Incident::is_open);
     let named = found.iter().map(|one| &one.subject.environment);
@@ -248,7 +266,7 @@ mod tests {
     use crate::sample::{SampleHistory, note, opened, resolved, second};
 
     fn open_id(past: &SampleHistory) -> Option<IncidentId> {
-        open(&past.history()).expect("one").map(|one| one.id)
+        open(&past.history(), None).expect("one").map(|one| one.id)
     }
 
     #[test]
@@ -290,12 +308,34 @@ mod tests {
             past.environment(environment);
             past.open(Severity::High);
         }
-        let told = open(&past.history()).map_err(|several| several.to_string());
+        let told = open(&past.history(), None).map_err(|several| several.to_string());
         let expected = "incidents are open in several environments: production, staging";
         assert_eq!(told, Err(expected.to_owned()));
         past.add(resolved("done"));
-        let left = open(&past.history()).map(|one| one.and_then(|one| one.subject.environment));
+        let left = open(&past.history(), None);
+        let left = left.map(|one| one.and_then(|one| one.subject.environment));
         assert_eq!(left, Ok(Some("staging".to_owned())));
+    }
+
+    #[test]
+    fn an_incident_that_names_no_environment_is_open_in_none_and_a_person_can_mean_it() {
+        let mut past = SampleHistory::new();
+        past.about(None, None);
+        let nameless = past.open(Severity::Critical);
+        let history = past.history();
+        assert_eq!(open_in(&history, Some("staging")), None);
+        let of = |one: Option<Incident>| one.map(|one| one.id);
+        assert_eq!(of(open_in(&history, None)), Some(nameless.clone()));
+        let meant = open(&history, Some("staging")).expect("one");
+        assert_eq!(of(meant), Some(nameless.clone()));
+
+        past.about(None, None);
+        past.environment("staging");
+        let staging = past.open(Severity::Low);
+        let history = past.history();
+        assert_eq!(of(open_in(&history, Some("staging"))), Some(staging));
+        // Both are seen by who names none.
+        assert_eq!(of(open(&history, None).expect("one")), Some(nameless));
     }
 
     #[test]
@@ -366,6 +406,7 @@ mod tests {
                 phase,
                 impact: None,
                 hosts: None,
+                action: None,
             });
         }
         let all = incidents(&past.history());
@@ -404,6 +445,7 @@ mod tests {
                 phase: None,
                 impact,
                 hosts,
+                action: None,
             });
             assert_eq!(of(&past).by_hand, holds, "{impact:?}");
         }

@@ -34,7 +34,7 @@ pub use event::{
 };
 pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
-pub use incident::{Incident, Resolution, Several, incidents, open};
+pub use incident::{Incident, Resolution, Several, incidents, open, open_in};
 pub use log::{Chronicle, ReadScope};
 pub use outbox::{Address, DeliveryClaim, Intent, MAX_CLAIM, Pending, claim, pending};
 pub use owner::Owner;

@@ -191,11 +191,13 @@ impl Clean<'_> {
                 phase,
                 impact,
                 hosts,
+                action,
             } => Happening::IncidentUpdated {
                 text: self.text(&text),
                 phase,
                 impact,
                 hosts,
+                action: self.some_text(action),
             },
             Happening::Note { text } => Happening::Note {
                 text: self.text(&text),

@@ -140,16 +140,16 @@ impl Job {
         report.duration = Duration::try_from(took).unwrap_or_default();
         if let Ok(Some(scribe)) = self.scribe() {
             // Its end is written down in any case, and what is wrong is told then.
-            let _ = scribe.write_stage(name, &report).await;
+            let _ = scribe.write_stage(name, &report, None).await;
             scribe
                 .deliver(DeliveryMode::BestEffort, scribe.until_early())
                 .await;
         }
     }
 
-    /// Writes down that a stage ended, by the name of what it did. What goes wrong with that is shown in the report
-    /// and changes no verdict.
-    pub(crate) async fn write_down(&self, name: &str, report: &mut Report) {
+    /// Writes down that a stage ended, by the name of what it did; `goes_back`: it was to put a release back. What goes
+    /// wrong with that is shown in the report and changes no verdict.
+    pub(crate) async fn write_down(&self, name: &str, goes_back: bool, report: &mut Report) {
         let scribe = match self.scribe() {
             Ok(Some(scribe)) => scribe,
             Ok(None) => return,
@@ -158,7 +158,10 @@ impl Job {
                 return;
             }
         };
-        let mut written = scribe.write_stage(name, report).await;
+        // One that was refused changed nothing: what was in progress is as it was.
+        let has_tried = goes_back && report.verdict != Verdict::Refused;
+        let action = scribe.not_put_back(report.verdict).filter(|_| has_tried);
+        let mut written = scribe.write_stage(name, report, action).await;
         // What it served is asked when the end is on disk.
         if written.is_ok() {
             written = scribe.exposure_of_left(report).await;
@@ -203,34 +206,50 @@ impl EventWriter<'_> {
     }
 
     /// Writes down that a stage ended; and, where it has put a good release back by proof, that the incident is over
-    /// which a run opened of its own.
-    async fn write_stage(&self, name: &str, report: &Report) -> Result<(), Failure> {
+    /// which a run opened of its own. Where it was to do that and did not, `action` is what is done now.
+    async fn write_stage(
+        &self,
+        name: &str,
+        report: &Report,
+        action: Option<&str>,
+    ) -> Result<(), Failure> {
         let happening = self.stage_ended(name, report);
         let restored = match &happening {
             Happening::StageEnded { restored, .. } => restored.clone(),
             _ => None,
         };
         // An incident may be open for longer than the newest events tell.
-        let seeing = if restored.is_some() || self.is_timed() {
+        let concerns_incident = restored.is_some() || action.is_some();
+        let seeing = if concerns_incident || self.is_timed() {
             ReadScope::Full
         } else {
             ReadScope::Recent
         };
+        let of_state = if concerns_incident {
+            self.environment_of_state().await
+        } else {
+            None
+        };
         let written = self.chronicle.append(seeing, |history| {
             let subject = self.about(name, history);
             let mut events = vec![self.event(subject, happening.clone(), Audience::None)];
-            // Which of several environments it was that a stage put back is not known where it named none.
-            let opened = chronicle::open(history).ok().flatten();
-            let opened = opened.filter(|one| one.opened_by.automatic);
-            if let Some((incident, serving)) = opened.zip(restored.clone()) {
-                let resolved = Happening::IncidentResolved {
-                    text: report.reason.clone(),
-                    serving: Some(serving),
-                    fix: None,
-                    redeployment: None,
-                };
-                let audience = Audience::of(&incident);
-                events.push(self.event(incident.subject.clone(), resolved, audience));
+            let opened = self.open_here(history, of_state.as_deref());
+            match (opened, &restored, action) {
+                (Some(incident), Some(serving), _) if incident.opened_by.automatic => {
+                    let resolved = Happening::IncidentResolved {
+                        text: report.reason.clone(),
+                        serving: Some(serving.clone()),
+                        fix: None,
+                        redeployment: None,
+                    };
+                    let audience = Audience::of(&incident);
+                    events.push(self.event(incident.subject.clone(), resolved, audience));
+                }
+                (Some(incident), None, Some(action)) => {
+                    let text = format!("rollback {}: {}", report.verdict, report.reason);
+                    events.push(self.correction(&incident, &text, action, hosts(report)));
+                }
+                _ => {}
             }
             events.extend(self.due(history, &events));
             Ok::<_, chronicle::Error>(events)
@@ -246,6 +265,59 @@ impl EventWriter<'_> {
             }
         };
         self.in_time(written).await?.map_err(failed)
+    }
+
+    /// What is done now, where a rollback ended with this verdict; `None` where it put a release back.
+    pub fn not_put_back(&self, verdict: Verdict) -> Option<&'static str> {
+        let action = match verdict {
+            Verdict::Pass | Verdict::Skipped => return None,
+            _ if self.job.interrupt.caught().is_some() => {
+                "the rollback was interrupted: `rollback resume` goes on with it"
+            }
+            Verdict::Inconclusive => "the rollback is not verified: a person decides",
+            Verdict::Error | Verdict::Fail => {
+                "the rollback failed: a person decides, and `rollback status` shows how far it is"
+            }
+            Verdict::Partial => {
+                "only a part was rolled back: a person decides, and `rollback status` shows which"
+            }
+            Verdict::Refused => "the rollback was refused: a person decides",
+        };
+        Some(action)
+    }
+
+    /// Corrects what people were told of an incident: what was done did not end it.
+    pub fn correction(
+        &self,
+        incident: &Opened,
+        text: &str,
+        action: &str,
+        hosts: Option<chronicle::Hosts>,
+    ) -> Event {
+        let happening = Happening::IncidentUpdated {
+            text: text.to_owned(),
+            // What was found, and what was watched, is no more what it was.
+            phase: Some(chronicle::Phase::Investigating),
+            impact: None,
+            hosts: hosts.filter(|_| incident.is_worse(None, hosts)),
+            action: Some(action.to_owned()),
+        };
+        self.event(incident.subject.clone(), happening, Audience::of(incident))
+    }
+
+    /// Whose the state is, where this job names no environment.
+    pub async fn environment_of_state(&self) -> Option<String> {
+        if self.job.environment.is_some() {
+            return None;
+        }
+        self.document().await.ok().flatten()?.environment
+    }
+
+    /// The open incident that a stage may end, or go on with, of its own: that of its environment. Where it names none,
+    /// it is one that names none, else that of the environment whose the state is.
+    pub fn open_here(&self, history: &History, of_state: Option<&str>) -> Option<Opened> {
+        let named = self.job.environment.as_deref();
+        chronicle::open_in(history, named).or_else(|| chronicle::open_in(history, Some(of_state?)))
     }
 
     /// What the end of a stage is about: where it names no release, what the stages before it in its workflow run were
@@ -390,6 +462,13 @@ impl EventWriter<'_> {
                 &what,
                 Happening::DeploymentEnded {
                     conclusion: chronicle::Conclusion::Succeeded,
+                    ..
+                }
+            ),
+            corrects: matches!(
+                &what,
+                Happening::IncidentUpdated {
+                    action: Some(_),
                     ..
                 }
             ),

@@ -67,6 +67,11 @@ pub trait Stage: Args {
         None
     }
 
+    /// Whether it is to put a release back: who knows of an open incident is told where it did not.
+    fn goes_back(&self) -> bool {
+        false
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure>;
 }
 
@@ -295,6 +300,7 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
         tracing::info!("configuration: {}", path.display());
     }
     let event = stage.event().filter(|_| !job.dry_run);
+    let goes_back = stage.goes_back();
     // Both hold the futures of all that they do.
     let running = Box::pin(async {
         tokio::select! {
@@ -324,7 +330,7 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     };
     job.complete(&mut report, clock.elapsed());
     if let Some(name) = event {
-        Box::pin(job.write_down(name, &mut report)).await;
+        Box::pin(job.write_down(name, goes_back, &mut report)).await;
     }
     let code = match job.interrupt.caught() {
         Some(signal) => signal.exit_code(),

@@ -230,6 +230,18 @@ impl EventFacts<'_> {
             _ if deployment.is_rolled_back() => Some(WayBack::Completed),
             Some(Conclusion::Succeeded) => None,
             Some(_) => Some(WayBack::NotCompleted),
+            // It corrects that something is in progress.
+            None if matches!(
+                self.event.what,
+                Happening::IncidentUpdated {
+                    phase: Some(_),
+                    action: Some(_),
+                    ..
+                }
+            ) =>
+            {
+                Some(WayBack::NotCompleted)
+            }
             None => self
                 .incident
                 .is_some_and(|one| one.action.is_some())
@@ -261,6 +273,13 @@ impl EventFacts<'_> {
 
     fn next_step(&self) -> Option<String> {
         let incident = self.incident?;
+        if let Happening::IncidentUpdated {
+            action: Some(action),
+            ..
+        } = &self.event.what
+        {
+            return Some(action.clone());
+        }
         let is_resolved = incident.resolution.is_some();
         Some(match self.way_back() {
             _ if is_resolved => format!("`incident report --incident {}`", incident.id),

@@ -94,7 +94,7 @@ impl cli::Stage for Stage {
         let running = Box::pin(beside(running, &book, job));
         let telling = Box::pin(book.tell_cancelled());
         let ended = job.telling_early(running, telling).await;
-        let ended = told(job, &book, ended).await;
+        let ended = told(&book, ended).await;
         if deploy.after.is_empty() || job.dry_run {
             return ended;
         }
@@ -102,7 +102,8 @@ impl cli::Stage for Stage {
     }
 }
 
-/// Runs the deployment while the sinks are told that it started. A sink that does not answer holds nothing up.
+/// Runs the deployment while the sinks are told that it started, and writes down its end. A sink that does not answer
+/// holds nothing up but the telling.
 async fn beside(
     running: impl Future<Output = Result<Report, Failure>>,
     book: &RunLog<'_>,
@@ -122,20 +123,19 @@ async fn beside(
             () = &mut telling, if !is_told => is_told = true,
         }
     };
-    if !is_told && let Some(until) = book.until() {
-        // What is being sent is not cut off: whether it arrived would not be known.
-        let _ = tokio::time::timeout_at(until.into(), telling).await;
-    }
+    let telling = async {
+        if !is_told && let Some(until) = book.until() {
+            // What is being sent is not cut off: whether it arrived would not be known.
+            let _ = tokio::time::timeout_at(until.into(), telling).await;
+        }
+    };
+    tokio::join!(book.write_end(job, &ended), telling);
     ended
 }
 
-/// Writes the end into the log of events. What goes wrong with that changes no verdict.
-async fn told(
-    job: &Job,
-    book: &RunLog<'_>,
-    ended: Result<Report, Failure>,
-) -> Result<Report, Failure> {
-    let outcomes = book.close(job, &ended).await;
+/// Tells the sinks of the end. What goes wrong with that, and went wrong with the log, changes no verdict.
+async fn told(book: &RunLog<'_>, ended: Result<Report, Failure>) -> Result<Report, Failure> {
+    let outcomes = book.tell_end().await;
     match ended {
         Ok(mut report) => {
             report.outcomes.extend(outcomes);
@@ -645,6 +645,8 @@ impl Run<'_> {
                     Some(_) => format!("{told}; {STOPPED}"),
                     None => format!("{told}; it was not rolled back"),
                 };
+                self.book
+                    .went_back(verdict, format!("{headline}: {failure_text}"));
                 let reason = format!("{why}; not rolled back: {failure_text}");
                 let ending = self.not_back();
                 return Ok(self.end(ending, verdict, headline, reason));
@@ -667,6 +669,8 @@ impl Run<'_> {
             _ => "its rollback could not be verified".to_owned(),
         };
         let headline = format!("{told}; {back}");
+        self.book
+            .went_back(report.verdict, format!("{headline}: {}", report.reason));
         let mut end = match report.verdict {
             // The deployment failed even if its rollback passed.
             Verdict::Pass => {

@@ -31,18 +31,24 @@ impl World {
 
     /// The log, the oldest event first.
     fn events(&self) -> Vec<Value> {
+        let text = self.log();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The text of the log, in which the last line may be half-written.
+    fn log(&self) -> String {
         let Ok(files) = std::fs::read_dir(self.path("state.json.events")) else {
-            return Vec::new();
+            return String::new();
         };
         let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
         files.sort();
         let texts = files
             .iter()
             .map(|file| std::fs::read_to_string(file).unwrap());
-        let text: String = texts.collect();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        texts.collect()
     }
 
     /// Its kinds without what is between a process and a sink.
@@ -212,6 +218,124 @@ fn a_rollback_that_fails_leaves_the_incident_open_until_a_release_is_good() {
 }
 
 #[test]
+fn who_was_told_that_a_rollback_is_in_progress_hears_that_it_failed() {
+    let hook = Receiver::start("hook", Reply::Accept);
+    let heard = json!(["incident-opened", "incident-resolved"]);
+    let world = World::with_log(&json!({
+        "webhook": [{"name": "hook", "url-env": "HOOK", "events": heard}],
+    }));
+    world.break_reload();
+    world.write("broken", "");
+    world.green.set_health("unhealthy", 503);
+    let ran = told(&world, "v2", &hook);
+    assert!(ran.code > 0, "{}", ran.text);
+    let opened = world.newest("incident-opened");
+    assert_eq!(opened["action"], "automatic rollback in progress");
+    let updated = world.newest("incident-updated");
+    assert_eq!(updated["incident"], opened["incident"]);
+    let text = updated["text"].as_str().unwrap();
+    assert!(text.contains("v2 failed its gate; its rollback"), "{text}");
+    let action = updated["action"].as_str().unwrap();
+    assert!(action.contains("a person decides"), "{action}");
+    let told = || -> Vec<Value> {
+        let calls = hook.calls();
+        calls
+            .iter()
+            .map(|call| body(call)["event"].clone())
+            .collect()
+    };
+    assert_eq!(
+        json!(told()),
+        json!(["incident-opened", "incident-updated"])
+    );
+    let message = body(&hook.calls()[1]);
+    let text = message["text"].as_str().unwrap();
+    assert!(
+        text.contains(action) && !text.contains("in progress"),
+        "{text}"
+    );
+
+    // The same by hand, and then it works.
+    let back = || {
+        let mut back = testkit::bin("rollback");
+        back.current_dir(world.path(".")).env("HOOK", hook.url());
+        back.arg("run").output().unwrap().status.code()
+    };
+    assert_ne!(back(), Some(0));
+    assert_eq!(told().last().unwrap(), "incident-updated");
+    assert_eq!(told().len(), 3);
+    std::fs::remove_file(world.path("broken")).unwrap();
+    assert_eq!(back(), Some(0));
+    assert_eq!(told().last().unwrap(), "incident-resolved");
+}
+
+#[test]
+fn the_end_is_on_disk_while_a_sink_hangs() {
+    let hook = Receiver::start("hook", Reply::Hang);
+    // The sink is told of the start for longer than the run lasts.
+    let world = World::with_log(&json!({
+        "webhook": [{"name": "hook", "url-env": "HOOK"}], "delivery-budget": "60s",
+    }));
+    world.green.set_release("v2");
+    world.green.set_health("unhealthy", 503);
+    let mut command = Command::new(testkit::bin_path("deploy-guard"));
+    testkit::clean(&mut command);
+    let mut run = command
+        .current_dir(world.path("."))
+        .args(["run", "--release", "v2"])
+        .envs([HERE[0], ("HOOK", &hook.url())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let is_over = || world.log().contains("incident-resolved");
+    assert!(
+        wait_until(Duration::from_secs(60), is_over),
+        "{}",
+        world.log()
+    );
+    assert!(!world.log().contains("undelivered"), "{}", world.log());
+    assert_eq!(run.try_wait().unwrap(), None, "it tells the sink");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let end = world.newest("deployment-ended");
+    assert_eq!(
+        (&end["conclusion"], &end["serving"]),
+        (&json!("rolled-back"), &json!("v1"))
+    );
+    assert!(world.incident(&["status"]).contains("no incident is open"));
+}
+
+#[test]
+fn what_is_good_in_one_environment_ends_no_incident_that_was_opened_for_another_or_for_none() {
+    let world = World::with_log(&json!({}));
+    world.change(
+        "incident:",
+        "environments: {production: {}, staging: {}}\nincident:",
+    );
+    world.break_reload();
+    world.write("broken", "");
+    world.green.set_health("unhealthy", 503);
+    let ran = world.deploy("v2", HERE);
+    assert!(ran.code > 0, "{}", ran.text);
+    assert!(world.newest("incident-opened")["environment"].is_null());
+    std::fs::remove_file(world.path("broken")).unwrap();
+    world.green.set_health("healthy", 200);
+    testkit::bin("rollback")
+        .current_dir(world.path("."))
+        .args(["abort"])
+        .output()
+        .unwrap();
+
+    let ran = world.deploy_with("v3", HERE, &["--environment", "staging"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(!world.kinds().contains(&"incident-resolved".to_owned()));
+    let ran = world.deploy("v4", HERE);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert_eq!(world.newest("incident-resolved")["serving"], "v4");
+}
+
+#[test]
 fn a_sink_that_does_not_take_it_changes_neither_verdict_nor_exit_code_and_costs_little() {
     let quiet = World::new();
     let clock = Instant::now();
@@ -320,7 +444,9 @@ fn the_figures_count_what_the_runs_did() {
         ),
         (
             "failed_deployment_recovery",
-            apart(&bad["failed_at"], &bad["at"]),
+            // To the proof of the rollback, and not to the end of the run.
+            apart(&bad["failed_at"], &bad["rollback"]["started_at"])
+                + bad["rollback"]["duration_ms"].as_f64().unwrap() / 1000.0,
         ),
     ] {
         let seen = value(&format!(

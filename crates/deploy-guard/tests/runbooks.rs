@@ -103,10 +103,16 @@ rollback:
 
     /// Deploys as a person does on a laptop: nothing of GitHub is in the environment.
     pub(crate) fn deploy(&self, release: &str, env: &[(&str, &str)]) -> Ran {
+        self.deploy_with(release, env, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn deploy_with(&self, release: &str, env: &[(&str, &str)], flags: &[&str]) -> Ran {
         self.green.set_release(release);
         let output = testkit::bin("deploy-guard")
             .current_dir(self.folder.path())
             .args(["run", "--release", release, "--report", "report.json"])
+            .args(flags)
             .envs(env.iter().copied())
             .output()
             .unwrap();

@@ -13,7 +13,9 @@ mod tally;
 pub use gate::of_gate;
 pub use log::of_log;
 pub use scraped::{Selectors, of_prometheus};
-pub use stay::{ExposureWindow, News, is_settled, news, of_incident, of_left};
+pub use stay::{ExposureWindow, News, is_settled, news, of_incident, of_left, with_known};
+
+use jiff::Timestamp;
 
 /// Why it is not known.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,8 @@ pub enum CountError {
     Shell(#[from] probe::Error),
     #[error("no series of `{0}`")]
     NoSeries(String),
+    #[error("the log `{file}` does not reach back to {from:.0}")]
+    TooShort { file: String, from: Timestamp },
     #[error("{0} is not a number of requests: `total` and `failed` must select counters")]
     NoCounter(f64),
 }

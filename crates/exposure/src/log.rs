@@ -53,6 +53,12 @@ pub async fn of_log(
     };
     let (from, until) = (seconds(stay.from), seconds(stay.until));
     let is_whole = log.requests(from, until, timeout, &mut see).await?;
+    if !is_whole && tally.is_empty() {
+        return Err(CountError::TooShort {
+            file: section.file.display().to_string(),
+            from: stay.from,
+        });
+    }
     if !is_whole {
         tally.open();
     }

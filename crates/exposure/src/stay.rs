@@ -111,14 +111,14 @@ pub fn news(
     answer: Option<&Exposure>,
     now: Timestamp,
 ) -> News {
-    let known = told(history, stay).next().map(|(_, exposure)| exposure);
+    let known = known(history, stay);
     let is_unknown = |event: &Event| {
         let what = &event.what;
         matches!(what, Happening::ExposureMeasured { exposure: None, .. })
     };
     let counts = |one: &Exposure| (one.counts(), one.bound, one.source);
     match (answer, known) {
-        (Some(answer), Some(known)) if counts(answer) == counts(known) => {
+        (Some(answer), Some(known)) if counts(answer) == counts(&known) => {
             let is_last = stay.gone && now.duration_since(stay.until) >= SETTLES;
             if is_last { News::Settled } else { News::Known }
         }
@@ -126,6 +126,20 @@ pub fn news(
         (None, None) if since(history, stay).any(is_unknown) => News::Known,
         (Some(_), _) | (None, None) => News::New,
     }
+}
+
+/// What is known with this answer and what the log has.
+pub fn with_known(history: &History, stay: &ExposureWindow, answer: &Exposure) -> Exposure {
+    let known = known(history, stay);
+    known.map_or_else(|| answer.clone(), |known| known.or_later(answer))
+}
+
+/// What all that the log tells of it comes to.
+fn known(history: &History, stay: &ExposureWindow) -> Option<Exposure> {
+    let all: Vec<&Exposure> = told(history, stay).map(|(_, exposure)| exposure).collect();
+    let (oldest, later) = all.split_last()?;
+    let later = later.iter().rev();
+    Some(later.fold((*oldest).clone(), |known, one| known.or_later(one)))
 }
 
 /// What the log tells of it, the newest first, and when it was told.

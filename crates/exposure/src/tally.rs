@@ -133,6 +133,11 @@ impl<'a> Tally<'a> {
         self.is_open = true;
     }
 
+    /// Whether nothing of the release was seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total.most <= 0.0
+    }
+
     fn fit(&self, what: Counter, after: f64, by: f64) -> Overlap {
         if !self.overlaps(after, by) {
             return Overlap::Without;

@@ -117,7 +117,7 @@ impl Account {
     }
 }
 
-/// The newest answer; one that is known is not forgotten for a later one that is not.
+/// What all answers come to; one that is known is not forgotten for a later one that is not.
 fn exposed(records: &[Entry<'_>]) -> Exposed {
     let mut exposed = Exposed::default();
     for record in records {
@@ -129,7 +129,11 @@ fn exposed(records: &[Entry<'_>]) -> Exposed {
             | Happening::ExposureMeasured {
                 exposure: Some(exposure),
                 ..
-            } => exposed.known = Some(exposure.clone()),
+            } => {
+                let known = exposed.known.as_ref();
+                let better = known.map(|known| known.or_later(exposure));
+                exposed.known = Some(better.unwrap_or_else(|| exposure.clone()));
+            }
             Happening::ExposureMeasured { unknown, .. } => exposed.unknown.clone_from(unknown),
             _ => {}
         }
@@ -145,7 +149,8 @@ fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
     let began = failed.min(incident.opened);
     let taken_back = deployment.and_then(|one| one.taken_back.as_ref());
     let restored = deployment.and_then(|one| one.restored_at);
-    let restored = taken_back.map(|(_, at)| *at).or(restored);
+    let taken_back = taken_back.map(|(rollback, at)| rollback.ended().unwrap_or(*at));
+    let restored = taken_back.or(restored);
     let restored = restored.filter(|at| *at >= began).or(resolved);
     Times {
         detection: deployment.and_then(|one| between(one.started, Some(failed))),

@@ -6,9 +6,13 @@ use chronicle::{
     Conclusion, Deployment, Event, EventId, Evidence, Happening, History, Subject, deployments,
 };
 use cli::{Failure, Job};
+use github::Repository;
 use measures::Window;
 use measures::cdevents::{self, EventError, Occurrence, encoded, package_url};
 use notify::Reference;
+
+/// Where issues are, if no run of a workflow tells its server.
+const GITHUB: &str = "https://github.com";
 
 /// What the specification requires a name of, where the configuration has no environments.
 const ENVIRONMENT: &str = "default";
@@ -33,7 +37,7 @@ impl Stream {
             count: 0,
             nameless: 0,
         };
-        let tickets = tickets(history);
+        let tickets = tickets(history, job);
         let deployments = deployments(history);
         for event in history.events().filter(|event| window.holds(event.at)) {
             let ticket = tickets.get(&event.id);
@@ -81,15 +85,21 @@ struct Ticket<'a> {
     url: String,
 }
 
-/// The first issue of each incident, by the event that tells that it was made. Its address is known where a workflow
-/// run wrote the event that it was made for.
-fn tickets(history: &History) -> BTreeMap<&EventId, Ticket<'_>> {
+/// The first issue of each incident, by the event that tells that it was made. It is in the repository that the sink
+/// told; an earlier build did not tell it, and then it is that of the configured sink, else that of the run.
+fn tickets<'a>(history: &'a History, job: &Job) -> BTreeMap<&'a EventId, Ticket<'a>> {
     let by_id: BTreeMap<&EventId, &Event> =
         history.events().map(|event| (&event.id, event)).collect();
     let mut reported = BTreeSet::new();
     let mut tickets = BTreeMap::new();
     for event in history.events() {
-        let Some((about, number)) = issue(event, &by_id) else {
+        let Some(Issue {
+            about,
+            sink,
+            number,
+            repository,
+        }) = issue(event, &by_id)
+        else {
             continue;
         };
         let Some(incident) = &about.subject.incident else {
@@ -98,13 +108,18 @@ fn tickets(history: &History) -> BTreeMap<&EventId, Ticket<'_>> {
         if !reported.insert(incident) {
             continue;
         }
-        let page = about.evidence.iter().find_map(|one| match one {
-            Evidence::Url(url) => url.split_once("/actions/runs/"),
+        let of_run = about.evidence.iter().find_map(|one| match one {
+            Evidence::Url(url) => Some(page_of(url.split_once("/actions/runs/")?.0)),
             Evidence::Report(_) | Evidence::Journal(_) => None,
         });
-        let Some((repository, _)) = page else {
+        let (server, of_run) = of_run.unzip();
+        let repository = repository.filter(|name| Repository::parse(name).is_ok());
+        let repository = repository.or_else(|| configured(job, sink));
+        let Some(repository) = repository.or(of_run.map(str::to_owned)) else {
             continue;
         };
+        let server = server.or(job.actions.server_url.as_deref());
+        let server = server.unwrap_or(GITHUB);
         let ticket = Ticket {
             incident: incident.as_str(),
             text: match &about.what {
@@ -112,15 +127,38 @@ fn tickets(history: &History) -> BTreeMap<&EventId, Ticket<'_>> {
                 _ => None,
             },
             subject: &about.subject,
-            url: format!("{repository}/issues/{number}"),
+            url: format!("{server}/{repository}/issues/{number}"),
         };
         tickets.insert(&event.id, ticket);
     }
     tickets
 }
 
-/// Of a delivery that made an issue: the event that was delivered, and the number of the issue.
-fn issue<'a>(event: &Event, by_id: &BTreeMap<&EventId, &'a Event>) -> Option<(&'a Event, u64)> {
+/// The server and the repository of an address that ends with the name of one.
+fn page_of(address: &str) -> (&str, &str) {
+    let mut slashes = address.rmatch_indices('/').map(|(at, _)| at);
+    let before_owner = slashes.nth(1).unwrap_or_default();
+    let (server, repository) = address.split_at(before_owner);
+    (server, repository.trim_start_matches('/'))
+}
+
+/// The repository that the configuration names for a sink.
+fn configured(job: &Job, sink: &str) -> Option<String> {
+    let section = job.config.incident().ok().flatten()?;
+    let mut sinks = section.github_issue.iter();
+    sinks.find(|one| one.name == sink)?.repository.clone()
+}
+
+/// What a delivery tells of the issue that it made.
+struct Issue<'a> {
+    /// The event that was delivered.
+    about: &'a Event,
+    sink: &'a str,
+    number: u64,
+    repository: Option<String>,
+}
+
+fn issue<'a>(event: &'a Event, by_id: &BTreeMap<&EventId, &'a Event>) -> Option<Issue<'a>> {
     let Happening::Delivered {
         delivery,
         reference: Some(reference),
@@ -129,11 +167,15 @@ fn issue<'a>(event: &Event, by_id: &BTreeMap<&EventId, &'a Event>) -> Option<(&'
         return None;
     };
     let reference = serde_json::from_value(reference.clone()).ok()?;
-    let Reference::GithubIssue { number } = reference else {
+    let Reference::GithubIssue { number, repository } = reference else {
         return None;
     };
-    let about = by_id.get(&delivery.event)?;
-    Some((about, number))
+    Some(Issue {
+        about: by_id.get(&delivery.event)?,
+        sink: &delivery.sink,
+        number,
+        repository,
+    })
 }
 
 fn reported<'a>(ticket: &'a Ticket<'_>) -> (Occurrence<'a>, Option<String>) {

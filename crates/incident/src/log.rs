@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chronicle::{
     Event, Happening, History, Incident, IncidentId, Phase, Situation, Subject, classify, eta,
-    served, serving,
+    open_in, served, serving,
 };
 use clap::Args;
 use cli::scribe::Audience;
@@ -83,7 +83,7 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let document = scribe.document().await.ok().flatten();
     let events = session
         .append(|history| {
-            if let Some(incident) = open_one(history)? {
+            if let Some(incident) = open_in(history, job.environment.as_deref()) {
                 let update = Update {
                     text: Vec::new(),
                     phase: None,
@@ -167,7 +167,7 @@ pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
     }
     let events = session
         .append(|history| {
-            let incident = open_one(history)?;
+            let incident = open_one(job, history)?;
             let (subject, audience) = match &incident {
                 Some(incident) => (incident.subject.clone(), Audience::of(incident)),
                 None => (job.subject(), Audience::None),
@@ -203,7 +203,7 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let (mut known, mut own) = (None, 0);
     let written = session
         .append(|history| {
-            known = open_one(history)?;
+            known = open_one(job, history)?;
             Ok(match &known {
                 Some(incident) => {
                     let mut events = updated(&session, incident, &text, flags);
@@ -246,7 +246,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let mut known = None;
     session
         .append(|history| {
-            known = open_one(history)?;
+            known = open_one(job, history)?;
             Ok(known
                 .iter()
                 .map(|incident| resolved(&session, history, incident, &text, flags))
@@ -358,6 +358,7 @@ fn updated(session: &Session<'_>, incident: &Incident, text: &str, update: &Upda
         phase: *phase,
         impact: seen.impact,
         hosts: seen.hosts,
+        action: None,
     };
     let scribe = &session.scribe;
     let audience = Audience::Open(incident, worst);

@@ -1,8 +1,8 @@
 //! The deployments and incidents that are measured: those of the log, and those that only the state remembers.
 
 use chronicle::{
-    Bound, Conclusion as Ended, Deployment as Logged, Exposure, Happening, History, RolledBack,
-    deployments, incidents,
+    Bound, Conclusion as Ended, Deployment as Logged, Event, Exposure, Happening, History,
+    RolledBack, deployments, incidents,
 };
 use jiff::{SignedDuration, Timestamp};
 use measures::{Conclusion, Deployment, Errors, Incident, REWORK_WITHIN, Rollback};
@@ -198,7 +198,7 @@ fn errors(exposure: &Exposure) -> Option<Errors> {
     })
 }
 
-/// A deployment of which only the state knows: what became of it, and not how long it took.
+/// A deployment of which only the state knows what became of it; how long it took, its steps tell, if the log has them.
 fn from_state(entry: &Entry, running: bool, history: &History) -> Deployment {
     let conclusion = match entry.status {
         Status::Good => Conclusion::Succeeded,
@@ -215,21 +215,94 @@ fn from_state(entry: &Entry, running: bool, history: &History) -> Deployment {
         // It is not recorded yet whether it is good.
         _ => None,
     };
+    let steps = Steps::of(entry, history);
+    let is_back = conclusion == Conclusion::RolledBack;
+    let rollback = steps.rollback.filter(|_| is_back);
     Deployment {
         release: entry.release.clone(),
-        started: entry.deployed_at,
-        ended: None,
+        started: steps
+            .began
+            .map_or(entry.deployed_at, |at| at.min(entry.deployed_at)),
+        ended: steps.ended.filter(|_| ended_as.is_some()),
         conclusion,
         ended_as,
         committed: None,
         rework: None,
-        failed_at: None,
-        restored_at: left,
-        rollback: (conclusion == Conclusion::RolledBack)
-            .then(|| of_unknown_speed(left.unwrap_or(entry.deployed_at))),
+        failed_at: steps.failed_at.filter(|_| is_back),
+        restored_at: rollback.and_then(|rollback| rollback.ended()).or(left),
+        rollback: match rollback {
+            Some(rollback) => Some(of_known_speed(rollback)),
+            None => is_back.then(|| of_unknown_speed(left.unwrap_or(entry.deployed_at))),
+        },
         other_rollbacks: Vec::new(),
         errors_after: None,
-        health_retries: None,
+        health_retries: steps.retries,
+    }
+}
+
+/// What the log has of a deployment that is in the state alone: each stage was a step of its own.
+#[derive(Default)]
+struct Steps {
+    /// Of the first step and of the last one, in the workflow run that deployed it.
+    began: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    /// When the gate that failed had ended.
+    failed_at: Option<Timestamp>,
+    /// The rollback that took it back, in that run or in a later one.
+    rollback: Option<RolledBack>,
+    retries: Option<u64>,
+}
+
+impl Steps {
+    /// Those of the workflow run that recorded it: without a run they cannot be told from others.
+    fn of(entry: &Entry, history: &History) -> Steps {
+        let mut steps = Steps::default();
+        let Some(run) = &entry.run else {
+            return steps;
+        };
+        let id = format!("{}#{run}", entry.release);
+        for event in history.events() {
+            if event.subject.deployment.as_ref() == Some(&id) {
+                steps.learn(event, entry, event.by.run.as_ref() == Some(run));
+            }
+        }
+        steps
+    }
+
+    fn learn(&mut self, event: &Event, entry: &Entry, is_of_run: bool) {
+        let Happening::StageEnded {
+            stage,
+            verdict,
+            restored,
+            started_at,
+            duration_ms,
+            retries,
+            ..
+        } = &event.what
+        else {
+            return;
+        };
+        let step = RolledBack {
+            started_at: *started_at,
+            duration_ms: *duration_ms,
+            verdict: *verdict,
+        };
+        let ended = step.ended().unwrap_or(event.at);
+        self.retries = retries.or(self.retries);
+        let takes_back = restored.as_ref().is_some_and(|to| *to != entry.release);
+        let is_watched = matches!(stage.as_str(), "healthgate" | "traffic");
+        if takes_back && *verdict == Verdict::Pass {
+            self.rollback = Some(step);
+        } else if is_watched && *verdict > Verdict::Pass {
+            self.failed_at.get_or_insert(ended);
+        }
+        if is_of_run {
+            self.began = Some(self.began.map_or(*started_at, |at| at.min(*started_at)));
+            // What only looks, such as `rollback decide`, is no part of it.
+            if takes_back || is_watched || stage == "record" {
+                self.ended = self.ended.max(Some(ended));
+            }
+        }
     }
 }
 
@@ -260,13 +333,9 @@ fn left_since(entry: &Entry, ended: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 fn of_known_speed(rollback: RolledBack) -> Rollback {
-    let took = i64::try_from(rollback.duration_ms).unwrap_or(i64::MAX);
-    let ended = rollback
-        .started_at
-        .checked_add(SignedDuration::from_millis(took));
     Rollback {
         started: rollback.started_at,
-        ended: ended.ok(),
+        ended: rollback.ended(),
         restored: Some(rollback.verdict == Verdict::Pass),
     }
 }

@@ -15,12 +15,13 @@ pub(crate) struct Session<'a> {
     pub(crate) started_at: Timestamp,
 }
 
-/// The incident that is open.
+/// The open incident that this command means.
 ///
 /// # Errors
-/// Returns a usage error where those of several environments are, and this command names none.
-pub(crate) fn open_one(history: &History) -> Result<Option<Incident>, Failure> {
-    chronicle::open(history).map_err(|several| Failure::usage(several).hint(NAME_ONE))
+/// Returns a usage error where those of several environments are open, and this command names none.
+pub(crate) fn open_one(job: &Job, history: &History) -> Result<Option<Incident>, Failure> {
+    let open = chronicle::open(history, job.environment.as_deref());
+    open.map_err(|several| Failure::usage(several).hint(NAME_ONE))
 }
 
 impl<'a> Session<'a> {

@@ -290,3 +290,54 @@ fn an_access_log_of_nginx_is_counted_to_the_request() {
         "{why}"
     );
 }
+
+#[test]
+fn what_was_counted_stays_where_the_log_was_rotated_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let started = minutes_ago(3);
+    let line = |nth: i64| {
+        let at = started + SignedDuration::from_secs(nth);
+        json!({"time_iso8601": at.to_string(), "status": "500", "release": "v2"}).to_string() + "\n"
+    };
+    let write = |moved_away: std::ops::Range<i64>, newest: std::ops::Range<i64>| {
+        let lines = |all: std::ops::Range<i64>| all.map(line).collect::<String>();
+        std::fs::write(folder.path().join("access.log.1"), lines(moved_away)).unwrap();
+        std::fs::write(&file, lines(newest)).unwrap();
+    };
+    // What was moved away before that is not read.
+    write(5..35, 35..65);
+    let log = json!({"file": file, "format": "json", "field": "release"});
+    let bed = Bed::new(&json!({"exposure": {"access-log": log}}));
+    bed.bad("v2", started, Some(started + SignedDuration::from_secs(70)));
+    bed.run(&["update", "it is back"]).code(0);
+    let told = &newest(&bed)["exposure"];
+    assert_eq!(
+        (&told["total"], &told["bound"]),
+        (&json!(60), &json!("at-least")),
+        "{told}"
+    );
+
+    write(90..100, 100..110);
+    bed.run(&["resolve", "it is over"]).code(0);
+    let measured = bed.events_of("exposure-measured");
+    assert!(
+        measured
+            .iter()
+            .all(|event| event["exposure"]["total"] == 60),
+        "{measured:?}"
+    );
+    let report = bed.run(&["report"]).code(0).stdout;
+    assert!(
+        report.contains("at least 60 requests, 60 failed"),
+        "{report}"
+    );
+
+    // Of one that no line tells of, nothing is known.
+    let log = json!({"file": file, "format": "json", "field": "release"});
+    let bed = Bed::new(&json!({"exposure": {"access-log": log}}));
+    bed.bad("v3", started, Some(started + SignedDuration::from_secs(70)));
+    bed.run(&["resolve", "it is over"]).code(0);
+    let why = newest(&bed)["unknown"].as_str().unwrap().to_owned();
+    assert!(why.contains("does not reach back to"), "{why}");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use testkit::{Nginx, Shop, wait_until};
 
@@ -471,6 +472,47 @@ fn a_release_that_was_recorded_good_stays_a_success_of_the_counter() {
     assert_eq!(json!([all["succeeded"], all["rolled_back"]]), json!([1, 2]));
 }
 
+/// Each stage is a step of its own: the log has how long each took.
+#[test]
+fn the_steps_of_a_workflow_run_tell_duration_rollback_time_and_recovery() {
+    let bed = Bed::new(&json!({}));
+    let start = minutes_ago(60);
+    let at = |seconds: i64| start + SignedDuration::from_secs(seconds);
+    let step = |stage: &str, verdict: &str, from: i64, took: i64, restored: Value| {
+        let end = json!({
+            "kind": "stage-ended", "stage": stage, "verdict": verdict, "reason": "by the step",
+            "started_at": at(from), "duration_ms": took * 1000, "restored": restored,
+        });
+        bed.append("v2", at(from + took), end);
+    };
+    step("preflight", "pass", 0, 10, Value::Null);
+    step("record", "pass", 20, 1, Value::Null);
+    step("healthgate", "fail", 30, 90, Value::Null);
+    step("rollback", "pass", 130, 40, json!("v1"));
+    // `rollback decide`, by a curious person.
+    step("rollback", "pass", 300, 1, Value::Null);
+    let entry = |release: &str, status: &str, deployed: i64, run: &str| json!({"release": release, "status": status, "deployed_at": at(deployed), "changed_at": at(171), "run": run});
+    let state = json!({
+        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
+        "history": [entry("v2", "rolled-back", 20, "42/1")],
+    });
+    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+    let (view, _) = measured(&bed);
+    for (figure, millis) in [
+        ("deployment_duration", 170_000),
+        ("rollback_time", 40_000),
+        ("failed_deployment_recovery_time", 50_000),
+    ] {
+        let told = &view["figures"][figure];
+        assert_eq!(told["value"], json!(millis), "{figure}: {told}");
+        assert_eq!(
+            (&told["counted"], &told["unknown"]),
+            (&json!(1), &json!(0)),
+            "{figure}: {told}"
+        );
+    }
+}
+
 /// What was killed goes on for no one: it is unknown as soon as another one changed what users have.
 #[test]
 fn a_deployment_that_never_told_its_end_runs_until_another_one_came_after_it() {
@@ -626,6 +668,12 @@ fn cdevents_are_read_by_the_specifications_library() {
         }));
     }
     bed.write_log(&log);
+    let ticket = || {
+        bed.run(&["metrics", "--cdevents", "ticket.jsonl"]).code(0);
+        let text = std::fs::read_to_string(bed.path("ticket.jsonl")).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        last["data"]["subject"]["content"]["ticketURI"].clone()
+    };
     let write = |name: &str| {
         bed.run(&["metrics", "--cdevents", name]).code(0);
         std::fs::read_to_string(bed.path(name)).unwrap()
@@ -654,6 +702,20 @@ fn cdevents_are_read_by_the_specifications_library() {
     }
     bed.run(&["metrics", "--cdevents", "c.jsonl", "--since", "1m"])
         .code(0);
+    // The sink has another repository: as the log tells, else as it is configured.
+    bed.configure(&json!({"version": 1, "service": "shop", "incident": {
+        "github-issue": [{"name": "issue", "repository": "acme/configured"}],
+    }}));
+    assert_eq!(ticket(), "https://github.com/acme/configured/issues/9");
+    for event in &mut log {
+        // A laptop has no page of a run.
+        event.as_object_mut().unwrap().remove("evidence");
+        if event["kind"] == "delivered" {
+            event["reference"]["repository"] = json!("acme/incidents");
+        }
+    }
+    bed.write_log(&log);
+    assert_eq!(ticket(), "https://github.com/acme/incidents/issues/9");
     assert_eq!(std::fs::read_to_string(bed.path("c.jsonl")).unwrap(), "");
 }
 

@@ -46,7 +46,7 @@ impl Sink for Issue<'_> {
         let delivery = async move |client: &Client| {
             let reading = |error| github_access::read(&error);
             let mark = marker::of_thread(&notice.thread);
-            let known = if let Some(Reference::GithubIssue { number }) = earlier.reference {
+            let known = if let Some(Reference::GithubIssue { number, .. }) = earlier.reference {
                 Some(*number)
             } else {
                 let of = &self.github.repository;
@@ -56,7 +56,7 @@ impl Sink for Issue<'_> {
             let Some(number) = known else {
                 return self.open(client, notice, &mark).await;
             };
-            let reference = Some(Reference::GithubIssue { number });
+            let reference = Some(self.reference(number));
             let told = self.tell(client, notice, number, earlier.unsure).await;
             match told {
                 Ok(()) => Ok(Delivered { reference }),
@@ -78,6 +78,13 @@ impl Sink for Issue<'_> {
 }
 
 impl Issue<'_> {
+    fn reference(&self, number: u64) -> Reference {
+        Reference::GithubIssue {
+            number,
+            repository: Some(self.github.repository.to_string()),
+        }
+    }
+
     /// The issue, whose body is the first notice.
     async fn open(
         &self,
@@ -89,7 +96,7 @@ impl Issue<'_> {
         let title = outside::line(&notice.title, MAX_TITLE_CHARS);
         let made = client.make_issue(&self.github.repository, &title, &body, self.labels);
         let number = made.await.map_err(|error| github_access::written(&error))?;
-        let reference = Some(Reference::GithubIssue { number });
+        let reference = Some(self.reference(number));
         if notice.kind == EventKind::IncidentResolved {
             let closed = client.close_issue(&self.github.repository, number).await;
             closed.map_err(|error| github_access::written(&error).leaving(reference.clone()))?;

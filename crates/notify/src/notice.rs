@@ -106,6 +106,7 @@ impl Notice {
             severity: self.worst.or(self.severity),
             environment: self.environment.as_deref(),
             ended_well: self.kind == EventKind::DeploymentEnded && self.phase == Phase::Deployed,
+            corrects: false,
             before: Before::Nothing,
         }
     }

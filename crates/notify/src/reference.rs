@@ -13,6 +13,9 @@ pub enum Reference {
     },
     GithubIssue {
         number: u64,
+        /// `owner/name`; earlier builds left it out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<String>,
     },
     GithubDeployment {
         id: u64,

@@ -103,6 +103,14 @@ fn env(server: &MockServer) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The first issue of the sink.
+fn issue_1() -> Reference {
+    Reference::GithubIssue {
+        number: 1,
+        repository: Some("acme/shop".to_owned()),
+    }
+}
+
 async fn send(
     server: &MockServer,
     yaml: &str,
@@ -123,7 +131,7 @@ async fn an_incident_is_one_issue_with_a_comment_per_event_and_closed_at_its_end
     let first = send(&server, ISSUE, &notice(), PreviousDelivery::default())
         .await
         .unwrap();
-    assert_eq!(first.reference, Some(Reference::GithubIssue { number: 1 }));
+    assert_eq!(first.reference, Some(issue_1()));
     let update = Notice {
         id: "shop/production/42/2".into(),
         kind: EventKind::IncidentUpdated,
@@ -185,7 +193,7 @@ async fn an_issue_is_found_however_many_were_made_since_and_no_older_one_is_look
     };
     let found = send(&server, ISSUE, &next, PreviousDelivery::default());
     let found = found.await.unwrap();
-    assert_eq!(found.reference, Some(Reference::GithubIssue { number: 1 }));
+    assert_eq!(found.reference, Some(issue_1()));
     let state = hub.0.lock().unwrap();
     assert_eq!((state.issues.len(), state.comments.len()), (901, 1));
     assert_eq!(state.asked.len(), 2 + 5 + 1, "{:?}", state.asked);

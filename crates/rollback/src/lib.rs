@@ -103,6 +103,10 @@ impl cli::Stage for Stage {
         }
     }
 
+    fn goes_back(&self) -> bool {
+        matches!(self.action, Action::Run(_) | Action::Resume)
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
             Action::Record(flags) => record::record(job, &flags).await,

@@ -7,7 +7,7 @@ use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, Rea
 use config::file::CanaryKind;
 use exposure::{
     CountError, ExposureWindow, News, Selectors, is_settled, news, of_incident, of_left, of_log,
-    of_prometheus,
+    of_prometheus, with_known,
 };
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
@@ -92,7 +92,8 @@ impl EventWriter<'_> {
     ) -> Measured {
         let judged = exposure::of_gate(history, stay);
         match (self.asked(stay, patience).await, judged) {
-            (Ok(Some(exposure)), _) | (_, Some(exposure)) => Measured::Known(exposure),
+            (Ok(Some(asked)), Some(judged)) => Measured::Known(judged.or_later(&asked)),
+            (Ok(Some(exposure)), None) | (_, Some(exposure)) => Measured::Known(exposure),
             (Ok(None), None) => Measured::NotAsked,
             (Err(unmeasured), None) => {
                 let outcome = Outcome::new("incident/exposure", &stay.release, Verdict::Error);
@@ -317,12 +318,14 @@ impl EventWriter<'_> {
         let mut subject = own.unwrap_or_else(|| self.job.subject());
         subject.release = Some(stay.release.clone());
         subject.deployment = stay.deployment.clone().or(subject.deployment);
-        let happening = Happening::ExposureMeasured {
-            exposure: exposure.clone(),
-            unknown,
-        };
-        let event = self.event(subject, happening, Audience::None);
         let decide = |history: &History| {
+            let exposure = exposure.as_ref();
+            let exposure = exposure.map(|answer| with_known(history, stay, answer));
+            let happening = Happening::ExposureMeasured {
+                exposure: exposure.clone(),
+                unknown: unknown.clone(),
+            };
+            let event = self.event(subject.clone(), happening, Audience::None);
             let silent = Event {
                 sinks: Vec::new(),
                 ..event.clone()

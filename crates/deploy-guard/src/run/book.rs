@@ -5,8 +5,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use chronicle::{
-    Conclusion, Event, Exposure, Happening, History, Hosts, IncidentId, ReadScope, RolledBack,
-    Situation, Subject, classify, eta, open,
+    Conclusion, Event, Exposure, Happening, History, Hosts, Incident, IncidentId, ReadScope,
+    RolledBack, Situation, Subject, classify, eta, incidents,
 };
 use cli::scribe::{Audience, Measured, failed, not_written};
 use cli::{EventWriter, Failure, Job};
@@ -36,6 +36,23 @@ pub(super) struct RunLog<'a> {
     going_on: Cell<Option<&'static str>>,
     /// One round of deliveries at a time: a second one would treat the claims of the first as stale.
     telling: tokio::sync::Mutex<()>,
+    /// Whether its end is written. That it was cancelled while something went on comes before that, or not at all.
+    end: tokio::sync::Mutex<Written>,
+}
+
+/// Whether the end of a run is in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Written {
+    #[default]
+    NotYet,
+    Written,
+}
+
+/// What is known where a rollback did not put a release back.
+struct Setback {
+    text: String,
+    /// What is done now.
+    action: &'static str,
 }
 
 /// How a run ends, and which release serves then, as far as it was proved.
@@ -98,7 +115,10 @@ struct Notes {
     /// The first stage that did not pass, and when that was seen.
     failed: Option<(String, Timestamp)>,
     rollback: Option<RolledBack>,
+    setback: Option<Setback>,
     ended: Option<Ending>,
+    /// Why it is not known what the release served.
+    unknown: Option<Outcome>,
     /// Why the log could not be written.
     trouble: Option<Outcome>,
 }
@@ -142,6 +162,7 @@ impl<'a> RunLog<'a> {
             is_touched: Cell::new(false),
             going_on: Cell::new(None),
             telling: tokio::sync::Mutex::default(),
+            end: tokio::sync::Mutex::default(),
         };
         book.flush().await;
         book
@@ -190,10 +211,16 @@ impl<'a> RunLog<'a> {
         };
         let going_on = self.going_on.get();
         let reason = going_on.map_or(left.clone(), |what| format!("{left}; {what}"));
-        let end = self.end(scribe, self.cancelled(), &reason, Timestamp::now(), None);
+        let cancelled = self.end(scribe, self.cancelled(), &reason, Timestamp::now(), None);
         let _one = self.telling.lock().await;
-        // Its end is written down in any case, and what is wrong is told then.
-        let _ = scribe.write(&[end]).await;
+        {
+            let end = self.end.lock().await;
+            if *end == Written::Written {
+                return;
+            }
+            // Its end is written down in any case, and what is wrong is told then.
+            let _ = scribe.write(&[cancelled]).await;
+        }
         scribe
             .deliver(DeliveryMode::BestEffort, scribe.until_early())
             .await;
@@ -231,6 +258,13 @@ impl<'a> RunLog<'a> {
         notes.failed.get_or_insert_with(|| (phase.to_owned(), now));
     }
 
+    /// Notes that a rollback ended with this verdict: who knows of the incident is told where it put no release back.
+    pub(super) fn went_back(&self, verdict: Verdict, text: String) {
+        let Some(scribe) = &self.scribe else { return };
+        let action = scribe.not_put_back(verdict);
+        self.notes.borrow_mut().setback = action.map(|action| Setback { text, action });
+    }
+
     /// Notes how the deployment ends.
     pub(super) fn conclude(&self, ending: Ending) {
         self.notes.borrow_mut().ended = Some(ending);
@@ -255,14 +289,14 @@ impl<'a> RunLog<'a> {
     pub(super) async fn open(&self, text: &str, impact: Impact, action: Option<&str>) {
         let Some(scribe) = &self.scribe else { return };
         let document = scribe.document().await.ok().flatten();
+        let of_state = document.as_ref().and_then(|it| it.environment.as_deref());
         let stage = self.notes.borrow().failed.clone().map(|(stage, _)| stage);
         let opened = |history: &History| {
             let waiting = self.notes.borrow().waiting.clone();
             let newest = waiting.iter().rev().chain(history.events().rev());
             let hosts = hosts_of(newest, self.subject.deployment.as_deref());
             let mut events = waiting;
-            // Where those of several environments are open, a run that names none opens one of its own.
-            if let Some(incident) = open(history).ok().flatten() {
+            if let Some(incident) = scribe.open_here(history, of_state) {
                 // What sinks show of it goes on where it was opened.
                 let subject = Subject {
                     release: self.subject.release.clone(),
@@ -275,6 +309,9 @@ impl<'a> RunLog<'a> {
                     phase: None,
                     impact: is_worse.then_some(impact),
                     hosts: hosts.filter(|_| has_more),
+                    action: action
+                        .filter(|action| incident.action.as_deref() != Some(action))
+                        .map(str::to_owned),
                 };
                 events.push(scribe.event(subject, happening, Audience::of(&incident)));
             } else {
@@ -345,11 +382,13 @@ impl<'a> RunLog<'a> {
         }
     }
 
-    /// Writes down the end, and that the incident is over where it is. Gives what belongs into the report.
-    pub(super) async fn close(&self, job: &Job, ended: &Result<Report, Failure>) -> Vec<Outcome> {
-        let Some(scribe) = &self.scribe else {
-            return self.notes.borrow_mut().trouble.take().into_iter().collect();
-        };
+    /// Writes down the end, and that the incident is over where it is: before anyone is told, because a sink may keep us
+    /// waiting, and we may be killed meanwhile.
+    pub(super) async fn write_end(&self, job: &Job, ended: &Result<Report, Failure>) {
+        let ended_at = Timestamp::now();
+        let Some(scribe) = &self.scribe else { return };
+        let mut end = self.end.lock().await;
+        *end = Written::Written;
         let reason = match ended {
             Ok(report) => report.reason.clone(),
             Err(failure) => failure.chain(),
@@ -358,38 +397,73 @@ impl<'a> RunLog<'a> {
         let conclusion = ending.conclusion;
         let serving = ending.serving.clone();
         let is_good = conclusion == Conclusion::Succeeded;
-        let ended_at = Timestamp::now();
         let (exposure, unknown) = if self.is_touched() {
+            // What the stages did is on disk while that is asked.
+            self.flush().await;
             self.exposed(scribe, conclusion, ended_at).await
         } else {
             (None, None)
         };
-        // What a good release served is only a figure.
-        let unknown = unknown.filter(|_| !is_good);
-        let end = self.end(scribe, ending, &reason, ended_at, exposure);
-        self.notes.borrow_mut().waiting.push(end);
+        let event = self.end(scribe, ending, &reason, ended_at, exposure);
+        let setback = {
+            let mut notes = self.notes.borrow_mut();
+            notes.waiting.push(event);
+            // What a good release served is only a figure.
+            notes.unknown = unknown.filter(|_| !is_good);
+            notes.setback.take()
+        };
         match (conclusion, serving) {
             (Conclusion::Succeeded | Conclusion::RolledBack, Some(serving)) => {
                 self.resolve(scribe, &serving, is_good, &reason).await;
             }
-            // Where time is short, the end alone must be on disk.
-            _ if scribe.is_timed() && job.interrupt.caught().is_none() => {
-                self.append(scribe, |history| {
-                    let mut events = self.notes.borrow().waiting.clone();
-                    events.extend(scribe.due(history, &events));
-                    Ok(events)
-                })
-                .await;
-            }
-            _ => self.flush().await,
+            _ => match setback {
+                Some(setback) => {
+                    let is_cancelled = conclusion == Conclusion::Cancelled;
+                    self.correct(scribe, &setback, is_cancelled).await;
+                }
+                // Where time is short, the end alone must be on disk.
+                None if scribe.is_timed() && job.interrupt.caught().is_none() => {
+                    self.append(scribe, |history| {
+                        let mut events = self.notes.borrow().waiting.clone();
+                        events.extend(scribe.due(history, &events));
+                        Ok(events)
+                    })
+                    .await;
+                }
+                None => self.flush().await,
+            },
         }
-        let trouble = self.notes.borrow_mut().trouble.take();
-        let told = match self.until() {
-            Some(until) => scribe.deliver_in_passing(until).await,
-            None => Vec::new(),
+    }
+
+    /// Tells the sinks of the end, which is written. Gives what belongs into the report.
+    pub(super) async fn tell_end(&self) -> Vec<Outcome> {
+        let told = match (&self.scribe, self.until()) {
+            (Some(scribe), Some(until)) => scribe.deliver_in_passing(until).await,
+            _ => Vec::new(),
         };
-        let outcomes = unknown.into_iter().chain(trouble);
+        let mut notes = self.notes.borrow_mut();
+        let outcomes = notes.unknown.take().into_iter().chain(notes.trouble.take());
         outcomes.chain(told).collect()
+    }
+
+    /// Corrects what people were told of the incident of this run: its rollback put no release back.
+    async fn correct(&self, scribe: &EventWriter<'_>, setback: &Setback, is_cancelled: bool) {
+        let own = self.notes.borrow().incident.clone();
+        let corrected = |history: &History| {
+            let mut events = self.notes.borrow().waiting.clone();
+            let newest = events.iter().rev().chain(history.events().rev());
+            let hosts = hosts_of(newest, self.subject.deployment.as_deref());
+            if let Some(incident) = open_one(history, own.as_ref()) {
+                let Setback { text, action } = setback;
+                let correction = scribe.correction(&incident, text, action, hosts);
+                // What came last is what a message shows: that it was cancelled.
+                let at = events.len() - usize::from(is_cancelled && !events.is_empty());
+                events.insert(at, correction);
+            }
+            events.extend(scribe.due(history, &events));
+            Ok(events)
+        };
+        self.append(scribe, corrected).await;
     }
 
     /// The end of the deployment, as an event.
@@ -469,13 +543,15 @@ impl<'a> RunLog<'a> {
     /// Ends the incident that this run opened; and one that an earlier run opened, where a release is proved good.
     async fn resolve(&self, scribe: &EventWriter<'_>, serving: &str, is_good: bool, reason: &str) {
         let own = self.notes.borrow().incident.clone();
+        let of_state = scribe.in_time(scribe.environment_of_state()).await;
+        let of_state = of_state.ok().flatten();
         let resolved = |history: &History| {
             let mut events = self.notes.borrow().waiting.clone();
-            let incident = open(history).ok().flatten().filter(|incident| {
-                let is_own = own.as_ref() == Some(&incident.id);
-                incident.opened_by.automatic && (is_own || is_good)
+            let incident = open_one(history, own.as_ref()).or_else(|| {
+                let open_here = scribe.open_here(history, of_state.as_deref());
+                open_here.filter(|_| is_good)
             });
-            if let Some(incident) = incident {
+            if let Some(incident) = incident.filter(|one| one.opened_by.automatic) {
                 let happening = Happening::IncidentResolved {
                     text: reason.to_owned(),
                     serving: Some(serving.to_owned()),
@@ -490,6 +566,12 @@ impl<'a> RunLog<'a> {
         };
         self.append(scribe, resolved).await;
     }
+}
+
+/// The incident of this id, where it is open still.
+fn open_one(history: &History, id: Option<&IncidentId>) -> Option<Incident> {
+    let mut all = incidents(history).into_iter();
+    all.find(|one| one.is_open() && Some(&one.id) == id)
 }
 
 /// Whether an incident of the deployment was opened before, such as by a run that was started again.

@@ -15,6 +15,8 @@ pub struct FilterInput<'a> {
     pub environment: Option<&'a str>,
     /// A deployment ended well; false for everything else.
     pub ended_well: bool,
+    /// What people were told of the incident holds no more, such as that a rollback is in progress.
+    pub corrects: bool,
     /// What the sink was told of the same incident before.
     pub before: Before,
 }
@@ -46,11 +48,13 @@ pub struct Filter<'a> {
 
 impl Filter<'_> {
     /// Whether the sink is told. One that knows of an incident hears how it goes on, however bad it is; and one that it
-    /// was passed on to hears its end in any case, because someone was called.
+    /// was passed on to hears its end in any case, because someone was called. What it was told and holds no more is
+    /// corrected in any case: people rely on it.
     pub fn hears(self, heard: FilterInput<'_>) -> bool {
         let is_end = heard.kind == EventKind::IncidentResolved;
         match heard.before {
             Before::PassedOn if is_end => return true,
+            Before::PassedOn | Before::Something if heard.corrects => return true,
             Before::PassedOn | Before::Something => return self.events.contains(&heard.kind),
             Before::Nothing => {}
         }
@@ -93,6 +97,7 @@ mod tests {
         severity: Some(Severity::Medium),
         environment: Some("production"),
         ended_well: false,
+        corrects: false,
         before: Before::Nothing,
     };
     const ENDED_WELL: FilterInput<'_> = FilterInput {
@@ -100,6 +105,7 @@ mod tests {
         severity: None,
         environment: Some("production"),
         ended_well: true,
+        corrects: false,
         before: Before::Nothing,
     };
 
@@ -196,6 +202,24 @@ mod tests {
                 ..OPENED
             };
             assert_eq!(critical.hears(heard), hears, "{before:?} {kind}");
+        }
+        let pager = Filter {
+            events: &[EventKind::IncidentOpened],
+            ..critical
+        };
+        for (before, corrects, hears) in [
+            (Before::Something, true, true),
+            (Before::PassedOn, true, true),
+            (Before::Something, false, false),
+            (Before::Nothing, true, false),
+        ] {
+            let heard = FilterInput {
+                kind: EventKind::IncidentUpdated,
+                corrects,
+                before,
+                ..OPENED
+            };
+            assert_eq!(pager.hears(heard), hears, "{before:?} {corrects}");
         }
     }
 }
