@@ -128,8 +128,13 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let rule = Match::widest(job.config.release_rules());
     report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));
-    report.policy = Some(gate::policy_report::reported(&section.policy));
+    // A canary alone is not asked by the policy.
+    report.policy =
+        (!gate.probes.is_empty()).then(|| gate::policy_report::reported(&section.policy));
     report.pictures = picture::charts(&report.outcomes);
+    report
+        .pictures
+        .extend(watched.curves.iter().map(picture::curve));
     report.curves = watched.curves;
     report.tables.extend(slowest::slowest(&report.outcomes));
     Ok(report)

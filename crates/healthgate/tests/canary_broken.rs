@@ -189,3 +189,26 @@ fn broken_data_never_passes_and_the_reason_names_it() {
     let failed = tried.map(|tried| tried.join().is_err());
     assert!(!failed.contains(&true));
 }
+
+/// A gauge has a value from the first look on, and counters only show where they stand.
+#[test]
+fn a_gauge_beside_counters_does_not_keep_them_from_passing() {
+    let section = format!(
+        "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 20s, metrics: [{{ name: errors, kind: ratio, at-most: 0.25% }}, {{ name: memory, kind: gauge, query: 'memory{{ {{side}} }}', severity: advisory }}] }}\n",
+        serve(Fault::Nothing)
+    );
+    let gate = gate(&section).env("LAST_KNOWN_GOOD", "v1").args(&[
+        "--release",
+        "v2",
+        "--summary",
+        "summary.md",
+    ]);
+    let summary = gate.file("summary.md");
+    let ran = gate.run();
+    ran.ends("canary/errors", "pass", "");
+    // The ratio with its band, and the evidence for both verdicts.
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.matches("```mermaid").count() >= 2, "{summary}");
+    // No probe was asked by the policy of the gate.
+    assert!(ran.json["policy"].is_null(), "{}", ran.json);
+}

@@ -169,6 +169,24 @@ fn a_plan_asks_for_the_traffic_of_failures_of_events_and_of_buckets() {
     assert_eq!(of_buckets["twice"]["tolerated"], true, "{outcome}");
     let subject = outcome["subject"].as_str().unwrap();
     assert!(subject.contains("of them above"), "{subject}");
+    // Only the series of the two sides count, whichever release stable is.
+    let sided = |canary: &str, stable: &str| {
+        let sides =
+            format!("sides: {{ canary: 'release=\"{canary}\"', stable: 'release=\"{stable}\"' }}");
+        let ran = gate(&section.replace("label: release", &sides));
+        let ran = ran.args(&["plan", "--share", "25%"]).run();
+        let planned = &ran.outcome("plan/errors/25%")["planned"];
+        planned["requests_per_minute"].as_f64().unwrap_or_default()
+    };
+    let all = of_failures["requests_per_minute"].as_f64().unwrap();
+    let of_canary = sided("v2", "v0");
+    assert!(
+        of_canary > 0.0 && of_canary < all / 4.0,
+        "{of_canary} of {all}"
+    );
+    let both = sided("v2", "${LAST_KNOWN_GOOD}");
+    assert!(both > all / 1.5, "{both} of {all}");
+    assert!(sided("v8", "v9") < 1.0);
 }
 
 /// 1 % of its requests one second slower.
@@ -444,6 +462,15 @@ fn a_command_may_count() {
     ran.ends("canary/errors", "fail", "");
     let ran = commanded(&line(0), "20s").code(0);
     ran.ends("canary/errors", "pass", "");
+    // An interval of which nothing came hides what was wrong in it.
+    for nothing in ["echo nonsense", "exit 7"] {
+        let script = format!(
+            "n=$(cat \"$0.n\" || echo 0); echo $((n + 1)) > \"$0.n\"\nif [ $((n % 2)) = 1 ]; then {nothing}; else {}; fi",
+            line(0)
+        );
+        let ran = commanded(&script, "3s").code(3);
+        ran.ends("canary/errors", "inconclusive", "intervals have no data");
+    }
     let ran = commanded("echo nonsense", "2s").code(3);
     ran.ends("canary/errors", "inconclusive", "no line of recorded data");
     let ran = commanded("echo '{\"run\": \"other\"}'", "2s").code(3);

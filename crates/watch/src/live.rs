@@ -33,6 +33,8 @@ use crate::view::View;
 
 /// A look that had nothing new is made again within its interval.
 const AGAIN: u32 = 3;
+/// The line of an interval of which nothing came.
+const NOTHING: &str = r#"{"metrics":{}}"#;
 /// Neither verdict can be reached any more: so many intervals in a row.
 const FUTILE: u32 = 3;
 
@@ -146,6 +148,9 @@ impl<'a> Live<'a> {
                         return End::Error(error, errors);
                     }
                     self.told.error(&error);
+                    if self.source.forgets() {
+                        self.take_line(Timestamp::now(), NOTHING);
+                    }
                 }
             }
             for (nth, finding) in self.comparison.findings().iter().enumerate() {
@@ -165,6 +170,7 @@ impl<'a> Live<'a> {
             slot = self.next_slot(slot, began, interval);
             let due = began + interval * slot;
             if due > began + deadline {
+                self.comparison.end();
                 return End::Deadline;
             }
             tokio::time::sleep_until(due.into()).await;
@@ -218,34 +224,43 @@ impl<'a> Live<'a> {
         }
         (self.waiting, self.from) = (None, Some(at));
         let line = line.unwrap_or_else(|| feed::trace_line(from, at, &self.names, &interval));
+        if !self.take_line(at, &line) {
+            self.take_line(at, NOTHING);
+        }
+    }
+
+    /// Whether the line is one of an interval.
+    fn take_line(&mut self, at: Timestamp, line: &str) -> bool {
+        self.lines.push(line);
+        let recorded = match self.trace.read() {
+            Ok(Some(Item::Interval(recorded))) => recorded,
+            Ok(Some(Item::Run { .. }) | None) => {
+                self.told
+                    .wrong("the command prints a line without `metrics`");
+                return false;
+            }
+            Err(why) => {
+                self.told.wrong(&format!(
+                    "the command prints no line of recorded data: {why}"
+                ));
+                return false;
+            }
+        };
         if let Some(file) = &mut self.record
             && let Err(why) = writeln!(file, "{line}")
         {
             self.told.unrecorded(&why);
             self.record = None;
         }
-        self.lines.push(&line);
-        match self.trace.read() {
-            Ok(Some(Item::Interval(recorded))) => {
-                self.served(&recorded.interval);
-                self.comparison.observe(&recorded.interval);
-                for (nth, problem) in recorded.problems.into_iter().enumerate() {
-                    if let Some(problem) = problem {
-                        self.comparison.note(nth, problem);
-                    }
-                }
-            }
-            Ok(Some(Item::Run { .. }) | None) => {
-                self.told
-                    .wrong("the command prints a line without `metrics`");
-            }
-            Err(why) => {
-                self.told.wrong(&format!(
-                    "the command prints no line of recorded data: {why}"
-                ));
+        self.served(&recorded.interval);
+        self.comparison.observe(&recorded.interval);
+        for (nth, problem) in recorded.problems.into_iter().enumerate() {
+            if let Some(problem) = problem {
+                self.comparison.note(nth, problem);
             }
         }
         self.told.measured(at, &self.comparison.findings());
+        true
     }
 
     /// Counts what the canary served in an interval.

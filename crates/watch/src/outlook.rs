@@ -1,5 +1,6 @@
 //! How long the judge of a canary will take at a share, by the traffic of late.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cli::{Failure, Job};
@@ -278,16 +279,11 @@ impl Sum<'_> {
     }
 
     async fn within(&self, recent: &Recent, window: &str) -> Result<Vec<Sample>, Failure> {
-        let labels: Vec<String> = { self.canary.labels.iter() }
-            .map(|(name, value)| format!("{name}={value:?}"))
+        let query = self.query.unwrap_or_default();
+        let rates: Vec<String> = { both_sides(self.canary).into_iter() }
+            .map(|side| format!("rate({}[{window}])", query.replace("{side}", &side)))
             .collect();
-        let all = if labels.is_empty() {
-            ANY.to_owned()
-        } else {
-            labels.join(",")
-        };
-        let query = self.query.unwrap_or_default().replace("{side}", &all);
-        let query = format!("{} (rate({query}[{window}]))", self.by);
+        let query = format!("{} ({})", self.by, rates.join(" or "));
         recent
             .client
             .samples(&query, TIMEOUT)
@@ -301,6 +297,27 @@ impl Sum<'_> {
                 .hint(format!("ask it yourself: {query}"))
             })
     }
+}
+
+/// What selects the series of either side, each of them once. The release before this one may not be
+/// known yet: then any is.
+fn both_sides(canary: &Canary) -> BTreeSet<String> {
+    const SOME: &str = ".+";
+    if canary.sides.is_some()
+        && let Some(sides) = canary.sides_of(SOME, SOME)
+    {
+        let some = |side: String| side.replace("=\".+\"", "=~\".+\"");
+        return [sides.canary, sides.stable].map(some).into();
+    }
+    let labels: Vec<String> = { canary.labels.iter() }
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    let all = if labels.is_empty() {
+        ANY.to_owned()
+    } else {
+        labels.join(",")
+    };
+    [all].into()
 }
 
 fn planned(

@@ -273,6 +273,9 @@ impl Canary {
             _ => None,
         });
         match fault {
+            Some(message) if metric.kind == CanaryKind::Gauge => Err(at
+                .fault(message)
+                .hint("a number alone is a ratio: `1.2` and `20%` accept a fifth more than stable has; an amount has a unit, such as `64MiB` or `200ms`")),
             Some(message) => Err(at
                 .fault(message)
                 .hint("`1.5` and `50%` accept half as much again as stable has; `1.01` accepts no increase")),

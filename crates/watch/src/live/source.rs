@@ -126,10 +126,19 @@ impl Source {
         let server = server.map_or("", String::as_str).trim_end_matches('/');
         let base = url::Url::parse(server)
             .map_or_else(|_| server.to_owned(), |url| prometheus::shown(&url));
+        let compared = canary.compared();
+        let first = compared.first().and_then(|metric| {
+            let queries = [&metric.total, &metric.buckets, &metric.query];
+            queries.into_iter().flatten().next()
+        });
+        let name = first
+            .and_then(|query| query.split('{').next())
+            .map(str::trim);
         format!(
-            "see both sides' series: `curl -G {}/api/v1/series --data-urlencode 'match[]=…'`; record the \
+            "see both sides' series: `curl -G {}/api/v1/series --data-urlencode 'match[]={}'`; record the \
              intervals with `--record-trace FILE`",
-            base.trim_end_matches('/')
+            base.trim_end_matches('/'),
+            name.filter(|name| !name.is_empty()).unwrap_or("up")
         )
     }
 
@@ -148,6 +157,11 @@ impl Source {
         )]
         let apart = apart as u32;
         apart
+    }
+
+    /// Whether what it could not tell is lost. Counters tell it the next time.
+    pub(super) fn forgets(&self) -> bool {
+        matches!(self, Source::Command(..))
     }
 
     pub(super) async fn look(
