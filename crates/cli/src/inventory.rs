@@ -12,6 +12,15 @@ pub(crate) fn fetch(way: InventorySource<'_>, timeout: Duration) -> Result<Vec<u
     match way {
         InventorySource::File(path) => file(path),
         InventorySource::Command(text) => program("hosts-from.command", text, timeout),
+        // Ansible takes a file that is not there for an inventory without hosts; `web-01,` is one in itself.
+        InventorySource::Ansible(path)
+            if !path.exists() && !path.as_os_str().as_encoded_bytes().contains(&b',') =>
+        {
+            Err(Error::Unreadable {
+                path: path.to_owned(),
+                reason: "there is no such file".to_owned(),
+            })
+        }
         InventorySource::Ansible(path) => {
             let path = quote(&path.display().to_string());
             let text = format!("exec ansible-inventory --list -i {path}");

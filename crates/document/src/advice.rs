@@ -330,7 +330,11 @@ fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
 /// What other tools call it, where the key is allowed that is meant.
 fn other_word(key: &UnknownKey) -> Option<String> {
     let word = key.written.to_ascii_lowercase().replace('_', "-");
-    let own = format!("{word}-env");
+    let own = match word.as_str() {
+        "pass" | "passwd" | "pw" | "pwd" => "password-env".to_owned(),
+        "private-key" | "ssh-key" | "ssh-private-key" => "key-env".to_owned(),
+        word => format!("{word}-env"),
+    };
     if key.known.contains(&own.as_str()) {
         return Some(format!(
             "it is not written in the file: set a variable in the step's `env:`, and name it with `{own}: NAME`"
@@ -353,7 +357,28 @@ struct OtherWord {
 
 const OTHER_WORDS: &[OtherWord] = &[
     OtherWord {
-        words: &["environment", "env"],
+        words: &["value", "default", "content"],
+        key: "stored",
+        hint: Some(
+            "the value of a secret is not written here: the step's `env:` hands it over, under the name that is here",
+        ),
+    },
+    OtherWord {
+        words: &["dsn", "connection-string", "uri", "url"],
+        key: "database",
+        hint: Some(
+            "write its parts: `address`, `user` and `database`; `password-env: NAME` names the variable of the password",
+        ),
+    },
+    OtherWord {
+        words: &["env", "vars"],
+        key: "environments",
+        hint: Some(
+            "the step's `env:` in the workflow sets variables; the file names them as `${NAME}`",
+        ),
+    },
+    OtherWord {
+        words: &["environment"],
         key: "environments",
         hint: Some(
             "`--environment NAME` chooses one; what differs in it is under `environments: { NAME: … }`",
@@ -382,6 +407,18 @@ const OTHER_WORDS: &[OtherWord] = &[
         key: "startup",
         hint: Some(
             "`startup` is the time in which failures count for nothing, `initial-delay` the time without measurements",
+        ),
+    },
+    OtherWord {
+        words: &["retries", "attempts", "max-retries", "retry"],
+        key: "policy",
+        hint: Some("`policy: { failure-limit: 3 }` is how many failures are allowed"),
+    },
+    OtherWord {
+        words: &["insecure", "skip-verify", "tls-skip-verify"],
+        key: "ca-file",
+        hint: Some(
+            "a certificate is always checked: `ca-file` names the file with your own authority",
         ),
     },
     OtherWord {

@@ -7,7 +7,7 @@ use model::text::CUT;
 use serde_json::Value;
 use yaml::{Fault, Node, Place};
 
-use crate::advice;
+use crate::{advice, unread};
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -84,7 +84,12 @@ impl Document {
         let line = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let column = before[line_start..].chars().count() + 1;
-        let (text, place) = masked(&self.text, &self.hidden, &place);
+        let mut hidden = self.hidden.clone();
+        // Where a variable alone is missing, every key is known.
+        if let Some(tree) = self.tree.as_ref().filter(|_| fault.unset.is_empty()) {
+            hidden.extend(unread::places(tree, &(self.schema)()));
+        }
+        let (text, place) = masked(&self.text, &hidden, &place);
         Error::Invalid {
             path: self.path.clone(),
             line,

@@ -3,10 +3,13 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod advice;
+mod clear_text;
 mod error;
 mod interpolate;
 mod keys;
+mod naming;
 pub mod secrets;
+mod unread;
 pub mod unset;
 
 pub use advice::{blank, foreign};

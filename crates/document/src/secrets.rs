@@ -2,7 +2,9 @@
 //!
 //! The value of each variable that is listed under `preflight.secrets`, named by a `*-env` key, or used
 //! in a header, a password or token by any name, or a URL's user part; and every literal in such
-//! a place. A smoke test's variable that is used in a header counts as used there, and a variable that
+//! a place: also in a command, a body or a connection string that says `password=…` or `Bearer …`,
+//! everything below a key `secrets` that is no name, and the tokens and private keys that are known by
+//! their form. A smoke test's variable that is used in a header counts as used there, and a variable that
 //! is called a password or a token is one wherever it is used. Environments count whether they are
 //! selected or not: a variable that is a secret in one is a secret.
 
@@ -10,7 +12,9 @@ use std::collections::BTreeSet;
 
 use model::{Address, Secret};
 
+use crate::clear_text::{Clear, secrets_in, tokens_in};
 use crate::interpolate::names;
+use crate::naming::{ends_as_secrets_do, holds_secret};
 use values::is_variable;
 use values::template::{Piece, pieces};
 use yaml::{Kind, Node, Place};
@@ -65,6 +69,17 @@ impl Located {
         }
     }
 
+    /// The secrets that a text says in clear, which is at `start`.
+    fn clear(&mut self, text: &str, start: usize, of: fn(&str) -> Vec<Clear>) {
+        for one in of(text) {
+            let secret = &text[one.place.clone()];
+            if !one.is_common {
+                self.text(secret);
+            }
+            self.whole(secret, start + one.place.start..start + one.place.end);
+        }
+    }
+
     /// That the secrets of a text which is at `start` are where they are in it.
     fn parts(&mut self, text: &str, start: usize) {
         for part in in_url(text).literals {
@@ -95,6 +110,7 @@ pub fn of(tree: &Node, text: &str) -> Located {
         }
     }
     walk(tree, text, Role::Plain, &mut found);
+    found.clear(text, 0, tokens_in);
     found
 }
 
@@ -151,6 +167,8 @@ pub fn in_words(text: &str) -> Located {
         }
         start += line.len();
     }
+    found.clear(text, 0, secrets_in);
+    found.clear(text, 0, tokens_in);
     found
 }
 
@@ -253,6 +271,8 @@ enum Role {
     /// Somewhere below a key that is called a secret: a variable is one, a word of ours is not.
     BelowSecret,
     Header,
+    /// A list of secrets by their names, where a value does not belong.
+    Secrets,
 }
 
 fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
@@ -263,7 +283,12 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
     match &node.kind {
         Kind::List(items) => {
             for item in items {
-                walk(item, text, below, found);
+                match (role, item.text()) {
+                    (Role::Secrets, Some(entry)) => in_entry(item, entry, text, found),
+                    // An entry with keys is what is asked of one secret.
+                    (Role::Secrets, None) => walk(item, text, Role::BelowSecret, found),
+                    _ => walk(item, text, below, found),
+                }
             }
         }
         Kind::Map(entries) => {
@@ -281,7 +306,12 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
                 let role = match below {
                     Role::Header if is_public_header(&key.name) => Role::Plain,
                     Role::Plain if key.name == "headers" => Role::Header,
-                    Role::Plain | Role::BelowSecret if holds_secret(&key.name) => Role::Secret,
+                    Role::Plain if key.name == "secrets" => Role::Secrets,
+                    Role::Secrets if key.name == "name" => Role::BelowSecret,
+                    Role::Secrets => Role::Secret,
+                    Role::Plain | Role::BelowSecret if names_secret(&key.name, value) => {
+                        Role::Secret
+                    }
                     role => role,
                 };
                 walk(value, text, role, found);
@@ -289,7 +319,7 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
             in_headers(node, text, found);
         }
         Kind::Scalar(scalar) => match role {
-            Role::Secret => {
+            Role::Secret | Role::Secrets => {
                 found.text(&scalar.text);
                 found.whole(&scalar.text, node.place.clone());
             }
@@ -321,12 +351,47 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
                     let start = start + word.len() - bare.len();
                     found.parts(bare.trim_end_matches(['"', '\'']), start);
                 }
+                for one in secrets_in(&scalar.text).iter().filter(|one| !one.is_common) {
+                    found.text(&scalar.text[one.place.clone()]);
+                }
+                for one in secrets_in(text.get(place.clone()).unwrap_or_default()) {
+                    let at = place.start + one.place.start..place.start + one.place.end;
+                    found.whole(&text[at.clone()], at);
+                }
                 // In a command or a body, the name itself identifies it.
                 let own = names(&scalar.text).filter(|name| holds_secret(name));
                 found.secrets.variables.extend(own.map(str::to_owned));
             }
         },
     }
+}
+
+/// Whether what stands behind a key is a secret by its name. A score that passes is none.
+fn names_secret(key: &str, value: &Node) -> bool {
+    let is_score = || {
+        let number = value.text().and_then(|text| text.parse::<f64>().ok());
+        ends_as_secrets_do(key) && number.is_some_and(|number| number <= 100.0)
+    };
+    holds_secret(key) && !is_score()
+}
+
+/// A text in a list of secrets: their names belong there, `NAME=value` does not.
+fn in_entry(item: &Node, entry: &str, text: &str, found: &mut Located) {
+    let name = &entry[..entry.find(['=', ':']).unwrap_or(entry.len())];
+    let is_name = is_variable(name) && !name.contains(char::is_lowercase);
+    if is_name && name.len() == entry.len() {
+        return;
+    }
+    let value = if is_name {
+        entry[name.len() + 1..].trim()
+    } else {
+        entry
+    };
+    found.text(value);
+    let written = text.get(item.place.clone()).unwrap_or_default();
+    let start = written.rfind(value).unwrap_or_default();
+    let start = if is_name { start } else { 0 };
+    found.whole(value, item.place.start + start..item.place.end);
 }
 
 /// A header that describes the request and not its sender: a literal there is not a secret.
@@ -383,21 +448,6 @@ fn in_url(text: &str) -> InUrl<'_> {
     found
 }
 
-fn holds_secret(key: &str) -> bool {
-    const WORDS: [&str; 8] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "token",
-        "secret",
-        "apikey",
-        "credential",
-        "authorization",
-    ];
-    let key = key.to_ascii_lowercase().replace(['-', '_'], "");
-    WORDS.iter().any(|word| key.contains(word))
-}
-
 /// The values of a URL's parameters that are called as secrets are.
 fn secret_parameters(text: &str) -> impl Iterator<Item = &str> {
     let query = text
@@ -441,9 +491,15 @@ mod tests {
     fn hidden(text: &str, found: Located) -> String {
         let mut out = text.to_owned();
         let mut places = found.places;
-        places.sort_by_key(|place| std::cmp::Reverse(place.start));
-        places.dedup();
-        for place in places {
+        places.sort_by_key(|place| (place.start, std::cmp::Reverse(place.end)));
+        // What one place covers is not looked at again.
+        let mut end = 0;
+        places.retain(|place| {
+            let is_free = place.start >= end;
+            end = end.max(place.end);
+            is_free
+        });
+        for place in places.into_iter().rev() {
             out.replace_range(place, "#");
         }
         out
@@ -487,6 +543,21 @@ mod tests {
             ("password: ${A}", "password: ${A}"),
             ("url-env: SLACK_WEBHOOK", "url-env: SLACK_WEBHOOK"),
             ("url-env: https://h/services/T0/abc", "url-env: #"),
+            ("secrets: [SSH_KEY, 'A=b c']", "secrets: [SSH_KEY, 'A=#]"),
+            ("secrets: [abc]", "secrets: [#]"),
+            ("secrets: { DB: abc }", "secrets: { DB: # }"),
+            (
+                "secrets: [{ name: DB, max-age: 90d }]",
+                "secrets: [{ name: DB, max-age: 90d }]",
+            ),
+            ("redis: [{ pass: abc }]", "redis: [{ pass: # }]"),
+            ("kayenta: { pass: 95 }", "kayenta: { pass: 95 }"),
+            ("body: 'password=abc&x=1'", "body: 'password=#&x=1'"),
+            (
+                "run: |\n  curl -H 'Authorization: Bearer abc' h\n",
+                "run: |\n  curl -H 'Authorization: Bearer #' h\n",
+            ),
+            ("env: { A: sk_live_0123456789 }", "env: { A: # }"),
         ] {
             let tree = Node::parse(text).unwrap();
             assert_eq!(hidden(text, of(&tree, text)), expected);

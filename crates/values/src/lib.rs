@@ -69,7 +69,13 @@ impl std::str::FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         if is_number(text) {
-            return Err(Error::no_unit(text.trim(), &["s", "m"]));
+            // Nobody waits for thousands of seconds: other tools count in milliseconds.
+            let is_long = text
+                .trim()
+                .parse::<f64>()
+                .is_ok_and(|number| number >= 1000.0);
+            let units = if is_long { ["ms", "s"] } else { ["s", "m"] };
+            return Err(Error::no_unit(text.trim(), &units));
         }
         let parsed = text.trim().parse::<jiff::SignedDuration>();
         let parsed = parsed.map_err(|_| Self::meant(text))?;

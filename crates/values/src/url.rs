@@ -12,13 +12,20 @@ pub fn url_problem(text: &str) -> Option<(String, String)> {
         let problem = format!("`${name}` is not replaced here");
         return Some((problem, format!("write `${{{name}}}`")));
     }
+    if text.trim_start().starts_with("TODO") {
+        let problem = "it is still to be filled in".to_owned();
+        return Some((
+            problem,
+            "write the address that answers 200 to 299 when it is healthy".to_owned(),
+        ));
+    }
     if text.contains("{{") {
         let problem = "`{{ … }}` is not replaced here".to_owned();
         return Some((problem, "write `${NAME}` for a variable".to_owned()));
     }
     // What may be a password is not repeated.
     let repeated = |scheme: &str| {
-        let is_plain = !text.contains('@') && text.len() <= 100;
+        let is_plain = !text.contains(|c: char| c == '@' || c.is_whitespace()) && text.len() <= 100;
         if is_plain && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             format!("write it as `{scheme}{text}`")
         } else {

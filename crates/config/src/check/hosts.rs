@@ -7,6 +7,14 @@ use sections::KeyPosition;
 
 /// An address is one word: user and port are keys of their own.
 pub(super) fn host(host: &Host, spot: KeyPosition<'_>) -> Result<(), Fault> {
+    for (key, name) in [
+        ("key-env", &host.key_env),
+        ("passphrase-env", &host.passphrase_env),
+    ] {
+        if let Some(name) = name {
+            spot.key(key).a_variable(name)?;
+        }
+    }
     let address = spot.key("address");
     let text = host.address.trim();
     let (user, rest) = match text.split_once('@') {

@@ -1,0 +1,68 @@
+//! What nothing reads of a file: the values of keys that are not known.
+//!
+//! Nobody can say of such a value whether it is a secret: `pass: …`, `value: …` and `default: …` are
+//! what other tools call one. An error about the key does not need it.
+
+use serde_json::Value;
+use yaml::{ENTRY, Node, Place, nearest};
+
+use crate::keys::Part;
+use crate::naming::holds_secret;
+
+/// Where the values are that nothing reads, by the schema of the file.
+pub(crate) fn places(tree: &Node, schema: &Value) -> Vec<Place> {
+    let root = Part::root(schema);
+    let mut found = Vec::new();
+    for (key, value) in tree.entries() {
+        match (key.name.as_str(), root.below(&key.name)) {
+            ("environments", _) => {
+                for (_, part) in value.entries() {
+                    below(part, root, &mut found);
+                }
+            }
+            (name, None) if name.starts_with("x-") => {}
+            (_, Some(part)) => below(value, part, &mut found),
+            (name, None) => unread(name, value, root, &mut found),
+        }
+    }
+    found
+}
+
+fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
+    for item in node.items() {
+        if let Some(entry) = part.below(ENTRY) {
+            below(item, entry, found);
+        }
+    }
+    for (key, value) in node.entries() {
+        match part.below(&key.name) {
+            Some(part) => below(value, part, found),
+            None => unread(&key.name, value, part, found),
+        }
+    }
+}
+
+/// The values below a key that is not known. One that is a slip of a known key is what that key's value is.
+fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
+    let Some(known) = beside.properties() else {
+        return;
+    };
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    let meant = nearest(name, &known).filter(|near| !holds_secret(near) && !near.ends_with("-env"));
+    match meant.and_then(|near| beside.below(near)) {
+        Some(part) => below(value, part, found),
+        None => scalars(value, found),
+    }
+}
+
+fn scalars(node: &Node, found: &mut Vec<Place>) {
+    let values = node.entries().iter().map(|(_, value)| value);
+    for child in node.items().iter().chain(values) {
+        scalars(child, found);
+    }
+    // What is written as `${NAME}` is in the variable.
+    let text = node.text().filter(|text| !text.contains("${"));
+    if text.is_some_and(|text| !text.trim().is_empty()) {
+        found.push(node.place.clone());
+    }
+}
