@@ -87,8 +87,7 @@ impl Exposure {
             .is_some_and(|(own, its)| its > own);
         let tells_less = match (self.bound, later.bound) {
             (_, Bound::Exact) => false,
-            (Bound::Exact, _) if !is_longer => true,
-            (Bound::AtMost(_), Bound::AtLeast) if !is_longer => true,
+            (Bound::Exact, _) | (Bound::AtMost(_), Bound::AtLeast) if !is_longer => true,
             (_, Bound::AtMost(most)) => most.total < self.total,
             (_, Bound::AtLeast) => later.total < self.total,
         };
