@@ -17,7 +17,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{PolicyOverlay, ProbeConfig};
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A file that must be there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,7 +37,7 @@ pub struct FileProbe {
 impl ProbeConfig for FileProbe {
     common_fields!();
 
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("path").some_text(&self.path.display().to_string())
     }
 }
@@ -120,10 +120,10 @@ use std::time::Duration;
 use config::file::FileCheck;
 use model::Outcome;
 
-use super::{Check, Planned, Scene};
+use super::{Check, Context, Planned};
 
 impl Check for FileCheck {
-    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
         let subject = self.path.display().to_string();
         let id = format!("file/{subject}");
         vec![Planned {
@@ -160,7 +160,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::TargetConfig;
-use sections::Spot;
+use sections::KeyPosition;
 
 /// A file that names the release that is live.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -171,7 +171,7 @@ pub struct FileTarget {
 }
 
 impl TargetConfig for FileTarget {
-    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("path").some_text(&self.path.display().to_string())
     }
 }
@@ -185,7 +185,7 @@ use std::path::Path;
 
 use config::file::FileTarget;
 
-use place::{Asking, Context, Error, Place, Step};
+use place::{StepFuture, Context, Error, Place, Step};
 
 use crate::kinds::Kind;
 use crate::target::{
@@ -212,7 +212,7 @@ impl Kind for FileTarget {
 }
 
 impl Observe for File<'_> {
-    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
         Box::pin(async { Ok(Some(self.read()?)) })
     }
 
@@ -231,7 +231,7 @@ impl Switch for File<'_> {
         }]
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> StepFuture<'a, String> {
         Box::pin(async { self.read().map(|_| step.does.clone()) })
     }
 
@@ -239,7 +239,7 @@ impl Switch for File<'_> {
         &'a self,
         _step: &'a Step,
         _transition: Transition<'a>,
-    ) -> Asking<'a, Option<String>> {
+    ) -> StepFuture<'a, Option<String>> {
         Box::pin(async { Ok(Some(self.read()?)) })
     }
 
@@ -248,7 +248,7 @@ impl Switch for File<'_> {
         _step: &'a Step,
         transition: Transition<'a>,
         _snapshot: Option<&'a str>,
-    ) -> Asking<'a, Applied> {
+    ) -> StepFuture<'a, Applied> {
         Box::pin(async move { Ok(self.write(transition.to)?.into()) })
     }
 
@@ -257,7 +257,7 @@ impl Switch for File<'_> {
         _step: &'a Step,
         _transition: Transition<'a>,
         snapshot: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> StepFuture<'a, String> {
         Box::pin(async move { self.write(snapshot.unwrap_or_default()) })
     }
 }

@@ -323,8 +323,15 @@ fn not_ours(what: &str) -> Fault {
 
 /// The new name of a key, where it is allowed; elsewhere the same word is an unknown key like any other.
 fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
-    let is = |row: &&Renamed| row.old == key.written && key.known.contains(&row.new);
-    RENAMED.iter().find(is)
+    RENAMED
+        .iter()
+        .find(|row| row.is_for(&key.written, &key.known))
+}
+
+/// The same by the names alone.
+pub(crate) fn new_name(old: &str, known: &[&str]) -> Option<&'static str> {
+    let row = RENAMED.iter().find(|row| row.is_for(old, known));
+    row.map(|row| row.new)
 }
 
 /// What other tools call it, where the key is allowed that is meant.
@@ -490,6 +497,12 @@ struct Renamed {
     old: &'static str,
     new: &'static str,
     hint: &'static str,
+}
+
+impl Renamed {
+    fn is_for(&self, written: &str, known: &[&str]) -> bool {
+        self.old == written && known.contains(&self.new)
+    }
 }
 
 const RENAMED: &[Renamed] = &[

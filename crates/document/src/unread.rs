@@ -6,6 +6,7 @@
 use serde_json::Value;
 use yaml::{ENTRY, Node, Place, nearest};
 
+use crate::advice::new_name;
 use crate::keys::Part;
 use crate::naming::holds_secret;
 
@@ -42,14 +43,17 @@ fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
     }
 }
 
-/// The values below a key that is not known. One that is a slip of a known key is what that key's value is.
+/// The values below a key that is not known. That of an old name, or of a slip, is what the known key's value is.
 fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
     let Some(known) = beside.properties() else {
         return;
     };
     let known: Vec<&str> = known.keys().map(String::as_str).collect();
-    let meant = nearest(name, &known).filter(|near| !holds_secret(near) && !near.ends_with("-env"));
-    match meant.and_then(|near| beside.below(near)) {
+    let near = nearest(name, &known).filter(|near| !holds_secret(near) && !near.ends_with("-env"));
+    match new_name(name, &known)
+        .or(near)
+        .and_then(|near| beside.below(near))
+    {
         Some(part) => below(value, part, found),
         None => scalars(value, found),
     }

@@ -197,13 +197,14 @@ fn a_gauge_beside_counters_does_not_keep_them_from_passing() {
         "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 20s, metrics: [{{ name: errors, kind: ratio, at-most: 0.25% }}, {{ name: memory, kind: gauge, query: 'memory{{ {{side}} }}', severity: advisory }}] }}\n",
         serve(Fault::Nothing)
     );
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary.md");
     let gate = gate(&section).env("LAST_KNOWN_GOOD", "v1").args(&[
         "--release",
         "v2",
         "--summary",
-        "summary.md",
+        summary.to_str().unwrap(),
     ]);
-    let summary = gate.file("summary.md");
     let ran = gate.run();
     ran.ends("canary/errors", "pass", "");
     // The ratio with its band, and the evidence for both verdicts.

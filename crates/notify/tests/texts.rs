@@ -91,7 +91,7 @@ fn a_file_replaces_a_text_and_its_errors_name_the_line() {
             .unwrap_or_else(|error| error.to_string())
     };
     assert_eq!(
-        load("{{ service }}: {{ severity }}, {{ fix }}"),
+        load("{{ service }}: {{ severity }}, {{ text }}"),
         "shop: critical, unknown"
     );
     insta::assert_snapshot!(load("a\nb {{ sevrity }}"), @"update.j2:2: a variable is used that does not exist");

@@ -1,23 +1,20 @@
-//! Latency, without a quantile: for each bound of the histogram, "slower than the bound" is an
-//! error.
+//! Latency, without a quantile: for each bound of the histogram, "slower than the bound" is an error.
 //!
-//! FAIL averages the e-values of all bounds, which is an e-value whatever they have to do with one
-//! another. The bounds are those that both sides have: none is left out for what was measured, so
-//! that the choice cannot break the guarantee, and a bound that stable never exceeds shows a new
-//! tail. A bound that decides nothing costs little: `ln` of the number of bounds at most. One that
-//! both sides have only later joins with the average of that time, or with 1 where that is less,
-//! so that joining raises no average.
+//! FAIL averages the e-values of all bounds, which is an e-value whatever they have to do with one another. The
+//! bounds are those that both sides have: none is left out for what was measured, so that the choice cannot break the
+//! guarantee, and a bound that stable never exceeds shows a new tail. A bound that decides nothing costs little: `ln`
+//! of the number of bounds at most. One that both sides have only later joins with the average of that time, or with
+//! 1 where that is less, so that joining raises no average.
 //!
-//! PASS needs every bound, at `β` each (harm at any bound is refuted for every one). Where stable
-//! is hardly ever so slow, no ordinary traffic can show that the ratio is below the tolerance.
-//! Therefore harm means more than the tolerance and more than [`NEGLIGIBLE`] of the canary's
-//! requests, unless an absolute limit is set. What a pass guarantees with a certainty of `1 − β`:
-//! at no bound is the canary's share of slower requests both above the tolerance times stable's
-//! and above a quarter of a per cent. A larger share would let a tail pass that many services watch,
-//! and a smaller one takes thousands of requests of the canary: at 0.25 %, a release that is never so
-//! slow passes after about 1,700 of them. One of the bounds must tell something of stable's latency:
-//! where nearly all of its requests are below each of them, or above, as where the releases have few
-//! bounds in common, a canary that is many times slower would look the same.
+//! PASS needs every bound, at `β` each (harm at any bound is refuted for every one). Where stable is hardly ever so
+//! slow, no ordinary traffic can show that the ratio is below the tolerance. Therefore harm means more than the
+//! tolerance and more than [`NEGLIGIBLE`] of the canary's requests, unless an absolute limit is set. What a pass
+//! guarantees with a certainty of `1 − β`: at no bound is the canary's share of slower requests both above the
+//! tolerance times stable's and above a quarter of a per cent. A larger share would let a tail pass that many
+//! services watch, and a smaller one takes thousands of requests of the canary: at 0.25 %, a release that is never so
+//! slow passes after about 1,700 of them. One of the bounds must tell something of stable's latency: where nearly all
+//! of its requests are below each of them, or above, as where the releases have few bounds in common, a canary that
+//! is many times slower would look the same.
 
 use std::cmp::Ordering;
 
@@ -34,8 +31,7 @@ pub(crate) const NEGLIGIBLE: f64 = 0.0025;
 const MOST_SLOWER: f64 = 0.9;
 /// A new tail may be any number of times as frequent as before.
 const RATIOS: f64 = 8.0;
-/// A bound that is hardly ever exceeded tells nothing of the bursts in which it is: they count for
-/// less than elsewhere. See [`Limits::bursts`].
+/// A bound that is hardly ever exceeded tells nothing of the bursts in which it is. See [`Limits::bursts`].
 const BURSTS: f64 = 1.0;
 /// More bounds than any histogram has: a layout that is another one each time is not followed.
 const MAX_BOUNDS: usize = 400;
@@ -170,15 +166,19 @@ impl Latency {
         (self.bounds.len(), self.of_stable.len())
     }
 
-    /// Whether a bound shows how slow stable is: a part of its requests that is not negligible is slower,
-    /// and so few that the canary's could be more than the tolerance times as many. Where hardly any is
-    /// slower than the lowest of its bounds, that one does.
+    /// Whether a bound shows how slow stable is: so few are slower that the canary's could be more than the tolerance
+    /// times as many, and a part that is not negligible is slower than it or than the bound of stable's below it.
     pub(crate) fn tells_of_stable(&self) -> bool {
         let most = MOST_SLOWER.min(1.0 / self.limits.tolerance);
-        let lowest = self.of_stable.first().copied().unwrap_or_default();
-        self.bounds.iter().any(|(bound, rates)| {
-            let fewest = if *bound <= lowest { 0.0 } else { NEGLIGIBLE };
-            (fewest..most).contains(&rates.shown().1.rate())
+        let slower = |(_, rates): &(f64, Rates)| rates.shown().1.rate();
+        let is_seen = |at: &(f64, Rates)| slower(at) >= NEGLIGIBLE;
+        self.bounds.iter().enumerate().any(|(nth, at)| {
+            let own = self.of_stable.partition_point(|bound| *bound < at.0);
+            let before = nth.checked_sub(1).map(|nth| &self.bounds[nth]);
+            let is_first = own.checked_sub(1).is_none_or(|own| {
+                before.is_some_and(|it| it.0 >= self.of_stable[own] && is_seen(it))
+            });
+            slower(at) < most && (is_seen(at) || is_first)
         })
     }
 
