@@ -83,6 +83,7 @@ fn an_inventory_that_cannot_be_read_is_an_error_of_the_configuration() {
     let world = World::new();
     let secret = "{\"_meta\": {\"hostvars\": {\"web-01\": {\"ansible_port\": \"hunter2\"}}}}";
     world.write("hosts.json", secret);
+    world.write("empty.ini", "# none yet\n");
     for (from, error) in [
         ("file: none.yml", "none.yml cannot be read"),
         (
@@ -92,7 +93,8 @@ fn an_inventory_that_cannot_be_read_is_an_error_of_the_configuration() {
         ("command: 'echo why >&2; exit 3'", "exit status 3: why"),
         ("command: no-such-program", "it is not installed"),
         ("command: 'echo'", "expected a list"),
-        ("ansible: none", "the inventory has no host"),
+        ("ansible: none", "none cannot be read: there is no such file"),
+        ("ansible: empty.ini", "the inventory has no host"),
     ] {
         world
             .preflight(from, "all")
