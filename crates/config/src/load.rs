@@ -174,7 +174,11 @@ pub fn recorded_canary(config: &Config) -> Result<Option<Canary>, Error> {
 
 /// The section of the canary before a rollout, when its sides are not there yet.
 pub fn planned_canary(config: &Config) -> Result<Option<Canary>, Error> {
-    canary_without(config, &Canary::OF_SIDES, &[])
+    match canary_without(config, &[], &[]) {
+        Ok(canary) => Ok(canary),
+        // Before a rollout, what the sides are made of may not be set.
+        Err(_) => canary_without(config, &Canary::OF_SIDES, &[]),
+    }
 }
 
 fn canary_without(

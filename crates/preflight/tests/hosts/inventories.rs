@@ -93,7 +93,10 @@ fn an_inventory_that_cannot_be_read_is_an_error_of_the_configuration() {
         ("command: 'echo why >&2; exit 3'", "exit status 3: why"),
         ("command: no-such-program", "it is not installed"),
         ("command: 'echo'", "expected a list"),
-        ("ansible: none", "none cannot be read: there is no such file"),
+        (
+            "ansible: none",
+            "none cannot be read: there is no such file",
+        ),
         ("ansible: empty.ini", "the inventory has no host"),
     ] {
         world
