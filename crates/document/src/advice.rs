@@ -325,7 +325,7 @@ fn not_ours(what: &str) -> Fault {
 fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
     RENAMED
         .iter()
-        .find(|row| row.is_for(&key.written, &key.known))
+        .find(|row| row.is_for(&key.written, key.known))
 }
 
 /// The same by the names alone.
