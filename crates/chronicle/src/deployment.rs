@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use model::Verdict;
 use sections::incident::{Impact, Severity};
 
@@ -30,7 +30,7 @@ pub struct Deployment {
     pub rollback: Option<RolledBack>,
     /// When an incident was first opened about its release.
     pub reported_at: Option<Timestamp>,
-    /// The newest rollback that took it back, by hand or in a later job, and when that was proved.
+    /// The newest rollback that took it back, by hand or in a later job, and when the log was told.
     pub taken_back: Option<(RolledBack, Timestamp)>,
     /// The others that took it back or put it back, the oldest first.
     pub other_rollbacks: Vec<RolledBack>,
@@ -62,6 +62,12 @@ impl Deployment {
     /// Whether a rollback, of its own run or later, put back what was before it.
     pub fn is_rolled_back(&self) -> bool {
         self.is_taken_back() || self.conclusion == Some(Conclusion::RolledBack)
+    }
+
+    /// When the newest rollback that took it back proved that another release serves.
+    pub fn taken_back_at(&self) -> Option<Timestamp> {
+        self.taken_back
+            .map(|(rollback, told)| rollback.ended().unwrap_or(told))
     }
 
     fn is_of(&self, release: &str) -> bool {
@@ -142,8 +148,9 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 deployment.rollback = *rollback;
                 deployment.exposure.clone_from(exposure);
                 if *conclusion == Conclusion::RolledBack {
-                    let proved = deployment.taken_back.map(|(_, at)| at);
-                    let proved = proved.or(rollback.and_then(RolledBack::proved_at));
+                    let proved = deployment.taken_back_at();
+                    let passed = rollback.filter(|one| one.verdict == Verdict::Pass);
+                    let proved = proved.or(passed.and_then(|one| one.ended()));
                     deployment.restored_at = proved.or(Some(event.at));
                 }
                 if *conclusion == Conclusion::Succeeded {
@@ -296,17 +303,6 @@ impl Reports {
                 one.restored_at.get_or_insert(at);
             }
         }
-    }
-}
-
-impl RolledBack {
-    /// When it was proved that another release serves; `None` where it was not.
-    fn proved_at(self) -> Option<Timestamp> {
-        let took = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
-        let ended = self
-            .started_at
-            .checked_add(SignedDuration::from_millis(took));
-        ended.ok().filter(|_| self.verdict == Verdict::Pass)
     }
 }
 

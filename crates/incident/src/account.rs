@@ -147,9 +147,8 @@ fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
     let failed = deployment.and_then(|one| one.failed_at);
     let failed = failed.unwrap_or(incident.opened);
     let began = failed.min(incident.opened);
-    let taken_back = deployment.and_then(|one| one.taken_back.as_ref());
+    let taken_back = deployment.and_then(Deployment::taken_back_at);
     let restored = deployment.and_then(|one| one.restored_at);
-    let taken_back = taken_back.map(|(rollback, at)| rollback.ended().unwrap_or(*at));
     let restored = taken_back.or(restored);
     let restored = restored.filter(|at| *at >= began).or(resolved);
     Times {
