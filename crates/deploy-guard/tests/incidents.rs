@@ -91,6 +91,15 @@ impl World {
         );
         self.change(&reload, "sh reload.sh");
     }
+
+    /// The proxy is reloaded again, and what runs is left as it is.
+    fn end_the_broken_rollback(&self) {
+        std::fs::remove_file(self.path("broken")).unwrap();
+        self.green.set_health("healthy", 200);
+        let mut abort = testkit::bin("rollback");
+        abort.current_dir(self.path(".")).arg("abort");
+        abort.assert().code(0);
+    }
 }
 
 fn hooked() -> Value {
@@ -200,13 +209,7 @@ fn a_rollback_that_fails_leaves_the_incident_open_until_a_release_is_good() {
         .filter(|kind| kind == "incident-opened");
     assert_eq!(opened.count(), 1);
 
-    std::fs::remove_file(world.path("broken")).unwrap();
-    world.green.set_health("healthy", 200);
-    testkit::bin("rollback")
-        .current_dir(world.path("."))
-        .args(["abort"])
-        .output()
-        .unwrap();
+    world.end_the_broken_rollback();
     let ran = world.deploy("v3", HERE);
     assert_eq!(ran.code, 0, "{}", ran.text);
     let resolved = world.newest("incident-resolved");
@@ -319,13 +322,7 @@ fn what_is_good_in_one_environment_ends_no_incident_that_was_opened_for_another_
     let ran = world.deploy("v2", HERE);
     assert!(ran.code > 0, "{}", ran.text);
     assert!(world.newest("incident-opened")["environment"].is_null());
-    std::fs::remove_file(world.path("broken")).unwrap();
-    world.green.set_health("healthy", 200);
-    testkit::bin("rollback")
-        .current_dir(world.path("."))
-        .args(["abort"])
-        .output()
-        .unwrap();
+    world.end_the_broken_rollback();
 
     let ran = world.deploy_with("v3", HERE, &["--environment", "staging"]);
     assert_eq!(ran.code, 0, "{}", ran.text);
@@ -747,13 +744,7 @@ fn a_run_resolves_no_incident_of_another_environment() {
     let staging = "\"service\":\"shop\",\"environment\":\"staging\"";
     let log = log.replace("\"service\":\"shop\"", staging);
     std::fs::write(&file, log).unwrap();
-    std::fs::remove_file(world.path("broken")).unwrap();
-    world.green.set_health("healthy", 200);
-    testkit::bin("rollback")
-        .current_dir(world.path("."))
-        .args(["abort"])
-        .output()
-        .unwrap();
+    world.end_the_broken_rollback();
     let environment = |name| [HERE[0], ("DEPLOY_GUARD_ENVIRONMENT", name)];
     let ran = world.deploy("v3", &environment("production"));
     assert_eq!(ran.code, 0, "{}", ran.text);
