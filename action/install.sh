@@ -194,7 +194,7 @@ download() { # URL HEADERS FILE
     wait=${wait:-$delay}
     # The server may know better, but not that this job has an hour.
     if [ "$wait" -gt 60 ]; then wait=60; fi
-    note "$(shown "$1"): $reason; again in $wait s"
+    note "$(shown "$1"): $reason; again in ${wait}s"
     sleep "$wait"
     attempt=$((attempt + 1))
     delay=$((delay * 2))

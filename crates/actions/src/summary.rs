@@ -385,7 +385,7 @@ mod tests {
             phase("healthgate", Verdict::Fail, 30_000),
             phase("rollback", Verdict::Pass, 812),
         ]);
-        whole.headline = Some("v4 failed its gate; v2 is back and verified after 1 m 55 s".into());
+        whole.headline = Some("v4 failed its gate; v2 is back and verified after 1m 55s".into());
         whole.service = Some("shop".into());
         whole.duration = std::time::Duration::from_secs(115);
         insta::assert_snapshot!("a_run_that_has_ended", run(&whole, &parts));
@@ -445,14 +445,14 @@ mod tests {
         ]);
         let text = render(&report(vec![outcome.clone()]));
         let first = format!(
-            "**First failure** (fail), 0 ms after the first measurement, took 4 ms: 503&#124; · status 503 &#60;b&#62;\n\n`````text\n{evil}\n`````\n"
+            "**First failure** (fail), 0ms after the first measurement, took 4ms: 503&#124; · status 503 &#60;b&#62;\n\n`````text\n{evil}\n`````\n"
         );
         assert!(text.contains(&first), "{text}");
         let positions: Vec<_> = [
             "**First failure**",
-            "**Last failure** (fail), 4.0 s",
+            "**Last failure** (fail), 4s",
             "```text\nagain\n```",
-            "**Last success** (pass), 2.0 s",
+            "**Last success** (pass), 2s",
             "```text\nfine\n```",
         ]
         .iter()

@@ -17,7 +17,7 @@ pub struct Eta {
     pub by: Option<EtaBy>,
 }
 
-/// Such as `2 m 00 s, as rehearsed`.
+/// Such as `2m, as rehearsed`.
 impl fmt::Display for Eta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&span(Duration::from_millis(self.takes_ms)))?;
@@ -103,7 +103,7 @@ mod tests {
         past.add(rolled_back(Verdict::Fail, Some("v1"), 1_000));
         // A release was recorded by the same stage.
         past.add(rolled_back(Verdict::Pass, None, 5));
-        assert_eq!(told(&past, None), "1 m 30 s, as the last rollback took");
+        assert_eq!(told(&past, None), "1m 30s, as the last rollback took");
         let mut document = Document::new(None, None);
         document.last_known_good = Some("v1".to_owned());
         document.rehearsed = Some(RehearsedRollback {
@@ -111,12 +111,12 @@ mod tests {
             takes_ms: 120_000,
             at: second(0),
         });
-        assert_eq!(told(&past, Some(&document)), "2 m 00 s, as rehearsed");
+        assert_eq!(told(&past, Some(&document)), "2m, as rehearsed");
         // The way to another release was rehearsed.
         document.last_known_good = Some("v0".to_owned());
         assert_eq!(
             told(&past, Some(&document)),
-            "1 m 30 s, as the last rollback took"
+            "1m 30s, as the last rollback took"
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::{Event, Happening};
 /// How long something lasted, for people: in whole seconds.
 pub fn lasted(time: SignedDuration) -> String {
     match time.max(SignedDuration::ZERO).unsigned_abs().as_secs() {
-        0 => "less than 1 s".to_owned(),
+        0 => "less than 1s".to_owned(),
         seconds => span(Duration::from_secs(seconds)),
     }
 }

@@ -90,7 +90,7 @@ impl Job {
                 return Err(held(&lock, &fate, since.elapsed()));
             }
             self.progress.say(&format!(
-                "waiting for {}, {} ({} s of {wait})",
+                "waiting for {}, {} ({}s of {wait})",
                 lock.holder,
                 fate.reason(),
                 since.elapsed().as_secs()
@@ -113,7 +113,7 @@ fn held(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
         lock.expires
     );
     if waited >= Duration::from_secs(1) {
-        reason.push_str(&format!("; waited {} s", waited.as_secs()));
+        reason.push_str(&format!("; waited {}s", waited.as_secs()));
     }
     let hint = match fate {
         HolderStatus::Unknown { hint, .. } => format!(

@@ -477,7 +477,7 @@ fn read_event(path: &str) -> Option<String> {
 async fn expire(interrupt: &Interrupt, grace: Duration) -> Result<Report, Failure> {
     interrupt.and(grace).await;
     Err(Failure::error(format!(
-        "interrupted, and not done within {} s",
+        "interrupted, and not done within {}s",
         grace.as_secs()
     )))
 }

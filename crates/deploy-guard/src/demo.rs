@@ -243,7 +243,7 @@ impl Demo {
                 promise.what, promise.seen
             ));
         }
-        let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms} ms"));
+        let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms}ms"));
         self.say(&format!(
             "\n  detection    {}\n  restoration  {}\n  canary       {}, with its way back\n",
             ms(detection),

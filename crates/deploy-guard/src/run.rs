@@ -117,7 +117,7 @@ async fn beside(
             biased;
             ended = &mut running => break ended,
             () = job.interrupt.and(TO_END) => break Err(Failure::error(format!(
-                "interrupted, and not done within {} s",
+                "interrupted, and not done within {}s",
                 TO_END.as_secs()
             ))),
             () = &mut telling, if !is_told => is_told = true,

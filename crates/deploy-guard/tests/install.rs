@@ -497,17 +497,17 @@ fn a_server_that_recovers_is_asked_again_and_one_without_it_is_not() {
     let release = Release::start();
     // What each request gets, in turn; the last one stays.
     for (answers, code, requests, words) in [
-        (&["500", "200"][..], 0, 2, "status 500; again in 1 s"),
+        (&["500", "200"][..], 0, 2, "status 500; again in 1s"),
         (
             &["429 Retry-After: 2", "200"],
             0,
             2,
-            "status 429; again in 2 s",
+            "status 429; again in 2s",
         ),
-        (&["close", "200"], 0, 2, "again in 1 s"),
-        (&["half", "200"], 0, 2, "again in 1 s"),
-        (&["hang", "200"], 0, 2, "again in 1 s"),
-        (&["drip", "200"], 0, 2, "again in 1 s"),
+        (&["close", "200"], 0, 2, "again in 1s"),
+        (&["half", "200"], 0, 2, "again in 1s"),
+        (&["hang", "200"], 0, 2, "again in 1s"),
+        (&["drip", "200"], 0, 2, "again in 1s"),
         (&["503"], 4, 2, "status 503, 2 times"),
         (&["hang"], 4, 2, ", 2 times"),
         (&["404"], 4, 1, "status 404"),
@@ -828,7 +828,7 @@ fn the_script_needs_no_more_than_busybox() {
     let flaky = release::flaky(&["500", "200"], release.archive());
     run(&flaky.url())
         .code(0)
-        .stderr(contains("status 500; again in 1 s"));
+        .stderr(contains("status 500; again in 1s"));
     assert!(path("-out/deploy-guard").is_file());
     fs::remove_file(path("-out/deploy-guard")).unwrap();
     for (answer, code, words) in [
@@ -848,7 +848,7 @@ fn the_script_needs_no_more_than_busybox() {
         (&["404"][..], 4, "status 404"),
         (&["hang"], 4, "2 times"),
         (&["half"], 4, "2 times"),
-        (&["500", "200"], 0, "status 500; again in 1 s"),
+        (&["500", "200"], 0, "status 500; again in 1s"),
     ] {
         let server = release::flaky(answers, release.archive());
         run(&server.url()).code(code).stderr(contains(words));

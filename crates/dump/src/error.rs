@@ -30,7 +30,7 @@ pub enum Error {
     /// A program did not end with success; what it said last.
     #[error("`{program}` failed: {told}")]
     Failed { program: String, told: String },
-    #[error("`{program}` was not done within {} s", within.as_secs())]
+    #[error("`{program}` was not done within {}s", within.as_secs())]
     Late { program: String, within: Duration },
     /// It was read, and it is no good.
     #[error("{}: {fault}", path.display())]

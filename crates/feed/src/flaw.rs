@@ -29,10 +29,10 @@ pub enum DataDefect {
         query: String,
         instance: String,
     },
-    #[error("gap: nothing of {side} was scraped for {seconds:.0} s")]
+    #[error("gap: nothing of {side} was scraped for {seconds:.0}s")]
     Gap { side: SideName, seconds: f64 },
     #[error(
-        "instance `{instance}` of {side} is not scraped any more: its newest sample is {seconds:.0} s older than \
+        "instance `{instance}` of {side} is not scraped any more: its newest sample is {seconds:.0}s older than \
          the newest of all"
     )]
     Gone {
@@ -40,18 +40,18 @@ pub enum DataDefect {
         instance: String,
         seconds: f64,
     },
-    #[error("stale: the newest sample of {side} is {seconds:.0} s old")]
+    #[error("stale: the newest sample of {side} is {seconds:.0}s old")]
     Stale { side: SideName, seconds: f64 },
     #[error("{side} is not scraped: {why}")]
     NoData { side: SideName, why: String },
-    #[error("clock skew: samples of {side} are {seconds:.0} s ahead of the server's clock")]
+    #[error("clock skew: samples of {side} are {seconds:.0}s ahead of the server's clock")]
     Ahead { side: SideName, seconds: f64 },
     #[error(
-        "scrape times differ: the newest sample of canary and that of stable are {seconds:.0} s apart"
+        "scrape times differ: the newest sample of canary and that of stable are {seconds:.0}s apart"
     )]
     ScrapeTimes { seconds: f64 },
     #[error(
-        "clock skew between replicas: the newest samples that differ in `{label}` alone are {seconds:.0} s apart"
+        "clock skew between replicas: the newest samples that differ in `{label}` alone are {seconds:.0}s apart"
     )]
     ReplicaClocks { label: String, seconds: f64 },
     #[error(

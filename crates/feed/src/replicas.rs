@@ -160,7 +160,7 @@ mod tests {
             flaws[0].contains("clock skew between replicas"),
             "{flaws:?}"
         );
-        assert!(flaws[0].contains("60 s apart"), "{flaws:?}");
+        assert!(flaws[0].contains("60s apart"), "{flaws:?}");
         let (_, flaws) = kept(
             vec![
                 series("a", &[(10.0, 100.0), (15.0, 110.0)]),

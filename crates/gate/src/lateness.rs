@@ -50,7 +50,7 @@ impl Lateness {
             return;
         }
         let text = format!(
-            "{total} measurements, started late by {median} ms in the median, {nearly_all} ms at 99.9 %, {} ms at most",
+            "{total} measurements, started late by {median}ms in the median, {nearly_all}ms at 99.9 %, {}ms at most",
             self.most.as_millis()
         );
         if nearly_all > 1000 {

@@ -26,7 +26,7 @@ pub enum Error {
     Proxy { status: u16 },
     #[error("the app cannot be used: {reason}")]
     App { reason: String },
-    #[error("GitHub's rate limit is used up, it asks to wait {} s, until {at}", wait.as_secs())]
+    #[error("GitHub's rate limit is used up, it asks to wait {}s, until {at}", wait.as_secs())]
     RateLimited { wait: Duration, at: jiff::Timestamp },
     #[error("GitHub could not be reached: {reason}")]
     Unreachable { reason: String },

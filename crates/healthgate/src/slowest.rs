@@ -45,8 +45,8 @@ pub(crate) fn slowest(outcomes: &[Outcome]) -> Option<Table> {
 fn milliseconds(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;
     if ms < 10.0 {
-        format!("{ms:.1} ms")
+        format!("{ms:.1}ms")
     } else {
-        format!("{ms:.0} ms")
+        format!("{ms:.0}ms")
     }
 }

@@ -60,7 +60,7 @@ fn a_failure_in_the_soak_is_told_from_the_first_answer_to_the_decision() {
         .stdout(is_match(r"^healthgate for release v1: fail\n").unwrap())
         .stdout(contains("every 50ms, each answer within 5s; 3 successes in a row pass; to pass within 20s, then to soak 1m with 0 failed at most."))
         .stdout(is_match(r"The verdict fell at \+\S+ \(\d\d:\d\d:\d\d\.\d{3}\), at http/127").unwrap())
-        .stdout(is_match(r"\n +\+\d+\S*  \S+  first measurement: pass 200 \(took \d+ ms\)\n").unwrap())
+        .stdout(is_match(r"\n +\+\d+\S*  \S+  first measurement: pass 200 \(took \d+ms\)\n").unwrap())
         .stdout(contains("threshold reached: 3 successes in a row; the soak of 1m begins"))
         .stdout(contains("first failure: fail 503, status 503"))
         .stdout(is_match(r"decided by measurement \d+: fail: failed while soaking \(1\) > soak-failure-limit \(0\)").unwrap())

@@ -120,7 +120,7 @@ fn conditions_are_told_with_expected_and_actual() {
     gate(&url, &["--max-latency", "50ms", "--failure-limit", "0"])
         .assert()
         .code(1)
-        .stdout(contains("> max-latency (50 ms)"));
+        .stdout(contains("> max-latency (50ms)"));
     gate(&url, &["--timeout", "40ms", "--failure-limit", "0"])
         .assert()
         .code(1)

@@ -71,7 +71,7 @@ fn hg_latency_redirect_the_whole_way_counts() {
     ends(
         1,
         gate("http", &probe("200ms"), &[]),
-        "> max-latency (200 ms)",
+        "> max-latency (200ms)",
     );
     ends(0, gate("http", &probe("4s"), &[]), "pass");
 }

@@ -136,5 +136,5 @@ fn runbook_003_health_check_process_and_response_time() {
     gate_with(policy, &section).run().code(0);
     shop.set_delay(Duration::from_millis(1_200));
     let ran = gate(&section).run().code(1);
-    ran.ends("http/ready", "fail", "max-latency (1000 ms)");
+    ran.ends("http/ready", "fail", "max-latency (1000ms)");
 }

@@ -291,13 +291,13 @@ fn the_status_names_the_escalation_that_comes_next() {
     bed.run(&["open", "slow"]).code(0);
     let status = bed.run(&["status"]).code(0).stdout;
     assert!(
-        status.contains("chief in 9 m 5") && status.contains("unless it is resolved"),
+        status.contains("chief in 9m 5") && status.contains("unless it is resolved"),
         "{status}"
     );
     bed.run(&["update", "--impact", "down", "it is down"])
         .code(0);
     let status = bed.run(&["status"]).code(0).stdout;
-    assert!(status.contains("boss in 4 m 5"), "{status}");
+    assert!(status.contains("boss in 4m 5"), "{status}");
 }
 
 /// Whoever was called must hear that it is over.

@@ -1,9 +1,9 @@
 //! The figures as a table that a person reads.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::exact::seconds;
+use model::text::span;
+
 use crate::figure::{Figure, TargetStanding, Value};
 use crate::measures::Measures;
 
@@ -108,16 +108,5 @@ fn shown(figure: &Figure, value: Value) -> String {
                 span(times.longest)
             )
         }
-    }
-}
-
-/// `75.5s`, `5m 30s`, `2h 05m`, `3d 4h`: cut, never rounded up.
-fn span(time: Duration) -> String {
-    let secs = time.as_secs();
-    match secs {
-        0..60 => format!("{}s", seconds(time)),
-        60..3600 => format!("{}m {:02}s", secs / 60, secs % 60),
-        3600..86_400 => format!("{}h {:02}m", secs / 3600, secs / 60 % 60),
-        _ => format!("{}d {:02}h", secs / 86_400, secs / 3600 % 24),
     }
 }

@@ -423,7 +423,7 @@ fn destroyed(trial: &Trial, pending: &str) -> Outcome {
 fn effects(trial: &Trial) -> Table {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for lock in &trial.locks {
-        let held = format!("{} ms", lock.held.as_millis());
+        let held = format!("{}ms", lock.held.as_millis());
         let rows_of = trial.before.rows_of(&lock.table).to_string();
         rows.push(vec![lock.table.clone(), lock.mode.clone(), held, rows_of]);
     }

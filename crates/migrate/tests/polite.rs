@@ -165,7 +165,7 @@ fn a_rewrite_of_a_big_table_is_taken_back_when_others_wait_longer_than_max_block
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert_eq!(ran.status.code(), Some(3), "{said}");
     assert!(
-        said.contains("others would have waited longer than 300 ms"),
+        said.contains("others would have waited longer than 300ms"),
         "{said}"
     );
     let late = waits.percentile(99);

@@ -393,7 +393,7 @@ async fn transactions(
         Some(first) => CheckResult::fail(
             format!("open: {}", open.len()),
             format!(
-                "process {} of {} ({}) has a transaction open for {} s: {}",
+                "process {} of {} ({}) has a transaction open for {}s: {}",
                 first.process, first.user, first.application, first.open, first.statement
             ),
         ),
@@ -406,11 +406,11 @@ async fn replicas(session: &Session<'_>, bounds: Bounds) -> Result<CheckResult, 
     Ok(match lag {
         None => CheckResult::pass("no replica is behind"),
         Some(lag) if lag <= bounds.max_lag.as_secs_f64() => {
-            CheckResult::pass(format!("{lag:.1} s behind"))
+            CheckResult::pass(format!("{lag:.1}s behind"))
         }
         Some(lag) => CheckResult::fail(
-            format!("{lag:.1} s behind"),
-            format!("{lag:.1} s > max-lag ({} s)", bounds.max_lag.as_secs()),
+            format!("{lag:.1}s behind"),
+            format!("{lag:.1}s > max-lag ({}s)", bounds.max_lag.as_secs()),
         ),
     })
 }

@@ -155,7 +155,7 @@ fn line(activity: &Activity) -> Option<String> {
         .workers
         .iter()
         .find(|worker| worker.state == "active")?;
-    let mut line = format!("{} ({} s", worker.statement, worker.running / 1000);
+    let mut line = format!("{} ({}s", worker.statement, worker.running / 1000);
     if worker.waits {
         line.push_str(", waits for a lock");
     }

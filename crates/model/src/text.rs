@@ -119,15 +119,26 @@ pub fn plain(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
-/// `87 ms`, `1.5 s`, `1 m 55 s`, `2 h 05 m`.
+/// What was measured, in at most two units: `87ms`, `1.5s`, `1m 55s`, `2h 5m`, `3d 4h`. From a minute on it is cut and
+/// not rounded, so that it never seems to have reached what it did not.
 pub fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match time.as_millis() {
-        ms @ 0..1000 => format!("{ms} ms"),
-        // A duration that rounds to a minute is shown as one.
-        1000..59_950 => format!("{:.1} s", time.as_secs_f64()),
-        59_950..3_600_000 => format!("{} m {:02} s", seconds.max(60) / 60, seconds.max(60) % 60),
-        _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
+    let seconds = match time.as_millis() {
+        ms @ 0..1000 => return format!("{ms}ms"),
+        1000..59_950 => {
+            let tenths = format!("{:.1}", time.as_secs_f64());
+            return format!("{}s", tenths.trim_end_matches(".0"));
+        }
+        // What rounds to a minute is shown as one.
+        _ => time.as_secs().max(60),
+    };
+    let (whole, unit, rest, smaller) = match seconds {
+        0..3600 => (seconds / 60, 'm', seconds % 60, 's'),
+        3600..86_400 => (seconds / 3600, 'h', seconds / 60 % 60, 'm'),
+        _ => (seconds / 86_400, 'd', seconds / 3600 % 24, 'h'),
+    };
+    match rest {
+        0 => format!("{whole}{unit}"),
+        rest => format!("{whole}{unit} {rest}{smaller}"),
     }
 }
 
@@ -199,12 +210,15 @@ mod tests {
     #[test]
     fn times_are_told_as_people_tell_them() {
         let told = |ms| span(Duration::from_millis(ms));
-        assert_eq!(told(87), "87 ms");
-        assert_eq!(told(1_500), "1.5 s");
-        assert_eq!(told(59_949), "59.9 s");
-        assert_eq!(told(59_960), "1 m 00 s");
-        assert_eq!(told(115_000), "1 m 55 s");
-        assert_eq!(told(7_500_000), "2 h 05 m");
+        assert_eq!(told(87), "87ms");
+        assert_eq!(told(1_500), "1.5s");
+        assert_eq!(told(59_949), "59.9s");
+        assert_eq!(told(59_960), "1m");
+        assert_eq!(told(115_000), "1m 55s");
+        assert_eq!(told(7_500_000), "2h 5m");
+        assert_eq!(told(1_205_999), "20m 5s");
+        assert_eq!(told(7_200_000), "2h");
+        assert_eq!(told(273_599_999), "3d 3h");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) fn of(outcome: &Outcome) -> Markup {
         .filter(|one| one.verdict != Verdict::Pass)
         .count();
     let told = format!(
-        "{} over {last:.1} s: {count} measurements, {bad} of them no pass, at most {}{}",
+        "{} over {last:.1}s: {count} measurements, {bad} of them no pass, at most {}{}",
         series.name,
         number(values().fold(f64::MIN, f64::max)),
         series.unit
@@ -59,7 +59,7 @@ pub(crate) fn of(outcome: &Outcome) -> Markup {
         figure {
             div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(&outcome.id)) } {
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
-                    (axes::drawn((x, " s"), (y, series.unit), &series.limits))
+                    (axes::drawn((x, "s"), (y, series.unit), &series.limits))
                     polyline.value points=(line.join(" ")) {}
                     @for point in &series.points { (dot(point, x, y)) }
                 }
@@ -82,7 +82,7 @@ fn dot(point: &Point<'_>, x: Scale, y: Scale) -> Markup {
     html! {
         path class=(class) d=(path) {
             title {
-                (format!("{:.1} s: ", point.seconds)) (measurement.verdict) ", "
+                (format!("{:.1}s: ", point.seconds)) (measurement.verdict) ", "
                 (span(measurement.duration)) " " (reason)
             }
         }
@@ -96,7 +96,7 @@ fn latency(outcome: &Outcome) -> Series<'_> {
         .map(|limit| limit.as_secs_f64() * 1000.0);
     Series {
         name: "Latency",
-        unit: " ms",
+        unit: "ms",
         points: points(outcome, |one| Some(one.duration.as_secs_f64() * 1000.0)),
         limits: limit.map(|limit| ("limit", limit)).into_iter().collect(),
     }
@@ -176,13 +176,13 @@ mod tests {
         outcome.limits.latency = Some(Duration::from_millis(800));
         let chart = of(&outcome).into_string();
         assert!(
-            chart.contains("limit 800 ms")
+            chart.contains("limit 800ms")
                 && chart.contains(
-                    "Latency over 19.0 s: 20 measurements, 1 of them no pass, at most 19 ms"
+                    "Latency over 19.0s: 20 measurements, 1 of them no pass, at most 19ms"
                 )
         );
         assert_eq!(chart.matches("<circle").count(), 19);
-        assert!(chart.contains("7.0 s: fail, 7 ms &lt;b&gt;"), "{chart}");
+        assert!(chart.contains("7.0s: fail, 7ms &lt;b&gt;"), "{chart}");
     }
 
     #[test]

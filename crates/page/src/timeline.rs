@@ -66,7 +66,7 @@ pub(crate) fn of(report: &Report, order: Order) -> Markup {
                 svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(told) {
                     @for tick in x.ticks() {
                         line.grid x1=(x.at(tick)) x2=(x.at(tick)) y1="4" y2=(height - 26.0) {}
-                        text.x x=(x.at(tick)) y=(height - 10.0) { (number(tick)) " s" }
+                        text.x x=(x.at(tick)) y=(height - 10.0) { (number(tick)) "s" }
                     }
                     @for place in &places {
                         text.y x=(LEFT - 8.0) y=(row(place) + 14.0) { (name(place)) }

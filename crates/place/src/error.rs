@@ -27,7 +27,7 @@ pub enum Error {
     TooLong(usize),
     #[error("it is too large")]
     TooLarge,
-    #[error("{what} within {} s", within.as_secs())]
+    #[error("{what} within {}s", within.as_secs())]
     Late {
         what: &'static str,
         within: Duration,

@@ -277,7 +277,7 @@ async fn pf_checks_wait_is_waited_out_whatever_the_stages_deadline_is() {
     assert_eq!(ran.code, 3, "{}", ran.text);
     assert!(began.elapsed() >= std::time::Duration::from_secs(3));
     assert!(
-        ran.text.contains("1 still running after wait (3 s): build"),
+        ran.text.contains("1 still running after wait (3s): build"),
         "{}",
         ran.text
     );

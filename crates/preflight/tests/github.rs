@@ -407,7 +407,7 @@ async fn checks_that_run_are_waited_for() {
     assert_eq!(ran.code, 3, "{}", ran.text);
     assert!(
         ran.text
-            .contains("1 still running after wait (3 s): test (in_progress)"),
+            .contains("1 still running after wait (3s): test (in_progress)"),
         "{}",
         ran.text
     );
@@ -667,6 +667,6 @@ async fn a_rate_limit_is_waited_for_within_the_deadline_and_told_beyond_it() {
     let clock = std::time::Instant::now();
     let ran = preflight(&server, section).await;
     assert_eq!(ran.code, 4, "{}", ran.text);
-    assert!(ran.text.contains("wait 300 s, until 20"), "{}", ran.text);
+    assert!(ran.text.contains("wait 300s, until 20"), "{}", ran.text);
     assert!(clock.elapsed() < std::time::Duration::from_secs(5));
 }

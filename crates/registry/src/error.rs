@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::text::span;
+
 /// A question that got no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,7 +16,7 @@ pub enum Error {
     },
     #[error("trust the certificate of {host}: {reason}")]
     Untrusted { host: String, reason: String },
-    #[error("get an answer from {host} within {}", seconds(*after))]
+    #[error("get an answer from {host} within {}", span(*after))]
     Timeout { host: String, after: Duration },
     #[error("ask {host}: it is rate limiting{}", wait(*retry_after))]
     RateLimited {
@@ -100,14 +102,8 @@ impl Error {
     }
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
-}
-
 fn wait(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |wait| {
-        format!(", try again in {} s", wait.as_secs())
-    })
+    retry_after.map_or_else(String::new, |wait| format!(", try again in {}", span(wait)))
 }
 
 fn told(detail: &str) -> String {

@@ -214,7 +214,7 @@ impl Alb<'_> {
         }
         if let Some(time) = actions.stickiness() {
             does.push_str(&format!(
-                "; a user who has a target group keeps it for {} s",
+                "; a user who has a target group keeps it for {}s",
                 time.as_secs()
             ));
         }
@@ -225,7 +225,7 @@ impl Alb<'_> {
             let attributes = attributes.attributes();
             if let Some(delay) = attributes.get("deregistration_delay.timeout_seconds") {
                 does.push_str(&format!(
-                    "; {left}'s targets have {delay} s for their requests once they are deregistered"
+                    "; {left}'s targets have {delay}s for their requests once they are deregistered"
                 ));
             }
         }

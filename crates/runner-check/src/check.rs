@@ -3,8 +3,9 @@
 use cli::{Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
+use model::text::span;
 use model::{Outcome, Report, Severity, Verdict};
-use runners::{Judgement, Knowledge, Pool, State, span};
+use runners::{Judgement, Knowledge, Pool, State};
 use tokio::time::Instant;
 
 use crate::asking::{no_owner, rules, sources, unless_interrupted};

@@ -4,10 +4,11 @@
 use cli::{Consent, Failure, Job};
 use config::file::{Emergency, RunnerCheck};
 use jiff::Timestamp;
+use model::text::span;
 use model::{Outcome, Report};
 use remote::local::{Script, Stream};
 use remote::quote;
-use runners::{Pool, State, span};
+use runners::{Pool, State};
 
 use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::check;

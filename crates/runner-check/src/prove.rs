@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cli::{Failure, Job};
 use config::file::RunnerCheck;
-use runners::{Judgement, Pool, span};
+use model::text::span;
+use runners::{Judgement, Pool};
 use tokio::time::Instant;
 
 use crate::asking::{rules, sources, unless_interrupted};

@@ -4,10 +4,9 @@
 use cli::{Consent, Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
-use model::text::cut;
+use model::text::{cut, span};
 use model::{Outcome, Report};
 use runners::host::{self, Disk};
-use runners::span;
 
 use crate::remedy::{self, Patient, RemedyError};
 use crate::restart::{expected, finish, not_done};

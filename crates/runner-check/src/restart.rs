@@ -4,9 +4,9 @@ use cli::force;
 use cli::{Consent, Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
+use model::text::span;
 use model::{Outcome, Report};
 use remote::quote;
-use runners::span;
 
 use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};

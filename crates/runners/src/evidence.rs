@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::text::span;
+
 /// What a runner, or a pool, is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -147,43 +149,12 @@ pub fn age(age: Option<Duration>) -> String {
     }
 }
 
-/// A duration in its two largest units, as `2h 5m`, or one where that is exact enough, as `20m`.
-pub fn span(span: Duration) -> String {
-    let secs = span.as_secs();
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let first = units
-        .iter()
-        .position(|(size, _)| secs >= *size)
-        .unwrap_or(3);
-    let (size, unit) = units[first];
-    let rest = units
-        .get(first + 1)
-        .map(|(next, unit)| (secs % size / next, unit));
-    match rest {
-        Some((more, next)) if more > 0 && secs / size < 10 => {
-            format!("{}{unit} {more}{next}", secs / size)
-        }
-        _ => format!("{}{unit}", secs / size),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_at_a_glance() {
-        for (secs, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m"),
-            (90, "1m 30s"),
-            (7_500, "2h 5m"),
-            (1_205, "20m"),
-            (90_000, "1d 1h"),
-        ] {
-            assert_eq!(span(Duration::from_secs(secs)), text);
-        }
+    fn an_age_is_told_as_people_tell_it() {
         assert_eq!(age(None), "age unknown");
         assert_eq!(age(Some(Duration::ZERO)), "now");
     }

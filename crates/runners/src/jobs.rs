@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use github::{Job, Jobs};
 use jiff::Timestamp;
+use model::text::span;
 
-use crate::{Evidence, Pool, Source, State, Supply, Trust, span};
+use crate::{Evidence, Pool, Source, State, Supply, Trust};
 
 /// How long ago a job may have begun late to tell something of the next one.
 const LATE_COUNTS_FOR: Duration = Duration::from_hours(1);

@@ -20,7 +20,7 @@ pub mod pool;
 mod source_error;
 pub mod table;
 
-pub use evidence::{Evidence, Source, State, Trust, age, span};
+pub use evidence::{Evidence, Source, State, Trust, age};
 pub use gather::{Knowledge, Sources};
 pub use judge::{Judgement, Rules, judge};
 pub use pool::{Pool, Supply};

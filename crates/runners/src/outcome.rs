@@ -1,9 +1,10 @@
 //! A judgement in words: expected, actual, reason, and the next step.
 
 use jiff::{SignedDuration, Timestamp};
+use model::text::span;
 use model::{Measurement, Outcome, Verdict};
 
-use crate::evidence::{age, span};
+use crate::evidence::age;
 use crate::{Evidence, Judgement, Pool, Source, State, Supply};
 
 /// Of runners with the same trouble, so many are named.

@@ -181,7 +181,7 @@ impl<'a> Workflow<'a> {
             None => Err(match unsure {
                 Some(error) => error.into(),
                 None => Error::Unproved(format!(
-                    "GitHub took the dispatch of {name}, and shows no run of it within {} s; see `gh run list --workflow {name}`",
+                    "GitHub took the dispatch of {name}, and shows no run of it within {}s; see `gh run list --workflow {name}`",
                     patience.as_secs()
                 )),
             }),

@@ -230,7 +230,7 @@ impl Observed {
             return Some(Discrepancy {
                 verdict: Verdict::Inconclusive,
                 reason: format!(
-                    "within {} s only {answers}: too few to show {split}",
+                    "within {}s only {answers}: too few to show {split}",
                     SAMPLE_TIME.as_secs()
                 ),
             });

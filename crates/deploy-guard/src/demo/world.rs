@@ -98,7 +98,7 @@ pub(crate) enum Error {
     NotEmpty(PathBuf),
     #[error("the shop did not start")]
     NotStarted,
-    #[error("`{command}` did not end within {} s", STAGE.as_secs())]
+    #[error("`{command}` did not end within {}s", STAGE.as_secs())]
     Late { command: String },
 }
 

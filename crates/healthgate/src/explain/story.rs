@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use model::report::v1::{Measurement, Outcome, Policy, timestamp};
+use model::text::span;
 use model::{Severity, Verdict};
 use serde::Serialize;
 
 use super::read::TimedReport;
 use super::turns::{self, Turn};
-use super::words::{clock, plural, span};
+use super::words::{clock, plural};
 
 /// More chapters are not read; the others are only counted.
 const CHAPTERS: usize = 20;

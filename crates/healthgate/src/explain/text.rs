@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use cli::plain;
+use model::text::span;
 
 use super::story::{Chapter, Story};
-use super::words::span;
 
 pub(crate) fn render(story: &Story) -> String {
     let mut text = format!("{}\n", plain(&story.headline, 2));

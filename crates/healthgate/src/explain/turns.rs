@@ -8,10 +8,11 @@ use std::time::Duration;
 use gate::policy::{Assessor, Sample};
 use model::Verdict;
 use model::report::v1::{Measurement, Outcome};
+use model::text::span;
 use serde::Serialize;
 
 use super::read::{Measured, TimedReport};
-use super::words::{clock, plural, span};
+use super::words::{clock, plural};
 
 /// Of a probe that flaps, so many turns at its beginning and at its end.
 const TURNS: usize = 12;
@@ -191,7 +192,7 @@ fn seen_as(measurement: &Measurement) -> String {
     if let Some(reason) = measurement.reason.as_ref().filter(said) {
         text.push_str(&format!(", {reason}"));
     }
-    format!("{text} (took {} ms)", measurement.duration_ms)
+    format!("{text} (took {}ms)", measurement.duration_ms)
 }
 
 fn turn(told: &TimedReport, since: Duration, text: String) -> Turn {

@@ -255,7 +255,7 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
     let failed = match tokio::time::timeout(QUERY_TIMEOUT, connecting).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {} s", QUERY_TIMEOUT.as_secs())),
+        Err(_) => Some(format!("no answer within {}s", QUERY_TIMEOUT.as_secs())),
     };
     let id = format!("hosts/{name}");
     let outcome = match failed {

@@ -53,7 +53,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
         Place::Host(host) => format!("router/{host}"),
     };
     let asked = tokio::time::timeout(QUERY_TIMEOUT, settable(router, section, place)).await;
-    let late = || format!("no answer within {} s", QUERY_TIMEOUT.as_secs());
+    let late = || format!("no answer within {}s", QUERY_TIMEOUT.as_secs());
     let (outcome, stops): (Outcome, &[StageKind]) = match asked.unwrap_or_else(|_| Err(late())) {
         Ok(split) => (
             Outcome::pass(id, router.kind()).actual(split.to_string()),

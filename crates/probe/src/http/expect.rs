@@ -75,9 +75,9 @@ impl Expect {
         {
             let (actual, limit) = (reply.took.as_millis(), limit.as_millis());
             return fail(
-                format!("answer within {limit} ms"),
-                format!("{actual} ms"),
-                format!("took {actual} ms > max-latency ({limit} ms)"),
+                format!("answer within {limit}ms"),
+                format!("{actual}ms"),
+                format!("took {actual}ms > max-latency ({limit}ms)"),
             );
         }
         if let Some(days) = self.min_days {

@@ -54,7 +54,7 @@ runner-check:
             "no pool can take the job",
             "0 online (0 idle, 0 busy), 1 offline, 1 wanted",
             "actions.runner.acme-shop.web-01.service is inactive (dead)",
-            "1 job waits with these labels, the oldest (`deploy`) for 20m, and none runs",
+            "1 job waits with these labels, the oldest (`deploy`) for 20m",
             "`runner-check restart web-01`",
             "prometheus   web-01  offline",
         ],

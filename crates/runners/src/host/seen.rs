@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{Evidence, Source, State, Trust, span};
-use model::text::cut;
+use crate::{Evidence, Source, State, Trust};
+use model::text::{cut, span};
 
 /// A disk that is fuller than this leaves no room for a job's checkout and images.
 const FULL: u8 = 95;

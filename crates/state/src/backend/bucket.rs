@@ -131,7 +131,7 @@ impl Bucket {
         };
         let timeout = tokio::time::timeout(TIMEOUT, put);
         timeout.await.unwrap_or_else(|_| {
-            let reason = format!("no answer within {} s", TIMEOUT.as_secs());
+            let reason = format!("no answer within {}s", TIMEOUT.as_secs());
             Err(BackendError::Unsure(reason))
         })
     }
@@ -236,7 +236,7 @@ async fn in_time<T>(
     let timeout = tokio::time::timeout(TIMEOUT, asking);
     timeout.await.unwrap_or_else(|_| {
         Err(BackendError::failed(format!(
-            "no answer within {} s",
+            "no answer within {}s",
             TIMEOUT.as_secs()
         )))
     })

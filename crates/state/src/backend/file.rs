@@ -132,7 +132,7 @@ impl File {
                 Err(TryLockError::WouldBlock) => {
                     let path = path.display();
                     return Err(BackendError::Busy(format!(
-                        "{path} was not free within {} s; see `fuser {path}`",
+                        "{path} was not free within {}s; see `fuser {path}`",
                         SWAP_TIME.as_secs()
                     )));
                 }

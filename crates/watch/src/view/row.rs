@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use cli::Board;
 use config::file::Policy;
-use config::value::Span;
 use gate::observer::{Measured, ProbeInfo, StandingEvent};
 use gate::policy::{Conclusion, Standing};
+use model::text::span;
 use model::{Tally, Verdict};
 
 /// More of the past does not fit beside the rest.
@@ -253,7 +253,7 @@ impl Row {
 
 /// Whole seconds, as a person reads them.
 pub(super) fn seconds(duration: Duration) -> String {
-    Span::from(Duration::from_secs(duration.as_secs())).to_string()
+    span(Duration::from_secs(duration.as_secs()))
 }
 
 pub(super) fn sign(verdict: Verdict) -> char {

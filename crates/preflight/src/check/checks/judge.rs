@@ -211,7 +211,7 @@ impl Tally {
             (
                 Outcome::inconclusive(id, &subject),
                 format!(
-                    "{} still running after wait ({} s): {}",
+                    "{} still running after wait ({}s): {}",
                     self.running.len(),
                     self.waited.as_secs(),
                     some(&self.running)

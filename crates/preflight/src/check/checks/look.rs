@@ -66,7 +66,7 @@ impl Poll {
         let client = &self.asked.client;
         let each = client.spent().saturating_sub(spent);
         let pause = client.pause(self.pause, each, left).min(left);
-        scene.note(id, format!("{seen}; for {} s more", left.as_secs()));
+        scene.note(id, format!("{seen}; for {}s more", left.as_secs()));
         tokio::time::sleep(pause).await;
         self.pause = (self.pause * 3 / 2).min(LATER);
     }

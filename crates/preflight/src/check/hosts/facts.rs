@@ -220,17 +220,17 @@ impl Fact<'_> {
         let farthest = low.abs().max(high.abs());
         let side = if low > 0.0 { "ahead of" } else { "behind" };
         if nearest > most {
-            let actual = format!("{nearest:.1} s {side} ours");
+            let actual = format!("{nearest:.1}s {side} ours");
             return head.judged(false, self.expected(), actual, &look);
         }
         if farthest <= most {
-            let actual = format!("at most {farthest:.1} s apart");
+            let actual = format!("at most {farthest:.1}s apart");
             return head.judged(true, self.expected(), actual, &look);
         }
         let reason = format!("{}: the connection is too slow to tell", head.what);
         head.inconclusive(
             self.expected(),
-            format!("between {nearest:.1} and {farthest:.1} s apart"),
+            format!("between {nearest:.1} and {farthest:.1}s apart"),
         )
         .reason(reason)
         .hint(look)
