@@ -111,6 +111,32 @@ enum New {
     Since(f64),
 }
 
+/// An instance of the canary that was there and is not any more, for so many seconds: it may have crashed. Stable may have
+/// fewer. Told once.
+pub(crate) fn newly_gone(
+    side: SideName,
+    instance: &str,
+    seconds: f64,
+    limit: f64,
+    is_gone: &mut bool,
+) -> Option<DataDefect> {
+    if seconds <= limit || std::mem::replace(is_gone, true) || side == SideName::Stable {
+        return None;
+    }
+    Some(DataDefect::Gone {
+        side,
+        instance: instance.to_owned(),
+        seconds,
+    })
+}
+
+impl Times {
+    /// How long nothing may be scraped, in seconds, where scrapes are so far apart.
+    pub(crate) fn gap(&self, spacing: f64) -> f64 {
+        (spacing * MISSED).max(self.interval * 2.5)
+    }
+}
+
 impl Counters {
     pub(crate) fn new(side: SideName, times: Times) -> Counters {
         Counters {
@@ -153,7 +179,7 @@ impl Counters {
 
     /// So long without a sample is a gap.
     pub(crate) fn gap(&self) -> f64 {
-        (self.spacing * MISSED).max(self.times.interval * 2.5)
+        self.times.gap(self.spacing)
     }
 
     /// Looks at the samples of one interval. The first of `asked` are the requests themselves: the
@@ -299,29 +325,18 @@ impl Counters {
         (counted, gap)
     }
 
-    /// Instances of the canary that were there and are not any more: they may have crashed. Stable may
-    /// have fewer.
     fn gone(&mut self) -> Vec<DataDefect> {
         let Some(newest) = self.newest else {
             return Vec::new();
         };
         let limit = self.gap();
-        let mut flaws = Vec::new();
-        for (name, instance) in &mut self.instances {
+        let instances = self.instances.iter_mut();
+        let gone = instances.filter_map(|(name, instance)| {
             let seconds = newest - instance.newest;
-            if seconds <= limit || std::mem::replace(&mut instance.is_gone, true) {
-                continue;
-            }
-            // The first look also shows those that went before.
-            if self.looked && self.side == SideName::Canary {
-                flaws.push(DataDefect::Gone {
-                    side: self.side,
-                    instance: name.clone(),
-                    seconds,
-                });
-            }
-        }
-        flaws
+            newly_gone(self.side, name, seconds, limit, &mut instance.is_gone)
+        });
+        // The first look also shows those that went before.
+        gone.filter(|_| self.looked).collect()
     }
 
     fn count(

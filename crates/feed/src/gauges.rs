@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use judge::Reading;
 use prometheus::raw::RawSeries;
 
-use crate::counters::{SampleWindow, Times, ahead, newest, spacing};
+use crate::counters::{SampleWindow, Times, ahead, newest, newly_gone, spacing};
 use crate::flaw::DataDefect;
 use crate::replicas::{Deduplicated, one_of_each};
 use crate::series::{instance, shown};
@@ -19,6 +19,7 @@ pub(crate) struct Gauges {
     /// The newest value of each instance that was not taken yet, with its time.
     pending: PerSide<BTreeMap<String, (f64, f64)>>,
     spacing: f64,
+    has_looked: bool,
 }
 
 /// An instance's newest sample, and the first one that was seen.
@@ -26,6 +27,8 @@ pub(crate) struct Gauges {
 struct InstanceSamples {
     first: f64,
     newest: f64,
+    /// Whether the others have had samples for too long since then.
+    is_gone: bool,
 }
 
 impl Gauges {
@@ -35,6 +38,7 @@ impl Gauges {
             sides: PerSide::default(),
             pending: PerSide::default(),
             spacing: 0.0,
+            has_looked: false,
         }
     }
 
@@ -65,7 +69,11 @@ impl Gauges {
             let query = asked.of(side).first().map_or("", String::as_str);
             let fresh = self.fresh(side, query, series, at, flaws);
             self.pending.of_mut(side).extend(fresh);
+            let gone = self.gone(side);
+            // The first look also shows those that went before.
+            flaws.extend(gone.into_iter().filter(|_| self.has_looked));
         }
+        self.has_looked = true;
         let newest = |side| {
             let pending = self.pending.of(side).values();
             pending.map(|(at, _)| *at).reduce(f64::max)
@@ -84,9 +92,22 @@ impl Gauges {
             .all(|side| !self.pending.of(*side).is_empty())
     }
 
+    fn gone(&mut self, side: SideName) -> Vec<DataDefect> {
+        let limit = self.times.gap(self.spacing);
+        let instances = self.sides.of_mut(side);
+        let newest = instances.values().map(|known| known.newest);
+        let newest = newest.fold(f64::NEG_INFINITY, f64::max);
+        let gone = instances.iter_mut().filter_map(|(name, known)| {
+            let seconds = newest - known.newest;
+            newly_gone(side, name, seconds, limit, &mut known.is_gone)
+        });
+        gone.collect()
+    }
+
     /// The values, if each side has one and nothing is wrong with them.
     pub(crate) fn take(&mut self, flaws: &[DataDefect]) -> Option<Reading> {
-        if !flaws.is_empty() || !self.has_news() {
+        let is_wrong = |flaw: &DataDefect| !matches!(flaw, DataDefect::Gone { .. });
+        if flaws.iter().any(is_wrong) || !self.has_news() {
             return None;
         }
         let PerSide { canary, stable } = std::mem::take(&mut self.pending);
@@ -145,6 +166,7 @@ impl Gauges {
                 InstanceSamples {
                     first,
                     newest: *time,
+                    is_gone: false,
                 },
             );
             let warm = *time >= first + self.times.warm_up;

@@ -540,25 +540,32 @@ fn buckets_are_counted_by_bound_and_native_histograms_at_powers_of_two() {
     }
 }
 
-#[test]
-fn a_gauge_is_read_once_of_each_scrape() {
-    let gauge = |release: &str, instance: &str, samples: &[(f64, f64)]| RawSeries {
+fn gauge(release: &str, instance: &str, samples: &[(f64, f64)]) -> RawSeries {
+    RawSeries {
         labels: [("instance", instance), ("release", release)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         samples: samples.to_vec(),
         histograms: Vec::new(),
-    };
-    let raw = |series| {
-        vec![Raw {
-            series,
-            warnings: Vec::new(),
-        }]
-    };
-    let queries = || Queries::Gauge {
+    }
+}
+
+fn raw(series: Vec<RawSeries>) -> Vec<Raw> {
+    vec![Raw {
+        series,
+        warnings: Vec::new(),
+    }]
+}
+
+fn gauges() -> Queries {
+    Queries::Gauge {
         query: both("memory{release=\"v2\"}", "memory{release=\"v1\"}"),
-    };
-    let mut bench = Bench::new(queries(), 0);
+    }
+}
+
+#[test]
+fn a_gauge_is_read_once_of_each_scrape() {
+    let mut bench = Bench::new(gauges(), 0);
     let mut look = |now: f64, canary: Vec<RawSeries>, stable: Vec<RawSeries>| {
         let (sample, flaws) = bench.look_at(
             now,
@@ -602,6 +609,35 @@ fn a_gauge_is_read_once_of_each_scrape() {
         flaws.contains("two series where one is expected"),
         "{flaws}"
     );
+}
+
+#[test]
+fn an_instance_of_the_canary_whose_gauge_goes_is_told_once_and_the_others_are_read() {
+    let mut bench = Bench::new(gauges(), 0);
+    let mut told = Vec::new();
+    for nth in 0..8_u32 {
+        let at = f64::from(100 + 30 * nth);
+        let canary = if nth < 2 { vec!["c", "d"] } else { vec!["c"] };
+        let stable = if nth < 3 { vec!["a", "b"] } else { vec!["a"] };
+        let of = |release, instances: Vec<&str>| {
+            let each = instances.into_iter();
+            raw(each
+                .map(|one| gauge(release, one, &[(at - 15.0, 2.0), (at, 3.0)]))
+                .collect())
+        };
+        let both = PerSide {
+            canary: of("v2", canary),
+            stable: of("v1", stable),
+        };
+        let (sample, flaws) = bench.look_at(at + 1.0, both);
+        assert!(sample.reading.is_some(), "{flaws}");
+        if !flaws.is_empty() {
+            assert_eq!(sample.doubts, [judge::Doubt::Stale].into());
+            told.push((nth, flaws));
+        }
+    }
+    let gone = "instance `d` of canary is not scraped any more: its newest sample is 90s older than the newest of all";
+    assert_eq!(told, [(4, gone.to_owned())]);
 }
 
 #[test]
