@@ -1,10 +1,11 @@
 //! The sequential judge's findings in words.
 
 use config::file::{CanaryKind, CanaryMetric};
-use config::value::Unit;
+use config::value::{Quantity, Unit};
 use judge::Doubt;
 use judge::sequential::{Assumption, Band, Figures, Margin, Reason, Verdict as Found, Watch};
-use model::Verdict;
+use model::text::bytes;
+use model::{Severity, Verdict};
 
 use crate::finding::Finding;
 use crate::settings::margin;
@@ -32,7 +33,7 @@ fn finding(
         Found::Fail => Verdict::Fail,
     };
     let mut parts = Vec::new();
-    let compared = compared(&found.figures);
+    let compared = compared(&found.figures, metric);
     let limit = tolerance(metric);
     let after = found.decided_at.map(|at| plural(at, "interval"));
     let after = after.unwrap_or_default();
@@ -77,7 +78,7 @@ fn finding(
         hint: if ended.is_some() && found.verdict == Found::Inconclusive {
             Some("look at the metrics that decided: this one changes nothing".to_owned())
         } else {
-            hint(found)
+            hint(found, metric.severity)
         },
     }
 }
@@ -112,7 +113,7 @@ fn reason(reason: &Reason) -> String {
     }
 }
 
-fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
+fn hint(found: &judge::sequential::Finding<'_>, severity: Severity) -> Option<String> {
     if found.verdict != Found::Inconclusive {
         return None;
     }
@@ -149,6 +150,7 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
         Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
             "give both releases the same buckets, of which some lie where requests do"
         }
+        Reason::FewBlocks { .. } if severity == Severity::Advisory => "set a longer `deadline`",
         Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
     };
     Some(hint.to_owned())
@@ -225,16 +227,31 @@ fn band(band: Band) -> String {
     )
 }
 
+/// In the unit of the tolerance, where that is an amount.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole bytes are exact enough, and they are not negative"
+)]
+fn means(canary: f64, stable: f64, metric: &CanaryMetric) -> String {
+    let unit = metric.tolerance.map(Quantity::unit);
+    let [canary, stable] = [canary, stable].map(|mean| match unit {
+        Some(Unit::Bytes) if mean >= 0.0 => bytes(mean as u64),
+        Some(Unit::Seconds) if mean.abs() < 1.0 => format!("{}ms", number(mean * 1000.0)),
+        Some(Unit::Seconds) => format!("{}s", number(mean)),
+        _ => number(mean),
+    });
+    format!("mean {canary} against {stable}")
+}
+
 /// What is held against the tolerance.
-fn compared(figures: &Figures) -> String {
+fn compared(figures: &Figures, metric: &CanaryMetric) -> String {
     match figures {
         Figures::Rates { ratio, .. } => band(*ratio),
         Figures::Latency { ratio, worst, .. } => {
             format!("above {}: {}", seconds(worst.bound), band(*ratio))
         }
-        Figures::Gauge { canary, stable, .. } => {
-            format!("mean {} against {}", number(*canary), number(*stable))
-        }
+        Figures::Gauge { canary, stable, .. } => means(*canary, *stable, metric),
         Figures::None => "nothing".to_owned(),
     }
 }
@@ -274,9 +291,8 @@ fn actual(figures: &Figures, metric: &CanaryMetric) -> Option<String> {
             correlation,
             ..
         } => format!(
-            "mean {} against {}, {blocks} blocks, correlation of neighbours {}",
-            number(*canary),
-            number(*stable),
+            "{}, {blocks} blocks, correlation of neighbours {}",
+            means(*canary, *stable, metric),
             number(*correlation)
         ),
         Figures::None => return None,

@@ -21,6 +21,15 @@ pub enum Unit {
     Bytes,
 }
 
+const BYTES: [(&str, f64); 6] = [
+    ("GiB", 1_073_741_824.0),
+    ("GB", 1e9),
+    ("MiB", 1_048_576.0),
+    ("MB", 1e6),
+    ("KiB", 1024.0),
+    ("kB", 1e3),
+];
+
 impl Quantity {
     /// Of a hundred.
     pub const fn percent(percent: f64) -> Quantity {
@@ -69,7 +78,15 @@ impl Unit {
                 format!("{}ms", short(value * 1000.0))
             }
             Unit::Seconds => format!("{}s", short(value)),
-            Unit::Bytes => format!("{value:.0} bytes"),
+            Unit::Bytes => {
+                // The largest unit that it is a whole number of, else the largest one of the powers of two.
+                let parts = BYTES.iter().filter(|(_, factor)| value.abs() >= *factor);
+                let whole = parts.clone().find(|(_, factor)| value % factor == 0.0);
+                match whole.or_else(|| parts.clone().find(|(unit, _)| unit.contains('i'))) {
+                    Some((unit, factor)) => format!("{} {unit}", short(value / factor)),
+                    None => format!("{} bytes", short(value)),
+                }
+            }
         }
     }
 }
@@ -138,7 +155,10 @@ mod tests {
             ("3s", 3.0, "3s"),
             ("250ms", 0.25, "250ms"),
             ("1m 30s", 90.0, "90s"),
-            ("64KiB", 65536.0, "65536 bytes"),
+            ("64KiB", 65536.0, "64 KiB"),
+            ("20MB", 2e7, "20 MB"),
+            ("65537B", 65537.0, "64.001 KiB"),
+            ("12B", 12.0, "12 bytes"),
         ] {
             let (read, again) = read(text).unwrap_or_default();
             assert!((read - value).abs() < 1e-12, "{text}: {read}");
