@@ -77,7 +77,7 @@ fn title(report: &Report) -> String {
 /// The reason, if the headline does not include it.
 fn reason(text: &mut String, report: &Report) {
     if report.headline.as_ref() != Some(&report.reason) {
-        let _ = writeln!(text, "{}\n", told(&report.reason));
+        let _ = writeln!(text, "{}\n", text_cell(&report.reason));
     }
 }
 
@@ -145,22 +145,22 @@ fn outcomes(text: &mut String, outcomes: &[Outcome]) {
             text,
             "| {} | {} | {} | {} | {} |",
             mark(outcome),
-            asked(outcome),
+            outcome_cell(outcome),
             optional(outcome.expected.as_deref()),
             optional(outcome.actual.as_deref()),
-            why(outcome),
+            reason_cell(outcome),
         );
     }
     if !bad.is_empty() {
         text.push('\n');
     }
-    rest(text, bad.get(ROWS..).unwrap_or_default());
+    write_omitted_counts(text, bad.get(ROWS..).unwrap_or_default());
     fold(text, Verdict::Pass, "passed", &of(Verdict::Pass));
     fold(text, Verdict::Skipped, "skipped", &of(Verdict::Skipped));
 }
 
 /// How many more there are than a table shows.
-fn rest(text: &mut String, rest: &[&Outcome]) {
+fn write_omitted_counts(text: &mut String, rest: &[&Outcome]) {
     if rest.is_empty() {
         return;
     }
@@ -196,33 +196,38 @@ fn fold(text: &mut String, verdict: Verdict, word: &str, outcomes: &[&Outcome]) 
     );
     for outcome in outcomes.iter().take(ROWS) {
         let found = [outcome.actual.as_deref(), outcome.own_reason()];
-        let found: Vec<String> = found.into_iter().flatten().map(told).collect();
-        let _ = writeln!(text, "| {} | {} |", asked(outcome), found.join("<br>"));
+        let found: Vec<String> = found.into_iter().flatten().map(text_cell).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} |",
+            outcome_cell(outcome),
+            found.join("<br>")
+        );
     }
     text.push('\n');
-    rest(text, outcomes.get(ROWS..).unwrap_or_default());
+    write_omitted_counts(text, outcomes.get(ROWS..).unwrap_or_default());
     text.push_str("</details>\n\n");
 }
 
 /// Its name, and what was asked.
-fn asked(outcome: &Outcome) -> String {
+fn outcome_cell(outcome: &Outcome) -> String {
     let mut text = cell(&outcome.id);
     if outcome.severity == Severity::Advisory {
         text.push_str(" (advisory)");
     }
     if !outcome.subject.is_empty() && !outcome.id.contains(&outcome.subject) {
-        let _ = write!(text, "<br><sub>{}</sub>", told(&outcome.subject));
+        let _ = write!(text, "<br><sub>{}</sub>", text_cell(&outcome.subject));
     }
     text
 }
 
 /// The reason, if it does not repeat its neighbours, and the next step.
-fn why(outcome: &Outcome) -> String {
+fn reason_cell(outcome: &Outcome) -> String {
     let reason = outcome.own_reason();
     let hint = outcome.hint.as_deref();
     // A command that is cut short cannot be copied.
     let hint = hint.map(|hint| format!("→ {}", long_cell(hint)));
-    let parts: Vec<String> = reason.map(told).into_iter().chain(hint).collect();
+    let parts: Vec<String> = reason.map(text_cell).into_iter().chain(hint).collect();
     parts.join("<br>")
 }
 
@@ -237,19 +242,19 @@ fn rows(text: &mut String, table: &Table) {
     let _ = writeln!(text, "| {} |", table.header.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(table.header.len()));
     for row in &table.rows {
-        let cells: Vec<String> = row.iter().map(|text| told(text)).collect();
+        let cells: Vec<String> = row.iter().map(|text| text_cell(text)).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text.push_str(if folded { "\n</details>\n\n" } else { "\n" });
 }
 
 /// Text in a cell; for digests, the part that distinguishes them.
-fn told(text: &str) -> String {
+fn text_cell(text: &str) -> String {
     cell(&short_digests(text))
 }
 
 fn optional(text: Option<&str>) -> String {
-    text.map(told).unwrap_or_default()
+    text.map(text_cell).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,17 +12,20 @@ const LIMIT: usize = 8 << 20;
 const WORDS: usize = 200;
 
 /// The text of a good answer; what else comes is an error with the service's own words.
-pub(crate) async fn good(service: &'static str, response: Response) -> Result<String, Error> {
+pub(crate) async fn read_success(
+    service: &'static str,
+    response: Response,
+) -> Result<String, Error> {
     let status = response.status().as_u16();
     let text = read(service, response).await?;
     if status == 200 {
         return Ok(text);
     }
-    Err(bad(service, status, &text))
+    Err(service_error(service, status, &text))
 }
 
 /// The error that a status and a body tell.
-pub(crate) fn bad(service: &'static str, status: u16, text: &str) -> Error {
+pub(crate) fn service_error(service: &'static str, status: u16, text: &str) -> Error {
     let (code, message) = words(text);
     let code = code.unwrap_or_else(|| format!("status {status}"));
     match status {

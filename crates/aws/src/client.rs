@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use url::Url;
 
-use crate::answer::{good, transport};
+use crate::answer::{read_success, transport};
 use crate::credentials::{Kind, Source};
 use crate::keys::Keys;
 use crate::profile::Profile;
@@ -273,7 +273,7 @@ async fn assume(
         .send()
         .await
         .map_err(|error| transport(&url, &error))?;
-    let text = good("STS", response).await?;
+    let text = read_success("STS", response).await?;
     let document = xml::parse("STS", &text)?;
     let part = |name: &str| {
         xml::text(document.root(), name)

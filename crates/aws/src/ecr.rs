@@ -6,7 +6,7 @@ use model::Secret;
 use reqwest::Method;
 
 use crate::Error;
-use crate::answer::good;
+use crate::answer::read_success;
 use crate::client::{Client, Request};
 
 /// A user name and a password that its registry takes for twelve hours.
@@ -49,7 +49,7 @@ impl Client {
             ],
             body: b"{}".to_vec(),
         };
-        let text = good("ECR", self.send(&request).await?).await?;
+        let text = read_success("ECR", self.send(&request).await?).await?;
         let malformed = || Error::Malformed {
             service: "ECR",
             reason: "it holds no authorization token".to_owned(),

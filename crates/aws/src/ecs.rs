@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::Error;
-use crate::answer::good;
+use crate::answer::read_success;
 use crate::client::{Client, Request};
 
 impl Client {
@@ -24,7 +24,7 @@ impl Client {
             ],
             body: question.to_string().into_bytes(),
         };
-        let text = good("ECS", self.send(&request).await?).await?;
+        let text = read_success("ECS", self.send(&request).await?).await?;
         serde_json::from_str(&text).map_err(|_| Error::Malformed {
             service: "ECS",
             reason: "it is not JSON".to_owned(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reqwest::Method;
 use url::form_urlencoded::Serializer;
 
-use crate::answer::good;
+use crate::answer::read_success;
 use crate::client::{Client, Request};
 use crate::xml::Element;
 use crate::{Error, xml};
@@ -42,7 +42,7 @@ impl Client {
         };
         let mut tries = 1;
         loop {
-            match good(SERVICE, self.send(&request).await?).await {
+            match read_success(SERVICE, self.send(&request).await?).await {
                 Err(Error::Status { code, .. }) if code == "Throttling" && tries < MAX_ATTEMPTS => {
                     let pause = THROTTLED * tries;
                     tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;

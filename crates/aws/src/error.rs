@@ -10,7 +10,7 @@ pub enum Error {
     #[error("reach {host}: {reason}")]
     Transport { host: String, reason: String },
     /// 401 or 403, and what else says that we may not.
-    #[error("ask {service}: not allowed ({code}){}", told(message))]
+    #[error("ask {service}: not allowed ({code}){}", message_suffix(message))]
     Denied {
         service: &'static str,
         code: String,
@@ -19,7 +19,7 @@ pub enum Error {
     /// 404.
     #[error("ask {service}: it is not there ({code})")]
     Absent { service: &'static str, code: String },
-    #[error("ask {service}: status {status} ({code}){}", told(message))]
+    #[error("ask {service}: status {status} ({code}){}", message_suffix(message))]
     Status {
         service: &'static str,
         status: u16,
@@ -66,7 +66,7 @@ impl Error {
     }
 }
 
-fn told(message: &str) -> String {
+fn message_suffix(message: &str) -> String {
     if message.is_empty() {
         String::new()
     } else {

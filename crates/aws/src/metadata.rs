@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::Error;
-use crate::answer::{bad, read, transport};
+use crate::answer::{read, service_error, transport};
 use crate::keys::Keys;
 
 /// ECS's agent.
@@ -73,7 +73,7 @@ impl Metadata {
         match self {
             Metadata::Container { url, authorization } => {
                 let header = authorization.as_ref().map(|token| ("authorization", token));
-                let text = ask(Method::GET, url, header).await?;
+                let text = fetch_metadata(Method::GET, url, header).await?;
                 keys(&text).map(Some)
             }
             Metadata::Instance(base) => match instance(base).await {
@@ -93,16 +93,16 @@ async fn instance(base: &Url) -> Result<Keys, Error> {
     };
     let seconds = Secret::from("60");
     let lifetime = Some(("x-aws-ec2-metadata-token-ttl-seconds", &seconds));
-    let token = ask(Method::PUT, &at("latest/api/token")?, lifetime).await?;
+    let token = fetch_metadata(Method::PUT, &at("latest/api/token")?, lifetime).await?;
     let token = Secret::from(token.trim());
     let token = Some(("x-aws-ec2-metadata-token", &token));
     let roles = at("latest/meta-data/iam/security-credentials/")?;
-    let role = ask(Method::GET, &roles, token).await?;
+    let role = fetch_metadata(Method::GET, &roles, token).await?;
     let role = role.lines().next().unwrap_or_default().trim();
     let role = roles.join(role).map_err(|error| Error::Setup {
         reason: error.to_string(),
     })?;
-    keys(&ask(Method::GET, &role, token).await?)
+    keys(&fetch_metadata(Method::GET, &role, token).await?)
 }
 
 fn keys(text: &str) -> Result<Keys, Error> {
@@ -127,7 +127,7 @@ fn keys(text: &str) -> Result<Keys, Error> {
 
 const SERVICE: &str = "the metadata service";
 
-async fn ask(
+async fn fetch_metadata(
     method: Method,
     url: &Url,
     header: Option<(&'static str, &Secret)>,
@@ -151,7 +151,7 @@ async fn ask(
     let response = sent.await.map_err(|error| transport(url, &error))?;
     match response.status() {
         StatusCode::OK => read(SERVICE, response).await,
-        status => Err(bad(SERVICE, status.as_u16(), "")),
+        status => Err(service_error(SERVICE, status.as_u16(), "")),
     }
 }
 

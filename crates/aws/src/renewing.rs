@@ -62,17 +62,20 @@ impl Renewing {
 
     /// Asks ECS; where the session turns out to be over, once more with a new one.
     pub async fn ecs(&self, action: &str, question: &Value) -> Result<Value, Error> {
-        self.ask(async |client: Client| client.ecs(action, question).await)
+        self.call_with_renewal(async |client: Client| client.ecs(action, question).await)
             .await
     }
 
     /// The same of Elastic Load Balancing.
     pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<Answer, Error> {
-        self.ask(async |client: Client| client.elb(action, fields).await)
+        self.call_with_renewal(async |client: Client| client.elb(action, fields).await)
             .await
     }
 
-    async fn ask<T>(&self, ask: impl AsyncFn(Client) -> Result<T, Error>) -> Result<T, Error> {
+    async fn call_with_renewal<T>(
+        &self,
+        ask: impl AsyncFn(Client) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match ask(self.client().await?).await {
             Err(error) if error.is_expired() => {
                 *self.known.lock().await = None;

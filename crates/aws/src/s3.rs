@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use url::Url;
 
-use crate::answer::{bad, good, transport};
+use crate::answer::{read_success, service_error, transport};
 use crate::client::{Client, Request};
 use crate::{Error, xml};
 
@@ -106,7 +106,7 @@ impl Client {
             let prefix = utf8_percent_encode(&at.key, QUERY);
             query.push_str(&format!("list-type=2&max-keys=1000&prefix={prefix}"));
             let response = self.s3(Method::GET, &at.bucket, "", Some(&query), &[], Vec::new());
-            let text = good("S3", response.await?).await?;
+            let text = read_success("S3", response.await?).await?;
             next = page(&text, &mut objects)?;
             if next.is_none() {
                 return Ok(objects);
@@ -125,7 +125,7 @@ impl Client {
         if status == 200 {
             return object(&at.key, response.headers());
         }
-        Err(bad("S3", status, ""))
+        Err(service_error("S3", status, ""))
     }
 
     /// The content, all of it or one range: `bytes=0-1023`.
@@ -140,7 +140,7 @@ impl Client {
             let object = object(&at.key, response.headers())?;
             return Ok(Download { response, object });
         }
-        match good("S3", response).await {
+        match read_success("S3", response).await {
             Err(error) => Err(error),
             Ok(_) => Err(Error::Malformed {
                 service: "S3",
@@ -172,7 +172,7 @@ impl Client {
         );
         let response = response.await?;
         let etag = header(response.headers(), "etag");
-        good("S3", response).await?;
+        read_success("S3", response).await?;
         Ok(Put { etag })
     }
 
@@ -182,7 +182,7 @@ impl Client {
         let response = response.await?;
         match response.status().as_u16() {
             200 | 204 => Ok(()),
-            _ => good("S3", response).await.map(drop),
+            _ => read_success("S3", response).await.map(drop),
         }
     }
 

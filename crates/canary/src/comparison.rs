@@ -79,7 +79,7 @@ impl Comparison {
     #[must_use]
     pub fn recorded(mut self) -> Comparison {
         if let By::Kayenta(kayenta) = &mut self.by {
-            kayenta.look_once();
+            kayenta.judge_end_only();
         }
         self
     }

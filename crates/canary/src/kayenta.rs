@@ -64,7 +64,7 @@ impl Kayenta {
     }
 
     /// Looks at the end alone, as Kayenta does at data of the past.
-    pub(crate) fn look_once(&mut self) {
+    pub(crate) fn judge_end_only(&mut self) {
         self.watch = Watch::new(Settings {
             first_look: None,
             ..self.watch.settings().clone()
@@ -86,7 +86,7 @@ impl Kayenta {
     pub(crate) fn findings(&self, metrics: &[CanaryMetric]) -> Vec<Finding> {
         let (look, at) = match &self.failed {
             Some((look, at)) => (look.clone(), *at),
-            None => (self.watch.look(), self.intervals),
+            None => (self.watch.evaluate(), self.intervals),
         };
         let standing = match &self.failed {
             Some(_) => Standing::Failed,

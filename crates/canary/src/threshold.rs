@@ -89,7 +89,7 @@ impl Thresholds {
     }
 
     fn finding(&self, rules: &[Ruled], metric: &CanaryMetric) -> Finding {
-        let told = rules.iter().map(Ruled::told);
+        let told = rules.iter().map(Ruled::limit_result);
         // The rule that failed first, else the one that is least sure.
         let worst = told.max_by_key(|told| (told.verdict, std::cmp::Reverse(told.at)));
         let Some(worst) = worst else {
@@ -141,7 +141,7 @@ impl Ruled {
         }
     }
 
-    fn told(&self) -> LimitResult {
+    fn limit_result(&self) -> LimitResult {
         let shown = |check: Check| match check {
             Check::Held { canary, limit } | Check::Exceeded { canary, limit } => Some(format!(
                 "{}, limit {}",

@@ -37,7 +37,7 @@ pub(crate) fn complain(
     }
     // A closed stream changes nothing.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
-    tell(stage, &chain, hint.as_deref(), failure, env, section);
+    annotate(stage, &chain, hint.as_deref(), failure, env, section);
     if !matches!(section, Section::Follows) {
         outputs(stage, &chain, failure.code, env, |text| {
             redactor.masks(text)
@@ -52,7 +52,7 @@ pub(crate) fn usage(stage: &str, text: &str, env: &Env) {
     let (message, hint) = message.split_once("\n\n").unwrap_or((message, ""));
     let failure = Failure::usage(message.to_owned());
     let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
-    tell(stage, message, hint, &failure, env, Section::Alone);
+    annotate(stage, message, hint, &failure, env, Section::Alone);
     outputs(stage, message, failure.code, env, |_| false);
 }
 
@@ -75,7 +75,7 @@ fn in_actions(env: &Env) -> bool {
 }
 
 /// The annotation and the section.
-fn tell(
+fn annotate(
     stage: &str,
     chain: &str,
     hint: Option<&str>,

@@ -37,7 +37,7 @@ impl Job {
             );
         }
         // The answer is read on a thread of its own: a signal must still be heard.
-        let answer = tokio::task::spawn_blocking(ask);
+        let answer = tokio::task::spawn_blocking(prompt);
         tokio::select! {
             answer = answer => match answer {
                 Ok(true) => Ok(Consent::Given),
@@ -48,7 +48,7 @@ impl Job {
     }
 }
 
-fn ask() -> bool {
+fn prompt() -> bool {
     use std::io::{BufRead as _, Read as _};
     let _ = std::io::stderr().lock().write_all(b"Go on? [y/N] ");
     let mut answer = String::new();

@@ -57,8 +57,8 @@ pub(crate) fn distinct(files: &[NamedFile]) -> Result<(), Failure> {
         if let Some((other, _)) = same {
             return Err(Failure::usage(format!(
                 "{} and {} are the same file: one would be lost",
-                told(other),
-                told(file)
+                describe_file(other),
+                describe_file(file)
             ))
             .hint("give each a file of its own"));
         }
@@ -67,7 +67,7 @@ pub(crate) fn distinct(files: &[NamedFile]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn told(file: &NamedFile) -> String {
+fn describe_file(file: &NamedFile) -> String {
     let NamedFile { name, path, how } = file;
     match how {
         Use::Stream => name.clone(),

@@ -23,12 +23,14 @@ pub async fn run(
 ) -> Vec<Outcome> {
     let running = hooks.iter().map(|hook| async move {
         let clock = Instant::now();
-        one(job, kind, hook, env, grace).await.took(clock.elapsed())
+        run_hook(job, kind, hook, env, grace)
+            .await
+            .took(clock.elapsed())
     });
     futures_util::future::join_all(running).await
 }
 
-async fn one(
+async fn run_hook(
     job: &Job,
     kind: &str,
     hook: &Hook,
@@ -41,7 +43,7 @@ async fn one(
         timeout: _,
     } = hook;
     let id = format!("{kind}/{name}");
-    job.progress.say(&id);
+    job.progress.show(&id);
     match script(job, hook, env.to_vec(), grace).await {
         Ok(captured) => {
             let tail = captured.tail();
@@ -49,7 +51,7 @@ async fn one(
             let outcome = Outcome::pass(id, name).severity(Severity::Advisory);
             outcome.actual(if said.is_empty() { "done" } else { said })
         }
-        Err(failure) => bad(id, name, failure.chain(), run),
+        Err(failure) => hook_failed(id, name, failure.chain(), run),
     }
 }
 
@@ -75,11 +77,11 @@ pub async fn script(
     if captured.success() {
         Ok(captured)
     } else {
-        Err(Failure::error(captured.told()))
+        Err(Failure::error(captured.summary()))
     }
 }
 
-fn bad(id: String, name: &str, reason: String, run: &str) -> Outcome {
+fn hook_failed(id: String, name: &str, reason: String, run: &str) -> Outcome {
     Outcome::fail(id, name)
         .severity(Severity::Advisory)
         .expected("exit status 0")

@@ -87,7 +87,7 @@ impl Interrupt {
     }
 
     /// What is left of this time after the signal; `None` if none has come.
-    pub fn left(&self, of: Duration) -> Option<Duration> {
+    pub fn time_left(&self, of: Duration) -> Option<Duration> {
         let come = *self.0.borrow();
         come.map(|(_, at)| of.saturating_sub(at.elapsed()))
     }

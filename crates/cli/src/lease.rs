@@ -87,9 +87,9 @@ impl Job {
             }
             let left = wait.get().saturating_sub(since.elapsed());
             if left.is_zero() || self.interrupt.caught().is_some() {
-                return Err(held(&lock, &fate, since.elapsed()));
+                return Err(lock_failure(&lock, &fate, since.elapsed()));
             }
-            self.progress.say(&format!(
+            self.progress.show(&format!(
                 "waiting for {}, {} ({}s of {wait})",
                 lock.holder,
                 fate.reason(),
@@ -104,7 +104,7 @@ impl Job {
 }
 
 /// Why the lock was not taken.
-fn held(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
+fn lock_failure(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
     let (holder, operation) = (&lock.holder, &lock.operation);
     let mut reason = format!(
         "locked by {holder}, {}, for `{operation}` since {:.0}, until {:.0}",

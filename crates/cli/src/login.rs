@@ -77,7 +77,7 @@ fn anonymous() -> ImageLogin {
     }
 }
 
-fn known(credentials: Credentials, whose: String) -> ImageLogin {
+fn with_credentials(credentials: Credentials, whose: String) -> ImageLogin {
     ImageLogin {
         credentials: Some(credentials),
         whose,
@@ -98,7 +98,10 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageL
     };
     let secret = job.env.secret(password).ok_or_else(|| unset(password))?;
     let credentials = Credentials::new(user, secret);
-    Ok(known(credentials, format!("the login in `{password}`")))
+    Ok(with_credentials(
+        credentials,
+        format!("the login in `{password}`"),
+    ))
 }
 
 /// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
@@ -125,7 +128,7 @@ fn workflow(job: &Job) -> Option<ImageLogin> {
     let user = job.env.non_empty("GITHUB_ACTOR").unwrap_or("token");
     Some(ImageLogin {
         implied: true,
-        ..known(Credentials::new(user, token), "`GITHUB_TOKEN`".to_owned())
+        ..with_credentials(Credentials::new(user, token), "`GITHUB_TOKEN`".to_owned())
     })
 }
 
@@ -162,7 +165,10 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Image
         username: login.username,
         password: login.password,
     };
-    Ok(known(credentials, "the login from ECR".to_owned()))
+    Ok(with_credentials(
+        credentials,
+        "the login from ECR".to_owned(),
+    ))
 }
 
 async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, LoginError> {
@@ -187,7 +193,7 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Image
     };
     match docker::login(&text, image).map_err(|problem| unusable(problem.to_string()))? {
         Source::Anonymous => Ok(anonymous()),
-        Source::Credentials(credentials) => Ok(known(
+        Source::Credentials(credentials) => Ok(with_credentials(
             credentials,
             format!("the login in {}", path.display()),
         )),
@@ -229,7 +235,10 @@ async fn helper(
         )));
     }
     match docker::helper_answer(ran.success(), &ran.stdout) {
-        Ok(Some(credentials)) => Ok(known(credentials, format!("the login from `{program}`"))),
+        Ok(Some(credentials)) => Ok(with_credentials(
+            credentials,
+            format!("the login from `{program}`"),
+        )),
         Ok(None) => Ok(anonymous()),
         Err(_) if !ran.success() => Err(trouble(format!("failed: {}", ran.exit))),
         Err(problem) => Err(trouble(format!("cannot be understood: {problem}"))),

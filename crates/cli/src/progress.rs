@@ -57,13 +57,13 @@ impl Progress {
     }
 
     /// A place for more than one line. While it is on the screen, what is said is only kept in
-    /// [`Progress::said`].
+    /// [`Progress::text`].
     pub fn board(&self) -> Board {
         Board::new(self.wanted, self.live.is_some(), self.redactor.clone())
     }
 
     /// Puts this text in the line.
-    pub fn say(&self, text: &str) {
+    pub fn show(&self, text: &str) {
         let Some(live) = &self.live else { return };
         let clean = crate::plain(&self.redactor.redact(text), 0).replace('\n', " ");
         {
@@ -78,7 +78,7 @@ impl Progress {
     }
 
     /// What was said last.
-    pub fn said(&self) -> String {
+    pub fn text(&self) -> String {
         let live = self.live.as_ref();
         live.map(|live| live.line().said.clone())
             .unwrap_or_default()

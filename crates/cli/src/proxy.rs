@@ -24,7 +24,7 @@ pub(crate) fn secrets(env: &Env) -> Vec<Secret> {
         } else {
             Url::parse(&format!("http://{value}"))
         };
-        if let Some((user, _)) = rest(value).rsplit_once('@') {
+        if let Some((user, _)) = authority(value).rsplit_once('@') {
             found.push(Secret::from(user));
         }
         let Ok(url) = url else { continue };
@@ -45,7 +45,7 @@ pub(crate) fn secrets(env: &Env) -> Vec<Secret> {
 }
 
 /// The address behind its scheme and before its path.
-fn rest(value: &str) -> &str {
+fn authority(value: &str) -> &str {
     let value = value.split_once("://").map_or(value, |(_, rest)| rest);
     value.split('/').next().unwrap_or_default()
 }

@@ -460,7 +460,7 @@ fn open_to_append(path: &Path) -> std::io::Result<File> {
     let owner = Owner::of_new(path);
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     if let Some(owner) = owner {
-        owner.own(&file);
+        owner.give_to(&file);
     }
     Ok(file)
 }

@@ -433,7 +433,7 @@ impl EventWriter<'_> {
             automatic: true,
             ..self.writer()
         };
-        self.made(subject, by, what, audience)
+        self.build_event(subject, by, what, audience)
     }
 
     /// An event that a person writes by this job.
@@ -443,7 +443,7 @@ impl EventWriter<'_> {
         what: Happening,
         audience: Audience<'_>,
     ) -> Event {
-        self.made(subject, self.writer(), what, audience)
+        self.build_event(subject, self.writer(), what, audience)
     }
 
     /// Where something is of which an environment is named, or none.
@@ -452,7 +452,13 @@ impl EventWriter<'_> {
         Place::of(self.section, environment, has_environments)
     }
 
-    fn made(&self, subject: Subject, by: Writer, what: Happening, audience: Audience<'_>) -> Event {
+    fn build_event(
+        &self,
+        subject: Subject,
+        by: Writer,
+        what: Happening,
+        audience: Audience<'_>,
+    ) -> Event {
         let at = Timestamp::now();
         let heard = what.kind().map(|kind| FilterInput {
             kind,
@@ -626,7 +632,7 @@ impl EventWriter<'_> {
     /// Shortens `time` after a signal: normally to `by`, and to `last` if `by` has passed.
     fn limit(&self, time: Duration, by: Duration, last: Duration) -> Duration {
         let interrupt = &self.job.interrupt;
-        match (interrupt.left(by), interrupt.left(last)) {
+        match (interrupt.time_left(by), interrupt.time_left(last)) {
             (Some(left), Some(last)) => time.min(left.max(LEAST_TIME.min(last))),
             _ => time,
         }

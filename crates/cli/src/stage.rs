@@ -56,7 +56,7 @@ pub trait Stage: Args {
 
     /// What an action prints that neither asks nor changes anything: it needs no configuration,
     /// leaves no report, and ends with 0.
-    fn tell(&self, format: Format) -> Option<Result<String, Failure>> {
+    fn offline_output(&self, format: Format) -> Option<Result<String, Failure>> {
         let _ = format;
         None
     }
@@ -227,7 +227,7 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
             .hint("write `text` or `json`; `incident metrics` writes series for Prometheus");
         return broken::<S>(&failure, env);
     }
-    if let Some(told) = stage.tell(global.format) {
+    if let Some(told) = stage.offline_output(global.format) {
         if let Some(flag) = unheeded(matches) {
             let failure = Failure::usage(format!("`--{flag}` has no effect here: the command prints to stdout"))
                 .hint("leave it out; `--format json` gives it as JSON, and a shell puts it into a file: `> FILE`");
@@ -407,7 +407,7 @@ fn prepare<S: Stage>(
     let actions = actions::Context::from_env(env, read_event);
     let publisher = Publisher::new(global, &actions, redactor.clone());
     publisher
-        .check(S::PARTS, kept(&config, loaded.path.as_deref()))
+        .check(S::PARTS, protected_files(&config, loaded.path.as_deref()))
         .map_err(fail)?;
     let job = Job {
         config,
@@ -431,7 +431,7 @@ fn prepare<S: Stage>(
 }
 
 /// Files that no output may take the place of.
-fn kept(config: &config::Config, path: Option<&Path>) -> Vec<NamedFile> {
+fn protected_files(config: &config::Config, path: Option<&Path>) -> Vec<NamedFile> {
     let mut kept = Vec::new();
     kept.extend(path.map(|path| NamedFile::new("the configuration", path, Use::Kept)));
     let state = config

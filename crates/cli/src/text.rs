@@ -34,7 +34,7 @@ pub fn render(report: &Report, quiet: bool) -> String {
     }
     for outcome in &report.outcomes {
         if !(quiet && outcome.verdict == Verdict::Pass) {
-            one(&mut text, outcome);
+            write_outcome(&mut text, outcome);
         }
     }
     for table in report.tables.iter().filter(|table| !table.only_in_summary) {
@@ -54,7 +54,7 @@ pub(crate) fn problems(report: &Report) -> String {
     let not_passed =
         |outcome: &&Outcome| !matches!(outcome.verdict, Verdict::Pass | Verdict::Skipped);
     for outcome in report.outcomes.iter().filter(not_passed) {
-        one(&mut text, outcome);
+        write_outcome(&mut text, outcome);
     }
     text
 }
@@ -95,7 +95,7 @@ fn rows(text: &mut String, table: &Table) {
     }
 }
 
-fn one(text: &mut String, outcome: &Outcome) {
+fn write_outcome(text: &mut String, outcome: &Outcome) {
     let advisory = if outcome.severity == Severity::Advisory {
         " (advisory)"
     } else {

@@ -103,7 +103,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     secrets.variables.extend(found.secrets.variables);
     secrets.literals = found.secrets.literals;
     let document = Document {
-        path: shown(&path, request.folder).to_owned(),
+        path: relative_path(&path, request.folder).to_owned(),
         tree: parsed.as_ref().ok().cloned(),
         text,
         hidden: found.places,
@@ -227,7 +227,7 @@ fn canary_without(
 }
 
 /// The path as a person would type it.
-fn shown<'p>(path: &'p Path, folder: &Path) -> &'p Path {
+fn relative_path<'p>(path: &'p Path, folder: &Path) -> &'p Path {
     path.strip_prefix(folder).unwrap_or(path)
 }
 

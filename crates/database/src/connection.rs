@@ -54,7 +54,7 @@ impl Database {
 
     /// The same server's other database.
     #[must_use]
-    pub fn other(&self, name: &str) -> Database {
+    pub fn with_name(&self, name: &str) -> Database {
         Database {
             address: self.address.with_database(name),
             ..self.clone()

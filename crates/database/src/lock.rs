@@ -63,7 +63,7 @@ async fn try_lock(session: &mut Connection, database: &Database) -> Result<bool,
                 .await?
         }
     };
-    Ok(matches!(answer.one(), Some("t" | "1")))
+    Ok(matches!(answer.first_cell(), Some("t" | "1")))
 }
 
 async fn holder(session: &mut Connection, database: &Database) -> Result<String, Error> {
@@ -89,7 +89,7 @@ async fn holder(session: &mut Connection, database: &Database) -> Result<String,
                 .await?
         }
     };
-    Ok(answer.one().unwrap_or("another session").to_owned())
+    Ok(answer.first_cell().unwrap_or("another session").to_owned())
 }
 
 /// A name of a lock has at most 64 characters.

@@ -70,7 +70,10 @@ pub struct InvalidIndex {
 /// The server's version, such as 150004.
 pub async fn version(session: &Session) -> Result<u32, Error> {
     let answer = session.rows("SHOW server_version_num").await?;
-    Ok(answer.one().and_then(|text| text.parse().ok()).unwrap_or(0))
+    Ok(answer
+        .first_cell()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
 }
 
 /// What our sessions do, and who waits for them. `version` is the server's.
@@ -166,7 +169,7 @@ pub async fn cancel(session: &Session, process: i32) -> Result<bool, Error> {
     let answer = session
         .rows(&format!("SELECT pg_cancel_backend({process})"))
         .await?;
-    Ok(answer.one() == Some("t"))
+    Ok(answer.first_cell() == Some("t"))
 }
 
 /// Ends what is left of our sessions, by their name, or as they were seen before; how many there were.
@@ -197,7 +200,7 @@ pub async fn terminate(session: &Session, process: i32) -> Result<bool, Error> {
     let answer = session
         .rows(&format!("SELECT pg_terminate_backend({process})"))
         .await?;
-    Ok(answer.one() == Some("t"))
+    Ok(answer.first_cell() == Some("t"))
 }
 
 /// The transactions of this database that have been open for so long, oldest first: a change of the schema
@@ -249,7 +252,7 @@ pub async fn invalid_indexes(session: &Session) -> Result<Vec<InvalidIndex>, Err
 pub async fn replication_lag(session: &Session) -> Result<Option<f64>, Error> {
     let sql = "SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication";
     let answer = session.rows(sql).await?;
-    Ok(answer.one().and_then(|text| text.parse().ok()))
+    Ok(answer.first_cell().and_then(|text| text.parse().ok()))
 }
 
 fn cells<const N: usize>(row: Vec<Option<String>>) -> [String; N] {

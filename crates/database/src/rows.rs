@@ -14,7 +14,7 @@ pub struct Rows {
 
 impl Rows {
     /// The first cell of the first row.
-    pub fn one(&self) -> Option<&str> {
+    pub fn first_cell(&self) -> Option<&str> {
         self.rows.first()?.first()?.as_deref()
     }
 

@@ -228,7 +228,7 @@ mod tests {
         })
     }
 
-    fn told(before: &[Told<'_>], after: &[Told<'_>]) -> Vec<String> {
+    fn break_messages(before: &[Told<'_>], after: &[Told<'_>]) -> Vec<String> {
         let breaks = shape(before).breaks(&shape(after));
         breaks.iter().map(ToString::to_string).collect()
     }
@@ -245,31 +245,34 @@ mod tests {
             ("s.t", "filled", "text", None, "NO", "1"),
             ("s.u", "id", "integer", Some("32"), "NO", "0"),
         ];
-        assert_eq!(told(&[ID, NOTE], &after), Vec::<String>::new());
+        assert_eq!(break_messages(&[ID, NOTE], &after), Vec::<String>::new());
     }
 
     #[test]
     fn what_is_gone_changed_narrower_or_demanded_is_told() {
-        assert_eq!(told(&[ID, NOTE], &[]), ["the table s.t is gone"]);
-        assert_eq!(told(&[ID, NOTE], &[ID]), ["the column s.t.note is gone"]);
+        assert_eq!(break_messages(&[ID, NOTE], &[]), ["the table s.t is gone"]);
+        assert_eq!(
+            break_messages(&[ID, NOTE], &[ID]),
+            ["the column s.t.note is gone"]
+        );
         let narrow = ("s.t", "note", "character varying", Some("10"), "YES", "0");
         assert_eq!(
-            told(&[ID, NOTE], &[ID, narrow]),
+            break_messages(&[ID, NOTE], &[ID, narrow]),
             ["the column s.t.note holds 10 instead of 20"]
         );
         let other = ("s.t", "note", "integer", Some("32"), "YES", "0");
         assert_eq!(
-            told(&[ID, NOTE], &[ID, other]),
+            break_messages(&[ID, NOTE], &[ID, other]),
             ["the column s.t.note was character varying and is integer"]
         );
         let strict = ("s.t", "note", "character varying", Some("20"), "NO", "0");
         assert_eq!(
-            told(&[ID, NOTE], &[ID, strict]),
+            break_messages(&[ID, NOTE], &[ID, strict]),
             ["the column s.t.note demands a value"]
         );
         let new = ("s.t", "tenant", "integer", Some("32"), "NO", "0");
         assert_eq!(
-            told(&[ID, NOTE], &[ID, NOTE, new]),
+            break_messages(&[ID, NOTE], &[ID, NOTE, new]),
             ["the column s.t.tenant demands a value"]
         );
     }

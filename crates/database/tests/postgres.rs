@@ -199,5 +199,8 @@ async fn a_port_of_this_machine_leads_to_it() {
         .unwrap();
     database.address.port = forward.port();
     let mut connection = database.connect().await.unwrap();
-    assert_eq!(connection.rows("SELECT 7").await.unwrap().one(), Some("7"));
+    assert_eq!(
+        connection.rows("SELECT 7").await.unwrap().first_cell(),
+        Some("7")
+    );
 }

@@ -74,7 +74,7 @@ impl ColumnType {
     }
 
     /// Whether the type is one of PostgreSQL's own that every database has.
-    pub(crate) fn known(&self) -> bool {
+    pub(crate) fn is_builtin(&self) -> bool {
         KNOWN.contains(&self.base.as_str())
     }
 
@@ -103,7 +103,7 @@ impl ColumnType {
         if self == new {
             return Conversion::None;
         }
-        if !self.known() || !new.known() {
+        if !self.is_builtin() || !new.is_builtin() {
             return Conversion::Unsure;
         }
         if self.array != new.array {

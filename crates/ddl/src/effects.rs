@@ -13,7 +13,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use crate::catalog::Catalog;
 use crate::effect::StatementEffect;
 use crate::scene::LintContext;
-use crate::sql::{self, Places, ReadError, bytes, said};
+use crate::sql::{self, Places, ReadError, bytes, node_text};
 use crate::transaction::Transaction;
 
 /// What the effects of a statement depend on, beside its words.
@@ -89,7 +89,7 @@ fn of_file(
         let mut effect = StatementEffect::of(
             places.at(range.start),
             range.clone(),
-            &said(&statement),
+            &node_text(&statement),
             in_transaction,
         );
         effect.alone = stands_alone(&statement);
@@ -122,7 +122,7 @@ fn of_statement(statement: &Stmt, scene: &mut LintContext, effect: &mut Statemen
 fn of_session(statement: &Stmt, effect: &mut StatementEffect) {
     match statement {
         Stmt::Set(set) => {
-            if said(set).to_lowercase().contains("search_path") {
+            if node_text(set).to_lowercase().contains("search_path") {
                 effect.not_understood("names without a schema mean other tables from here on");
             }
         }

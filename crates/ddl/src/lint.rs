@@ -114,7 +114,9 @@ impl Linter {
         };
         let is_known = catalog.is_complete();
         let effects = effects(&migration.sql, setting, catalog)?;
-        let comments = sql::read(&migration.sql, |parse| Comment::all(&migration.sql, parse))?;
+        let comments = sql::read(&migration.sql, |parse| {
+            Comment::find_all(&migration.sql, parse)
+        })?;
         let found = self.squawk(&migration.sql, migration, setting)?;
         let places = Places::of(&migration.sql);
         let mut findings = Vec::new();
@@ -260,7 +262,7 @@ impl Linter {
             let found = RuleHit {
                 rule: Rule::Squawk(Squawk::UnusedIgnore),
                 range: comment.range.clone(),
-                message: comment.told_unused(),
+                message: comment.describe_unused(),
                 help: Some("delete the comment".into()),
             };
             findings.push(self.finding(migration, places, &found, None));
@@ -471,7 +473,7 @@ struct Comment {
 }
 
 impl Comment {
-    fn all(text: &str, parse: &Parse<SourceFile>) -> Vec<Comment> {
+    fn find_all(text: &str, parse: &Parse<SourceFile>) -> Vec<Comment> {
         let places = Places::of(text);
         let tokens = parse.syntax_node().descendants_with_tokens();
         let tokens = tokens.filter_map(squawk_syntax::SyntaxElement::into_token);
@@ -524,7 +526,7 @@ impl Comment {
         rule && line
     }
 
-    fn told_unused(&self) -> String {
+    fn describe_unused(&self) -> String {
         if self.rules.as_ref().is_some_and(Vec::is_empty) && self.unknown.is_empty() {
             return "the comment names no rule".into();
         }

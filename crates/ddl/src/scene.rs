@@ -6,7 +6,7 @@ use squawk_syntax::ast::{self, AstNode};
 use crate::catalog::Catalog;
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::{Name, last};
-use crate::sql::said;
+use crate::sql::node_text;
 
 pub(crate) struct LintContext {
     pub(crate) catalog: Catalog,
@@ -59,12 +59,12 @@ impl LintContext {
 
 /// The relation that a node names.
 pub(crate) fn name(node: &impl AstNode) -> Name {
-    Name::read(&said(node))
+    Name::read(&node_text(node))
 }
 
 /// The column or constraint that a node names.
 pub(crate) fn word(node: &impl AstNode) -> String {
-    last(&said(node))
+    last(&node_text(node))
 }
 
 pub(crate) fn words<N: AstNode>(

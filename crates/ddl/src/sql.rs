@@ -154,7 +154,7 @@ pub(crate) fn bytes(node: &impl AstNode) -> Range<usize> {
 }
 
 /// What a node says, its words parted by one space.
-pub(crate) fn said(node: &impl AstNode) -> String {
+pub(crate) fn node_text(node: &impl AstNode) -> String {
     let tokens = node.syntax().descendants_with_tokens();
     let mut said = String::new();
     let mut apart = false;

@@ -3,7 +3,7 @@
 use squawk_syntax::ast::{self, AstNode};
 
 use crate::name;
-use crate::sql::said;
+use crate::sql::node_text;
 
 /// How often a function must be asked for all rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub(crate) fn of(expression: &ast::Expr) -> Volatility {
         .descendants()
         .filter_map(ast::CallExpr::cast);
     // Those without a name are of the grammar: COALESCE, EXTRACT, TRIM.
-    let names = calls.filter_map(|call| Some(name::last(&said(&call.expr()?))));
+    let names = calls.filter_map(|call| Some(name::last(&node_text(&call.expr()?))));
     names
         .map(|name| of_function(&name))
         .max()

@@ -81,26 +81,26 @@ struct Promise {
 impl Demo {
     async fn play(self) -> Result<bool, Error> {
         let world = &self.world;
-        self.say(&format!(
+        self.write_text(&format!(
             "The demo's files are in {}\n",
             world.folder().display()
         ));
-        self.say("\n── 1. v1 is deployed under guard, and recorded as good ──\n");
+        self.write_text("\n── 1. v1 is deployed under guard, and recorded as good ──\n");
         let first = world
             .stage(&["run", "--release", "v1"], "v1", self.text)
             .await?;
         let load = Load::start(world.router());
-        self.say("\n── 2. v2 is deployed: it answers 200 with \"degraded\" and fails 1 request in 4 ──\n");
+        self.write_text("\n── 2. v2 is deployed: it answers 200 with \"degraded\" and fails 1 request in 4 ──\n");
         let second = world
             .stage(&["run", "--release", "v2"], "v2", self.text)
             .await?;
         let requests = load.stop().await;
         let live = world.live_release().await;
-        self.say("\n── 3. v2 again: preflight knows it ──\n");
+        self.write_text("\n── 3. v2 again: preflight knows it ──\n");
         let third = world
             .stage(&["preflight", "--release", "v2"], "v2-again", self.text)
             .await?;
-        self.say("\n── 4. v3 reports that it is healthy, and fails 1 request in 4: it gets 10 % of the requests ──\n");
+        self.write_text("\n── 4. v3 reports that it is healthy, and fails 1 request in 4: it gets 10 % of the requests ──\n");
         world.put_on_idle_side("v3")?;
         let users = [(); USERS].map(|()| Load::start(world.router()));
         let ramp = [
@@ -135,7 +135,7 @@ impl Demo {
                 "detection_ms": detection,
                 "restoration_ms": restoration,
                 "canary_ms": canary.report["duration_ms"],
-                "folder": world.kept().map(|folder| folder.display().to_string()),
+                "folder": world.retained_folder().map(|folder| folder.display().to_string()),
                 "checks": checks,
                 "requests": {"sent": requests.sent, "failed": requests.failed, "lost": requests.lost},
                 "reports": {
@@ -233,37 +233,39 @@ impl Demo {
         (detection, restoration, canary): (Option<u64>, Option<u64>, Option<u64>),
         requests: &world::Requests,
     ) {
-        self.say("\n── The step summary of the deployment of v2, as GitHub would show it ──\n\n");
-        self.say(&render::markdown(&self.world.summary("v2")));
-        self.say("\n── What happened ──\n\n");
+        self.write_text(
+            "\n── The step summary of the deployment of v2, as GitHub would show it ──\n\n",
+        );
+        self.write_text(&render::markdown(&self.world.summary("v2")));
+        self.write_text("\n── What happened ──\n\n");
         for promise in promises {
             let sign = if promise.kept { "✓" } else { "✗" };
-            self.say(&format!(
+            self.write_text(&format!(
                 "  {sign} {}\n      {}\n",
                 promise.what, promise.seen
             ));
         }
         let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms}ms"));
-        self.say(&format!(
+        self.write_text(&format!(
             "\n  detection    {}\n  restoration  {}\n  canary       {}, with its way back\n",
             ms(detection),
             ms(restoration),
             ms(canary)
         ));
-        self.say(&format!(
+        self.write_text(&format!(
             "  requests     {} sent meanwhile, {} failed by v2, {} lost\n",
             requests.sent, requests.failed, requests.lost
         ));
-        match self.world.kept() {
-            Some(folder) => self.say(&format!(
+        match self.world.retained_folder() {
+            Some(folder) => self.write_text(&format!(
                 "  files        {0}: deploy-guard.yml, deploy.sh, state.json, reports/, summary-v2.md\n",
                 folder.display()
             )),
-            None => self.say("  files        removed; `deploy-guard demo --keep DIR` keeps them\n"),
+            None => self.write_text("  files        removed; `deploy-guard demo --keep DIR` keeps them\n"),
         }
     }
 
-    fn say(&self, text: &str) {
+    fn write_text(&self, text: &str) {
         if self.text {
             write_stdout(text);
         }

@@ -2,7 +2,7 @@
 //! configured, the schema is changed before the deployment; where `traffic:` is, `shares.rs` deploys to the
 //! idle side and ramps it up before the gate.
 
-mod book;
+mod run_log;
 mod shares;
 
 use std::cell::OnceCell;
@@ -22,7 +22,7 @@ use rollback::record::Rule;
 use sections::incident::Impact;
 use tempfile::NamedTempFile;
 
-use book::{Ending, RunLog};
+use run_log::{Ending, RunLog};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -89,12 +89,12 @@ impl cli::Stage for Stage {
                 previous: &previous,
                 book: &book,
             }
-            .go(),
+            .run_stages(),
         );
-        let running = Box::pin(beside(running, &book, job));
-        let telling = Box::pin(book.tell_cancelled());
+        let running = Box::pin(run_while_notifying(running, &book, job));
+        let telling = Box::pin(book.notify_cancelled());
         let ended = job.telling_early(running, telling).await;
-        let ended = told(&book, ended).await;
+        let ended = notify_end(&book, ended).await;
         if deploy.after.is_empty() || job.dry_run {
             return ended;
         }
@@ -104,12 +104,12 @@ impl cli::Stage for Stage {
 
 /// Runs the deployment while the sinks are told that it started, and writes down its end. A sink that does not answer
 /// holds nothing up but the telling.
-async fn beside(
+async fn run_while_notifying(
     running: impl Future<Output = Result<Report, Failure>>,
     book: &RunLog<'_>,
     job: &Job,
 ) -> Result<Report, Failure> {
-    let telling = book.tell_start();
+    let telling = book.notify_start();
     tokio::pin!(running, telling);
     let mut is_told = false;
     let ended = loop {
@@ -134,8 +134,8 @@ async fn beside(
 }
 
 /// Tells the sinks of the end. What goes wrong with that, and went wrong with the log, changes no verdict.
-async fn told(book: &RunLog<'_>, ended: Result<Report, Failure>) -> Result<Report, Failure> {
-    let outcomes = book.tell_end().await;
+async fn notify_end(book: &RunLog<'_>, ended: Result<Report, Failure>) -> Result<Report, Failure> {
+    let outcomes = book.notify_end().await;
     match ended {
         Ok(mut report) => {
             report.outcomes.extend(outcomes);
@@ -164,7 +164,7 @@ async fn after(
         Ok(report) => report.clone(),
         Err(failure) => failure.report(Stage::NAME, started_at),
     };
-    let file = kept(&hooks::document(job, &told));
+    let file = write_temporary(&hooks::document(job, &told));
     let file = file
         .inspect_err(|error| tracing::warn!("hooks get no report: {error}"))
         .ok();
@@ -181,7 +181,7 @@ async fn after(
 }
 
 /// A file that is there as long as the hooks run.
-fn kept(text: &str) -> std::io::Result<NamedTempFile> {
+fn write_temporary(text: &str) -> std::io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix("deploy-guard-")
         .suffix(".json")
@@ -244,7 +244,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> Result<Report, Failure> {
+    async fn run_stages(mut self) -> Result<Report, Failure> {
         let preflight = self.preflight().await?;
         if preflight.verdict != Verdict::Pass && !self.job.dry_run {
             let reason = format!("preflight: {}; nothing was deployed", preflight.reason);
@@ -383,7 +383,7 @@ impl Run<'_> {
         }
         let why = format!("healthgate: {}", gate.reason);
         let undecided = match gate.verdict {
-            Verdict::Pass => return self.good().await,
+            Verdict::Pass => return self.record_good().await,
             Verdict::Inconclusive => self.deploy.on_inconclusive,
             Verdict::Error => self.deploy.on_error,
             _ => OnUndecided::Rollback,
@@ -394,7 +394,7 @@ impl Run<'_> {
             _ => "failed its gate",
         };
         match undecided {
-            OnUndecided::Rollback => self.back(told, why, book::impact(&gate)).await,
+            OnUndecided::Rollback => self.back(told, why, run_log::impact(&gate)).await,
             OnUndecided::Halt => {
                 let reason = format!(
                     "{why}; {} was left where it is, look at it, then `rollback record` or `rollback run`",
@@ -529,7 +529,7 @@ impl Run<'_> {
         if side.is_none() {
             self.book.touch();
         }
-        job.progress.say(&format!("deploying {}", self.release));
+        job.progress.show(&format!("deploying {}", self.release));
         let mut env = vec![
             ("RELEASE".to_owned(), self.release.to_owned()),
             (
@@ -565,7 +565,7 @@ impl Run<'_> {
             if captured.success() {
                 Ok(())
             } else {
-                Err(format!("`deploy.command`: {}", captured.told()))
+                Err(format!("`deploy.command`: {}", captured.summary()))
             }
         });
         let outcome = match &result {
@@ -588,7 +588,7 @@ impl Run<'_> {
         }
     }
 
-    async fn good(mut self) -> Result<Report, Failure> {
+    async fn record_good(mut self) -> Result<Report, Failure> {
         if self.job.config.rollback()?.is_none() {
             let reason = format!("{} is live and healthy", self.release);
             let ending = Ending::succeeded(self.release);

@@ -625,7 +625,7 @@ fn behind_a_proxy_it_goes_through_it() {
     plain.env("HTTP_PROXY", &address).env_remove("NO_PROXY");
     assert(plain).code(0).stderr(contains("p4ss").not());
     assert!(
-        proxy.was_asked(&format!(
+        proxy.has_logged(&format!(
             "GET {}/acme/deploy-guard/releases/download/v0.1.0/",
             release.server()
         )),
@@ -643,7 +643,7 @@ fn behind_a_proxy_it_goes_through_it() {
         .env("HOME", folder.path());
     assert(step).code(0).stderr(contains("p4ss").not());
     assert!(
-        proxy.was_asked(&format!(
+        proxy.has_logged(&format!(
             "CONNECT {}",
             secure.trim_start_matches("https://")
         )),

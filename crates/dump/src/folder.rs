@@ -184,7 +184,7 @@ impl Partial {
             .open(&path);
         let file = file.map_err(Error::io(&path))?;
         if let Some(owner) = owner {
-            owner.own(&file);
+            owner.give_to(&file);
         }
         Ok((path, file))
     }

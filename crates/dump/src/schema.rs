@@ -213,7 +213,7 @@ async fn of_mysql(database: &Database, without: &[String]) -> Result<Schema, Err
             if without.iter().any(|table| table == name) {
                 continue;
             }
-            let made = made(&mut connection, kind, name).await?;
+            let made = create_statement(&mut connection, kind, name).await?;
             let _ = writeln!(text, "-- {kind} {name}\n{made};\n");
             if text.len() > MAX_SCHEMA {
                 return Err(database::Error::TooLarge(MAX_SCHEMA).into());
@@ -223,7 +223,11 @@ async fn of_mysql(database: &Database, without: &[String]) -> Result<Schema, Err
     Ok(Schema(text))
 }
 
-async fn made(connection: &mut Connection, kind: &str, name: &str) -> Result<String, Error> {
+async fn create_statement(
+    connection: &mut Connection,
+    kind: &str,
+    name: &str,
+) -> Result<String, Error> {
     let name = identifier(System::MySql, name);
     let answer = connection
         .rows(&format!("SHOW CREATE {kind} {name}"))

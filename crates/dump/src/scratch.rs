@@ -61,7 +61,7 @@ impl Scratch {
         let name = new_name(beside.address.database_name(), Timestamp::now(), lease);
         make(beside, &admin, &name, source, programs, left()).await?;
         let scratch = Scratch {
-            database: beside.other(&name),
+            database: beside.with_name(&name),
             admin,
             is_gone: false,
         };
@@ -126,13 +126,13 @@ pub(crate) async fn admin(beside: &Database) -> Result<Database, Error> {
         server.address.database = None;
         return Ok(server);
     }
-    let maintenance = beside.other("postgres");
+    let maintenance = beside.with_name("postgres");
     match maintenance.connect().await {
         Ok(_) if beside.address.database_name() != "postgres" => Ok(maintenance),
         Err(database::Error::Unreachable { at, reason }) => {
             Err(database::Error::Unreachable { at, reason }.into())
         }
-        _ => Ok(beside.other("template1")),
+        _ => Ok(beside.with_name("template1")),
     }
 }
 
@@ -169,7 +169,7 @@ async fn make(
                 literal(System::MySql, of)
             );
             let like = connection.rows(&asked).await?;
-            let sql = format!("CREATE DATABASE {quoted} {}", like.one().unwrap_or_default());
+            let sql = format!("CREATE DATABASE {quoted} {}", like.first_cell().unwrap_or_default());
             connection.rows(&sql).await.map_err(|error| copied(error, of, ""))?;
             Ok(())
         }
@@ -211,7 +211,7 @@ async fn quoted_name(database: &Database) -> Result<String, Error> {
     let answer = session
         .rows("SELECT quote_ident(current_database())")
         .await?;
-    Ok(answer.one().unwrap_or_default().to_owned())
+    Ok(answer.first_cell().unwrap_or_default().to_owned())
 }
 
 /// The statements that make the database and what is set for all of it, without anything that is in it.
@@ -288,7 +288,7 @@ pub(crate) async fn end_sessions(session: &postgres::Session, name: &str) -> Res
     );
     let answer = session.rows(&sql).await?;
     Ok(answer
-        .one()
+        .first_cell()
         .and_then(|count| count.parse().ok())
         .unwrap_or(0))
 }

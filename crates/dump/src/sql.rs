@@ -70,11 +70,11 @@ impl Reader {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
         self.lines += 1;
-        self.one(line.trim_end_matches(['\r', '\n']));
+        self.read_line(line.trim_end_matches(['\r', '\n']));
         self.tabs = 0;
     }
 
-    fn one(&mut self, line: &str) {
+    fn read_line(&mut self, line: &str) {
         match &self.within {
             Within::Rows(..) if line == "\\." => self.within = Within::Statements,
             Within::Rows(table, Some(columns)) if self.tabs + 1 != *columns => {

@@ -40,7 +40,7 @@ impl Swap {
     }
 
     /// The name that the live database is kept by.
-    pub fn kept(&self) -> &str {
+    pub fn kept_name(&self) -> &str {
         &self.kept
     }
 

@@ -43,7 +43,7 @@ pub async fn take(taking: &Taking<'_>, progress: &mut dyn FnMut(u64)) -> Result<
     let until = Instant::now() + taking.within;
     let address = &taking.database.address;
     let taken = Timestamp::now();
-    let told = look(taking.database).await?;
+    let told = read_source_facts(taking.database).await?;
     let partial = taking.folder.begin()?;
     let stem = plain_name(address.database_name());
     let file_name = match address.system {
@@ -88,7 +88,7 @@ impl Folder {
         revision: Option<String>,
     ) -> Result<Backup, Error> {
         let path = std::path::absolute(path).map_err(Error::io(path))?;
-        let told = look(database).await?;
+        let told = read_source_facts(database).await?;
         let modified = std::fs::metadata(&path).and_then(|file| file.modified());
         let taken = modified.map_err(Error::io(&path))?;
         let taken = Timestamp::try_from(taken).unwrap_or_else(|_| Timestamp::now());
@@ -105,7 +105,7 @@ impl Folder {
 }
 
 /// What the database tells of itself.
-async fn look(database: &Database) -> Result<SourceFacts, Error> {
+async fn read_source_facts(database: &Database) -> Result<SourceFacts, Error> {
     let mut connection = database.connect().await?;
     let (version, tables) = match &connection {
         Connection::Postgres(_) => (
@@ -132,7 +132,7 @@ async fn look(database: &Database) -> Result<SourceFacts, Error> {
         ),
     };
     let server = connection.rows(version).await?;
-    let server = server.one().unwrap_or_default();
+    let server = server.first_cell().unwrap_or_default();
     let server = server.split(' ').next().unwrap_or_default().to_owned();
     let rows = connection
         .rows(&format!("{tables} LIMIT {MAX_TABLES}"))

@@ -320,6 +320,6 @@ async fn a_backup_is_taken_and_copied_through_a_socket() {
         .rows("SELECT count(*) FROM orders")
         .await
         .unwrap();
-    assert_eq!(rows.one(), Some("20000"));
+    assert_eq!(rows.first_cell(), Some("20000"));
     scratch.remove().await.unwrap();
 }

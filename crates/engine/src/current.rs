@@ -105,7 +105,7 @@ pub async fn current_releases(
         Ok(None) => None,
         Err(error) => Some(error),
     };
-    let answer = match (ReleaseEndpoint::ask_gate(context, likely).await, silent) {
+    let answer = match (ReleaseEndpoint::query_gate(context, likely).await, silent) {
         (None, None) => ReleaseAnswer::NoSource,
         // One answer through the front door proves nothing about the others.
         (Some(Ok(release)), Some(error))

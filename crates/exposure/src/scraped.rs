@@ -45,7 +45,8 @@ pub async fn of_prometheus(
     let waited = began + wait;
     let mut seen = None;
     loop {
-        let looked = tokio::time::timeout_at(end.into(), look(client, selectors, stay)).await;
+        let looked =
+            tokio::time::timeout_at(end.into(), count_requests(client, selectors, stay)).await;
         let Ok(looked) = looked else {
             let late = CountError::Prometheus(Error::Late(began.elapsed()));
             return seen.ok_or(late);
@@ -72,14 +73,14 @@ struct ScrapedExposure {
     due: Option<Duration>,
 }
 
-async fn look(
+async fn count_requests(
     client: &Client,
     selectors: Selectors<'_>,
     stay: &ExposureWindow,
 ) -> Result<ScrapedExposure, CountError> {
     // The first answer tells by how much the clocks differ.
     client.time().await?;
-    let now = client.now();
+    let now = client.server_time();
     let ahead = client.ahead().as_secs_f64();
     let window = now.duration_since(stay.from + client.ahead()) + BEFORE;
     let window = Duration::try_from(window).unwrap_or_default();

@@ -48,7 +48,7 @@ pub fn of_incident(
         fresh,
         deployment,
     } = began;
-    let left = left(history, document, release, from);
+    let left = exposure_end(history, document, release, from);
     Some(ExposureWindow {
         release: release.to_owned(),
         deployment,
@@ -90,7 +90,10 @@ pub fn is_settled(history: &History, stay: &ExposureWindow, now: Timestamp) -> b
         let is_whole = measured.until.is_none_or(|until| until >= stay.until);
         is_whole && (measured.bound == Bound::Exact || is_late)
     };
-    stay.gone && told(history, stay).next().is_some_and(is_good_enough)
+    stay.gone
+        && recorded_exposures(history, stay)
+            .next()
+            .is_some_and(is_good_enough)
 }
 
 /// What an answer is beside what the log has.
@@ -111,7 +114,7 @@ pub fn news(
     answer: Option<&Exposure>,
     now: Timestamp,
 ) -> News {
-    let known = known(history, stay);
+    let known = merged_exposure(history, stay);
     let is_unknown = |event: &Event| {
         let what = &event.what;
         matches!(what, Happening::ExposureMeasured { exposure: None, .. })
@@ -130,20 +133,22 @@ pub fn news(
 
 /// What is known with this answer and what the log has.
 pub fn with_known(history: &History, stay: &ExposureWindow, answer: &Exposure) -> Exposure {
-    let known = known(history, stay);
+    let known = merged_exposure(history, stay);
     known.map_or_else(|| answer.clone(), |known| known.or_later(answer))
 }
 
 /// What all that the log tells of it comes to.
-fn known(history: &History, stay: &ExposureWindow) -> Option<Exposure> {
-    let all: Vec<&Exposure> = told(history, stay).map(|(_, exposure)| exposure).collect();
+fn merged_exposure(history: &History, stay: &ExposureWindow) -> Option<Exposure> {
+    let all: Vec<&Exposure> = recorded_exposures(history, stay)
+        .map(|(_, exposure)| exposure)
+        .collect();
     let (oldest, later) = all.split_last()?;
     let later = later.iter().rev();
     Some(later.fold((*oldest).clone(), |known, one| known.or_later(one)))
 }
 
 /// What the log tells of it, the newest first, and when it was told.
-fn told<'a>(
+fn recorded_exposures<'a>(
     history: &'a History,
     stay: &ExposureWindow,
 ) -> impl Iterator<Item = (Timestamp, &'a Exposure)> {
@@ -253,7 +258,7 @@ fn is_left(entry: &Entry) -> bool {
 }
 
 /// When users had it no more, since it was deployed at `from`, as far as that was proved.
-fn left(
+fn exposure_end(
     history: &History,
     document: Option<&Document>,
     release: &str,

@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    fn seen(after: f64, by: f64, count: f64) -> CountedInterval {
+    fn interval(after: f64, by: f64, count: f64) -> CountedInterval {
         CountedInterval {
             after: START + after,
             by: START + by,
@@ -256,7 +256,7 @@ mod tests {
         }
     }
 
-    fn told(stay: &ExposureWindow, all: &[(Counter, CountedInterval)]) -> (u64, u64, Bound) {
+    fn tallied(stay: &ExposureWindow, all: &[(Counter, CountedInterval)]) -> (u64, u64, Bound) {
         let mut tally = Tally::new(stay, 15.0);
         for (what, seen) in all {
             tally.add(*what, *seen);
@@ -269,20 +269,20 @@ mod tests {
     #[test]
     fn what_straddles_an_edge_is_certain_only_where_the_release_was_not_beyond_it() {
         let all = [
-            (Counter::Total, seen(-20.0, -5.0, 1000.0)),
-            (Counter::Total, seen(-5.0, 10.0, 40.0)),
-            (Counter::Total, seen(10.0, 55.0, 500.0)),
-            (Counter::Total, seen(55.0, 70.0, 7.0)),
-            (Counter::Total, seen(70.0, 85.0, 1000.0)),
+            (Counter::Total, interval(-20.0, -5.0, 1000.0)),
+            (Counter::Total, interval(-5.0, 10.0, 40.0)),
+            (Counter::Total, interval(10.0, 55.0, 500.0)),
+            (Counter::Total, interval(55.0, 70.0, 7.0)),
+            (Counter::Total, interval(70.0, 85.0, 1000.0)),
         ];
         let most = |total| Bound::AtMost(Requests { failed: 0, total });
-        assert_eq!(told(&stay(true, true), &all), (547, 0, Bound::Exact));
-        assert_eq!(told(&stay(false, true), &all), (507, 0, most(547)));
-        assert_eq!(told(&stay(true, false), &all), (540, 0, most(547)));
-        assert_eq!(told(&stay(false, false), &all), (500, 0, most(547)));
+        assert_eq!(tallied(&stay(true, true), &all), (547, 0, Bound::Exact));
+        assert_eq!(tallied(&stay(false, true), &all), (507, 0, most(547)));
+        assert_eq!(tallied(&stay(true, false), &all), (540, 0, most(547)));
+        assert_eq!(tallied(&stay(false, false), &all), (500, 0, most(547)));
         // Nothing happened around the edges: it is exact all the same.
         assert_eq!(
-            told(&stay(false, false), &all[2..3]),
+            tallied(&stay(false, false), &all[2..3]),
             (500, 0, Bound::Exact)
         );
     }
@@ -290,17 +290,17 @@ mod tests {
     #[test]
     fn no_more_failed_than_were_served() {
         let all = [
-            (Counter::Total, seen(1.0, 10.0, 10.0)),
-            (Counter::Total, seen(55.0, 70.0, 3.0)),
-            (Counter::Failed, seen(1.0, 10.0, 2.0)),
+            (Counter::Total, interval(1.0, 10.0, 10.0)),
+            (Counter::Total, interval(55.0, 70.0, 3.0)),
+            (Counter::Failed, interval(1.0, 10.0, 2.0)),
             // Of other scrapes than the total.
-            (Counter::Failed, seen(40.0, 70.0, 8.0)),
+            (Counter::Failed, interval(40.0, 70.0, 8.0)),
         ];
         let most = Requests {
             failed: 5,
             total: 13,
         };
-        let seen = told(&stay(true, false), &all);
+        let seen = tallied(&stay(true, false), &all);
         assert_eq!(seen, (10, 2, Bound::AtMost(most)));
     }
 
@@ -309,11 +309,11 @@ mod tests {
         let stay = stay(true, true);
         let mut tally = Tally::new(&stay, 15.0);
         for (what, one) in [
-            (Counter::Total, seen(-5.0, 10.0, 1.0)),
-            (Counter::Failed, seen(15.0, 30.0, 2.0)),
-            (Counter::Total, seen(15.0, 30.0, 10.0)),
-            (Counter::OfAll, seen(15.0, 30.0, 90.0)),
-            (Counter::Total, seen(30.0, 70.0, 5.0)),
+            (Counter::Total, interval(-5.0, 10.0, 1.0)),
+            (Counter::Failed, interval(15.0, 30.0, 2.0)),
+            (Counter::Total, interval(15.0, 30.0, 10.0)),
+            (Counter::OfAll, interval(15.0, 30.0, 90.0)),
+            (Counter::Total, interval(30.0, 70.0, 5.0)),
         ] {
             tally.add(what, one);
         }
@@ -342,9 +342,9 @@ mod tests {
         for count in [-5.0, f64::NAN, f64::INFINITY, 1e300] {
             let stay = stay(true, true);
             let mut tally = Tally::new(&stay, 1.0);
-            tally.add(Counter::Total, seen(1.0, 2.0, count));
+            tally.add(Counter::Total, interval(1.0, 2.0, count));
             // What comes after it may hide it in the sum.
-            tally.add(Counter::Total, seen(2.0, 3.0, 10.0));
+            tally.add(Counter::Total, interval(2.0, 3.0, 10.0));
             assert!(tally.exposure(Source::Prometheus).is_err(), "{count}");
         }
     }

@@ -72,7 +72,7 @@ impl AccessLog {
     }
 
     /// What was added to the log since the last look; the first one only looks where its end is.
-    pub async fn look(&mut self, timeout: Duration) -> Result<IntervalCounts, Error> {
+    pub async fn read_interval(&mut self, timeout: Duration) -> Result<IntervalCounts, Error> {
         let added = self.follow.added(timeout).await?;
         let at = Timestamp::now();
         let mut unreadable = added.too_long;
@@ -102,7 +102,7 @@ impl AccessLog {
         flaws.extend(self.both.clone().map(DataDefect::BothPatterns));
         for side in SideName::BOTH {
             if !self.seen.of(side) && self.both.is_none() {
-                let why = self.not_seen(side);
+                let why = self.describe_missing_side(side);
                 flaws.push(DataDefect::NoData { side, why });
             }
         }
@@ -120,7 +120,7 @@ impl AccessLog {
         })
     }
 
-    fn not_seen(&self, side: SideName) -> String {
+    fn describe_missing_side(&self, side: SideName) -> String {
         let wanted = self.settings.sides.of(side);
         let seen: Vec<&str> = self.others.keys().take(5).map(String::as_str).collect();
         if seen.is_empty() {
@@ -257,7 +257,7 @@ mod tests {
                 let begin = "1.2.3.4 - - [29/Nov/2026:03:26:39 +0000] \"GET / HTTP/1.1\"";
                 writeln!(file, "{begin} {line}").unwrap();
             }
-            log.look(Duration::from_secs(20))
+            log.read_interval(Duration::from_secs(20))
                 .await
                 .unwrap_or_else(|why| panic!("{why}"))
         };

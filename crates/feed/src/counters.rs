@@ -11,7 +11,7 @@ use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
 use crate::native;
 use crate::replicas::{Deduplicated, one_of_each};
-use crate::series::{Labels, instance, shown};
+use crate::series::{Labels, instance, render_labels};
 use crate::side::SideName;
 
 /// Series that are remembered of one metric at one side.
@@ -184,7 +184,7 @@ impl Counters {
 
     /// Looks at the samples of one interval. The first of `asked` are the requests themselves: the
     /// others count up to the same scrape.
-    pub(crate) fn look(
+    pub(crate) fn add_samples(
         &mut self,
         asked: Vec<QueriedSeries<'_>>,
         look: SampleWindow,
@@ -494,7 +494,7 @@ fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Opti
                     instance: name.to_owned(),
                     what: format!(
                         "series of two jobs, `{other}` and `{job}`: {}",
-                        shown(&rest)
+                        render_labels(&rest)
                     ),
                 });
             }

@@ -8,7 +8,7 @@ use prometheus::raw::RawSeries;
 use crate::counters::{SampleWindow, Times, ahead, newest, newly_gone, spacing};
 use crate::flaw::DataDefect;
 use crate::replicas::{Deduplicated, one_of_each};
-use crate::series::{instance, shown};
+use crate::series::{instance, render_labels};
 use crate::side::{PerSide, SideName};
 
 /// The gauges of one metric.
@@ -46,7 +46,7 @@ impl Gauges {
         self.spacing
     }
 
-    pub(crate) fn look(
+    pub(crate) fn add_samples(
         &mut self,
         answers: PerSide<Vec<prometheus::raw::Raw>>,
         asked: &PerSide<Vec<String>>,
@@ -139,7 +139,11 @@ impl Gauges {
                 flaws.push(DataDefect::Duplicate {
                     side,
                     instance: name,
-                    what: format!("{} and {}", shown(&other.labels), shown(&one.labels)),
+                    what: format!(
+                        "{} and {}",
+                        render_labels(&other.labels),
+                        render_labels(&one.labels)
+                    ),
                 });
                 return Vec::new();
             }

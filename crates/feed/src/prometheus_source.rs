@@ -123,8 +123,12 @@ impl PrometheusSource {
 
     /// What happened since the last reading; the first look only shows where counters stand. Unless
     /// it is the `last` look of an interval, all metrics wait for the one that has nothing new yet.
-    pub async fn look(&mut self, last: bool, timeout: Duration) -> Result<IntervalCounts, Error> {
-        let asked = tokio::time::timeout(timeout, self.ask());
+    pub async fn read_interval(
+        &mut self,
+        last: bool,
+        timeout: Duration,
+    ) -> Result<IntervalCounts, Error> {
+        let asked = tokio::time::timeout(timeout, self.query_metrics());
         let (now, window, answers) = asked.await.map_err(|_| Error::Late(timeout))??;
         let at = At {
             from: seconds(now) - window.as_secs_f64(),
@@ -132,7 +136,7 @@ impl PrometheusSource {
         };
         let mut flaws = Vec::new();
         for (metric, answers) in self.metrics.iter_mut().zip(answers) {
-            flaws.push(metric.look(answers, at, &self.chosen_by, &mut self.replica));
+            flaws.push(metric.count_answers(answers, at, &self.chosen_by, &mut self.replica));
         }
         let mut seen = self.metrics.iter().zip(&flaws);
         let early = !last && seen.any(|(metric, flaws)| metric.is_early(flaws));
@@ -175,7 +179,7 @@ impl PrometheusSource {
         Duration::try_from_secs_f64(spacing.fold(0.0, f64::max)).unwrap_or_default()
     }
 
-    async fn ask(&self) -> Result<(Timestamp, Duration, Vec<Answers>), Error> {
+    async fn query_metrics(&self) -> Result<(Timestamp, Duration, Vec<Answers>), Error> {
         let now = self.client.time().await?;
         let Settings {
             interval, warm_up, ..
@@ -191,7 +195,7 @@ impl PrometheusSource {
             let [canary, stable] = SideName::BOTH.map(|side| async move {
                 let mut answers = Vec::new();
                 // The requests first: what failed is then seen of every scrape that is counted.
-                for query in metric.asked(side) {
+                for query in metric.side_queries(side) {
                     let raw = if query::is_selector(query) {
                         self.client.raw(query, window + AHEAD, until).await?
                     } else {
@@ -251,7 +255,7 @@ impl Watched {
         if let Of::Counters(..) = watched.of {
             let mut all = SideName::BOTH
                 .into_iter()
-                .flat_map(|side| watched.asked(side));
+                .flat_map(|side| watched.side_queries(side));
             if let Some(query) = all.find(|query| !query::is_selector(query)) {
                 return Err(Error::NotASelector {
                     metric: name,
@@ -263,7 +267,7 @@ impl Watched {
     }
 
     /// The questions for a side; that for the requests comes first.
-    fn asked(&self, side: SideName) -> Vec<&str> {
+    fn side_queries(&self, side: SideName) -> Vec<&str> {
         match &self.queries {
             Queries::Ratio { failed, total } => vec![total.of(side), failed.of(side)],
             Queries::Histogram { buckets } => vec![buckets.of(side)],
@@ -279,7 +283,7 @@ impl Watched {
         }
     }
 
-    fn asks(&self) -> [QueryPart; 2] {
+    fn query_parts(&self) -> [QueryPart; 2] {
         match &self.queries {
             Queries::Histogram { .. } => [QueryPart::Buckets, QueryPart::Buckets],
             _ => [QueryPart::Total, QueryPart::Failed],
@@ -287,7 +291,7 @@ impl Watched {
     }
 
     /// Counts what the answers have.
-    fn look(
+    fn count_answers(
         &mut self,
         answers: Answers,
         at: At,
@@ -301,16 +305,16 @@ impl Watched {
         }
         let mut flaws = on_both_sides(&answers);
         let asked = SideName::BOTH.map(|side| {
-            let asked = self.asked(side).into_iter();
+            let asked = self.side_queries(side).into_iter();
             asked.map(str::to_owned).collect::<Vec<_>>()
         });
         let [canary, stable] = asked;
         let asked = PerSide { canary, stable };
-        let asks = self.asks();
+        let asks = self.query_parts();
         match &mut self.of {
-            Of::Gauges(gauges) => gauges.look(answers, &asked, at, replica, &mut flaws),
+            Of::Gauges(gauges) => gauges.add_samples(answers, &asked, at, replica, &mut flaws),
             Of::Counters(_, sides) => {
-                look_at_counters(sides, answers, (&asked, asks), at, replica, &mut flaws);
+                count_series(sides, answers, (&asked, asks), at, replica, &mut flaws);
                 flaws.extend(label_sets(sides, chosen_by));
                 flaws.extend(labels_of_failed(sides, &asked, chosen_by));
             }
@@ -367,8 +371,11 @@ impl Watched {
 
     /// Why a side that never had data has none.
     async fn silence(&mut self, client: &Client, now: Timestamp, flaws: &mut Vec<DataDefect>) {
-        let asked =
-            SideName::BOTH.map(|side| self.asked(side).first().map(|query| (*query).to_owned()));
+        let asked = SideName::BOTH.map(|side| {
+            self.side_queries(side)
+                .first()
+                .map(|query| (*query).to_owned())
+        });
         let Of::Counters(_, sides) = &mut self.of else {
             return;
         };
@@ -402,7 +409,7 @@ impl Watched {
 
 type Questions<'a> = (&'a PerSide<Vec<String>>, [QueryPart; 2]);
 
-fn look_at_counters(
+fn count_series(
     sides: &mut PerSide<CountersOfSide>,
     answers: Answers,
     (asked, asks): Questions<'_>,
@@ -421,7 +428,7 @@ fn look_at_counters(
                 series: raw.series,
             });
         let counters = &mut sides.of_mut(side).counters;
-        flaws.extend(counters.look(asked.collect(), at, replica));
+        flaws.extend(counters.add_samples(asked.collect(), at, replica));
         let stale = counters.newest().map(|newest| at.now - newest);
         let seconds = stale.filter(|_| !counters.has_news());
         flaws.extend(
@@ -492,7 +499,7 @@ fn on_both_sides(answers: &Answers) -> Vec<DataDefect> {
     let canary = labels(&answers.canary);
     let both = labels(&answers.stable);
     let both = both.intersection(&canary).next();
-    both.map(|labels| DataDefect::BothSides(crate::series::shown(labels)))
+    both.map(|labels| DataDefect::BothSides(crate::series::render_labels(labels)))
         .into_iter()
         .collect()
 }

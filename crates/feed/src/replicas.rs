@@ -126,7 +126,10 @@ mod tests {
         }
     }
 
-    fn kept(all: Vec<RawSeries>, preferred: Option<&str>) -> (Vec<Option<String>>, Vec<String>) {
+    fn retained_replicas(
+        all: Vec<RawSeries>,
+        preferred: Option<&str>,
+    ) -> (Vec<Option<String>>, Vec<String>) {
         let mut preferred = preferred.map(str::to_owned);
         let Deduplicated { series, flaws } =
             one_of_each(all, SideName::Canary, 5.0, &mut preferred);
@@ -142,14 +145,23 @@ mod tests {
                 series("b", &[(12.0, 104.0), (17.0, 114.0)]),
             ]
         };
-        assert_eq!(kept(both(), None), (vec![Some("a".into())], vec![]));
-        assert_eq!(kept(both(), Some("b")).0, [Some("b".to_owned())]);
-        assert_eq!(kept(both(), Some("gone")).0, [Some("a".to_owned())]);
+        assert_eq!(
+            retained_replicas(both(), None),
+            (vec![Some("a".into())], vec![])
+        );
+        assert_eq!(
+            retained_replicas(both(), Some("b")).0,
+            [Some("b".to_owned())]
+        );
+        assert_eq!(
+            retained_replicas(both(), Some("gone")).0,
+            [Some("a".to_owned())]
+        );
     }
 
     #[test]
     fn replicas_that_disagree_are_told() {
-        let (_, flaws) = kept(
+        let (_, flaws) = retained_replicas(
             vec![
                 series("a", &[(10.0, 100.0), (15.0, 110.0)]),
                 series("b", &[(70.0, 100.0), (75.0, 110.0)]),
@@ -161,7 +173,7 @@ mod tests {
             "{flaws:?}"
         );
         assert!(flaws[0].contains("60s apart"), "{flaws:?}");
-        let (_, flaws) = kept(
+        let (_, flaws) = retained_replicas(
             vec![
                 series("a", &[(10.0, 100.0), (15.0, 110.0)]),
                 series("b", &[(10.0, 9000.0), (15.0, 9010.0)]),

@@ -10,7 +10,7 @@ pub(crate) fn instance(labels: &Labels) -> &str {
 }
 
 /// `{a="b",c="d"}`.
-pub(crate) fn shown(labels: &Labels) -> String {
+pub(crate) fn render_labels(labels: &Labels) -> String {
     let labels: Vec<_> = labels
         .iter()
         .map(|(name, value)| format!("{name}={value:?}"))

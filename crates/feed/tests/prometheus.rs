@@ -53,7 +53,9 @@ fn looks(
     let runtime = runtime();
     let mut looks = Vec::new();
     for _ in 0..120 {
-        let look = runtime.block_on(source.look(true, TIMEOUT)).unwrap();
+        let look = runtime
+            .block_on(source.read_interval(true, TIMEOUT))
+            .unwrap();
         looks.push(look);
         if done(&looks) {
             return looks;

@@ -8,7 +8,7 @@ use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
 use crate::gated_probe::GatedProbe;
 use crate::history::ReleasesNamed;
 use crate::policy::Conclusion;
-use crate::policy_report::reported;
+use crate::policy_report::to_report;
 
 pub(crate) struct ProbeEnd {
     pub(crate) outcome: Outcome,
@@ -61,7 +61,7 @@ impl GateLoop<'_> {
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
             .took(state.ended_at.unwrap_or_else(|| self.start.elapsed()));
-        outcome.policy = (one.policy != *common).then(|| reported(&one.policy));
+        outcome.policy = (one.policy != *common).then(|| to_report(&one.policy));
         if measured == 0 {
             let threshold = one.policy.success_threshold;
             outcome.expected = Some(format!("successes in a row ({threshold})"));
@@ -122,7 +122,9 @@ impl GateLoop<'_> {
         let remarks = chosen.map(|probe| probe.remarks(&one.id));
         ProbeEnd {
             named: std::mem::take(&mut state.history.named),
-            outcome: outcome.reason(reason).measurements(state.history.kept()),
+            outcome: outcome
+                .reason(reason)
+                .measurements(state.history.take_retained()),
             remarks: remarks.unwrap_or_default(),
         }
     }

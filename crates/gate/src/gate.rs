@@ -48,7 +48,7 @@ impl<'c> Gate<'c> {
                 Err(outcome) => places.push(Some(outcome)),
             }
         }
-        let asked: Vec<_> = gated.iter().map(GatedProbe::asked).collect();
+        let asked: Vec<_> = gated.iter().map(GatedProbe::info).collect();
         context.observer.begin(&asked);
         let gate_loop = GateLoop::new(&gated, release, self.release_identity, context);
         let gate_loop = gate_loop.run((context.interrupted)()).await;

@@ -94,7 +94,7 @@ impl GatedProbe {
         }
     }
 
-    pub(crate) fn asked(&self) -> ProbeInfo<'_> {
+    pub(crate) fn info(&self) -> ProbeInfo<'_> {
         ProbeInfo {
             id: &self.id,
             subject: &self.subject,

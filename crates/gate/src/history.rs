@@ -105,7 +105,7 @@ impl History {
     }
 
     /// What the report keeps.
-    pub(crate) fn kept(&mut self) -> Vec<Measurement> {
+    pub(crate) fn take_retained(&mut self) -> Vec<Measurement> {
         let mut kept = std::mem::take(&mut self.measurements);
         std::mem::take(&mut self.telling).keep_in(&mut kept);
         kept
@@ -180,7 +180,7 @@ mod tests {
                 let reading = Reading::pass("x", "x");
                 history.push(None, Timestamp::UNIX_EPOCH, Duration::ZERO, reading);
             }
-            history.kept().len()
+            history.take_retained().len()
         };
         assert_eq!(kept(1, 900), 900);
         assert!(kept(1, 3000) <= MAX_MEASUREMENTS);

@@ -7,7 +7,7 @@ use config::value::{Portion, Span};
 use model::report::v1::millis;
 
 /// The policy that the report holds.
-pub fn reported(policy: &Policy) -> model::Policy {
+pub fn to_report(policy: &Policy) -> model::Policy {
     let ms = |span: Span| millis(span.get());
     model::Policy {
         initial_delay_ms: ms(policy.initial_delay),
@@ -27,7 +27,7 @@ pub fn reported(policy: &Policy) -> model::Policy {
 }
 
 /// The policy in a report.
-pub fn told(policy: &model::Policy) -> Policy {
+pub fn from_report(policy: &model::Policy) -> Policy {
     let span = |ms| Span::from(Duration::from_millis(ms));
     // What cannot be read allows nothing.
     let soak_failure_limit = policy.soak_failure_limit.parse();

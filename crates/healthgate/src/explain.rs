@@ -1,9 +1,9 @@
 //! `healthgate explain`: a report as a story.
 
+mod narrative;
 pub(crate) mod read;
-mod story;
 mod text;
-mod turns;
+mod turning_points;
 mod words;
 
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// The story. Nothing is asked, and whatever the report's verdict is, telling it succeeds.
-    pub(crate) fn tell(&self, format: Format) -> Result<String, Failure> {
-        let story = story::of(&read::report(&self.file)?);
+    pub(crate) fn render(&self, format: Format) -> Result<String, Failure> {
+        let story = narrative::of(&read::report(&self.file)?);
         match format {
             Format::Text | Format::Prometheus => Ok(text::render(&story)),
             Format::Json => serde_json::to_string_pretty(&story)

@@ -221,7 +221,8 @@ impl JudgedMetrics<'_> {
         let runs = passed + inconclusive + failed;
         let table = (runs > 1).then(|| self.counted());
         let unknown = self.only.unknown(&self.ids).into_iter();
-        self.outcomes.extend(unknown.map(crate::only::never_asked));
+        self.outcomes
+            .extend(unknown.map(crate::only::unmatched_pattern));
         let mut report = Report::from_outcomes("healthgate", self.started_at, self.outcomes);
         if let Some(table) = table {
             report.tables.push(table);

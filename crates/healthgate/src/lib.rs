@@ -70,9 +70,9 @@ impl cli::Stage for Stage {
         self.flags.secrets()
     }
 
-    fn tell(&self, format: cli::Format) -> Option<Result<String, Failure>> {
+    fn offline_output(&self, format: cli::Format) -> Option<Result<String, Failure>> {
         match self.action.as_ref()? {
-            Action::Explain(flags) => Some(flags.tell(format)),
+            Action::Explain(flags) => Some(flags.render(format)),
             Action::Merge(_) | Action::Judge(_) | Action::Plan(_) => None,
         }
     }
@@ -107,7 +107,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
     }
     if job.dry_run {
-        let mut outcomes = asked_for(&gate.probes, job);
+        let mut outcomes = skipped_outcomes(&gate.probes, job);
         outcomes.extend(not_compared(&compared, job));
         return Ok(Report::from_outcomes(Stage::NAME, started_at, outcomes));
     }
@@ -121,7 +121,12 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
     ids.push(model::id::IDENTITY.to_owned());
     ids.extend(compared.iter().map(|metric| watch::id(&metric.name)));
-    outcomes.extend(job.only.unknown(&ids).into_iter().map(only::never_asked));
+    outcomes.extend(
+        job.only
+            .unknown(&ids)
+            .into_iter()
+            .map(only::unmatched_pattern),
+    );
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
     report.pauses = watched.pauses;
@@ -130,7 +135,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     report.tables.extend(members::table(&report.outcomes));
     // A canary alone is not asked by the policy.
     report.policy =
-        (!gate.probes.is_empty()).then(|| gate::policy_report::reported(&section.policy));
+        (!gate.probes.is_empty()).then(|| gate::policy_report::to_report(&section.policy));
     report.pictures = picture::charts(&report.outcomes);
     report
         .pictures
@@ -152,7 +157,7 @@ fn not_compared(metrics: &[CanaryMetric], job: &Job) -> Vec<Outcome> {
 }
 
 /// What a dry run would ask.
-fn asked_for(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
+fn skipped_outcomes(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
     planned
         .iter()
         .filter(|one| job.only.selects(&one.id))

@@ -3,7 +3,7 @@
 use model::Outcome;
 
 /// The pass of the other probes must not be taken for the pass of a probe that does not exist.
-pub(crate) fn never_asked(pattern: &str) -> Outcome {
+pub(crate) fn unmatched_pattern(pattern: &str) -> Outcome {
     Outcome::inconclusive(format!("only/{pattern}"), pattern)
         .expected("a probe of that name")
         .actual("none")

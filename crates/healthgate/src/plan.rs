@@ -116,7 +116,7 @@ impl Flags {
             job.only
                 .unknown(&ids)
                 .into_iter()
-                .map(crate::only::never_asked),
+                .map(crate::only::unmatched_pattern),
         );
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {

@@ -89,7 +89,7 @@ fn methods_headers_and_bodies_reach_the_server() {
         let env = [("KEY", "k3y-of-the-shop"), ("N", "42")];
         let (code, text) = gate_in(folder.path(), &probe, &env);
         assert_eq!(code, 0, "{probe}: {text}");
-        let seen = nginx.seen();
+        let seen = nginx.access_log();
         assert!(seen.lines().any(|line| line == asked), "{asked}\n{seen}");
         assert!(!text.contains("k3y-of-the-shop"), "{text}");
     }
@@ -336,13 +336,13 @@ fn redirects_are_followed_where_asked_for_and_take_no_secret_along() {
     }
     let user = site.url("/away").replace("//", "//robot:t0ken-value@");
     passes(&format!("url: '{user}', max-redirects: 3"));
-    let seen = site.seen();
+    let seen = site.access_log();
     assert!(
         seen.contains("GET /end auth=Bearer t0ken-value key=t0ken-value"),
         "{seen}"
     );
     assert!(seen.contains("GET /away auth=Basic "), "{seen}");
-    let seen = other.seen();
+    let seen = other.access_log();
     assert!(seen.contains("GET /end auth=- key=-"), "{seen}");
     assert!(!seen.contains("t0ken") && !seen.contains("Basic"), "{seen}");
     // A body goes where the first server redirects it, and nowhere else.
@@ -357,7 +357,11 @@ fn redirects_are_followed_where_asked_for_and_take_no_secret_along() {
         &format!("{}, {form}", url("/away-with-body")),
         "the body is not for another server",
     );
-    assert!(!other.seen().contains("POST"), "{}", other.seen());
+    assert!(
+        !other.access_log().contains("POST"),
+        "{}",
+        other.access_log()
+    );
 }
 
 #[test]
@@ -372,7 +376,7 @@ fn a_proxy_of_its_own_or_none() {
     let probe = format!("url: '{url}', proxy: '{address}'");
     let (code, text) = gate_in(folder.path(), &probe, &env);
     assert_eq!(code, 0, "{text}");
-    assert!(proxy.was_asked(&format!("GET {url}")), "{}", proxy.log());
+    assert!(proxy.has_logged(&format!("GET {url}")), "{}", proxy.log());
     assert!(!text.contains("p4ss-of-the-proxy"), "{text}");
     for direct in ["proxy: none", "resolve: [127.0.0.1]"] {
         let (code, text) = gate_in(folder.path(), &format!("url: '{url}', {direct}"), &env);

@@ -238,7 +238,7 @@ fn the_environments_proxy_is_used() {
     let asked = asks(&server.url(), "errors_ratio", "max: 10%");
     asked.env("HTTP_PROXY", &proxy.url()).run().code(0);
     assert!(
-        proxy.was_asked(&format!("127.0.0.1:{}", server.port())),
+        proxy.has_logged(&format!("127.0.0.1:{}", server.port())),
         "{}",
         proxy.log()
     );

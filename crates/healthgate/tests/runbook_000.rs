@@ -85,7 +85,7 @@ fn runbook_000_validation_2_smoke_tests_by_hand() {
         gate(&section).run()
     };
     ask("/metrics").code(0);
-    let seen = service.seen();
+    let seen = service.access_log();
     for line in [
         r#"POST /api/v1/pms/availability [{\"check_in\":\"2024-11-01\",\"check_out\":\"2024-11-03\",\"hotel_id\":1}]"#,
         r#"POST /webhook/whatsapp [{\"test\":true}]"#,

@@ -81,7 +81,7 @@ fn runbook_000_smoke_tests_log_in_order_and_look() {
     ]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("4 of 4 answered right"), "{text}");
-    let seen = shop.seen();
+    let seen = shop.access_log();
     for line in [
         "POST /login [user=smoke]  ",
         r#"POST /orders [{\"note\":\"by a/b c\",\"user\":7}] Bearer t0ken-of-the-login session=s3ssion-value"#,

@@ -84,7 +84,7 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
             break;
         }
         job.progress
-            .say(&format!("the next attempt in {}", model::text::span(wait)));
+            .show(&format!("the next attempt in {}", model::text::span(wait)));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = job.interrupt.wait() => break,

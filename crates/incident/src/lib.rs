@@ -95,7 +95,7 @@ impl cli::Stage for Stage {
     const ABOUT: &'static str = "What happened, who must know, how are we doing over time?";
     const EXAMPLES: &'static str = EXAMPLES;
 
-    fn tell(&self, _: Format) -> Option<Result<String, Failure>> {
+    fn offline_output(&self, _: Format) -> Option<Result<String, Failure>> {
         match &self.action {
             Action::Dashboard(flags) => Some(flags.dashboard()),
             Action::Alerts(flags) => Some(flags.alerts()),

@@ -60,7 +60,7 @@ impl Filter {
             return Ok(vec![found]);
         }
         if worker::isolated() {
-            return worker::all(&self.0, json, timeout);
+            return worker::evaluate_isolated(&self.0, json, timeout);
         }
         let (sender, receiver) = mpsc::channel();
         let (text, json) = (self.0.clone(), json.to_vec());

@@ -185,7 +185,7 @@ impl Worker {
     }
 
     /// The outer error: there is no answer, and the process cannot be used again.
-    fn ask(&mut self, text: &str, json: &[u8], deadline: Instant) -> std::io::Result<Answer> {
+    fn evaluate(&mut self, text: &str, json: &[u8], deadline: Instant) -> std::io::Result<Answer> {
         let mut question = Vec::with_capacity(16 + text.len() + json.len());
         question.extend((text.len() as u64).to_le_bytes());
         question.extend((json.len() as u64).to_le_bytes());
@@ -193,7 +193,7 @@ impl Worker {
         question.extend(json);
         let mut rest = question.as_slice();
         while !rest.is_empty() {
-            self.socket.set_write_timeout(Some(left(deadline)?))?;
+            self.socket.set_write_timeout(Some(time_left(deadline)?))?;
             match uninterrupted(|| self.socket.write(rest))? {
                 Some(0) => return Err(ErrorKind::WriteZero.into()),
                 Some(written) => rest = &rest[written..],
@@ -224,7 +224,7 @@ impl Worker {
     fn read(&mut self, bytes: &mut [u8], deadline: Instant) -> std::io::Result<()> {
         let mut at = 0;
         while at < bytes.len() {
-            self.socket.set_read_timeout(Some(left(deadline)?))?;
+            self.socket.set_read_timeout(Some(time_left(deadline)?))?;
             match uninterrupted(|| self.socket.read(&mut bytes[at..]))? {
                 Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Some(read) => at += read,
@@ -243,7 +243,7 @@ fn uninterrupted(io: impl FnOnce() -> std::io::Result<usize>) -> std::io::Result
     }
 }
 
-fn left(deadline: Instant) -> std::io::Result<Duration> {
+fn time_left(deadline: Instant) -> std::io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(ErrorKind::TimedOut.into());
@@ -268,14 +268,14 @@ fn pool() -> std::sync::MutexGuard<'static, Pool> {
 }
 
 /// One evaluation, in whichever worker is free, or in a new one.
-pub(crate) fn all(text: &str, json: &[u8], timeout: Duration) -> Answer {
+pub(crate) fn evaluate_isolated(text: &str, json: &[u8], timeout: Duration) -> Answer {
     let deadline = Instant::now() + timeout;
     let mut worker = match take(deadline) {
         Ok(Some(worker)) => worker,
         Ok(None) => return Err(Error::TimedOut(timeout)),
         Err(error) => return Err(Error::Failed(format!("it cannot be started: {error}"))),
     };
-    let asked = worker.ask(text, json, deadline);
+    let asked = worker.evaluate(text, json, deadline);
     let answer = match asked {
         Ok(answer) => {
             pool().idle.push(worker);
@@ -313,7 +313,7 @@ fn take(deadline: Instant) -> std::io::Result<Option<Worker>> {
             pool.alive += 1;
             return Ok(Some(worker));
         }
-        let Ok(left) = left(deadline) else {
+        let Ok(left) = time_left(deadline) else {
             return Ok(None);
         };
         pool = FREE

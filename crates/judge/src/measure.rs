@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    fn both(reading: &Reading, measure: Measure) -> (Option<f64>, Option<f64>) {
+    fn pair(reading: &Reading, measure: Measure) -> (Option<f64>, Option<f64>) {
         let Tallies { canary, stable } = Tallies::of(reading);
         let value = |tally: Option<Tally>| tally.and_then(|tally| tally.value(measure));
         (value(canary), value(stable))
@@ -201,11 +201,11 @@ mod tests {
             stable: Side::Instances(vec![counts(0, 10), counts(3, 20)]),
         });
         assert_eq!(
-            both(&reading, Measure::FailureRate),
+            pair(&reading, Measure::FailureRate),
             (Some(0.25), Some(0.1))
         );
         assert_eq!(
-            both(&reading, Measure::Availability),
+            pair(&reading, Measure::Availability),
             (Some(0.75), Some(0.9))
         );
     }
@@ -216,13 +216,13 @@ mod tests {
             canary: Side::Whole(counts(0, 0)),
             stable: Side::Instances(Vec::new()),
         });
-        assert_eq!(both(&reading, Measure::FailureRate), (None, None));
-        assert_eq!(both(&reading, Measure::Mean), (None, None));
+        assert_eq!(pair(&reading, Measure::FailureRate), (None, None));
+        assert_eq!(pair(&reading, Measure::Mean), (None, None));
         let reading = Reading::Gauge {
             canary: vec![f64::INFINITY],
             stable: vec![1.0, 3.0],
         };
-        assert_eq!(both(&reading, Measure::Mean), (None, Some(2.0)));
+        assert_eq!(pair(&reading, Measure::Mean), (None, Some(2.0)));
     }
 
     #[test]
@@ -231,8 +231,8 @@ mod tests {
             canary: Side::Whole(Events::new(3, None).unwrap()),
             stable: Side::Whole(Events::new(3, Some(6)).unwrap()),
         });
-        assert_eq!(both(&reading, Measure::Mean), (Some(3.0), None));
-        assert_eq!(both(&reading, Measure::FailureRate), (None, Some(0.5)));
+        assert_eq!(pair(&reading, Measure::Mean), (Some(3.0), None));
+        assert_eq!(pair(&reading, Measure::FailureRate), (None, Some(0.5)));
     }
 
     /// The values are those of Prometheus for the same buckets.
@@ -260,6 +260,6 @@ mod tests {
             ]),
             stable: Side::Whole(buckets(&[(f64::INFINITY, 10)])),
         });
-        assert_eq!(both(&reading, Measure::Quantile(0.25)), (Some(0.05), None));
+        assert_eq!(pair(&reading, Measure::Quantile(0.25)), (Some(0.05), None));
     }
 }

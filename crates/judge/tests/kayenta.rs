@@ -30,7 +30,7 @@ fn watched(settings: Settings, intervals: &[Interval]) -> (Option<usize>, Standi
             return (Some(at + 1), Standing::Failed);
         }
     }
-    (None, watch.at_end(&watch.look()))
+    (None, watch.at_end(&watch.evaluate()))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Report};
 
-use crate::kept::{BackupFolder, told};
+use crate::backup_folder::{BackupFolder, describe_backup};
 
 const ID: &str = "backup/taken";
 
@@ -39,7 +39,7 @@ pub(crate) async fn backup(job: &Job) -> Result<Report, Failure> {
 async fn taken(kept: &BackupFolder<'_>, truth: &SchemaState) -> Result<Outcome, Failure> {
     let backup = kept.take(truth.revision()).await?;
     let removed = kept.note(&backup).await?;
-    let mut actual = told(&backup);
+    let mut actual = describe_backup(&backup);
     if removed > 0 {
         actual.push_str(&format!("; {removed} older removed"));
     }
@@ -89,7 +89,7 @@ async fn young(kept: &BackupFolder<'_>, truth: &SchemaState) -> Result<Option<Ou
     Ok(Some(
         Outcome::pass("backup/proved", backup.path.display().to_string())
             .expected("a backup that was read to its end")
-            .actual(told(&backup)),
+            .actual(describe_backup(&backup)),
     ))
 }
 

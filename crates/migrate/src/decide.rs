@@ -8,8 +8,8 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use state::KeptBackup;
 use state::journal::Event;
 
+use crate::backup_folder::by_hand;
 use crate::interrupted::Interrupted;
-use crate::kept::by_hand;
 use crate::rehearse;
 
 /// A way out.
@@ -83,7 +83,7 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     let mut decision = match Interrupted::find(&session).await? {
         Some((_, interrupted)) => Decision {
             way: Recovery::Restore,
-            reason: interrupted.told(&session).await?,
+            reason: interrupted.describe_state(&session).await?,
             commands: vec!["migrate resume".to_owned()],
         },
         None => choose(&session, &truth, &known),

@@ -7,7 +7,7 @@ use model::{Id, Outcome};
 use state::Journal;
 use state::journal::Event;
 
-use crate::kept::failure;
+use crate::backup_folder::failure;
 
 /// The step of the journal; the backup's id follows, and the name of the database that it is restored into.
 const RESTORE: &str = "restore/";
@@ -59,7 +59,7 @@ impl Interrupted {
     }
 
     /// What is true of it. Nothing is changed.
-    pub(crate) async fn told(&self, session: &Session<'_>) -> Result<String, Failure> {
+    pub(crate) async fn describe_state(&self, session: &Session<'_>) -> Result<String, Failure> {
         let is_swapped = dump::exists(&session.database, &self.kept).await;
         let is_swapped = is_swapped.map_err(|error| failure(&error))?;
         let (name, backup) = (session.database.address.database_name(), &self.backup);
@@ -83,7 +83,7 @@ impl Interrupted {
         Ok(outcome
             .expected("no unfinished restore")
             .actual("one was interrupted, or is running")
-            .reason(self.told(session).await?)
+            .reason(self.describe_state(session).await?)
             .hint("`migrate resume` finishes that first"))
     }
 }

@@ -6,10 +6,10 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod backup;
+mod backup_folder;
 mod decide;
 mod guard;
 mod interrupted;
-mod kept;
 mod lint;
 mod on_copy;
 mod plan;

@@ -56,7 +56,7 @@ pub(crate) async fn lint(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             text.map_err(|error| Failure::usage(format!("{name} cannot be read: {error}")))?;
         match (&other, Migration::read(tool, name.clone(), &text)) {
             (Some(system), _) => lint.not_linted(&name, &LintError::OtherDatabase(system.clone())),
-            (None, Ok(migration)) => lint.look(&Text::of_file(migration)),
+            (None, Ok(migration)) => lint.lint_migration(&Text::of_file(migration)),
             (None, Err(not_sql)) => lint.not_linted(&name, &LintError::NotSql(not_sql)),
         }
     }
@@ -90,7 +90,7 @@ async fn of_pending(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     options.server = known.server;
     let mut lint = Lint::new(options, known.catalog);
     for text in &texts {
-        lint.look(text);
+        lint.lint_migration(text);
     }
     lint.report(job, flags, session.started_at)
 }
@@ -154,7 +154,7 @@ impl Lint {
         }
     }
 
-    fn look(&mut self, text: &Text) {
+    fn lint_migration(&mut self, text: &Text) {
         let file = text.migration.file.clone();
         let findings = match self.linter.lint(&text.migration, &mut self.catalog) {
             Ok(findings) => findings,

@@ -6,7 +6,7 @@ use migrator::{Change, ChangeEnd, Session, ToolFailure, change};
 use rehearsal::{Step, Steps};
 use remote::local::{Script, Stream};
 
-use crate::kept::{failure, interrupted};
+use crate::backup_folder::{failure, interrupted};
 
 /// The copy, and what it was before.
 pub(crate) struct OnCopy<'s> {
@@ -124,7 +124,7 @@ impl Steps for OnCopy<'_> {
         Ok(if ran.success() {
             Step::Done
         } else {
-            Step::Failed(redactor.redact(&ran.told()))
+            Step::Failed(redactor.redact(&ran.summary()))
         })
     }
 }

@@ -14,7 +14,7 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
 use state::{Document, Rehearsal};
 
-use crate::kept::{BackupFolder, failure, interrupted, told};
+use crate::backup_folder::{BackupFolder, describe_backup, failure, interrupted};
 use crate::on_copy::{OnCopy, RehearsalError};
 
 /// Steps of a rehearsal that may each take as long as the deadline: applied and undone twice, tested twice.
@@ -97,7 +97,7 @@ async fn backup(
     session
         .job
         .progress
-        .say("there is no backup of this schema: one is taken");
+        .show("there is no backup of this schema: one is taken");
     let backup = kept.take(revision).await?;
     kept.note(&backup).await?;
     Ok(backup)
@@ -121,7 +121,7 @@ async fn copied(
         },
         None => Source::Template,
     };
-    session.job.progress.say("making a copy of the database");
+    session.job.progress.show("making a copy of the database");
     let (database, programs) = (&session.database, &kept.programs);
     let making = Scratch::create(database, source, lease, programs, kept.timeout());
     let made = interrupted(session.job, making).await?;
@@ -163,7 +163,7 @@ async fn tried(
     session
         .job
         .progress
-        .say("trying the migrations on the copy");
+        .show("trying the migrations on the copy");
     let tried = interrupted(session.job, rehearse(&copy, &steps)).await?;
     drop(guard);
     let untouched = session
@@ -294,7 +294,7 @@ fn report(
     let mut outcomes = vec![
         match backup {
             Some(backup) => Outcome::pass("rehearse/copy", backup.path.display().to_string())
-                .actual(told(backup)),
+                .actual(describe_backup(backup)),
             None => Outcome::pass("rehearse/copy", session.database.address.to_string())
                 .actual("copied by the server"),
         },

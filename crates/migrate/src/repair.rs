@@ -28,7 +28,7 @@ impl Leftover {
         }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Leftover::Index { sql, .. } => format!("`{sql}`"),
             Leftover::Lock(command) => format!("`{}`", command.text()),
@@ -49,7 +49,7 @@ pub(crate) async fn repair(job: &Job, _: &Flags) -> Result<Report, Failure> {
     }
     if job.dry_run {
         let would = left.iter().map(|one| {
-            let reason = format!("dry run: would run {}", one.told());
+            let reason = format!("dry run: would run {}", one.describe());
             Outcome::skipped(one.id(), "", reason)
         });
         return Ok(session.report(would.collect()));
@@ -92,17 +92,17 @@ async fn under(session: &Session<'_>) -> Result<Report, Failure> {
     for (left, removed) in told {
         let id = left.id();
         outcomes.push(match removed {
-            Ok(()) if !still.contains(&id) => Outcome::pass(id, "").actual(left.told()),
-            Ok(()) => bad(&left, "it is still there afterwards".to_owned()),
-            Err(reason) => bad(&left, reason),
+            Ok(()) if !still.contains(&id) => Outcome::pass(id, "").actual(left.describe()),
+            Ok(()) => unrepaired(&left, "it is still there afterwards".to_owned()),
+            Err(reason) => unrepaired(&left, reason),
         });
     }
     Ok(session.report(outcomes))
 }
 
-fn bad(left: &Leftover, reason: String) -> Outcome {
+fn unrepaired(left: &Leftover, reason: String) -> Outcome {
     Outcome::fail(left.id(), "")
-        .expected(left.told())
+        .expected(left.describe())
         .reason(reason)
         .hint("run it by hand, as the owner of the table")
 }

@@ -9,8 +9,8 @@ use remote::local::{Script, Stream};
 use state::journal::{Ending, Intention};
 use state::{Document, Journal, Lease};
 
+use crate::backup_folder::{self, BackupFolder, by_hand, describe_backup, failure};
 use crate::interrupted::{self, Interrupted};
-use crate::kept::{self, BackupFolder, by_hand, failure, told};
 use crate::status::nothing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -291,7 +291,7 @@ async fn under(
         Err(refused) => return Ok(session.report(vec![*refused])),
     };
     // As long as this takes, users are served.
-    session.job.progress.say("restoring into a new database");
+    session.job.progress.show("restoring into a new database");
     let source = Source::Backup {
         path: &backup.path,
         contents,
@@ -300,10 +300,11 @@ async fn under(
     let (database, programs) = (&session.database, &kept.programs);
     let lease_of_it = kept.timeout() + session.section.lock_ttl.get();
     let making = Scratch::create(database, source, lease_of_it, programs, kept.timeout());
-    let restored = kept::interrupted(session.job, making).await?;
+    let restored = backup_folder::interrupted(session.job, making).await?;
     let restored = restored.map_err(|error| failure(&error))?;
     let mut outcomes = vec![
-        Outcome::pass("restore/restored", backup.path.display().to_string()).actual(told(backup)),
+        Outcome::pass("restore/restored", backup.path.display().to_string())
+            .actual(describe_backup(backup)),
         checked(session, backup, &restored).await?,
     ];
     if outcomes
@@ -324,7 +325,9 @@ async fn under(
         ..Intention::new(MIGRATE, release, lease.token)
     });
     let mut journal = begun.await?;
-    journal.intent(&step, Some(swap.kept().to_owned())).await?;
+    journal
+        .intent(&step, Some(swap.kept_name().to_owned()))
+        .await?;
     if let Some(stop) = &session.section.stop {
         let stopped = hook(session, "restore/stopped", "migrate.stop", stop).await?;
         let is_stopped = stopped.verdict == Verdict::Pass;
@@ -473,7 +476,7 @@ async fn hook(
     key: &str,
     command: &str,
 ) -> Result<Outcome, Failure> {
-    session.job.progress.say(key);
+    session.job.progress.show(key);
     let script = Script {
         text: command,
         env: Vec::new(),
@@ -490,6 +493,6 @@ async fn hook(
     Ok(Outcome::fail(id, command)
         .expected(format!("`{key}` ends with exit status 0"))
         .actual(ran.exit.to_string())
-        .reason(redactor.redact(&ran.told()))
+        .reason(redactor.redact(&ran.summary()))
         .hint("run it by hand"))
 }

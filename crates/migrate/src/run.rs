@@ -45,7 +45,7 @@ pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         works_with: &flags.works_with,
         forced: &forced,
     };
-    go(&session, intent).await
+    run_migration(&session, intent).await
 }
 
 /// Goes on with a change that was interrupted.
@@ -70,11 +70,11 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         works_with: &[],
         forced: &forced,
     };
-    go(&session, intent).await
+    run_migration(&session, intent).await
 }
 
-async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure> {
-    verify::may_be_asked(session)?;
+async fn run_migration(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure> {
+    verify::check_gate_configured(session)?;
     let document = session.read().await?;
     let unfinished = session.store.unfinished(MIGRATE).await?;
     if let Some(journal) = &unfinished

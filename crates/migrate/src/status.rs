@@ -89,7 +89,7 @@ async fn unfinished(session: &Session<'_>) -> Option<Outcome> {
         }
     };
     let reason = match Interrupted::of(&journal) {
-        Some(interrupted) => interrupted.told(session).await,
+        Some(interrupted) => interrupted.describe_state(session).await,
         None => Ok("a change of the schema has not ended".to_owned()),
     };
     Some(

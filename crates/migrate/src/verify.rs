@@ -29,7 +29,7 @@ pub(crate) async fn verified(session: &Session<'_>) -> Result<Vec<Outcome>, Fail
 }
 
 /// Checks that a gate is configured before anything is changed.
-pub(crate) fn may_be_asked(session: &Session<'_>) -> Result<(), Failure> {
+pub(crate) fn check_gate_configured(session: &Session<'_>) -> Result<(), Failure> {
     if !session.section.verify.is_empty() {
         gate(session)?;
     }

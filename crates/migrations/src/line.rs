@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Fault, Proof};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::ToolAnswers;
+use crate::tool_query::ToolAnswers;
 
 /// What a tool found, before anybody compared it.
 pub(crate) struct LinearHistory {

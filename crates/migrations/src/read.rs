@@ -7,9 +7,9 @@ use crate::error::Error;
 use crate::files;
 use crate::finding::Fault;
 use crate::reading::Reading;
-use crate::seen::{Query, Table, ToolAnswers, cell, is_true};
 use crate::site::ToolSite;
 use crate::tool::Tool;
+use crate::tool_query::{Query, Table, ToolAnswers, cell, is_true};
 
 /// Reads the tables and the files. Nothing is changed, and no table is made.
 ///
@@ -41,7 +41,7 @@ pub async fn read(
     let queries = tool.queries(system, &tree);
     let mut answers = Vec::new();
     for query in &queries {
-        answers.push(ask(tool, query, database, system).await?);
+        answers.push(fetch_rows(tool, query, database, system).await?);
     }
     let tables = queries.iter().filter_map(|query| query.table.as_ref());
     let tables = tables.map(|table| table.name.as_str());
@@ -96,7 +96,7 @@ pub async fn own_tables(
 }
 
 /// The rows; `None` where the table does not exist.
-async fn ask(
+async fn fetch_rows(
     tool: &dyn Tool,
     query: &Query,
     database: &mut impl QueryRows,

@@ -8,8 +8,8 @@ use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::reading::{Reading, Standing};
-use crate::seen::{Query, ToolAnswers};
 use crate::session::LimitTransport;
+use crate::tool_query::{Query, ToolAnswers};
 
 /// A migration tool. It asks for files and tables by name, and judges what they say; nothing here runs
 /// or connects to anything.

@@ -80,9 +80,9 @@ impl Session<'_> {
                     env,
                     timeout: call.timeout,
                 };
-                self.here(&script).await
+                self.run_locally(&script).await
             }
-            Place::Host(_) => self.there(&text, &env, call.timeout).await,
+            Place::Host(_) => self.run_on_host(&text, &env, call.timeout).await,
         }
     }
 
@@ -101,7 +101,7 @@ impl Session<'_> {
             .map_err(|error| Failure::error(error.to_string()))
     }
 
-    async fn here(&self, script: &Script<'_>) -> Result<ToolEnd, Failure> {
+    async fn run_locally(&self, script: &Script<'_>) -> Result<ToolEnd, Failure> {
         let redactor = &self.job.redactor;
         let mut said = Said::default();
         let mut log = |_: Stream, line: &str| {
@@ -123,7 +123,7 @@ impl Session<'_> {
         })
     }
 
-    async fn there(
+    async fn run_on_host(
         &self,
         text: &str,
         env: &[(String, String)],

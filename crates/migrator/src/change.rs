@@ -118,7 +118,7 @@ async fn attempts(
         if is_left {
             // The tool would find that the index exists, and take it for done.
             why = "an invalid index that was cut off could not be dropped".to_owned();
-            if left(until) < MIN_ATTEMPT_TIME {
+            if time_left(until) < MIN_ATTEMPT_TIME {
                 return Ok(ChangeEnd::Late(why));
             }
             pause(session, until).await;
@@ -131,7 +131,7 @@ async fn attempts(
             return Ok(ChangeEnd::Failed(why.into()));
         }
         // One that took longer than what is left would not be done this time.
-        if left(until) < took.max(session.section.lock_timeout.get()) + MIN_ATTEMPT_TIME {
+        if time_left(until) < took.max(session.section.lock_timeout.get()) + MIN_ATTEMPT_TIME {
             return Ok(ChangeEnd::Late(why));
         }
         made.attempts += 1;
@@ -144,7 +144,7 @@ async fn attempts(
         if !ended.as_ref().is_some_and(|end| end.is_success) {
             settle(session, &name, &seen).await;
         }
-        let is_over = left(until) <= MIN_ATTEMPT_TIME;
+        let is_over = time_left(until) <= MIN_ATTEMPT_TIME;
         match ended {
             None => {
                 let now = session.truth().await.ok();
@@ -169,7 +169,7 @@ async fn attempts(
             Some(end) if is_about_locks(&seen, &end) => {
                 why = blocked(session, seen);
                 let progress = &session.job.progress;
-                progress.say(&format!("attempt {}: {why}", made.attempts));
+                progress.show(&format!("attempt {}: {why}", made.attempts));
                 pause(session, until).await;
             }
             Some(end) => return after(session, change, made, (before, end.failure), until).await,
@@ -180,13 +180,13 @@ async fn attempts(
     }
 }
 
-fn left(until: Instant) -> Duration {
+fn time_left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
 /// How long a server that does not answer is asked again.
 fn patience(until: Instant) -> Duration {
-    left(until).clamp(MIN_ATTEMPT_TIME * 4, RESTART)
+    time_left(until).clamp(MIN_ATTEMPT_TIME * 4, RESTART)
 }
 
 impl ChangeResult {
@@ -270,7 +270,7 @@ async fn clean(
             limits: &Settings::default(),
             name: "deploy-guard",
             url: None,
-            timeout: left(until).max(SETTLE),
+            timeout: time_left(until).max(SETTLE),
         };
         let end = session.call(call).await?;
         if !end.is_success {
@@ -330,7 +330,7 @@ async fn attempt(
         };
         for command in commands {
             // What is left of it is ended within the deadline, too.
-            let left = left(until).saturating_sub(MIN_ATTEMPT_TIME);
+            let left = time_left(until).saturating_sub(MIN_ATTEMPT_TIME);
             let limit = section.statement_timeout.map_or(left, Span::get).min(left);
             let limits = Settings {
                 lock_timeout: Some(section.lock_timeout.get()),
@@ -351,7 +351,7 @@ async fn attempt(
         }
         Ok::<_, Failure>(last)
     };
-    let say = |line: &str| session.job.progress.say(line);
+    let say = |line: &str| session.job.progress.show(line);
     let watching = async {
         match session.system() {
             System::Postgres => watcher::watch(session, name, seen, say).await,
@@ -390,7 +390,7 @@ async fn pause(session: &Session<'_>, until: Instant) {
     let pause = session.section.retry_pause.get();
     let pause = pause.mul_f64(rand::rng().random_range(0.5..1.5));
     tokio::select! {
-        () = tokio::time::sleep(pause.min(left(until))) => {}
+        () = tokio::time::sleep(pause.min(time_left(until))) => {}
         _ = session.job.interrupt.wait() => {}
     }
 }
@@ -414,7 +414,7 @@ async fn orphans(session: &Session<'_>, until: Instant) -> Option<ChangeEnd> {
                 None => return Ok(None),
             };
             let told = format!("{told} still works for a run that is gone");
-            session.job.progress.say(&told);
+            session.job.progress.show(&told);
             if Instant::now() >= until {
                 return Ok(Some(ChangeEnd::Late(told)));
             }
@@ -435,7 +435,7 @@ async fn drop_invalid(session: &Session<'_>, indexes: &[&InvalidIndex], until: I
     }
     // A concurrent drop waits for every transaction that may use the index, and only another change of
     // the table waits for it.
-    let limit = left(until).max(MIN_ATTEMPT_TIME);
+    let limit = time_left(until).max(MIN_ATTEMPT_TIME);
     let mut database = session.database.clone();
     database.timeout = limit + SETTLE;
     let Ok(postgres) = database.postgres().await else {

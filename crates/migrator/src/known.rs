@@ -30,7 +30,9 @@ impl ServerCatalog {
             let [schema, name, count] = row.try_into().ok()?;
             Some((ddl::Name::new(schema?, name?), count?.parse().ok()?))
         });
-        let version: Option<u32> = version.one().and_then(|version| version.parse().ok());
+        let version: Option<u32> = version
+            .first_cell()
+            .and_then(|version| version.parse().ok());
         Ok(ServerCatalog {
             catalog: Catalog::from_rows(relations.rows),
             server: version.map(|version| version / 10_000),

@@ -132,8 +132,8 @@ impl<'a> Readiness<'a> {
     }
 
     /// The outcome of one question; `id` is its own.
-    pub async fn ask(&self, question: ReadinessCheck, id: String) -> Outcome {
-        let outcome = match self.looked.get_or_init(|| look(self.job)).await {
+    pub async fn evaluate(&self, question: ReadinessCheck, id: String) -> Outcome {
+        let outcome = match self.looked.get_or_init(|| read_database(self.job)).await {
             Ok(looked) => self.answer(looked, question).await,
             Err(unknown) => unknown.clone(),
         };
@@ -206,7 +206,10 @@ impl<'a> Readiness<'a> {
         texts.map(Vec::as_slice).map_err(Clone::clone)
     }
 
-    async fn known(&self, looked: &DatabaseView<'a>) -> Result<&ServerCatalog, ReadinessError> {
+    async fn server_catalog(
+        &self,
+        looked: &DatabaseView<'a>,
+    ) -> Result<&ServerCatalog, ReadinessError> {
         let reading = || async {
             ServerCatalog::read(&looked.session)
                 .await
@@ -227,7 +230,7 @@ impl<'a> Readiness<'a> {
                 });
             }
         };
-        let known = self.known(looked).await?;
+        let known = self.server_catalog(looked).await?;
         let ignores = lint_ignores(looked.session.section)?;
         let server = known.server;
         let mut catalog = known.catalog.clone();
@@ -266,7 +269,7 @@ impl<'a> Readiness<'a> {
 
     async fn rewrites(&self, looked: &DatabaseView<'a>) -> Result<CheckResult, ReadinessError> {
         let texts = self.texts(looked).await?;
-        let known = self.known(looked).await?;
+        let known = self.server_catalog(looked).await?;
         let effects = effect::of_texts(texts, known)?;
         let mut tables: Vec<String> = Vec::new();
         for statement in effects
@@ -290,7 +293,7 @@ impl<'a> Readiness<'a> {
             );
             let size = postgres.rows(&sql).await?;
             let size = size
-                .one()
+                .first_cell()
                 .and_then(|size| size.parse().ok())
                 .unwrap_or(0_u64);
             total += size;
@@ -307,7 +310,7 @@ impl<'a> Readiness<'a> {
     }
 }
 
-async fn look(job: &Job) -> Result<DatabaseView<'_>, Outcome> {
+async fn read_database(job: &Job) -> Result<DatabaseView<'_>, Outcome> {
     let unknown = |failure: Failure| Outcome {
         hint: failure.hint.clone(),
         ..Outcome::error("", "migrate").reason(failure.chain())

@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
         self.job.redactor.add([url.clone()]);
         Ok(Session {
             url,
-            database: self.database.other(name),
+            database: self.database.with_name(name),
             ..Session::open(self.job)?
         })
     }

@@ -52,7 +52,7 @@ impl Session<'_> {
     /// # Errors
     /// Returns an error outcome where the database or the files cannot be read.
     pub async fn truth(&self) -> Result<SchemaState, Box<Outcome>> {
-        let read = self.look().await;
+        let read = self.read_schema_state().await;
         read.map_err(|unknown| Box::new(self.unknown(&unknown)))
     }
 
@@ -60,7 +60,7 @@ impl Session<'_> {
     pub(crate) async fn truth_within(&self, within: Duration) -> Result<SchemaState, Box<Outcome>> {
         let until = Instant::now() + within;
         loop {
-            match self.look().await {
+            match self.read_schema_state().await {
                 Err(unknown) if unknown.may_pass() && Instant::now() + RETRY_DELAY < until => {
                     tokio::time::sleep(RETRY_DELAY).await;
                 }
@@ -69,7 +69,7 @@ impl Session<'_> {
         }
     }
 
-    async fn look(&self) -> Result<SchemaState, SchemaStateError> {
+    async fn read_schema_state(&self) -> Result<SchemaState, SchemaStateError> {
         let mut connection = self.database.connect().await?;
         let inside = self.inside();
         let (tool, system) = (&*self.tool, self.system());

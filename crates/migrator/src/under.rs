@@ -62,7 +62,7 @@ impl Session<'_> {
                 _ => {}
             }
             let told = "the database's lock was lost: it is taken again, and the change goes on";
-            self.job.progress.say(told);
+            self.job.progress.show(told);
             taken = self.lock_again(until).await?;
         }
     }

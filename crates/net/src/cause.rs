@@ -35,7 +35,7 @@ pub fn plain_cause(error: &(dyn Error + 'static)) -> String {
         }
     }
     if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) =
-        remote::ours::links(error).find_map(|link| link.downcast_ref())
+        remote::local_error::links(error).find_map(|link| link.downcast_ref())
     {
         return format!(
             "the server shows a certificate that is not one of a server ({})",

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Verdict;
-use remote::ours;
+use remote::local_error;
 use tokio_rustls::rustls;
 
 /// Who owes us an answer.
@@ -107,11 +107,14 @@ pub struct Severed {
 
 /// Who broke a connection, or kept it from being made; `None` where it is not known from the error.
 pub fn blamed_party(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
-    for link in ours::links(error) {
+    for link in local_error::links(error) {
         if let Some(Severed { party, reason }) = link.downcast_ref() {
             return Some((party.clone(), format!("{party}: {reason}")));
         }
-        if let Some(fault) = link.downcast_ref::<io::Error>().and_then(ours::fault) {
+        if let Some(fault) = link
+            .downcast_ref::<io::Error>()
+            .and_then(local_error::fault)
+        {
             return Some((Party::Ourselves, fault.to_owned()));
         }
         // The peer at the other end of the encryption reported it.

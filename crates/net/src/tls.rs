@@ -132,7 +132,7 @@ impl Settings {
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
             Some(files) => {
-                let (chain, key) = own(files)?;
+                let (chain, key) = load_client_certificate(files)?;
                 let config = builder.with_client_auth_cert(chain, key);
                 config.map_err(Error::ClientCertificate)?
             }
@@ -303,7 +303,7 @@ fn store(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
     store
 }
 
-fn own(
+fn load_client_certificate(
     files: &ClientCertificate,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
     let ClientCertificate {

@@ -17,6 +17,6 @@ pub fn context<'c>(job: &'c Job, places: &'c PlaceAccess, known: Vec<Entry>) -> 
         repository: job.actions.repository.as_deref(),
         known,
         github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
-        say: Rc::new(|text| job.progress.say(text)),
+        say: Rc::new(|text| job.progress.show(text)),
     }
 }

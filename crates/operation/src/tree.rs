@@ -91,14 +91,14 @@ impl Operator for Tree {
     }
 
     fn say(&self, text: &str) {
-        self.progress.say(text);
+        self.progress.show(text);
     }
 
     fn draw(&self) {
         if let Some(size) = self.board.size() {
             self.progress.clear();
             let (branches, now) = (self.branches.borrow(), self.started.elapsed());
-            let lines = frame(self.stage, &branches, &self.progress.said(), now, size);
+            let lines = frame(self.stage, &branches, &self.progress.text(), now, size);
             self.board.show(&lines);
         }
     }

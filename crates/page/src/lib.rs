@@ -29,7 +29,7 @@ const DETAILS: usize = 200;
 pub fn render(report: &Report) -> String {
     let outcomes = by_weight(&report.outcomes);
     let main = html! {
-        (asked(&outcomes))
+        (outcome_table(&outcomes))
         (curve::of(&report.curves))
         (timeline::of(report, timeline::Order::Name))
         @for table in &report.tables { (rows(table)) }
@@ -124,7 +124,7 @@ fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
                             }
                             td data-column="verdict" { (mark(outcome.verdict)) " " (outcome.verdict) }
                             td data-column="took" { (text::span(outcome.duration)) }
-                            td data-column="reason" { (why(outcome)) }
+                            td data-column="reason" { (reason_and_hint(outcome)) }
                         }
                     }
                     // A run that ended in an error reports none.
@@ -154,7 +154,7 @@ fn link(file: &str) -> String {
 }
 
 /// The reason, where it tells more than what was found, and the next step.
-fn why(outcome: &Outcome) -> Markup {
+fn reason_and_hint(outcome: &Outcome) -> Markup {
     let hint = outcome.hint.as_deref();
     html! {
         @if let Some(reason) = outcome.own_reason() { (shown(reason)) }
@@ -200,7 +200,7 @@ fn facts(report: &Report) -> Markup {
 }
 
 /// Every outcome, in a table that sorts and, on a phone, is a list.
-fn asked(outcomes: &[&Outcome]) -> Markup {
+fn outcome_table(outcomes: &[&Outcome]) -> Markup {
     const COLUMNS: [&str; 6] = ["verdict", "check", "expected", "actual", "reason", "took"];
     if outcomes.is_empty() {
         return html! {};
@@ -245,7 +245,7 @@ fn row(outcome: &Outcome) -> Markup {
             }
             td data-column="expected" { (cell(&outcome.expected)) }
             td data-column="actual" { (cell(&outcome.actual)) }
-            td data-column="reason" { (why(outcome)) }
+            td data-column="reason" { (reason_and_hint(outcome)) }
             td data-column="took" data-sort=(outcome.duration.as_micros()) {
                 (text::span(outcome.duration))
             }
@@ -313,12 +313,12 @@ fn telling(outcome: &Outcome) -> Markup {
     ];
     html! {
         @for (name, measurement) in all {
-            @if let Some(measurement) = measurement { (told(name, &outcome.id, measurement)) }
+            @if let Some(measurement) = measurement { (measurement_details(name, &outcome.id, measurement)) }
         }
     }
 }
 
-fn told(name: &str, id: &str, measurement: &Measurement) -> Markup {
+fn measurement_details(name: &str, id: &str, measurement: &Measurement) -> Markup {
     let said = [&measurement.value, &measurement.reason];
     let said: Vec<String> = said.into_iter().flatten().map(|said| shown(said)).collect();
     html! {

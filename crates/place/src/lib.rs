@@ -12,6 +12,6 @@ mod step;
 pub use context::{Context, Github, LogLine, releases};
 pub use error::Error;
 pub use machines::{Machines, alone, host};
-pub use place::{Effect, Place, PlaceAccess, ended, ours, word};
+pub use place::{Effect, Place, PlaceAccess, ended, strict_script, word};
 pub use question::{QUERY_TIMEOUT, ReleaseEndpoint};
 pub use step::{Step, StepFuture};

@@ -31,12 +31,12 @@ impl<'a> Machines<'a> {
     pub fn new(list: Option<&HostList>, context: &Context<'a>) -> Self {
         Machines {
             places: context.places,
-            all: Place::all(list, context.config),
+            all: Place::from_hosts(list, context.config),
             around: context.surroundings(),
         }
     }
 
-    pub fn all(&self) -> &[Place] {
+    pub fn places(&self) -> &[Place] {
         &self.all
     }
 

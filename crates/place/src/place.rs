@@ -38,7 +38,7 @@ impl std::fmt::Display for Place {
 
 impl Place {
     /// The machines of a list; without one, this machine.
-    pub fn all(list: Option<&HostList>, config: &Config) -> Vec<Place> {
+    pub fn from_hosts(list: Option<&HostList>, config: &Config) -> Vec<Place> {
         let Some(list) = list else {
             return vec![Place::Here];
         };
@@ -186,7 +186,8 @@ impl PlaceAccess {
         effect: Effect,
         timeout: Duration,
     ) -> Result<String, Error> {
-        self.must(place, what, &ours(text), effect, timeout).await
+        self.must(place, what, &strict_script(text), effect, timeout)
+            .await
     }
 
     /// The same with its own variables; returns all output. Values are not passed as program arguments,
@@ -200,7 +201,7 @@ impl PlaceAccess {
         effect: Effect,
         timeout: Duration,
     ) -> Result<String, Error> {
-        let text = ours(text);
+        let text = strict_script(text);
         let (ran, printed) = match place {
             Place::Here if self.inside.is_none() => {
                 let script = Script {
@@ -255,7 +256,7 @@ impl PlaceAccess {
             max_output,
         };
         let ran = self
-            .run_whole(place, &ours(text), Effect::Reads, limits)
+            .run_whole(place, &strict_script(text), Effect::Reads, limits)
             .await?;
         // What is cut ends the script before its own end.
         if ran.dropped || ran.stdout.len() > max_output {
@@ -417,7 +418,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
 }
 
 /// A script of ours: what fails ends it, and programs speak English.
-pub fn ours(text: &str) -> String {
+pub fn strict_script(text: &str) -> String {
     format!("set -eu\nexport LC_ALL=C\n{text}\n")
 }
 

@@ -81,7 +81,7 @@ impl ReleaseEndpoint {
     /// The release that the service itself reports, if the gate asks for it: another release than the
     /// `likely` one if any endpoint names one. `None` if the gate asks for none, and if the place of
     /// the release is not configured and no release was recognised ([`Error::Guessed`]).
-    pub async fn ask_gate(context: &Context<'_>, likely: &str) -> Option<Result<String, Error>> {
+    pub async fn query_gate(context: &Context<'_>, likely: &str) -> Option<Result<String, Error>> {
         let questions = match ReleaseEndpoint::all_of_gate(context) {
             Ok(questions) if questions.is_empty() => return None,
             Ok(questions) => questions,
@@ -89,7 +89,7 @@ impl ReleaseEndpoint {
         };
         let guessed = questions.iter().all(|(_, asks)| asks.source.is_none());
         let asking = questions.iter().map(|(name, question)| async move {
-            let answer = question.ask(None, likely, QUERY_TIMEOUT).await;
+            let answer = question.query(None, likely, QUERY_TIMEOUT).await;
             answer.map_err(|error| match name {
                 Some(name) => error.at(name),
                 None => error,
@@ -133,7 +133,7 @@ impl ReleaseEndpoint {
     }
 
     /// The same out of a place's own network.
-    pub async fn ask_from(
+    pub async fn query_from(
         &self,
         place: &Place,
         around: &probe::ProbeContext,
@@ -145,20 +145,20 @@ impl ReleaseEndpoint {
             Place::Here => Route::default(),
             Place::Host(host) => Route::out_of(host, &around.hosts),
         };
-        self.ask_by(route, at, likely, timeout).await
+        self.query_by(route, at, likely, timeout).await
     }
 
-    pub async fn ask(
+    pub async fn query(
         &self,
         at: Option<&str>,
         likely: &str,
         timeout: Duration,
     ) -> Result<String, Error> {
-        self.ask_by(Route::default(), at, likely, timeout).await
+        self.query_by(Route::default(), at, likely, timeout).await
     }
 
     /// The release that answers, by the name that we have for it.
-    async fn ask_by(
+    async fn query_by(
         &self,
         route: Route,
         at: Option<&str>,
@@ -166,7 +166,7 @@ impl ReleaseEndpoint {
         timeout: Duration,
     ) -> Result<String, Error> {
         let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
-        let asking = probe::http::ask_release(
+        let asking = probe::http::query_release(
             route,
             (&self.url, &self.headers),
             at,

@@ -1,7 +1,6 @@
 //! The checks, one file a kind.
 
 mod artifacts;
-mod asked;
 mod backup;
 mod checks;
 mod command;
@@ -9,6 +8,7 @@ mod commit;
 mod deployments;
 mod disk;
 mod freeze;
+mod github_query;
 mod hosts;
 mod images;
 mod migrations;
@@ -43,7 +43,7 @@ pub(crate) fn usable(section: &Preflight, job: &Job) -> Result<(), Failure> {
 }
 
 /// Every configured check, in the order of the kinds.
-pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
+pub(crate) fn plan_checks<'a>(section: &'a Preflight, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
     let mut planned = release::plan(scene);
     macro_rules! plan {
         ($($(#[$attribute:meta])* $kind:ident: $entries:ty,)*) => {$(

@@ -106,13 +106,10 @@ impl cli::Stage for Stage {
         let section = job.config.preflight()?.cloned().unwrap_or_default();
         check::usable(&section, job)?;
         let scene = Context::new(job, &section, self.force.forced(job));
-        let planned = check::all(&section, &scene);
+        let mut planned = check::plan_checks(&section, &scene);
         let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();
         let unknown = job.only.unknown(&ids);
-        let planned: Vec<Planned<'_>> = planned
-            .into_iter()
-            .filter(|planned| job.only.selects(&planned.id))
-            .collect();
+        planned.retain(|planned| job.only.selects(&planned.id));
         if planned.is_empty() {
             let mut report = Report::from_outcomes(Self::NAME, started_at, Vec::new());
             report.reason =
@@ -131,9 +128,9 @@ impl cli::Stage for Stage {
         let mut checks = if job.dry_run {
             dry(planned)
         } else {
-            all(planned, &section, &scene).await
+            run(planned, &section, &scene).await
         };
-        checks.extend(unknown.into_iter().map(never_asked));
+        checks.extend(unknown.into_iter().map(unmatched_pattern));
         let readiness = score::judge(&checks, section.pass_score);
         let outcomes = checks.into_iter().map(|check| check.outcome).collect();
         let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
@@ -162,7 +159,7 @@ fn list(planned: Planned<'_>) -> Outcome {
 }
 
 /// The pass of the other checks must not be taken for the pass of a check that does not exist.
-fn never_asked(pattern: &str) -> Weighed {
+fn unmatched_pattern(pattern: &str) -> Weighed {
     let outcome = Outcome::inconclusive(format!("only/{pattern}"), pattern)
         .expected("a check of that name")
         .actual("none")
@@ -183,7 +180,7 @@ fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
 }
 
 /// Asks everything at once; the outcomes come in the order of the configuration.
-async fn all(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Context<'_>) -> Vec<Weighed> {
+async fn run(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Context<'_>) -> Vec<Weighed> {
     let job = scene.job;
     let start = Instant::now();
     let deadline = section.deadline.get();
@@ -195,13 +192,14 @@ async fn all(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Context<'_>
                 let ids = waiting.borrow();
                 ids.iter().map(|id| scene.waits_for(id)).collect()
             };
-            job.progress.say(&format!("waiting for {}", ids.join(", ")));
+            job.progress
+                .show(&format!("waiting for {}", ids.join(", ")));
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
     let asking = futures_util::future::join_all(planned.into_iter().map(|planned| async {
         let id = planned.id.clone();
-        let mut checked = one(planned, start, deadline, job).await;
+        let mut checked = run_check(planned, start, deadline, job).await;
         let now = jiff::Timestamp::now();
         checked.outcome = waiver::apply(&section.waivers, checked.outcome, now);
         waiting.borrow_mut().retain(|other| *other != id);
@@ -248,7 +246,7 @@ fn complete(mut outcome: Outcome) -> Outcome {
 }
 
 /// Asks one check, within its own time and what is left of the stage's.
-async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job) -> Weighed {
+async fn run_check(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job) -> Weighed {
     let Planned {
         id,
         subject,

@@ -14,7 +14,7 @@ use crate::release::Identity;
 
 /// Probes all addresses of an endpoint in parallel: a healthy address must not hide a broken one.
 /// Returns the worst reading, or with [`Addresses::One`] the best.
-pub(crate) async fn ask_every(
+pub(crate) async fn measure_every(
     route: &Route,
     place: &Place,
     rule: Addresses,

@@ -188,7 +188,7 @@ echo {MARK}
         }
     }
 
-    fn not_asked(&self, ran: &CommandResult) -> Reading {
+    fn script_failed(&self, ran: &CommandResult) -> Reading {
         let reason = format!("compose: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
         Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not asked")
     }
@@ -215,13 +215,13 @@ echo {MARK}
         Some((containers, now))
     }
 
-    async fn look(&self, timeout: Duration) -> Reading {
+    async fn inspect_project(&self, timeout: Duration) -> Reading {
         let ran = match self.shell.script(&self.script(), timeout).await {
             Ok(ran) => ran,
             Err(problem) => return Reading::of_problem(problem, self.expected()),
         };
         let Some((containers, now)) = self.read(&ran) else {
-            return self.not_asked(&ran);
+            return self.script_failed(&ran);
         };
         let refused = self.resolve(timeout).await;
         let project = self.found.borrow().project.clone();
@@ -229,7 +229,7 @@ echo {MARK}
         if let Err(ran) = refused
             && self.probe.services.is_empty()
         {
-            return self.not_asked(&ran);
+            return self.script_failed(&ran);
         }
         let project = project.unwrap_or_default();
         let ends = |name: &&String| {
@@ -423,7 +423,7 @@ impl Kind for ComposeProbe {
 
 impl Probe for Compose {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
-        Box::pin(async move { self.look(timeout).await })
+        Box::pin(async move { self.inspect_project(timeout).await })
     }
 
     fn hint(&self) -> String {

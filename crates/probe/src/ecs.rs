@@ -68,12 +68,12 @@ impl Ecs {
         })
     }
 
-    async fn look(&self, release: Option<&str>) -> Result<Reading, EcsError> {
+    async fn measure_service(&self, release: Option<&str>) -> Result<Reading, EcsError> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
         let question = json!({"cluster": cluster, "services": [service]});
-        let answer = self.ask("DescribeServices", &question).await?;
+        let answer = self.call_api("DescribeServices", &question).await?;
         listed(&answer, "services")?;
         let found = Service::read(&answer["services"][0]);
         let primary = found.as_ref().and_then(Service::primary);
@@ -88,7 +88,7 @@ impl Ecs {
             }
             None => Default::default(),
         };
-        let mut seen = self.seen();
+        let mut seen = self.lock_memory();
         let mut reading = judge(
             &self.probe,
             found.as_ref(),
@@ -103,7 +103,7 @@ impl Ecs {
         Ok(reading)
     }
 
-    async fn ask(&self, action: &str, question: &Value) -> Result<Value, EcsError> {
+    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, EcsError> {
         self.client.ecs(action, question).await.map_err(|error| {
             let cluster = &self.probe.cluster;
             // By the names that AWS gives its errors.
@@ -132,15 +132,15 @@ impl Ecs {
     }
 
     async fn definition(&self, arn: &str) -> Result<Definition, EcsError> {
-        if let Some((known, definition)) = &self.seen().definition
+        if let Some((known, definition)) = &self.lock_memory().definition
             && known == arn
         {
             return Ok(definition.clone());
         }
         let question = json!({"taskDefinition": arn});
-        let answer = self.ask("DescribeTaskDefinition", &question).await?;
+        let answer = self.call_api("DescribeTaskDefinition", &question).await?;
         let definition = Definition::of(&answer);
-        self.seen().definition = Some((arn.to_owned(), definition.clone()));
+        self.lock_memory().definition = Some((arn.to_owned(), definition.clone()));
         Ok(definition)
     }
 
@@ -158,7 +158,7 @@ impl Ecs {
             if next.is_string() {
                 question["nextToken"] = next;
             }
-            let answer = self.ask("ListTasks", &question).await?;
+            let answer = self.call_api("ListTasks", &question).await?;
             let page = listed(&answer, "taskArns")?.iter();
             names.extend(page.filter_map(Value::as_str).map(str::to_owned));
             next = answer["nextToken"].clone();
@@ -170,14 +170,14 @@ impl Ecs {
         let mut tasks = Vec::new();
         for some in names.chunks(PAGE) {
             let question = json!({"cluster": cluster, "tasks": some});
-            let answer = self.ask("DescribeTasks", &question).await?;
+            let answer = self.call_api("DescribeTasks", &question).await?;
             listed(&answer, "tasks")?;
-            tasks.extend(Task::all(&answer));
+            tasks.extend(Task::read_all(&answer));
         }
         Ok(tasks)
     }
 
-    fn seen(&self) -> MutexGuard<'_, EcsMemory> {
+    fn lock_memory(&self) -> MutexGuard<'_, EcsMemory> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,7 +195,7 @@ impl Kind for EcsProbe {
 impl Probe for Ecs {
     fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            let looked = tokio::time::timeout(timeout, self.look(release)).await;
+            let looked = tokio::time::timeout(timeout, self.measure_service(release)).await;
             let (reading, hint) = match looked {
                 Ok(Ok(reading)) => (reading, None),
                 Ok(Err(EcsError { reason, hint })) => (error(reason), Some(hint)),
@@ -207,7 +207,7 @@ impl Probe for Ecs {
                     (error(reason), None)
                 }
             };
-            self.seen().hint = hint;
+            self.lock_memory().hint = hint;
             reading
         })
     }
@@ -216,7 +216,7 @@ impl Probe for Ecs {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
-        self.seen().hint.clone().unwrap_or_else(|| {
+        self.lock_memory().hint.clone().unwrap_or_else(|| {
             format!(
                 "see its deployments and events: `aws ecs describe-services --cluster {cluster} \
                  --services {service} --query 'services[0].[deployments,events[:5]]'`"

@@ -18,7 +18,7 @@ use net::http::request::{Body, Request};
 use net::http::transport::{Transport, Wire};
 use net::{Endpoint, Route};
 
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -94,7 +94,7 @@ impl Grpc {
         })
     }
 
-    async fn one(&self, end: Endpoint) -> Reading {
+    async fn measure_endpoint(&self, end: Endpoint) -> Reading {
         let reply = match self.transport.send(&self.request, &[end]).await {
             Ok(reply) => reply,
             Err(problem) => return Reading::of_problem(problem, EXPECTED),
@@ -286,9 +286,17 @@ impl Probe for Grpc {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let rule = self.probe.addresses;
-            let ask = async |end| self.one(end).await;
+            let ask = async |end| self.measure_endpoint(end).await;
             let route = self.transport.route();
-            Box::pin(ask_every(route, &self.place, rule, timeout, EXPECTED, ask)).await
+            Box::pin(measure_every(
+                route,
+                &self.place,
+                rule,
+                timeout,
+                EXPECTED,
+                ask,
+            ))
+            .await
         })
     }
 

@@ -21,7 +21,7 @@ use net::{ConnectError, Endpoint, Route, budget, tls};
 use url::Url;
 
 use self::expect::Expect;
-use crate::addresses::{ask_every, late};
+use crate::addresses::{late, measure_every};
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -119,7 +119,7 @@ impl Http {
         let followed = follow(&self.transport, &self.request, &ends, limit, memory);
         let mut reply = match followed.await {
             Ok(reply) => reply,
-            Err(problem) => return Reading::of_problem(problem, self.expect.shown()),
+            Err(problem) => return Reading::of_problem(problem, self.expect.describe()),
         };
         let evidence = reply.evidence();
         let (max_body, time) = (self.transport.max_body, filter_time(timeout));
@@ -171,7 +171,7 @@ impl Http {
         let source = self.probe.release.clone();
         let named = match &self.version {
             None => Ok(reply),
-            Some(request) => self.ask_version(request, end).await,
+            Some(request) => self.query_version(request, end).await,
         };
         let mut reply = match named {
             Ok(reply) => reply,
@@ -226,7 +226,7 @@ impl Http {
 
     /// Asks the release URL: on the same address where it is the same host, else where its own
     /// name leads.
-    async fn ask_version(&self, request: &Request, end: Endpoint) -> Result<Reply, ConnectError> {
+    async fn query_version(&self, request: &Request, end: Endpoint) -> Result<Reply, ConnectError> {
         let url = &request.url;
         let at = redirect::public(url);
         let asked = if url.host_str() == self.request.url.host_str() {
@@ -266,7 +266,7 @@ impl Kind for HttpProbe {
 impl Probe for Http {
     fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            let expected = self.expect.shown();
+            let expected = self.expect.describe();
             if self.transport.is_proxied(&self.request.url) {
                 let charged = in_measurement(async {
                     let asking = self.one_end(Endpoint::Beyond, release, timeout);
@@ -279,7 +279,7 @@ impl Probe for Http {
             let ask = async |end| self.one_end(end, release, timeout).await;
             let place = place(&self.request.url);
             let route = self.transport.route();
-            Box::pin(ask_every(route, &place, rule, timeout, &expected, ask)).await
+            Box::pin(measure_every(route, &place, rule, timeout, &expected, ask)).await
         })
     }
 
@@ -369,7 +369,7 @@ pub enum Silence {
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
 /// URL's own Host header, as a proxy would ask it. `headers` are sent too. `likely` settles by the rule
 /// which of several words of a text is meant.
-pub async fn ask_release(
+pub async fn query_release(
     route: Route,
     (url, headers): (&str, &[(String, String)]),
     at: Option<&str>,
@@ -392,7 +392,7 @@ pub async fn ask_release(
             certificates: false,
             max_body: 1 << 20,
         })?;
-        let told = told_release(&transport, &request, source, wanted).await;
+        let told = read_release(&transport, &request, source, wanted).await;
         told.map_err(|cause| ReleaseError::Asked {
             url: redirect::public(&request.url),
             cause,
@@ -420,7 +420,7 @@ fn release_request(url: &str, at: Option<&str>) -> Result<Request, ReleaseError>
     Ok(request)
 }
 
-async fn told_release(
+async fn read_release(
     transport: &Transport,
     request: &Request,
     source: Option<&config::file::ReleaseSource>,

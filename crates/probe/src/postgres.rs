@@ -16,7 +16,7 @@ use rustls_pki_types::ServerName;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -80,7 +80,7 @@ impl Postgres {
         text
     }
 
-    async fn one(&self, end: Endpoint, timeout: Duration) -> Reading {
+    async fn measure_endpoint(&self, end: Endpoint, timeout: Duration) -> Reading {
         let expected = self.expected();
         match self.answer(end, timeout).await {
             Ok(answer) => self.judge(&expected, answer),
@@ -100,7 +100,7 @@ impl Postgres {
             }
             Err(error) => return Err(problem(&error)),
         };
-        let asked = Box::pin(self.ask(&client, timeout));
+        let asked = Box::pin(self.run_query(&client, timeout));
         match select(asked, Box::pin(connection)).await {
             Either::Left((answer, _)) => answer.map_err(|error| problem(&error)),
             Either::Right((Err(error), _)) => Err(problem(&error)),
@@ -127,7 +127,7 @@ impl Postgres {
         Ok(Tls::new(*tls, ca_file.as_deref(), self.name.clone())?)
     }
 
-    async fn ask(
+    async fn run_query(
         &self,
         client: &Client,
         timeout: Duration,
@@ -276,8 +276,8 @@ impl Probe for Postgres {
         Box::pin(async move {
             let expected = self.expected();
             let rule = self.probe.addresses;
-            let ask = async |end| self.one(end, timeout).await;
-            let asked = ask_every(&self.route, &self.place, rule, timeout, &expected, ask);
+            let ask = async |end| self.measure_endpoint(end, timeout).await;
+            let asked = measure_every(&self.route, &self.place, rule, timeout, &expected, ask);
             Box::pin(asked).await
         })
     }

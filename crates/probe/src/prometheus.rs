@@ -16,7 +16,7 @@ use model::{Outcome, Verdict};
 use prometheus::age::Sources;
 use prometheus::query::{self, Selector, selectors};
 use prometheus::scrape::{Short, short_windows};
-use prometheus::{Client, shown};
+use prometheus::{Client, without_credentials};
 use url::Url;
 
 use self::judge::judge;
@@ -78,14 +78,14 @@ impl Prometheus {
 
     /// Queries by the server's clock. The first answer reveals it: if it differs from the assumed
     /// clock, everything is queried again.
-    async fn ask(&self, timeout: Duration) -> Reading {
+    async fn query_by_server_clock(&self, timeout: Duration) -> Reading {
         let assumed = self.client.ahead();
-        let reading = self.ask_at(self.client.now(), timeout).await;
+        let reading = self.query_at(self.client.server_time(), timeout).await;
         let ahead = self.client.ahead();
         if ahead == assumed {
             return Self::by_its_clock(reading, ahead);
         }
-        let reading = self.ask_at(self.client.now(), timeout).await;
+        let reading = self.query_at(self.client.server_time(), timeout).await;
         let again = self.client.ahead();
         if again == ahead || reading.verdict == Verdict::Error {
             return Self::by_its_clock(reading, again);
@@ -115,13 +115,13 @@ impl Prometheus {
         reading
     }
 
-    async fn ask_at(&self, at: Timestamp, timeout: Duration) -> Reading {
+    async fn query_at(&self, at: Timestamp, timeout: Duration) -> Reading {
         let sources = self.sources();
         let asked = join4(
             self.client.instant(&self.probe.query, at),
             sources.age(at),
             self.counted_in(at),
-            self.look_at_windows(at, timeout / 2),
+            self.check_scrape_windows(at, timeout / 2),
         );
         let ((answer, head), age, counted_in) = match asked.await {
             (Ok(answer), Ok(age), Ok(counted_in), ()) => (answer, age, counted_in),
@@ -167,15 +167,15 @@ impl Prometheus {
     }
 
     /// Looks once.
-    async fn look_at_windows(&self, at: Timestamp, timeout: Duration) {
-        if self.seen().short.is_some() {
+    async fn check_scrape_windows(&self, at: Timestamp, timeout: Duration) {
+        if self.lock_memory().short.is_some() {
             return;
         }
         let selectors = self.selectors.as_deref().unwrap_or_default();
         let interval = self.probe.scrape_interval.map(Span::get);
         let looking = short_windows(&self.client, selectors, interval, at);
         let looked = tokio::time::timeout(timeout, looking).await;
-        self.seen().short = Some(looked.unwrap_or_default());
+        self.lock_memory().short = Some(looked.unwrap_or_default());
     }
 
     async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, prometheus::Error> {
@@ -202,10 +202,10 @@ impl Prometheus {
     }
 
     fn remember(&self, hint: Option<String>) {
-        self.seen().hint = hint;
+        self.lock_memory().hint = hint;
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, QueryMemory> {
+    fn lock_memory(&self) -> std::sync::MutexGuard<'_, QueryMemory> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -223,13 +223,13 @@ impl Kind for PrometheusProbe {
 impl Probe for Prometheus {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            let asked = tokio::time::timeout(timeout, self.ask(timeout)).await;
+            let asked = tokio::time::timeout(timeout, self.query_by_server_clock(timeout)).await;
             asked.unwrap_or_else(|_| self.error(&prometheus::Error::Late(timeout)))
         })
     }
 
     fn hint(&self) -> String {
-        if let Some(hint) = &self.seen().hint {
+        if let Some(hint) = &self.lock_memory().hint {
             return hint.clone();
         }
         let Ok(mut url) = Url::parse(&self.probe.server) else {
@@ -240,11 +240,11 @@ impl Probe for Prometheus {
         url.query_pairs_mut()
             .append_pair("g0.expr", &self.probe.query)
             .append_pair("g0.tab", "1");
-        format!("look at the query in {}", shown(&url))
+        format!("look at the query in {}", without_credentials(&url))
     }
 
     fn remarks(&self, id: &str) -> Vec<Outcome> {
-        let short = self.seen().short.clone().unwrap_or_default();
+        let short = self.lock_memory().short.clone().unwrap_or_default();
         short
             .into_iter()
             .enumerate()

@@ -11,7 +11,7 @@ use net::{ConnectError, Endpoint, Route, Stream};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -45,7 +45,7 @@ impl Redis {
         })
     }
 
-    async fn one(&self, end: Endpoint) -> Reading {
+    async fn measure_endpoint(&self, end: Endpoint) -> Reading {
         match self.ping(end).await {
             Ok(()) => Reading::pass(EXPECTED, "PONG").value("PONG"),
             Err(problem) => Reading::of_problem(problem, EXPECTED),
@@ -69,12 +69,12 @@ impl Redis {
                 .chain(user)
                 .chain([password.expose()])
                 .collect();
-            match ask(&mut stream, &words).await?.as_str() {
+            match send_command(&mut stream, &words).await?.as_str() {
                 "+OK" => {}
                 reply => return Err(refusal(reply, true)),
             }
         }
-        match ask(&mut stream, &["PING"]).await?.as_str() {
+        match send_command(&mut stream, &["PING"]).await?.as_str() {
             "+PONG" => Ok(()),
             reply => Err(refusal(reply, false)),
         }
@@ -84,7 +84,7 @@ impl Redis {
 const EXPECTED: &str = "PONG";
 
 /// Sends a command, and takes the line that answers it.
-async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, ConnectError> {
+async fn send_command(stream: &mut Stream, words: &[&str]) -> Result<String, ConnectError> {
     let mut request = format!("*{}\r\n", words.len());
     for word in words {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
@@ -148,8 +148,8 @@ impl Probe for Redis {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let rule = self.probe.addresses;
-            let ask = async |end| self.one(end).await;
-            ask_every(&self.route, &self.place, rule, timeout, EXPECTED, ask).await
+            let ask = async |end| self.measure_endpoint(end).await;
+            measure_every(&self.route, &self.place, rule, timeout, EXPECTED, ask).await
         })
     }
 

@@ -131,7 +131,7 @@ pub fn named(
     likely: &str,
     answer: &ReleaseAnswer<'_>,
 ) -> Result<String, Unnamed> {
-    let told = told(source, &|word| rule.proves(likely, word), answer)?;
+    let told = extract_release(source, &|word| rule.proves(likely, word), answer)?;
     if told.len() > MAX_NAME_BYTES {
         return Err(Unnamed::TooLong(told.len()));
     }
@@ -141,7 +141,7 @@ pub fn named(
     Ok(told)
 }
 
-fn told(
+fn extract_release(
     source: Option<&ReleaseSource>,
     likely: &dyn Fn(&str) -> bool,
     answer: &ReleaseAnswer<'_>,

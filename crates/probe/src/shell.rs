@@ -6,7 +6,7 @@ use model::Redactor;
 use net::ConnectError;
 use net::hosts::Host;
 use remote::ssh::{self, Limits};
-use remote::{CommandResult, MAX_KEPT_BYTES, local, ours};
+use remote::{CommandResult, MAX_KEPT_BYTES, local, local_error};
 
 use crate::error::Error;
 use crate::probe::ProbeContext;
@@ -33,7 +33,7 @@ impl Shell {
     /// Runs a text: in `sh` here, in the user's login shell at a host.
     pub async fn run(&self, text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
-            None => here(text, timeout).await,
+            None => run_locally(text, timeout).await,
             Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
         };
         ran.map(|ran| self.redacted(ran))
@@ -46,7 +46,7 @@ impl Shell {
         timeout: Duration,
     ) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
-            None => here(text, timeout).await,
+            None => run_locally(text, timeout).await,
             Some(host) => at(host, host.script(text, limits(timeout)).await, timeout).await,
         };
         ran.map(|ran| self.redacted(ran))
@@ -96,7 +96,7 @@ fn limits(timeout: Duration) -> Limits {
     }
 }
 
-async fn here(text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
+async fn run_locally(text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
     let script = local::Script {
         text,
         env: Vec::new(),
@@ -115,7 +115,7 @@ async fn here(text: &str, timeout: Duration) -> Result<CommandResult, ConnectErr
         });
     };
     ran.map(CommandResult::from).map_err(|error| {
-        let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
+        let why = local_error::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
         ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })
 }
@@ -131,7 +131,7 @@ async fn here_whole(
         timeout,
     };
     let whole = local::whole(&script, most as u64).await.map_err(|error| {
-        let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
+        let why = local_error::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
         ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
     })?;
     Ok(CommandResult {

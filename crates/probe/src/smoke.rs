@@ -22,7 +22,7 @@ use url::Url;
 
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
@@ -172,7 +172,7 @@ impl Flow {
         }
         let (route, rule) = (self.transport.route(), self.addresses);
         let expected = self.expected();
-        Box::pin(ask_every(route, &place, rule, timeout, &expected, ask)).await
+        Box::pin(measure_every(route, &place, rule, timeout, &expected, ask)).await
     }
 
     async fn run(
@@ -224,7 +224,7 @@ impl Flow {
         (own, end): (&Place, Endpoint),
         timeout: Duration,
     ) -> Result<Reply, (Reading, Option<Reply>)> {
-        let expected = step.expect.shown();
+        let expected = step.expect.describe();
         let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
         let request = filled(&step.request, values, before.as_ref())
             .map_err(|error| (not(error.to_string()), None))?;

@@ -12,7 +12,7 @@ use net::party::awaited_party;
 use net::{ConnectError, Endpoint, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -48,7 +48,7 @@ impl Tcp {
         }
     }
 
-    async fn one(&self, end: Endpoint, timeout: Duration) -> Reading {
+    async fn measure_endpoint(&self, end: Endpoint, timeout: Duration) -> Reading {
         let deadline = tokio::time::Instant::now() + timeout;
         let expected = self.expected();
         let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
@@ -69,7 +69,7 @@ impl Tcp {
         let mut share = Share::default();
         loop {
             // As soon as it was said: many protocols leave the connection open.
-            if heard.is_said(pattern, &received) {
+            if heard.matches_received(pattern, &received) {
                 return Reading::pass(expected, excerpt(&received)).value("said");
             }
             if received.len() >= MAX_RECEIVED {
@@ -113,7 +113,7 @@ struct BannerMatch {
 impl BannerMatch {
     /// Of what can still grow: a match that no further byte undoes, or one of the text up to the
     /// end of a line.
-    fn is_said(&mut self, pattern: &Pattern, received: &[u8]) -> bool {
+    fn matches_received(&mut self, pattern: &Pattern, received: &[u8]) -> bool {
         // Longer talk is searched as a whole.
         const MOST_LINES: usize = 100;
         if pattern.is_match(received) && pattern.is_match(&[received, b"a"].concat()) {
@@ -155,8 +155,8 @@ impl Probe for Tcp {
             let rule = self.probe.addresses;
             // A little less, so that the output until then can be reported.
             let own = timeout.mul_f64(0.95);
-            let ask = async |end| self.one(end, own).await;
-            ask_every(&self.route, &self.place, rule, timeout, &expected, ask).await
+            let ask = async |end| self.measure_endpoint(end, own).await;
+            measure_every(&self.route, &self.place, rule, timeout, &expected, ask).await
         })
     }
 
@@ -174,11 +174,11 @@ mod tests {
     use super::*;
 
     /// Whether it arrives before the peer stops sending, with this way of splitting.
-    fn said(pattern: &str, text: &[u8], cuts: &[usize]) -> bool {
+    fn is_received(pattern: &str, text: &[u8], cuts: &[usize]) -> bool {
         let pattern: Pattern = pattern.parse().unwrap_or_else(|_| panic!("{pattern}"));
         let mut heard = BannerMatch::default();
         let ends = cuts.iter().copied().chain([text.len()]);
-        let mut parts = ends.map(|end| heard.is_said(&pattern, &text[..end]));
+        let mut parts = ends.map(|end| heard.matches_received(&pattern, &text[..end]));
         parts.any(|said| said) || pattern.is_match(line(text))
     }
 
@@ -202,11 +202,19 @@ mod tests {
             ("\\+PONG\\r\\n", "+PONG\r\n", true),
         ] {
             let text = text.as_bytes();
-            assert_eq!(said(pattern, text, &[]), expected, "{pattern}");
+            assert_eq!(is_received(pattern, text, &[]), expected, "{pattern}");
             for cut in 1..text.len() {
-                assert_eq!(said(pattern, text, &[cut]), expected, "{pattern} {cut}");
+                assert_eq!(
+                    is_received(pattern, text, &[cut]),
+                    expected,
+                    "{pattern} {cut}"
+                );
                 let drip: Vec<usize> = (1..cut).collect();
-                assert_eq!(said(pattern, text, &drip), expected, "{pattern} {cut}");
+                assert_eq!(
+                    is_received(pattern, text, &drip),
+                    expected,
+                    "{pattern} {cut}"
+                );
             }
         }
     }

@@ -10,7 +10,7 @@ use net::tls::{Settings, server_name, shake_hands};
 use net::{Endpoint, Route};
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use crate::addresses::ask_every;
+use crate::addresses::measure_every;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -53,7 +53,7 @@ impl Tls {
         )
     }
 
-    async fn one(&self, end: Endpoint) -> Reading {
+    async fn measure_endpoint(&self, end: Endpoint) -> Reading {
         let expected = self.expected();
         let shaken = async {
             let config = self.settings.config()?;
@@ -101,8 +101,8 @@ impl Probe for Tls {
         Box::pin(async move {
             let expected = self.expected();
             let rule = self.probe.addresses;
-            let ask = async |end| self.one(end).await;
-            ask_every(&self.route, &self.place, rule, timeout, &expected, ask).await
+            let ask = async |end| self.measure_endpoint(end).await;
+            measure_every(&self.route, &self.place, rule, timeout, &expected, ask).await
         })
     }
 

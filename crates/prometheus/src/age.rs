@@ -13,9 +13,9 @@ use model::text::excerpt;
 
 use crate::answer::QueryResult;
 use crate::client::Client;
+use crate::display_url::without_credentials;
 use crate::error::Error;
 use crate::query::{self, Selector};
-use crate::shown::shown;
 
 /// How far Prometheus itself looks back.
 const LOOKBACK: Duration = Duration::from_mins(5);
@@ -249,7 +249,7 @@ impl Sources<'_> {
 
     /// What the server has about the series that were named.
     pub async fn why_no_data(&self, at: Timestamp) -> NoDataReason {
-        let base = shown(self.client.base());
+        let base = without_credentials(self.client.base());
         let mut what = "no series that it names is there".to_owned();
         let selectors = self.selectors.as_deref().unwrap_or_default();
         for selector in selectors {

@@ -108,7 +108,7 @@ pub fn refusal(json: &Value) -> String {
 
 fn series(data: &Value) -> Result<Vec<Series>, Error> {
     match data["resultType"].as_str() {
-        Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
+        Some("scalar") => Ok(vec![read_series(&Value::Null, &data["result"])?]),
         Some("vector") => {
             // Not "no data": this answer does not show which data exists.
             let all = data["result"].as_array();
@@ -129,7 +129,7 @@ fn series(data: &Value) -> Result<Vec<Series>, Error> {
                             at: series["histogram"][0].as_f64(),
                         });
                     }
-                    one(&series["metric"], &series["value"])
+                    read_series(&series["metric"], &series["value"])
                 })
                 .collect()
         }
@@ -138,7 +138,7 @@ fn series(data: &Value) -> Result<Vec<Series>, Error> {
     }
 }
 
-fn one(metric: &Value, pair: &Value) -> Result<Series, Error> {
+fn read_series(metric: &Value, pair: &Value) -> Result<Series, Error> {
     // Prometheus writes `+Inf` and `NaN`, which Rust reads as they are.
     let value = pair[1].as_str().and_then(|text| text.parse().ok());
     Ok(Series {

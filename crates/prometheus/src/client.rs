@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// The server's time.
-    pub fn now(&self) -> Timestamp {
+    pub fn server_time(&self) -> Timestamp {
         let now = Timestamp::now();
         now.checked_add(self.ahead()).unwrap_or(now)
     }
@@ -188,14 +188,14 @@ impl Client {
             url.query_pairs_mut().extend_pairs(pairs);
             self.http.get(url)
         };
-        self.ask(request, limit).await
+        self.send_request(request, limit).await
     }
 
     /// The targets that the server scrapes.
     pub async fn targets(&self) -> Result<Value, Error> {
         let mut url = self.at("api/v1/targets")?;
         url.query_pairs_mut().append_pair("state", "active");
-        let (body, _, _share) = self.ask(self.http.get(url), MAX_TARGETS).await?;
+        let (body, _, _share) = self.send_request(self.http.get(url), MAX_TARGETS).await?;
         let _parsing = budget::parsing(body.len()).await;
         serde_json::from_slice(&body).map_err(|_| Error::NotJson)
     }
@@ -209,7 +209,7 @@ impl Client {
     }
 
     /// The body, the answer's head, and the body's share of memory.
-    async fn ask(
+    async fn send_request(
         &self,
         request: RequestBuilder,
         limit: u64,
@@ -217,7 +217,7 @@ impl Client {
         let sent = Timestamp::now();
         let response = self
             .login
-            .shown(request)
+            .authenticate(request)
             .send()
             .await
             .map_err(|error| Error::NoAnswer {
@@ -275,7 +275,7 @@ impl Login {
         Ok(Login::User(user.clone(), password.into()))
     }
 
-    fn shown(&self, request: RequestBuilder) -> RequestBuilder {
+    fn authenticate(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Login::Anonymous => request,
             Login::User(user, password) => request.basic_auth(user, Some(password.expose())),

@@ -7,7 +7,7 @@ use net::cause::plain_cause;
 use net::tls;
 use url::Url;
 
-use crate::shown::shown;
+use crate::display_url::without_credentials;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -47,9 +47,9 @@ pub enum Error {
     NotJson,
     #[error("the answer has no type of result (`data.resultType`)")]
     NoType,
-    #[error("the query gives {}, not an instant's values", what(.0))]
+    #[error("the query gives {}, not an instant's values", describe_type(.0))]
     Type(String),
-    #[error("the query gives {}, not the samples of a selector", what(.0))]
+    #[error("the query gives {}, not the samples of a selector", describe_type(.0))]
     NotSamples(String),
     #[error("the answer has no list of results (`data.result`)")]
     NoResults,
@@ -102,7 +102,7 @@ impl Error {
             Error::Answered { cause, .. } | Error::About { cause, .. } => cause.hint(),
             Error::NoAnswer { server, .. } => Some(format!(
                 "check that Prometheus answers: `curl {}-/ready`",
-                shown(server)
+                without_credentials(server)
             )),
             Error::Status { status, server, .. } => match status {
                 401 | 403 => Some(
@@ -113,7 +113,7 @@ impl Error {
                 404 => Some(format!(
                     "is the path prefix right? `{}` is asked; Mimir and Cortex answer below \
                      `/prometheus`",
-                    shown(server)
+                    without_credentials(server)
                 )),
                 407 => Some("check the user and the password in the proxy's address".to_owned()),
                 _ => None,
@@ -140,7 +140,7 @@ fn unsuccessful(status: u16, said: Option<&str>) -> String {
     }
 }
 
-fn what(result_type: &str) -> &'static str {
+fn describe_type(result_type: &str) -> &'static str {
     match result_type {
         "vector" => "an instant's values (a vector)",
         "matrix" => "a range of values (a matrix)",

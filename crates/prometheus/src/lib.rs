@@ -6,14 +6,14 @@
 pub mod age;
 pub mod answer;
 mod client;
+mod display_url;
 mod error;
 pub mod matchers;
 pub mod query;
 pub mod raw;
 pub mod scrape;
-mod shown;
 pub mod slo;
 
 pub use client::{Client, Sample};
+pub use display_url::without_credentials;
 pub use error::Error;
-pub use shown::shown;

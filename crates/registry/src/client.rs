@@ -98,7 +98,9 @@ impl Client {
         want: Want<'_>,
     ) -> Result<ImageStatus, Error> {
         let mut exchange = self.exchange(reference, access)?;
-        let answer = self.within(reference, look_up(&mut exchange, want)).await;
+        let answer = self
+            .within(reference, fetch_image_status(&mut exchange, want))
+            .await;
         match answer {
             Ok(found) => Ok(found),
             Err(QueryError::Absent) => Ok(ImageStatus::Absent),
@@ -180,13 +182,18 @@ impl Client {
     }
 }
 
-async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<ImageStatus, QueryError> {
+async fn fetch_image_status(
+    exchange: &mut Exchange<'_>,
+    want: Want<'_>,
+) -> Result<ImageStatus, QueryError> {
     let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
     let platforms = !want.platforms.is_empty();
     if !platforms && !want.created {
         // Registries and caches that do not know the method for manifests answer 404 or 405 to it.
         let also = [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND];
-        let head = exchange.ask(Method::HEAD, &url, KINDS, &also).await?;
+        let head = exchange
+            .send_request(Method::HEAD, &url, KINDS, &also)
+            .await?;
         let digest = header(head.headers(), "docker-content-digest");
         // A head alone is believed only where it is plainly an image's, and tells its digest: a
         // login page is a 200 too, and an index may hold nothing that runs.
@@ -203,7 +210,7 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<ImageSta
         }
     }
     let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
-    let response = exchange.ask(Method::GET, &url, KINDS, &[]).await?;
+    let response = exchange.send_request(Method::GET, &url, KINDS, &[]).await?;
     let (digest, document) = document(exchange, response, exchange.reference.digest()).await?;
     let manifest = Manifest::read(&document).ok_or_else(|| no_manifest(exchange))?;
     let (mut platforms, created) = match manifest {
@@ -319,7 +326,10 @@ fn too_much(exchange: &Exchange<'_>, reason: &str) -> QueryError {
 /// A manifest that another one names.
 async fn part(exchange: &mut Exchange<'_>, named: &str) -> Result<Manifest, QueryError> {
     let url = exchange.url(&format!("manifests/{named}"))?;
-    let response = found(exchange.ask(Method::GET, &url, KINDS, &[]).await, exchange)?;
+    let response = found(
+        exchange.send_request(Method::GET, &url, KINDS, &[]).await,
+        exchange,
+    )?;
     let (_, document) = document(exchange, response, Some(named)).await?;
     Manifest::read(&document).ok_or_else(|| no_manifest(exchange))
 }
@@ -353,7 +363,10 @@ async fn oldest(
 
 async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value, QueryError> {
     let url = exchange.url(&format!("blobs/{named}"))?;
-    let response = found(exchange.ask(Method::GET, &url, "*/*", &[]).await, exchange)?;
+    let response = found(
+        exchange.send_request(Method::GET, &url, "*/*", &[]).await,
+        exchange,
+    )?;
     let bytes = read(response, MANIFEST, &exchange.host(), "image configuration").await?;
     if let Some(got) = digest::of(&bytes, named) {
         same(exchange, Some(named), &got)?;
@@ -445,7 +458,7 @@ async fn list(exchange: &mut Exchange<'_>) -> Result<Tags, QueryError> {
     let mut url = exchange.url("tags/list?n=1000")?;
     for _ in 0..TAG_PAGES {
         let response = exchange
-            .ask(Method::GET, &url, "application/json", &[])
+            .send_request(Method::GET, &url, "application/json", &[])
             .await?;
         let next = header(response.headers(), LINK.as_str()).and_then(|link| next_page(&link));
         let bytes = read(response, MANIFEST, &exchange.host(), "list of tags").await?;

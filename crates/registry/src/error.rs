@@ -23,14 +23,14 @@ pub enum Error {
         host: String,
         retry_after: Option<Duration>,
     },
-    #[error("ask {host}: status {status}{}", told(detail))]
+    #[error("ask {host}: status {status}{}", detail_suffix(detail))]
     Server {
         host: String,
         status: u16,
         detail: String,
     },
     /// A status that the protocol does not have.
-    #[error("ask {host}: unexpected status {status}{}", told(detail))]
+    #[error("ask {host}: unexpected status {status}{}", detail_suffix(detail))]
     Unexpected {
         host: String,
         status: u16,
@@ -106,7 +106,7 @@ fn wait(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| format!(", try again in {}", span(wait)))
 }
 
-fn told(detail: &str) -> String {
+fn detail_suffix(detail: &str) -> String {
     if detail.is_empty() {
         String::new()
     } else {

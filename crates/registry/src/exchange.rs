@@ -59,7 +59,7 @@ impl Exchange<'_> {
 
     /// Asks, and meets the challenge where there is one. 401 and 403 stop; what is neither 200 nor
     /// listed in `also` does too.
-    pub(crate) async fn ask(
+    pub(crate) async fn send_request(
         &mut self,
         method: Method,
         url: &Url,

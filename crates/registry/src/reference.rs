@@ -66,7 +66,7 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let text = text.trim();
         read(text).map_err(|reason| ReferenceError {
-            text: shown(text),
+            text: printable_excerpt(text),
             reason,
         })
     }
@@ -200,7 +200,7 @@ fn split_registry(name: &str) -> (Option<&str>, &str) {
 }
 
 fn check_registry(registry: &str) -> Result<String, Reason> {
-    let bad = || Err(Reason::Registry(shown(registry)));
+    let bad = || Err(Reason::Registry(printable_excerpt(registry)));
     let (host, port) = if let Some(rest) = registry.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else {
             return bad();
@@ -234,7 +234,7 @@ fn check_registry(registry: &str) -> Result<String, Reason> {
     if let Some(port) = port
         && (!port.bytes().all(|b| b.is_ascii_digit()) || !port.parse::<u16>().is_ok_and(|p| p > 0))
     {
-        return Err(Reason::Port(shown(port)));
+        return Err(Reason::Port(printable_excerpt(port)));
     }
     Ok(registry.to_ascii_lowercase())
 }
@@ -247,12 +247,14 @@ fn check_path(path: &str) -> Result<(), Reason> {
         return Err(Reason::LongRepository);
     }
     if path.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(Reason::UpperCase(shown(&path.to_ascii_lowercase())));
+        return Err(Reason::UpperCase(printable_excerpt(
+            &path.to_ascii_lowercase(),
+        )));
     }
     if path.split('/').all(is_component) {
         return Ok(());
     }
-    Err(Reason::Repository(shown(path)))
+    Err(Reason::Repository(printable_excerpt(path)))
 }
 
 /// Lower-case letters and digits, separated by one dot, one or two underscores, or dashes.
@@ -284,7 +286,7 @@ fn check_tag(tag: &str) -> Result<String, Reason> {
     if tag.is_empty() {
         return Err(Reason::EmptyTag);
     }
-    Err(Reason::Tag(shown(tag)))
+    Err(Reason::Tag(printable_excerpt(tag)))
 }
 
 fn check_digest(digest: &str) -> Result<String, Reason> {
@@ -302,11 +304,11 @@ fn check_digest(digest: &str) -> Result<String, Reason> {
     if fits {
         return Ok(digest.to_owned());
     }
-    Err(Reason::Digest(shown(digest)))
+    Err(Reason::Digest(printable_excerpt(digest)))
 }
 
 /// Short and printable, for an error.
-fn shown(text: &str) -> String {
+fn printable_excerpt(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(80)

@@ -144,18 +144,18 @@ impl Trial {
                 "the test was not run: the way down left neither the schema of before nor that of after".to_owned(),
             ),
             Smoke::None if self.breaks.is_empty() => Compatible::Unchanged,
-            Smoke::None => Compatible::No(self.told_breaks()),
+            Smoke::None => Compatible::No(self.describe_breaks()),
         }
     }
 
     fn with_breaks(&self, said: &str) -> String {
-        match self.told_breaks() {
+        match self.describe_breaks() {
             breaks if breaks.is_empty() => said.to_owned(),
             breaks => format!("{said} ({breaks})"),
         }
     }
 
-    fn told_breaks(&self) -> String {
+    fn describe_breaks(&self) -> String {
         let breaks: Vec<String> = self.breaks.iter().map(ToString::to_string).collect();
         breaks.join("; ")
     }

@@ -67,7 +67,7 @@ impl Captured {
     }
 
     /// How it ended, and what it said last.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         match self.tail() {
             tail if tail.is_empty() => self.exit.to_string(),
             tail => format!("{}: {tail}", self.exit),

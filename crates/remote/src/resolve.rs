@@ -29,7 +29,7 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveEr
         return Err(no_name(host, "names that end with `.invalid` never do"));
     }
     let name = host.to_owned();
-    let looked_up = tokio::task::spawn_blocking(move || look_up(&name, port)).await;
+    let looked_up = tokio::task::spawn_blocking(move || resolve_addresses(&name, port)).await;
     looked_up.unwrap_or_else(|error| {
         Err(ResolveError::Ours {
             name: host.to_owned(),
@@ -52,7 +52,7 @@ fn no_name(host: &str, what: &'static str) -> ResolveError {
     }
 }
 
-fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+fn resolve_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     let hints = AddrInfoHints {
         // Else each address comes once for each type of socket.
         socktype: SockType::Stream.into(),
@@ -77,7 +77,7 @@ fn resolve_error(host: &str, error: LookupError) -> ResolveError {
     let kind = error.kind();
     let error = io::Error::from(error);
     let (name, reason) = (host.to_owned(), error.to_string());
-    if let Some(fault) = super::ours::fault(&error) {
+    if let Some(fault) = super::local_error::fault(&error) {
         let reason = fault.to_owned();
         return ResolveError::Ours { name, reason };
     }

@@ -2,10 +2,10 @@
 //! commands that run there.
 
 mod bastion;
+mod bounded_output;
 mod command;
 mod connect;
 mod error;
-mod kept;
 mod link;
 mod login;
 mod offer;

@@ -71,7 +71,7 @@ impl Flags {
     }
 
     fn force(&self, session: &Session<'_>) -> Force {
-        Force::told(self.force.forced(session.job))
+        Force::new(self.force.forced(session.job))
     }
 }
 
@@ -145,7 +145,11 @@ impl Rollback<'_> {
         }
     }
 
-    fn means<'m>(&'m self, target: &'m dyn Target, lease: &'m Lease) -> ExecutionContext<'m> {
+    fn execution_context<'m>(
+        &'m self,
+        target: &'m dyn Target,
+        lease: &'m Lease,
+    ) -> ExecutionContext<'m> {
         ExecutionContext {
             target,
             store: &self.session.store,

@@ -35,7 +35,7 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let Entrypoints { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();
-        let seen = ask(&session, &places, door, document.as_ref()).await;
+        let seen = query_entrypoint(&session, &places, door, document.as_ref()).await;
         EntrypointResult {
             outcome: seen.outcome.took(clock.elapsed()),
             ..seen
@@ -136,7 +136,11 @@ async fn by_target(
     places: &PlaceAccess,
     document: Option<&Document>,
 ) -> Option<EntrypointResult> {
-    let target = kinds::of(session.section, &session.context(places, known(document))).ok()?;
+    let target = kinds::of(
+        session.section,
+        &session.context(places, recorded_releases(document)),
+    )
+    .ok()?;
     let likely = document?.last_known_good.clone()?;
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
     let release = match engine::current::places(&*target, &likely).await.all {
@@ -151,7 +155,7 @@ async fn by_target(
             });
         }
     };
-    let (meaning, known) = means(document, session.job.release.as_deref(), &release);
+    let (meaning, known) = interpret_release(document, session.job.release.as_deref(), &release);
     let told = format!("{release} runs ({known})");
     Some(match meaning {
         Meaning::Old => EntrypointResult {
@@ -175,7 +179,7 @@ async fn by_target(
 }
 
 /// What the state contains about each release.
-fn known(document: Option<&Document>) -> Vec<Entry> {
+fn recorded_releases(document: Option<&Document>) -> Vec<Entry> {
     document.map_or_else(Vec::new, |document| document.history.clone())
 }
 
@@ -198,7 +202,7 @@ async fn doors(
     document: Option<&Document>,
 ) -> Result<Entrypoints, Failure> {
     let section = session.section;
-    let context = session.context(places, known(document));
+    let context = session.context(places, recorded_releases(document));
     if !section.decide.is_empty() {
         let ways = section.decide.iter();
         let names = || context.releases();
@@ -265,7 +269,7 @@ fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
     })
 }
 
-async fn ask(
+async fn query_entrypoint(
     session: &Session<'_>,
     places: &PlaceAccess,
     door: &Entrypoint,
@@ -308,7 +312,7 @@ async fn ask(
         let (meaning, words) = match answer {
             Ok(release) => {
                 let release = session.clean(&release);
-                let (meaning, known) = means(document, named, &release);
+                let (meaning, known) = interpret_release(document, named, &release);
                 if meaning == Meaning::New && door.traffic {
                     new.push(release.clone());
                 }
@@ -383,7 +387,7 @@ async fn answer(
         if exact && !releases.is_empty() {
             break;
         }
-        let asked = door.question.ask_from(
+        let asked = door.question.query_from(
             &door.place,
             &around,
             door.at.as_deref(),
@@ -402,7 +406,7 @@ async fn answer(
 }
 
 /// What it means that users get this release; `named` is the one under suspicion.
-fn means(
+fn interpret_release(
     document: Option<&Document>,
     named: Option<&str>,
     release: &str,
@@ -432,12 +436,15 @@ mod tests {
     #[test]
     fn only_a_release_that_was_recorded_good_is_safe() {
         let mut document = Document::new(None, None);
-        let none = means(Some(&document), None, "v1").0;
+        let none = interpret_release(Some(&document), None, "v1").0;
         assert_eq!(none, Meaning::Unknown);
-        assert_eq!(means(None, None, "v1").0, Meaning::Unknown);
-        assert_eq!(means(None, Some("v1"), "v1").0, Meaning::New);
+        assert_eq!(interpret_release(None, None, "v1").0, Meaning::Unknown);
+        assert_eq!(interpret_release(None, Some("v1"), "v1").0, Meaning::New);
         document.deployed("v0", Status::Bad, Timestamp::UNIX_EPOCH, None);
-        assert_eq!(means(Some(&document), None, "v9").0, Meaning::Unknown);
+        assert_eq!(
+            interpret_release(Some(&document), None, "v9").0,
+            Meaning::Unknown
+        );
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         for (release, named, meaning) in [
@@ -448,7 +455,7 @@ mod tests {
             ("v9", None, Meaning::New),
         ] {
             assert_eq!(
-                means(Some(&document), named, release).0,
+                interpret_release(Some(&document), named, release).0,
                 meaning,
                 "{release}"
             );

@@ -75,7 +75,7 @@ pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Failu
             .mode(0o600)
             .open(&path)?;
         if let Some(owner) = owner {
-            owner.own(&file);
+            owner.give_to(&file);
         }
         if start > 0 {
             writeln!(file, "… {start} bytes before this were left out …")?;

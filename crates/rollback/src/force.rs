@@ -59,14 +59,14 @@ pub(crate) struct Force {
 
 impl Force {
     /// The rules from the command line, or those of a rollback that was killed.
-    pub(crate) fn told(told: Vec<Forced>) -> Self {
+    pub(crate) fn new(told: Vec<Forced>) -> Self {
         Force {
             told,
             lifted: Vec::new(),
         }
     }
 
-    pub(crate) fn all(&self) -> &[Forced] {
+    pub(crate) fn requested(&self) -> &[Forced] {
         &self.told
     }
 
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn only_what_was_in_the_way_is_lifted() {
         let force = [Rule::Frozen, Rule::Window];
-        let mut force = Force::told(cli::force::forced(&force, "why", "me"));
+        let mut force = Force::new(cli::force::forced(&force, "why", "me"));
         let refusal = || Outcome::refused(Id::refused("x"), "v1").reason("no");
         assert!(force.refuse(Rule::Schema, refusal()).is_err());
         assert!(force.refuse(Rule::Frozen, refusal()).is_ok());

@@ -115,7 +115,7 @@ fn digest(text: &str) -> Result<String, TextError> {
 
 impl Flags {
     /// Overrides what is known about the release with the given flags.
-    fn tell(&self, entry: &mut Entry, session: &Session<'_>) {
+    fn apply_to(&self, entry: &mut Entry, session: &Session<'_>) {
         let Flags {
             pending: _,
             digest,
@@ -221,7 +221,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             document.service = job.service().or(document.service.take());
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
-            told.tell(entry, &session);
+            told.apply_to(entry, &session);
             document.forced(release, &insisted.lifted());
         })
         .await?;
@@ -257,7 +257,7 @@ async fn switchable(
 ) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
-    for found in kinds::look(section, &job.config, &places).await {
+    for found in kinds::check_fit(section, &job.config, &places).await {
         let misfit = match &found.fit {
             Switchability::Never(misfit) => misfit,
             Switchability::Missing(misfit) if !flags.pending => misfit,
@@ -451,7 +451,7 @@ async fn runs(
     let mut with = Document::new(None, None).comparing(rule);
     with.history = known.to_vec();
     let entry = with.deployed(release, Status::Good, Timestamp::now(), None);
-    flags.tell(entry, session);
+    flags.apply_to(entry, session);
     let name = entry.release.clone();
     let places = PlaceAccess::new(&session.job.config.hosts, &session.job.env);
     let context = session.context(&places, with.history);

@@ -169,7 +169,7 @@ mod tests {
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         change(&mut document);
-        let mut force = Force::told(cli::force::forced(force, "test", "me"));
+        let mut force = Force::new(cli::force::forced(force, "test", "me"));
         match destination(Some(&document), to, &mut force) {
             Ok(destination) => destination,
             Err(outcome) => outcome.id.to_string(),

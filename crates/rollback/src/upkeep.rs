@@ -149,7 +149,7 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
     document.service = document.service.or_else(|| job.service());
     document.environment = document.environment.or_else(|| job.environment.clone());
     session.job.check_owner(&document, &session.store.place())?;
-    let mut outcomes = vec![told(&document, "state/becomes", &place)];
+    let mut outcomes = vec![describe_document(&document, "state/becomes", &place)];
     outcomes.extend(notes("state/note", &place, &migrated.notes));
     let aside = format!("v0-{}", now.as_second());
     write(
@@ -205,7 +205,7 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
         .job
         .check_owner(&repair.document, &session.store.place())?;
     let mut outcomes = notes("repair/step", &place, &repair.steps);
-    outcomes.push(told(&repair.document, "state/becomes", &place));
+    outcomes.push(describe_document(&repair.document, "state/becomes", &place));
     if !yes {
         outcomes.push(
             Outcome::fail("state/damaged", &place)
@@ -257,7 +257,7 @@ fn notes(id: &str, place: &str, notes: &[String]) -> Vec<Outcome> {
     notes.iter().enumerate().map(one).collect()
 }
 
-fn told(document: &Document, id: &str, place: &str) -> Outcome {
+fn describe_document(document: &Document, id: &str, place: &str) -> Outcome {
     let or_none = |release: &Option<String>| release.clone().unwrap_or("none".to_owned());
     Outcome::pass(id, place).actual(format!(
         "current {}, last-known-good {}, {} releases, {}",

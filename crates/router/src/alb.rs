@@ -329,7 +329,7 @@ impl Alb<'_> {
                 url: url.to_owned(),
                 ..self.front.question.clone()
             };
-            return question.ask(None, likely, limit).await;
+            return question.query(None, likely, limit).await;
         }
         let addresses = self.addresses(side).await?;
         let asking = addresses
@@ -437,7 +437,7 @@ impl Router for Alb<'_> {
     }
 
     fn places(&self) -> &[Place] {
-        self.front.machines.all()
+        self.front.machines.places()
     }
 
     fn name(&self, side: Side) -> String {

@@ -222,7 +222,7 @@ impl Router for Caddy<'_> {
     }
 
     fn places(&self) -> &[Place] {
-        self.front.machines.all()
+        self.front.machines.places()
     }
 
     fn name(&self, side: Side) -> String {

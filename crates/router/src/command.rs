@@ -138,7 +138,7 @@ impl Router for Command<'_> {
     }
 
     fn places(&self) -> &[Place] {
-        self.front.machines.all()
+        self.front.machines.places()
     }
 
     fn name(&self, side: Side) -> String {

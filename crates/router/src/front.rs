@@ -101,7 +101,7 @@ impl<'a> Entrypoints<'a> {
             _ => None,
         };
         let question = new_user.as_ref().unwrap_or(&self.question);
-        question.ask_from(place, around, at, likely, limit).await
+        question.query_from(place, around, at, likely, limit).await
     }
 
     /// The release that is served: `likely` only where each server that gets traffic (`active`, by

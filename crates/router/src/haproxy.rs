@@ -150,7 +150,7 @@ impl Router for Haproxy<'_> {
     }
 
     fn places(&self) -> &[Place] {
-        self.front.machines.all()
+        self.front.machines.places()
     }
 
     fn name(&self, side: Side) -> String {

@@ -107,7 +107,7 @@ impl Router for Nginx<'_> {
     }
 
     fn places(&self) -> &[Place] {
-        self.front.machines.all()
+        self.front.machines.places()
     }
 
     fn name(&self, side: Side) -> String {

@@ -277,7 +277,7 @@ async fn a_change_of_another_is_seen_and_never_undone_unseen() {
     let router = world.router();
     router.set(&HERE, green("10%")).await.unwrap();
     let policy = "/id/shop/load_balancing/selection_policy";
-    let answer = caddy.tell("PATCH", policy, &weighted(1, 3).to_string());
+    let answer = caddy.call_admin_api("PATCH", policy, &weighted(1, 3).to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(router.loaded(&HERE).await.unwrap(), Some(green("75%")));
     assert_eq!(router.configured(&HERE).await.unwrap(), green("10%"));

@@ -85,7 +85,7 @@ fn shares_are_what_answers_and_what_it_counts() {
         assert!(
             world
                 .proxy
-                .say("show servers state app")
+                .send_command("show servers state app")
                 .contains(" green 127.0.0.1 0 ")
         );
     }
@@ -131,7 +131,10 @@ fn half_of_a_configured_weight_of_zero_is_set_as_a_number() {
     let bed = world.bed();
     let used = bed.router();
     assert_eq!(
-        world.proxy.say("set server app/green weight 50%").trim(),
+        world
+            .proxy
+            .send_command("set server app/green weight 50%")
+            .trim(),
         ""
     );
     assert_eq!(used.loaded(), Some(green("0%")));
@@ -252,7 +255,7 @@ fn all_sockets_are_set_and_one_that_disagrees_is_named() {
         assert_eq!(answered(&url, 20), 10);
     }
     let image = used.run(used.router.snapshot(&used.place)).unwrap();
-    second.say("set server app/green weight 0");
+    second.send_command("set server app/green weight 0");
     let why = used
         .run(used.router.loaded(&used.place))
         .unwrap_err()

@@ -8,7 +8,7 @@ use model::{Outcome, Report, Severity, Verdict};
 use runners::{Judgement, Knowledge, Pool, State};
 use tokio::time::Instant;
 
-use crate::asking::{no_owner, rules, sources, unless_interrupted};
+use crate::sources::{no_owner, rules, sources, unless_interrupted};
 
 pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();
@@ -21,7 +21,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
     if job.dry_run || pools.is_empty() {
         let skipped = pools
             .iter()
-            .map(|pool| Outcome::skipped(id(pool), pool.shown_labels(), "dry run: not asked"));
+            .map(|pool| Outcome::skipped(id(pool), pool.describe_labels(), "dry run: not asked"));
         return Ok(Report::from_outcomes(
             "runner-check",
             started_at,
@@ -29,7 +29,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
         ));
     }
     job.progress
-        .say(&format!("asking {} for runners", job.actions.api_url));
+        .show(&format!("asking {} for runners", job.actions.api_url));
     let sources = sources(job, section, section.wait.get());
     let until = Instant::now() + section.wait.get();
     loop {
@@ -41,7 +41,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
             return Ok(seen.report(started_at, job, section));
         }
         let pause = sources.pause(section.interval.get(), spent, left).min(left);
-        job.progress.say(&format!(
+        job.progress.show(&format!(
             "no pool can take the job yet ({}); looking again in {}, for {} more",
             seen.brief(),
             span(pause),
@@ -131,7 +131,7 @@ impl<'p> PoolSurvey<'p> {
             if won {
                 let winner = self.winner.map_or("", |winner| winner.name.as_str());
                 let reason = format!("not needed: {winner} takes the job");
-                outcomes.push(Outcome::skipped(id(pool), pool.shown_labels(), reason));
+                outcomes.push(Outcome::skipped(id(pool), pool.describe_labels(), reason));
                 continue;
             }
             won = outcome.verdict == Verdict::Pass;
@@ -152,7 +152,7 @@ impl<'p> PoolSurvey<'p> {
                 format!(
                     "pool {} takes the job: runs-on {}",
                     pool.name,
-                    pool.shown_labels()
+                    pool.describe_labels()
                 )
             }
             None if decided => format!("no pool can take the job ({brief}); next: {next}"),

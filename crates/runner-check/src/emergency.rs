@@ -10,11 +10,11 @@ use remote::local::{Script, Stream};
 use remote::quote;
 use runners::{Pool, State};
 
-use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::check;
 use crate::prove::{self, prove};
 use crate::remedy::{self, Patient, RemedyError};
 use crate::restart::not_done;
+use crate::sources::{no_owner, rules, sources, unless_interrupted};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -42,7 +42,7 @@ pub(crate) async fn start(
         pool.name,
         span(section.verify_timeout.get())
     );
-    job.progress.say(&format!("asking about {}", pool.name));
+    job.progress.show(&format!("asking about {}", pool.name));
     let known = unless_interrupted(
         sources(job, section, section.verify_timeout.get()).gather(std::slice::from_ref(&pool)),
         job,
@@ -156,7 +156,7 @@ async fn by_service(
     };
     let unit = patient.unit().to_owned();
     let plan = vec![
-        format!("now:  {}", patient.now()),
+        format!("now:  {}", patient.describe_state()),
         format!(
             "will: run `systemctl start {unit}` as root on host {}",
             patient.runner.host
@@ -207,7 +207,7 @@ async fn by_command(
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
         return Ok(Err(StartError::Planned(plan)));
     }
-    job.progress.say("starting the emergency runner");
+    job.progress.show("starting the emergency runner");
     let script = Script {
         text: command,
         env: Vec::new(),
@@ -219,7 +219,7 @@ async fn by_command(
     job.publisher.unfence(fence);
     let reason = match ran? {
         Ok(captured) if captured.success() => return Ok(Ok(format!("`{command}` ran"))),
-        Ok(captured) => format!("`{command}` ends with {}", captured.told()),
+        Ok(captured) => format!("`{command}` ends with {}", captured.summary()),
         Err(error) => format!("`{command}` cannot be run: {error}"),
     };
     let outcome = Outcome::fail(id, ID)

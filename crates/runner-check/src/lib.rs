@@ -5,7 +5,6 @@
 //! by name, say first what they will do, and [`prove`] afterwards that it helped.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
-mod asking;
 mod check;
 mod emergency;
 mod list;
@@ -13,6 +12,7 @@ mod prove;
 mod prune;
 mod remedy;
 mod restart;
+mod sources;
 
 use std::num::NonZero;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use runners::{Pool, State};
 
-use crate::asking::{no_owner, rules, sources, unless_interrupted};
+use crate::sources::{no_owner, rules, sources, unless_interrupted};
 
 pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();
@@ -16,7 +16,7 @@ pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Fai
         ..Pool::everybody(section, here).ok_or_else(no_owner)?
     };
     job.progress
-        .say(&format!("asking {} for runners", job.actions.api_url));
+        .show(&format!("asking {} for runners", job.actions.api_url));
     let known = unless_interrupted(
         sources(job, section, std::time::Duration::ZERO).gather(std::slice::from_ref(&all)),
         job,

@@ -11,7 +11,7 @@ use model::text::span;
 use runners::{Judgement, Pool};
 use tokio::time::Instant;
 
-use crate::asking::{rules, sources, unless_interrupted};
+use crate::sources::{rules, sources, unless_interrupted};
 
 /// Between two looks: long enough for a crash, short enough for a person who waits.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ pub(crate) async fn prove(job: &Job, section: &RunnerCheck, pool: &Pool) -> Resu
                 took,
             });
         }
-        job.progress.say(&format!(
+        job.progress.show(&format!(
             "{}: {judgement}; waiting for it to be online, for {} more",
             pool.name,
             span(within.saturating_sub(took))

@@ -57,7 +57,7 @@ pub(crate) async fn prune(
         return Ok(remedy::report(outcome, started_at));
     }
     let plan = vec![
-        format!("now:  {}", patient.now()),
+        format!("now:  {}", patient.describe_state()),
         format!(
             "will: run `{PRUNE}` on host {}, because {disk}, above {above}%",
             patient.runner.host
@@ -73,7 +73,7 @@ pub(crate) async fn prune(
         return Ok(remedy::planned(id, name, &plan, started_at));
     }
     job.progress
-        .say(&format!("`{PRUNE}` on {}", patient.runner.host));
+        .show(&format!("`{PRUNE}` on {}", patient.runner.host));
     match free(&patient, section, &disk).await {
         Err(why) => {
             let outcome = not_done(id, name, wanted, &why, &patient);
@@ -112,7 +112,7 @@ async fn free(
     }
     let freed = reclaimed(&String::from_utf8_lossy(&output.stdout));
     let timeout = section.timeout.get();
-    let seen = host::look(&patient.session, patient.name, patient.runner, timeout).await;
+    let seen = host::observe_host(&patient.session, patient.name, patient.runner, timeout).await;
     let seen = seen.map_err(RemedyError::Unseen)?;
     let now = seen
         .disks

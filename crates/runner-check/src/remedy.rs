@@ -44,12 +44,12 @@ impl<'a> Patient<'a> {
             return Err(Failure::usage(format!("no runner `{name}` under `runners:`")).hint(hint));
         };
         let timeout = section.timeout.get();
-        job.progress.say(&format!("logging in at {}", runner.host));
+        job.progress.show(&format!("logging in at {}", runner.host));
         let session = match host::log_in(job, runner, timeout).await {
             Ok(session) => session,
             Err(refusal) => return Ok(Err(MachineError(refusal))),
         };
-        let before = match host::look(&session, name, runner, timeout).await {
+        let before = match host::observe_host(&session, name, runner, timeout).await {
             Ok(seen) => seen,
             Err(refusal) => return Ok(Err(MachineError(refusal))),
         };
@@ -88,7 +88,7 @@ impl<'a> Patient<'a> {
     }
 
     /// The first line of every plan: what is.
-    pub(crate) fn now(&self) -> String {
+    pub(crate) fn describe_state(&self) -> String {
         let says = self.before.evidence(self.name).says;
         format!("{} on host {}: {says}", self.name, self.runner.host)
     }

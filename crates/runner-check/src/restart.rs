@@ -8,9 +8,9 @@ use model::text::span;
 use model::{Outcome, Report};
 use remote::quote;
 
-use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};
 use crate::remedy::{self, Patient, RemedyError};
+use crate::sources::{no_owner, rules, sources, unless_interrupted};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -51,7 +51,7 @@ pub(crate) async fn restart(
     };
     let unit = patient.unit().to_owned();
     let plan = vec![
-        format!("now:  {}", patient.now()),
+        format!("now:  {}", patient.describe_state()),
         format!(
             "will: run `systemctl restart {unit}` as root on host {}",
             patient.runner.host
@@ -91,7 +91,7 @@ pub(crate) async fn restart(
     let mut report = if job.consent(&plan, flags.yes).await? == Consent::DryRun {
         remedy::planned(restart.id, name, &plan, started_at)
     } else {
-        restart.go(&unit, expected).await?
+        restart.restart_unit(&unit, expected).await?
     };
     report.outcomes.extend(lifted);
     Ok(report)
@@ -108,7 +108,7 @@ struct Restart<'a> {
 }
 
 impl Restart<'_> {
-    async fn go(self, unit: &str, expected: String) -> Result<Report, Failure> {
+    async fn restart_unit(self, unit: &str, expected: String) -> Result<Report, Failure> {
         let Restart {
             job,
             section,
@@ -163,7 +163,7 @@ pub(crate) fn not_done(
     };
     Outcome::fail(id, name)
         .expected(expected)
-        .actual(patient.now())
+        .actual(patient.describe_state())
         .reason(why.to_string())
         .hint(hint)
 }

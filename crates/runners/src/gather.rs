@@ -158,7 +158,7 @@ impl<'a> Sources<'a> {
             Some(async move {
                 (
                     pool.name.clone(),
-                    metric::ask(metric, at, self.timeout).await,
+                    metric::query_metric(metric, at, self.timeout).await,
                 )
             })
         });
@@ -178,7 +178,7 @@ impl<'a> Sources<'a> {
             Some(async move {
                 (
                     name.clone(),
-                    host::ask(self.job, name, runner, self.timeout).await,
+                    host::query_host(self.job, name, runner, self.timeout).await,
                 )
             })
         });

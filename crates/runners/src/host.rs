@@ -4,7 +4,7 @@
 //! One script over one login. What comes back is read as hostile: bounded, and nothing in it is
 //! obeyed.
 
-mod seen;
+mod snapshot;
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use remote::ssh::{Exit, Limits, Session, Target};
 
 use crate::source_error::SourceError;
 
-pub use seen::{Disk, HostSnapshot, Unit, read};
+pub use snapshot::{Disk, HostSnapshot, Unit, read};
 
 /// The script's answer takes some 3 KiB.
 const MAX_OUTPUT: usize = 64 << 10;
 
 /// Asks the machine of a runner.
-pub async fn ask(
+pub async fn query_host(
     job: &Job,
     name: &str,
     runner: &RunnerHost,
@@ -31,7 +31,7 @@ pub async fn ask(
     let asking = async {
         let session = log_in(job, runner, timeout).await?;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
-        look(&session, name, runner, left).await
+        observe_host(&session, name, runner, left).await
     };
     match tokio::time::timeout_at(until, asking).await {
         Ok(seen) => seen,
@@ -77,7 +77,7 @@ pub async fn log_in(
 }
 
 /// Looks once, over an open login.
-pub async fn look(
+pub async fn observe_host(
     session: &Session,
     name: &str,
     runner: &RunnerHost,

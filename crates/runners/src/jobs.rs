@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(states(vec![old], 0), [Unknown, Unknown]);
     }
 
-    fn says(jobs: Vec<Job>, unseen: u64) -> Vec<(Option<String>, State, String)> {
+    fn evidence_rows(jobs: Vec<Job>, unseen: u64) -> Vec<(Option<String>, State, String)> {
         let jobs = Jobs {
             jobs,
             with_finished: true,
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn who_works_is_busy_and_who_worked_was_there() {
         let both = ["Self-Hosted", "production", "gpu"];
-        let seen = says(
+        let seen = evidence_rows(
             vec![
                 job("in_progress", &both, Some("web-01"), 3),
                 job("completed", &both, Some("web-02"), 9),
@@ -383,7 +383,7 @@ mod tests {
                 ..github::jobs::Step::default()
             });
             job.steps = Some(steps.collect());
-            says(vec![job], 0)[0].1
+            evidence_rows(vec![job], 0)[0].1
         };
         let lost = [("Set up job", "completed"), ("Run make", "in_progress")];
         let whole = [("Run make", "completed"), ("Complete job", "completed")];
@@ -398,7 +398,7 @@ mod tests {
         let labels = ["self-hosted", "production"];
         let waits = |minutes| job("queued", &labels, None, minutes);
         let one = |jobs, unseen| {
-            says(jobs, unseen)
+            evidence_rows(jobs, unseen)
                 .pop()
                 .unwrap_or((None, State::Online, String::new()))
         };

@@ -111,7 +111,7 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
     }
     let runners = named
         .into_iter()
-        .map(|(name, evidence)| one(name, evidence, known, rules))
+        .map(|(name, evidence)| judge_runner(name, evidence, known, rules))
         .collect();
     // Without the list those are all that the configuration names, or that its query finds.
     let readable = matches!(listing, Some(Ok(_)));
@@ -256,7 +256,7 @@ fn unlisted(name: &str, pool: &Pool, listing: &Listing, evidence: &mut Vec<Evide
     }
 }
 
-fn one(
+fn judge_runner(
     name: String,
     mut evidence: Vec<Evidence>,
     known: &Knowledge,

@@ -61,11 +61,11 @@ pub fn merge(evidence: &[Evidence], max_evidence_age: Duration) -> Merged {
 }
 
 fn quote(evidence: &[&Evidence]) -> String {
-    let quotes: Vec<String> = evidence.iter().map(|e| one(e)).collect();
+    let quotes: Vec<String> = evidence.iter().map(|e| describe_evidence(e)).collect();
     quotes.join("; ")
 }
 
-fn one(evidence: &Evidence) -> String {
+fn describe_evidence(evidence: &Evidence) -> String {
     match evidence.age {
         Some(age) if age < Duration::from_secs(1) => {
             format!("{}: {}", evidence.source, evidence.says)

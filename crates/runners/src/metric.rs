@@ -21,7 +21,7 @@ pub struct RunnerMetrics {
 
 /// Asks for the values and for their age: Prometheus shows a value for five minutes after its
 /// source went silent.
-pub async fn ask(
+pub async fn query_metric(
     metric: &RunnerMetric,
     now: jiff::Timestamp,
     timeout: Duration,
@@ -68,11 +68,11 @@ pub fn evidence(
     answer
         .samples
         .iter()
-        .map(|sample| one(metric, sample, answer))
+        .map(|sample| sample_evidence(metric, sample, answer))
         .collect()
 }
 
-fn one(metric: &RunnerMetric, sample: &Sample, answer: &RunnerMetrics) -> Evidence {
+fn sample_evidence(metric: &RunnerMetric, sample: &Sample, answer: &RunnerMetrics) -> Evidence {
     let state = match sample.value {
         value if value > 0.0 && value.is_finite() => State::Online,
         0.0 => State::Offline,
@@ -116,7 +116,7 @@ pub fn count(
     let [sample] = &answer.samples[..] else {
         return None;
     };
-    let evidence = one(metric, sample, answer);
+    let evidence = sample_evidence(metric, sample, answer);
     if evidence.runner.is_some() || !evidence.counts(max_evidence_age) {
         return None;
     }
@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    fn says(samples: Vec<Sample>) -> Vec<(Option<String>, State)> {
+    fn evidence_rows(samples: Vec<Sample>) -> Vec<(Option<String>, State)> {
         let answer = RunnerMetrics {
             samples,
             ..RunnerMetrics::default()
@@ -162,18 +162,21 @@ mod tests {
             sample(&[("runner", "web-02")], 0.0),
         ];
         assert_eq!(
-            says(two),
+            evidence_rows(two),
             [
                 (Some("web-01".into()), State::Online),
                 (Some("web-02".into()), State::Offline)
             ]
         );
-        assert_eq!(says(vec![sample(&[], 2.0)]), [(None, State::Online)]);
         assert_eq!(
-            says(vec![sample(&[("runner", "a")], f64::NAN)]),
+            evidence_rows(vec![sample(&[], 2.0)]),
+            [(None, State::Online)]
+        );
+        assert_eq!(
+            evidence_rows(vec![sample(&[("runner", "a")], f64::NAN)]),
             [(Some("a".into()), State::Unknown)]
         );
-        let nameless = says(vec![
+        let nameless = evidence_rows(vec![
             sample(&[("__name__", "m"), ("env", "a")], 1.0),
             sample(&[("env", "b")], 1.0),
         ]);
@@ -191,7 +194,10 @@ mod tests {
         assert_eq!((count(2.9), count(0.0)), (Some(2), Some(0)));
         for wrong in [f64::NAN, f64::INFINITY, -1.0] {
             assert_eq!(count(wrong), None, "{wrong}");
-            assert_eq!(says(vec![sample(&[], wrong)]), [(None, State::Unknown)]);
+            assert_eq!(
+                evidence_rows(vec![sample(&[], wrong)]),
+                [(None, State::Unknown)]
+            );
         }
         let mut old = RunnerMetrics {
             samples: vec![sample(&[], 1.0)],
@@ -203,7 +209,7 @@ mod tests {
 
     #[test]
     fn no_data_and_no_answer_are_unknown() {
-        assert_eq!(says(vec![]), [(None, State::Unknown)]);
+        assert_eq!(evidence_rows(vec![]), [(None, State::Unknown)]);
         let silent = evidence(&metric(), &Err(prometheus::Error::NotJson));
         assert!(silent.len() == 1 && !silent[0].answered && silent[0].state == State::Unknown);
     }

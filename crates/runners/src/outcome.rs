@@ -40,7 +40,7 @@ pub fn outcome(
     for text in &contradictions {
         actual.push_str(&format!("\ncontradiction: {text}"));
     }
-    let outcome = Outcome::new(id, pool.shown_labels(), verdict)
+    let outcome = Outcome::new(id, pool.describe_labels(), verdict)
         .expected(expected(pool, judgement.supply))
         .actual(actual)
         .measurements(measurements(judgement, at));
@@ -72,13 +72,13 @@ pub fn expected(pool: &Pool, supply: Supply) -> String {
         let within = span(within);
         return format!(
             "a job with {} gets a machine within {within}",
-            pool.shown_labels()
+            pool.describe_labels()
         );
     }
     format!(
         "at least {} online with {}",
         pool.min_online,
-        pool.shown_labels()
+        pool.describe_labels()
     )
 }
 

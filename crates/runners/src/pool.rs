@@ -109,7 +109,7 @@ impl Pool {
             group: group.as_ref(),
             repositories,
         };
-        let (scope, repositories) = own.or(&whose(section)).resolve(here)?;
+        let (scope, repositories) = own.or(&owner_of(section)).resolve(here)?;
         Some(Pool {
             name: name.clone(),
             labels: labels.clone(),
@@ -168,7 +168,7 @@ impl Pool {
 
     /// All runners of the section's own scope, whatever their labels.
     pub fn everybody(section: &RunnerCheck, here: Option<&String>) -> Option<Pool> {
-        let (scope, repositories) = whose(section).resolve(here)?;
+        let (scope, repositories) = owner_of(section).resolve(here)?;
         Some(Pool {
             name: "evidence".to_owned(),
             labels: Vec::new(),
@@ -183,12 +183,12 @@ impl Pool {
     }
 
     /// Labels as a person writes them.
-    pub fn shown_labels(&self) -> String {
+    pub fn describe_labels(&self) -> String {
         self.labels.join(", ")
     }
 }
 
-fn whose(section: &RunnerCheck) -> Owner<'_> {
+fn owner_of(section: &RunnerCheck) -> Owner<'_> {
     Owner {
         repository: section.repository.as_ref(),
         organization: section.organization.as_ref(),

@@ -19,7 +19,7 @@ pub struct Owner {
 impl Owner {
     /// The owner of a new file beside `path`: that of `path` itself, or of its folder if the file
     /// does not exist yet. `None` if neither can be inspected.
-    pub fn beside(path: &Path) -> Option<Owner> {
+    pub fn for_new_file(path: &Path) -> Option<Owner> {
         let folder = std::fs::metadata(folder(path)).ok()?;
         let like = std::fs::metadata(path);
         let like = like.as_ref().unwrap_or(&folder);
@@ -34,19 +34,19 @@ impl Owner {
     pub fn of_new(path: &Path) -> Option<Owner> {
         match std::fs::symlink_metadata(path) {
             Ok(_) => None,
-            Err(_) => Owner::beside(path),
+            Err(_) => Owner::for_new_file(path),
         }
     }
 
     /// Gives it what was opened when it was made; its mode stays.
-    pub fn own(&self, new: &File) {
+    pub fn give_to(&self, new: &File) {
         // Only root may give a file away; anyone else owns what it makes.
         let _ = std::os::unix::fs::fchown(new, Some(self.user), Some(self.group));
     }
 
     /// Gives it what was opened when it was made, which has this mode otherwise.
     pub fn give(&self, new: &File, mode: u32) -> io::Result<()> {
-        self.own(new);
+        self.give_to(new);
         let mode = if self.group_writes {
             mode | 0o020
         } else {
@@ -75,7 +75,7 @@ pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     let owner = Owner::of_new(path);
     DirBuilder::new().mode(mode).create(path)?;
     if let Some(owner) = owner {
-        owner.own(&File::open(path)?);
+        owner.give_to(&File::open(path)?);
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ pub fn destination(path: &Path) -> PathBuf {
 pub fn replace_keeping(path: &Path, bytes: &[u8], backup: &Path, old: &[u8]) -> io::Result<()> {
     // Not before the new content is on the disk: a full one leaves the old backup too.
     replace_after(path, bytes, |path| {
-        let new = beside(backup, &format!("{:016x}", rand::random::<u64>()));
+        let new = with_suffix(backup, &format!("{:016x}", rand::random::<u64>()));
         let linked = std::fs::hard_link(path, &new).and_then(|()| std::fs::rename(&new, backup));
         // It is still there where both names were one file already.
         let _ = std::fs::remove_file(&new);
@@ -127,7 +127,7 @@ fn replace_after(
             .set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
         // Only root may give a file away; anyone else owns what it replaces or fails below.
         let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
-    } else if let Some(owner) = Owner::beside(&path) {
+    } else if let Some(owner) = Owner::for_new_file(&path) {
         owner.give(file.as_file(), 0o644)?;
     } else {
         file.as_file()
@@ -153,7 +153,7 @@ pub fn folder(path: &Path) -> PathBuf {
 }
 
 /// `state.json` and `bak` give `state.json.bak`.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);

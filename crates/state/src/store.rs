@@ -204,11 +204,11 @@ impl Store {
         Error::Damaged {
             place: self.place(),
             reason,
-            backup: self.kept_backup().await,
+            backup: self.retained_backup().await,
         }
     }
 
-    async fn kept_backup(&self) -> Option<String> {
+    async fn retained_backup(&self) -> Option<String> {
         let kept = self.backend.get(&Part::Backup).await;
         matches!(kept, Ok(Some(_))).then(|| self.backup())
     }
@@ -223,7 +223,7 @@ impl Store {
             Err(ParseError::Newer(schema)) => Err(Error::Newer {
                 place: self.place(),
                 schema,
-                backup: self.kept_backup().await,
+                backup: self.retained_backup().await,
             }),
         }
     }

@@ -40,7 +40,7 @@ pub fn problems(bytes: &[u8]) -> Vec<Finding> {
     if let Some(named) = value.get("schema").and_then(Value::as_str)
         && named != SCHEMA
     {
-        walk.say("/schema", format!("`{named}` is not `{SCHEMA}`"));
+        walk.add_finding("/schema", format!("`{named}` is not `{SCHEMA}`"));
     }
     walk.value(&value, &schema, "");
     let mut found = walk.found;
@@ -60,7 +60,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn say(&mut self, pointer: &str, says: String) {
+    fn add_finding(&mut self, pointer: &str, says: String) {
         self.found.push(Finding {
             pointer: pointer.to_owned(),
             says,
@@ -79,12 +79,16 @@ impl Walk<'_> {
             }
         }
         if let Some(wanted) = schema.get("const").filter(|wanted| *wanted != value) {
-            return self.say(at, format!("{} is not {wanted}", shown(value)));
+            return self.add_finding(at, format!("{} is not {wanted}", render_value(value)));
         }
         if let Some(wanted) = schema["enum"].as_array().filter(|w| !w.contains(value)) {
             let wanted: Vec<String> = wanted.iter().map(Value::to_string).collect();
-            let says = format!("{} is not one of {}", shown(value), wanted.join(", "));
-            return self.say(at, says);
+            let says = format!(
+                "{} is not one of {}",
+                render_value(value),
+                wanted.join(", ")
+            );
+            return self.add_finding(at, says);
         }
         let kinds: Vec<&str> = match &schema["type"] {
             Value::String(kind) => vec![kind],
@@ -92,8 +96,8 @@ impl Walk<'_> {
             _ => Vec::new(),
         };
         if !kinds.is_empty() && !kinds.iter().any(|kind| is(value, kind)) {
-            let says = format!("{} is no {}", shown(value), kinds.join(" or "));
-            return self.say(at, says);
+            let says = format!("{} is no {}", render_value(value), kinds.join(" or "));
+            return self.add_finding(at, says);
         }
         if let Some(object) = value.as_object() {
             self.object(object, schema, at);
@@ -122,8 +126,12 @@ impl Walk<'_> {
             }
         }
         if constants.len() > 1 {
-            let says = format!("{} is not one of {}", shown(value), constants.join(", "));
-            return self.say(at, says);
+            let says = format!(
+                "{} is not one of {}",
+                render_value(value),
+                constants.join(", ")
+            );
+            return self.add_finding(at, says);
         }
         self.found.extend(nearest.unwrap_or_default());
     }
@@ -131,14 +139,14 @@ impl Walk<'_> {
     fn object(&mut self, object: &serde_json::Map<String, Value>, schema: &Value, at: &str) {
         for name in schema["required"].as_array().into_iter().flatten() {
             if let Some(name) = name.as_str().filter(|name| !object.contains_key(*name)) {
-                self.say(&below(at, name), "it is missing".to_owned());
+                self.add_finding(&below(at, name), "it is missing".to_owned());
             }
         }
         for (name, value) in object {
             match schema["properties"].get(name) {
                 Some(schema) => self.value(value, schema, &below(at, name)),
                 None if schema["additionalProperties"] == false => {
-                    self.say(&below(at, name), "no such key is known".to_owned());
+                    self.add_finding(&below(at, name), "no such key is known".to_owned());
                 }
                 None => {}
             }
@@ -163,7 +171,7 @@ fn is(value: &Value, kind: &str) -> bool {
     }
 }
 
-fn shown(value: &Value) -> String {
+fn render_value(value: &Value) -> String {
     cut(&value.to_string(), 60)
 }
 

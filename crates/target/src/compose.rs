@@ -1,11 +1,11 @@
 //! Services of a Compose project: our own override file contains their images.
 
+mod container;
 mod deployment;
 mod images;
-mod look;
 mod program;
 pub(crate) mod project_files;
-mod same;
+mod same_deployment;
 mod shell;
 
 use std::cell::RefCell;
@@ -28,10 +28,10 @@ use crate::kinds::Kind;
 use crate::target::{
     Applied, Capabilities, Observe, PlaceParts, Proving, Switch, Target, Transition,
 };
+use container::{Container, Counts, ProjectContainers};
 pub(crate) use deployment::Compose;
 use deployment::{AffectedServices, QUERY_TIMEOUT, RELEASE, Resolved};
 use images::{is_image, release_of, repository};
-use look::{Container, Counts, ProjectContainers};
 use place::{Context, Effect, Error, Machines, Place, Step, StepFuture, alone, host, word};
 use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
@@ -207,7 +207,7 @@ impl<'a> Compose<'a> {
     }
 
     /// All containers of the project, those that do not run too.
-    async fn look(&self, place: &Place) -> Result<ProjectContainers, Error> {
+    async fn inspect_containers(&self, place: &Place) -> Result<ProjectContainers, Error> {
         let known = self.program(place);
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
         let env = self.env("");
@@ -255,11 +255,11 @@ impl<'a> Compose<'a> {
     }
 
     /// The same, or the last look where that is a moment ago.
-    async fn look_lately(&self, place: &Place) -> Result<ProjectContainers, Error> {
+    async fn inspect_within_staleness(&self, place: &Place) -> Result<ProjectContainers, Error> {
         let last = self.looked.borrow().get(place).cloned();
         match last {
             Some((at, look)) if at.elapsed() < LATELY => Ok(look),
-            _ => self.look(place).await,
+            _ => self.inspect_containers(place).await,
         }
     }
 
@@ -283,14 +283,16 @@ impl<'a> Compose<'a> {
         let printed = self.whole(place, "compose config", &text, &env).await;
         let printed = printed.map_err(|error| match error.cause() {
             // Compose's own words.
-            Error::Ended(ran) if ran.tail.contains("variable") => error.then(same::NAME_THEM),
+            Error::Ended(ran) if ran.tail.contains("variable") => {
+                error.then(same_deployment::NAME_THEM)
+            }
             _ => error,
         })?;
         let mark = format!("\n{WARNINGS}\n");
         let (text, said) = printed.rsplit_once(&mark).unwrap_or((&printed, ""));
         let resolved = Resolved {
             project: Project::read(text)?,
-            warnings: same::warnings(said),
+            warnings: same_deployment::warnings(said),
         };
         self.resolved.borrow_mut().insert(key, resolved.clone());
         Ok(resolved)
@@ -322,9 +324,9 @@ impl<'a> Compose<'a> {
     /// The release that our services run, all of them in all their containers; if one runs another
     /// release than `likely`, that one. A container that is not running does not count.
     async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, Error> {
-        let look = self.look(place).await?;
+        let look = self.inspect_containers(place).await?;
         let project = self.judging(place, &look, likely).await;
-        let seen = self.seen(&look, &project, likely);
+        let seen = self.running_services(&look, &project, likely);
         if let Some(unnamed) = seen.unnamed {
             return Err(Error::Contradicts(unnamed));
         }
@@ -344,7 +346,7 @@ impl<'a> Compose<'a> {
     }
 
     /// What each of our services runs, and what of them does not run.
-    fn seen<'l>(
+    fn running_services<'l>(
         &self,
         look: &'l ProjectContainers,
         project: &Project,
@@ -485,7 +487,7 @@ impl<'a> Compose<'a> {
     async fn check(&self, place: &Place, transition: Transition<'_>) -> Result<Vec<String>, Error> {
         let images = self.images(transition.to)?;
         self.check_ours(place).await?;
-        let look = self.look_lately(place).await?;
+        let look = self.inspect_within_staleness(place).await?;
         let resolved = self.resolved(place, transition.to).await?;
         let project = &resolved.project;
         let mut services = self.config.services.keys();
@@ -542,8 +544,8 @@ done; fi\n",
         let text = format!(
             "{}ids=$(docker ps -aq --no-trunc --filter label={})\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
             self.head_at(place),
-            look::PROJECT,
-            quote(look::FORMAT)
+            container::PROJECT,
+            quote(container::FORMAT)
         );
         let printed = self.whole(place, "docker inspect", &text, &[]);
         for line in printed.await?.lines() {
@@ -607,7 +609,7 @@ done
     async fn pre_image(&self, place: &Place) -> Result<String, Error> {
         let places = self.machines.places;
         let file = places.read(place, &self.file(), QUERY_TIMEOUT).await?;
-        let look = self.look_lately(place).await?;
+        let look = self.inspect_within_staleness(place).await?;
         let counts = look.counts();
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
         // Of two that are one, the older is what ran.
@@ -629,7 +631,7 @@ done
     async fn switch(&self, place: &Place, release: &str, counts: &Counts) -> Result<String, Error> {
         let images = self.images(release)?;
         self.up(place, release, &images, counts).await?;
-        let look = self.look(place).await?;
+        let look = self.inspect_containers(place).await?;
         let resolved = self.resolved(place, release).await?;
         for (service, image) in &images {
             let mut of_service = look.of(service).peekable();
@@ -733,7 +735,7 @@ done\n",
             .places
             .script(place, "compose up", &wait, Effect::Changes, within)
             .await?;
-        let look = self.look(place).await?;
+        let look = self.inspect_containers(place).await?;
         let project = self.resolved(place, release).await?.project;
         let changes = self.changes(&look, &project, images);
         let ours = override_text(images);
@@ -912,9 +914,9 @@ impl Observe for Compose<'_> {
 
     fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> StepFuture<'a, PlaceParts> {
         Box::pin(async move {
-            let look = self.look_lately(&step.place).await?;
+            let look = self.inspect_within_staleness(&step.place).await?;
             let project = self.judging(&step.place, &look, likely).await;
-            let seen = self.seen(&look, &project, likely);
+            let seen = self.running_services(&look, &project, likely);
             Ok(PlaceParts {
                 runs: seen.runs,
                 down: seen.down,

@@ -57,7 +57,7 @@ impl<'a> Ecs<'a> {
         }
     }
 
-    async fn ask(&self, action: &str, question: &Value) -> Result<Value, Error> {
+    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, Error> {
         let answer = self.client.ecs(action, question).await;
         answer.map_err(|cause| Error::Aws {
             service: "ecs",
@@ -71,7 +71,7 @@ impl<'a> Ecs<'a> {
             cluster, service, ..
         } = self.config;
         let question = json!({"cluster": cluster, "services": [service]});
-        let answer = self.ask("DescribeServices", &question).await?;
+        let answer = self.call_api("DescribeServices", &question).await?;
         service::active(&answer["services"][0])
             .map_err(|error| error.at(format!("{cluster}/{service}")))
     }
@@ -138,7 +138,7 @@ impl<'a> Ecs<'a> {
     async fn check(&self, release: &str) -> Result<(), Error> {
         let name = self.recorded(release)?;
         let question = json!({"taskDefinition": name});
-        let answer = self.ask("DescribeTaskDefinition", &question).await?;
+        let answer = self.call_api("DescribeTaskDefinition", &question).await?;
         let status = answer["taskDefinition"]["status"].as_str();
         if status != Some("ACTIVE") {
             return Err(Error::Unfit(format!(
@@ -180,7 +180,7 @@ impl<'a> Ecs<'a> {
         if anew {
             question["forceNewDeployment"] = true.into();
         }
-        let answer = self.ask("UpdateService", &question).await?;
+        let answer = self.call_api("UpdateService", &question).await?;
         let service = service::active(&answer["service"])?;
         let primary = primary(&service)?;
         if !is(definition, &primary.task_definition) {
@@ -194,32 +194,32 @@ impl<'a> Ecs<'a> {
     }
 
     /// What ECS reports about the deployments, and about recent events.
-    async fn look_at_service(&self) -> Result<String, Error> {
+    async fn describe_service_state(&self) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
         let question = json!({"cluster": cluster, "services": [service]});
-        let answer = self.ask("DescribeServices", &question).await?;
+        let answer = self.call_api("DescribeServices", &question).await?;
         let service = &answer["services"][0];
         let kept = json!({"deployments": service["deployments"], "events": service["events"]});
         Ok(format!("{kept:#}\n"))
     }
 
     /// Why tasks stopped; ECS forgets them within the hour.
-    async fn look_at_stopped(&self) -> Result<String, Error> {
+    async fn describe_stopped_tasks(&self) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
         let question =
             json!({"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED"});
-        let answer = self.ask("ListTasks", &question).await?;
+        let answer = self.call_api("ListTasks", &question).await?;
         let mut tasks = answer["taskArns"].as_array().cloned().unwrap_or_default();
         tasks.truncate(TASKS);
         if tasks.is_empty() {
             return Ok("no task has stopped lately\n".to_owned());
         }
         let question = json!({"cluster": cluster, "tasks": tasks});
-        let answer = self.ask("DescribeTasks", &question).await?;
+        let answer = self.call_api("DescribeTasks", &question).await?;
         let tasks = answer["tasks"].as_array().into_iter().flatten();
         // Nothing else of them: what a task is started with may hold secrets.
         let of = |value: &Value, names: &[&str]| -> Value {
@@ -285,7 +285,7 @@ impl<'a> Ecs<'a> {
     /// Whether the images of a task definition name this release, by the gate's own rule.
     async fn names(&self, definition: &str, release: &str) -> Result<bool, Error> {
         let question = json!({"taskDefinition": definition});
-        let answer = self.ask("DescribeTaskDefinition", &question).await?;
+        let answer = self.call_api("DescribeTaskDefinition", &question).await?;
         let own = self.probe(None);
         Ok(probe::ecs::names(
             self.gate.unwrap_or(&own),
@@ -323,8 +323,8 @@ impl Observe for Ecs<'_> {
 
     fn diagnostics<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, StepFuture<'a, String>)> {
         vec![
-            ("service", Box::pin(self.look_at_service())),
-            ("stopped-tasks", Box::pin(self.look_at_stopped())),
+            ("service", Box::pin(self.describe_service_state())),
+            ("stopped-tasks", Box::pin(self.describe_stopped_tasks())),
         ]
     }
 

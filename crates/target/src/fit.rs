@@ -74,12 +74,12 @@ pub(crate) trait CheckFit {
 }
 
 /// Looks at a target on each of its machines, side by side.
-pub(crate) async fn look(
+pub(crate) async fn check_each_machine(
     target: &dyn CheckFit,
     config: &Config,
     places: &PlaceAccess,
 ) -> Vec<FitReport> {
-    let all = Place::all(target.hosts(), config);
+    let all = Place::from_hosts(target.hosts(), config);
     let asking = all.into_iter().map(|place| async {
         let fit = tokio::time::timeout(CHECK_TIMEOUT, target.check_fit(places, &place)).await;
         let fit = match fit {

@@ -120,7 +120,7 @@ impl<'a> Haproxy<'a> {
     }
 
     /// What the sockets answer to a question.
-    async fn told(&self, place: &Place, command: &str) -> Result<String, Error> {
+    async fn query_sockets(&self, place: &Place, command: &str) -> Result<String, Error> {
         let backend = self.backend();
         let mut told = String::new();
         for socket in backend.proxy().sockets() {
@@ -149,9 +149,12 @@ impl Observe for Haproxy<'_> {
         vec![
             (
                 "servers",
-                Box::pin(self.told(&step.place, "show servers state")),
+                Box::pin(self.query_sockets(&step.place, "show servers state")),
             ),
-            ("stat", Box::pin(self.told(&step.place, "show stat"))),
+            (
+                "stat",
+                Box::pin(self.query_sockets(&step.place, "show stat")),
+            ),
         ]
     }
 
@@ -221,7 +224,7 @@ impl Route for Haproxy<'_> {
 
     fn entrypoints(&self) -> StepFuture<'_, Vec<Entrypoint>> {
         Box::pin(async move {
-            let asking = self.front.machines.all().iter().map(|place| async move {
+            let asking = self.front.machines.places().iter().map(|place| async move {
                 // Without its word on where the servers are, the front door can still be asked.
                 let (servers, unsure) = match self.backend().servers(place).await {
                     Ok(servers) => (servers, None),

@@ -49,9 +49,13 @@ pub fn subject(section: &Rollback) -> Option<String> {
 
 /// Looks at the configured target on each of its machines, side by side. Empty where the target
 /// reports nothing before it is used: a command of the user, ECS, a workflow.
-pub async fn look(section: &Rollback, config: &Config, places: &PlaceAccess) -> Vec<FitReport> {
+pub async fn check_fit(
+    section: &Rollback,
+    config: &Config,
+    places: &PlaceAccess,
+) -> Vec<FitReport> {
     match fits(section) {
-        Some(target) => fit::look(target, config, places).await,
+        Some(target) => fit::check_each_machine(target, config, places).await,
         None => Vec::new(),
     }
 }

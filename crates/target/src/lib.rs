@@ -7,9 +7,9 @@ mod compose;
 #[cfg(feature = "ecs")]
 mod ecs;
 pub mod fit;
+mod fit_checks;
 mod haproxy;
 pub mod kinds;
-mod looks;
 mod nginx;
 mod systemd;
 mod target;

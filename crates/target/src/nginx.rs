@@ -227,7 +227,7 @@ impl Route for Nginx<'_> {
 
     fn entrypoints(&self) -> StepFuture<'_, Vec<Entrypoint>> {
         Box::pin(async move {
-            let asking = self.front.machines.all().iter().map(|place| async move {
+            let asking = self.front.machines.places().iter().map(|place| async move {
                 let text = self.site.read(place).await;
                 let division = text.as_ref().map_err(Error::clone);
                 let division = division.and_then(|text| self.site.division(text));

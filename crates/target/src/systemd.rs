@@ -126,7 +126,7 @@ to={to} link={link} beside={beside} unit={unit}
             sudo = if self.config.sudo { SUDO } else { "" },
             to = word(&self.folder(release)?),
             link = word(&self.config.link()),
-            beside = word(&self.beside()),
+            beside = word(&self.link_folder()),
             unit = quote(&self.config.unit),
         );
         self.machines
@@ -153,7 +153,7 @@ to={to} link={link} beside={beside} unit={unit}
         let within = self.config.timeout.get();
         let text = format!(
             "{}{}\n{}",
-            alone(&self.beside(), within),
+            alone(&self.link_folder(), within),
             self.point_to(&to.display().to_string()),
             self.restart()
         );
@@ -184,7 +184,7 @@ to={to} link={link} beside={beside} unit={unit}
             self.point_to(before)
         };
         let within = self.config.timeout.get();
-        let alone = alone(&self.beside(), within);
+        let alone = alone(&self.link_folder(), within);
         let text = format!("{alone}{back}\n{}", self.restart());
         self.machines
             .places
@@ -193,7 +193,7 @@ to={to} link={link} beside={beside} unit={unit}
         Ok(format!("{} is {before} again", link.display()))
     }
 
-    fn beside(&self) -> PathBuf {
+    fn link_folder(&self) -> PathBuf {
         let link = self.config.link();
         link.parent().map(PathBuf::from).unwrap_or_default()
     }
@@ -201,13 +201,13 @@ to={to} link={link} beside={beside} unit={unit}
     /// One move, so that there is a link at every moment, the old one or the new one.
     fn point_to(&self, to: &str) -> String {
         let link = self.config.link();
-        let new = state::atomic::beside(&link, "deploy-guard-new");
+        let new = state::atomic::with_suffix(&link, "deploy-guard-new");
         format!(
             "rm -f -- {new}\nln -s -- {to} {new}\nmv -T -f -- {new} {link}\nsync -- {beside} || sync",
             new = word(&new),
             to = quote(to),
             link = word(&link),
-            beside = word(&self.beside()),
+            beside = word(&self.link_folder()),
         )
     }
 
@@ -400,7 +400,7 @@ impl UnitState {
 mod tests {
     use super::*;
 
-    fn seen(link: &str, folder: &str, program: &str, started: f64) -> Option<String> {
+    fn running_release(link: &str, folder: &str, program: &str, started: f64) -> Option<String> {
         let text = str::to_owned;
         UnitState {
             releases: text("/data/releases"),
@@ -420,11 +420,11 @@ mod tests {
     fn the_process_knows_better_than_the_link() {
         let v1 = Some("v1".to_owned());
         assert_eq!(
-            seen("/srv/releases/v2", "/data/releases/v1", "/bin/sh", 901.0),
+            running_release("/srv/releases/v2", "/data/releases/v1", "/bin/sh", 901.0),
             v1
         );
         assert_eq!(
-            seen(
+            running_release(
                 "/srv/releases/v2",
                 "/",
                 "/data/releases/v1/shop (deleted)",
@@ -433,8 +433,11 @@ mod tests {
             v1
         );
         // 901 s after boot is a second after the link was made.
-        assert_eq!(seen("/srv/releases/v1", "/", "/bin/sh", 901.0), v1);
-        assert_eq!(seen("releases/v1", "", "", 901.0), v1);
+        assert_eq!(
+            running_release("/srv/releases/v1", "/", "/bin/sh", 901.0),
+            v1
+        );
+        assert_eq!(running_release("releases/v1", "", "", 901.0), v1);
     }
 
     #[test]
@@ -445,8 +448,11 @@ mod tests {
             ("", 901.0),
             ("/srv/else", 901.0),
         ] {
-            assert!(seen(link, "", "", started).is_none(), "{link} {started}");
+            assert!(
+                running_release(link, "", "", started).is_none(),
+                "{link} {started}"
+            );
         }
-        assert!(seen("/srv/releases/", "/srv/releases-old/v1", "", 901.0).is_none());
+        assert!(running_release("/srv/releases/", "/srv/releases-old/v1", "", 901.0).is_none());
     }
 }

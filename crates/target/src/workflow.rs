@@ -217,7 +217,7 @@ impl<'a> Workflow<'a> {
         let end = Instant::now() + patience;
         let mut seen = None;
         loop {
-            let (good, failed) = self.ours(mark).await?;
+            let (good, failed) = self.matching_runs(mark).await?;
             match good.as_slice() {
                 [] => {}
                 [run, ..] if self.config.correlation_input.is_some() => {
@@ -237,7 +237,7 @@ impl<'a> Workflow<'a> {
 
     /// The runs since the mark that are ours: those that did not fail, the newest first, and how
     /// many did.
-    async fn ours(&self, mark: &Mark) -> Result<(Vec<Dispatched>, usize), Error> {
+    async fn matching_runs(&self, mark: &Mark) -> Result<(Vec<Dispatched>, usize), Error> {
         let runs = self.client.dispatched(&self.repository, self.name()).await;
         let mut runs = runs?;
         runs.retain(|run| run.id > mark.newest);

@@ -13,7 +13,7 @@ use crate::{testbed, tool, workspace};
 /// or what it says against one, `answers`, `tables` by their cells, its `title`, and by their first
 /// lines the details that are `open` and `folded`.
 pub fn summary(file: &Path) -> Value {
-    seen("summary.mjs", file)
+    run_script("summary.mjs", file)
 }
 
 /// A page on a phone and on a desk, light and dark: `violations` by axe, views that are too
@@ -21,10 +21,10 @@ pub fn summary(file: &Path) -> Value {
 /// `links`, its `title`, how many rows a phone shows `folded` and `unfolded`, and how many pixels
 /// high a `hint` is there.
 pub fn page(file: &Path) -> Value {
-    seen("page.mjs", file)
+    run_script("page.mjs", file)
 }
 
-fn seen(script: &str, file: &Path) -> Value {
+fn run_script(script: &str, file: &Path) -> Value {
     let output = Command::new(tool("node"))
         .arg(workspace().join("crates/testkit/browser").join(script))
         .arg(testbed().join("node_modules"))

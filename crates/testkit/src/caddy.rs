@@ -81,7 +81,7 @@ impl Caddy {
     }
 
     /// Asks its admin API, as another program would.
-    pub fn tell(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub fn call_admin_api(&self, method: &str, path: &str, body: &str) -> Answer {
         let headers = [("Content-Type", "application/json")];
         let url = format!("{}{path}", self.admin());
         request(method, &url, &headers, body.as_bytes()).expect("Caddy answers")

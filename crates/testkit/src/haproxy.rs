@@ -89,7 +89,7 @@ backend app
     /// The same, and waits until the new worker alone answers at the socket.
     pub fn reloaded(&self) {
         let pid = || {
-            let info = self.ask("show info").unwrap_or_default();
+            let info = self.try_command("show info").unwrap_or_default();
             let pid = info.lines().find(|line| line.starts_with("Pid:"));
             pid.map(str::to_owned)
         };
@@ -116,11 +116,11 @@ backend app
     }
 
     /// What its socket answers to a command.
-    pub fn say(&self, command: &str) -> String {
-        self.ask(command).expect("the socket answers")
+    pub fn send_command(&self, command: &str) -> String {
+        self.try_command(command).expect("the socket answers")
     }
 
-    fn ask(&self, command: &str) -> io::Result<String> {
+    fn try_command(&self, command: &str) -> io::Result<String> {
         let mut stream = UnixStream::connect(self.socket())?;
         stream.write_all(format!("{command}\n").as_bytes())?;
         let mut answer = String::new();

@@ -61,7 +61,7 @@ fn run(port: u16, mut next: Instant, apart: Duration, shared: &Shared) {
                 .ok()
                 .map(BufReader::new),
         };
-        connection = asked.and_then(ask);
+        connection = asked.and_then(send_get);
         if connection.is_some() {
             shared.answers.fetch_add(1, Ordering::SeqCst);
         }
@@ -69,7 +69,7 @@ fn run(port: u16, mut next: Instant, apart: Duration, shared: &Shared) {
 }
 
 /// One request; the connection, if it can be used again.
-fn ask(mut connection: BufReader<TcpStream>) -> Option<BufReader<TcpStream>> {
+fn send_get(mut connection: BufReader<TcpStream>) -> Option<BufReader<TcpStream>> {
     let stream = connection.get_mut();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))

@@ -90,12 +90,12 @@ impl Moto {
 
     /// An object's content; `None` if it does not exist.
     pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        let answer = self.ask("GET", &format!("/{bucket}/{}", encode(key)), b"");
+        let answer = self.send_request("GET", &format!("/{bucket}/{}", encode(key)), b"");
         (answer.status == 200).then_some(answer.body)
     }
 
     fn put(&self, path: &str, content: &[u8]) {
-        let answer = self.ask("PUT", path, content);
+        let answer = self.send_request("PUT", path, content);
         assert_eq!(answer.status, 200, "PUT {path}: {}", answer.text());
     }
 
@@ -135,7 +135,7 @@ impl Moto {
     }
 
     /// moto reads no signature, but the service and the region in one.
-    fn ask(&self, method: &str, path: &str, content: &[u8]) -> Answer {
+    fn send_request(&self, method: &str, path: &str, content: &[u8]) -> Answer {
         let authorization = "AWS4-HMAC-SHA256 Credential=testkit/20260101/us-east-1/s3/aws4_request, \
                              SignedHeaders=host, Signature=0";
         let url = format!("{}{path}", self.url());

@@ -38,7 +38,7 @@ impl Nginx {
     }
 
     /// Starts it with `servers` as its `server` blocks, in which `PORT` is a free port; what a
-    /// `log_format` of theirs writes into `access.log` is [`Nginx::seen`].
+    /// `log_format` of theirs writes into `access.log` is [`Nginx::access_log`].
     pub fn serving(servers: &str) -> Nginx {
         Nginx::with("127.0.0.1:1", servers, Ipv4Addr::LOCALHOST, free_port())
     }
@@ -75,7 +75,7 @@ impl Nginx {
     }
 
     /// The content of `access.log`.
-    pub fn seen(&self) -> String {
+    pub fn access_log(&self) -> String {
         fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
 

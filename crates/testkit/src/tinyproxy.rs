@@ -56,7 +56,7 @@ impl Tinyproxy {
     }
 
     /// Whether its log shows a request that begins so: `GET http://…` or `CONNECT host:port`.
-    pub fn was_asked(&self, request: &str) -> bool {
+    pub fn has_logged(&self, request: &str) -> bool {
         wait_until(Duration::from_secs(2), || {
             self.process.log().contains(request)
         })

@@ -106,7 +106,7 @@ async fn old_side(
     session.release(lease).await?;
     let skipped = |why: String| vec![Outcome::skipped("old-side", rollout.stable_shown(), why)];
     let progress = &work.job.progress;
-    progress.say(&format!(
+    progress.show(&format!(
         "{} is kept for {}",
         rollout.stable_shown(),
         section.keep_for

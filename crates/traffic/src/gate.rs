@@ -102,7 +102,7 @@ async fn waited(job: &Job, hooks: &Hooks, flags: &Flags) -> Result<Vec<aws::ecs:
             return Ok(paused);
         }
         job.progress
-            .say(&format!("{} has not reached its pause", flags.service));
+            .show(&format!("{} has not reached its pause", flags.service));
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
             _ = job.interrupt.wait() => return Ok(Vec::new()),

@@ -299,7 +299,7 @@ impl<'a> Ramp<'a> {
         self.session
             .job
             .progress
-            .say(&format!("{} to {share}", self.rollout.release));
+            .show(&format!("{} to {share}", self.rollout.release));
         let change = ShareChange {
             before: self.rollout.share,
             after: share,
@@ -474,7 +474,7 @@ impl<'a> Ramp<'a> {
     async fn wait_until(&mut self, share: Share) -> Result<WaitEnd, Failure> {
         self.phase(Phase::Waiting).await?;
         let progress = &self.session.job.progress;
-        progress.say(&format!(
+        progress.show(&format!(
             "{} has {}: `traffic promote` lets it go on",
             self.rollout.release, self.rollout.share
         ));
@@ -637,7 +637,7 @@ impl<'a> Ramp<'a> {
 
     async fn back_under(&mut self, lease: &Lease, why: BackReason) -> Result<Report, Failure> {
         let progress = &self.session.job.progress;
-        progress.say(&format!(
+        progress.show(&format!(
             "back to {}: {}",
             self.rollout.stable_shown(),
             why.reason

@@ -210,7 +210,7 @@ async fn delay(
     release: &str,
 ) -> Result<Option<Outcome>, Failure> {
     let progress = &session.job.progress;
-    progress.say(&format!("{release} is healthy; the switch waits"));
+    progress.show(&format!("{release} is healthy; the switch waits"));
     tokio::select! {
         () = tokio::time::sleep(session.section.switch_delay.get()) => Ok(None),
         error = session.keep(lease) => Err(error.into()),

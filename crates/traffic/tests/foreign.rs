@@ -49,11 +49,11 @@ fn haproxys_weights_at_its_socket() {
         "",
     );
     let other = || {
-        proxy.say("set weight app/blue 128");
-        proxy.say("set weight app/green 128");
+        proxy.send_command("set weight app/blue 128");
+        proxy.send_command("set weight app/green 128");
     };
     disturbed(&bed, &[], other, "blue 50%, green 50%");
-    let weight = proxy.say("get weight app/green");
+    let weight = proxy.send_command("get weight app/green");
     assert!(weight.starts_with("128"), "{weight}");
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
@@ -92,7 +92,7 @@ fn caddys_configuration_over_its_api() {
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
     let other = || {
         let path = "/id/shop/load_balancing/selection_policy";
-        let answer = caddy.tell("PATCH", path, &policy(3, 1).to_string());
+        let answer = caddy.call_admin_api("PATCH", path, &policy(3, 1).to_string());
         assert_eq!(answer.status, 200);
     };
     disturbed(&bed, &[], other, "blue 75%, green 25%");
@@ -105,7 +105,7 @@ fn caddys_configuration_over_its_api() {
     // Another handler in its place: nothing may be written there, and who answers is told.
     bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
     let one = json!([{"dial": green}, {"dial": "127.0.0.1:9"}]);
-    let answer = caddy.tell("PATCH", "/id/shop/upstreams", &one.to_string());
+    let answer = caddy.call_admin_api("PATCH", "/id/shop/upstreams", &one.to_string());
     assert_eq!(answer.status, 200);
     let next = "let one have these two upstreams, or correct `traffic.caddy`";
     bed.traffic(&["status"]).is(1, &[next]);
@@ -118,7 +118,7 @@ fn caddys_configuration_over_its_api() {
         ],
     );
     let two = json!([{"dial": blue}, {"dial": green}]);
-    let answer = caddy.tell("PATCH", "/id/shop/upstreams", &two.to_string());
+    let answer = caddy.call_admin_api("PATCH", "/id/shop/upstreams", &two.to_string());
     assert_eq!(answer.status, 200);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }

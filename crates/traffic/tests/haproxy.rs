@@ -41,7 +41,7 @@ impl World {
 
     /// The servers with their states and weights, without what changes by itself.
     fn servers(&self) -> Vec<String> {
-        let states = self.proxy.say("show servers state app");
+        let states = self.proxy.send_command("show servers state app");
         let row = |line: &str| line.split(' ').take(9).collect::<Vec<_>>().join(" ");
         states.lines().map(row).collect()
     }
@@ -169,7 +169,7 @@ fn haproxy_half_of_a_weight_of_nothing_is_half_of_the_requests() {
         .traffic(&["status"])
         .is(0, &["blue 50%, green 50%"]);
     // What anybody would send for the same.
-    world.proxy.say("set weight app/green 50%");
+    world.proxy.send_command("set weight app/green 50%");
     assert_eq!(world.of_hundred(), 0);
     world
         .bed
@@ -239,8 +239,8 @@ fn haproxy_servers_beside_the_two_and_none_at_all_are_told() {
     let bed = &world.bed;
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.phase("judging");
-    world.proxy.say("set server app/blue state maint");
-    world.proxy.say("set server app/green state maint");
+    world.proxy.send_command("set server app/blue state maint");
+    world.proxy.send_command("set server app/green state maint");
     let end = End::from(child.wait_with_output().unwrap());
     let told = ["neither blue nor green gets traffic", "another changed it"];
     end.is(1, &told);

@@ -4,11 +4,11 @@
 //! Each interval becomes a line of a recorded trace and is judged as it is read back from there, so
 //! `healthgate judge` comes to the same verdict.
 
-mod beside;
+mod first_failure;
 mod last_known_good;
 mod lines;
+mod metric_notes;
 mod source;
-mod told;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -23,11 +23,11 @@ use judge::{Interval, Reading};
 use model::outcome::Requests;
 use model::{Outcome, Verdict};
 
-pub(crate) use beside::FirstFailure;
+pub(crate) use first_failure::FirstFailure;
 use lines::Lines;
+use metric_notes::MetricNotes;
+pub use metric_notes::{id, subject};
 use source::{IntervalReading, Source};
-use told::MetricNotes;
-pub use told::{id, subject};
 
 use crate::view::View;
 
@@ -112,7 +112,7 @@ impl<'a> Live<'a> {
         let began = Instant::now();
         view.compare(&self.told.rows());
         let end = tokio::select! {
-            end = self.look_on(began, view) => end,
+            end = self.watch_intervals(began, view) => end,
             () = interrupted => End::Interrupted,
             failed = beside.failed() => End::FailedBeside(failed),
         };
@@ -132,7 +132,7 @@ impl<'a> Live<'a> {
         (outcomes, curves.collect())
     }
 
-    async fn look_on(&mut self, began: Instant, view: &View) -> End {
+    async fn watch_intervals(&mut self, began: Instant, view: &View) -> End {
         let interval = self.canary.interval.get();
         let deadline = self.canary.deadline.get();
         let (mut slot, mut errors, mut futile) = (0_u32, 0, 0);
@@ -195,13 +195,16 @@ impl<'a> Live<'a> {
         let timeout = self.timeout;
         // The first look only shows where counters stand.
         for _ in 0..if slot == 0 { 0 } else { AGAIN } {
-            let given = self.source.look(&self.names, false, timeout).await?;
+            let given = self
+                .source
+                .read_interval(&self.names, false, timeout)
+                .await?;
             if !given.is_early {
                 return Ok(given);
             }
             tokio::time::sleep(interval / (AGAIN + 2)).await;
         }
-        self.source.look(&self.names, true, timeout).await
+        self.source.read_interval(&self.names, true, timeout).await
     }
 
     /// Takes an interval in, as a line. One without data is none: what comes later counts since the

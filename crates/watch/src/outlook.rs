@@ -46,7 +46,7 @@ pub enum Errors {
 }
 
 impl Requests {
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let per_minute = few_digits(self.per_minute, Unit::Plain);
         let percent = |part: f64| few_digits(part, Unit::Percent);
         let of_them = match &self.errors {
@@ -152,8 +152,8 @@ impl Outlook {
         let expected = format!("both verdicts within {}", canary.deadline);
         match planned(canary, metric, requests, share) {
             Ok(plan) => {
-                let outcome = Outcome::pass(id, requests.told()).expected(expected);
-                told(outcome, canary, plan, requests, share)
+                let outcome = Outcome::pass(id, requests.describe()).expected(expected);
+                reach_outlook(outcome, canary, plan, requests, share)
             }
             Err(error) => {
                 let why = if requests.per_minute > 0.0 {
@@ -161,7 +161,7 @@ impl Outlook {
                 } else {
                     "no requests were counted".to_owned()
                 };
-                let outcome = Outcome::inconclusive(id, requests.told())
+                let outcome = Outcome::inconclusive(id, requests.describe())
                     .expected(expected)
                     .actual("unknown")
                     .reason(why)
@@ -351,7 +351,7 @@ fn planned(
     }
 }
 
-fn told(
+fn reach_outlook(
     mut outcome: Outcome,
     canary: &Canary,
     plan: Plan,
@@ -476,7 +476,7 @@ struct Times {
 
 /// `6m (12m)` where rollouts are near one number, as those that pass are: a pass waits until it is due.
 /// Else `2m to 12m`, as for most fails: a fail waits for nothing, and chance makes it early or late.
-fn told_time(times: &Times) -> String {
+fn describe_times(times: &Times) -> String {
     if times.near_typical >= NEAR {
         return match &times.ninety_percent {
             Some(ninety_percent) if *ninety_percent != times.typical => {
@@ -512,7 +512,7 @@ fn cell(reach: Reach, interval: Span) -> String {
             earliest,
             latest,
             ..
-        } => told_time(&Times {
+        } => describe_times(&Times {
             typical: time(typical),
             near_typical,
             ninety_percent: known(ninety_percent),

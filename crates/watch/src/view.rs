@@ -192,7 +192,7 @@ impl Observer for View {
             probes: _,
         } = &mut *self.state.borrow_mut();
         if self.board.writes_lines()
-            && let Some(line) = lines.rest(rows, self.started.elapsed())
+            && let Some(line) = lines.unprinted_changes(rows, self.started.elapsed())
         {
             self.board.line(&line);
         }

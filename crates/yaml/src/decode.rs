@@ -6,7 +6,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use crate::fault::{Fault, listed, shown};
+use crate::fault::{Fault, display_value, listed};
 use crate::node::{Key, Kind, Node, Scalar};
 
 impl Node {
@@ -49,7 +49,7 @@ impl Node {
             Err(_) => {
                 let found = match &scalar.written {
                     Some(written) => format!("and the value of `{written}` is something else"),
-                    None => format!("found {}", shown(&scalar.text)),
+                    None => format!("found {}", display_value(&scalar.text)),
                 };
                 Err(Fault::new(format!("expected {wanted}, {found}")))
             }

@@ -154,7 +154,7 @@ impl fmt::Display for Found<'_> {
             Unexpected::Signed(value) => write!(f, "`{value}`"),
             Unexpected::Float(value) => write!(f, "`{value}`"),
             Unexpected::Char(value) => write!(f, "`{value}`"),
-            Unexpected::Str(text) => f.write_str(&shown(text)),
+            Unexpected::Str(text) => f.write_str(&display_value(text)),
             Unexpected::Unit | Unexpected::Option => f.write_str("nothing"),
             Unexpected::Seq | Unexpected::Bytes(_) => f.write_str("a list"),
             Unexpected::Map | Unexpected::NewtypeStruct => f.write_str("a mapping"),
@@ -165,7 +165,7 @@ impl fmt::Display for Found<'_> {
 }
 
 /// A value that was found. A long one is not shown in part: of a secret, no part would be found again.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn display_value(text: &str) -> String {
     const MAX_SHOWN_CHARS: usize = 60;
     if text.chars().count() > MAX_SHOWN_CHARS || text.contains('\n') {
         "a long text".to_owned()

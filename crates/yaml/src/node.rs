@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use crate::fault::{Fault, shown};
+use crate::fault::{Fault, display_value};
 use crate::place::Place;
 use crate::scan;
 
@@ -159,7 +159,7 @@ impl Node {
                 "nothing: its variable is empty".to_owned()
             }
             _ if self.is_null() => "nothing".to_owned(),
-            Kind::Scalar(scalar) => shown(&scalar.text),
+            Kind::Scalar(scalar) => display_value(&scalar.text),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
         }

@@ -12,7 +12,7 @@ pub(crate) fn fault(reason: &str, text: &str, at: usize) -> Fault {
     let line = Line::at(text, at);
     let known = conflict(text)
         .or_else(|| tab(&line))
-        .or_else(|| known(reason, text, at, &line));
+        .or_else(|| recognize_fault(reason, text, at, &line));
     if known.is_none() && reason.contains("recursion limit") {
         return not_yaml("brackets are nested too deeply", at..at)
             .hint("no section is that deep: close a bracket, or see whether it is the right file");
@@ -145,7 +145,7 @@ fn tab(line: &Line<'_>) -> Option<Fault> {
     Some(fault.hint("YAML is indented by spaces: replace each tab by two of them"))
 }
 
-fn known(reason: &str, text: &str, at: usize, line: &Line<'_>) -> Option<Fault> {
+fn recognize_fault(reason: &str, text: &str, at: usize, line: &Line<'_>) -> Option<Fault> {
     let is = |part: &str| reason.contains(part);
     let here = text[at..]
         .chars()

@@ -7,7 +7,7 @@ use model::text::span;
 use model::{Outcome, Report, Verdict};
 
 use super::escape::cell;
-use super::{body, footer, next_step, outcomes, reason, title, told, why};
+use super::{body, footer, next_step, outcomes, reason, reason_cell, text_cell, title};
 
 /// The stages of a run that have ended, while it goes on: what is left where it is killed.
 pub fn so_far(parts: &[(String, Report)]) -> String {
@@ -95,7 +95,7 @@ fn stage(text: &mut String, phase: &str, report: &Report) {
         open(report.verdict),
         report.verdict.emoji(),
         cell(phase),
-        headline.map_or_else(|| report.verdict.to_string(), told),
+        headline.map_or_else(|| report.verdict.to_string(), text_cell),
         span(report.duration),
     );
     reason(text, report);
@@ -115,8 +115,8 @@ fn bare(text: &mut String, phase: &str, outcome: &Outcome) {
         span(outcome.duration),
     );
     let facts = [
-        outcome.actual.as_deref().map(told),
-        Some(why(outcome)).filter(|why| !why.is_empty()),
+        outcome.actual.as_deref().map(text_cell),
+        Some(reason_cell(outcome)).filter(|why| !why.is_empty()),
     ];
     for fact in facts.into_iter().flatten() {
         let _ = writeln!(text, "{fact}\n");

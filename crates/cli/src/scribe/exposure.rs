@@ -91,7 +91,7 @@ impl EventWriter<'_> {
         patience: Duration,
     ) -> Measured {
         let judged = exposure::of_gate(history, stay);
-        match (self.asked(stay, patience).await, judged) {
+        match (self.measure_exposure(stay, patience).await, judged) {
             (Ok(Some(asked)), Some(judged)) => Measured::Known(judged.or_later(&asked)),
             (Ok(Some(exposure)), None) | (_, Some(exposure)) => Measured::Known(exposure),
             (Ok(None), None) => Measured::NotAsked,
@@ -108,7 +108,7 @@ impl EventWriter<'_> {
 
     /// # Errors
     /// Returns why it is not known.
-    async fn asked(
+    async fn measure_exposure(
         &self,
         stay: &ExposureWindow,
         patience: Duration,

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use crate::file::{Hook, Match};
 use crate::value::{Portion, Span, StateAddress};
 
-mod beside;
 mod command;
 mod compose;
 mod ecs;
+mod entrypoint;
 mod haproxy;
 mod nginx;
 mod sockets;
@@ -19,10 +19,10 @@ mod systemd;
 mod target_config;
 mod workflow;
 
-pub use beside::WayIn;
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
 pub use ecs::EcsTarget;
+pub use entrypoint::WayIn;
 pub use haproxy::HaproxyTarget;
 pub use nginx::NginxTarget;
 pub use sockets::Sockets;
@@ -80,7 +80,7 @@ macro_rules! section {
             pub lock_wait: Span,
             /// How many hosts are switched side by side, a count or a share: `1`, `25%`. Every host is
             /// checked and prepared before the first batch. Default: all at once.
-            #[serde(default = "all")]
+            #[serde(default = "whole")]
             pub batch: Portion,
             /// How many hosts may fail, a count or a share. Where more cannot be prepared, the rollback is
             /// refused before anything changes; where more fail on the way, see `on-breach`. Default 0.
@@ -163,7 +163,7 @@ pub enum OnBreach {
     Restore,
 }
 
-fn all() -> Portion {
+fn whole() -> Portion {
     Portion::ALL
 }
 

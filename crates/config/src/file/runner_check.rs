@@ -104,7 +104,7 @@ pub struct Pool {
     /// Labels that a runner must all have; case does not matter. They become `runs-on`.
     pub labels: Vec<String>,
     /// How many must be online. Default 1.
-    #[serde(default = "one")]
+    #[serde(default = "default_min_online")]
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
     /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
@@ -165,7 +165,7 @@ pub struct Emergency {
     pub pool: Option<String>,
 }
 
-fn one() -> NonZero<u32> {
+fn default_min_online() -> NonZero<u32> {
     NonZero::<u32>::MIN
 }
 

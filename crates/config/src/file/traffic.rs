@@ -80,7 +80,7 @@ macro_rules! section {
             #[serde(default = "drain_timeout")]
             pub drain_timeout: Span,
             /// How many machines are changed side by side, a count or a share. Default: all at once.
-            #[serde(default = "all")]
+            #[serde(default = "whole")]
             pub batch: Portion,
             /// How many machines may fail to take a share, a count or a share; those that fail keep what they
             /// had, and are reported. Default 0.
@@ -252,7 +252,7 @@ fn lock_ttl() -> Span {
     Span::from_secs(30 * 60)
 }
 
-fn all() -> Portion {
+fn whole() -> Portion {
     Portion::ALL
 }
 

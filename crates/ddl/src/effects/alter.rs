@@ -6,7 +6,7 @@ use super::{alter_table, create};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
 use crate::scene::{LintContext, name, word};
-use crate::sql::said;
+use crate::sql::node_text;
 
 /// Whether the statement alters something.
 pub(super) fn altered(
@@ -68,10 +68,10 @@ fn index(alter: &ast::AlterIndex, scene: &mut LintContext, effect: &mut Statemen
             }
         }
         Some(ast::AlterIndexAction::SetOptions(set)) => {
-            effect.lock(&index, alter_table::storage_lock(&said(&set)));
+            effect.lock(&index, alter_table::storage_lock(&node_text(&set)));
         }
         Some(ast::AlterIndexAction::ResetOptions(reset)) => {
-            effect.lock(&index, alter_table::storage_lock(&said(&reset)));
+            effect.lock(&index, alter_table::storage_lock(&node_text(&reset)));
         }
         Some(ast::AlterIndexAction::SetTablespace(_)) => {
             effect.touch(&index, Some(LockMode::AccessExclusive), Work::Rewrite);
@@ -199,7 +199,7 @@ fn domain(alter: &ast::AlterDomain, scene: &mut LintContext, effect: &mut Statem
     let part = Part::Other("domain", domain.to_string());
     let checked = match alter.action() {
         Some(ast::AlterDomainAction::AddConstraint(add)) => {
-            !said(&add).to_lowercase().ends_with("not valid")
+            !node_text(&add).to_lowercase().ends_with("not valid")
         }
         Some(
             ast::AlterDomainAction::SetNotNull(_) | ast::AlterDomainAction::ValidateConstraint(_),

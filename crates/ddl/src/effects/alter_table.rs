@@ -11,7 +11,7 @@ use crate::column_type::{ColumnType, Conversion};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::{Name, last};
 use crate::scene::{LintContext, cascades, name, relation, word};
-use crate::sql::said;
+use crate::sql::node_text;
 use crate::volatility::{self, Volatility};
 
 /// From this version on, the default of a new column is kept in the catalog.
@@ -151,8 +151,8 @@ impl Action<'_> {
                 return LockMode::ShareUpdateExclusive;
             }
             AlterTableAction::SetWithoutCluster(_) => return LockMode::ShareUpdateExclusive,
-            AlterTableAction::SetOptions(set) => return storage_lock(&said(set)),
-            AlterTableAction::ResetOptions(reset) => return storage_lock(&said(reset)),
+            AlterTableAction::SetOptions(set) => return storage_lock(&node_text(set)),
+            AlterTableAction::ResetOptions(reset) => return storage_lock(&node_text(reset)),
             AlterTableAction::EnableTrigger(_)
             | AlterTableAction::EnableAlwaysTrigger(_)
             | AlterTableAction::EnableReplicaTrigger(_) => return LockMode::ShareRowExclusive,
@@ -219,7 +219,7 @@ impl Action<'_> {
         if add.if_not_exists().is_some() && self.column(&column).is_some() {
             return;
         }
-        let type_text = add.ty().map(|one| said(&one)).unwrap_or_default();
+        let type_text = add.ty().map(|one| node_text(&one)).unwrap_or_default();
         let serial = ColumnType::serial(&type_text);
         let mut known = Column {
             kind: ColumnType::read(&type_text),
@@ -228,7 +228,7 @@ impl Action<'_> {
             fresh: true,
         };
         let mut work = if serial { Work::Rewrite } else { Work::None };
-        if !known.kind.known() && !serial {
+        if !known.kind.is_builtin() && !serial {
             work = work.max(match self.scene.catalog.user_type(&known.kind.base) {
                 Some(UserType::Plain) => Work::None,
                 Some(UserType::CheckedDomain) => Work::Rewrite,
@@ -243,7 +243,7 @@ impl Action<'_> {
                     let expression = default.expr();
                     let null = expression
                         .as_ref()
-                        .is_some_and(|one| said(one).eq_ignore_ascii_case("null"));
+                        .is_some_and(|one| node_text(one).eq_ignore_ascii_case("null"));
                     known.default = !null;
                     null_default = null;
                     work = work.max(match expression.map(|one| volatility::of(&one)) {
@@ -351,13 +351,13 @@ impl Action<'_> {
             }
             ast::AlterColumnOption::AddGenerated(add) => {
                 self.change_column(&column, |known| known.default = true);
-                if said(add).to_ascii_lowercase().contains("always") && !ours {
+                if node_text(add).to_ascii_lowercase().contains("always") && !ours {
                     self.effect.breaks(self.part(&column), Change::Generated);
                 }
             }
             ast::AlterColumnOption::SetGenerated(_)
             | ast::AlterColumnOption::SetGeneratedOptions(_) => {
-                let said = said(&option).to_ascii_lowercase();
+                let said = node_text(&option).to_ascii_lowercase();
                 if said.contains("generated always") && !ours {
                     self.effect.breaks(self.part(&column), Change::Generated);
                 }
@@ -447,13 +447,13 @@ impl Action<'_> {
     }
 
     fn set_type(&mut self, column: &str, set: &ast::SetType, ours: bool) {
-        let new = ColumnType::read(&set.ty().map(|one| said(&one)).unwrap_or_default());
+        let new = ColumnType::read(&set.ty().map(|one| node_text(&one)).unwrap_or_default());
         let old = self.column(column).map(|known| known.kind.clone());
         let plain_using =
             set.using_expr()
                 .and_then(|using| using.expr())
                 .is_none_or(|expression| {
-                    let said = said(&expression);
+                    let said = node_text(&expression);
                     last(said.split("::").next().unwrap_or_default()) == column
                 });
         let conversion = match &old {
@@ -677,7 +677,7 @@ fn generated_work(generated: &ast::GeneratedConstraint) -> Work {
     match generated.generated_as() {
         // Virtual ones are made when they are read, since 18.
         Some(ast::GeneratedAs::GeneratedStored(stored))
-            if said(&stored).to_ascii_lowercase().ends_with("virtual") =>
+            if node_text(&stored).to_ascii_lowercase().ends_with("virtual") =>
         {
             Work::None
         }

@@ -8,7 +8,7 @@ use crate::catalog::{self, Constraint, Kind, Rule};
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
 use crate::scene::{LintContext, columns_in, name, word, words};
-use crate::sql::said;
+use crate::sql::node_text;
 
 /// A constraint as it is written, whichever way.
 pub(super) struct Written {
@@ -40,7 +40,7 @@ impl Written {
         let (name_clause, columns, what, not_valid) = match constraint {
             ast::Constraint::CheckConstraint(one) => {
                 let expression = one.expr();
-                let text = expression.as_ref().map(said).unwrap_or_default();
+                let text = expression.as_ref().map(node_text).unwrap_or_default();
                 let what = ConstraintKind::Check {
                     not_null: catalog::not_null_by(&text),
                 };

@@ -9,7 +9,7 @@ use crate::column_type::ColumnType;
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
 use crate::scene::{LintContext, columns_in, name, relation, word};
-use crate::sql::said;
+use crate::sql::node_text;
 
 /// Whether the statement makes something.
 pub(super) fn created(
@@ -168,7 +168,7 @@ fn column(
     let Some(name) = column.name().map(|one| word(&one)) else {
         return;
     };
-    let type_text = column.ty().map(|one| said(&one)).unwrap_or_default();
+    let type_text = column.ty().map(|one| node_text(&one)).unwrap_or_default();
     let serial = ColumnType::serial(&type_text);
     let mut known = Column {
         kind: ColumnType::read(&type_text),

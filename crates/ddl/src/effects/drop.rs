@@ -223,7 +223,7 @@ fn others<N: AstNode>(
     effect: &mut StatementEffect,
 ) {
     for node in nodes {
-        let part = Part::Other(kind, crate::sql::said(&node));
+        let part = Part::Other(kind, crate::sql::node_text(&node));
         effect.breaks(part, Change::Dropped);
     }
     if cascades(behavior) {

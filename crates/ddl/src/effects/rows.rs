@@ -7,7 +7,7 @@ use crate::catalog::Kind;
 use crate::effect::{LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
 use crate::scene::{LintContext, cascades, name, relation, words};
-use crate::sql::said;
+use crate::sql::node_text;
 use crate::volatility::{self, Volatility};
 
 /// Whether the statement reads or writes rows, or looks after them.
@@ -52,7 +52,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
             written(insert.relation_name_ref(), scene, effect);
             if insert
                 .on_conflict_clause()
-                .is_some_and(|one| said(&one).to_lowercase().contains("update"))
+                .is_some_and(|one| node_text(&one).to_lowercase().contains("update"))
             {
                 effect.irreversible("rows are written over");
             }
@@ -85,7 +85,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
             let table = written(table, scene, effect);
             let deletes = merge
                 .merge_when_clauses()
-                .any(|when| said(&when).to_lowercase().contains("then delete"));
+                .any(|when| node_text(&when).to_lowercase().contains("then delete"));
             if let Some(table) = table.filter(|table| deletes && !scene.catalog.fresh(table)) {
                 effect.destroys(Part::Table(table));
             }
@@ -142,7 +142,7 @@ fn only_new_columns(update: &ast::Update, table: &Name, scene: &LintContext) -> 
 pub(super) fn query(node: &SyntaxNode, effect: &mut StatementEffect) {
     let calls = node.descendants().filter_map(ast::CallExpr::cast);
     for call in calls.filter_map(|call| call.expr()) {
-        let function = crate::name::last(&said(&call));
+        let function = crate::name::last(&node_text(&call));
         let harmless = QUERIED.contains(&function.as_str());
         if !harmless && volatility::of_function(&function) == Volatility::Unknown {
             effect.not_understood(format!("it calls {function}, which may do anything"));
@@ -290,7 +290,7 @@ fn cluster(cluster: &ast::Cluster, scene: &LintContext, effect: &mut StatementEf
         .cluster_legacy()
         .and_then(|one| one.on_path())
         .map(|on| {
-            let said = said(&on);
+            let said = node_text(&on);
             Name::read(said.split_once(' ').map_or("", |(_, table)| table))
         });
     let Some(table) = cluster.table_name_ref().map(|one| name(&one)).or(legacy) else {
@@ -366,7 +366,7 @@ fn comment_on(comment: &ast::CommentOn, effect: &mut StatementEffect) {
         }
         Some(ast::CommentObject::ObjectSequence(one)) => one.sequence_ref().map(|one| name(&one)),
         Some(ast::CommentObject::ObjectColumn(one)) => one.name().map(|column| {
-            let said = said(&column);
+            let said = node_text(&column);
             let table = said.rsplit_once('.').map_or("", |(table, _)| table);
             Name::read(table)
         }),

@@ -144,7 +144,7 @@ impl World {
     }
 
     /// The folder, if it stays.
-    pub(crate) fn kept(&self) -> Option<&Path> {
+    pub(crate) fn retained_folder(&self) -> Option<&Path> {
         self.temporary.is_none().then_some(self.folder.as_path())
     }
 
@@ -204,7 +204,7 @@ impl World {
         let source = config::file::ReleaseSource::default();
         let route = net::Route::default();
         let any = (config::file::Match::Exact, "");
-        probe::http::ask_release(route, (&url, &[]), None, Some(&source), any, START)
+        probe::http::query_release(route, (&url, &[]), None, Some(&source), any, START)
             .await
             .unwrap_or_else(|why| why.to_string())
     }

@@ -24,7 +24,7 @@ type Compared = (Vec<Outcome>, Option<Table>);
 pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failure> {
     let folder = tempfile::tempdir().map_err(Failure::error)?;
     let report = folder.path().join("report.json");
-    let words = told(then);
+    let words = stage_arguments(then);
     let asked = StageWords::read(then, &words)?;
     let mut command = command(then, job)?;
     // Ours come first: behind a `--` they would be none.
@@ -39,7 +39,7 @@ pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failur
     }
     command.args(&words);
     let mut child = command.spawn().map_err(Failure::error)?;
-    job.progress.say(&format!("running {} again", then.stage));
+    job.progress.show(&format!("running {} again", then.stage));
     let status = tokio::select! {
         status = child.wait() => status.map_err(Failure::error)?,
         _ = job.interrupt.wait() => return Err(Failure::error("interrupted")),
@@ -66,7 +66,7 @@ pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failur
 }
 
 /// The words that the stage was given, without where to write.
-fn told(then: &v1::Report) -> Vec<&str> {
+fn stage_arguments(then: &v1::Report) -> Vec<&str> {
     let mut words = then.inputs.iter().flat_map(|inputs| &inputs.arguments);
     let mut told = Vec::new();
     while let Some(word) = words.next() {
@@ -204,7 +204,7 @@ fn command(then: &v1::Report, job: &Job) -> Result<Command, Failure> {
             command.env(name, value);
         }
     }
-    let told = told(then);
+    let told = stage_arguments(then);
     if told.iter().any(|word| word.contains('\0')) {
         return Err(Failure::usage("an input in the report holds a NUL")
             .hint("is it a report of deploy-guard?"));

@@ -118,7 +118,13 @@ fn a_deployment_that_is_cancelled_in_the_middle_of_its_gate_is_taken_back() {
     let text = format!("{text}        run: {} {stage}\n", program.display());
     world.example.repository.write(workflow, &text);
 
-    let asked = || world.nginx.seen().matches("GET /health/ready").count();
+    let asked = || {
+        world
+            .nginx
+            .access_log()
+            .matches("GET /health/ready")
+            .count()
+    };
     let before = asked();
     let mut command = world.example.command("deploy.yml", &[("release", "v2")]);
     let act = command.stdout(Stdio::piped()).stderr(Stdio::piped());

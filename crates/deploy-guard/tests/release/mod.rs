@@ -204,7 +204,7 @@ impl Release {
     pub(crate) fn asked(&self) -> Vec<String> {
         // A line is written after the answer.
         thread::sleep(Duration::from_millis(300));
-        self.nginx.seen().lines().map(str::to_owned).collect()
+        self.nginx.access_log().lines().map(str::to_owned).collect()
     }
 }
 

@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    fn told(layout: &Layout, text: &str) -> String {
+    fn parsed_text(layout: &Layout, text: &str) -> String {
         match parse(layout, text) {
             Some(line) => format!("{} {} {:?}", line.servers.join("|"), line.status, line.took),
             None => "none".to_owned(),
@@ -341,7 +341,7 @@ mod tests {
             (&placed, "10.0.0.2:80", "none"),
         ] {
             assert_eq!(
-                told(layout, &format!("{COMBINED} {added}")),
+                parsed_text(layout, &format!("{COMBINED} {added}")),
                 expected,
                 "{added}"
             );
@@ -373,7 +373,7 @@ mod tests {
             ("{", "none"),
             ("[]", "none"),
         ] {
-            assert_eq!(told(&layout, text), expected, "{text}");
+            assert_eq!(parsed_text(&layout, text), expected, "{text}");
         }
     }
 

@@ -15,7 +15,7 @@ struct Bench {
     looked: bool,
 }
 
-fn both(canary: &str, stable: &str) -> PerSide<String> {
+fn per_side(canary: &str, stable: &str) -> PerSide<String> {
     PerSide {
         canary: canary.to_owned(),
         stable: stable.to_owned(),
@@ -31,7 +31,7 @@ impl Bench {
         let settings = Settings {
             interval: Duration::from_secs(30),
             warm_up: Duration::from_secs(warm_up),
-            sides: both("release=\"v2\"", "release=\"v1\""),
+            sides: per_side("release=\"v2\"", "release=\"v1\""),
         };
         let metric = PrometheusMetric {
             name: "m".to_owned(),
@@ -48,8 +48,8 @@ impl Bench {
     fn ratio() -> Bench {
         Bench::new(
             Queries::Ratio {
-                failed: both(&failed(CANARY), &failed(STABLE)),
-                total: both(CANARY, STABLE),
+                failed: per_side(&failed(CANARY), &failed(STABLE)),
+                total: per_side(CANARY, STABLE),
             },
             0,
         )
@@ -57,15 +57,15 @@ impl Bench {
 
     /// What both sides answer at a time of the server: all series of the requests, as
     /// `instance status=value@time`.
-    fn look(&mut self, now: f64, canary: &[&str], stable: &[&str]) -> (Sample, String) {
+    fn read_series(&mut self, now: f64, canary: &[&str], stable: &[&str]) -> (Sample, String) {
         let answers = PerSide {
             canary: answers("v2", canary),
             stable: answers("v1", stable),
         };
-        self.look_at(now, answers)
+        self.read_answers(now, answers)
     }
 
-    fn look_at(&mut self, now: f64, answers: Answers) -> (Sample, String) {
+    fn read_answers(&mut self, now: f64, answers: Answers) -> (Sample, String) {
         let at = At {
             from: now - if self.looked { 90.0 } else { 200.0 },
             now,
@@ -73,7 +73,7 @@ impl Bench {
         self.looked = true;
         let mut flaws = self
             .metric
-            .look(answers, at, &self.chosen_by, &mut self.replica);
+            .count_answers(answers, at, &self.chosen_by, &mut self.replica);
         let reading = self.metric.take(&mut flaws);
         let sample = metric::sample(reading, &flaws);
         let flaws: Vec<String> = flaws.iter().map(DataDefect::to_string).collect();
@@ -144,10 +144,10 @@ const S0: &str = "s 200=900@85,900@100";
 #[test]
 fn counts_are_differences_of_samples_series_by_series() {
     let mut bench = Bench::ratio();
-    let (sample, flaws) = bench.look(101.0, &[C0], &[S0]);
+    let (sample, flaws) = bench.read_series(101.0, &[C0], &[S0]);
     assert_eq!((counted(&sample).as_str(), flaws.as_str()), ("nothing", ""));
     // A series that appears at an instance that was there counts from zero.
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         131.0,
         &["c 200=100@100,140@115,150@130", "c 500=1@115,2@130"],
         &["s 200=900@100,1000@115,1100@130", "s 500=4@130"],
@@ -159,15 +159,15 @@ fn counts_are_differences_of_samples_series_by_series() {
 #[test]
 fn what_was_not_scraped_yet_counts_in_the_next_interval() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[C0], &[S0]);
+    bench.read_series(101.0, &[C0], &[S0]);
     // Only stable was scraped.
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         131.0,
         &["c 200=100@100"],
         &["s 200=900@100,990@115,1000@130"],
     );
     assert_eq!(counted(&sample), "nothing");
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         161.0,
         &["c 200=100@100,130@145,140@160"],
         &["s 200=1000@130,1100@145,1200@160"],
@@ -175,7 +175,7 @@ fn what_was_not_scraped_yet_counts_in_the_next_interval() {
     assert_eq!(counted(&sample), "0/40 against 0/300");
     assert_eq!(flaws, "");
     // One that was scraped a moment later than the time that was asked for waits as well.
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         191.0,
         &["c 200=140@160,150@175,160@190,170@191.5"],
         &["s 200=1200@160,1300@190"],
@@ -186,8 +186,8 @@ fn what_was_not_scraped_yet_counts_in_the_next_interval() {
 #[test]
 fn a_reset_counts_from_zero_and_is_told() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[C0], &[S0]);
-    let (sample, flaws) = bench.look(
+    bench.read_series(101.0, &[C0], &[S0]);
+    let (sample, flaws) = bench.read_series(
         131.0,
         &["c 200=100@100,120@115,7@130"],
         &["s 200=900@100,1000@130"],
@@ -203,9 +203,9 @@ fn a_reset_counts_from_zero_and_is_told() {
 #[test]
 fn instances_come_and_go() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[C0], &[S0, "t 200=50@100"]);
+    bench.read_series(101.0, &[C0], &[S0, "t 200=50@100"]);
     // `t` goes, `u` comes: its requests since its first sample count.
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         131.0,
         &["c 200=100@100,150@130"],
         &[
@@ -224,22 +224,22 @@ fn a_new_instance_is_counted_after_its_warm_up() {
     let mut bench = Bench::new(queries, 60);
     // The canary began within what is looked at, at 70; stable is older than that.
     let old = "s 200=0@-95,0@-80,0@-65,900@100";
-    bench.look(101.0, &["c 200=10@70,20@85,30@100", "c 500=9@100"], &[old]);
-    let (sample, _) = bench.look(
+    bench.read_series(101.0, &["c 200=10@70,20@85,30@100", "c 500=9@100"], &[old]);
+    let (sample, _) = bench.read_series(
         131.0,
         &["c 200=30@100,40@115,50@130", "c 500=9@100,15@115,19@130"],
         &["s 200=900@100,950@115,1000@130"],
     );
     assert_eq!(counted(&sample), "nothing");
     // Stable was counted from 100 on, and the canary from 130.
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         161.0,
         &["c 200=50@130,60@145,70@160", "c 500=19@130,19@145,20@160"],
         &["s 200=1000@130,1050@145,1100@160"],
     );
     assert_eq!(counted(&sample), "nothing");
     assert_eq!(flaws, "");
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         191.0,
         &["c 200=70@160,80@175,90@190", "c 500=20@160,20@175,21@190"],
         &["s 200=1100@160,1150@175,1200@190"],
@@ -251,37 +251,37 @@ fn a_new_instance_is_counted_after_its_warm_up() {
 #[test]
 fn both_sides_count_the_same_time() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[], &["s 200=900@100", "s 500=0@100"]);
+    bench.read_series(101.0, &[], &["s 200=900@100", "s 500=0@100"]);
     // An incident, while stable alone serves.
-    let (sample, _) = bench.look(131.0, &[], &["s 200=1000@130", "s 500=900@130"]);
+    let (sample, _) = bench.read_series(131.0, &[], &["s 200=1000@130", "s 500=900@130"]);
     assert_eq!(counted(&sample), "nothing");
     // The canary served for long before it was found: what it counts from is its first sample.
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         161.0,
         &["c 200=5000@145,5010@160", "c 500=700@145,702@160"],
         &["s 200=1100@145,1200@160", "s 500=900@145,900@160"],
     );
     assert_eq!(counted(&sample), "nothing");
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         191.0,
         &["c 200=5030@190", "c 500=704@190"],
         &["s 200=1300@175,1400@190", "s 500=901@175,902@190"],
     );
     assert_eq!(counted(&sample), "2/22 against 2/202");
     // Nothing of stable for longer than a gap, and then again.
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         491.0,
         &["c 200=5130@475,5140@490", "c 500=754@475,754@490"],
         &["s 200=1400@190"],
     );
     assert_eq!(counted(&sample), "nothing");
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         521.0,
         &["c 200=5150@505,5160@520", "c 500=754@505,754@520"],
         &["s 200=9000@505,9100@520", "s 500=980@505,981@520"],
     );
     assert_eq!(counted(&sample), "nothing", "{flaws}");
-    let (sample, flaws) = bench.look(
+    let (sample, flaws) = bench.read_series(
         551.0,
         &["c 200=5180@550", "c 500=754@550"],
         &["s 200=9300@550", "s 500=982@550"],
@@ -298,7 +298,7 @@ fn both_sides_count_the_same_time() {
 fn an_instance_of_the_canary_that_goes_is_told_and_one_of_stable_may_go() {
     let mut bench = Bench::ratio();
     let stable = |at: u32, count: u32| format!("s 200={count}@{at}");
-    bench.look(
+    bench.read_series(
         101.0,
         &[C0, "d 200=50@100", "gone 200=7@10"],
         &[S0, "t 200=50@100"],
@@ -308,7 +308,7 @@ fn an_instance_of_the_canary_that_goes_is_told_and_one_of_stable_may_go() {
         let at = 100 + 30 * nth;
         let canary = format!("c 200={}@{at}", 100 + nth * 10);
         let stable = stable(at, 900 + nth * 100);
-        let (sample, flaws) = bench.look(f64::from(at + 1), &[&canary], &[&stable]);
+        let (sample, flaws) = bench.read_series(f64::from(at + 1), &[&canary], &[&stable]);
         assert_eq!(counted(&sample), "0/10 against 0/100");
         if !flaws.is_empty() {
             assert_eq!(sample.doubts, [judge::Doubt::Stale].into());
@@ -322,8 +322,8 @@ fn an_instance_of_the_canary_that_goes_is_told_and_one_of_stable_may_go() {
 #[test]
 fn a_gap_takes_away_what_it_hides() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[C0], &[S0]);
-    let (sample, flaws) = bench.look(
+    bench.read_series(101.0, &[C0], &[S0]);
+    let (sample, flaws) = bench.read_series(
         401.0,
         &["c 200=100@100,900@385,910@400"],
         &["s 200=900@100,9000@385,9100@400"],
@@ -340,8 +340,8 @@ fn a_gap_takes_away_what_it_hides() {
 fn what_cannot_be_compared_is_told_and_not_counted() {
     let later = |canary: &[&str], stable: &[&str]| {
         let mut bench = Bench::ratio();
-        bench.look(101.0, &[C0], &[S0]);
-        let (sample, flaws) = bench.look(131.0, canary, stable);
+        bench.read_series(101.0, &[C0], &[S0]);
+        let (sample, flaws) = bench.read_series(131.0, canary, stable);
         assert_eq!(counted(&sample), "nothing", "{flaws}");
         assert!(!sample.doubts.is_empty(), "{flaws}");
         flaws
@@ -364,8 +364,8 @@ fn what_cannot_be_compared_is_told_and_not_counted() {
     }
     // The canary's scraper is a minute behind.
     let mut bench = Bench::ratio();
-    bench.look(101.0, &["c 200=100@25,100@40"], &[S0]);
-    let (sample, flaws) = bench.look(131.0, &["c 200=100@40,110@55,110@70"], &stable);
+    bench.read_series(101.0, &["c 200=100@25,100@40"], &[S0]);
+    let (sample, flaws) = bench.read_series(131.0, &["c 200=100@40,110@55,110@70"], &stable);
     assert_eq!(counted(&sample), "nothing");
     assert!(flaws.contains("scrape times differ"), "{flaws}");
     assert!(flaws.contains("60s apart"), "{flaws}");
@@ -375,7 +375,7 @@ fn what_cannot_be_compared_is_told_and_not_counted() {
 fn labels_that_one_side_lacks_are_told() {
     // No status: failed requests could not be told.
     let mut bench = Bench::ratio();
-    let (sample, flaws) = bench.look(131.0, &["c =100@115,110@130"], &[S0]);
+    let (sample, flaws) = bench.read_series(131.0, &["c =100@115,110@130"], &[S0]);
     assert_eq!(counted(&sample), "nothing");
     assert!(
         flaws.contains("label sets differ: `status` is missing at canary"),
@@ -387,7 +387,7 @@ fn labels_that_one_side_lacks_are_told() {
     );
     // On both sides.
     let mut bench = Bench::ratio();
-    let (_, flaws) = bench.look(131.0, &["c =100@115,110@130"], &["s =100@115,110@130"]);
+    let (_, flaws) = bench.read_series(131.0, &["c =100@115,110@130"], &["s =100@115,110@130"]);
     assert!(
         flaws.contains("no series of canary has the label `status`"),
         "{flaws}"
@@ -399,7 +399,7 @@ fn labels_that_one_side_lacks_are_told() {
 fn a_series_on_both_sides_and_a_target_of_two_jobs_are_refused() {
     let mut bench = Bench::ratio();
     let same = || answers("v1", &[S0]);
-    let (sample, flaws) = bench.look_at(
+    let (sample, flaws) = bench.read_answers(
         101.0,
         PerSide {
             canary: same(),
@@ -419,7 +419,7 @@ fn a_series_on_both_sides_and_a_target_of_two_jobs_are_refused() {
         twice
     };
     let mut bench = Bench::ratio();
-    let (_, flaws) = bench.look_at(
+    let (_, flaws) = bench.read_answers(
         101.0,
         PerSide {
             canary: twice(),
@@ -435,12 +435,12 @@ fn a_series_on_both_sides_and_a_target_of_two_jobs_are_refused() {
 #[test]
 fn a_partial_answer_is_not_counted_and_the_next_whole_one_is() {
     let mut bench = Bench::ratio();
-    bench.look(101.0, &[C0], &[S0]);
+    bench.read_series(101.0, &[C0], &[S0]);
     let mut partial = answers("v2", &[]);
     partial[0]
         .warnings
         .push("a store did not answer".to_owned());
-    let (sample, flaws) = bench.look_at(
+    let (sample, flaws) = bench.read_answers(
         131.0,
         PerSide {
             canary: partial,
@@ -449,7 +449,7 @@ fn a_partial_answer_is_not_counted_and_the_next_whole_one_is() {
     );
     assert_eq!(counted(&sample), "nothing");
     assert_eq!(flaws, "partial data: a store did not answer");
-    let (sample, _) = bench.look(
+    let (sample, _) = bench.read_series(
         161.0,
         &["c 200=100@100,110@130,120@160"],
         &["s 200=900@100,1000@130,1100@160"],
@@ -483,7 +483,7 @@ fn buckets_are_counted_by_bound_and_native_histograms_at_powers_of_two() {
             .collect(),
     };
     let queries = || Queries::Histogram {
-        buckets: both(
+        buckets: per_side(
             "seconds_bucket{release=\"v2\"}",
             "seconds_bucket{release=\"v1\"}",
         ),
@@ -503,7 +503,7 @@ fn buckets_are_counted_by_bound_and_native_histograms_at_powers_of_two() {
                 classic(release, "+Inf", &at),
             ])
         };
-        let (sample, flaws) = bench.look_at(
+        let (sample, flaws) = bench.read_answers(
             now,
             PerSide {
                 canary: all("v2"),
@@ -522,7 +522,7 @@ fn buckets_are_counted_by_bound_and_native_histograms_at_powers_of_two() {
     let mut bench = Bench::new(queries(), 0);
     for (now, count) in [(101.0, 100.0), (131.0, 150.0)] {
         let at = [(now - 16.0, count), (now - 1.0, count)];
-        let (sample, flaws) = bench.look_at(
+        let (sample, flaws) = bench.read_answers(
             now,
             PerSide {
                 canary: raw(vec![native("v2", &at)]),
@@ -559,7 +559,7 @@ fn raw(series: Vec<RawSeries>) -> Vec<Raw> {
 
 fn gauges() -> Queries {
     Queries::Gauge {
-        query: both("memory{release=\"v2\"}", "memory{release=\"v1\"}"),
+        query: per_side("memory{release=\"v2\"}", "memory{release=\"v1\"}"),
     }
 }
 
@@ -567,7 +567,7 @@ fn gauges() -> Queries {
 fn a_gauge_is_read_once_of_each_scrape() {
     let mut bench = Bench::new(gauges(), 0);
     let mut look = |now: f64, canary: Vec<RawSeries>, stable: Vec<RawSeries>| {
-        let (sample, flaws) = bench.look_at(
+        let (sample, flaws) = bench.read_answers(
             now,
             PerSide {
                 canary: raw(canary),
@@ -629,7 +629,7 @@ fn an_instance_of_the_canary_whose_gauge_goes_is_told_once_and_the_others_are_re
             canary: of("v2", canary),
             stable: of("v1", stable),
         };
-        let (sample, flaws) = bench.look_at(at + 1.0, both);
+        let (sample, flaws) = bench.read_answers(at + 1.0, both);
         assert!(sample.reading.is_some(), "{flaws}");
         if !flaws.is_empty() {
             assert_eq!(sample.doubts, [judge::Doubt::Stale].into());
@@ -645,12 +645,12 @@ fn what_is_no_selector_of_counters_is_refused() {
     let settings = Settings {
         interval: Duration::from_secs(30),
         warm_up: Duration::ZERO,
-        sides: both("", ""),
+        sides: per_side("", ""),
     };
     let metric = PrometheusMetric {
         name: "errors".to_owned(),
         queries: Queries::Count {
-            events: both("sum(increase(x[1m]))", "x"),
+            events: per_side("sum(increase(x[1m]))", "x"),
             total: None,
         },
     };

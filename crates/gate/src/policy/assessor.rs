@@ -380,7 +380,7 @@ impl Assessor {
             // Even a policy that leaves too little time is worth one measurement.
             return None;
         } else {
-            let missing = now.missing(policy, elapsed).all();
+            let missing = now.missing(policy, elapsed).total();
             let next = self.next_slot(policy, elapsed);
             let left = until.saturating_sub(next).as_nanos();
             let left = left.div_ceil(interval(policy).as_nanos());

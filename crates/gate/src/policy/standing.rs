@@ -86,7 +86,7 @@ impl Standing {
 
 impl RemainingToPass {
     /// Successes in all, with nothing between them.
-    pub(super) fn all(self) -> u32 {
+    pub(super) fn total(self) -> u32 {
         self.successes.saturating_add(self.samples)
     }
 }

@@ -64,9 +64,9 @@ pub(crate) fn within(path: &Path, largest: u64) -> Result<TimedReport, Error> {
 /// Why there is no report to explain.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("failed to read {}: {cause}", shown(path))]
+    #[error("failed to read {}: {cause}", display_name(path))]
     Unread { path: PathBuf, cause: io::Error },
-    #[error("{} {cause}", shown(path))]
+    #[error("{} {cause}", display_name(path))]
     Unusable { path: PathBuf, cause: ReportError },
 }
 
@@ -127,7 +127,7 @@ impl Error {
     }
 }
 
-fn shown(path: &Path) -> String {
+fn display_name(path: &Path) -> String {
     match path.to_str() {
         Some("-") => "stdin".to_owned(),
         _ => format!("`{}`", path.display()),
@@ -151,7 +151,7 @@ fn parse(bytes: &[u8]) -> Result<TimedReport, ReportError> {
         _ => ReportError::NotJson(error),
     })?;
     match head.schema.as_ref().and_then(serde_json::Value::as_str) {
-        Some(v1::SCHEMA) => told(bytes).map_err(ReportError::Damaged),
+        Some(v1::SCHEMA) => parse_report(bytes).map_err(ReportError::Damaged),
         Some(schema) if schema.starts_with(FAMILY) => {
             Err(ReportError::OtherVersion(schema.to_owned()))
         }
@@ -161,7 +161,7 @@ fn parse(bytes: &[u8]) -> Result<TimedReport, ReportError> {
 }
 
 /// Reckons all times once, so that no later sum can overflow.
-fn told(bytes: &[u8]) -> Result<TimedReport, Damage> {
+fn parse_report(bytes: &[u8]) -> Result<TimedReport, Damage> {
     let report: v1::Report = serde_json::from_slice(bytes)?;
     let started_at = time(&report.started_at)?;
     let sane = |ms: u64| Duration::from_millis(ms) <= MAX_DURATION;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::plain;
 use model::text::span;
 
-use super::story::{Chapter, Story};
+use super::narrative::{Chapter, Story};
 
 pub(crate) fn render(story: &Story) -> String {
     let mut text = format!("{}\n", plain(&story.headline, 2));

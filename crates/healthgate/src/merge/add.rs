@@ -57,11 +57,13 @@ pub(super) fn added(parts: Vec<Part>) -> Vec<Outcome> {
             None => rows.push((outcome.id.clone(), vec![outcome])),
         }
     }
-    rows.into_iter().map(|(_, same)| one(same)).collect()
+    rows.into_iter()
+        .map(|(_, same)| merge_outcome(same))
+        .collect()
 }
 
 /// The same probe in several shards.
-fn one(same: Vec<v1::Outcome>) -> Outcome {
+fn merge_outcome(same: Vec<v1::Outcome>) -> Outcome {
     if same.iter().any(|one| one.members.is_some()) {
         return group(same);
     }

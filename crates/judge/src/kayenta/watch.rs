@@ -114,11 +114,11 @@ impl Watch {
         }
         self.intervals += 1;
         let first = self.settings.first_look?;
-        (self.intervals >= first).then(|| self.look())
+        (self.intervals >= first).then(|| self.evaluate())
     }
 
     /// At all points since the start.
-    pub fn look(&self) -> Evaluation {
+    pub fn evaluate(&self) -> Evaluation {
         let metrics = self.settings.metrics.iter().zip(&self.points);
         let found: Vec<Classified> = metrics
             .map(|(watched, points)| classify(&watched.metric, &points.canary, &points.stable))

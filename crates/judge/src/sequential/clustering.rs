@@ -77,7 +77,7 @@ impl Clustering {
     }
 
     /// The estimate as it is; `None` before the first error.
-    pub(crate) fn seen(&self) -> Option<f64> {
+    pub(crate) fn estimate(&self) -> Option<f64> {
         (self.expected > 0.0).then(|| self.squares / self.expected)
     }
 

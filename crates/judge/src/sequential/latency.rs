@@ -170,7 +170,7 @@ impl Latency {
     /// times as many, and a part that is not negligible is slower than it or than the bound of stable's below it.
     pub(crate) fn tells_of_stable(&self) -> bool {
         let most = MOST_SLOWER.min(1.0 / self.limits.tolerance);
-        let slower = |(_, rates): &(f64, Rates)| rates.shown().1.rate();
+        let slower = |(_, rates): &(f64, Rates)| rates.observed_parts().1.rate();
         let is_seen = |at: &(f64, Rates)| slower(at) >= NEGLIGIBLE;
         self.bounds.iter().enumerate().any(|(nth, at)| {
             let own = self.of_stable.partition_point(|bound| *bound < at.0);
@@ -289,7 +289,7 @@ impl Latency {
 }
 
 fn is_exceeded(rates: &Rates) -> bool {
-    let (canary, stable) = rates.shown();
+    let (canary, stable) = rates.observed_parts();
     canary.failed + stable.failed > 0.0
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn missing_requests(test: &Test, time: Time, limits: (f64, f64)) -> O
 }
 
 fn requests(rates: &Rates) -> f64 {
-    let (canary, stable) = rates.shown();
+    let (canary, stable) = rates.observed_parts();
     canary.exposure + stable.exposure
 }
 
@@ -121,7 +121,7 @@ fn of_rates(rates: &Rates, assumed: f64, time: Time, lean: Lean) -> (f64, f64) {
         .clustering()
         .map(|seen| later(seen, time).variance(assumed));
     let growth = time.left / time.past.max(1.0);
-    let (canary, stable) = rates.shown();
+    let (canary, stable) = rates.observed_parts();
     let to_come = |shown: Part, direction: f64| {
         let straight = shown.failed * growth;
         let spread = variance.unwrap_or(1.0) * (shown.failed + 1.0) * growth * (1.0 + growth);

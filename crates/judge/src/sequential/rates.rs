@@ -127,7 +127,7 @@ impl Rates {
     }
 
     /// What both sides have shown: canary, then stable.
-    pub(crate) fn shown(&self) -> (Part, Part) {
+    pub(crate) fn observed_parts(&self) -> (Part, Part) {
         let Shown { failed, total, .. } = self.harm.canary;
         (
             Part {

@@ -53,7 +53,7 @@ impl Serial {
     /// How many times more than within single intervals the errors vary over blocks: 1 where chance
     /// may be why they do.
     pub(crate) fn factor(&self, within: &Clustering) -> f64 {
-        let (Some(blocks), Some(single)) = (self.blocks.seen(), within.seen()) else {
+        let (Some(blocks), Some(single)) = (self.blocks.estimate(), within.estimate()) else {
             return 1.0;
         };
         let excess = blocks / single.max(1.0) - 1.0;
@@ -108,6 +108,6 @@ mod tests {
         for interval in 0..40 {
             serial.add(&vec![part; 2 + interval % 2]);
         }
-        assert!(serial.blocks.seen().is_none());
+        assert!(serial.blocks.estimate().is_none());
     }
 }

@@ -212,7 +212,7 @@ fn band(rates: &Rates, alpha: Chance, variance: Option<f64>, verdict: Option<Ver
     let estimate = ratio.estimate.unwrap_or(1.0);
     let limits = rates.limits();
     let negligible = limits.at_most.or(limits.negligible);
-    let is_above = negligible.is_none_or(|most| rates.shown().0.rate() > most);
+    let is_above = negligible.is_none_or(|most| rates.observed_parts().0.rate() > most);
     match verdict {
         Some(Verdict::Fail) => ratio.low = ratio.low.max(limits.tolerance).min(estimate),
         Some(Verdict::Pass) if is_above => {
@@ -225,7 +225,7 @@ fn band(rates: &Rates, alpha: Chance, variance: Option<f64>, verdict: Option<Ver
 
 fn of_rates(rates: &Rates, alpha: Chance, verdict: Option<Verdict>) -> Figures {
     let variance = rates.variance();
-    let (canary, stable) = rates.shown();
+    let (canary, stable) = rates.observed_parts();
     Figures::Rates {
         ratio: band(rates, alpha, variance, verdict),
         canary: (canary.failed, canary.exposure),
@@ -255,7 +255,7 @@ fn of_latency(latency: &Latency, alpha: Chance, verdict: Option<Verdict>) -> Opt
         _ => latency.worst(&variances)?,
     };
     let (bound, rates) = &latency.bounds()[at];
-    let (canary, stable) = rates.shown();
+    let (canary, stable) = rates.observed_parts();
     let (compared, of_stable) = latency.compared();
     Some(Figures::Latency {
         worst: BoundFigures {

@@ -109,7 +109,7 @@ impl Watch {
         } = self.settings;
         let most_missing = most_missing * f64::from(self.intervals);
         let at = self.intervals;
-        let is_last = self.left() == Some(0);
+        let is_last = self.intervals_left() == Some(0);
         let ln_fail = self.ln_fail(State::ln_lasting_fail);
         let is_open = self.verdict.is_none();
         let own = self.own_of_required(State::ln_lasting_fail);
@@ -279,7 +279,7 @@ impl Watch {
 
     /// Whether neither verdict can be reached any more before the deadline.
     pub fn is_futile(&self) -> bool {
-        let Some(left) = self.left() else {
+        let Some(left) = self.intervals_left() else {
             return false;
         };
         if self.verdict.is_some() {
@@ -298,7 +298,7 @@ impl Watch {
     }
 
     /// Intervals until the deadline.
-    fn left(&self) -> Option<u32> {
+    fn intervals_left(&self) -> Option<u32> {
         (self.intervals > 0).then_some(self.settings.deadline?.saturating_sub(self.intervals))
     }
 
@@ -314,7 +314,7 @@ impl Watch {
         if state.verdict.is_some() || self.intervals == 0 {
             return None;
         }
-        let time = self.time(self.left()?);
+        let time = self.time(self.intervals_left()?);
         let (alpha, beta) = (self.settings.alpha.limit(), self.settings.beta.limit());
         let (fail, pass) = state.at_best(time);
         let counts_requests = !matches!(self.settings.metrics[n].rule, Rule::Count { .. });

@@ -14,8 +14,8 @@ use crate::finding::{Fault, Finding};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::reading::{Reading, Standing};
-use crate::seen::{Query, Table, ToolAnswers, cell};
 use crate::tool::{Tool, line_with, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell};
 
 mod graph;
 mod layout;

@@ -14,8 +14,8 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, ToolAnswers, cell, maybe};
 use crate::tool::Tool;
+use crate::tool_query::{Query, ToolAnswers, cell, maybe};
 
 impl Tool for Configured<CommandTool> {
     fn name(&self) -> &'static str {

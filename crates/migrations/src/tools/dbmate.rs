@@ -16,11 +16,11 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric, textual};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Table, ToolAnswers, cell};
 use crate::session::LimitTransport;
 use crate::sql::Parts;
 use crate::steps::{scripts, undo_each};
 use crate::tool::Tool;
+use crate::tool_query::{Query, Table, ToolAnswers, cell};
 
 impl Configured<Dbmate> {
     fn folder(&self) -> &str {

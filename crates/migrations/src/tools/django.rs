@@ -18,8 +18,8 @@ use crate::kinds::Configured;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::tool::{Tool, line_with, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, maybe};
 
 /// An app and a migration of it: Django writes `shop.0002_price`.
 type Key = (String, String);

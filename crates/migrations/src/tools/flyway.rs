@@ -16,10 +16,10 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell, is_true, maybe};
 use crate::session::LimitTransport;
 use crate::steps::scripts;
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, is_true, maybe};
 
 impl Configured<Flyway> {
     fn folder(&self) -> &str {

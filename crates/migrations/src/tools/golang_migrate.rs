@@ -17,11 +17,11 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell, is_true};
 use crate::session::LimitTransport;
 use crate::sql::undo_of_sql;
 use crate::steps::{scripts, undo_each};
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, is_true};
 
 impl Configured<GolangMigrate> {
     fn folder(&self) -> &str {

@@ -16,10 +16,10 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, textual};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Table, ToolAnswers, cell, is_true, maybe};
 use crate::sql::undo_of_script;
 use crate::steps::undo_each;
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, is_true, maybe};
 
 /// Those that knex loads, and `.mjs`, which it loads where `loadExtensions` says so.
 const EXTENSIONS: [&str; 10] = [

@@ -17,10 +17,10 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading};
-use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::sql::{Parts, undo_of_script};
 use crate::steps::undo_each;
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, maybe};
 
 impl Configured<NodePgMigrate> {
     fn folder(&self) -> &str {

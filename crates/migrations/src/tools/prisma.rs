@@ -18,10 +18,10 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, textual};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::session::LimitTransport;
 use crate::steps::scripts;
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, maybe};
 
 impl Configured<Prisma> {
     fn folder(&self) -> &str {

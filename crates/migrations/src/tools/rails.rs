@@ -11,9 +11,9 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell};
 use crate::steps::undo_each;
 use crate::tool::{Tool, line_with};
+use crate::tool_query::{Query, Table, ToolAnswers, cell};
 
 impl Configured<Rails> {
     fn folder(&self) -> &str {

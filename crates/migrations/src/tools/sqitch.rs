@@ -17,11 +17,11 @@ use crate::handover::Handover;
 use crate::ini::Ini;
 use crate::kinds::Configured;
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
-use crate::seen::{Query, Table, ToolAnswers, cell, maybe};
 use crate::session::LimitTransport;
 use crate::sql::undo_of_sql;
 use crate::steps::{scripts, undo_each};
 use crate::tool::{Tool, usual_next};
+use crate::tool_query::{Query, Table, ToolAnswers, cell, maybe};
 
 /// What `sqitch.conf` says of the files.
 struct Layout {

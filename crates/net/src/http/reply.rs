@@ -61,7 +61,7 @@ const MAX_CODINGS: usize = 4;
 
 impl Reply {
     /// `status 200`, and the server that answered if the request was redirected.
-    pub fn shown(&self) -> String {
+    pub fn describe_status(&self) -> String {
         match &self.redirected {
             None => format!("status {}", self.status),
             Some(place) => format!("status {} from {place}", self.status),

@@ -14,7 +14,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         return Vec::new();
     };
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
-    let all = kinds::look(section, &job.config, &places).await;
+    let all = kinds::check_fit(section, &job.config, &places).await;
     let finding = |found: &FitReport| {
         let id = match &found.place {
             Place::Here => "target/switch".to_owned(),

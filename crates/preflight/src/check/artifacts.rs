@@ -5,8 +5,8 @@ use config::value::Size;
 use github::artifacts::Artifact;
 use model::Outcome;
 
-use super::asked::{Github, QueryError, short, some};
 use super::commit::Commit;
+use super::github_query::{Github, QueryError, short, some};
 use super::{Check, Context, Planned};
 
 impl Check for ArtifactCheck {
@@ -39,7 +39,7 @@ fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Context<'a>) -> Planned<'a> {
         wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let expected = format!("artifact {subject} of {of}, at least {}", check.min_size);
-            match ask(check, scene).await {
+            match fetch_artifacts(check, scene).await {
                 Ok(found) => found.judge(&id, check, &expected),
                 Err(unknown) => unknown.outcome(&id, &subject, &expected),
             }
@@ -63,7 +63,7 @@ enum Answer {
     },
 }
 
-async fn ask(check: &ArtifactCheck, scene: &Context<'_>) -> Result<Answer, QueryError> {
+async fn fetch_artifacts(check: &ArtifactCheck, scene: &Context<'_>) -> Result<Answer, QueryError> {
     let ArtifactCheck {
         name: _,
         artifact: _,
@@ -147,7 +147,7 @@ impl Answer {
                     actual.push_str(&format!(" on {branch}"));
                 }
                 if let Some(commit) = commit {
-                    actual.push_str(&format!(" for the commit {}", commit.shown()));
+                    actual.push_str(&format!(" for the commit {}", commit.label()));
                     if let Some(remark) = commit.remark() {
                         actual.push_str(&format!("; {remark}"));
                     }

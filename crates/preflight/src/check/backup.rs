@@ -55,9 +55,9 @@ fn plan<'a>(check: &'a BackupCheck, scene: &'a Context<'a>) -> Planned<'a> {
         wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let looked = if is_bucket(check) {
-                bucket::look(check, scene, timeout).await
+                bucket::list_backups(check, scene, timeout).await
             } else {
-                shell::look(check, scene, timeout).await
+                shell::list_backups(check, scene, timeout).await
             };
             judge(id, check, looked)
         }),
@@ -90,7 +90,7 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Backups, FileError>) ->
             .reason(format!("no file matches {}", check.file))
             .hint(format!("{job}; or correct the pattern"));
     };
-    let actual = told(newest, looked.files.get(1));
+    let actual = describe_newest(newest, looked.files.get(1));
     let bad = |verdict, reason: String, hint: &str| {
         outcome(verdict)
             .actual(&actual)
@@ -173,7 +173,7 @@ fn by_hand(intact: Intact, file: &str) -> String {
 }
 
 /// What is there, and whether it shrank.
-fn told(newest: &File, before: Option<&File>) -> String {
+fn describe_newest(newest: &File, before: Option<&File>) -> String {
     let (size, age) = (bytes(newest.size), newest.age());
     let mut text = format!("{}, {size}, {age} old", newest.name);
     if let Some(before) = before {

@@ -2,17 +2,17 @@
 
 mod alerts;
 mod judge;
-mod look;
+mod poll;
 
 use config::file::CommitChecks;
 use github::RunId;
 use jiff::Timestamp;
 
-use super::asked::QueryError;
 use super::commit::Commit;
+use super::github_query::QueryError;
 use super::{Check, Context, Planned};
 use judge::Tally;
-use look::{Poll, patience, remarked};
+use poll::{Poll, patience, remarked};
 
 impl Check for CommitChecks {
     fn plan<'a>(&'a self, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
@@ -58,7 +58,7 @@ fn plan<'a>(check: &'a CommitChecks, scene: &'a Context<'a>) -> Vec<Planned<'a>>
         timeout: patience(*wait, scene),
         wait: wait.get(),
         ask: Box::pin(async move {
-            match ask(&id, check, scene).await {
+            match fetch_tally(&id, check, scene).await {
                 Ok((commit, judged)) => {
                     remarked(judged.outcome(&id, &commit, &expected), &commit)
                 }
@@ -74,7 +74,7 @@ fn plan<'a>(check: &'a CommitChecks, scene: &'a Context<'a>) -> Vec<Planned<'a>>
     planned
 }
 
-async fn ask(
+async fn fetch_tally(
     id: &str,
     check: &CommitChecks,
     scene: &Context<'_>,

@@ -34,7 +34,7 @@ fn plan<'a>(check: &'a CommandCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>>
             needs: None,
             timeout: timeout + local::GRACE,
             wait: Duration::ZERO,
-            ask: Box::pin(async move { here(id, check, scene, timeout).await }),
+            ask: Box::pin(async move { run_locally(id, check, scene, timeout).await }),
         }];
     };
     let names = scene.job.config.hosts_named(selector);
@@ -51,13 +51,18 @@ fn plan<'a>(check: &'a CommandCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>>
             // A host waits for its turn; its own time begins then.
             timeout: scene.patient(),
             wait: Duration::ZERO,
-            ask: Box::pin(async move { there(id, name, check, scene, timeout).await }),
+            ask: Box::pin(async move { run_on_host(id, name, check, scene, timeout).await }),
         }
     };
     names.into_iter().map(at).collect()
 }
 
-async fn here(id: String, check: &CommandCheck, scene: &Context<'_>, timeout: Duration) -> Outcome {
+async fn run_locally(
+    id: String,
+    check: &CommandCheck,
+    scene: &Context<'_>,
+    timeout: Duration,
+) -> Outcome {
     let script = local::Script {
         text: &check.run,
         env: Vec::new(),
@@ -78,7 +83,7 @@ async fn here(id: String, check: &CommandCheck, scene: &Context<'_>, timeout: Du
     }
 }
 
-async fn there(
+async fn run_on_host(
     id: String,
     name: &str,
     check: &CommandCheck,
@@ -100,8 +105,7 @@ async fn there(
         Ok(target) => target,
         Err(unready) => return not_run(id, unready.reason, unready.hint),
     };
-    let _turn = scene.hosts.acquire().await;
-    let clock = Instant::now();
+    let (_turn, clock) = (scene.hosts.acquire().await, Instant::now());
     let session = match target.clone().connect(timeout).await {
         Ok(session) => session,
         Err(error) => return not_run(id, error.to_string(), target.hint(&error)),
@@ -113,7 +117,7 @@ async fn there(
     match session.run(&check.run, limits).await {
         Ok(output) if output.exit == ssh::Exit::Unproven => {
             let tail = scene.job.redactor.redact(&output.tail());
-            let reason = format!("it {}: {}", output.exit, shown(&tail));
+            let reason = format!("it {}: {}", output.exit, output_end(&tail));
             let hint = format!(
                 "the login may be bound to another command, or its shell is not a POSIX shell: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
                 host.user().unwrap_or("USER")
@@ -141,7 +145,7 @@ fn judge(
     timeout: Duration,
     place: &str,
 ) -> Outcome {
-    let said = shown(&ran.tail);
+    let said = output_end(&ran.tail);
     let actual = if said.is_empty() {
         ran.exit.clone()
     } else {
@@ -193,7 +197,7 @@ fn expected(check: &CommandCheck) -> String {
 }
 
 /// The end of what it said, on one line.
-fn shown(tail: &str) -> String {
+fn output_end(tail: &str) -> String {
     let line = tail.split_whitespace().collect::<Vec<_>>().join(" ");
     let count = line.chars().count();
     if count <= MAX_SHOWN {

@@ -7,7 +7,7 @@ use github::Client;
 use github::commits::{is_short_id, is_whole_id};
 
 use super::Context;
-use super::asked::{Github, QueryError, short};
+use super::github_query::{Github, QueryError, short};
 
 /// The commit that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl Commit {
     }
 
     /// `v1.2.3 (1234abcd)`.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn label(&self) -> String {
         let id = short(&self.id);
         match self.names().get(1) {
             Some(name) => format!("{name} ({id})"),
@@ -290,10 +290,10 @@ mod tests {
         let id = "a".repeat(40);
         let tag = Commit::found(&id, Some("v1"), Origin::Release);
         assert_eq!(tag.names(), [id.as_str(), "v1"]);
-        assert_eq!(tag.shown(), "v1 (aaaaaaaa)");
+        assert_eq!(tag.label(), "v1 (aaaaaaaa)");
         let short = Commit::found(&id, Some("aaaaaaa"), Origin::Release);
         assert_eq!(
-            (short.names().len(), short.shown().as_str()),
+            (short.names().len(), short.label().as_str()),
             (1, "aaaaaaaa")
         );
         let unknown = Commit::found("abc1234", None, Origin::Named);

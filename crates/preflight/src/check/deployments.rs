@@ -9,8 +9,8 @@ use github::deployments::{Deployment, LOOKED_AT, Standing};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::asked::{Github, QueryError, short, some};
 use super::commit::Commit;
+use super::github_query::{Github, QueryError, short, some};
 use super::{Check, Context, Planned};
 
 const NEEDS: &str = "`deployments: read`";
@@ -117,7 +117,7 @@ fn judge_staging(
     max_age: Age,
     asked: &Github,
 ) -> Judged {
-    let commit = commit.shown();
+    let commit = commit.label();
     let repository = &asked.repository;
     let hint = format!(
         "deploy it to {environment} first; `gh api 'repos/{repository}/deployments?environment={environment}'` shows what was"

@@ -47,7 +47,7 @@ fn plan<'a>(check: &'a DiskCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> {
                         what: subject.clone(),
                         subject,
                     };
-                    match look(path, timeout).await {
+                    match measure_space(path, timeout).await {
                         Err(unseen) => unknown(head, path, &unseen.to_string()),
                         Ok(space) if inodes => {
                             let hint = format!("see what holds them: `df -i {0}`, `du --inodes -x -d 2 {0} | sort -n | tail`", path.display());
@@ -84,7 +84,7 @@ enum DiskError {
 }
 
 /// A network file system may never answer; its thread is then left to itself.
-async fn look(path: &Path, timeout: Duration) -> Result<Space, DiskError> {
+async fn measure_space(path: &Path, timeout: Duration) -> Result<Space, DiskError> {
     let owned = path.to_owned();
     let task = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&owned));
     let seen = tokio::time::timeout(timeout, task).await;

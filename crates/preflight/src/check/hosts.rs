@@ -47,7 +47,7 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Context<'a>) ->
     let login_id = format!("hosts/{name}/login");
     // If `--only` excludes the login, every fact reports why it fails.
     let told = scene.job.only.selects(&login_id);
-    let visit = async move { Rc::new(go(name, None, Some(check), scene, timeout).await) };
+    let visit = async move { Rc::new(visit(name, None, Some(check), scene, timeout).await) };
     let visit = visit.boxed_local().shared();
     let planned = |id: String, asks: String, ask| Planned {
         id,
@@ -73,7 +73,7 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Context<'a>) ->
         let id = format!("hosts/{name}/{}", fact.id());
         all.push(planned(
             id.clone(),
-            format!("{} at {name}", fact.asks()),
+            format!("{} at {name}", fact.describe_action()),
             Box::pin(async move { going.await.fact(id, fact, told) }),
         ));
     }
@@ -95,7 +95,7 @@ pub(crate) async fn log_in(
     key: Option<Key<'_>>,
     scene: &Context<'_>,
 ) -> Outcome {
-    go(name, key, None, scene, scene.timeout).await.login(id)
+    visit(name, key, None, scene, scene.timeout).await.login(id)
 }
 
 /// How a visit went.
@@ -114,7 +114,7 @@ struct LoginError {
     hint: String,
 }
 
-async fn go(
+async fn visit(
     name: &str,
     key: Option<Key<'_>>,
     check: Option<&HostCheck>,

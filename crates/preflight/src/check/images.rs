@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cli::{Failure, Job};
+use cli::Failure;
 use config::file::ImageCheck;
 use config::value::Age;
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ fn plan<'a>(check: &'a ImageCheck, scene: &'a Context<'a>) -> Planned<'a> {
         needs: needs(check),
         timeout: scene.timeout,
         wait: Duration::ZERO,
-        ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
+        ask: Box::pin(async move { check_image(id, check, scene).await }),
     }
 }
 
@@ -58,8 +58,8 @@ struct Question {
     plain_http: Option<bool>,
 }
 
-pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Duration) -> Outcome {
-    let begun = Instant::now();
+pub(crate) async fn check_image(id: String, check: &ImageCheck, scene: &Context<'_>) -> Outcome {
+    let (begun, timeout) = (Instant::now(), scene.timeout);
     let ImageCheck {
         name: _,
         image,
@@ -93,7 +93,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
         password_env: password_env.as_deref(),
     };
     // A helper that hangs must leave time to ask without it.
-    let known = match login::find(login, &reference, job, timeout / 2).await {
+    let known = match login::find(login, &reference, scene.job, timeout / 2).await {
         Ok(known) => known,
         Err(trouble) => return told(Verdict::Error, trouble.reason, &trouble.hint),
     };

@@ -33,7 +33,7 @@ impl Check for MigrationsCheck {
                 needs: None,
                 timeout: scene.timeout,
                 wait: Duration::ZERO,
-                ask: Box::pin(async move { readiness.ask(question, id).await }),
+                ask: Box::pin(async move { readiness.evaluate(question, id).await }),
             }
         });
         planned.collect()

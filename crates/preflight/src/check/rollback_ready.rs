@@ -216,7 +216,7 @@ impl Question<'_> {
     }
 
     /// The last-known-good release, or the outcome that it is missing.
-    fn good<'d>(&self, document: &'d Document) -> Result<&'d str, Box<Outcome>> {
+    fn last_known_good<'d>(&self, document: &'d Document) -> Result<&'d str, Box<Outcome>> {
         document.last_known_good.as_deref().ok_or_else(|| {
             Box::new(
                 self.outcome(Verdict::Fail)
@@ -232,7 +232,7 @@ impl Question<'_> {
     async fn target(&self) -> Outcome {
         let job = self.job;
         let places = PlaceAccess::new(&job.config.hosts, &job.env);
-        let found = kinds::look(self.section, &job.config, &places).await;
+        let found = kinds::check_fit(self.section, &job.config, &places).await;
         let subject = kinds::subject(self.section).unwrap_or_default();
         let outcome = |verdict| {
             Outcome::new(&self.id, &subject, verdict).expected("a rollback could switch it")
@@ -279,7 +279,7 @@ impl Question<'_> {
 
     async fn image(&self, template: &str, scene: &Context<'_>) -> Outcome {
         let found = self.read().await.and_then(|document| {
-            let good = self.good(&document)?.to_owned();
+            let good = self.last_known_good(&document)?.to_owned();
             let digest = document.entry(&good).and_then(|entry| entry.digest.clone());
             Ok((good, digest))
         });
@@ -301,7 +301,7 @@ impl Question<'_> {
             severity: self.check.severity,
             weight: self.check.weight,
         };
-        let mut outcome = images::ask(self.id.clone(), &check, scene.job, scene.timeout).await;
+        let mut outcome = images::check_image(self.id.clone(), &check, scene).await;
         if outcome.verdict == Verdict::Fail {
             let reason = outcome.reason.take().unwrap_or_default();
             outcome = outcome.reason(format!("{good} cannot be gone back to: {reason}"));
@@ -311,7 +311,7 @@ impl Question<'_> {
 }
 
 fn last_known_good(question: &Question<'_>, document: &Document) -> Outcome {
-    match question.good(document) {
+    match question.last_known_good(document) {
         Ok(good) => question
             .outcome(Verdict::Pass)
             .expected("a release that was recorded good")
@@ -322,7 +322,7 @@ fn last_known_good(question: &Question<'_>, document: &Document) -> Outcome {
 
 /// What a release needs is kept for the window after the deployment that replaced it.
 fn window(question: &Question<'_>, document: &Document) -> Outcome {
-    let good = match question.good(document) {
+    let good = match question.last_known_good(document) {
         Ok(good) => good,
         Err(outcome) => return *outcome,
     };

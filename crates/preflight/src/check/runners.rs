@@ -24,7 +24,7 @@ fn plan<'a>(check: &'a RunnersCheck, scene: &'a Context<'a>) -> Planned<'a> {
         subject: labels.clone(),
         severity: check.severity,
         weight: check.weight,
-        asks: asks(check),
+        asks: describe_queries(check),
         needs: Some(format!(
             "{needs}; without it `actions: read` shows jobs that wait"
         )),
@@ -32,7 +32,7 @@ fn plan<'a>(check: &'a RunnersCheck, scene: &'a Context<'a>) -> Planned<'a> {
         wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             match pool {
-                Some(pool) => ask(id, check, pool, scene).await,
+                Some(pool) => judge_pool(id, check, pool, scene).await,
                 None => Outcome::error(id, labels)
                     .expected(format!("at least {} online", check.min_online))
                     .actual("no repository is named")
@@ -43,7 +43,7 @@ fn plan<'a>(check: &'a RunnersCheck, scene: &'a Context<'a>) -> Planned<'a> {
     }
 }
 
-fn asks(check: &RunnersCheck) -> String {
+fn describe_queries(check: &RunnersCheck) -> String {
     let mut asks = format!(
         "list the runners with {}, and the jobs that wait for one",
         check.labels.join(", ")
@@ -60,7 +60,7 @@ fn asks(check: &RunnersCheck) -> String {
     asks
 }
 
-async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Context<'_>) -> Outcome {
+async fn judge_pool(id: String, check: &RunnersCheck, pool: Pool, scene: &Context<'_>) -> Outcome {
     let client = scene.github(check.token_env.as_deref());
     let sources = Sources::new(scene.job, client, scene.timeout);
     let known = sources.gather(std::slice::from_ref(&pool)).await;

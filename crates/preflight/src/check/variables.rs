@@ -87,10 +87,10 @@ fn judge(id: &str, subject: &str, place: &str, check: &VariableCheck, job: &Job)
         Some(values) => values.get(subject).cloned(),
         None => job.env.get(subject).map(Setting::plain),
     };
-    one(id, subject, place, check, &setting.unwrap_or_default())
+    compare(id, subject, place, check, &setting.unwrap_or_default())
 }
 
-fn one(id: &str, name: &str, place: &str, check: &VariableCheck, setting: &Setting) -> Outcome {
+fn compare(id: &str, name: &str, place: &str, check: &VariableCheck, setting: &Setting) -> Outcome {
     let mut expected = format!("{name} is set in {place}");
     if let Some(pattern) = &check.matches {
         expected.push_str(&format!(" and matches `{}`", pattern.as_str()));

@@ -25,7 +25,7 @@ pub(crate) fn waiver<'a>(waivers: &'a [Waiver], name: &str, now: Timestamp) -> G
 }
 
 /// A waiver as every output shows it.
-pub(crate) fn shown(name: &str, says: &str, waiver: &Waiver) -> String {
+pub(crate) fn render(name: &str, says: &str, waiver: &Waiver) -> String {
     let Waiver {
         check: _,
         reason,
@@ -55,7 +55,7 @@ pub(crate) fn apply(waivers: &[Waiver], mut outcome: Outcome, now: Timestamp) ->
     match waiver(waivers, &outcome.id, now) {
         Grace::Granted(waiver) => {
             let says = format!("{}: {reason}", outcome.verdict);
-            let told = shown(&outcome.id, &says, waiver);
+            let told = render(&outcome.id, &says, waiver);
             outcome.verdict = Verdict::Pass;
             outcome.actual(told.clone()).reason(told)
         }

@@ -62,7 +62,8 @@ pub(super) fn judge(
             "ECS shows no PRIMARY deployment",
         );
     };
-    let identity = match whose(probe, service, primary, definition, stopped, release) {
+    let identity = match identify_deployment(probe, service, primary, definition, stopped, release)
+    {
         Ok(identity) => identity,
         Err(reading) => return *reading,
     };
@@ -75,7 +76,7 @@ pub(super) fn judge(
 }
 
 /// Whether the PRIMARY deployment is ours, by any evidence.
-fn whose(
+fn identify_deployment(
     probe: &EcsProbe,
     service: &Service,
     primary: &Deployment,
@@ -358,7 +359,7 @@ fn stays_so(primary: &Deployment, stopped: &[Task], watch: &mut Watch) -> Readin
 fn reasons<'t>(tasks: impl Iterator<Item = &'t Task>) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for task in tasks {
-        *counts.entry(task.why()).or_default() += 1;
+        *counts.entry(task.stop_reason()).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

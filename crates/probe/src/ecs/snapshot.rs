@@ -59,7 +59,7 @@ impl Definition {
 }
 
 impl Task {
-    pub(super) fn all(answer: &Value) -> impl Iterator<Item = Task> {
+    pub(super) fn read_all(answer: &Value) -> impl Iterator<Item = Task> {
         list(&answer["tasks"]).map(|one| Task {
             arn: text(&one["taskArn"]),
             started_by: text(&one["startedBy"]),
@@ -89,7 +89,7 @@ impl Task {
     }
 
     /// Why it stopped, with each container's reason.
-    pub(super) fn why(&self) -> String {
+    pub(super) fn stop_reason(&self) -> String {
         let mut parts = Vec::new();
         if !self.stopped_reason.is_empty() {
             parts.push(self.stopped_reason.clone());

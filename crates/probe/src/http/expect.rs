@@ -24,7 +24,7 @@ pub(crate) struct Expect {
 }
 
 impl Expect {
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("status {}", self.status)
     }
 
@@ -38,9 +38,9 @@ impl Expect {
         let fail = |expected: String, actual: String, reason: String| {
             Reading::not(Verdict::Fail, expected, actual, reason)
         };
-        let actual = reply.shown();
+        let actual = reply.describe_status();
         if !self.status.accept(reply.status) {
-            return fail(self.shown(), actual.clone(), actual);
+            return fail(self.describe(), actual.clone(), actual);
         }
         for (name, pattern) in &self.headers {
             let mut values = reply.headers.get_all(name.as_str()).iter().peekable();
@@ -108,7 +108,7 @@ impl Expect {
                 );
             }
         }
-        Reading::pass(self.shown(), actual)
+        Reading::pass(self.describe(), actual)
     }
 }
 

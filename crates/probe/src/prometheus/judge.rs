@@ -182,7 +182,7 @@ fn labels(series: &Series) -> String {
 
 /// Which bound a value is beyond, if it is; NaN is beyond none.
 pub(super) fn beyond(probe: &PrometheusProbe, value: f64, whose: &str) -> Option<String> {
-    let shown = shown(probe, value, whose);
+    let shown = format_value(probe, value, whose);
     match (probe.min, probe.max) {
         (Some(min), _) if value < min.get() => Some(format!("{shown} < min ({min})")),
         (_, Some(max)) if value > max.get() => Some(format!("{shown} > max ({max})")),
@@ -190,13 +190,13 @@ pub(super) fn beyond(probe: &PrometheusProbe, value: f64, whose: &str) -> Option
     }
 }
 
-fn shown(probe: &PrometheusProbe, value: f64, whose: &str) -> String {
+fn format_value(probe: &PrometheusProbe, value: f64, whose: &str) -> String {
     let unit = probe.max.or(probe.min).map_or(Unit::Plain, Quantity::unit);
     format!("{}{whose}", unit.show(value))
 }
 
 fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
-    let shown = shown(probe, value, whose);
+    let shown = format_value(probe, value, whose);
     let reading = match beyond(probe, value, whose) {
         Some(reason) => Reading::not(Verdict::Fail, expected(probe), shown, reason),
         // Within its bounds, since it is beyond none, and no measurement: `-Inf`, or `+Inf - Inf`
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    fn told(probe: &PrometheusProbe, answer: &QueryResult, age: Option<f64>) -> String {
+    fn verdict_text(probe: &PrometheusProbe, answer: &QueryResult, age: Option<f64>) -> String {
         let age = age.map_or(Age::None, |age| {
             let selector = "x".to_owned();
             Age::Oldest(Oldest { selector, age })
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn plain(values: &[Option<f64>]) -> String {
-        told(&probe(|_| ()), &answer(values), Some(1.0))
+        verdict_text(&probe(|_| ()), &answer(values), Some(1.0))
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             p.max = None;
         });
         assert_eq!(
-            told(&low, &answer(&[Some(0.9)]), None),
+            verdict_text(&low, &answer(&[Some(0.9)]), None),
             "fail: 90% < min (95%)"
         );
         // Infinity is beyond any bound; negative infinity is not a measurement.
@@ -290,7 +290,7 @@ mod tests {
             "inconclusive: the value is -inf"
         );
         assert_eq!(
-            told(&low, &answer(&[Some(f64::INFINITY)]), None),
+            verdict_text(&low, &answer(&[Some(f64::INFINITY)]), None),
             "inconclusive: the value is inf"
         );
     }
@@ -365,7 +365,7 @@ mod tests {
                 (Undecided::Fail, "fail"),
                 (Undecided::Error, "error"),
             ] {
-                let told = told(&probe(|p| set(p, rule)), &answer, age);
+                let told = verdict_text(&probe(|p| set(p, rule)), &answer, age);
                 assert!(told.starts_with(verdict), "{told}");
                 assert!(told.contains(text), "{told}");
             }
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn silence_is_no_pass_unless_somebody_says_so() {
         for silent in [answer(&[]), answer(&[Some(f64::NAN)]), answer(&[None])] {
-            assert!(told(&probe(|_| ()), &silent, None).starts_with("inconclusive"));
+            assert!(verdict_text(&probe(|_| ()), &silent, None).starts_with("inconclusive"));
         }
         // An accepted warning leaves the verdict to the value.
         let warned = QueryResult {
@@ -383,7 +383,10 @@ mod tests {
             ..answer(&[Some(0.2)])
         };
         let accepts = probe(|p| p.on_warning = Undecided::Pass);
-        assert_eq!(told(&accepts, &warned, None), "fail: 20% > max (5%)");
+        assert_eq!(
+            verdict_text(&accepts, &warned, None),
+            "fail: 20% > max (5%)"
+        );
     }
 
     #[test]
@@ -407,13 +410,13 @@ mod tests {
                     p.on_nan = rule;
                 })
             };
-            let reading = told(&probe(Undecided::Inconclusive), series, Some(1.0));
+            let reading = verdict_text(&probe(Undecided::Inconclusive), series, Some(1.0));
             assert_eq!(reading, format!("inconclusive: {expected}"));
-            assert!(told(&probe(Undecided::Fail), series, Some(1.0)).starts_with("fail: "));
+            assert!(verdict_text(&probe(Undecided::Fail), series, Some(1.0)).starts_with("fail: "));
         }
         let max = probe(|p| p.reduce = Some(Reduce::Max));
         assert_eq!(
-            told(&max, &both, None),
+            verdict_text(&max, &both, None),
             "fail: inf of {instance=\"0\"} > max (5%)"
         );
     }
@@ -439,7 +442,7 @@ mod tests {
     #[test]
     fn several_series_are_reduced_as_asked_and_the_telling_one_is_named() {
         let three = answer(&[Some(0.01), Some(0.2), Some(0.03)]);
-        let with = |reduce| told(&probe(|p| p.reduce = Some(reduce)), &three, None);
+        let with = |reduce| verdict_text(&probe(|p| p.reduce = Some(reduce)), &three, None);
         assert_eq!(
             with(Reduce::Max),
             "fail: 20% of {instance=\"1\"} > max (5%)"
@@ -463,7 +466,7 @@ mod tests {
                 p.max = "0.3".parse().ok();
                 p.reduce = Some(reduce);
             });
-            told(&probe, &three, None)
+            verdict_text(&probe, &three, None)
         };
         assert_eq!(
             range(Reduce::Worst),
@@ -471,7 +474,7 @@ mod tests {
         );
         // One that is not a number is not dropped.
         let holed = answer(&[Some(0.01), Some(f64::NAN)]);
-        let told = told(&probe(|p| p.reduce = Some(Reduce::Max)), &holed, None);
+        let told = verdict_text(&probe(|p| p.reduce = Some(Reduce::Max)), &holed, None);
         assert_eq!(
             told,
             "inconclusive: the value of {instance=\"1\"} is NaN: nothing was divided by nothing, as without traffic"

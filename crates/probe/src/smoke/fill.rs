@@ -161,7 +161,7 @@ fn fill(text: &str, values: &Values, place: Place) -> Result<String, Error> {
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Name(name) => {
-                let escaped = place.escape(&shown(value(name, values)?));
+                let escaped = place.escape(&render_value(value(name, values)?));
                 out.push_str(&escaped.map_err(|cause| Error::Unfit {
                     name: name.to_owned(),
                     cause,
@@ -177,7 +177,7 @@ fn value<'v>(name: &str, values: &'v Values) -> Result<&'v Value, Error> {
     value.ok_or_else(|| Error::NotCaptured(name.to_owned()))
 }
 
-fn shown(value: &Value) -> String {
+fn render_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -210,7 +210,7 @@ fn url(template: &str, values: &Values, before: Option<&Url>) -> Result<String, 
     let ([Piece::Name(name)], Some(before)) = (pieces.as_slice(), before) else {
         return fill(template, values, Place::Url);
     };
-    let given = shown(value(name, values)?);
+    let given = render_value(value(name, values)?);
     match before.join(&given) {
         Ok(url) if same_server(before, &url) => Ok(url.to_string()),
         Ok(_) => Err(Error::OtherServer((*name).to_owned())),

@@ -12,23 +12,25 @@ type Undo = fn(&str) -> Option<String>;
 /// undone together.
 const SHAPES: [(Error, Undo); 11] = [
     (Error::Encoded, decoded),
-    (Error::Bom, |text| other(text, text.replace('\u{feff}', ""))),
+    (Error::Bom, |text| {
+        if_changed(text, text.replace('\u{feff}', ""))
+    }),
     (Error::Quoted, unquoted),
     (Error::LiteralBreaks, |text| {
-        other(text, text.replace("\\r", "").replace("\\n", "\n"))
+        if_changed(text, text.replace("\\r", "").replace("\\n", "\n"))
     }),
     (Error::Crlf, |text| {
-        other(text, text.replace("\r\n", "\n").replace('\r', "\n"))
+        if_changed(text, text.replace("\r\n", "\n").replace('\r', "\n"))
     }),
     (Error::OneLine, broken_again),
     (Error::BlankBefore, |text| {
-        other(text, text.trim_start().to_owned())
+        if_changed(text, text.trim_start().to_owned())
     }),
     (Error::Indented, |text| {
-        other(text, each_line(text, str::trim_start))
+        if_changed(text, each_line(text, str::trim_start))
     }),
     (Error::Padded, |text| {
-        other(text, each_line(text, str::trim_end))
+        if_changed(text, each_line(text, str::trim_end))
     }),
     (Error::TextBefore, |text| {
         let at = text.find("-----BEGIN ").filter(|at| *at > 0)?;
@@ -36,7 +38,7 @@ const SHAPES: [(Error, Undo); 11] = [
     }),
     (Error::BlankLines, |text| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        other(text, lines.join("\n"))
+        if_changed(text, lines.join("\n"))
     }),
 ];
 
@@ -92,7 +94,7 @@ fn no_key(text: &str) -> Option<Error> {
     begins(&["---- BEGIN SSH2 ", "SSH PRIVATE KEY FILE FORMAT"]).then_some(Error::SshCom)
 }
 
-fn other(text: &str, changed: String) -> Option<String> {
+fn if_changed(text: &str, changed: String) -> Option<String> {
     (changed != text).then_some(changed)
 }
 

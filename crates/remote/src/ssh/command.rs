@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ssh2::Channel;
 use tokio::sync::oneshot;
 
-use super::kept::{BoundedOutput, Part};
+use super::bounded_output::{BoundedOutput, Part};
 use super::link::{Link, LinkError};
 use super::proof::Proof;
 use super::{Error, Exit, Output};

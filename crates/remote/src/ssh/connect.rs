@@ -18,7 +18,7 @@ use super::socket::Socket;
 use super::target::Ssh2Target;
 use super::{Error, GUARD, Handle, Session, bastion};
 use crate::known_hosts::{HostKeys, Trust};
-use crate::ours;
+use crate::local_error;
 use crate::resolve::resolve;
 
 /// What libssh2 calls a time that is over.
@@ -143,7 +143,7 @@ impl Ssh2Target {
             };
             last = match connected.map(|stream| stream.and_then(blocking)) {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => match (ours::fault(&error), error.kind()) {
+                Ok(Err(error)) => match (local_error::fault(&error), error.kind()) {
                     (Some(fault), _) => Error::Ours(fault.to_owned()),
                     (_, std::io::ErrorKind::ConnectionRefused) => {
                         closed("connection refused".to_owned())
@@ -273,7 +273,7 @@ impl SessionThread {
         log_in: impl FnOnce() -> Result<Link, LoginError> + Send + 'static,
     ) -> Result<SessionThread, Error> {
         let ours = |error: std::io::Error| {
-            let fault = ours::fault(&error).map(str::to_owned);
+            let fault = local_error::fault(&error).map(str::to_owned);
             Error::Ours(fault.unwrap_or_else(|| error.to_string()))
         };
         let (wake, woken) = UnixStream::pair().map_err(ours)?;

@@ -32,17 +32,17 @@ pub(super) struct Keepalive {
 }
 
 impl Keepalive {
-    pub(super) fn ask(&mut self, order: Order) {
+    pub(super) fn enqueue(&mut self, order: Order) {
         self.waiting.push(order);
     }
 
-    pub(super) fn is_asked(&self) -> bool {
+    pub(super) fn has_waiting_orders(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Whether a channel should be opened, with or without a tunnel that is about to be.
     pub(super) fn wants_channel(&self, tunnel: bool) -> bool {
-        self.channel.is_none() && (self.is_asked() || tunnel && !self.denied)
+        self.channel.is_none() && (self.has_waiting_orders() || tunnel && !self.denied)
     }
 
     /// The host has opened the channel, which is an answer.

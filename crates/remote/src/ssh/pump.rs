@@ -200,7 +200,7 @@ impl Relay {
         moved |= self.pulse.turn(&self.link)?;
         // Last: only it needs a packet that the others may have taken in.
         moved |= self.turn_opening();
-        self.look_at_the_clock();
+        self.check_deadlines();
         let ended = !self.open.load(Ordering::Acquire) && self.is_idle();
         if !moved && !ended && !self.is_ahead() {
             self.sleep()?;
@@ -214,7 +214,7 @@ impl Relay {
             && self.commands.is_empty()
             && self.tunnels.is_empty()
             && self.closing.is_empty()
-            && !self.pulse.is_asked()
+            && !self.pulse.has_waiting_orders()
     }
 
     fn is_ahead(&self) -> bool {
@@ -237,7 +237,7 @@ impl Relay {
                 Ok(order) if !self.open.load(Ordering::Acquire) => order.refuse(Error::Closed),
                 Ok(Order::Command(order)) => self.waiting.push_back(Opening::Command(order)),
                 Ok(Order::Tunnel(order)) => self.waiting.push_back(Opening::Tunnel(order)),
-                Ok(Order::Pulse(order)) => self.pulse.ask(order),
+                Ok(Order::Pulse(order)) => self.pulse.enqueue(order),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.no_handle = true;
@@ -369,7 +369,7 @@ impl Relay {
                     self.tunnels.push(bore);
                 }
                 Err(error) => {
-                    let fault = crate::ours::fault(&error).map(str::to_owned);
+                    let fault = crate::local_error::fault(&error).map(str::to_owned);
                     let error = Error::Ours(fault.unwrap_or_else(|| error.to_string()));
                     Order::Tunnel(order).refuse(error);
                 }
@@ -424,7 +424,7 @@ impl Relay {
         }
     }
 
-    fn look_at_the_clock(&mut self) {
+    fn check_deadlines(&mut self) {
         let now = Instant::now();
         let late =
             |command: &Command| command.order.deadline <= now || command.order.reply.is_closed();
@@ -511,7 +511,7 @@ impl Relay {
         }
         let awaits = self.opening.is_some()
             || !self.closing.is_empty()
-            || self.pulse.is_asked()
+            || self.pulse.has_waiting_orders()
             || self.commands.iter().any(Command::awaits_word);
         let deadlines = self.commands.iter().map(|command| command.order.deadline);
         let deadlines = deadlines.chain(self.waiting.iter().map(Opening::deadline));

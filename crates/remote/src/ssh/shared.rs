@@ -38,7 +38,7 @@ impl QueryAttempts {
         }
     }
 
-    fn left(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 
@@ -113,7 +113,7 @@ impl Shared {
         let mut asking = QueryAttempts::new(limits.timeout);
         loop {
             let session = self.session(&asking).await?;
-            let timeout = asking.left();
+            let timeout = asking.time_left();
             let limits = Limits { timeout, ..limits };
             match session.exec(work, limits).await {
                 Err(Error::Closed) if asking.again() => {}
@@ -127,7 +127,7 @@ impl Shared {
         let mut asking = QueryAttempts::new(timeout);
         loop {
             let session = self.session(&asking).await?;
-            match session.open(host, port, asking.left()).await {
+            match session.open(host, port, asking.time_left()).await {
                 Err(Error::Closed) if asking.again() => {}
                 result => return result,
             }
@@ -150,7 +150,7 @@ impl Shared {
         let mut asking = QueryAttempts::new(timeout);
         loop {
             let session = self.session(&asking).await?;
-            match session.pulse(asking.left()).await {
+            match session.pulse(asking.time_left()).await {
                 Err(Error::Closed) if asking.again() => {}
                 result => return result,
             }

@@ -64,7 +64,7 @@ pub(super) async fn put_back(
     let rollback = Rollback::new(session, &destination, document.as_ref())?;
     hook_context.begin(&destination);
     let target = rollback.target()?;
-    let means = rollback.means(&*target, &lease);
+    let means = rollback.execution_context(&*target, &lease);
     let execution = Execution::resume(means, journal, rollback.until(Duration::ZERO));
     let ended = revert(&rollback, &execution, hook_context).await;
     rollback.or_release(&lease, ended).await

@@ -274,7 +274,7 @@ impl Rollback<'_> {
     }
 
     /// The rules that were lifted, now or before an interruption.
-    pub(super) fn told_forced(&self, force: &Force, forced: &[Forced]) -> Vec<Outcome> {
+    pub(super) fn forced_outcomes(&self, force: &Force, forced: &[Forced]) -> Vec<Outcome> {
         let mut outcomes = force.outcomes();
         outcomes.retain(|outcome| {
             outcome.verdict != Verdict::Skipped

@@ -88,14 +88,14 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     };
     // The lock, the journal and the record are written by the act.
     session.store.prove_writable().await?;
-    let mut report = rollback.shown(&plan);
+    let mut report = rollback.plan_report(&plan);
     report.outcomes.splice(0..0, first);
     Ok(report)
 }
 
 impl Rollback<'_> {
     /// What a plan says it would do.
-    fn shown(&self, plan: &Plan) -> Report {
+    fn plan_report(&self, plan: &Plan) -> Report {
         let destination = plan.to();
         let mut outcomes = vec![
             Outcome::pass("plan/destination", destination).actual(format!(

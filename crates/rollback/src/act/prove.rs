@@ -43,7 +43,7 @@ impl Rollback<'_> {
     ) -> Result<ProvedPlan, Vec<Outcome>> {
         let since = Instant::now();
         let Situation { document, current } = situation;
-        let from = self.left(situation);
+        let from = self.replaced_release(situation);
         let transition = Transition {
             to: self.destination,
             from: from.as_deref(),
@@ -99,7 +99,10 @@ impl Rollback<'_> {
     }
 
     /// The release that is left.
-    pub(super) fn left(&self, Situation { document, current }: &Situation) -> Option<String> {
+    pub(super) fn replaced_release(
+        &self,
+        Situation { document, current }: &Situation,
+    ) -> Option<String> {
         let other = |release: &String| release != self.destination;
         let running = current.release.clone().filter(other);
         running.or_else(|| {

@@ -68,7 +68,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         return Ok(session.report(vec![outcome]));
     }
     let to = whereto(&session, &document, flags).await?;
-    let mut force = Force::told(Vec::new());
+    let mut force = Force::new(Vec::new());
     let destination = match refuse::destination(Some(&document), to.as_deref(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
@@ -108,7 +108,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         .saturating_sub(parts.checking);
     if let Some(gate) = session.gate() {
         let begun = Instant::now();
-        outcomes.extend(rollback.asked(gate).await);
+        outcomes.extend(rollback.measure_gate_once(gate).await);
         parts.verifying = verifying(gate, begun.elapsed());
     }
     outcomes.push(estimate(&session, &destination, &parts));
@@ -316,7 +316,7 @@ async fn record(
 
 impl Rollback<'_> {
     /// The gate's questions, once: that they can be asked is what a rehearsal wants to know.
-    async fn asked(&self, gate: &Healthgate) -> Vec<Outcome> {
+    async fn measure_gate_once(&self, gate: &Healthgate) -> Vec<Outcome> {
         let http = gate
             .http
             .iter()

@@ -62,7 +62,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
             reason,
         )]));
     }
-    let mut force = Force::told(forced);
+    let mut force = Force::new(forced);
     let rollback = Rollback {
         is_unjudged,
         ..Rollback::new(session, &destination, document.as_ref())?
@@ -72,7 +72,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     let target = &*target;
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
-        lock.forced = force.all().to_vec();
+        lock.forced = force.requested().to_vec();
         lock.unjudged = is_unjudged;
         document.clone()
     });
@@ -101,7 +101,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
             .hint("put the earlier configuration back and `rollback resume`; or `rollback run` begins anew");
         return rollback.give_up(&lease, vec![outcome]).await;
     }
-    let means = rollback.means(target, &lease);
+    let means = rollback.execution_context(target, &lease);
     let execution = Execution::resume(means, journal, rollback.until(waited));
     rollback
         .go_on(execution, &situation, &force, hook_context)

@@ -71,7 +71,7 @@ impl Rollback<'_> {
         if lacks.is_empty() {
             return None;
         }
-        let told: Vec<&str> = lacks.iter().map(MissingArtifact::told).collect();
+        let told: Vec<&str> = lacks.iter().map(MissingArtifact::description).collect();
         Some(
             Outcome::refused(Id::refused("window"), self.destination)
                 .expected(format!(
@@ -81,7 +81,7 @@ impl Rollback<'_> {
                 .actual(format!("deployed {age}; {}", told.join("; ")))
                 .reason(format!(
                     "the window of {window} has passed, and {}",
-                    MissingArtifact::all(&lacks, self.destination)
+                    MissingArtifact::describe_all(&lacks, self.destination)
                 ))
                 .hint(format!(
                     "nothing was changed; fix forward, or deploy {} again from its source; `rollback history` shows what else is kept",
@@ -208,7 +208,7 @@ enum MissingArtifact {
 }
 
 impl MissingArtifact {
-    fn told(&self) -> &str {
+    fn description(&self) -> &str {
         match self {
             MissingArtifact::Gone(told)
             | MissingArtifact::NotKnown(told)
@@ -217,7 +217,7 @@ impl MissingArtifact {
     }
 
     /// All of them in words, each kind by its name.
-    fn all(lacks: &[MissingArtifact], destination: &str) -> String {
+    fn describe_all(lacks: &[MissingArtifact], destination: &str) -> String {
         let (mut gone, mut unknown, mut unready) = (Vec::new(), Vec::new(), Vec::new());
         for lack in lacks {
             match lack {

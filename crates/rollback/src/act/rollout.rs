@@ -35,22 +35,22 @@ pub(super) async fn end(
         return Ok(RolloutEnd::GivenBack(Vec::new()));
     };
     job.progress
-        .say(&format!("the rollout of {} is taken back", rollout.release));
+        .show(&format!("the rollout of {} is taken back", rollout.release));
     let (lease, document) = recall(job, section, store, "a rollback").await?;
     let back = match &document.rollout {
         None => Ok(None),
-        Some(current) => Box::pin(here(session, section, &lease, &document, current))
+        Some(current) => Box::pin(take_back(session, section, &lease, &document, current))
             .await
             .map(Some),
     };
     let released = store.release(&lease, |_| ()).await;
     let back = back?;
     released?;
-    Ok(told(session, rollout, back))
+    Ok(rollout_end(session, rollout, back))
 }
 
 /// Gives everything back, under the rollout's lease.
-async fn here(
+async fn take_back(
     session: &Session<'_>,
     section: &Traffic,
     lease: &Lease,
@@ -91,7 +91,7 @@ pub(super) fn refused(
 }
 
 /// `back` is `None` where its own process has taken it back.
-fn told(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) -> RolloutEnd {
+fn rollout_end(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) -> RolloutEnd {
     let Rollout { release, share, .. } = rollout;
     let known = back.as_ref().and_then(|back| back.stable.clone());
     let stable = release_shown(known.as_deref().or(rollout.stable.as_deref()));

@@ -102,7 +102,7 @@ async fn go_back(
     // The lease names the destination: from here on a kill leaves enough to resume.
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
-        lock.forced = force.all().to_vec();
+        lock.forced = force.requested().to_vec();
         lock.unjudged = rollback.is_unjudged;
         // What was true before the lease must be true under it.
         let now = refuse::destination(Some(document), flags.to(), &mut force);
@@ -145,7 +145,7 @@ async fn go_back(
             return rollback.give_up(&lease, vec![*outcome]).await;
         }
         Course::Continue(journal) => {
-            let means = rollback.means(target, &lease);
+            let means = rollback.execution_context(target, &lease);
             let execution = Execution::resume(means, journal, rollback.until(waited));
             return rollback
                 .go_on(execution, &situation, &force, hook_context)
@@ -175,7 +175,7 @@ impl Rollback<'_> {
         let session = self.session;
         let started = Timestamp::now();
         // Prove that it may and can be made; capture what it would wipe away.
-        hook_context.left = self.left(situation);
+        hook_context.left = self.replaced_release(situation);
         let evidence = session.evidence(hook_context);
         let proving = async {
             let proved = self.prove(target, situation, force).await?;
@@ -204,7 +204,10 @@ impl Rollback<'_> {
             });
             noted.await?;
         }
-        let (means, until) = (self.means(target, lease), self.until(uncounted + saving));
+        let (means, until) = (
+            self.execution_context(target, lease),
+            self.until(uncounted + saving),
+        );
         let grounds = Grounds {
             forced: &forced,
             // Bad is what was judged, or what was seen to run: a login that failed says nothing of the release.
@@ -213,7 +216,7 @@ impl Rollback<'_> {
         };
         let begun = Execution::begin(means, &proved.plan, grounds, until).await;
         let execution = begun?;
-        let mut notes = self.told_forced(&proved.force, &forced);
+        let mut notes = self.forced_outcomes(&proved.force, &forced);
         notes.extend(captured.into_iter().chain(saved));
         let unready = proved.plan.unready();
         let current = &situation.current;
@@ -240,7 +243,7 @@ impl Rollback<'_> {
         let preparing = Box::pin(execution.prepare_rest(current, self.patience()));
         let unready = self.or_interrupted(preparing).await?;
         let mut notes = self.lost(&execution).await;
-        notes.extend(self.told_forced(force, &execution.forced().await));
+        notes.extend(self.forced_outcomes(force, &execution.forced().await));
         self.finish(execution, current, unready, notes, Vec::new(), hook_context)
             .await
     }

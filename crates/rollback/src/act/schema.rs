@@ -50,7 +50,7 @@ pub(super) async fn go_down(
         return not(why);
     }
     let (job, release) = (session.job, refusal.subject.clone());
-    job.progress.say(&format!("the schema goes down to {to}"));
+    job.progress.show(&format!("the schema goes down to {to}"));
     let wish = UndoRequest::new(Some(&to), Some(&release));
     let working = async |lease: &Lease, _: &Document| {
         let change = async || {

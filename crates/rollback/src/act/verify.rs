@@ -89,7 +89,7 @@ impl Rollback<'_> {
                 interrupt.wait().await;
             })
         };
-        let say = |text: &str| job.progress.say(&format!("verify {text}"));
+        let say = |text: &str| job.progress.show(&format!("verify {text}"));
         let watch = gate::GateContext {
             selects: &|_| true,
             shard: None,

@@ -53,7 +53,7 @@ impl World {
     }
 
     fn say(&self, command: &str) -> String {
-        self.proxy.say(command)
+        self.proxy.send_command(command)
     }
 
     /// Which release a user gets, twenty times.
@@ -295,7 +295,7 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
 fn every_socket_of_a_list_is_switched_and_put_back() {
     let world = World::new(false, "");
     let second = Haproxy::start(world.blue.port(), world.green.port(), false);
-    second.say("set server app/green state ready; set server app/blue state drain");
+    second.send_command("set server app/green state ready; set server app/blue state drain");
     let config = world.bed.read("deploy-guard.yml");
     let socket = format!("socket: {}", world.proxy.socket().display());
     let both = format!(
@@ -306,7 +306,7 @@ fn every_socket_of_a_list_is_switched_and_put_back() {
     let config = config.replace(&socket, &both);
     let front = format!("http://127.0.0.1:{}/api", world.proxy.port());
     let elsewhere = format!("http://{}/api", world.green.address());
-    let states = || columns(&second.say("show servers state app"));
+    let states = || columns(&second.send_command("show servers state app"));
     let before = states();
     let unproved = config.replace(&front, &elsewhere);
     world.bed.write("deploy-guard.yml", &unproved);

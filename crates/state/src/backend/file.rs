@@ -95,7 +95,7 @@ impl File {
 
     /// The owner of what is made beside the state.
     fn owner(&self) -> Option<Owner> {
-        Owner::beside(&self.with(""))
+        Owner::for_new_file(&self.with(""))
     }
 
     /// Opens the file of the swap lock, and creates it if it is missing.

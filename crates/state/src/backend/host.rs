@@ -84,7 +84,7 @@ impl Host {
         let (suffix, most) = (part.suffix(), limit.to_string());
         let mut values = self.writer();
         values.extend([("suffix", suffix.as_str()), ("limit", &most)]);
-        let (word, rest) = self.ask(GET, &values, limit + WORDS).await?;
+        let (word, rest) = self.run_reading(GET, &values, limit + WORDS).await?;
         match word.as_str() {
             "found" if rest.len() > limit => Err(large(limit)),
             "found" => Ok(Some(Blob {
@@ -96,7 +96,7 @@ impl Host {
                 "it is not a regular file".to_owned(),
             )),
             "large" => Err(large(limit)),
-            word => Err(told(word, &rest)),
+            word => Err(backend_error(word, &rest)),
         }
     }
 
@@ -122,31 +122,31 @@ impl Host {
         let (word, rest) = self.order(SWAP, &values).await?;
         match word.as_str() {
             "done" => Ok(()),
-            word => Err(told(word, &rest)),
+            word => Err(backend_error(word, &rest)),
         }
     }
 
     pub(super) async fn prove_writable(&self) -> Result<(), BackendError> {
         let mut values = self.writer();
         values.push(("folder", folder(Series::Journals)));
-        let (word, rest) = self.ask(PROVE, &values, WORDS).await?;
+        let (word, rest) = self.run_reading(PROVE, &values, WORDS).await?;
         match word.as_str() {
             "done" => Ok(()),
-            word => Err(told(word, &rest)),
+            word => Err(backend_error(word, &rest)),
         }
     }
 
     pub(super) async fn numbers(&self, series: Series) -> Result<Vec<u64>, BackendError> {
         let mut values = self.writer();
         values.extend([("folder", folder(series)), ("verb", "list")]);
-        let (word, rest) = self.ask(LINES, &values, WORDS).await?;
+        let (word, rest) = self.run_reading(LINES, &values, WORDS).await?;
         match word.as_str() {
             "found" => Ok(String::from_utf8_lossy(&rest)
                 .lines()
                 .filter_map(file_number)
                 .collect()),
             "absent" => Ok(Vec::new()),
-            word => Err(told(word, &rest)),
+            word => Err(backend_error(word, &rest)),
         }
     }
 
@@ -199,7 +199,7 @@ impl Host {
         let (word, rest) = self.order(LINES, &values).await?;
         match word.as_str() {
             "done" => Ok(None),
-            word => Err(told(word, &rest)),
+            word => Err(backend_error(word, &rest)),
         }
     }
 
@@ -209,7 +209,7 @@ impl Host {
     }
 
     /// Runs a script that only reads; its first line, and what follows.
-    async fn ask(
+    async fn run_reading(
         &self,
         script: &str,
         values: &[(&str, &str)],
@@ -303,7 +303,7 @@ fn large(limit: usize) -> BackendError {
 }
 
 /// What a script says when it did not do it.
-fn told(word: &str, rest: &[u8]) -> BackendError {
+fn backend_error(word: &str, rest: &[u8]) -> BackendError {
     let rest = String::from_utf8_lossy(rest);
     let rest = cut(rest.trim(), 500);
     match word {

@@ -9,7 +9,7 @@ use model::release::Releases;
 use probe::project::Project;
 use state::Entry;
 
-use super::look::ProjectContainers;
+use super::container::ProjectContainers;
 use super::program::Program;
 use place::{Machines, Place};
 

@@ -2,8 +2,8 @@
 
 use remote::quote;
 
+use super::container::{FOLDER, FORMAT, PROJECT};
 use super::deployment::{Compose, QUERY_TIMEOUT};
-use super::look::{FOLDER, FORMAT, PROJECT};
 use super::program::Program;
 use place::{Effect, Error, Place, word};
 

@@ -124,8 +124,10 @@ impl Source {
         let server = canary.server.as_ref();
         let server = server.or(section.prometheus.first().map(|probe| &probe.server));
         let server = server.map_or("", String::as_str).trim_end_matches('/');
-        let base = url::Url::parse(server)
-            .map_or_else(|_| server.to_owned(), |url| prometheus::shown(&url));
+        let base = url::Url::parse(server).map_or_else(
+            |_| server.to_owned(),
+            |url| prometheus::without_credentials(&url),
+        );
         let compared = canary.compared();
         let first = compared.first().and_then(|metric| {
             let queries = [&metric.total, &metric.buckets, &metric.query];
@@ -164,15 +166,18 @@ impl Source {
         matches!(self, Source::Command(..))
     }
 
-    pub(super) async fn look(
+    pub(super) async fn read_interval(
         &mut self,
         names: &[String],
         last: bool,
         timeout: Duration,
     ) -> Result<IntervalReading, feed::Error> {
         match self {
-            Source::Prometheus(source) => source.look(last, timeout).await.map(IntervalReading::of),
-            Source::Log(log) => log.look(timeout).await.map(IntervalReading::of),
+            Source::Prometheus(source) => source
+                .read_interval(last, timeout)
+                .await
+                .map(IntervalReading::of),
+            Source::Log(log) => log.read_interval(timeout).await.map(IntervalReading::of),
             Source::Command(command, timeout) => Ok(IntervalReading {
                 line: Some(command.line(*timeout).await?),
                 ..IntervalReading::nothing(names.len())

@@ -44,7 +44,7 @@ impl Lines {
     pub(super) fn tick(&mut self, rows: &[Row], elapsed: Duration) -> Vec<String> {
         let mut lines = Vec::new();
         if self.second != elapsed.as_secs() {
-            lines.extend(self.rest(rows, elapsed));
+            lines.extend(self.unprinted_changes(rows, elapsed));
         }
         let beats = u32::try_from(elapsed.as_secs() / HEARTBEAT.as_secs()).unwrap_or(u32::MAX);
         if beats > self.beats {
@@ -62,7 +62,7 @@ impl Lines {
     }
 
     /// How many changes were not said.
-    pub(super) fn rest(&mut self, rows: &[Row], elapsed: Duration) -> Option<String> {
+    pub(super) fn unprinted_changes(&mut self, rows: &[Row], elapsed: Duration) -> Option<String> {
         let unsaid = std::mem::take(&mut self.unsaid);
         (unsaid > 0).then(|| {
             format!(

@@ -35,11 +35,11 @@ fn policy() -> Policy {
 /// A probe that has seen this, one measurement every two seconds: how long an answer took, or
 /// `None` for a failure.
 fn row(id: &str, seen: &[Option<u64>]) -> Row {
-    told(id, seen).0
+    row_and_news(id, seen).0
 }
 
 /// The same, and whether the last measurement was news.
-fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
+fn row_and_news(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
     by(&policy(), id, seen)
 }
 
@@ -230,7 +230,7 @@ fn a_line_is_written_when_the_state_changes_and_not_for_more_of_the_same() {
         (&[P, F, P], true),
         (&[F, F, F], true),
     ] {
-        assert_eq!(told("http/a", seen).1, news, "{seen:?}");
+        assert_eq!(row_and_news("http/a", seen).1, news, "{seen:?}");
     }
     let line = Lines::default().change(&row("http/a", &[P, F]), Duration::from_millis(2100));
     let expected = "+2.1s ✗ http/a: status 503 \u{fffd}[2J *** · 3 more in a row · 1m 57s left · 1 failure left";
@@ -239,7 +239,7 @@ fn a_line_is_written_when_the_state_changes_and_not_for_more_of_the_same() {
 
 #[test]
 fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
-    let (mut row, _) = told("http/a", &[F, F, F]);
+    let (mut row, _) = row_and_news("http/a", &[F, F, F]);
     let measured = |row: &mut Row, verdict| {
         let reading = probe::Reading {
             verdict,

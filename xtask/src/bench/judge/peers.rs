@@ -57,7 +57,7 @@ impl Judge for Kayenta {
     }
 
     fn end(&mut self) -> Verdict {
-        self.watch.at_end(&self.watch.look()).verdict()
+        self.watch.at_end(&self.watch.evaluate()).verdict()
     }
 }
 

@@ -42,7 +42,7 @@ pub struct RunnersCheck {
     /// The environment variable that holds a token which may list runners. Default: GITHUB_TOKEN.
     pub token_env: Option<String>,
     /// How many must be online. Default 1.
-    #[serde(default = "one")]
+    #[serde(default = "default_min_online")]
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
     /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
@@ -64,7 +64,7 @@ pub struct RunnersCheck {
     pub weight: Weight,
 }
 
-fn one() -> NonZero<u32> {
+fn default_min_online() -> NonZero<u32> {
     NonZero::<u32>::MIN
 }
 

@@ -21,7 +21,7 @@ use sections::KeyPosition;
 pub struct ComposeTarget {
     /// The folder where Compose is called, such as `/srv/shop`, or `~/shop` on a host; without `hosts` also one below the
     /// folder that the stage is called in. Default: that folder.
-    #[serde(default = "here")]
+    #[serde(default = "current_folder")]
     pub folder: PathBuf,
     /// The files of the project (`-f`), relative to `folder`, as a deployment names them. Default:
     /// those that Compose reads by itself, such as `docker-compose.yml` and
@@ -70,7 +70,7 @@ pub struct ComposeTarget {
     pub timeout: Span,
 }
 
-fn here() -> PathBuf {
+fn current_folder() -> PathBuf {
     PathBuf::from(".")
 }
 

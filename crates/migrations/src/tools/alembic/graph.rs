@@ -6,7 +6,7 @@ use crate::finding::Fault;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Undo};
-use crate::seen::ToolAnswers;
+use crate::tool_query::ToolAnswers;
 
 #[derive(Debug)]
 struct Revision {

@@ -24,12 +24,12 @@ const MAX_LIST: u64 = 64 << 20;
 /// The last words of a program.
 const WORDS: u64 = 4 << 10;
 
-pub(super) async fn look(
+pub(super) async fn list_backups(
     check: &BackupCheck,
     scene: &Context<'_>,
     timeout: Duration,
 ) -> Result<Backups, FileError> {
-    match tokio::time::timeout(timeout, ask(check, scene)).await {
+    match tokio::time::timeout(timeout, query_bucket(check, scene)).await {
         Ok(looked) => looked,
         Err(_) => Err(FileError::error(
             format!(
@@ -41,7 +41,7 @@ pub(super) async fn look(
     }
 }
 
-async fn ask(check: &BackupCheck, scene: &Context<'_>) -> Result<Backups, FileError> {
+async fn query_bucket(check: &BackupCheck, scene: &Context<'_>) -> Result<Backups, FileError> {
     let address: Address = check.file.parse().map_err(|error: aws::AddressError| {
         blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`")
     })?;

@@ -29,7 +29,7 @@ struct Ran {
     tail: String,
 }
 
-pub(super) async fn look(
+pub(super) async fn list_backups(
     check: &BackupCheck,
     scene: &Context<'_>,
     timeout: Duration,

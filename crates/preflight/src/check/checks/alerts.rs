@@ -5,11 +5,11 @@ use github::alerts::{Alert, Rule};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{QueryError, some};
 use super::super::commit::Commit;
-use super::super::waiver::{Grace, expired, shown, waiver};
+use super::super::github_query::{QueryError, some};
+use super::super::waiver::{Grace, expired, render, waiver};
 use super::super::{Context, Planned};
-use super::look::{Poll, patience, remarked};
+use super::poll::{Poll, patience, remarked};
 
 pub(super) fn plan<'a>(
     check: &'a CommitChecks,
@@ -112,7 +112,7 @@ async fn of_commit(
     };
     Ok(Analysis {
         alerts,
-        of: commit.shown(),
+        of: commit.label(),
         commit: Some(commit),
         hint: "wait for the scanner's workflow (`wait: 10m`), or say whose alerts count instead: `code-scanning: { ref: refs/heads/main }`",
     })
@@ -151,7 +151,7 @@ fn judge(
         let says = format!("alert {}, {}", alert.number, word(level(&alert.rule)));
         match waiver(&check.waivers, &name, now) {
             Grace::Granted(waiver) => {
-                let_through.push(shown(rule, &says, waiver));
+                let_through.push(render(rule, &says, waiver));
                 continue;
             }
             Grace::Expired(waiver) => over.push(expired(&name, waiver)),

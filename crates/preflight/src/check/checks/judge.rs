@@ -8,9 +8,9 @@ use github::checks::{Check, Kind, State};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::some;
 use super::super::commit::Commit;
-use super::super::waiver::{Grace, expired, shown, waiver};
+use super::super::github_query::some;
+use super::super::waiver::{Grace, expired, render, waiver};
 
 /// What was made of the checks that were seen.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Ta
             .peekable();
         if matching.peek().is_none() {
             match waiver(&config.waivers, pattern, now) {
-                Grace::Granted(waiver) => judged.waived.push(shown(pattern, "never ran", waiver)),
+                Grace::Granted(waiver) => judged.waived.push(render(pattern, "never ran", waiver)),
                 Grace::Expired(waiver) => {
                     judged.missing.push(pattern.clone());
                     judged.expired.push(expired(pattern, waiver));
@@ -107,7 +107,7 @@ impl Tally {
             State::Running | State::Failure | State::Unknown => {
                 match waiver(waivers, name, now) {
                     Grace::Granted(waiver) => {
-                        self.waived.push(shown(label, says, waiver));
+                        self.waived.push(render(label, says, waiver));
                         return;
                     }
                     Grace::Expired(waiver) => self.expired.push(expired(name, waiver)),
@@ -188,7 +188,7 @@ impl Tally {
     }
 
     pub(super) fn outcome(self, id: &str, commit: &Commit, expected: &str) -> Outcome {
-        let subject = commit.shown();
+        let subject = commit.label();
         let look = self.url.clone().unwrap_or_else(|| {
             format!(
                 "`gh api repos/OWNER/NAME/commits/{}/check-runs` shows every check",

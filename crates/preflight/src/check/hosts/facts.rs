@@ -73,7 +73,7 @@ impl Fact<'_> {
     }
 
     /// What is asked: a fragment that fits after "would".
-    pub(super) fn asks(self) -> String {
+    pub(super) fn describe_action(self) -> String {
         match self {
             Fact::Sudo => "run `sudo -n true`".to_owned(),
             Fact::Commands(names) => format!("look for {}", names.join(", ")),

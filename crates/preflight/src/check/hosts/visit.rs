@@ -36,7 +36,7 @@ pub(super) async fn visit(
         max_output: MAX_OUTPUT,
     };
     let mark = format!("deploy-guard-{:016x}:", rand::random::<u64>());
-    let before = now();
+    let before = unix_time();
     let output = match check {
         Some(check) => {
             session
@@ -45,7 +45,7 @@ pub(super) async fn visit(
         }
         None => session.run(&format!("echo {mark} begin"), limits).await?,
     };
-    let after = now();
+    let after = unix_time();
     let answers = Answers::read(&output.stdout, &mark);
     Ok(HostReport {
         skew: skew(&answers, before, after),
@@ -57,7 +57,7 @@ pub(super) async fn visit(
 }
 
 /// Seconds since 1970, by our clock.
-fn now() -> f64 {
+fn unix_time() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())

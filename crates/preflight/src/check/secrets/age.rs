@@ -8,7 +8,7 @@ use github::secrets::Store;
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Github, QueryError};
+use super::super::github_query::{Github, QueryError};
 use super::super::{Context, Planned};
 
 pub(super) fn plan<'a>(check: &'a SecretCheck, limit: Age, scene: &'a Context<'a>) -> Planned<'a> {
@@ -29,7 +29,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, limit: Age, scene: &'a Context<'a
         wait: Duration::ZERO,
         ask: Box::pin(async move {
             let expected = format!("set within {limit}");
-            match ask(&store, &name, scene).await {
+            match fetch_update_time(&store, &name, scene).await {
                 Ok(Some((at, place))) => judge(&id, &name, at, limit, &place),
                 Ok(None) => Outcome::fail(&id, &name)
                     .actual("not there")
@@ -43,7 +43,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, limit: Age, scene: &'a Context<'a
 }
 
 /// When it was set, and where it is kept.
-async fn ask(
+async fn fetch_update_time(
     store: &SecretStore,
     name: &str,
     scene: &Context<'_>,

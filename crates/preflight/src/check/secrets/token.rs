@@ -9,7 +9,7 @@ use github::{Error, Repository};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Github, QueryError, some};
+use super::super::github_query::{Github, QueryError, some};
 use super::super::{Context, Planned};
 
 /// Days that a token must still hold, as for certificates.
@@ -33,7 +33,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Context<'a>) -> Planne
         wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let expected = expected(&wish, min_days);
-            match ask(name, &wish, scene).await {
+            match inspect(name, &wish, scene).await {
                 Ok(known) => known
                     .judge(&id, name, &wish, min_days, asked)
                     .expected(expected),
@@ -94,7 +94,7 @@ impl From<Error> for Problem {
     }
 }
 
-async fn ask(name: &str, wish: &TokenWish, scene: &Context<'_>) -> Result<TokenFacts, Problem> {
+async fn inspect(name: &str, wish: &TokenWish, scene: &Context<'_>) -> Result<TokenFacts, Problem> {
     let client = scene.github(Some(name))?;
     let identity = client.identity().await?;
     let mut missing = Vec::new();

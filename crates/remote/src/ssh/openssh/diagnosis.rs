@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::ours;
+use crate::local_error;
 use crate::resolve::ResolveError;
 use crate::ssh::{Apart, Error, OpensshTarget};
 
@@ -170,7 +170,7 @@ fn connection(told: &ProgramOutput<'_>) -> Option<Error> {
         ("Too many open files", Errno::MFILE),
     ];
     let fault = own.iter().find(|(words, _)| reason.contains(words));
-    if let Some(fault) = fault.and_then(|(_, errno)| ours::fault(&(*errno).into())) {
+    if let Some(fault) = fault.and_then(|(_, errno)| local_error::fault(&(*errno).into())) {
         return Some(Error::Ours(fault.to_owned()));
     }
     let reason = if reason.contains("Connection refused") {

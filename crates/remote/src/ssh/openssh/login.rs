@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use super::diagnosis::{self, ProgramOutput};
 use super::guardian;
 use super::master::Master;
-use crate::ours;
+use crate::local_error;
 use crate::quote;
 use crate::ssh::socket::Keeps;
 use crate::ssh::{Error, Key, OpensshTarget, Session, Target, bastion};
@@ -304,7 +304,7 @@ const OPTIONS: [&str; 19] = [
 const INPUT: &str = "/dev/stdin";
 
 fn unusable(error: std::io::Error) -> Failure {
-    let fault = ours::fault(&error).map(str::to_owned);
+    let fault = local_error::fault(&error).map(str::to_owned);
     Failure::from(Error::Ours(fault.unwrap_or_else(|| error.to_string())))
 }
 

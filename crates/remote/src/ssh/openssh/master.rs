@@ -16,8 +16,8 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::mux::{Client, MasterReply, Request, terminate};
-use crate::ours;
-use crate::ssh::kept::{BoundedOutput, Part};
+use crate::local_error;
+use crate::ssh::bounded_output::{BoundedOutput, Part};
 use crate::ssh::proof::Proof;
 use crate::ssh::socket::Keeps;
 use crate::ssh::tunnel::{Breakage, Tunnel};
@@ -191,7 +191,7 @@ impl Master {
             Err(failed) => {
                 self.retire();
                 let reason = match failed {
-                    Failed::Refused(reason) => self.why().unwrap_or(reason),
+                    Failed::Refused(reason) => self.last_refusal().unwrap_or(reason),
                     Failed::Gone(error) => error.to_string(),
                 };
                 Err(if self.proven.load(Ordering::Acquire) {
@@ -211,7 +211,7 @@ impl Master {
     ) -> Result<Client, Failed> {
         self.empty_log();
         let mut client = Client::connect(&self.socket).await?;
-        client.ask(request, sockets).await?;
+        client.send_request(request, sockets).await?;
         match client.answer().await? {
             Some(MasterReply::Opened) => {
                 self.proven.store(true, Ordering::Release);
@@ -251,7 +251,7 @@ impl Master {
         let client = match opened {
             Ok(Ok(client)) => client,
             Ok(Err(Failed::Refused(reason))) => {
-                let why = master.why().unwrap_or(reason);
+                let why = master.last_refusal().unwrap_or(reason);
                 return Err(if why.contains("prohibited") {
                     Error::NoForwarding { reason: why }
                 } else {
@@ -300,7 +300,7 @@ impl Master {
     }
 
     /// Why the host has refused a channel, as the program has logged it last.
-    fn why(&self) -> Option<String> {
+    fn last_refusal(&self) -> Option<String> {
         let length = self.log.metadata().ok()?.len();
         let from = length.saturating_sub(END_OF_LOG);
         let mut end = vec![0; usize::try_from(length - from).ok()?];
@@ -328,7 +328,7 @@ impl Master {
 }
 
 fn of_ours(error: &std::io::Error) -> Error {
-    let fault = ours::fault(error).map(str::to_owned);
+    let fault = local_error::fault(error).map(str::to_owned);
     Error::Ours(fault.unwrap_or_else(|| error.to_string()))
 }
 

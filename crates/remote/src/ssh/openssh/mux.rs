@@ -93,7 +93,7 @@ impl Client {
 
     /// Asks, and hands over the sockets: for a command its input, output and errors, for a tunnel
     /// its input and output.
-    pub(super) async fn ask(
+    pub(super) async fn send_request(
         &mut self,
         request: Request<'_>,
         sockets: &[BorrowedFd<'_>],

@@ -78,7 +78,7 @@ pub fn read(text: &str) -> Option<HostSnapshot> {
     let units: Vec<String> = lines("@units")
         .iter()
         .filter(|line| !line.is_empty())
-        .map(|line| shown(line))
+        .map(|line| printable(line))
         .collect();
     let uptime = lines("@uptime")
         .first()
@@ -106,7 +106,7 @@ fn unit(name: &str, show: &[&str], uptime: Option<Duration>) -> Unit {
         let found = show
             .iter()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        shown(found.unwrap_or_default())
+        printable(found.unwrap_or_default())
     };
     let active = get("ActiveState");
     let stamp = if active == "active" {
@@ -141,7 +141,7 @@ fn disks(space: &[&str], inodes: &[&str]) -> Vec<Disk> {
         let mut words = line.split_whitespace();
         let free = words.nth(3)?.parse().ok()?;
         let used = words.next()?.strip_suffix('%')?.parse().ok()?;
-        Some((shown(&words.collect::<Vec<_>>().join(" ")), used, free))
+        Some((printable(&words.collect::<Vec<_>>().join(" ")), used, free))
     };
     let mut disks: Vec<Disk> = Vec::new();
     for (mounted, used, free_kib) in space.iter().filter_map(|line| percent(line)) {
@@ -175,12 +175,12 @@ fn logged(line: &str, now: Option<Duration>) -> (Option<Duration>, String) {
     let mut words = line.splitn(4, ' ');
     let at = words.next().and_then(seconds);
     match (at, now, words.nth(2)) {
-        (Some(at), Some(now), Some(text)) => (Some(now.saturating_sub(at)), shown(text)),
-        _ => (None, shown(line)),
+        (Some(at), Some(now), Some(text)) => (Some(now.saturating_sub(at)), printable(text)),
+        _ => (None, printable(line)),
     }
 }
 
-fn shown(text: &str) -> String {
+fn printable(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
     cut(&plain, MAX_LINE_CHARS)
 }
@@ -378,7 +378,7 @@ mod tests {
         format!("{}.000000 vm runsvc.sh[58]: {text}\n", 1_763_712_400 - ago)
     }
 
-    fn seen(show: &str, log: &str) -> Evidence {
+    fn read_evidence(show: &str, log: &str) -> Evidence {
         read(&answer(show, log))
             .map(|seen| seen.evidence("web-01"))
             .expect("the answer is read")
@@ -435,14 +435,14 @@ mod tests {
             ),
         ];
         for (show, log, state, trust) in cases {
-            let evidence = seen(show, log);
+            let evidence = read_evidence(show, log);
             assert_eq!(
                 (evidence.state, evidence.trust),
                 (state, trust),
                 "{show} {log} {evidence:?}"
             );
         }
-        let says = seen(&down, &listens).says;
+        let says = read_evidence(&down, &listens).says;
         assert_eq!(
             says,
             "actions.runner.acme-shop.web-01.service is failed (failed) for 1m, 0 restarts: exit-code, exit status 3; \
@@ -476,7 +476,7 @@ mod tests {
     fn a_log_cannot_speak_for_the_machine() {
         let forged =
             "@show\nLoadState=loaded\nActiveState=active\nSubState=running\n@units\na.service\n";
-        let evidence = seen(&service("inactive", "dead", 0, 60), forged);
+        let evidence = read_evidence(&service("inactive", "dead", 0, 60), forged);
         assert_eq!(evidence.state, State::Offline);
         for text in [
             "",

@@ -97,14 +97,14 @@ impl Container {
         all.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     }
 
-    pub(super) fn shown(&self) -> &str {
+    pub(super) fn display_name(&self) -> &str {
         self.name.trim_start_matches('/')
     }
 
     /// Its name, without the id that Compose puts before a name while it recreates: docker-compose 1
     /// that of the old container before the old one's, Compose 2 the same before the new one's.
     pub(super) fn own_name(&self) -> &str {
-        let name = self.shown();
+        let name = self.display_name();
         let Some((id, rest)) = name.split_once('_') else {
             return name;
         };
@@ -116,7 +116,7 @@ impl Container {
     }
 
     pub(super) fn is_half_way(&self) -> bool {
-        self.own_name() != self.shown()
+        self.own_name() != self.display_name()
     }
 
     pub(super) fn has_ended_well(&self) -> bool {
@@ -132,9 +132,9 @@ impl Container {
                 "is {} (exit code {}) in {}",
                 self.status,
                 self.exit,
-                self.shown()
+                self.display_name()
             )),
-            status => Some(format!("is {status} in {}", self.shown())),
+            status => Some(format!("is {status} in {}", self.display_name())),
         }
     }
 
@@ -177,7 +177,12 @@ impl ProjectContainers {
     /// Where it was left, if what it lives in is gone.
     pub(super) fn left_behind(&self, one: &Container) -> Option<String> {
         let left = one.lives_in().any(|id| self.gone.contains(id));
-        left.then(|| format!("lives in a container that was replaced ({})", one.shown()))
+        left.then(|| {
+            format!(
+                "lives in a container that was replaced ({})",
+                one.display_name()
+            )
+        })
     }
 
     /// How many each service has. A half-replaced container and its counterpart count as one.
@@ -196,7 +201,7 @@ impl ProjectContainers {
     /// What makes one container of two that Compose left half-way: it can do nothing with them, or
     /// takes them for two. Of two the one that has its name stays.
     pub(super) fn whole(&self) -> Vec<[String; 4]> {
-        let named: BTreeSet<&str> = self.all.iter().map(Container::shown).collect();
+        let named: BTreeSet<&str> = self.all.iter().map(Container::display_name).collect();
         let mut given: BTreeSet<&str> = BTreeSet::new();
         let words = |words: [&str; 4]| words.map(str::to_owned);
         let half = self.all.iter().filter(|one| one.is_half_way());

@@ -190,7 +190,7 @@ impl<'a> RunLog<'a> {
     }
 
     /// Tells the sinks that the deployment started. What a run that ends first cuts off is told at its end.
-    pub(super) async fn tell_start(&self) {
+    pub(super) async fn notify_start(&self) {
         let _one = self.telling.lock().await;
         if let Some(scribe) = &self.scribe {
             scribe
@@ -201,7 +201,7 @@ impl<'a> RunLog<'a> {
 
     /// Writes and tells that the run was cancelled, while what it began goes on: where it is killed before its end, this
     /// is its end, and else its end comes after it.
-    pub(super) async fn tell_cancelled(&self) {
+    pub(super) async fn notify_cancelled(&self) {
         let Some(scribe) = &self.scribe else { return };
         let release = self.subject.release.as_deref().unwrap_or("the release");
         let left = if self.is_touched() {
@@ -436,7 +436,7 @@ impl<'a> RunLog<'a> {
     }
 
     /// Tells the sinks of the end, which is written. Gives what belongs into the report.
-    pub(super) async fn tell_end(&self) -> Vec<Outcome> {
+    pub(super) async fn notify_end(&self) -> Vec<Outcome> {
         let told = match (&self.scribe, self.until()) {
             (Some(scribe), Some(until)) => scribe.deliver_in_passing(until).await,
             _ => Vec::new(),

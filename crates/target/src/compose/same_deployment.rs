@@ -10,8 +10,8 @@ use futures_util::future::join;
 use probe::project::{Project, Service};
 use remote::quote;
 
+use super::container::{Container, ProjectContainers};
 use super::deployment::{AffectedServices, Compose};
-use super::look::{Container, ProjectContainers};
 use super::program::Program;
 use crate::target::Transition;
 use place::{Error, Place};

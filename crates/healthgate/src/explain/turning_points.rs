@@ -34,18 +34,20 @@ pub(super) fn of(told: &TimedReport, n: usize) -> Vec<Turn> {
     let Some(policy) = outcome.policy.as_ref().or(told.report.policy.as_ref()) else {
         // No gate: nothing was watched.
         let seen = measured.iter().zip(&outcome.measurements);
-        let seen = seen.map(|(measured, one)| turn(told, measured.since, seen_as(one)));
+        let seen =
+            seen.map(|(measured, one)| turn(told, measured.since, describe_measurement(one)));
         return shortened(told, seen.collect());
     };
     if outcome.verdict == Verdict::Skipped {
         let why = outcome.reason.as_deref().unwrap_or("no reason is given");
         return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
     }
-    let policy = gate::policy_report::told(policy);
+    let policy = gate::policy_report::from_report(policy);
     if outcome.members.is_some() {
         // Measurements of many endpoints: no rule of one probe joins them.
         let seen = measured.iter().zip(&outcome.measurements);
-        let seen = seen.map(|(measured, one)| turn(told, measured.since, seen_as(one)));
+        let seen =
+            seen.map(|(measured, one)| turn(told, measured.since, describe_measurement(one)));
         let mut turns = shortened(told, seen.collect());
         turns.push(decision(told, n, ""));
         return turns;
@@ -119,20 +121,29 @@ fn replay(
         failures += usize::from(one.verdict != Verdict::Pass);
         let mut say = |text: String| turns.push(turn(told, one.since, text));
         match (before, one.verdict) {
-            (None, _) => say(format!("first measurement: {}", seen_as(measurement))),
+            (None, _) => say(format!(
+                "first measurement: {}",
+                describe_measurement(measurement)
+            )),
             (Some(before), verdict) if before == verdict => {}
             (Some(_), Verdict::Pass) => {
                 let missed = plural(run, "measurement", "measurements");
                 say(format!(
                     "recovered after {missed}: {}",
-                    seen_as(measurement)
+                    describe_measurement(measurement)
                 ));
             }
             (Some(_), _) if failures == 1 => {
-                say(format!("first failure: {}", seen_as(measurement)));
+                say(format!(
+                    "first failure: {}",
+                    describe_measurement(measurement)
+                ));
             }
-            (Some(Verdict::Pass), _) => say(format!("failed again: {}", seen_as(measurement))),
-            (Some(_), _) => say(format!("now {}", seen_as(measurement))),
+            (Some(Verdict::Pass), _) => say(format!(
+                "failed again: {}",
+                describe_measurement(measurement)
+            )),
+            (Some(_), _) => say(format!("now {}", describe_measurement(measurement))),
         }
         if one.verdict == Verdict::Fail && now.failed == was.failed && before != Some(Verdict::Fail)
         {
@@ -182,7 +193,7 @@ fn slot(policy: &config::file::Policy, since: Duration) -> Duration {
     first + interval.saturating_mul(u32::try_from(nth).unwrap_or(u32::MAX))
 }
 
-fn seen_as(measurement: &Measurement) -> String {
+fn describe_measurement(measurement: &Measurement) -> String {
     let mut text = measurement.verdict.to_string();
     if let Some(value) = &measurement.value {
         text.push_str(&format!(" {value}"));

@@ -6,7 +6,7 @@ use remote::quote;
 use crate::compose::project_files;
 use crate::fit::{CHECK_TIMEOUT, CheckFit, SwitchObstacle, Switchability};
 use crate::systemd;
-use place::{Effect, Error, Place, PlaceAccess, StepFuture, ours, word};
+use place::{Effect, Error, Place, PlaceAccess, StepFuture, strict_script, word};
 use router::haproxy::socket::{self, Proxy};
 use router::nginx::division::{self, Division};
 use router::nginx::site::Site;
@@ -160,7 +160,7 @@ async fn script(
          absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
     );
     let ran = places
-        .run(place, &ours(&text), Effect::Reads, CHECK_TIMEOUT)
+        .run(place, &strict_script(&text), Effect::Reads, CHECK_TIMEOUT)
         .await?;
     let misfit = || SwitchObstacle {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),

@@ -9,7 +9,7 @@ use model::{Severity, Verdict};
 use serde::Serialize;
 
 use super::read::TimedReport;
-use super::turns::{self, Turn};
+use super::turning_points::{self, Turn};
 use super::words::{clock, plural};
 
 /// More chapters are not read; the others are only counted.
@@ -160,15 +160,15 @@ fn decision(told: &TimedReport) -> Option<String> {
         .enumerate()
         .filter(|(_, one)| weighs(one) == report.verdict && one.verdict != Verdict::Skipped);
     let (n, outcome) = match report.verdict {
-        Verdict::Pass => decisive.max_by_key(|(n, _)| turns::decided(told, *n)),
-        _ => decisive.min_by_key(|(n, _)| turns::decided(told, *n)),
+        Verdict::Pass => decisive.max_by_key(|(n, _)| turning_points::decided(told, *n)),
+        _ => decisive.min_by_key(|(n, _)| turning_points::decided(told, *n)),
     }?;
     let reason = outcome.reason.as_deref();
     let reason = reason.unwrap_or(outcome.verdict.as_str());
     if report.policy.is_none() {
         return Some(format!("It was decided by {}: {reason}", outcome.id));
     }
-    let since = turns::decided(told, n);
+    let since = turning_points::decided(told, n);
     let (after, clock) = (span(since), clock(told.started_at, since));
     Some(format!(
         "The verdict fell at +{after} ({clock}), at {}: {reason}",
@@ -222,7 +222,7 @@ fn chapter(told: &TimedReport, n: usize) -> Chapter {
         verdict: outcome.verdict,
         advisory: outcome.severity == Severity::Advisory,
         facts,
-        turns: turns::of(told, n),
+        turns: turning_points::of(told, n),
         answers: answers(outcome),
         hint: outcome.hint.clone(),
     }

@@ -93,7 +93,7 @@ impl<'s> BackupFolder<'s> {
             // Each line is a line of a log where there is no terminal.
             if written >= told + (64 << 20) {
                 told = written;
-                progress.say(&format!("backup: {} written", bytes(written)));
+                progress.show(&format!("backup: {} written", bytes(written)));
             }
         };
         let taking = dump::take(&taking, &mut say);
@@ -125,7 +125,7 @@ impl<'s> BackupFolder<'s> {
             Failure::error(format!("`backup.command` could not be started: {error}"))
         })?;
         if !ran.success() {
-            let told = redactor.redact(&ran.told());
+            let told = redactor.redact(&ran.summary());
             return Err(Failure::error(format!("`backup.command` failed: {told}")));
         }
         if last.is_empty() {
@@ -221,7 +221,7 @@ pub(crate) fn by_hand(database: &str, path: &str) -> String {
 }
 
 /// How old it is, as a person reads it.
-pub(crate) fn told(backup: &Backup) -> String {
+pub(crate) fn describe_backup(backup: &Backup) -> String {
     let facts = &backup.facts;
     let age = Timestamp::now().duration_since(facts.taken);
     let age = config::value::Age::from(Duration::try_from(age).unwrap_or_default());

@@ -6,8 +6,8 @@ use config::file::CommitChecks;
 use model::Outcome;
 
 use crate::check::Context;
-use crate::check::asked::{Github, QueryError};
 use crate::check::commit::Commit;
+use crate::check::github_query::{Github, QueryError};
 
 /// Between two looks at what still runs: at first, and at most.
 const SOON: Duration = Duration::from_secs(2);
