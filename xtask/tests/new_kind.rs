@@ -297,7 +297,7 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
         fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
         let run = |program: &Path, args: &[&str], code: i32| {
             let mut command = Command::new(program);
-            let command = testkit::clean(&mut command).current_dir(folder.path());
+            let command = testkit::clear_environment(&mut command).current_dir(folder.path());
             let ended = command.args(args).output().unwrap();
             let told = [ended.stdout, ended.stderr].concat();
             let told = String::from_utf8_lossy(&told).into_owned();

@@ -39,7 +39,7 @@ impl Project {
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        testkit::clean(&mut command).current_dir(self.at("clone"));
+        testkit::clear_environment(&mut command).current_dir(self.at("clone"));
         // No setting of the user who runs the tests, such as signed commits.
         command
             .env("GIT_CONFIG_GLOBAL", "/dev/null")

@@ -26,7 +26,7 @@ pub(crate) async fn read_success(
 
 /// The error that a status and a body tell.
 pub(crate) fn service_error(service: &'static str, status: u16, text: &str) -> Error {
-    let (code, message) = words(text);
+    let (code, message) = parse_error(text);
     let code = code.unwrap_or_else(|| format!("status {status}"));
     match status {
         401 | 403 => Error::Denied {
@@ -66,7 +66,7 @@ pub(crate) fn service_error(service: &'static str, status: u16, text: &str) -> E
 }
 
 /// Code and message: XML of S3, STS and Elastic Load Balancing, JSON of ECR and ECS.
-fn words(text: &str) -> (Option<String>, String) {
+fn parse_error(text: &str) -> (Option<String>, String) {
     let short = |text: &str| cut(text, WORDS);
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
         let code = json["__type"].as_str().map(short);

@@ -45,7 +45,7 @@ impl Board {
 
     /// Text from outside as it may be shown: on one line, redacted, and without what a terminal
     /// would obey. Cut it only afterwards: half a secret is not found.
-    pub fn clean(&self, text: &str) -> String {
+    pub fn sanitize(&self, text: &str) -> String {
         crate::plain(&self.redactor.redact(text), 0).replace('\n', " ")
     }
 

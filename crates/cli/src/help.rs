@@ -53,7 +53,7 @@ fn below(mut command: Command, path: &str) -> Command {
             let sub = if sub.get_after_help().is_some() {
                 sub
             } else {
-                let line = known.unwrap_or_else(|| least(&sub, &path));
+                let line = known.unwrap_or_else(|| minimal_command(&sub, &path));
                 sub.after_help(format!("Examples:\n  {line}"))
             };
             below(sub, &path)
@@ -63,7 +63,7 @@ fn below(mut command: Command, path: &str) -> Command {
 }
 
 /// The command with no more than it needs.
-fn least(command: &Command, path: &str) -> String {
+fn minimal_command(command: &Command, path: &str) -> String {
     let mut line = path.to_owned();
     for arg in command.get_arguments().filter(|arg| arg.is_required_set()) {
         if let Some(long) = arg.get_long() {

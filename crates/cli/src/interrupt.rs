@@ -94,16 +94,16 @@ impl Interrupt {
 
     /// Waits for a signal.
     pub async fn wait(&self) -> Signal {
-        self.come().await.0
+        self.wait_for_signal().await.0
     }
 
     /// Waits until a signal came so long ago.
     pub async fn and(&self, grace: Duration) {
-        let (_, at) = self.come().await;
+        let (_, at) = self.wait_for_signal().await;
         tokio::time::sleep_until(at + grace).await;
     }
 
-    async fn come(&self) -> (Signal, Instant) {
+    async fn wait_for_signal(&self) -> (Signal, Instant) {
         let mut receiver = self.0.clone();
         loop {
             if let Some(come) = *receiver.borrow_and_update() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use inventory::{Error, InventorySource, MAX_MIB};
-use remote::local::{Exit, FullOutput, Script, whole};
+use remote::local::{Exit, FullOutput, Script, full_output};
 use remote::quote;
 
 /// The text of an inventory.
@@ -54,7 +54,7 @@ fn program(name: &str, text: &str, timeout: Duration) -> Result<Vec<u8>, Error> 
         let work = || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build()?;
-            runtime.block_on(whole(&script, MAX_MIB << 20))
+            runtime.block_on(full_output(&script, MAX_MIB << 20))
         };
         let ended = scope.spawn(work).join();
         ended.unwrap_or_else(|_| Err(std::io::Error::other("it was not waited for")))

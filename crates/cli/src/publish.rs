@@ -125,7 +125,7 @@ impl Publisher {
 
     /// Where the report is written, as it can be found from another folder.
     pub fn report_place(&self) -> Option<String> {
-        self.report_file.as_deref().map(whole)
+        self.report_file.as_deref().map(absolute_path)
     }
 
     /// What stdout is wanted to be.
@@ -178,7 +178,7 @@ impl Publisher {
             to_stderr(&actions::command::annotations(&report, in_repository));
         }
         if let Some(path) = &self.output_file {
-            let file = file.map(|path| whole(&path));
+            let file = file.map(|path| absolute_path(&path));
             let masked = |value: &str| self.redactor.masks(value);
             append(
                 path,
@@ -305,7 +305,7 @@ impl Publisher {
 }
 
 /// A path as a later step finds it, which may run in another folder.
-fn whole(path: &Path) -> String {
+fn absolute_path(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     whole.display().to_string()
 }

@@ -148,7 +148,7 @@ pub fn parse(
     if help::is_short(&args) {
         command = help::short(command, &args);
     }
-    let secrets = given(env, &args);
+    let secrets = argument_secrets(env, &args);
     let several = args.iter().skip(1).find_map(|arg| several_words(arg));
     let name = command.get_name().to_owned();
     command.try_get_matches_from(args).map_err(|error| {
@@ -201,7 +201,7 @@ fn several_words(argument: &OsString) -> Option<&'static str> {
 }
 
 /// The secrets in the arguments, and in the variables that replace flags.
-fn given(env: &Env, args: &[OsString]) -> BTreeSet<Secret> {
+fn argument_secrets(env: &Env, args: &[OsString]) -> BTreeSet<Secret> {
     let flags = env
         .names()
         .filter(|name| name.starts_with("DEPLOY_GUARD_"))
@@ -279,7 +279,10 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     let started_at = jiff::Timestamp::now();
     let clock = std::time::Instant::now();
     let mut flags = stage.secrets();
-    flags.extend(given(env, &std::env::args_os().collect::<Vec<_>>()));
+    flags.extend(argument_secrets(
+        env,
+        &std::env::args_os().collect::<Vec<_>>(),
+    ));
     // Before anything else: what comes while the configuration is read counts, too.
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,

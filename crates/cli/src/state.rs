@@ -73,7 +73,7 @@ impl Job {
         };
         let store = Store::open(address, &around)?;
         let store = store.comparing(self.config.release_rule());
-        Ok(store.within(self.within.clone()))
+        Ok(store.in_operation(self.within.clone()))
     }
 
     /// The state of another service or environment proves nothing about this one.

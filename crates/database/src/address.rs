@@ -94,13 +94,13 @@ impl Address {
             system,
             host: Host::Name("localhost".to_owned()),
             port: url.port().unwrap_or(system.port()),
-            user: some(decoded(url.username())?),
+            user: non_empty(decoded(url.username())?),
             password: url
                 .password()
                 .map(decoded)
                 .transpose()?
                 .map(|password| Secret::from(&*password)),
-            database: some(decoded(url.path().trim_start_matches('/'))?),
+            database: non_empty(decoded(url.path().trim_start_matches('/'))?),
             tls: PostgresTls::Prefer,
             ca_file: None,
         };
@@ -132,9 +132,9 @@ impl Address {
                 let port = value.parse();
                 self.port = port.map_err(|_| UrlError::Malformed("invalid port".to_owned()))?;
             }
-            "user" => self.user = some(value.into()),
+            "user" => self.user = non_empty(value.into()),
             "password" => self.password = Some(Secret::from(value)),
-            "dbname" => self.database = some(value.into()),
+            "dbname" => self.database = non_empty(value.into()),
             "sslmode" | "ssl-mode" | "ssl_mode" => self.tls = tls_mode(value)?,
             // Go's driver.
             "tls" if self.system == System::MySql => self.tls = tls_of_go(value)?,
@@ -207,7 +207,7 @@ fn of_go(system: System, rest: &str) -> Cow<'_, str> {
     plain().map_or(Cow::Borrowed(rest), Cow::Owned)
 }
 
-fn some(text: Cow<'_, str>) -> Option<String> {
+fn non_empty(text: Cow<'_, str>) -> Option<String> {
     (!text.is_empty()).then(|| text.into_owned())
 }
 

@@ -15,7 +15,7 @@ use crate::migration::{Migration, NoSqlError};
 use crate::rule::{Level, Own, Risk, Rule, Squawk};
 use crate::sql::{self, Place, Places, ReadError};
 use crate::transaction::Transaction;
-use crate::way::way;
+use crate::way::safe_way;
 
 /// A rule that is not to count, with the reason that is shown instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl Linter {
                 .map(|effect| effect.text.clone())
                 .unwrap_or_default(),
             message: found.message.clone(),
-            way: way(found.rule, migration.tool).or_else(|| found.help.clone()),
+            way: safe_way(found.rule, migration.tool).or_else(|| found.help.clone()),
             ignored: None,
         }
     }

@@ -121,7 +121,7 @@ impl Rule {
     /// run` sets them, and so are the rules that squawk leaves off.
     pub fn level(self) -> Level {
         match self {
-            Rule::Squawk(squawk) if off(squawk) => Level::Off,
+            Rule::Squawk(squawk) if is_off_by_default(squawk) => Level::Off,
             rule => match rule.concern() {
                 Risk::Style | Risk::Guarantee | Risk::Unknown => Level::Advice,
                 Risk::Fails | Risk::Locks | Risk::Rewrites | Risk::Breaks | Risk::Loses => {
@@ -181,7 +181,7 @@ impl FromStr for Rule {
     }
 }
 
-fn off(squawk: Squawk) -> bool {
+fn is_off_by_default(squawk: Squawk) -> bool {
     squawk.is_opt_in()
         || matches!(
             squawk,

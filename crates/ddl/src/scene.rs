@@ -63,19 +63,19 @@ pub(crate) fn name(node: &impl AstNode) -> Name {
 }
 
 /// The column or constraint that a node names.
-pub(crate) fn word(node: &impl AstNode) -> String {
+pub(crate) fn last_name(node: &impl AstNode) -> String {
     last(&node_text(node))
 }
 
-pub(crate) fn words<N: AstNode>(
+pub(crate) fn last_names<N: AstNode>(
     nodes: impl Iterator<Item = N>,
 ) -> std::collections::BTreeSet<String> {
-    nodes.map(|node| word(&node)).collect()
+    nodes.map(|node| last_name(&node)).collect()
 }
 
 /// The columns that an expression names.
 pub(crate) fn columns_in(node: &SyntaxNode) -> std::collections::BTreeSet<String> {
-    words(node.descendants().filter_map(ast::NameRef::cast))
+    last_names(node.descendants().filter_map(ast::NameRef::cast))
 }
 
 pub(crate) fn cascades(behavior: Option<ast::DropBehavior>) -> bool {

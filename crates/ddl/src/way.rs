@@ -4,7 +4,7 @@ use crate::rule::{Own, Rule, Squawk};
 use crate::tool::Tool;
 
 /// What to do instead. `None` where squawk's own help says it.
-pub(crate) fn way(rule: Rule, tool: Tool) -> Option<String> {
+pub(crate) fn safe_way(rule: Rule, tool: Tool) -> Option<String> {
     match rule {
         Rule::Own(own) => Some(own_way(own, tool)),
         Rule::Squawk(squawk) => squawk_way(squawk, tool),

@@ -13,7 +13,7 @@ use model::ExitCode;
 use schemars::Schema;
 use serde_json::Value;
 
-use markdown::{table, words};
+use markdown::{table, write_enum};
 
 /// The schemas that `deploy-guard schema` prints.
 const SCHEMAS: [&str; 4] = ["config", "report", "state", "measures"];
@@ -197,7 +197,7 @@ impl Page {
             if of["properties"].is_object() {
                 table(&mut page, name, of);
             } else {
-                words(&mut page, name, of);
+                write_enum(&mut page, name, of);
             }
         }
         page.truncate(page.trim_end().len());

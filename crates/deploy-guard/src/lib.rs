@@ -61,7 +61,7 @@ fn for_people() -> Command {
 }
 
 /// The name by which this process was called.
-fn called() -> Option<String> {
+fn program_name() -> Option<String> {
     let path = std::env::args_os().next()?;
     let name = std::path::Path::new(&path).file_name()?;
     Some(name.to_str()?.to_owned())
@@ -102,7 +102,7 @@ fn called_by_us(text: &str) -> String {
 
 /// Dispatches to the stage. By way of a link with a stage's name it is the binary of that stage.
 pub fn main() -> ExitCode {
-    match called().as_deref() {
+    match program_name().as_deref() {
         Some("preflight") => return cli::run::<preflight::Stage>(),
         Some("runner-check") => return cli::run::<runner_check::Stage>(),
         Some("healthgate") => return cli::run::<healthgate::Stage>(),

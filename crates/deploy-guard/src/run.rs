@@ -295,7 +295,7 @@ impl Run<'_> {
             ..self.job.clone()
         };
         let ended = Box::pin(Run { job: &job, ..self }.under_lease()).await;
-        match rollback::lease::give(&job, &within).await {
+        match rollback::lease::release(&job, &within).await {
             Ok(()) => ended,
             // A lost lease belongs to another operation now; the result is reported anyway.
             Err(failure) => {
@@ -353,7 +353,7 @@ impl Run<'_> {
                     return Ok(self.interrupted("while deploying", ending));
                 }
                 return self
-                    .back(
+                    .roll_back(
                         "failed to deploy",
                         format!("deploy: {reason}"),
                         Impact::Unknown,
@@ -394,7 +394,7 @@ impl Run<'_> {
             _ => "failed its gate",
         };
         match undecided {
-            OnUndecided::Rollback => self.back(told, why, run_log::impact(&gate)).await,
+            OnUndecided::Rollback => self.roll_back(told, why, run_log::impact(&gate)).await,
             OnUndecided::Halt => {
                 let reason = format!(
                     "{why}; {} was left where it is, look at it, then `rollback record` or `rollback run`",
@@ -612,7 +612,12 @@ impl Run<'_> {
 
     /// Rolls back, and reports what is live at the end. `told` is what became of the release, and
     /// `why` is the evidence.
-    async fn back(mut self, told: &str, why: String, impact: Impact) -> Result<Report, Failure> {
+    async fn roll_back(
+        mut self,
+        told: &str,
+        why: String,
+        impact: Impact,
+    ) -> Result<Report, Failure> {
         let told = format!("{} {told}", self.release);
         let goes_back = self.job.config.rollback()?.is_some();
         let action = if goes_back {

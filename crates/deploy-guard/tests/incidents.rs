@@ -282,7 +282,7 @@ fn the_end_is_on_disk_while_a_sink_hangs() {
     world.green.set_release("v2");
     world.green.set_health("unhealthy", 503);
     let mut command = Command::new(testkit::bin_path("deploy-guard"));
-    testkit::clean(&mut command);
+    testkit::clear_environment(&mut command);
     let mut run = command
         .current_dir(world.path("."))
         .args(["run", "--release", "v2"])
@@ -466,7 +466,7 @@ struct Cancelled {
 
 fn cancel(world: &World, signal: &str, env: &[(&str, &str)], file: &str) -> Cancelled {
     let mut command = Command::new(testkit::bin_path("deploy-guard"));
-    testkit::clean(&mut command);
+    testkit::clear_environment(&mut command);
     let mut run = command
         .current_dir(world.path("."))
         .args(["run", "--release", "v2"])

@@ -104,7 +104,7 @@ fn run(job: &Job, line: &str) -> assert_cmd::assert::Assert {
     let added = fs::read_to_string(job.path("paths")).unwrap_or_default();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new("bash");
-    testkit::clean(&mut command)
+    testkit::clear_environment(&mut command)
         .args(["-ec", line])
         .env("PATH", format!("{}:{path}", added.trim_end()));
     assert(command)
@@ -290,7 +290,7 @@ fn a_full_disk_is_said_to_be_one() {
     let job = job(&release);
     let there = step(&job, &release.server(), &[]);
     let mut full = Command::new(testkit::tool("unshare"));
-    testkit::clean(&mut full)
+    testkit::clear_environment(&mut full)
         .args(["--map-root-user", "--mount", "sh", "-ec"])
         .arg(
             "mount -t tmpfs -o size=64k none \"$RUNNER_TEMP\"; exec bash --noprofile --norc \"$0\"",
@@ -321,7 +321,7 @@ fn a_folder_that_cannot_be_written_ends_with_a_code_of_ours() {
         ("/proc/nowhere", "", 2),
     ] {
         let mut command = Command::new("sh");
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .arg(testkit::workspace().join("action/install.sh"))
             .args(["--checksums", "checksums.txt", "--to", to, "--from"])
             .arg(format!(
@@ -810,7 +810,9 @@ fn the_script_needs_no_more_than_busybox() {
     let script = testkit::workspace().join("action/install.sh");
     let run = |server: &str| {
         let mut command = Command::new(&busybox);
-        testkit::clean(&mut command).arg("ash").arg(&script);
+        testkit::clear_environment(&mut command)
+            .arg("ash")
+            .arg(&script);
         command.args([
             "--checksums",
             "checksums.txt",
@@ -912,7 +914,7 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
         .status();
     assert!(sums.unwrap().success());
     let mut command = Command::new("sh");
-    testkit::clean(&mut command)
+    testkit::clear_environment(&mut command)
         .args(["-s", "--", "--to"])
         .arg(path("bin"))
         .env("NO_PROXY", "*");
@@ -920,7 +922,7 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
     // A partial script does nothing.
     let half = script[..script.len() / 2].to_vec();
     let mut part = Command::new("sh");
-    testkit::clean(&mut part)
+    testkit::clear_environment(&mut part)
         .args(["-s", "--", "--to"])
         .arg(path("bin"));
     let _ = assert_cmd::Command::from_std(part)

@@ -208,7 +208,7 @@ fn a_tabulator_completes_in_a_real_bash_zsh_and_fish() {
         ),
     ] {
         let mut script = Command::new(testkit::tool("script"));
-        testkit::clean(&mut script)
+        testkit::clear_environment(&mut script)
             .args(["--quiet", "--return", "--command", shell, "/dev/null"])
             .env("TERM", "xterm")
             .env("HOME", folder.path());
@@ -266,7 +266,7 @@ fn what_could_not_be_written_is_no_success() {
             .open("/dev/full")
             .unwrap();
         let mut command = Command::new(testkit::bin_path("deploy-guard"));
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .args(args)
             .current_dir(folder.path())
             .stdout(full)

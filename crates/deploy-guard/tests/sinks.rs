@@ -221,7 +221,7 @@ impl Site {
     /// A command in the folder of the service, with our programs in the path.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        testkit::clean(&mut command).current_dir(self.folder.path());
+        testkit::clear_environment(&mut command).current_dir(self.folder.path());
         let ours = testkit::bin_path("deploy-guard");
         let paths = std::env::var("PATH").unwrap();
         let paths = format!("{}:{paths}", ours.parent().unwrap().display());

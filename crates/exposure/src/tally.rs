@@ -158,11 +158,12 @@ impl<'a> Tally<'a> {
         if let Some(count) = self.wrong {
             return Err(CountError::NoCounter(count));
         }
-        let [total, failed] = [self.total.least, self.failed.least].map(whole);
+        let [total, failed] = [self.total.least, self.failed.least].map(round_count);
         let (total, failed) = (total?, failed?);
-        let most_total = whole(self.total.most)?;
+        let most_total = round_count(self.total.most)?;
         // What is not certain of all requests may have failed.
-        let most_failed = whole(self.failed.most)?.min(failed.saturating_add(most_total - total));
+        let most_failed =
+            round_count(self.failed.most)?.min(failed.saturating_add(most_total - total));
         let most = Requests {
             failed: most_failed,
             total: most_total,
@@ -178,9 +179,9 @@ impl<'a> Tally<'a> {
         let slices = slices.map(|(nth, [total, failed, all])| {
             Ok(Slice {
                 from: at(self.stay.from, self.step, nth),
-                total: whole(*total)?,
-                failed: whole(*failed)?,
-                of_all: self.has_all.then(|| whole(*all)).transpose()?,
+                total: round_count(*total)?,
+                failed: round_count(*failed)?,
+                of_all: self.has_all.then(|| round_count(*all)).transpose()?,
             })
         });
         Ok(Exposure {
@@ -218,7 +219,7 @@ fn nth(since: f64, step: f64) -> usize {
     clippy::cast_sign_loss,
     reason = "it is within the range"
 )]
-fn whole(count: f64) -> Result<u64, CountError> {
+fn round_count(count: f64) -> Result<u64, CountError> {
     if (0.0..=MAX_EXACT).contains(&count) {
         Ok(count.round() as u64)
     } else {

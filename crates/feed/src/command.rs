@@ -26,7 +26,10 @@ impl Command {
             by_hand: self.shell.by_hand(&self.run),
             why,
         };
-        let ran = self.shell.whole(&self.run, timeout, MAX_LINE_BYTES).await?;
+        let ran = self
+            .shell
+            .full_output(&self.run, timeout, MAX_LINE_BYTES)
+            .await?;
         if ran.status != Some(0) {
             return Err(wrong(format!("{}: {}", ran.exit, ran.tail)));
         }

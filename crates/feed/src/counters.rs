@@ -228,7 +228,7 @@ impl Counters {
         );
         let (counted, gap) = self.instances_of(leading, look);
         flaws.extend(gap);
-        flaws.extend(self.gone());
+        flaws.extend(self.newly_gone_instances());
         for (part, series) in kept {
             self.failed_seen |= part == QueryPart::Failed && !series.is_empty();
             for (one, replica) in series {
@@ -325,7 +325,7 @@ impl Counters {
         (counted, gap)
     }
 
-    fn gone(&mut self) -> Vec<DataDefect> {
+    fn newly_gone_instances(&mut self) -> Vec<DataDefect> {
         let Some(newest) = self.newest else {
             return Vec::new();
         };

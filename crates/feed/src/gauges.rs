@@ -69,7 +69,7 @@ impl Gauges {
             let query = asked.of(side).first().map_or("", String::as_str);
             let fresh = self.fresh(side, query, series, at, flaws);
             self.pending.of_mut(side).extend(fresh);
-            let gone = self.gone(side);
+            let gone = self.newly_gone_instances(side);
             // The first look also shows those that went before.
             flaws.extend(gone.into_iter().filter(|_| self.has_looked));
         }
@@ -92,7 +92,7 @@ impl Gauges {
             .all(|side| !self.pending.of(*side).is_empty())
     }
 
-    fn gone(&mut self, side: SideName) -> Vec<DataDefect> {
+    fn newly_gone_instances(&mut self, side: SideName) -> Vec<DataDefect> {
         let limit = self.times.gap(self.spacing);
         let instances = self.sides.of_mut(side);
         let newest = instances.values().map(|known| known.newest);

@@ -346,7 +346,7 @@ impl Watched {
         !self.has_begun
             && both.clone().all(|counters| counters.newest().is_some())
             && !flaws.iter().any(|flaw| flaw.spoils() || flaw.waits())
-            && (!both.all(Counters::has_news) || apart(sides, Counters::since).is_some())
+            && (!both.all(Counters::has_news) || time_offset(sides, Counters::since).is_some())
     }
 
     /// The reading, if both sides have something new and nothing forbids to compare them now.
@@ -437,12 +437,12 @@ fn count_series(
                 .map(|seconds| DataDefect::Stale { side, seconds }),
         );
     }
-    let newest = apart(sides, Counters::newest);
+    let newest = time_offset(sides, Counters::newest);
     flaws.extend(newest.map(|seconds| DataDefect::ScrapeTimes { seconds }));
 }
 
 /// How far a time of one side is from that of the other one, where it is farther than scrapes are.
-fn apart(sides: &PerSide<CountersOfSide>, time: fn(&Counters) -> Option<f64>) -> Option<f64> {
+fn time_offset(sides: &PerSide<CountersOfSide>, time: fn(&Counters) -> Option<f64>) -> Option<f64> {
     let PerSide { canary, stable } = sides;
     let [canary, stable] = [&canary.counters, &stable.counters];
     let seconds = (time(canary)? - time(stable)?).abs();
@@ -453,7 +453,7 @@ fn apart(sides: &PerSide<CountersOfSide>, time: fn(&Counters) -> Option<f64>) ->
 /// Leaves out what was counted so far, if one side has counted for longer than the other one; whether
 /// that was so.
 fn begin_together(sides: &mut PerSide<CountersOfSide>) -> bool {
-    let is_apart = apart(sides, Counters::since).is_some();
+    let is_apart = time_offset(sides, Counters::since).is_some();
     if is_apart {
         let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());
     }

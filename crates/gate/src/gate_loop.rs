@@ -540,7 +540,7 @@ impl<'a> GateLoop<'a> {
     fn conclude(&mut self, endpoint: usize, conclusion: Conclusion, elapsed: Duration) {
         self.count(endpoint, conclusion.verdict, conclusion.reason);
         if self.forever {
-            self.endpoints[endpoint].assessor.again(elapsed);
+            self.endpoints[endpoint].assessor.resume_as_passed(elapsed);
             self.report_standing(endpoint, *self.endpoints[endpoint].assessor.standing());
             self.schedule_next(endpoint, elapsed);
         }

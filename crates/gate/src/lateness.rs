@@ -31,7 +31,7 @@ impl Lateness {
     }
 
     /// The milliseconds within which this many of a thousand were started, rounded up.
-    fn within(&self, of_a_thousand: u64) -> usize {
+    fn quantile(&self, of_a_thousand: u64) -> usize {
         let wanted = (self.total() * of_a_thousand).div_ceil(1000);
         let mut seen = 0;
         for (place, count) in self.counts.iter().enumerate() {
@@ -45,7 +45,7 @@ impl Lateness {
 
     /// Logs how it was, and warns where the machine was too slow for what it was asked to do.
     pub(crate) fn log(&self) {
-        let (total, median, nearly_all) = (self.total(), self.within(500), self.within(999));
+        let (total, median, nearly_all) = (self.total(), self.quantile(500), self.quantile(999));
         if total == 0 {
             return;
         }
@@ -72,11 +72,11 @@ mod tests {
             lateness.push(Duration::from_micros(n));
         }
         lateness.push(Duration::from_millis(70));
-        assert_eq!(lateness.within(500), 1);
-        assert_eq!(lateness.within(999), 1);
-        assert_eq!(lateness.within(1000), 71);
+        assert_eq!(lateness.quantile(500), 1);
+        assert_eq!(lateness.quantile(999), 1);
+        assert_eq!(lateness.quantile(1000), 71);
         lateness.push(Duration::from_secs(90));
-        assert_eq!(lateness.within(1000), 2001);
+        assert_eq!(lateness.quantile(1000), 2001);
         assert_eq!(lateness.most, Duration::from_secs(90));
     }
 }

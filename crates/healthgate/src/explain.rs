@@ -21,7 +21,7 @@ pub(crate) struct Flags {
 impl Flags {
     /// The story. Nothing is asked, and whatever the report's verdict is, telling it succeeds.
     pub(crate) fn render(&self, format: Format) -> Result<String, Failure> {
-        let story = narrative::of(&read::report(&self.file)?);
+        let story = narrative::build_story(&read::report(&self.file)?);
         match format {
             Format::Text | Format::Prometheus => Ok(text::render(&story)),
             Format::Json => serde_json::to_string_pretty(&story)

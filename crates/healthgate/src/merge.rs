@@ -109,7 +109,7 @@ enum ReportError {
 fn part(name: String, file: &std::path::Path) -> Result<Part, ReportError> {
     let read::TimedReport {
         report, started_at, ..
-    } = read::within(file, MAX_REPORT_BYTES)?;
+    } = read::read_bounded(file, MAX_REPORT_BYTES)?;
     if report.stage != "healthgate" {
         return Err(ReportError::OtherStage(report.stage));
     }

@@ -324,7 +324,7 @@ fn a_pause_of_our_own_is_told_as_ours_and_not_as_a_silence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
     let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
-    let gate = testkit::clean(&mut command)
+    let gate = testkit::clear_environment(&mut command)
         .args(["--http", &shop.url("/"), "--interval", "100ms"])
         .args(["--success-threshold", "25", "--deadline", "20s", "--report"])
         .arg(&path)

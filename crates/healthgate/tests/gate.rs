@@ -237,7 +237,7 @@ fn a_signal_ends_the_gate_with_its_report() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let path = folder.path().join(signal);
         let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
-        let mut child = testkit::clean(&mut command)
+        let mut child = testkit::clear_environment(&mut command)
             .args([
                 "--http",
                 "http://127.0.0.1:9/",

@@ -56,7 +56,7 @@ fn run_within(limit: Duration, folder: &std::path::Path, args: &[&str]) -> (i32,
     let started = Instant::now();
     let out = folder.join("report.json");
     let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
-    let mut child = testkit::clean(&mut command)
+    let mut child = testkit::clear_environment(&mut command)
         .current_dir(folder)
         .args(["-q", "--report"])
         .arg(&out)

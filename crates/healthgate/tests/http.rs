@@ -447,7 +447,7 @@ fn dns_that_gives_one_healthy_and_one_broken_address_fails_and_names_it() {
     let url = format!("http://shop.test:{}/", nginx.port());
     let run = |more: &[&str]| {
         let mut command = std::process::Command::new(testkit::tool("unshare"));
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .args(["--mount", "sh", "-c"])
             .arg("mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"")
             .arg("sh")

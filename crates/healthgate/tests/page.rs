@@ -167,7 +167,7 @@ fn no_report_takes_another_ones_place() {
         testkit::bin_path("healthgate").display()
     );
     let mut shell = std::process::Command::new("sh");
-    let output = testkit::clean(&mut shell)
+    let output = testkit::clear_environment(&mut shell)
         .current_dir(folder.path())
         .args(["-c", &link])
         .output()

@@ -160,7 +160,7 @@ fn a_soak_may_have_failures_within_its_budget() {
 
 fn start(report: &Path, args: &[&str]) -> Child {
     let mut command = Command::new(testkit::bin_path("healthgate"));
-    testkit::clean(&mut command)
+    testkit::clear_environment(&mut command)
         .args(args)
         .args(["-q", "--report"])
         .arg(report)

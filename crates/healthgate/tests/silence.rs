@@ -139,7 +139,7 @@ fn hg_resolver_down_says_nothing_of_the_service() {
         );
         std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
         let mut command = Command::new(testkit::tool("unshare"));
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .args(["--mount", "--net", "sh", "-c", RESOLVER])
             .current_dir(folder.path())
             .env("MODE", mode)

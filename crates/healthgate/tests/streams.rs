@@ -65,7 +65,7 @@ fn a_full_disk_behind_stdout_is_told() {
         .open("/dev/full")
         .unwrap();
     let mut command = Command::new(testkit::bin_path("healthgate"));
-    let output = testkit::clean(&mut command)
+    let output = testkit::clear_environment(&mut command)
         .args(["--http", &shop.url("/"), "--interval", "30ms"])
         .args(["--format", "json"])
         .stdout(full)
@@ -89,7 +89,7 @@ fn listens(pid: u32) -> bool {
 #[test]
 fn a_merge_that_waits_for_a_report_ends_with_a_signal() {
     let mut command = Command::new(testkit::bin_path("healthgate"));
-    let mut child = testkit::clean(&mut command)
+    let mut child = testkit::clear_environment(&mut command)
         .args(["merge", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -182,7 +182,7 @@ fn the_log_has_no_colour_either_where_none_is_wanted() {
             shop.url("/")
         );
         let mut command = Command::new(testkit::tool("script"));
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .args(["--quiet", "--return", "--command", &inner, "/dev/null"])
             .env("TERM", "xterm-256color")
             .envs(variables.iter().copied())
@@ -205,7 +205,7 @@ fn a_watch_says_when_a_service_breaks_and_when_it_is_well_again() {
     use std::io::BufRead as _;
     let shop = Shop::start("v1");
     let mut command = Command::new(testkit::bin_path("healthgate"));
-    let mut child = testkit::clean(&mut command)
+    let mut child = testkit::clear_environment(&mut command)
         .args(["--watch", "--interval", "50ms", "--http"])
         .arg(shop.url("/health/ready"))
         .stdout(Stdio::null())

@@ -42,7 +42,7 @@ impl Bed {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(testkit::bin_path("incident"));
-        testkit::clean(&mut command);
+        testkit::clear_environment(&mut command);
         command.current_dir(self.folder.path()).args(args);
         command.env("USER", "ann");
         let variables = self.variables.iter();

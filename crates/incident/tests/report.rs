@@ -614,7 +614,7 @@ fn dashboard_and_alerts_need_no_configuration() {
     let folder = tempfile::tempdir().unwrap();
     for command in ["dashboard", "alerts"] {
         let mut incident = std::process::Command::new(testkit::bin_path("incident"));
-        testkit::clean(&mut incident);
+        testkit::clear_environment(&mut incident);
         let output = incident
             .current_dir(folder.path())
             .arg(command)

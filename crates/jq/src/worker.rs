@@ -61,7 +61,7 @@ fn serve() -> std::io::Result<()> {
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::Builder::new()
         .stack_size(STACK)
-        .spawn(move || work(&receiver, answers))?;
+        .spawn(move || answer_questions(&receiver, answers))?;
     // Here and not behind a filter: who asked may be gone while it runs.
     while let Some(question) = read_question(&mut socket)? {
         if sender.send(question).is_err() {
@@ -73,7 +73,7 @@ fn serve() -> std::io::Result<()> {
 
 type Question = (String, Vec<u8>);
 
-fn work(questions: &mpsc::Receiver<Question>, mut answers: UnixStream) {
+fn answer_questions(questions: &mpsc::Receiver<Question>, mut answers: UnixStream) {
     let mut programs: HashMap<String, Program> = HashMap::new();
     while let Ok((text, json)) = questions.recv() {
         limit(

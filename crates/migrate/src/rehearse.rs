@@ -135,7 +135,7 @@ async fn tried(
     scratch: &Scratch,
     release: Option<&str>,
 ) -> Result<Result<Trial, String>, Failure> {
-    let on_copy = session.on(scratch.name())?;
+    let on_copy = session.for_database(scratch.name())?;
     let tables = session.own_tables().await?;
     let there = match on_copy.truth().await {
         Ok(there) => there,

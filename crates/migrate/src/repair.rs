@@ -54,12 +54,12 @@ pub(crate) async fn repair(job: &Job, _: &Flags) -> Result<Report, Failure> {
         });
         return Ok(session.report(would.collect()));
     }
-    let working = async |_: &Lease, _: &Document| Box::pin(under(&session)).await;
+    let working = async |_: &Lease, _: &Document| Box::pin(repair_with_lease(&session)).await;
     session.under_lease(working).await
 }
 
 /// With the lease held.
-async fn under(session: &Session<'_>) -> Result<Report, Failure> {
+async fn repair_with_lease(session: &Session<'_>) -> Result<Report, Failure> {
     // What a run builds at this moment is not left over.
     let lock = match session.lock().await? {
         Ok(lock) => lock,

@@ -59,7 +59,7 @@ pub(crate) async fn restore(job: &Job, flags: &Flags) -> Result<Report, Failure>
             backup: &backup,
             contents: &contents,
         };
-        Box::pin(under(&session, lease, document, what)).await
+        Box::pin(restore_with_lease(&session, lease, document, what)).await
     };
     session.under_lease(working).await
 }
@@ -104,7 +104,7 @@ pub(crate) async fn resume(
             backup: &backup,
             contents: &contents,
         };
-        Box::pin(under(session, lease, document, what)).await
+        Box::pin(restore_with_lease(session, lease, document, what)).await
     };
     session.under_lease(working).await
 }
@@ -275,7 +275,7 @@ fn dry(session: &Session<'_>, backup: &Backup) -> Report {
     session.report(outcomes.collect())
 }
 
-async fn under(
+async fn restore_with_lease(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
@@ -410,7 +410,7 @@ async fn checked(
     if session.section.exec.is_some() {
         return Ok(outcome.actual(format!("{} tables", backup.facts.tables)));
     }
-    let there = session.on(restored.name())?.truth().await;
+    let there = session.for_database(restored.name())?.truth().await;
     let revision = match there {
         Ok(there) => there.revision(),
         Err(unknown) => return Ok(*unknown),

@@ -41,7 +41,7 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(dry(&session, &truth, flags.to.as_deref()));
     }
     let wish = UndoRequest::new(flags.to.as_deref(), job.release.as_deref());
-    under(&session, &wish).await
+    undo_with_lease(&session, &wish).await
 }
 
 async fn refused(
@@ -103,10 +103,10 @@ pub(crate) async fn resume(
         return Ok(session.report(vec![outcome]));
     }
     let wish = UndoRequest::begun(&unfinished);
-    under(session, &wish).await
+    undo_with_lease(session, &wish).await
 }
 
-async fn under(session: &Session<'_>, wish: &UndoRequest<'_>) -> Result<Report, Failure> {
+async fn undo_with_lease(session: &Session<'_>, wish: &UndoRequest<'_>) -> Result<Report, Failure> {
     let working = async |lease: &Lease, _: &Document| {
         let change = async || Box::pin(locked(session, lease, wish)).await;
         session.reported_under_lock(change).await

@@ -156,7 +156,7 @@ fn of_three_at_once_one_applies_it() {
                 )
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            testkit::clean(&mut command).spawn().unwrap()
+            testkit::clear_environment(&mut command).spawn().unwrap()
         })
         .collect();
     let mut codes: Vec<i32> = runs

@@ -38,7 +38,7 @@ fn restoring(bed: &Bed) -> Child {
         .args(["restore", "--backup", "latest", "--confirm", "v1"])
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    testkit::clean(&mut command).spawn().unwrap()
+    testkit::clear_environment(&mut command).spawn().unwrap()
 }
 
 /// Kills it at the moment at which this is so.

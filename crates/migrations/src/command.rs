@@ -32,7 +32,7 @@ impl Command {
     }
 
     #[must_use]
-    pub(crate) fn within(mut self, folder: Option<&str>) -> Command {
+    pub(crate) fn in_folder(mut self, folder: Option<&str>) -> Command {
         self.folder = folder.map(str::to_owned);
         self
     }

@@ -51,7 +51,7 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if it is no URL, or the password would be readable by others.
-    pub fn give(
+    pub fn hand_over(
         &self,
         url: &str,
         parameters: &[(String, String)],
@@ -153,7 +153,7 @@ mod tests {
 
     fn given(handover: &Handover, url: &str) -> Vec<String> {
         let own = [("lock_timeout".to_owned(), "1 s".to_owned())];
-        let given = handover.give(url, &own).unwrap();
+        let given = handover.hand_over(url, &own).unwrap();
         let env = given
             .env
             .into_iter()
@@ -196,13 +196,13 @@ mod tests {
     #[test]
     fn what_would_expose_a_password_is_refused() {
         let argument = Handover::Argument("-database");
-        let refused = argument.give("mysql://app:hunter2@db/shop", &[]);
+        let refused = argument.hand_over("mysql://app:hunter2@db/shop", &[]);
         assert_eq!(refused, Err(HandoverError::Exposed));
         let in_query = argument
-            .give("postgres://db/shop?user=app&password=hunter2", &[])
+            .hand_over("postgres://db/shop?user=app&password=hunter2", &[])
             .unwrap();
         assert_eq!(in_query.words[1], "postgres://db/shop?user=app");
         assert!(!format!("{in_query:?}").contains("hunter2"));
-        assert_eq!(argument.give("hunter2", &[]), Err(HandoverError::Url));
+        assert_eq!(argument.hand_over("hunter2", &[]), Err(HandoverError::Url));
     }
 }

@@ -64,7 +64,7 @@ impl LinearHistory {
             .filter(|file| is_behind(&file.id, &last_common))
             .collect();
         for one in &unknown {
-            let fault = if let Some((to, proof)) = same(one, &unknown, &pending) {
+            let fault = if let Some((to, proof)) = match_pending(one, &unknown, &pending) {
                 Fault::Renamed { to, proof }
             } else if !is_behind(&one.id, &last_common) {
                 in_the_gap(one, &reading, &pending, order)
@@ -148,7 +148,11 @@ fn changed(reading: &mut Reading) {
 }
 
 /// The pending file that is known to be an applied one.
-fn same(one: &Applied, unknown: &[Applied], pending: &[Migration]) -> Option<(String, Proof)> {
+fn match_pending(
+    one: &Applied,
+    unknown: &[Applied],
+    pending: &[Migration],
+) -> Option<(String, Proof)> {
     type Key<T> = fn(&T) -> Option<&String>;
     let by = |proof, of_row: Key<Applied>, of_file: Key<Migration>| {
         let key = of_row(one)?;

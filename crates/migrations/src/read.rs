@@ -22,7 +22,7 @@ pub async fn read(
     system: System,
 ) -> Result<Reading, Error> {
     let mut tree = files::fetch(at, &tool.settings()).await?;
-    let wanted = tool.wanted(&tree)?;
+    let wanted = tool.migration_files(&tree)?;
     tree.add(files::fetch(at, &wanted).await?);
     let lines = match tool.prints() {
         Some(command) => {
@@ -85,7 +85,7 @@ pub async fn own_tables(
     system: System,
 ) -> Result<Vec<Table>, Error> {
     let mut tree = files::fetch(at, &tool.settings()).await?;
-    let wanted = tool.wanted(&tree)?;
+    let wanted = tool.migration_files(&tree)?;
     tree.add(files::fetch(at, &wanted).await?);
     let queries = tool.queries(system, &tree).into_iter();
     let mut tables: Vec<Table> = queries.filter_map(|query| query.table).collect();

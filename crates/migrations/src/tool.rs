@@ -26,7 +26,7 @@ pub trait Tool {
     ///
     /// # Errors
     /// Returns an error if the tool's configuration does not tell where they are.
-    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error>;
+    fn migration_files(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error>;
 
     /// The queries whose answers it needs. `files` has everything that was wanted.
     fn queries(&self, system: System, files: &Tree) -> Vec<Query>;
@@ -79,7 +79,7 @@ pub trait Tool {
     }
 
     /// How settings of the session reach the tool.
-    fn way(&self, system: System) -> LimitTransport {
+    fn limit_transport(&self, system: System) -> LimitTransport {
         match system {
             System::Postgres => LimitTransport::PgOptions,
             System::MySql => LimitTransport::None,

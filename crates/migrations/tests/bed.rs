@@ -150,8 +150,8 @@ impl Bed {
         let database = self.database("app");
         let system = database.address.system;
         let tool = self.tool();
-        let reach = tool.way(system).reach(settings, system, None);
-        let given = tool.handover().give(&self.url(), &reach.url).unwrap();
+        let reach = tool.limit_transport(system).reach(settings, system, None);
+        let given = tool.handover().hand_over(&self.url(), &reach.url).unwrap();
         let mut all = command.clone();
         all.words.splice(0..0, given.words);
         let mut shell = Command::new("sh");

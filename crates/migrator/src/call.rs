@@ -95,7 +95,7 @@ impl Session<'_> {
         let what = format!("`{}`", call.command.text());
         let printed =
             self.places
-                .whole(&self.place, &what, &text, &env, Effect::Reads, call.timeout);
+                .full_output(&self.place, &what, &text, &env, Effect::Reads, call.timeout);
         printed
             .await
             .map_err(|error| Failure::error(error.to_string()))
@@ -154,7 +154,7 @@ impl Session<'_> {
     }
 
     /// In the folder of the section.
-    fn within(&self, text: &str) -> String {
+    fn in_directory(&self, text: &str) -> String {
         match &self.section.directory {
             Some(folder) => format!("cd {} && {text}", quote(&folder.to_string_lossy())),
             None => text.to_owned(),
@@ -167,13 +167,13 @@ impl Session<'_> {
             .iter()
             .map(|(name, value)| quote(&format!("{name}={value}")));
         let words: Vec<String> = words.collect();
-        let text = self.within(text);
+        let text = self.in_directory(text);
         format!("{exec} env {} sh -c {}", words.join(" "), quote(&text))
     }
 
     /// The call as a shell has it, and what the tool gets beside the variables of its place.
     fn prepared(&self, call: &Call<'_>) -> Result<(String, Vec<(String, String)>), Failure> {
-        let (way, system) = (self.tool.way(self.system()), self.system());
+        let (way, system) = (self.tool.limit_transport(self.system()), self.system());
         let before = self.section.env.get("PGOPTIONS").map(String::as_str);
         let before = before.or(self.job.env.get("PGOPTIONS"));
         let reach = way.reach(call.limits, system, before);
@@ -208,7 +208,7 @@ impl Session<'_> {
             }
             System::MySql => url.to_owned(),
         };
-        let given = self.tool.handover().give(&url, &reach.url);
+        let given = self.tool.handover().hand_over(&url, &reach.url);
         let given = given.map_err(|none| {
             Failure::usage(format!(
                 "{} cannot get {}: {none}",
@@ -219,7 +219,7 @@ impl Session<'_> {
         env.extend(given.env);
         let mut command = call.command.clone();
         command.words.splice(0..0, given.words);
-        Ok((self.within(&command.text()), env))
+        Ok((self.in_directory(&command.text()), env))
     }
 }
 

@@ -108,7 +108,7 @@ async fn attempts(
             Err(unknown) => return Ok(ChangeEnd::Unknown(unknown)),
         };
         let before = before.get_or_insert_with(|| truth.clone());
-        let truth = match clean(session, before, truth, until).await? {
+        let truth = match remove_leftovers(session, before, truth, until).await? {
             Ok(truth) => truth,
             Err(unknown) => return Ok(ChangeEnd::Unknown(unknown)),
         };
@@ -149,7 +149,7 @@ async fn attempts(
             None => {
                 let now = session.truth().await.ok();
                 made.truth = match now {
-                    Some(now) => clean(session, before, now, until).await?.ok(),
+                    Some(now) => remove_leftovers(session, before, now, until).await?.ok(),
                     None => None,
                 };
                 return Ok(ChangeEnd::Interrupted);
@@ -221,7 +221,7 @@ async fn after(
     until: Instant,
 ) -> Result<ChangeEnd, Failure> {
     let truth = match session.truth_within(patience(until)).await {
-        Ok(truth) => clean(session, before, truth, until).await?,
+        Ok(truth) => remove_leftovers(session, before, truth, until).await?,
         Err(unknown) => Err(unknown),
     };
     Ok(match truth {
@@ -252,7 +252,7 @@ fn invalid_since<'t>(before: &SchemaState, now: &'t SchemaState) -> Vec<&'t Inva
 /// Removes the leftovers of our interrupted attempt, which would make the next one fail: an invalid
 /// index, of which the next would say that it exists, and the tool's own lock. What was there before is not
 /// ours. Returns what is true then.
-async fn clean(
+async fn remove_leftovers(
     session: &Session<'_>,
     before: &SchemaState,
     now: SchemaState,

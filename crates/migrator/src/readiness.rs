@@ -134,7 +134,7 @@ impl<'a> Readiness<'a> {
     /// The outcome of one question; `id` is its own.
     pub async fn evaluate(&self, question: ReadinessCheck, id: String) -> Outcome {
         let outcome = match self.looked.get_or_init(|| read_database(self.job)).await {
-            Ok(looked) => self.answer(looked, question).await,
+            Ok(looked) => self.check(looked, question).await,
             Err(unknown) => unknown.clone(),
         };
         Outcome {
@@ -148,7 +148,7 @@ impl<'a> Readiness<'a> {
         }
     }
 
-    async fn answer(&self, looked: &DatabaseView<'a>, question: ReadinessCheck) -> Outcome {
+    async fn check(&self, looked: &DatabaseView<'a>, question: ReadinessCheck) -> Outcome {
         let DatabaseView {
             session,
             document,

@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Returns a usage error where the tool runs by `exec`, which has a URL of its own.
-    pub fn on(&self, name: &str) -> Result<Self, Failure> {
+    pub fn for_database(&self, name: &str) -> Result<Self, Failure> {
         if self.section.exec.is_some() {
             return Err(Failure::usage(format!(
                 "the tool runs by `exec`, where it has a URL of its own: {} would change the database itself instead of a copy",

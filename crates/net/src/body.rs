@@ -31,7 +31,7 @@ pub async fn read(mut response: Response, limit: u64) -> Body {
                 bytes.extend_from_slice(&chunk);
             }
             Ok(None) => {
-                share.whole();
+                share.finish_waiting();
                 return Body::Whole(bytes, share);
             }
             Err(error) => return Body::Broken(crate::cause::plain_cause(&error)),

@@ -88,7 +88,7 @@ impl Share {
     }
 
     /// The answer is there: from now on its time is not spent with waiting.
-    pub fn whole(&mut self) {
+    pub fn finish_waiting(&mut self) {
         self.waited = false;
     }
 
@@ -117,7 +117,7 @@ pub async fn parsing(bytes: usize) -> Option<SemaphorePermit<'static>> {
         waited: true,
     };
     let permit = PARSED.acquire_many(units).await.ok();
-    waiting.whole();
+    waiting.finish_waiting();
     permit
 }
 

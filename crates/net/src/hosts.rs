@@ -100,7 +100,7 @@ impl Tunnels for Hosts {
     fn vouches<'a>(&'a self, host: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
             match self.get(host) {
-                Ok(host) => host.answers().await,
+                Ok(host) => host.is_alive().await,
                 Err(_) => false,
             }
         })
@@ -138,7 +138,7 @@ impl Host {
     }
 
     /// Whether it answers at this moment: for what waits for something that runs there.
-    pub async fn answers(&self) -> bool {
+    pub async fn is_alive(&self) -> bool {
         self.shared.pulse(PULSE).await.is_ok()
     }
 

@@ -65,7 +65,7 @@ impl Operator for Tree {
             ended: None,
         };
         let mut branches = self.branches.borrow_mut();
-        let place = self.board.clean(place);
+        let place = self.board.sanitize(place);
         match branches.iter_mut().find(|branch| branch.place == place) {
             Some(branch) => branch.twigs.push(twig),
             None => branches.push(Branch {
@@ -77,7 +77,7 @@ impl Operator for Tree {
 
     fn ends(&self, place: &str, what: &'static str, worked: bool) {
         let now = self.started.elapsed();
-        let place = self.board.clean(place);
+        let place = self.board.sanitize(place);
         let mut branches = self.branches.borrow_mut();
         let branch = branches.iter_mut().find(|branch| branch.place == place);
         let twigs = branch.map(|branch| branch.twigs.iter_mut().rev());

@@ -35,7 +35,7 @@ pub fn render(report: &Report) -> String {
         @for table in &report.tables { (rows(table)) }
         (details(&outcomes))
     };
-    whole(report, &main)
+    render_page(report, &main)
 }
 
 /// The page of a run of several stages: its phases on one time line. `pages` are those of its
@@ -46,10 +46,10 @@ pub fn entry(report: &Report, pages: &[(String, String)]) -> String {
         (phases(report, pages))
         @for table in &report.tables { (rows(table)) }
     };
-    whole(report, &main)
+    render_page(report, &main)
 }
 
-fn whole(report: &Report, main: &Markup) -> String {
+fn render_page(report: &Report, main: &Markup) -> String {
     let about = [&report.service, &report.environment, &report.release];
     let about: Vec<String> = about
         .into_iter()

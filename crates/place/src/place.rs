@@ -192,7 +192,7 @@ impl PlaceAccess {
 
     /// The same with its own variables; returns all output. Values are not passed as program arguments,
     /// where every user of the machine can read them.
-    pub async fn whole(
+    pub async fn full_output(
         &self,
         place: &Place,
         what: &str,
@@ -283,7 +283,7 @@ impl PlaceAccess {
             env: withheld.map(|name| (name.clone(), String::new())).collect(),
             timeout: limits.timeout,
         };
-        let ran = remote::local::whole(&script, limits.max_output as u64).await;
+        let ran = remote::local::full_output(&script, limits.max_output as u64).await;
         ran.map(CommandResult::from).map_err(not_started)
     }
 

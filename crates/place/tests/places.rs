@@ -39,7 +39,7 @@ async fn a_read_that_was_cut_is_put_once_more_and_an_act_is_not() {
     let again = || std::fs::remove_file(&sign).unwrap();
     let env = [("NAME".to_owned(), "a value".to_owned())];
     let read = places
-        .whole(&place, "a look", &text, &env, Effect::Reads, LONG)
+        .full_output(&place, "a look", &text, &env, Effect::Reads, LONG)
         .await;
     assert_eq!(read.unwrap(), "a value\n");
     again();
@@ -49,7 +49,7 @@ async fn a_read_that_was_cut_is_put_once_more_and_an_act_is_not() {
     assert_eq!(read.unwrap(), "none\n");
     again();
     let acted = places
-        .whole(&place, "an act", &text, &env, Effect::Changes, LONG)
+        .full_output(&place, "an act", &text, &env, Effect::Changes, LONG)
         .await;
     assert!(acted.is_err(), "{acted:?}");
     again();

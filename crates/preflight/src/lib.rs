@@ -216,17 +216,17 @@ fn interrupted(id: &str, subject: &str) -> Outcome {
         .expected("an answer")
         .actual("none: interrupted")
         .reason("interrupted before it was answered")
-        .hint(again(id))
+        .hint(retry_hint(id))
 }
 
-fn again(id: &str) -> String {
+fn retry_hint(id: &str) -> String {
     format!("ask it again: `preflight --only {id}`")
 }
 
 /// A report leaves no question open, not even where all is well.
 fn complete(mut outcome: Outcome) -> Outcome {
     if outcome.verdict == Verdict::Pass {
-        let again = || again(&outcome.id);
+        let again = || retry_hint(&outcome.id);
         outcome.hint.get_or_insert_with(again);
         outcome.reason = outcome.reason.take().or_else(|| outcome.actual.clone());
     }

@@ -205,7 +205,7 @@ fn a_full_disk_of_this_machine_is_seen() {
         .args(["--mount", "--map-root-user", "sh", "-c", script])
         .arg(testkit::bin_path("preflight"))
         .current_dir(folder.path());
-    let output = testkit::clean(&mut command).output().unwrap();
+    let output = testkit::clear_environment(&mut command).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("0 bytes of 64.0 KiB free (0.0%)"), "{text}");

@@ -27,7 +27,7 @@ fn preflight(sshd: &Sshd, address: &str, facts: &str, prefix: &[&str]) -> (i32, 
             command
         }
     };
-    let output = testkit::clean(&mut command)
+    let output = testkit::clear_environment(&mut command)
         .current_dir(folder.path())
         .output()
         .unwrap();

@@ -24,7 +24,7 @@ impl Command {
         Ok(Command { probe, shell })
     }
 
-    fn wanted(&self) -> Expectation<'_> {
+    fn expectation(&self) -> Expectation<'_> {
         let CommandProbe {
             name: _,
             run: _,
@@ -47,7 +47,7 @@ impl Command {
     }
 
     fn judge(&self, ran: &CommandResult, timeout: Duration) -> Reading {
-        let wanted = self.wanted();
+        let wanted = self.expectation();
         let expected = wanted.to_string();
         let said = excerpt(ran.tail.as_bytes());
         let actual = format!("{}: {said}", ran.exit);
@@ -88,7 +88,7 @@ impl Probe for Command {
         Box::pin(async move {
             match self.shell.run(&self.probe.run, timeout).await {
                 Ok(ran) => self.judge(&ran, timeout),
-                Err(problem) => Reading::of_problem(problem, self.wanted().to_string()),
+                Err(problem) => Reading::of_problem(problem, self.expectation().to_string()),
             }
         })
     }

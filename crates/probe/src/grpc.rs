@@ -74,7 +74,7 @@ impl Grpc {
             .headers
             .insert(CONTENT_TYPE, fixed("application/grpc"));
         request.headers.insert(TE, fixed("trailers"));
-        request.body = question(service).into();
+        request.body = encode_request(service).into();
         let transport = Transport::new(Wire {
             route: Route::new(resolve, via.as_deref(), &around.hosts),
             // A proxy's variables are about the web.
@@ -160,7 +160,7 @@ impl Grpc {
 const EXPECTED: &str = "SERVING";
 
 /// `HealthCheckRequest { service }` in its frame.
-fn question(service: &str) -> Vec<u8> {
+fn encode_request(service: &str) -> Vec<u8> {
     let mut message = Vec::new();
     if !service.is_empty() {
         // Field 1, of a length.
@@ -319,9 +319,9 @@ mod tests {
 
     #[test]
     fn frames_are_written_and_read() {
-        assert_eq!(question(""), [0, 0, 0, 0, 0]);
-        assert_eq!(question("ab"), [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b']);
-        let long = question(&"x".repeat(300));
+        assert_eq!(encode_request(""), [0, 0, 0, 0, 0]);
+        assert_eq!(encode_request("ab"), [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b']);
+        let long = encode_request(&"x".repeat(300));
         assert_eq!(&long[..8], [0, 0, 0, 1, 47, 0x0a, 0xac, 2]);
         assert_eq!(status(&[0, 0, 0, 0, 0]), Some(0));
         assert_eq!(status(&[0, 0, 0, 0, 2, 8, 1]), Some(1));

@@ -82,13 +82,17 @@ impl Postgres {
 
     async fn measure_endpoint(&self, end: Endpoint, timeout: Duration) -> Reading {
         let expected = self.expected();
-        match self.answer(end, timeout).await {
+        match self.connect_and_query(end, timeout).await {
             Ok(answer) => self.judge(&expected, answer),
             Err(problem) => Reading::of_problem(problem, &expected),
         }
     }
 
-    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<QueryResult, ConnectError> {
+    async fn connect_and_query(
+        &self,
+        end: Endpoint,
+        timeout: Duration,
+    ) -> Result<QueryResult, ConnectError> {
         let tls = self.tls()?;
         let stream = self.route.open(&self.place, end).await?;
         let stream = Limited::new(stream, MAX_ANSWER);
@@ -240,7 +244,7 @@ fn problem(error: &tokio_postgres::Error) -> ConnectError {
     let Some(said) = error.as_db_error() else {
         return ConnectError::broken(error);
     };
-    let text = words(said);
+    let text = describe_db_error(said);
     let code = said.code();
     let ours = code.code().starts_with("28")
         || [
@@ -256,7 +260,7 @@ fn problem(error: &tokio_postgres::Error) -> ConnectError {
     }
 }
 
-fn words(said: &DbError) -> String {
+fn describe_db_error(said: &DbError) -> String {
     let text = excerpt(said.message().as_bytes());
     format!("{text} ({})", excerpt(said.code().code().as_bytes()))
 }

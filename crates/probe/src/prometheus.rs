@@ -134,7 +134,7 @@ impl Prometheus {
         let mut reading = judge(&self.probe, &answer, at, &age);
         if reading.verdict == Verdict::Pass
             && let Some(value) = counted_in
-            && let Some(beyond) = judge::beyond(&self.probe, value, "")
+            && let Some(beyond) = judge::exceeded_bound(&self.probe, value, "")
         {
             let reason = format!(
                 "counters appeared within the window with a value, which a rate leaves out; \

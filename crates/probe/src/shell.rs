@@ -53,7 +53,7 @@ impl Shell {
     }
 
     /// Runs a script of ours that prints much: all of it, up to so many bytes.
-    pub async fn whole(
+    pub async fn full_output(
         &self,
         text: &str,
         timeout: Duration,
@@ -130,10 +130,12 @@ async fn here_whole(
         env: Vec::new(),
         timeout,
     };
-    let whole = local::whole(&script, most as u64).await.map_err(|error| {
-        let why = local_error::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
-        ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
-    })?;
+    let whole = local::full_output(&script, most as u64)
+        .await
+        .map_err(|error| {
+            let why = local_error::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
+            ConnectError::of_way("not run", format!("`sh` cannot be started: {why}"))
+        })?;
     Ok(CommandResult {
         status: match whole.exit {
             local::Exit::Code(code) => Some(code),
@@ -153,7 +155,7 @@ async fn at(
 ) -> Result<CommandResult, ConnectError> {
     let output = output?;
     // A command that does not end looks the same as a host that does not answer.
-    if output.exit == ssh::Exit::TimedOut && !host.answers().await {
+    if output.exit == ssh::Exit::TimedOut && !host.is_alive().await {
         let party = host.party();
         let reason = party.late(timeout);
         return Err(ConnectError::new(party, "timeout", reason));

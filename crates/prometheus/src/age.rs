@@ -276,7 +276,7 @@ impl Sources<'_> {
                 }
                 None => format!("no series fits `{text}`"),
             };
-            if let Some(down) = self.down().await {
+            if let Some(down) = self.failing_targets().await {
                 what = format!("{what}; {down}");
             }
             return NoDataReason {
@@ -309,7 +309,7 @@ impl Sources<'_> {
     }
 
     /// The targets that cannot be scraped.
-    async fn down(&self) -> Option<String> {
+    async fn failing_targets(&self) -> Option<String> {
         let targets = self.client.targets().await.ok()?;
         let active = targets["data"]["activeTargets"].as_array()?;
         let mut down = active.iter().filter(|target| target["health"] == "down");

@@ -175,7 +175,7 @@ impl<'q> Parser<'q> {
     }
 
     /// Takes the next token where it is one of these words.
-    fn word(&mut self, words: &[&str]) -> bool {
+    fn take_word(&mut self, words: &[&str]) -> bool {
         let is = Self::is_word(self.peek(), words);
         self.at += usize::from(is);
         is
@@ -219,17 +219,18 @@ impl<'q> Parser<'q> {
     fn operator(&mut self) -> Result<bool, Error> {
         const WORDS: [&str; 7] = ["and", "or", "unless", "atan2", "default", "if", "ifnot"];
         const COMPARE: [char; 4] = ['=', '!', '<', '>'];
-        if self.sign(&['+', '-', '*', '/', '%', '^']).is_none() && !self.word(&WORDS) {
+        if self.sign(&['+', '-', '*', '/', '%', '^']).is_none() && !self.take_word(&WORDS) {
             if self.sign(&COMPARE).is_none() {
                 return Ok(false);
             }
             self.sign(&['=']);
         }
-        self.word(&["bool"]);
-        if self.word(&["on", "ignoring"]) {
+        self.take_word(&["bool"]);
+        if self.take_word(&["on", "ignoring"]) {
             self.labels()?;
         }
-        if self.word(&["group_left", "group_right"]) && self.peek() == Some(Token::Other('(')) {
+        if self.take_word(&["group_left", "group_right"]) && self.peek() == Some(Token::Other('('))
+        {
             self.labels()?;
         }
         Ok(true)
@@ -258,7 +259,7 @@ impl<'q> Parser<'q> {
                 self.at += 1;
                 if self.peek() == Some(Token::Other('(')) {
                     self.arguments()?;
-                    if self.word(&GROUPS) {
+                    if self.take_word(&GROUPS) {
                         self.labels()?;
                     }
                 } else if Self::is_word(self.peek(), &GROUPS)
@@ -328,7 +329,7 @@ impl<'q> Parser<'q> {
                     looks.before = self.length()?;
                 } else if self.sign(&['@']).is_some() {
                     looks.fixed = Some(self.instant()?);
-                } else if !self.word(&["keep_metric_names", "anchored", "smoothed"]) {
+                } else if !self.take_word(&["keep_metric_names", "anchored", "smoothed"]) {
                     break;
                 }
             }
@@ -364,7 +365,7 @@ impl<'q> Parser<'q> {
     }
 
     fn instant(&mut self) -> Result<Fixed, Error> {
-        if self.word(&["start", "end"]) {
+        if self.take_word(&["start", "end"]) {
             self.must('(')?;
             self.must(')')?;
             return Ok(Fixed::Now);

@@ -99,7 +99,7 @@ impl Client {
     ) -> Result<ImageStatus, Error> {
         let mut exchange = self.exchange(reference, access)?;
         let answer = self
-            .within(reference, fetch_image_status(&mut exchange, want))
+            .in_time(reference, fetch_image_status(&mut exchange, want))
             .await;
         match answer {
             Ok(found) => Ok(found),
@@ -120,7 +120,7 @@ impl Client {
         access: Access<'_>,
     ) -> Result<Option<Tags>, Error> {
         let mut exchange = self.exchange(reference, access)?;
-        match self.within(reference, list(&mut exchange)).await {
+        match self.in_time(reference, list(&mut exchange)).await {
             Ok(tags) => Ok(Some(tags)),
             Err(QueryError::Absent | QueryError::Unusable(_) | QueryError::Denied { .. }) => {
                 Ok(None)
@@ -166,7 +166,7 @@ impl Client {
         })
     }
 
-    async fn within<T>(
+    async fn in_time<T>(
         &self,
         reference: &Reference,
         asking: impl Future<Output = Result<T, QueryError>>,
@@ -201,7 +201,7 @@ async fn fetch_image_status(
             && is_image(head.headers())
             && let Some(digest) = digest.filter(|got| comparable(exchange, got))
         {
-            same(exchange, exchange.reference.digest(), &digest)?;
+            check_digest(exchange, exchange.reference.digest(), &digest)?;
             return Ok(ImageStatus::Found {
                 digest: Some(digest),
                 platforms: Vec::new(),
@@ -369,7 +369,7 @@ async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value
     )?;
     let bytes = read(response, MANIFEST, &exchange.host(), "image configuration").await?;
     if let Some(got) = digest::of(&bytes, named) {
-        same(exchange, Some(named), &got)?;
+        check_digest(exchange, Some(named), &got)?;
     }
     parse(exchange, &bytes, "image configuration")
 }
@@ -405,7 +405,7 @@ async fn document(
     let document = parse(exchange, &bytes, "manifest")?;
     for wanted in [named, told.as_deref()].into_iter().flatten() {
         if let Some(got) = digest::of(&bytes, wanted) {
-            same(exchange, Some(wanted), &got)?;
+            check_digest(exchange, Some(wanted), &got)?;
         }
     }
     Ok((digest::of(&bytes, named.unwrap_or("sha256")), document))
@@ -422,7 +422,11 @@ fn parse(exchange: &Exchange<'_>, bytes: &[u8], what: &'static str) -> Result<Va
 }
 
 /// Where a digest was asked for, only its own content is an answer.
-fn same(exchange: &Exchange<'_>, wanted: Option<&str>, got: &str) -> Result<(), QueryError> {
+fn check_digest(
+    exchange: &Exchange<'_>,
+    wanted: Option<&str>,
+    got: &str,
+) -> Result<(), QueryError> {
     match wanted {
         Some(wanted) if wanted != got => Err(mismatch(exchange, wanted, got)),
         _ => Ok(()),

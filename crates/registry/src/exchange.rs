@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::patience::{persist, retry_after};
 use crate::query_error::QueryError;
-use crate::response::{sensitive, transport, words};
+use crate::response::{error_message, sensitive, transport};
 use crate::token::TokenService;
 use crate::{Credentials, Error, Reference, challenge};
 
@@ -81,7 +81,7 @@ impl Exchange<'_> {
                 return Err(QueryError::denied(401, &detail));
             }
             let Some(challenge) = challenge::choose(response.headers()) else {
-                return Err(QueryError::denied(401, &words(response).await));
+                return Err(QueryError::denied(401, &error_message(response).await));
             };
             self.authorization = Some(self.token_service().authorize(challenge).await?);
             response = self.send(&method, url, accept, None).await?;
@@ -93,7 +93,7 @@ impl Exchange<'_> {
         let (host, status) = (self.host(), status.as_u16());
         Err(match status {
             404 => QueryError::Absent,
-            401 | 403 => QueryError::denied(status, &words(response).await),
+            401 | 403 => QueryError::denied(status, &error_message(response).await),
             429 => QueryError::Failed(Error::RateLimited {
                 host,
                 retry_after: retry_after(response.headers()),
@@ -101,12 +101,12 @@ impl Exchange<'_> {
             500.. => QueryError::Failed(Error::Server {
                 host,
                 status,
-                detail: words(response).await,
+                detail: error_message(response).await,
             }),
             status => QueryError::Failed(Error::Unexpected {
                 host,
                 status,
-                detail: words(response).await,
+                detail: error_message(response).await,
             }),
         })
     }

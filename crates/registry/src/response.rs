@@ -41,7 +41,7 @@ pub(crate) async fn read(
 }
 
 /// The registry's own words: `errors[0].message` of the protocol.
-pub(crate) async fn words(response: Response) -> String {
+pub(crate) async fn error_message(response: Response) -> String {
     let bytes = read(response, MAX_TOKEN_BYTES, "", "error")
         .await
         .unwrap_or_default();
@@ -73,7 +73,7 @@ pub(crate) fn transport(url: &Url, error: &reqwest::Error) -> Error {
                 reason: why.to_string(),
             };
         }
-        match within(cause) {
+        match inner_cause(cause) {
             Some(source) => cause = source,
             None => break,
         }
@@ -86,7 +86,7 @@ pub(crate) fn transport(url: &Url, error: &reqwest::Error) -> Error {
 }
 
 /// What an error is made of: one of I/O hides what it was made from behind the source of that.
-fn within<'e>(
+fn inner_cause<'e>(
     cause: &'e (dyn std::error::Error + 'static),
 ) -> Option<&'e (dyn std::error::Error + 'static)> {
     let io = cause.downcast_ref::<std::io::Error>();

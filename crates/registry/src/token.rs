@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 use crate::challenge::Challenge;
 use crate::patience::{persist, retry_after};
 use crate::query_error::QueryError;
-use crate::response::{MAX_TOKEN_BYTES, read, sensitive, transport, words};
+use crate::response::{MAX_TOKEN_BYTES, error_message, read, sensitive, transport};
 use crate::{Credentials, Error, Reference};
 
 /// What a challenge is met with.
@@ -78,7 +78,7 @@ impl TokenService<'_> {
         match response.status().as_u16() {
             200 => {}
             status @ (401 | 403) => {
-                let detail = format!("its token service: {}", words(response).await);
+                let detail = format!("its token service: {}", error_message(response).await);
                 return Err(QueryError::denied(status, &detail));
             }
             429 => {

@@ -70,7 +70,7 @@ impl Sampler {
             .filter_map(|((relation, mode), (first, last))| {
                 Some(Lock {
                     table: before.name_of(&relation)?.to_owned(),
-                    mode: words(&mode),
+                    mode: lock_mode_name(&mode),
                     held: last.duration_since(first),
                 })
             });
@@ -79,7 +79,7 @@ impl Sampler {
 }
 
 /// `AccessExclusiveLock` is `ACCESS EXCLUSIVE` in every manual.
-fn words(mode: &str) -> String {
+fn lock_mode_name(mode: &str) -> String {
     let mut text = String::new();
     for c in mode.trim_end_matches("Lock").chars() {
         if c.is_uppercase() && !text.is_empty() {
@@ -96,8 +96,11 @@ mod tests {
 
     #[test]
     fn modes_are_called_as_in_the_manual() {
-        assert_eq!(words("AccessExclusiveLock"), "ACCESS EXCLUSIVE");
-        assert_eq!(words("ShareUpdateExclusiveLock"), "SHARE UPDATE EXCLUSIVE");
-        assert_eq!(words("ShareLock"), "SHARE");
+        assert_eq!(lock_mode_name("AccessExclusiveLock"), "ACCESS EXCLUSIVE");
+        assert_eq!(
+            lock_mode_name("ShareUpdateExclusiveLock"),
+            "SHARE UPDATE EXCLUSIVE"
+        );
+        assert_eq!(lock_mode_name("ShareLock"), "SHARE");
     }
 }

@@ -81,9 +81,9 @@ pub async fn rehearse<S: Steps>(
     let schema_after = copy.schema().await?;
     let after = copy.picture().await?;
     let breaks = shape.breaks(&copy.shape().await?);
-    let way_back = back(copy, steps, &schema_before, &before).await?;
+    let way_back = try_way_back(copy, steps, &schema_before, &before).await?;
     let again = match &way_back {
-        WayBack::Made { .. } => again(copy, steps, &schema_after).await?,
+        WayBack::Made { .. } => apply_again(copy, steps, &schema_after).await?,
         WayBack::None(_) | WayBack::Failed(_) => {
             // Of several migrations a part may be gone, and the test needs them all.
             steps.apply().await?;
@@ -120,7 +120,7 @@ pub async fn rehearse<S: Steps>(
     }))
 }
 
-async fn back<S: Steps>(
+async fn try_way_back<S: Steps>(
     copy: &Copy<'_>,
     steps: &S,
     schema: &Schema,
@@ -136,7 +136,11 @@ async fn back<S: Steps>(
     })
 }
 
-async fn again<S: Steps>(copy: &Copy<'_>, steps: &S, after: &Schema) -> Result<Again, S::Error> {
+async fn apply_again<S: Steps>(
+    copy: &Copy<'_>,
+    steps: &S,
+    after: &Schema,
+) -> Result<Again, S::Error> {
     Ok(match steps.apply().await? {
         Step::Failed(said) | Step::None(said) => Again::Failed(said),
         Step::Done => match after.difference(&copy.schema().await?) {

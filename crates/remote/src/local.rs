@@ -131,7 +131,7 @@ pub struct FullOutput {
 }
 
 /// Runs a script to its end and keeps all that it prints, up to so many bytes.
-pub async fn whole(script: &Script<'_>, max_output: u64) -> io::Result<FullOutput> {
+pub async fn full_output(script: &Script<'_>, max_output: u64) -> io::Result<FullOutput> {
     let mut child = start(script, "sh", &["-c", script.text])?;
     let group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -62,7 +62,7 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
             "SAFE: traffic is on a good release; investigate, nothing has to be put back".to_owned()
         }
         Decision::Critical => {
-            let (outcome, command, says) = way_back(job, document.as_ref(), &new).await;
+            let (outcome, command, says) = plan_way_back(job, document.as_ref(), &new).await;
             report.outcomes.push(outcome);
             report
                 .outputs
@@ -83,7 +83,7 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
 
 /// What takes users back, as `plan` finds it, and so as `run` would do it: the command, or why each
 /// is refused.
-async fn way_back(
+async fn plan_way_back(
     job: &Job,
     document: Option<&Document>,
     new: &[String],
@@ -144,7 +144,7 @@ async fn by_target(
     let likely = document?.last_known_good.clone()?;
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
     let release = match engine::current::places(&*target, &likely).await.all {
-        Ok(release) => session.clean(&release?),
+        Ok(release) => session.redact(&release?),
         Err(error) => {
             return Some(EntrypointResult {
                 outcome: outcome(Verdict::Inconclusive)
@@ -290,7 +290,7 @@ async fn query_entrypoint(
         if nth > 0 {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        match answer(session, places, door, document).await {
+        match served_releases(session, places, door, document).await {
             Ok(answered) => {
                 for release in answered {
                     if !releases.contains(&release) {
@@ -311,7 +311,7 @@ async fn query_entrypoint(
     for answer in releases.into_iter().map(Ok).chain(silent.map(Err)) {
         let (meaning, words) = match answer {
             Ok(release) => {
-                let release = session.clean(&release);
+                let release = session.redact(&release);
                 let (meaning, known) = interpret_release(document, named, &release);
                 if meaning == Meaning::New && door.traffic {
                     new.push(release.clone());
@@ -366,7 +366,7 @@ async fn query_entrypoint(
 
 /// What one answer can mean: where several of its words could be the release, each of those that
 /// we know; at least one.
-async fn answer(
+async fn served_releases(
     session: &Session<'_>,
     places: &PlaceAccess,
     door: &Entrypoint,

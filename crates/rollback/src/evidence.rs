@@ -33,8 +33,8 @@ impl Session<'_> {
         let name = format!(
             "{}-{}-to-{}",
             Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
-            plain(&self.clean(left)),
-            plain(&self.clean(&hook_context.destination))
+            plain(&self.redact(left)),
+            plain(&self.redact(&hook_context.destination))
         );
         let folder = make(&base, &name).map_err(|error| {
             Failure::error(format!(

@@ -33,7 +33,7 @@ pub async fn keep(job: &Job) -> Failure {
 }
 
 /// Gives the lease back at the end of the operation.
-pub async fn give(job: &Job, within: &Within) -> Result<(), Failure> {
+pub async fn release(job: &Job, within: &Within) -> Result<(), Failure> {
     let store: Store = Session::open(job)?.store;
     let given = store.finish(&within.lease, &within.operation).await;
     given.map_err(Failure::from)

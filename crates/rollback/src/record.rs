@@ -139,7 +139,7 @@ impl Flags {
             (run, &mut entry.run),
         ] {
             if let Some(told) = told {
-                *known = Some(session.clean(told));
+                *known = Some(session.redact(told));
             }
         }
         for (told, known) in [
@@ -147,7 +147,7 @@ impl Flags {
             (retained, &mut entry.retained),
         ] {
             if !told.is_empty() {
-                *known = told.iter().map(|text| session.clean(text)).collect();
+                *known = told.iter().map(|text| session.redact(text)).collect();
             }
         }
     }
@@ -265,7 +265,7 @@ async fn switchable(
         };
         let reason = format!(
             "no rollback could ever switch {}: {}",
-            found.whole(),
+            found.full_subject(),
             misfit.reason
         );
         let rule = Rule::NoWayBack;
@@ -273,7 +273,7 @@ async fn switchable(
             let hint = format!("nothing was recorded; {}", misfit.hint);
             return Err(Failure::usage(reason).hint(hint));
         };
-        let outcome = Outcome::inconclusive("record/target", found.whole())
+        let outcome = Outcome::inconclusive("record/target", found.full_subject())
             .expected("a rollback could switch it")
             .actual(misfit.reason.clone())
             .reason(reason)
@@ -383,7 +383,7 @@ async fn running(
         Ok(None) => return vec![runs],
         Ok(Some(_)) if runs.verdict != Verdict::Pass => return vec![runs],
         Ok(Some(learned)) => {
-            let name = session.clean(&learned.task_definition);
+            let name = session.redact(&learned.task_definition);
             let outcome = Outcome::pass(id, release).actual(format!("it runs as {name}"));
             told.task_definition = Some(learned.task_definition);
             outcome
@@ -479,7 +479,7 @@ async fn runs(
             release: running,
             evidence,
         } => {
-            let running = session.clean(&running);
+            let running = session.redact(&running);
             let outcome = refused()
                 .actual(format!("{running} runs ({evidence})"))
                 .reason(format!("{running} runs, not {release} ({evidence})"));
@@ -496,7 +496,7 @@ async fn runs(
         }
         // It was asked, and does not run.
         ReleaseAnswer::Missing(_) if !parts.down.is_empty() => {
-            let down = session.clean(&parts.down.join(", "));
+            let down = session.redact(&parts.down.join(", "));
             let reason = format!("{release} does not run: {down}");
             let hint = format!(
                 "nothing was recorded; see its log, then deploy {release} again or `rollback run`"

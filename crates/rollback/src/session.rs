@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
     }
 
     /// Text that goes into the state or the journal: without secrets.
-    pub(crate) fn clean(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         self.job.redactor.redact(text)
     }
 

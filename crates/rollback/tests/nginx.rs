@@ -172,7 +172,7 @@ fn killed_while_it_switches_resume_converges() {
     let site = Site::new();
     for round in 0..12_u64 {
         let mut command = Command::new(testkit::bin_path("rollback"));
-        let mut child = testkit::clean(&mut command)
+        let mut child = testkit::clear_environment(&mut command)
             .current_dir(site.folder.path())
             .arg("run")
             .stdout(Stdio::null())

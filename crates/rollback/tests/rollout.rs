@@ -123,7 +123,7 @@ impl Site {
     /// A ramp that has reached its first stage, and waits there.
     fn waiting_ramp(&self) -> Child {
         let mut command = Command::new(testkit::bin_path("traffic"));
-        let ramp = testkit::clean(&mut command)
+        let ramp = testkit::clear_environment(&mut command)
             .current_dir(self.folder.path())
             .args(["ramp", "--release", "v2"])
             .stdin(Stdio::null())

@@ -65,7 +65,9 @@ impl Command<'_> {
         let limit = self.front.timeout.get();
         // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
         let text = format!("(\n{text}\n)");
-        places.whole(place, what, &text, &env, effect, limit).await
+        places
+            .full_output(place, what, &text, &env, effect, limit)
+            .await
     }
 
     async fn get(&self, place: &Place) -> Result<Split, Error> {

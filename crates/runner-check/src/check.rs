@@ -33,7 +33,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
     let sources = sources(job, section, section.wait.get());
     let until = Instant::now() + section.wait.get();
     loop {
-        let spent = sources.spent();
+        let spent = sources.spent_requests();
         let known = unless_interrupted(sources.gather(&pools), job).await?;
         let seen = PoolSurvey::of(&pools, &known, job, section);
         let left = until.saturating_duration_since(Instant::now());

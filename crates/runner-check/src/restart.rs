@@ -61,7 +61,7 @@ pub(crate) async fn restart(
             span(section.verify_timeout.get())
         ),
     ];
-    let working = works(job, section, name).await?;
+    let working = current_job(job, section, name).await?;
     let forced = flags.force.forced(job);
     let busy = working.map(|what| {
         Outcome::refused(id.as_str(), name)
@@ -216,7 +216,11 @@ fn outcome(id: String, name: &str, done: &str, section: &RunnerCheck, proof: &Pr
 }
 
 /// What the runner works on, if it does.
-async fn works(job: &Job, section: &RunnerCheck, name: &str) -> Result<Option<String>, Failure> {
+async fn current_job(
+    job: &Job,
+    section: &RunnerCheck,
+    name: &str,
+) -> Result<Option<String>, Failure> {
     let pool = prove::pool_of(name, job, section).ok_or_else(no_owner)?;
     let asking = sources(job, section, section.verify_timeout.get());
     let known = unless_interrupted(asking.gather(std::slice::from_ref(&pool)), job).await?;

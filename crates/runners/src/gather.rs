@@ -59,7 +59,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Requests so far that count against GitHub's rate limit.
-    pub fn spent(&self) -> u64 {
+    pub fn spent_requests(&self) -> u64 {
         self.client.as_ref().map_or(0, Client::spent)
     }
 

@@ -45,7 +45,7 @@ impl Owner {
     }
 
     /// Gives it what was opened when it was made, which has this mode otherwise.
-    pub fn give(&self, new: &File, mode: u32) -> io::Result<()> {
+    pub fn give_with_mode(&self, new: &File, mode: u32) -> io::Result<()> {
         self.give_to(new);
         let mode = if self.group_writes {
             mode | 0o020
@@ -128,7 +128,7 @@ fn replace_after(
         // Only root may give a file away; anyone else owns what it replaces or fails below.
         let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
     } else if let Some(owner) = Owner::for_new_file(&path) {
-        owner.give(file.as_file(), 0o644)?;
+        owner.give_with_mode(file.as_file(), 0o644)?;
     } else {
         file.as_file()
             .set_permissions(Permissions::from_mode(0o644))?;

@@ -124,7 +124,7 @@ impl Error {
     }
 
     pub(crate) fn read(place: String, error: BackendError) -> Error {
-        let (reason, hint) = error.words("check its name, and what you may read there");
+        let (reason, hint) = error.reason_and_hint("check its name, and what you may read there");
         Error::Read {
             place,
             reason,
@@ -133,7 +133,7 @@ impl Error {
     }
 
     pub(crate) fn journal(place: String, error: BackendError) -> Error {
-        let (reason, hint) = error.words(
+        let (reason, hint) = error.reason_and_hint(
             "check the free space and the permissions beside the state, then `rollback resume`",
         );
         Error::Journal {

@@ -157,7 +157,7 @@ impl Log {
 
     fn failed(&self, error: BackendError) -> Error {
         let usual = "check the free space and the permissions beside the state";
-        let (reason, hint) = error.words(usual);
+        let (reason, hint) = error.reason_and_hint(usual);
         Error::Log {
             place: self.place(),
             reason,

@@ -26,7 +26,7 @@ impl Store {
         let backup = match backup {
             Ok(Some(blob)) => parse::document(&blob.bytes).map_err(|error| error.to_string()),
             Ok(None) => Err("it does not exist".to_owned()),
-            Err(error) => Err(error.words("").0),
+            Err(error) => Err(error.reason_and_hint("").0),
         };
         let place = self.backup();
         let mut document = match backup {

@@ -106,7 +106,7 @@ impl Store {
 
     /// The same store for a part of an operation that holds the lease already.
     #[must_use]
-    pub fn within(mut self, operation: Option<Within>) -> Self {
+    pub fn in_operation(mut self, operation: Option<Within>) -> Self {
         self.within = operation;
         self
     }
@@ -257,7 +257,7 @@ impl Store {
                 if old.as_ref().is_some_and(|old| old.bytes == bytes) {
                     return Ok(result);
                 }
-                self.again(error, until)?;
+                self.check_retry(error, until)?;
             }
             let mut document = match &old {
                 Some(old) => self.parse(&old.bytes).await?,
@@ -297,7 +297,7 @@ impl Store {
     }
 
     /// Whether what was not written is worth another try.
-    fn again(&self, error: BackendError, until: Instant) -> Result<(), Error> {
+    fn check_retry(&self, error: BackendError, until: Instant) -> Result<(), Error> {
         let place = self.place();
         match error {
             BackendError::Unsure(reason) => Err(Error::Unsure { place, reason }),
@@ -338,7 +338,7 @@ impl Store {
 
     fn not_written(&self, error: BackendError) -> Error {
         let (reason, hint) =
-            error.words("check the disk's free space and the folder's permissions");
+            error.reason_and_hint("check the disk's free space and the folder's permissions");
         Error::Write {
             place: self.place(),
             reason,

@@ -109,7 +109,7 @@ impl<'a> Compose<'a> {
         }
     }
 
-    fn does(&self, release: &str) -> String {
+    fn describe_switch(&self, release: &str) -> String {
         let images = match self.images(release) {
             Ok(images) => images.into_values().collect::<Vec<_>>().join(", "),
             Err(_) => release.to_owned(),
@@ -211,7 +211,9 @@ impl<'a> Compose<'a> {
         let known = self.program(place);
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
         let env = self.env("");
-        let printed = self.whole(place, "docker inspect", &text, &env).await?;
+        let printed = self
+            .full_output(place, "docker inspect", &text, &env)
+            .await?;
         let mut lines = printed.lines();
         let mut program = match known {
             Some(program) => program,
@@ -280,7 +282,7 @@ impl<'a> Compose<'a> {
             self.head_at(place)
         );
         let env = self.env(release);
-        let printed = self.whole(place, "compose config", &text, &env).await;
+        let printed = self.full_output(place, "compose config", &text, &env).await;
         let printed = printed.map_err(|error| match error.cause() {
             // Compose's own words.
             Error::Ended(ran) if ran.tail.contains("variable") => {
@@ -517,7 +519,7 @@ done; fi\n",
         // Side by side: each starts a Compose of its own, which takes its time.
         let (printed, same) = join(
             self.read(place, "the release", &text),
-            self.same(place, transition, &look, &changes),
+            self.refuse_other_changes(place, transition, &look, &changes),
         )
         .await;
         if printed?.trim() == "here" {
@@ -547,7 +549,7 @@ done; fi\n",
             container::PROJECT,
             quote(container::FORMAT)
         );
-        let printed = self.whole(place, "docker inspect", &text, &[]);
+        let printed = self.full_output(place, "docker inspect", &text, &[]);
         for line in printed.await?.lines() {
             let other = Container::read(line)?;
             let template = self.config.services.get(other.service());
@@ -600,7 +602,7 @@ for file in {files}; do
     no \"the containers were made from $name too: name the same files under \\`rollback.compose.files\\`\"
 done
 ",
-            words = self.words(),
+            words = self.file_options(),
             files = files.join(" "),
         )
     }
@@ -630,7 +632,8 @@ done
     /// Makes the release live; safe to do twice.
     async fn switch(&self, place: &Place, release: &str, counts: &Counts) -> Result<String, Error> {
         let images = self.images(release)?;
-        self.up(place, release, &images, counts).await?;
+        self.recreate_services(place, release, &images, counts)
+            .await?;
         let look = self.inspect_containers(place).await?;
         let resolved = self.resolved(place, release).await?;
         for (service, image) in &images {
@@ -661,7 +664,7 @@ done
     async fn put_back(&self, place: &Place, release: &str, before: &str) -> Result<String, Error> {
         let before = Before::read(before)?;
         if !before.images.is_empty() {
-            self.up(place, release, &before.images, &before.counts)
+            self.recreate_services(place, release, &before.images, &before.counts)
                 .await?;
         }
         if let Some(text) = &before.file {
@@ -719,7 +722,7 @@ done\n",
     }
 
     /// Compose recreates what its image has changed, and what lives in it; the rest is left alone.
-    async fn up(
+    async fn recreate_services(
         &self,
         place: &Place,
         release: &str,
@@ -753,7 +756,7 @@ done\n",
         self.looked.borrow_mut().remove(place);
         self.machines
             .places
-            .whole(place, "compose up", &text, &env, Effect::Changes, within)
+            .full_output(place, "compose up", &text, &env, Effect::Changes, within)
             .await
             .map(drop)
     }
@@ -767,7 +770,7 @@ done\n",
         counts: &Counts,
     ) -> String {
         let mut text = String::new();
-        for words in look.whole() {
+        for words in look.merge_commands() {
             let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
             text.push_str(&format!("docker {} >/dev/null\n", words.join(" ")));
         }
@@ -936,7 +939,8 @@ impl Observe for Compose<'_> {
 
 impl Switch for Compose<'_> {
     fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
-        self.machines.steps("compose", &self.does(transition.to))
+        self.machines
+            .steps("compose", &self.describe_switch(transition.to))
     }
 
     fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {

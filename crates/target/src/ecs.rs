@@ -17,7 +17,7 @@ use probe::settle::{self, Settling};
 use serde_json::{Value, json};
 use state::Entry;
 
-use self::service::{is, primary, settled, short};
+use self::service::{is, primary, settled_deployment, short};
 use crate::kinds::Kind;
 use crate::target::{
     Applied, Capabilities, Observe, Proving, ReleaseFacts, Switch, Target, Transition,
@@ -309,7 +309,7 @@ impl Observe for Ecs<'_> {
     fn facts<'a>(&'a self, release: &'a str) -> StepFuture<'a, Option<ReleaseFacts>> {
         Box::pin(async move {
             let service = self.service().await?;
-            let definition = &settled(&service)?.task_definition;
+            let definition = &settled_deployment(&service)?.task_definition;
             let others = self.known.iter().filter(|entry| entry.release != release);
             let mut recorded = others.filter_map(|entry| entry.task_definition.as_deref());
             let named = !recorded.any(|name| is(name, definition))

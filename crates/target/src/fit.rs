@@ -40,7 +40,7 @@ pub struct SwitchObstacle {
 
 impl FitReport {
     /// What was looked at, and where.
-    pub fn whole(&self) -> String {
+    pub fn full_subject(&self) -> String {
         match &self.place {
             Place::Here => self.subject.clone(),
             Place::Host(host) => format!("{} on {host}", self.subject),

@@ -36,7 +36,7 @@ impl<'a> Haproxy<'a> {
         Ok(Haproxy { config, front })
     }
 
-    fn does(&self, release: &str) -> String {
+    fn describe_switch(&self, release: &str) -> String {
         let leave = self.backend().left();
         let kept = [&self.config.state_file, &self.config.config_file];
         let kept = kept.into_iter().flatten().next();
@@ -168,7 +168,7 @@ impl Switch for Haproxy<'_> {
     fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
         self.front
             .machines
-            .steps("haproxy", &self.does(transition.to))
+            .steps("haproxy", &self.describe_switch(transition.to))
     }
 
     fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {

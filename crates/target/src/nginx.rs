@@ -51,7 +51,7 @@ impl<'a> Nginx<'a> {
         Ok(Nginx { site, front })
     }
 
-    fn does(&self, release: &str) -> String {
+    fn describe_switch(&self, release: &str) -> String {
         format!(
             "let {} give all traffic to the colour that runs {release}, test, reload, prove through {}",
             self.site.config.upstream_file.display(),
@@ -180,7 +180,7 @@ impl Switch for Nginx<'_> {
     fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
         self.front
             .machines
-            .steps("nginx", &self.does(transition.to))
+            .steps("nginx", &self.describe_switch(transition.to))
     }
 
     fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {

@@ -39,7 +39,7 @@ impl<'a> Systemd<'a> {
         Systemd { config, machines }
     }
 
-    fn does(&self, release: &str) -> String {
+    fn describe_switch(&self, release: &str) -> String {
         format!(
             "point {} to {}, restart {} and see it stay active for {}",
             self.config.link().display(),
@@ -279,7 +279,8 @@ impl Observe for Systemd<'_> {
 
 impl Switch for Systemd<'_> {
     fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
-        self.machines.steps("systemd", &self.does(transition.to))
+        self.machines
+            .steps("systemd", &self.describe_switch(transition.to))
     }
 
     fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> StepFuture<'a, String> {

@@ -47,12 +47,12 @@ pub fn bin(name: &str) -> assert_cmd::Command {
     let empty = target_dir().join("tmp").join("testkit-empty");
     fs::create_dir_all(&empty).expect("the empty folder can be made");
     let mut command = Command::new(bin_path(name));
-    clean(&mut command).current_dir(empty);
+    clear_environment(&mut command).current_dir(empty);
     assert_cmd::Command::from_std(command)
 }
 
 /// Takes away the variables by which CI, a colour setting or a proxy would change the outcome.
-pub fn clean(command: &mut Command) -> &mut Command {
+pub fn clear_environment(command: &mut Command) -> &mut Command {
     const PREFIXES: [&str; 5] = ["GITHUB_", "RUNNER_", "ACTIONS_", "DEPLOY_GUARD_", "AWS_"];
     const NAMES: [&str; 8] = [
         "DOCKER_CONFIG",

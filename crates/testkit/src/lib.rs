@@ -50,7 +50,7 @@ mod tls;
 
 pub use alertmanager::Alertmanager;
 pub use balancer::{Balancer, ELB, xml_text};
-pub use binary::{bin, bin_path, clean, target_dir, workspace};
+pub use binary::{bin, bin_path, clear_environment, target_dir, workspace};
 pub use caddy::{Caddy, CaddyBuild};
 pub use docker::{Compose, Docker};
 pub use end::End;

@@ -236,13 +236,13 @@ fn export(metrics: Arc<Mutex<Option<String>>>) -> u16 {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             // A scraper that went away comes again.
-            let _ = text.map(|text| answer(stream, &text));
+            let _ = text.map(|text| respond(stream, &text));
         }
     });
     port
 }
 
-fn answer(mut stream: TcpStream, text: &str) -> std::io::Result<()> {
+fn respond(mut stream: TcpStream, text: &str) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut request = [0; 4096];
     let _ = stream.read(&mut request)?;

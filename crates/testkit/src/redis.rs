@@ -52,7 +52,7 @@ impl Redis {
     }
 
     /// Ends it, and starts it with the same data and these lines.
-    pub fn again(self, lines: &str) -> Redis {
+    pub fn restart(self, lines: &str) -> Redis {
         let Redis {
             process,
             folder,

@@ -204,7 +204,7 @@ impl Shared {
         }
     }
 
-    fn answer(&self, path: &str) -> (u16, String) {
+    fn respond(&self, path: &str) -> (u16, String) {
         if path == "/metrics" {
             return (200, self.metrics());
         }
@@ -267,7 +267,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             "/socket" => return send_back(reader, writer),
             _ => {}
         }
-        let (status, body) = shared.answer(first.split(' ').nth(1).unwrap_or("/"));
+        let (status, body) = shared.respond(first.split(' ').nth(1).unwrap_or("/"));
         close |= shared.stop.load(Ordering::SeqCst);
         let release = shared.behaviour().release.clone();
         let head = format!(

@@ -21,7 +21,7 @@ impl Terminal {
     ) -> Terminal {
         let inner = format!("stty rows {rows} cols {columns}; {line}");
         let mut command = Command::new(crate::tool("script"));
-        let mut script = crate::clean(&mut command)
+        let mut script = crate::clear_environment(&mut command)
             .args(["--quiet", "--return", "--flush", "--command", &inner])
             .arg("/dev/null")
             .current_dir(folder)

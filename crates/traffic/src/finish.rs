@@ -234,7 +234,7 @@ async fn stopped(
             let effect = place::Effect::Changes;
             let ran = work
                 .places
-                .whole(place, "`traffic.stop`", &text, &env, effect, limit);
+                .full_output(place, "`traffic.stop`", &text, &env, effect, limit);
             ran.await.map(drop).map_err(|error| error.to_string())
         }
     };

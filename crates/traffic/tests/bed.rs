@@ -86,7 +86,7 @@ impl Bed {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(testkit::bin_path("traffic"));
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .current_dir(self.folder.path())
             .args(args)
             .stdin(Stdio::null());
@@ -161,7 +161,8 @@ impl Bed {
 /// Sends a signal to a process.
 pub(crate) fn signal(name: &str, process: u32) {
     let mut kill = Command::new("kill");
-    let sent = testkit::clean(&mut kill).args([&format!("-{name}"), &process.to_string()]);
+    let sent =
+        testkit::clear_environment(&mut kill).args([&format!("-{name}"), &process.to_string()]);
     assert!(sent.status().unwrap().success());
 }
 

@@ -63,7 +63,7 @@ impl Ecs {
 
     fn gate(&self) -> End {
         let mut command = Command::new(testkit::bin_path("traffic"));
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .current_dir(self.folder.path())
             .args(["gate", "--cluster", "shop", "--service", "web"])
             .args(["--region", "eu-west-1"])

@@ -137,7 +137,7 @@ impl<'a> Live<'a> {
         let deadline = self.canary.deadline.get();
         let (mut slot, mut errors, mut futile) = (0_u32, 0, 0);
         loop {
-            match self.given(slot, interval).await {
+            match self.read_next(slot, interval).await {
                 Ok(given) => {
                     errors = 0;
                     self.take(given);
@@ -179,7 +179,7 @@ impl<'a> Live<'a> {
 
     /// The next interval that is looked at. What happens in one that is left out falls into the next.
     fn next_slot(&mut self, slot: u32, began: Instant, interval: Duration) -> u32 {
-        let apart = self.source.apart(interval);
+        let apart = self.source.intervals_between_scrapes(interval);
         let mut next = slot + apart;
         while began + interval * (next + apart) < Instant::now() {
             next += apart;
@@ -187,7 +187,7 @@ impl<'a> Live<'a> {
         next
     }
 
-    async fn given(
+    async fn read_next(
         &mut self,
         slot: u32,
         interval: Duration,

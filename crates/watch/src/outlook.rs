@@ -202,7 +202,7 @@ async fn failures_or_events(
         query: counted.as_deref(),
         ..sum
     };
-    let counted = value(&sum.within(recent, window).await?);
+    let counted = value(&sum.query_rates(recent, window).await?);
     Ok(Requests {
         per_minute: total * 60.0,
         errors: if is_count && total > 0.0 {
@@ -270,7 +270,7 @@ impl Sum<'_> {
     ) -> Result<(&'static str, Vec<Sample>), Failure> {
         let mut seen = Vec::new();
         for window in WINDOWS {
-            seen.push((window, self.within(recent, window).await?));
+            seen.push((window, self.query_rates(recent, window).await?));
         }
         let totals = seen.iter().map(|(_, samples)| total(samples));
         let most = totals.fold(0.0, f64::max);
@@ -278,7 +278,7 @@ impl Sum<'_> {
         Ok(full.unwrap_or((WINDOWS[0], Vec::new())))
     }
 
-    async fn within(&self, recent: &Recent, window: &str) -> Result<Vec<Sample>, Failure> {
+    async fn query_rates(&self, recent: &Recent, window: &str) -> Result<Vec<Sample>, Failure> {
         let query = self.query.unwrap_or_default();
         let rates: Vec<String> = { both_sides(self.canary).into_iter() }
             .map(|side| format!("rate({}[{window}])", query.replace("{side}", &side)))

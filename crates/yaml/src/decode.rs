@@ -70,7 +70,7 @@ impl Node {
     }
 
     /// A whole number, within bounds.
-    fn whole(&self, least: i128, most: i128) -> Result<i128, Fault> {
+    fn whole_number(&self, least: i128, most: i128) -> Result<i128, Fault> {
         let number: i128 = self.parsed("a whole number")?;
         if (least..=most).contains(&number) {
             return Ok(number);
@@ -120,7 +120,7 @@ impl Scalar {
 macro_rules! number {
     ($($method:ident $visit:ident $type:ty;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            let number = self.whole(<$type>::MIN.into(), <$type>::MAX.into())?;
+            let number = self.whole_number(<$type>::MIN.into(), <$type>::MAX.into())?;
             match <$type>::try_from(number) {
                 Ok(number) => visitor.$visit(number).map_err(|fault| self.veiled(fault)),
                 Err(error) => Err(Fault::new(error.to_string())),

@@ -45,7 +45,7 @@ pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
         let phase = name(outcome);
         match parts.iter().find(|(name, _)| name == phase) {
             Some((_, report)) => stage(&mut text, phase, report),
-            None => bare(&mut text, phase, outcome),
+            None => write_phase_without_report(&mut text, phase, outcome),
         }
     }
     // A run that ended in an error has no outcomes; its stages were there all the same.
@@ -104,7 +104,7 @@ fn stage(text: &mut String, phase: &str, report: &Report) {
 }
 
 /// A phase that has no report of its own.
-fn bare(text: &mut String, phase: &str, outcome: &Outcome) {
+fn write_phase_without_report(text: &mut String, phase: &str, outcome: &Outcome) {
     let _ = writeln!(
         text,
         "<details{}><summary>{} <b>{}</b>: {} · {}</summary>\n",

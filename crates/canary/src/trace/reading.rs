@@ -222,16 +222,16 @@ fn values(side: Written) -> Result<Vec<f64>, Problem> {
 
 /// A reading that adds nothing.
 fn without_data(kind: CanaryKind) -> Reading {
-    fn none<T>() -> Sides<T> {
+    fn no_instances<T>() -> Sides<T> {
         Sides {
             canary: Side::Instances(Vec::new()),
             stable: Side::Instances(Vec::new()),
         }
     }
     match kind {
-        CanaryKind::Ratio => Reading::Ratio(none()),
-        CanaryKind::Histogram => Reading::Histogram(none()),
-        CanaryKind::Count => Reading::Count(none()),
+        CanaryKind::Ratio => Reading::Ratio(no_instances()),
+        CanaryKind::Histogram => Reading::Histogram(no_instances()),
+        CanaryKind::Count => Reading::Count(no_instances()),
         CanaryKind::Gauge => Reading::Gauge {
             canary: Vec::new(),
             stable: Vec::new(),

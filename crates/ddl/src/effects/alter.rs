@@ -5,7 +5,7 @@ use squawk_syntax::ast::{self, Stmt};
 use super::{alter_table, create};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{LintContext, name, word};
+use crate::scene::{LintContext, last_name, name};
 use crate::sql::node_text;
 
 /// Whether the statement alters something.
@@ -36,7 +36,10 @@ pub(super) fn altered(
             }
         }
         Stmt::AlterSchema(alter) => {
-            let schema = alter.schema_ref().map(|one| word(&one)).unwrap_or_default();
+            let schema = alter
+                .schema_ref()
+                .map(|one| last_name(&one))
+                .unwrap_or_default();
             match alter.action() {
                 Some(ast::AlterSchemaAction::SchemaRenameTo(_)) => {
                     effect.breaks(Part::Other("schema", schema), Change::Renamed);
@@ -125,7 +128,7 @@ fn view(alter: &ast::AlterView, scene: &mut LintContext, effect: &mut StatementE
         Some(ast::AlterViewAction::RenameColumn(rename)) => {
             let column = rename
                 .column_name_ref()
-                .map(|one| word(&one))
+                .map(|one| last_name(&one))
                 .unwrap_or_default();
             effect.breaks(Part::Column(view, column), Change::Renamed);
         }

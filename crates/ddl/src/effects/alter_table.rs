@@ -10,7 +10,7 @@ use crate::catalog::{Column, Kind, Rule, UserType};
 use crate::column_type::{ColumnType, Conversion};
 use crate::effect::{Change, LockMode, Part, StatementEffect, Work};
 use crate::name::{Name, last};
-use crate::scene::{LintContext, cascades, name, relation, word};
+use crate::scene::{LintContext, cascades, last_name, name, relation};
 use crate::sql::node_text;
 use crate::volatility::{self, Volatility};
 
@@ -213,7 +213,7 @@ impl Action<'_> {
     /// metadata"; a volatile one, a stored generated column, an identity, and a domain with
     /// constraints need every row and index to be written again.
     fn add_column(&mut self, add: &ast::AddColumn) {
-        let Some(column) = add.column_name().map(|one| word(&one)) else {
+        let Some(column) = add.column_name().map(|one| last_name(&one)) else {
             return self.effect.not_understood("the column has no name");
         };
         if add.if_not_exists().is_some() && self.column(&column).is_some() {
@@ -287,7 +287,7 @@ impl Action<'_> {
     }
 
     fn drop_column(&mut self, drop: &ast::DropColumn) {
-        let Some(column) = drop.column_name_ref().map(|one| word(&one)) else {
+        let Some(column) = drop.column_name_ref().map(|one| last_name(&one)) else {
             return self.effect.not_understood("the column has no name");
         };
         let gone = self.column(&column).is_none();
@@ -332,7 +332,7 @@ impl Action<'_> {
                 .not_understood("the change of the column cannot be read");
             return LockMode::AccessExclusive;
         };
-        let column = word(&column);
+        let column = last_name(&column);
         let ours = self.column(&column).is_some_and(|column| column.fresh)
             || self.scene.catalog.fresh(self.table);
         match &option {
@@ -509,7 +509,7 @@ impl Action<'_> {
         };
         if let ast::Constraint::NotNullConstraint(not_null) = &constraint {
             // Since 18.
-            let column = not_null.column_name_ref().map(|one| word(&one));
+            let column = not_null.column_name_ref().map(|one| last_name(&one));
             let ours = self.scene.catalog.fresh(self.table);
             if let Some(column) = column {
                 self.set_not_null(&column, ours);
@@ -526,7 +526,7 @@ impl Action<'_> {
     }
 
     fn drop_constraint(&mut self, drop: &ast::DropConstraint) {
-        let Some(constraint) = drop.constraint_name_ref().map(|one| word(&one)) else {
+        let Some(constraint) = drop.constraint_name_ref().map(|one| last_name(&one)) else {
             return self.effect.not_understood("the constraint has no name");
         };
         let known = self.scene.catalog.get(self.table);
@@ -559,7 +559,7 @@ impl Action<'_> {
     fn validate(&mut self, validate: &ast::ValidateConstraint) -> LockMode {
         let constraint = validate
             .constraint_name_ref()
-            .map(|one| word(&one))
+            .map(|one| last_name(&one))
             .unwrap_or_default();
         let known = self
             .scene
@@ -580,7 +580,7 @@ impl Action<'_> {
                 .effect
                 .not_understood("the names of the column cannot be read");
         };
-        let (old, new) = (word(&old), word(&new));
+        let (old, new) = (last_name(&old), last_name(&new));
         if !self.column(&old).is_some_and(|column| column.fresh) {
             self.effect.breaks(self.part(&old), Change::Renamed);
         }
@@ -600,8 +600,8 @@ impl Action<'_> {
     fn rename_constraint(&mut self, rename: &ast::RenameConstraint) {
         if let (Some(old), Some(new)) = (rename.constraint_name_ref(), rename.constraint_name()) {
             let constraints = &mut self.scene.catalog.change(self.table).constraints;
-            if let Some(constraint) = constraints.remove(&word(&old)) {
-                constraints.insert(word(&new), constraint);
+            if let Some(constraint) = constraints.remove(&last_name(&old)) {
+                constraints.insert(last_name(&new), constraint);
             }
         }
     }
@@ -611,12 +611,15 @@ impl Action<'_> {
             return self.effect.not_understood("the new name cannot be read");
         };
         self.gone_as(Change::Renamed);
-        let new = self.table.sibling(word(&new));
+        let new = self.table.sibling(last_name(&new));
         self.scene.catalog.rename_relation(self.table, &new);
     }
 
     fn set_schema(&mut self, set: &ast::SetSchema) {
-        let schema = set.schema_ref().map(|one| word(&one)).unwrap_or_default();
+        let schema = set
+            .schema_ref()
+            .map(|one| last_name(&one))
+            .unwrap_or_default();
         self.gone_as(Change::Moved);
         let new = Name::new(schema, self.table.name.clone());
         self.scene.catalog.rename_relation(self.table, &new);

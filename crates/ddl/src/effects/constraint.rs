@@ -7,7 +7,7 @@ use squawk_syntax::ast::{self, AstNode};
 use crate::catalog::{self, Constraint, Kind, Rule};
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{LintContext, columns_in, name, word, words};
+use crate::scene::{LintContext, columns_in, last_name, last_names, name};
 use crate::sql::node_text;
 
 /// A constraint as it is written, whichever way.
@@ -55,7 +55,7 @@ impl Written {
             }
             ast::Constraint::ForeignKeyConstraint(one) => {
                 let to = name(&one.table_name_ref()?);
-                let columns = words(one.from_columns()?.column_name_refs());
+                let columns = last_names(one.from_columns()?.column_name_refs());
                 let options = one.constraint_options();
                 (
                     one.constraint_name_clause(),
@@ -92,7 +92,7 @@ impl Written {
         };
         let name = name_clause.and_then(|clause| clause.constraint_name());
         Some(Written {
-            name: name.map(|name| word(&name)),
+            name: name.map(|name| last_name(&name)),
             columns,
             what,
             not_valid,
@@ -256,8 +256,8 @@ fn unique(
     using: Option<ast::UsingIndexName>,
 ) -> (BTreeSet<String>, ConstraintKind) {
     let listed = listed.and_then(|listed| listed.column_list());
-    let columns = listed.map_or(own, |listed| words(listed.column_name_refs()));
+    let columns = listed.map_or(own, |listed| last_names(listed.column_name_refs()));
     let using = using.and_then(|using| using.index_ref());
-    let using = using.map(|index| word(&index));
+    let using = using.map(|index| last_name(&index));
     (columns, ConstraintKind::Unique { primary, using })
 }

@@ -8,7 +8,7 @@ use crate::catalog::{Column, Kind, UserType};
 use crate::column_type::ColumnType;
 use crate::effect::{LockMode, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{LintContext, columns_in, name, relation, word};
+use crate::scene::{LintContext, columns_in, last_name, name, relation};
 use crate::sql::node_text;
 
 /// Whether the statement makes something.
@@ -165,7 +165,7 @@ fn column(
     scene: &mut LintContext,
     effect: &mut StatementEffect,
 ) {
-    let Some(name) = column.name().map(|one| word(&one)) else {
+    let Some(name) = column.name().map(|one| last_name(&one)) else {
         return;
     };
     let type_text = column.ty().map(|one| node_text(&one)).unwrap_or_default();

@@ -175,7 +175,7 @@ fn indexes(drop: &ast::DropIndex, scene: &mut LintContext, effect: &mut Statemen
 /// A schema with all that is in it.
 fn schemas(drop: &ast::DropSchema, scene: &mut LintContext, effect: &mut StatementEffect) {
     let cascade = cascades(drop.drop_behavior());
-    for schema in drop.schema_refs().map(|one| crate::scene::word(&one)) {
+    for schema in drop.schema_refs().map(|one| crate::scene::last_name(&one)) {
         effect.breaks(Part::Other("schema", schema.clone()), Change::Dropped);
         if cascade {
             for one in scene.catalog.in_schema(&schema) {

@@ -6,7 +6,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use crate::catalog::Kind;
 use crate::effect::{LockMode, Part, StatementEffect, Work};
 use crate::name::Name;
-use crate::scene::{LintContext, cascades, name, relation, words};
+use crate::scene::{LintContext, cascades, last_names, name, relation};
 use crate::sql::node_text;
 use crate::volatility::{self, Volatility};
 
@@ -49,7 +49,7 @@ pub(super) fn used(
 fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) {
     for one in node.descendants() {
         if let Some(insert) = ast::Insert::cast(one.clone()) {
-            written(insert.relation_name_ref(), scene, effect);
+            written_table(insert.relation_name_ref(), scene, effect);
             if insert
                 .on_conflict_clause()
                 .is_some_and(|one| node_text(&one).to_lowercase().contains("update"))
@@ -57,7 +57,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
                 effect.irreversible("rows are written over");
             }
         } else if let Some(update) = ast::Update::cast(one.clone()) {
-            let table = written(
+            let table = written_table(
                 update
                     .relation_name()
                     .and_then(|one| one.relation_name_ref()),
@@ -68,7 +68,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
                 effect.irreversible("values are written over");
             }
         } else if let Some(delete) = ast::Delete::cast(one.clone()) {
-            let table = written(
+            let table = written_table(
                 delete
                     .relation_name()
                     .and_then(|one| one.relation_name_ref()),
@@ -82,7 +82,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
             let table = merge
                 .table_relation_name()
                 .and_then(|one| one.table_name_ref());
-            let table = written(table, scene, effect);
+            let table = written_table(table, scene, effect);
             let deletes = merge
                 .merge_when_clauses()
                 .any(|when| node_text(&when).to_lowercase().contains("then delete"));
@@ -94,7 +94,7 @@ fn writes(node: &SyntaxNode, scene: &LintContext, effect: &mut StatementEffect) 
     }
 }
 
-fn written(
+fn written_table(
     table: Option<impl AstNode>,
     scene: &LintContext,
     effect: &mut StatementEffect,
@@ -129,7 +129,7 @@ fn only_new_columns(update: &ast::Update, table: &Name, scene: &LintContext) -> 
             .syntax()
             .descendants()
             .filter_map(ast::ColumnTarget::cast);
-        words(targets.filter_map(|target| target.name()))
+        last_names(targets.filter_map(|target| target.name()))
     });
     let set = set.unwrap_or_default();
     !set.is_empty()
@@ -347,7 +347,7 @@ fn refresh(refresh: &ast::Refresh, effect: &mut StatementEffect) {
 fn copy(copy: &ast::Copy, scene: &LintContext, effect: &mut StatementEffect) {
     let into = matches!(copy.copy_direction(), Some(ast::CopyDirection::CopyFrom(_)));
     if into {
-        written(
+        written_table(
             copy.copy_table().and_then(|one| one.table_name_ref()),
             scene,
             effect,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::markdown::{table, words};
+use super::markdown::{table, write_enum};
 
 /// A section that has kinds of something.
 #[derive(Clone, Copy)]
@@ -195,7 +195,7 @@ fn describe(page: &mut String, schema: &Value, of: &Value, seen: &mut Vec<String
     }
     seen.push(name.to_owned());
     if !of["properties"].is_object() {
-        words(page, name, of);
+        write_enum(page, name, of);
         return;
     }
     table(page, name, of);

@@ -33,7 +33,7 @@ pub(super) fn table(page: &mut String, name: &str, of: &Value) {
 }
 
 /// A type that is one of some words, or a text of a certain form.
-pub(super) fn words(page: &mut String, name: &str, of: &Value) {
+pub(super) fn write_enum(page: &mut String, name: &str, of: &Value) {
     let _ = writeln!(page, "## {name}\n");
     if let Some(text) = of["description"].as_str() {
         let _ = writeln!(page, "{text}\n");

@@ -156,7 +156,7 @@ impl World {
     fn shell(&self, shell: &str, text: &str) -> Said {
         assert!(["sh", "bash"].contains(&shell), "nothing runs `{shell}`");
         let mut command = Command::new(shell);
-        testkit::clean(&mut command).current_dir(self.folder.path());
+        testkit::clear_environment(&mut command).current_dir(self.folder.path());
         command.args(["-e", "-c", text]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let output = assert_cmd::Command::from_std(command)

@@ -114,7 +114,7 @@ impl Repository {
 
     pub(crate) fn git(&self, arguments: &[&str]) {
         let mut git = Command::new("git");
-        let status = testkit::clean(&mut git)
+        let status = testkit::clear_environment(&mut git)
             .current_dir(self.folder.path())
             .args(arguments)
             .status();
@@ -144,7 +144,7 @@ impl Repository {
         // act ends a cancelled step by hanging up its terminal, which a step ignores if the tests were
         // started by something that ignores it (nohup).
         let mut act = Command::new("env");
-        testkit::clean(&mut act)
+        testkit::clear_environment(&mut act)
             .current_dir(self.folder.path())
             .arg("--default-signal=HUP")
             .arg(testkit::tool("act"))

@@ -67,7 +67,7 @@ impl Job {
 
     fn script(&self, name: &str, action: &str, inputs: &[(&str, &str)]) -> Command {
         let mut command = Command::new("bash");
-        testkit::clean(&mut command);
+        testkit::clear_environment(&mut command);
         command
             .args(["--noprofile", "--norc"])
             .arg(testkit::workspace().join("action").join(name));

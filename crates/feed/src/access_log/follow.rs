@@ -92,7 +92,7 @@ impl Follow {
     async fn run(&self, script: &str, timeout: Duration) -> Result<Vec<u8>, Error> {
         let ran = self
             .shell
-            .whole(script, timeout, 2 * MAX_READ_BYTES + 4096)
+            .full_output(script, timeout, 2 * MAX_READ_BYTES + 4096)
             .await?;
         if ran.status != Some(0) {
             return Err(Error::Log {

@@ -151,7 +151,7 @@ impl PastLog {
 
     async fn run(&self, script: &str, timeout: Duration, most: u64) -> Result<Vec<u8>, Error> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let ran = self.shell.whole(script, timeout, most).await?;
+        let ran = self.shell.full_output(script, timeout, most).await?;
         if ran.status == Some(0) {
             return Ok(ran.stdout);
         }

@@ -75,7 +75,7 @@ impl Assessor {
     }
 
     /// Goes on after a conclusion as a probe that has passed: what comes can only be worse.
-    pub fn again(&mut self, at: Duration) {
+    pub fn resume_as_passed(&mut self, at: Duration) {
         self.now = Standing {
             passed_at: Some(at),
             ..Standing::default()

@@ -56,7 +56,7 @@ pub(crate) struct StoryAnswer {
     pub(crate) evidence: String,
 }
 
-pub(crate) fn of(told: &TimedReport) -> Story {
+pub(crate) fn build_story(told: &TimedReport) -> Story {
     let report = &told.report;
     let mut order: Vec<usize> = (0..report.outcomes.len()).collect();
     let weight = |n: &usize| (weighs(&report.outcomes[*n]), report.outcomes[*n].verdict);
@@ -222,14 +222,14 @@ fn chapter(told: &TimedReport, n: usize) -> Chapter {
         verdict: outcome.verdict,
         advisory: outcome.severity == Severity::Advisory,
         facts,
-        turns: turning_points::of(told, n),
-        answers: answers(outcome),
+        turns: turning_points::find(told, n),
+        answers: failure_answers(outcome),
         hint: outcome.hint.clone(),
     }
 }
 
 /// The heads of the answers that explain a failure; none for an outcome that passed.
-fn answers(outcome: &Outcome) -> Vec<StoryAnswer> {
+fn failure_answers(outcome: &Outcome) -> Vec<StoryAnswer> {
     if outcome.verdict == Verdict::Pass {
         return Vec::new();
     }

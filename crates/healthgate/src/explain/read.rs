@@ -43,14 +43,14 @@ struct Head {
 }
 
 pub(crate) fn report(path: &Path) -> Result<TimedReport, Failure> {
-    within(path, MAX_REPORT_BYTES).map_err(|error| {
+    read_bounded(path, MAX_REPORT_BYTES).map_err(|error| {
         let hint = error.hint();
         Failure::usage(error.to_string()).hint(hint)
     })
 }
 
 /// The same, of at most so many bytes.
-pub(crate) fn within(path: &Path, largest: u64) -> Result<TimedReport, Error> {
+pub(crate) fn read_bounded(path: &Path, largest: u64) -> Result<TimedReport, Error> {
     let bytes = bytes(path, largest).map_err(|cause| Error::Unread {
         path: path.to_owned(),
         cause,

@@ -28,7 +28,7 @@ pub(crate) struct Turn {
 }
 
 /// What changed when, and at last how it was decided.
-pub(super) fn of(told: &TimedReport, n: usize) -> Vec<Turn> {
+pub(super) fn find(told: &TimedReport, n: usize) -> Vec<Turn> {
     let outcome = &told.report.outcomes[n];
     let measured = &told.measured[n];
     let Some(policy) = outcome.policy.as_ref().or(told.report.policy.as_ref()) else {

@@ -179,7 +179,7 @@ fn a_cache_answers_lets_us_in_or_says_why_not() {
         open.cli(&["set", &format!("key{n}"), &"x".repeat(2000)]);
     }
     open.cli(&["save"]);
-    let loading = open.again("key-load-delay 200000\nloading-process-events-interval-bytes 1024");
+    let loading = open.restart("key-load-delay 200000\nloading-process-events-interval-bytes 1024");
     gate(STRICT, loading.port(), "").is(1, &["it still loads its data", "LOADING"]);
     let port = loading.port();
     loading.process().signal("KILL");

@@ -59,7 +59,7 @@ impl Tool for Configured<Alembic> {
             .collect()
     }
 
-    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
         let layout = Layout::of(&self.config, settings)?;
         let mut wanted = vec![FileRequest::File(join(&layout.script, "env.py"))];
         for folder in layout.versions {

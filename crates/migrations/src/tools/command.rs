@@ -22,7 +22,7 @@ impl Tool for Configured<CommandTool> {
         "command"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let folder = self.config.folder.iter();
         Ok(folder
             .map(|folder| FileRequest::folder(folder, &["*"]))

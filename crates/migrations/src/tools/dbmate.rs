@@ -84,7 +84,7 @@ impl Tool for Configured<Dbmate> {
         "dbmate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(self.folder(), &["*.sql"])])
     }
 
@@ -131,7 +131,7 @@ impl Tool for Configured<Dbmate> {
         scripts(reading)
     }
 
-    fn way(&self, system: System) -> LimitTransport {
+    fn limit_transport(&self, system: System) -> LimitTransport {
         match system {
             System::Postgres => LimitTransport::PgOptions,
             System::MySql => LimitTransport::UrlParameters,

@@ -292,7 +292,7 @@ impl Tool for Configured<Django> {
         "django"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 8,

@@ -173,7 +173,7 @@ impl Tool for Configured<Flyway> {
         "flyway"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 20,
@@ -264,7 +264,7 @@ impl Tool for Configured<Flyway> {
             reading.fail(id, None);
         }
         for file in repeatable {
-            again(&mut reading, file, &history);
+            note_repeatable(&mut reading, file, &history);
         }
         Ok(reading)
     }
@@ -281,7 +281,7 @@ impl Tool for Configured<Flyway> {
         scripts(reading)
     }
 
-    fn way(&self, _: System) -> LimitTransport {
+    fn limit_transport(&self, _: System) -> LimitTransport {
         LimitTransport::FlywayInitSql
     }
 
@@ -316,7 +316,7 @@ impl Tool for Configured<Flyway> {
 }
 
 /// A repeatable migration is applied again whenever its file is another one.
-fn again(reading: &mut Reading, mut file: Migration, history: &History) {
+fn note_repeatable(reading: &mut Reading, mut file: Migration, history: &History) {
     let description = file.name.clone().unwrap_or_default();
     file.id.clone_from(&description);
     let is_pending = history.repeatable.get(&description) != Some(&file.checksum);

@@ -39,7 +39,7 @@ impl Tool for Configured<GolangMigrate> {
         "golang-migrate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(
             self.folder(),
             &["*.up.*", "*.down.*"],
@@ -116,7 +116,7 @@ impl Tool for Configured<GolangMigrate> {
         }
     }
 
-    fn way(&self, system: System) -> LimitTransport {
+    fn limit_transport(&self, system: System) -> LimitTransport {
         match system {
             System::Postgres => LimitTransport::PgOptions,
             System::MySql => LimitTransport::UrlParameters,

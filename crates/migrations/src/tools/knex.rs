@@ -60,7 +60,7 @@ impl Tool for Configured<Knex> {
         "knex"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let names: Vec<String> = EXTENSIONS.iter().map(|end| format!("*.{end}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         Ok(vec![FileRequest::folder(self.folder(), &names)])

@@ -111,7 +111,7 @@ impl Tool for Configured<NodePgMigrate> {
         "node-pg-migrate"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(self.folder(), &["*"])])
     }
 

@@ -54,7 +54,7 @@ impl Tool for Configured<Prisma> {
         "prisma"
     }
 
-    fn wanted(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),
             depth: 3,
@@ -152,7 +152,7 @@ impl Tool for Configured<Prisma> {
         }
     }
 
-    fn way(&self, system: System) -> LimitTransport {
+    fn limit_transport(&self, system: System) -> LimitTransport {
         match system {
             System::Postgres => LimitTransport::UrlOptions,
             System::MySql => LimitTransport::None,

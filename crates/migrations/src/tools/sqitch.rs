@@ -63,7 +63,7 @@ impl Configured<Sqitch> {
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
         let call = self.config.command.as_deref().unwrap_or("sqitch");
-        let mut command = Command::new(call, words).within(self.config.folder.as_deref());
+        let mut command = Command::new(call, words).in_folder(self.config.folder.as_deref());
         if let Some(registry) = &self.config.registry {
             command = command.and(["--registry", registry.as_str()]);
         }
@@ -238,7 +238,7 @@ impl Tool for Configured<Sqitch> {
         vec![FileRequest::File(join(self.folder(), "sqitch.conf"))]
     }
 
-    fn wanted(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
+    fn migration_files(&self, settings: &Tree) -> Result<Vec<FileRequest>, Error> {
         let layout = self.layout(settings);
         let scripts = |path: String| FileRequest::Folder {
             path,
@@ -356,7 +356,7 @@ impl Tool for Configured<Sqitch> {
         }
     }
 
-    fn way(&self, system: System) -> LimitTransport {
+    fn limit_transport(&self, system: System) -> LimitTransport {
         match system {
             System::Postgres => LimitTransport::PgOptions,
             System::MySql => LimitTransport::None,

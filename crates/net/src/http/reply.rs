@@ -105,7 +105,7 @@ impl Reply {
         if unpacked.is_err() {
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             self.share.up_to(most.saturating_mul(2)).await;
-            self.share.whole();
+            self.share.finish_waiting();
             unpacked = self.unpacked_body(limit);
         }
         let done = unpacked.map(|body| {
@@ -198,7 +198,7 @@ pub async fn read(
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    share.whole();
+    share.finish_waiting();
     Ok((bytes, trailers, share))
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                     .actual(misfit.reason.clone())
                     .reason(format!(
                         "no rollback could ever switch {}: {}",
-                        found.whole(),
+                        found.full_subject(),
                         misfit.reason
                     ))
                     .hint(misfit.hint.clone()),
@@ -38,7 +38,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                     .actual("not known")
                     .reason(format!(
                         "{} could not be looked at: {reason}",
-                        found.whole()
+                        found.full_subject()
                     ))
                     .hint("`rollback plan` shows more, as the user that rolls back"),
                 &[],

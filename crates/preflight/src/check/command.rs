@@ -152,7 +152,7 @@ fn judge(
         format!("{}: {said}", ran.exit)
     };
     let run = &check.run;
-    let outcome = match wanted(check).judge(ran) {
+    let outcome = match expectation(check).judge(ran) {
         Ok(()) => {
             return Outcome::pass(&id, run)
                 .expected(expected(check))
@@ -172,7 +172,7 @@ fn judge(
         .hint(format!("{place}: `{run}`"))
 }
 
-fn wanted(check: &CommandCheck) -> Expectation<'_> {
+fn expectation(check: &CommandCheck) -> Expectation<'_> {
     let CommandCheck {
         name: _,
         run: _,
@@ -193,7 +193,7 @@ fn wanted(check: &CommandCheck) -> Expectation<'_> {
 }
 
 fn expected(check: &CommandCheck) -> String {
-    wanted(check).to_string()
+    expectation(check).to_string()
 }
 
 /// The end of what it said, on one line.

@@ -250,7 +250,7 @@ impl Question<'_> {
                     .actual(misfit.reason.clone())
                     .reason(format!(
                         "no rollback could ever switch {}: {}",
-                        one.whole(),
+                        one.full_subject(),
                         misfit.reason
                     ))
                     .hint(misfit.hint.clone());
@@ -258,7 +258,7 @@ impl Question<'_> {
         }
         for one in &found {
             if let Switchability::Unknown(error) = &one.fit {
-                let whole = one.whole();
+                let whole = one.full_subject();
                 return outcome(Verdict::Error)
                     .actual(error.to_string())
                     .reason(format!("{whole} could not be looked at: {error}"))

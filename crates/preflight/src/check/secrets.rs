@@ -80,7 +80,7 @@ fn plan<'a>(check: &'a SecretCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>> 
 fn judge(id: &str, check: &SecretCheck, job: &Job) -> Outcome {
     let SecretCheck { name, kind, .. } = check;
     let passphrase = passphrase(check, job);
-    let wanted = value::wanted(check, passphrase);
+    let wanted = value::expected_value(check, passphrase);
     match job.env.get(name).map(Secret::from) {
         Some(found) if !found.expose().trim().is_empty() => match (kind, passphrase) {
             (SecretKind::SshPrivateKey, Some(passphrase)) => {

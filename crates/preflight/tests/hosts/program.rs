@@ -54,7 +54,7 @@ fn nothing_is_left_after_a_kill() {
     let places = folder.path().join("tmp");
     std::fs::create_dir(&places).unwrap();
     let mut command = Command::new(testkit::bin_path("preflight"));
-    let mut child = testkit::clean(&mut command)
+    let mut child = testkit::clear_environment(&mut command)
         .current_dir(folder.path())
         .env("TMPDIR", &places)
         .stdout(Stdio::null())

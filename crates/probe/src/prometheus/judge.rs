@@ -50,7 +50,7 @@ pub(super) fn judge(
         notes.push(reason);
     }
     let mut reading = match one_number(probe, &answer.series) {
-        Ok((value, whose)) => within(probe, value, &whose),
+        Ok((value, whose)) => judge_bounds(probe, value, &whose),
         Err(reading) => reading,
     };
     // Any infinite value makes this no measurement, even if another one was chosen.
@@ -181,7 +181,7 @@ fn labels(series: &Series) -> String {
 }
 
 /// Which bound a value is beyond, if it is; NaN is beyond none.
-pub(super) fn beyond(probe: &PrometheusProbe, value: f64, whose: &str) -> Option<String> {
+pub(super) fn exceeded_bound(probe: &PrometheusProbe, value: f64, whose: &str) -> Option<String> {
     let shown = format_value(probe, value, whose);
     match (probe.min, probe.max) {
         (Some(min), _) if value < min.get() => Some(format!("{shown} < min ({min})")),
@@ -195,9 +195,9 @@ fn format_value(probe: &PrometheusProbe, value: f64, whose: &str) -> String {
     format!("{}{whose}", unit.show(value))
 }
 
-fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
+fn judge_bounds(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
     let shown = format_value(probe, value, whose);
-    let reading = match beyond(probe, value, whose) {
+    let reading = match exceeded_bound(probe, value, whose) {
         Some(reason) => Reading::not(Verdict::Fail, expected(probe), shown, reason),
         // Within its bounds, since it is beyond none, and no measurement: `-Inf`, or `+Inf - Inf`
         // of several.

@@ -109,7 +109,7 @@ impl Ssh2Target {
                 Err(LoginError::NoMethod(error)) if target.jump.is_some() => return Err(error),
                 Err(LoginError::NoMethod(error)) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    let apart = offer::apart(&target.address, target.port, KEX, left).await;
+                    let apart = offer::find_mismatch(&target.address, target.port, KEX, left).await;
                     return Err(apart.map_or(error, Error::NothingInCommon));
                 }
                 Err(LoginError::Closed(error) | LoginError::Final(error)) => return Err(error),
@@ -166,7 +166,7 @@ impl Ssh2Target {
     ) -> Result<Link, LoginError> {
         let link = handshake(stream, deadline, timeout, kinds)?;
         self.verify(&link, known).map_err(LoginError::Final)?;
-        link.give(deadline);
+        link.set_deadline(deadline);
         self.authenticate(&link, timeout)
             .map_err(LoginError::Final)?;
         Ok(link)
@@ -336,7 +336,7 @@ fn handshake(
     let unusable = |error| LoginError::Final(broken(error));
     let session = ssh2::Session::new().map_err(unusable)?;
     let mut link = Link::new(session, stream);
-    link.give(deadline);
+    link.set_deadline(deadline);
     let session = &mut link.session;
     session
         .method_pref(MethodType::Kex, KEX)

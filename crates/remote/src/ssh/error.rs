@@ -122,7 +122,7 @@ impl Target {
     }
 
     fn advice(&self, error: &Error) -> String {
-        let (address, words) = (self.address(), self.words());
+        let (address, words) = (self.address(), self.ssh_words());
         let port = self.port().unwrap_or(22);
         let user = self.user().unwrap_or("USER");
         let known_hosts = self.known_hosts();

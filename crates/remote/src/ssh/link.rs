@@ -96,7 +96,7 @@ impl Link {
     }
 
     /// What is left until the deadline is the time of the next blocking call.
-    pub(super) fn give(&self, deadline: Instant) {
+    pub(super) fn set_deadline(&self, deadline: Instant) {
         let left = deadline.saturating_duration_since(Instant::now());
         // Zero would mean without limit.
         let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);

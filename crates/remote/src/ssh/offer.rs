@@ -24,7 +24,12 @@ pub struct Apart {
 }
 
 /// The first kind of which both sides have nothing in common; `None` where it cannot be found out.
-pub(super) async fn apart(address: &str, port: u16, ours: &str, within: Duration) -> Option<Apart> {
+pub(super) async fn find_mismatch(
+    address: &str,
+    port: u16,
+    ours: &str,
+    within: Duration,
+) -> Option<Apart> {
     let lists = tokio::time::timeout(within, lists(address, port)).await;
     let lists = lists.ok().flatten()?;
     let session = ssh2::Session::new().ok()?;
@@ -47,8 +52,8 @@ pub(super) async fn apart(address: &str, port: u16, ours: &str, within: Duration
             let common = theirs.split(',').any(|name| known.contains(&name));
             (!common).then(|| Apart {
                 kind,
-                theirs: some(theirs.split(',')),
-                ours: some(known.into_iter()),
+                theirs: join_offered(theirs.split(',')),
+                ours: join_offered(known.into_iter()),
             })
         })
 }
@@ -91,7 +96,7 @@ async fn lists(address: &str, port: u16) -> Option<Vec<String>> {
     Some(lists)
 }
 
-fn some<'n>(names: impl Iterator<Item = &'n str>) -> String {
+fn join_offered<'n>(names: impl Iterator<Item = &'n str>) -> String {
     const MAX_SHOWN: usize = 6;
     let printable = |name: &&str| name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
     let names: Vec<&str> = names.filter(printable).collect();

@@ -44,7 +44,7 @@ impl QueryAttempts {
 
     /// Whether to put it again. Nothing was begun: the connection had taken its last order just
     /// before this one.
-    fn again(&mut self) -> bool {
+    fn may_retry(&mut self) -> bool {
         self.tries += 1;
         self.tries < MAX_ATTEMPTS
     }
@@ -116,7 +116,7 @@ impl Shared {
             let timeout = asking.time_left();
             let limits = Limits { timeout, ..limits };
             match session.exec(work, limits).await {
-                Err(Error::Closed) if asking.again() => {}
+                Err(Error::Closed) if asking.may_retry() => {}
                 result => return result,
             }
         }
@@ -128,7 +128,7 @@ impl Shared {
         loop {
             let session = self.session(&asking).await?;
             match session.open(host, port, asking.time_left()).await {
-                Err(Error::Closed) if asking.again() => {}
+                Err(Error::Closed) if asking.may_retry() => {}
                 result => return result,
             }
         }
@@ -151,7 +151,7 @@ impl Shared {
         loop {
             let session = self.session(&asking).await?;
             match session.pulse(asking.time_left()).await {
-                Err(Error::Closed) if asking.again() => {}
+                Err(Error::Closed) if asking.may_retry() => {}
                 result => return result,
             }
         }

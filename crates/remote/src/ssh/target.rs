@@ -93,14 +93,14 @@ impl Target {
     }
 
     /// What a person gives to `ssh` to get there: `-p 2222 deploy@web-01`.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn ssh_words(&self) -> String {
         let config = match self {
             Target::Ssh2(_) => None,
             Target::Openssh(target) => target.config.as_deref(),
         };
         let jumps = std::iter::successors(self.jump(), |jump| jump.jump());
         let jumps = jumps.map(|jump| (jump.user(), jump.address(), jump.port()));
-        words(
+        format_hops(
             config,
             jumps.collect(),
             (self.user(), self.address(), self.port()),
@@ -136,7 +136,7 @@ impl Target {
 pub fn command_for(host: &Host) -> String {
     let jumps = std::iter::successors(host.jump_host.as_deref(), |jump| jump.jump_host.as_deref());
     let jumps = jumps.map(way).collect();
-    let words = words(host.ssh_config.as_deref(), jumps, way(host));
+    let words = format_hops(host.ssh_config.as_deref(), jumps, way(host));
     format!("ssh {words}")
 }
 
@@ -148,7 +148,7 @@ fn way(host: &Host) -> Way<'_> {
 }
 
 /// The jump hosts from the nearest to the host on.
-fn words(config: Option<&Path>, mut jumps: Vec<Way<'_>>, host: Way<'_>) -> String {
+fn format_hops(config: Option<&Path>, mut jumps: Vec<Way<'_>>, host: Way<'_>) -> String {
     let at = |(user, address, _): Way<'_>| match user {
         Some(user) => format!("{user}@{address}"),
         None => address.to_owned(),

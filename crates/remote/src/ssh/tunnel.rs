@@ -118,7 +118,11 @@ impl Tunnel {
     }
 
     /// Translates an end or an error of the local pair of sockets into its cause.
-    fn meant<T>(&self, result: io::Result<T>, is_end: impl Fn(&T) -> bool) -> io::Result<T> {
+    fn translate_end<T>(
+        &self,
+        result: io::Result<T>,
+        is_end: impl Fn(&T) -> bool,
+    ) -> io::Result<T> {
         let over = result.as_ref().map_or(true, is_end);
         if over && self.severed.has_happened() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, Severed));
@@ -136,7 +140,7 @@ impl AsyncRead for Tunnel {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.reads).poll_read(context, buffer);
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
-        read.map(|read| self.meant(read, |()| is_end))
+        read.map(|read| self.translate_end(read, |()| is_end))
     }
 }
 
@@ -147,12 +151,12 @@ impl AsyncWrite for Tunnel {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.writer()).poll_write(context, bytes);
-        written.map(|written| self.meant(written, |_| false))
+        written.map(|written| self.translate_end(written, |_| false))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.writer()).poll_flush(context);
-        flushed.map(|flushed| self.meant(flushed, |()| false))
+        flushed.map(|flushed| self.translate_end(flushed, |()| false))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -53,7 +53,7 @@ impl Rollback<'_> {
                 looks.push((format!("{}/{}", step.place, hook.name), text));
             }
         }
-        looks.push(("gate/answers".to_owned(), Box::pin(self.answers())));
+        looks.push(("gate/answers".to_owned(), Box::pin(self.gate_answers())));
         let until = tokio::time::Instant::now() + DEADLINE;
         let looking = looks.into_iter().map(|(name, text)| {
             let folder = folder.clone();
@@ -65,7 +65,7 @@ impl Rollback<'_> {
                 };
                 let text = text.unwrap_or_else(|_| Err(Failure::error(late())));
                 let kept = text.and_then(|text| {
-                    let text = session.clean(&text);
+                    let text = session.redact(&text);
                     evidence::keep(&folder, &name, &text)
                 });
                 (name, kept)
@@ -100,7 +100,7 @@ impl Rollback<'_> {
     }
 
     /// What the gate's own questions are answered now.
-    async fn answers(&self) -> Result<String, Failure> {
+    async fn gate_answers(&self) -> Result<String, Failure> {
         let Some(gate) = self.session.gate() else {
             return Ok("no probe is configured under `healthgate:`\n".to_owned());
         };
@@ -111,7 +111,7 @@ impl Rollback<'_> {
         policy.deadline = policy.deadline.min(Span::from_secs(4));
         let mut text = String::new();
         let interrupt = &self.session.job.interrupt;
-        for outcome in asked_at_once(http, policy, interrupt, self.around()).await {
+        for outcome in asked_at_once(http, policy, interrupt, self.probe_context()).await {
             text.push_str(&format!(
                 "{} {}: {}\n",
                 outcome.id, outcome.subject, outcome.verdict

@@ -53,7 +53,7 @@ impl Rollback<'_> {
         let (drafted, unhealthy) = tokio::join!(drafting, self.unhealthy(target, transition));
         let (plan, bars) = drafted;
         let refused = |outcome: Box<Outcome>| vec![*outcome];
-        if let Some(gone) = self.gone(target, document, &plan).await {
+        if let Some(gone) = self.refuse_missing_artifacts(target, document, &plan).await {
             force.refuse(Rule::Window, gone).map_err(refused)?;
         }
         if let Some(refusals) = self.impossible(&plan) {

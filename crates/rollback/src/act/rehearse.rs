@@ -46,7 +46,7 @@ struct Timings {
 }
 
 impl Timings {
-    fn whole(&self) -> Duration {
+    fn total(&self) -> Duration {
         let Timings {
             asking,
             checking,
@@ -113,7 +113,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     }
     outcomes.push(estimate(&session, &destination, &parts));
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
-    outcomes.push(record(&session, verdict, (&destination, parts.whole())).await?);
+    outcomes.push(record(&session, verdict, (&destination, parts.total())).await?);
     let mut report = session.report(outcomes);
     let found = Findings {
         outcomes: Vec::new(),
@@ -124,7 +124,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     if report.verdict == Verdict::Pass {
         report.reason = format!(
             "a rollback to {destination} would take about {} of {}; nothing was changed",
-            span(parts.whole()),
+            span(parts.total()),
             session.section.slo
         );
     }
@@ -274,7 +274,7 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Timings) -> Outcom
     let slo = session.section.slo;
     let actual = format!(
         "about {}: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",
-        span(parts.whole()),
+        span(parts.total()),
         span(parts.asking),
         span(parts.checking),
         span(parts.preparing),
@@ -282,10 +282,10 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Timings) -> Outcom
         span(parts.verifying)
     );
     let id = "rehearse/estimate";
-    let (outcome, over) = if parts.whole() <= slo.get() {
+    let (outcome, over) = if parts.total() <= slo.get() {
         (Outcome::pass(id, destination), None)
     } else {
-        let over = format!("estimated {} > slo {slo}", span(parts.whole()));
+        let over = format!("estimated {} > slo {slo}", span(parts.total()));
         (Outcome::fail(id, destination), Some(over))
     };
     let outcome = outcome.expected(format!("at most {slo}")).actual(actual);
@@ -327,7 +327,7 @@ impl Rollback<'_> {
             http,
             gate.policy.clone(),
             &self.session.job.interrupt,
-            self.around(),
+            self.probe_context(),
         )
         .await;
         for outcome in &mut outcomes {

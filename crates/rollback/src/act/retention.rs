@@ -38,7 +38,7 @@ impl Rollback<'_> {
 
     /// The refusal, where the window has passed and something is gone or not known to be there; all
     /// of it is named.
-    pub(super) async fn gone(
+    pub(super) async fn refuse_missing_artifacts(
         &self,
         target: &dyn Target,
         document: &Document,

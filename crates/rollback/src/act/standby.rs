@@ -22,7 +22,7 @@ impl Rollback<'_> {
             let router = target.router()?;
             let idle = router.standby(step, transition.to).await.ok()?;
             let interrupt = &self.session.job.interrupt;
-            unhealthy(gate, &step.place, &idle, interrupt, self.around()).await
+            unhealthy(gate, &step.place, &idle, interrupt, self.probe_context()).await
         });
         let unhealthy: Vec<String> = join_all(asking).await.into_iter().flatten().collect();
         if unhealthy.is_empty() {

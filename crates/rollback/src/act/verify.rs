@@ -38,7 +38,7 @@ impl Rollback<'_> {
         (verdict, found)
     }
 
-    pub(super) fn around(&self) -> probe::ProbeContext {
+    pub(super) fn probe_context(&self) -> probe::ProbeContext {
         let job = self.session.job;
         probe::ProbeContext {
             env: job.env.clone(),
@@ -96,7 +96,7 @@ impl Rollback<'_> {
             observer: &gate::observer::StatusLine::new(&say),
             interrupted: &interrupted,
             failed_beside: &|| None,
-            around: self.around(),
+            around: self.probe_context(),
             forever: false,
         };
         let mut outcomes = Gate::of(&gate).run(Some(self.destination), &watch).await;

@@ -80,7 +80,7 @@ fn the_pipeline_of_the_guide_works_without_a_pending_record() {
     );
     let deploy = |release: &str| {
         let mut command = Command::new("sh");
-        testkit::clean(&mut command);
+        testkit::clear_environment(&mut command);
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         command
             .current_dir(world.path(""))

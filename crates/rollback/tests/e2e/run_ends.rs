@@ -31,7 +31,7 @@ const SLOW: &str = "touch begun; sleep 30";
 
 fn spawn(world: &World, args: &[&str]) -> Child {
     let mut command = Command::new(testkit::bin_path("deploy-guard"));
-    testkit::clean(&mut command)
+    testkit::clear_environment(&mut command)
         .current_dir(world.path("."))
         .args(["run", "--format", "json"])
         .args(args)

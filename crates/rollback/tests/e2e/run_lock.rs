@@ -19,7 +19,7 @@ fn world() -> World {
 
 fn deploy(world: &World, release: &str) -> Child {
     let mut command = Command::new(testkit::bin_path("deploy-guard"));
-    testkit::clean(&mut command)
+    testkit::clear_environment(&mut command)
         .current_dir(world.path("."))
         .args(["run", "--release", release])
         .stdin(Stdio::null())

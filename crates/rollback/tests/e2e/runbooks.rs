@@ -27,7 +27,7 @@ fn preflight(world: &World) -> (i32, String) {
     let text = world.read("deploy-guard.yml") + "preflight: { rollback-ready: {} }\n";
     world.write("deploy-guard.yml", &text);
     let mut command = std::process::Command::new(testkit::bin_path("preflight"));
-    let output = testkit::clean(&mut command)
+    let output = testkit::clear_environment(&mut command)
         .current_dir(world.path(""))
         .args(["--release", "v3"])
         .output()
@@ -68,7 +68,7 @@ fn runbook_000_option_3_fix_forward() {
     let world = with_history();
     let gate = || {
         let mut gate = std::process::Command::new(testkit::bin_path("healthgate"));
-        let gate = testkit::clean(&mut gate).current_dir(world.path(""));
+        let gate = testkit::clear_environment(&mut gate).current_dir(world.path(""));
         let ended = gate.args(["--release", "v2"]).output().unwrap();
         ended.status.code().unwrap_or(-1)
     };
@@ -91,7 +91,7 @@ fn runbook_001_automatic_rollback() {
     // The gate's failure and the rollback after it, as a workflow has them.
     world.server.unhealthy.store(true, Ordering::SeqCst);
     let mut gate = std::process::Command::new(testkit::bin_path("healthgate"));
-    let gate = testkit::clean(&mut gate)
+    let gate = testkit::clear_environment(&mut gate)
         .current_dir(world.path(""))
         .args(["--release", "v2"])
         .output()

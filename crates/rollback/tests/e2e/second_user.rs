@@ -78,7 +78,7 @@ fn each(world: &World, unshare: &[&str], script: &str, verb: &str, tries: u32) -
     let attempt =
         format!("for n in $(seq {tries}); do ./rollback-of-all {verb} >>out 2>&1; echo $?; done");
     let mut command = Command::new("unshare");
-    let output = testkit::clean(&mut command)
+    let output = testkit::clear_environment(&mut command)
         .current_dir(world.path("."))
         .args(unshare)
         .args(["--", "sh", "-c", script])
@@ -175,7 +175,7 @@ fn rb_state_owner_what_a_person_does_as_root_leaves_files_that_the_runners_user_
     give(&world);
     let runner = |args: &[&str]| {
         let mut command = Command::new("setpriv");
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .current_dir(world.path("."))
             .args(["--reuid", "4242", "--regid", "4242", "--clear-groups", "--"])
             .arg(program(&world))

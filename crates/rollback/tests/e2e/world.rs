@@ -199,7 +199,7 @@ impl World {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(testkit::bin_path("rollback"));
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .current_dir(self.folder.path())
             .args(args)
             .envs(self.env.lock().unwrap().iter().cloned())

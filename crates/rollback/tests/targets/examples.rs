@@ -120,7 +120,7 @@ fn the_example_of_a_run_deploys_goes_back_and_tells() {
     bed.rollback(&["record", "--release", "v1"]).is(0, &[]);
     let run = |release: &str| {
         let mut command = Command::new(testkit::bin_path("deploy-guard"));
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .current_dir(bed.path(""))
             .args(["run", "--release", release])
             .output()

@@ -117,7 +117,7 @@ impl World {
 
     fn stage(&self, name: &str, args: &[&str]) -> End {
         let mut command = Command::new(testkit::bin_path(name));
-        let output = testkit::clean(&mut command)
+        let output = testkit::clear_environment(&mut command)
             .current_dir(self.bed.path(""))
             .args(args)
             .output()

@@ -121,7 +121,7 @@ impl<'a> Site<'a> {
         let (what, limit) = (format!("`{test}`"), self.limit());
         let asking = self
             .places
-            .whole(place, &what, test, &[], Effect::Reads, limit);
+            .full_output(place, &what, test, &[], Effect::Reads, limit);
         let ran = asking.await.map(drop);
         ran.map_err(|error| error.at("the configuration is broken before any change"))
     }
@@ -179,7 +179,7 @@ impl<'a> Site<'a> {
         let (what, limit) = ("nginx", self.limit());
         let asking = self
             .places
-            .whole(place, what, &text, &[], Effect::Reads, limit);
+            .full_output(place, what, &text, &[], Effect::Reads, limit);
         if whole { asking.await.ok() } else { None }
     }
 
@@ -219,7 +219,7 @@ impl<'a> Site<'a> {
         let what = "a look at nginx";
         let printed = self
             .places
-            .whole(place, what, &text, &[], Effect::Reads, limit)
+            .full_output(place, what, &text, &[], Effect::Reads, limit)
             .await?;
         // A process that is older than that is older than the reload, however long the look took.
         let ago = ago();

@@ -132,7 +132,7 @@ runner-check: { verify-timeout: 1s, emergency: { run: 'touch started', pool: e }
                 program.display()
             ))
             .arg("/dev/null");
-        testkit::clean(&mut command)
+        testkit::clear_environment(&mut command)
             .current_dir(folder.path())
             .env("GITHUB_API_URL", server.uri())
             .env("GITHUB_TOKEN", "t")

@@ -105,7 +105,7 @@ impl File {
         match open.clone().create_new(true).open(path) {
             Ok(file) => {
                 if let Some(owner) = self.owner() {
-                    owner.give(&file, 0o644)?;
+                    owner.give_with_mode(&file, 0o644)?;
                 }
                 Ok(file)
             }
@@ -171,7 +171,7 @@ impl File {
             if !folder.is_dir() {
                 fs::create_dir_all(&folder)?;
                 if let Some(owner) = owner {
-                    owner.give(&fs::File::open(&folder)?, 0o755)?;
+                    owner.give_with_mode(&fs::File::open(&folder)?, 0o755)?;
                 }
                 atomic::sync_folder(&atomic::folder(&folder))?;
             }
@@ -179,7 +179,7 @@ impl File {
                 .create_new(true)
                 .append(true)
                 .open(&path)?;
-            let given = owner.map_or(Ok(()), |owner| owner.give(&file, 0o644));
+            let given = owner.map_or(Ok(()), |owner| owner.give_with_mode(&file, 0o644));
             let written = given.and_then(|()| file.write_all(lines));
             let written = written.and_then(|()| file.sync_all());
             if written.is_err() {

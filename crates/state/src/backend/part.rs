@@ -96,7 +96,7 @@ impl BackendError {
     }
 
     /// The reason and the next step, which is `usual` if there is no better one.
-    pub(crate) fn words(self, usual: &str) -> (String, String) {
+    pub(crate) fn reason_and_hint(self, usual: &str) -> (String, String) {
         let usual = usual.to_owned();
         match self {
             BackendError::Conflict => ("another writer was first".to_owned(), usual),

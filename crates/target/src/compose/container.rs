@@ -200,7 +200,7 @@ impl ProjectContainers {
 
     /// What makes one container of two that Compose left half-way: it can do nothing with them, or
     /// takes them for two. Of two the one that has its name stays.
-    pub(super) fn whole(&self) -> Vec<[String; 4]> {
+    pub(super) fn merge_commands(&self) -> Vec<[String; 4]> {
         let named: BTreeSet<&str> = self.all.iter().map(Container::display_name).collect();
         let mut given: BTreeSet<&str> = BTreeSet::new();
         let words = |words: [&str; 4]| words.map(str::to_owned);
@@ -237,7 +237,11 @@ mod tests {
                 all: all.to_vec(),
                 ..ProjectContainers::default()
             };
-            let words: Vec<_> = look.whole().iter().map(|words| words.join(" ")).collect();
+            let words: Vec<_> = look
+                .merge_commands()
+                .iter()
+                .map(|words| words.join(" "))
+                .collect();
             (look.counts()["web"], words)
         };
         let (a, b) = ("a".repeat(64), "b".repeat(64));

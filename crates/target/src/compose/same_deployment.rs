@@ -24,7 +24,7 @@ const MAX_SHOWN: usize = 5;
 
 impl Compose<'_> {
     /// Refuses where something would be recreated otherwise than it was made, but for its image.
-    pub(super) async fn same(
+    pub(super) async fn refuse_other_changes(
         &self,
         place: &Place,
         transition: Transition<'_>,
@@ -68,7 +68,7 @@ impl Compose<'_> {
             self.head_at(place)
         );
         let env = self.env(destination);
-        let printed = self.whole(place, "compose config", &text, &env);
+        let printed = self.full_output(place, "compose config", &text, &env);
         let Ok(raw) = Project::read(&printed.await?) else {
             return Ok(());
         };
@@ -155,7 +155,7 @@ printf %s {} >\"$over\"
             quote(&over)
         );
         let env = self.env(release);
-        let printed = self.whole(place, "compose config --hash", &text, &env);
+        let printed = self.full_output(place, "compose config --hash", &text, &env);
         let printed = printed.await?;
         let hashes: BTreeMap<&str, &str> = printed
             .lines()

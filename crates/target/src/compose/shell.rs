@@ -29,7 +29,7 @@ impl Compose<'_> {
     }
 
     /// All of it, of one with variables of its own.
-    pub(super) async fn whole(
+    pub(super) async fn full_output(
         &self,
         at: &Place,
         what: &str,
@@ -38,7 +38,7 @@ impl Compose<'_> {
     ) -> Result<String, Error> {
         let places = self.machines.places;
         places
-            .whole(at, what, text, env, Effect::Reads, QUERY_TIMEOUT)
+            .full_output(at, what, text, env, Effect::Reads, QUERY_TIMEOUT)
             .await
     }
 
@@ -97,7 +97,7 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
 ",
             folder = word(&self.config.folder),
             ours = word(&self.config.override_file),
-            files = self.words(),
+            files = self.file_options(),
             found = if self.config.files.is_empty() {
                 FOUND
             } else {
@@ -115,7 +115,7 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
     }
 
     /// The project's files as options.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn file_options(&self) -> String {
         if self.config.files.is_empty() {
             return "$files".to_owned();
         }

@@ -25,7 +25,7 @@ pub(super) fn primary(service: &Service) -> Result<&Deployment, Error> {
 }
 
 /// The only running deployment, rolled out: while there are two, an answer could come from either.
-pub(super) fn settled(service: &Service) -> Result<&Deployment, Error> {
+pub(super) fn settled_deployment(service: &Service) -> Result<&Deployment, Error> {
     let primary = primary(service)?;
     let definition = short(&primary.task_definition);
     if primary.rollout != "COMPLETED" {

@@ -145,7 +145,7 @@ impl Source {
     }
 
     /// Of how many intervals one is looked at: those between two scrapes have nothing new.
-    pub(super) fn apart(&self, interval: Duration) -> u32 {
+    pub(super) fn intervals_between_scrapes(&self, interval: Duration) -> u32 {
         let Source::Prometheus(source) = self else {
             return 1;
         };

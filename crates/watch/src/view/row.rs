@@ -57,7 +57,7 @@ pub(super) enum Rank {
 impl Row {
     pub(super) fn new(asked: &ProbeInfo<'_>, board: &Board) -> Self {
         Row {
-            id: board.clean(asked.id),
+            id: board.sanitize(asked.id),
             policy: asked.policy.clone(),
             past: VecDeque::new(),
             said: String::new(),
@@ -81,12 +81,12 @@ impl Row {
             (Some(reason), None) => reason.clone(),
             (None, _) => value.to_owned(),
         };
-        self.said = board.clean(&said);
+        self.said = board.sanitize(&said);
     }
 
     /// How a comparison stands.
     pub(super) fn compares(&mut self, text: &str, board: &Board) {
-        self.comparison = Some(board.clean(text));
+        self.comparison = Some(board.sanitize(text));
     }
 
     /// Whether that is worth a line.
@@ -97,7 +97,7 @@ impl Row {
     }
 
     pub(super) fn concluded(&mut self, conclusion: &Conclusion, board: &Board) -> bool {
-        self.conclusion = Some((conclusion.verdict, board.clean(&conclusion.reason)));
+        self.conclusion = Some((conclusion.verdict, board.sanitize(&conclusion.reason)));
         self.news()
     }
 

@@ -40,10 +40,10 @@ fn row(id: &str, seen: &[Option<u64>]) -> Row {
 
 /// The same, and whether the last measurement was news.
 fn row_and_news(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
-    by(&policy(), id, seen)
+    build_row(&policy(), id, seen)
 }
 
-fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
+fn build_row(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
     let board = board();
     let asked = ProbeInfo {
         id,
@@ -134,7 +134,7 @@ fn a_failure_that_must_last_and_a_share_of_the_soak_are_told_too() {
         failing_for: Some(Span::from_secs(120)),
         ..policy()
     };
-    let outlook = |policy: &Policy, seen: &[_]| by(policy, "http/a", seen).0.outlook(at);
+    let outlook = |policy: &Policy, seen: &[_]| build_row(policy, "http/a", seen).0.outlook(at);
     assert_eq!(
         outlook(&lasting, &[P, F]),
         "status 503 \u{fffd}[2J *** · 3 more in a row · 1m 46s left · failing for 12s of 2m"

@@ -219,7 +219,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, FileError> {
         }
         let text = String::from_utf8_lossy(&text);
         let name = at.key.rsplit('/').next().unwrap_or_default();
-        let want = super::checksum::wanted(&text, name);
+        let want = super::checksum::find_hash(&text, name);
         let got = count(
             client.get(at, None).await.map_err(|error| blind(&error))?,
             kind,

@@ -13,7 +13,7 @@ pub(super) const AWK: &str = "{ sub(/\\r$/, \"\"); sub(/^\\\\/, \"\"); file = $0
 END { print tolower(found != \"\" ? found : first) }";
 
 /// The hash in a checksum file for the file with this name, in lower case.
-pub(super) fn wanted(text: &str, name: &str) -> String {
+pub(super) fn find_hash(text: &str, name: &str) -> String {
     let mut lines = text.lines().map(line);
     let first = lines.next().unwrap_or(("", ""));
     let (hash, _) = std::iter::once(first)
@@ -91,7 +91,7 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert_eq!(wanted(text, "shop.dump"), hash, "{text}");
+            assert_eq!(find_hash(text, "shop.dump"), hash, "{text}");
             assert_eq!(by_awk(text, "shop.dump"), hash, "awk: {text}");
         }
     }

@@ -263,7 +263,7 @@ fn pairs(value: &str) -> Option<Vec<(&str, &str)>> {
             .filter(|part| !part.trim().is_empty())
             .collect()
     } else {
-        words(value)?
+        split_words(value)?
     };
     if !parts.first()?.contains('=') {
         return None;
@@ -280,7 +280,7 @@ fn pair(part: &str) -> Option<(&str, &str)> {
 }
 
 /// libpq's: parted by white space, a value with spaces in single quotes, a backslash before a quote.
-fn words(value: &str) -> Option<Vec<&str>> {
+fn split_words(value: &str) -> Option<Vec<&str>> {
     let (mut words, mut begin) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in value.char_indices() {

@@ -13,7 +13,7 @@ use super::address;
 const MIN_DAYS: u32 = 14;
 
 /// What is expected of a value.
-pub(super) fn wanted(check: &SecretCheck, passphrase: Option<&String>) -> String {
+pub(super) fn expected_value(check: &SecretCheck, passphrase: Option<&String>) -> String {
     let min_days = check.min_days;
     match check.kind {
         SecretKind::Text => "a value that is not empty".into(),

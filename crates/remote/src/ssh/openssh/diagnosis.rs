@@ -54,7 +54,7 @@ impl<'a> ProgramOutput<'a> {
     /// The last line that is not about its work.
     fn last(&self) -> Option<String> {
         let is_own = |line: &&str| !line.is_empty() && !line.starts_with("debug");
-        self.lines().rev().find(is_own).map(clean)
+        self.lines().rev().find(is_own).map(printable_line)
     }
 }
 
@@ -70,7 +70,7 @@ pub(super) fn user(told: &ProgramOutput<'_>) -> String {
     let tried = || {
         // `debug1: Authenticating to 10.0.0.1:22 as 'deploy'`
         let user = told.after("Authenticating to ")?.split_once(" as '")?.1;
-        Some(clean(user.trim_end_matches('\'')))
+        Some(printable_line(user.trim_end_matches('\'')))
     };
     own.or_else(tried)
         .unwrap_or_else(|| "of the `ssh` program".to_owned())
@@ -113,7 +113,7 @@ pub(super) fn failed(told: &ProgramOutput<'_>) -> (Error, bool) {
     }
     let closed = CLOSED.iter().find_map(|words| {
         let rest = told.after(words)?;
-        Some(clean(&format!(
+        Some(printable_line(&format!(
             "{}{rest}",
             words.trim_start_matches("kex_exchange_identification: ")
         )))
@@ -133,10 +133,10 @@ fn name(told: &ProgramOutput<'_>) -> Option<Error> {
     // `ssh: Could not resolve hostname web-01: Name or service not known`
     let rest = told.after("Could not resolve hostname ")?;
     let (name, reason) = rest.rsplit_once(": ").unwrap_or((rest, ""));
-    let name = clean(name);
+    let name = printable_line(name);
     let asked_in_vain = ["emporary failure", "ry again", "System error"];
     if asked_in_vain.iter().any(|words| reason.contains(words)) {
-        let reason = clean(reason);
+        let reason = printable_line(reason);
         return Some(ResolveError::NotAsked { name, reason }.into());
     }
     let what = if reason.contains("o address associated") {
@@ -178,7 +178,7 @@ fn connection(told: &ProgramOutput<'_>) -> Option<Error> {
     } else if reason.contains("timed out") {
         format!("no answer within {}", model::text::duration(told.timeout))
     } else {
-        clean(reason)
+        printable_line(reason)
     };
     Some(port(told, reason))
 }
@@ -188,7 +188,7 @@ fn host_key(told: &ProgramOutput<'_>) -> Option<Error> {
     // `debug1: Server host key: ssh-ed25519 SHA256:…`
     let shown = told.after("Server host key: ");
     let fingerprint = shown.and_then(|rest| rest.split(' ').nth(1));
-    let fingerprint = clean(fingerprint.unwrap_or_default());
+    let fingerprint = printable_line(fingerprint.unwrap_or_default());
     if told.has("REVOKED HOST KEY DETECTED") || told.has("is marked as revoked") {
         return Some(Error::HostKeyRevoked {
             fingerprint,
@@ -196,7 +196,7 @@ fn host_key(told: &ProgramOutput<'_>) -> Option<Error> {
         });
     }
     if let Some(reason) = told.after("Certificate invalid: ") {
-        let reason = clean(reason);
+        let reason = printable_line(reason);
         return Some(Error::HostCertificate { reason });
     }
     if told.has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
@@ -225,7 +225,7 @@ fn nothing_in_common(told: &ProgramOutput<'_>) -> Option<Error> {
     };
     Some(Error::NothingInCommon(Apart {
         kind,
-        theirs: clean(&offer.replace(',', ", ")),
+        theirs: printable_line(&offer.replace(',', ", ")),
         ours: "what the `ssh` program is configured to".to_owned(),
     }))
 }
@@ -236,7 +236,7 @@ fn login(told: &ProgramOutput<'_>) -> Option<Error> {
     }
     // `deploy@10.0.0.1: Permission denied (publickey,password).`
     let methods = told.after("Permission denied (")?;
-    let methods = clean(methods.trim_end_matches(['.', ')']));
+    let methods = printable_line(methods.trim_end_matches(['.', ')']));
     let user = user(told);
     if told.has("with partial success") {
         let wants = methods.replace(',', ", ");
@@ -253,14 +253,14 @@ fn login(told: &ProgramOutput<'_>) -> Option<Error> {
         .lines()
         .find(|line| own.iter().any(|words| line.contains(words)));
     let reason = match own {
-        Some(own) => clean(own),
+        Some(own) => printable_line(own),
         None => format!("permission denied ({methods})"),
     };
     Some(Error::Login { user, reason })
 }
 
 /// What may be shown: a line of a program, which may repeat what a server has sent.
-fn clean(text: &str) -> String {
+fn printable_line(text: &str) -> String {
     let plain = text.trim().chars().filter(|c| !c.is_control());
     plain.take(MAX_REASON).collect()
 }

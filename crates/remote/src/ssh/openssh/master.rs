@@ -157,7 +157,7 @@ impl Master {
         task: &Task,
         turn: SemaphorePermit<'m>,
     ) -> Result<Option<Running<'m>>, Error> {
-        let ours = |error: std::io::Error| of_ours(&error);
+        let ours = |error: std::io::Error| local_failure(&error);
         let pair = || Pair::new().map_err(ours);
         let (stdout, stderr) = (pair()?, pair()?);
         let stdin = if task.input.is_empty() {
@@ -212,7 +212,7 @@ impl Master {
         self.empty_log();
         let mut client = Client::connect(&self.socket).await?;
         client.send_request(request, sockets).await?;
-        match client.answer().await? {
+        match client.read_reply().await? {
             Some(MasterReply::Opened) => {
                 self.proven.store(true, Ordering::Release);
                 Ok(client)
@@ -242,7 +242,7 @@ impl Master {
             });
         }
         // One for each direction: the program closes each by itself.
-        let ours = |error: std::io::Error| of_ours(&error);
+        let ours = |error: std::io::Error| local_failure(&error);
         let pair = || Pair::new().map_err(ours);
         let (down, up) = (pair()?, pair()?);
         let sockets = [up.theirs.as_fd(), down.theirs.as_fd()];
@@ -282,7 +282,7 @@ impl Master {
         if !self.is_open() {
             return Err(Error::Closed);
         }
-        let null = nothing().map_err(|error| of_ours(&error))?;
+        let null = nothing().map_err(|error| local_failure(&error))?;
         let sockets = [null.as_fd(); 3];
         let asked = self.begin(Request::Nothing, &sockets);
         match tokio::time::timeout(timeout, asked).await {
@@ -327,7 +327,7 @@ impl Master {
     }
 }
 
-fn of_ours(error: &std::io::Error) -> Error {
+fn local_failure(error: &std::io::Error) -> Error {
     let fault = local_error::fault(error).map(str::to_owned);
     Error::Ours(fault.unwrap_or_else(|| error.to_string()))
 }
@@ -425,7 +425,7 @@ impl Running<'_> {
                 _turn,
             } = &mut *self;
             tokio::select! {
-                answer = client.answer(), if !told => match answer {
+                answer = client.read_reply(), if !told => match answer {
                     Ok(Some(MasterReply::Exit(code))) => status = Some(code),
                     Ok(Some(_)) => {}
                     // It closes after the command's streams.

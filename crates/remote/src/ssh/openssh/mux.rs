@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// The next answer; `None` where the connection has ended. May be cancelled.
-    pub(super) async fn answer(&mut self) -> io::Result<Option<MasterReply>> {
+    pub(super) async fn read_reply(&mut self) -> io::Result<Option<MasterReply>> {
         let Some(packet) = self.packet().await? else {
             return Ok(None);
         };
