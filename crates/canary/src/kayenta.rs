@@ -11,8 +11,8 @@ use judge::kayenta::{
 use model::{Severity, Verdict};
 
 use crate::finding::Finding;
+use crate::number_format::{number, plural};
 use crate::threshold::measure;
-use crate::words::{number, plural};
 
 /// What advisory metrics count in: nothing.
 const ADVISORY: &str = "advisory";

@@ -6,11 +6,11 @@ mod comparison;
 mod curve;
 mod finding;
 mod kayenta;
+mod number_format;
 mod sequential;
 mod settings;
 mod threshold;
 pub mod trace;
-mod words;
 
 pub use comparison::Comparison;
 pub use finding::Finding;

@@ -8,8 +8,8 @@ use model::text::bytes;
 use model::{Severity, Verdict};
 
 use crate::finding::Finding;
+use crate::number_format::{evidence, number, percent, plural, seconds};
 use crate::settings::margin;
-use crate::words::{evidence, number, percent, plural, seconds};
 
 const LONGER: &str =
     "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
@@ -233,7 +233,7 @@ fn band(band: Band) -> String {
     clippy::cast_sign_loss,
     reason = "whole bytes are exact enough, and they are not negative"
 )]
-fn means(canary: f64, stable: f64, metric: &CanaryMetric) -> String {
+fn describe_means(canary: f64, stable: f64, metric: &CanaryMetric) -> String {
     let unit = metric.tolerance.map(Quantity::unit);
     let [canary, stable] = [canary, stable].map(|mean| match unit {
         Some(Unit::Bytes) if mean >= 0.0 => bytes(mean as u64),
@@ -251,7 +251,7 @@ fn compared(figures: &Figures, metric: &CanaryMetric) -> String {
         Figures::Latency { ratio, worst, .. } => {
             format!("above {}: {}", seconds(worst.bound), band(*ratio))
         }
-        Figures::Gauge { canary, stable, .. } => means(*canary, *stable, metric),
+        Figures::Gauge { canary, stable, .. } => describe_means(*canary, *stable, metric),
         Figures::None => "nothing".to_owned(),
     }
 }
@@ -292,7 +292,7 @@ fn actual(figures: &Figures, metric: &CanaryMetric) -> Option<String> {
             ..
         } => format!(
             "{}, {blocks} blocks, correlation of neighbours {}",
-            means(*canary, *stable, metric),
+            describe_means(*canary, *stable, metric),
             number(*correlation)
         ),
         Figures::None => return None,

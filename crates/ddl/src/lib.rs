@@ -9,6 +9,7 @@ pub mod lint;
 mod migration;
 mod name;
 pub mod rule;
+mod safe_way;
 pub mod sarif;
 mod scene;
 mod sql;
@@ -16,7 +17,6 @@ pub mod summary;
 mod tool;
 mod transaction;
 mod volatility;
-mod way;
 
 pub use catalog::Catalog;
 pub use effect::{LockMode, StatementEffect, Work};

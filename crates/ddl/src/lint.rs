@@ -13,9 +13,9 @@ use crate::effect::{Compatibility, StatementEffect, Work};
 use crate::effects::{Setting, effects};
 use crate::migration::{Migration, NoSqlError};
 use crate::rule::{Level, Own, Risk, Rule, Squawk};
+use crate::safe_way::safe_way;
 use crate::sql::{self, Place, Places, ReadError};
 use crate::transaction::Transaction;
-use crate::way::safe_way;
 
 /// A rule that is not to count, with the reason that is shown instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

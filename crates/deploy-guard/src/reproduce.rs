@@ -4,9 +4,9 @@
 //! A report is a file from elsewhere: it chooses a stage's flags, never a program, and no file beyond
 //! this folder. What would act is run dry.
 
-mod again;
-mod had;
+mod inputs;
 mod report;
+mod rerun;
 
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
         let then = read(&self.file)?;
-        let mut outcomes = had::compare(&then, job)?;
+        let mut outcomes = inputs::compare(&then, job)?;
         let missing: Vec<String> = outcomes
             .iter()
             .filter(|outcome| !matches!(outcome.weighs(), Verdict::Pass | Verdict::Skipped))
@@ -63,7 +63,7 @@ impl cli::Stage for Stage {
             );
             outcomes.push(Outcome::skipped("again", &then.stage, reason));
         } else {
-            let (more, differences) = again::run(&then, job).await?;
+            let (more, differences) = rerun::run(&then, job).await?;
             outcomes.extend(more);
             table = differences;
         }

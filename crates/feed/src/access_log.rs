@@ -2,7 +2,7 @@
 
 mod follow;
 mod line;
-mod past;
+mod past_log;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use model::glob;
 use probe::shell::Shell;
 
 pub use line::{Field, Format, Layout, TimeUnit};
-pub use past::{PastLog, PastRequest, PastSettings};
+pub use past_log::{PastLog, PastRequest, PastSettings};
 
 use crate::error::Error;
 use crate::flaw::DataDefect;

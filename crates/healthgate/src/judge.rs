@@ -1,7 +1,7 @@
 //! `healthgate judge`: the verdict of the configured judge on recorded data, without asking a server.
 
-mod drawn;
 mod run;
+mod worst_runs;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use model::report::Table;
 use model::{Outcome, Report, Verdict};
 
-use drawn::Worst;
 use run::Run;
+use worst_runs::Worst;
 
 /// Which data, and by which judge.
 #[derive(clap::Args, Clone, Debug)]

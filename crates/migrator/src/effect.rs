@@ -4,9 +4,9 @@ use database::System;
 use ddl::{Setting, StatementEffect, Summary, effects};
 use migrations::Reading;
 
-use crate::known::ServerCatalog;
 use crate::readiness_error::ReadinessError;
 use crate::script::{self, Text};
+use crate::server_catalog::ServerCatalog;
 use crate::session::Session;
 
 /// What is assumed of a server that does not tell its version.

@@ -14,10 +14,10 @@ use state::Document;
 use tokio::sync::OnceCell;
 
 use crate::effect;
-use crate::known::ServerCatalog;
 use crate::readiness_error::ReadinessError;
 use crate::rehearsed;
 use crate::script::{self, Text};
+use crate::server_catalog::ServerCatalog;
 use crate::session::Session;
 use crate::truth::SchemaState;
 

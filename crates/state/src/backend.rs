@@ -15,7 +15,7 @@ pub(crate) use file::File;
 pub(crate) use host::Host;
 pub(crate) use part::{BackendError, Blob, Part, Series};
 
-use crate::surroundings::StoreContext;
+use crate::store_context::StoreContext;
 
 #[derive(Debug)]
 pub(crate) enum Backend {

@@ -20,7 +20,7 @@ mod rehearsed;
 pub mod repair;
 mod rollout;
 pub mod store;
-mod surroundings;
+mod store_context;
 pub mod validate;
 
 pub use database::DatabaseSchema;
@@ -33,4 +33,4 @@ pub use migrated::SchemaChange;
 pub use rehearsal::{KeptBackup, Rehearsal, RehearsedMigration};
 pub use rollout::{AbortRequest, Phase, Rollout, release_shown};
 pub use store::{Claim, Lease, Snapshot, Store, Within};
-pub use surroundings::StoreContext;
+pub use store_context::StoreContext;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Backend, BackendError, Blob, File, Part};
 use crate::document::{Document, Lock};
 use crate::parse::{self, ParseError};
-use crate::surroundings::StoreContext;
+use crate::store_context::StoreContext;
 use crate::{Error, Holder};
 
 /// A state that grows beyond this forgets its oldest releases; in bytes.

@@ -9,7 +9,7 @@ use model::Env;
 use tokio::sync::OnceCell;
 
 use super::part::{BackendError, Blob, Part, Series, file_number};
-use crate::surroundings::StoreContext;
+use crate::store_context::StoreContext;
 
 /// One question with its retries.
 const TIMEOUT: Duration = Duration::from_secs(30);

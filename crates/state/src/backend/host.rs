@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::part::{BackendError, Blob, Part, Series, file_name, file_number};
 use crate::Holder;
-use crate::surroundings::StoreContext;
+use crate::store_context::StoreContext;
 use model::text::cut;
 
 /// One script, and the login before the first.

@@ -9,7 +9,7 @@ use model::report::v1;
 use model::{Id, Outcome, Table};
 use tokio::process::Command;
 
-use super::had;
+use super::inputs;
 use super::report::{changes, read};
 
 /// Flags that say where to write or what to read, which are ours to say.
@@ -125,7 +125,7 @@ impl StageWords {
         };
         loop {
             for path in files(command, matches, then) {
-                if !had::is_below(&path) {
+                if !inputs::is_below(&path) {
                     let what = format!(
                         "the report names a file that is not below this folder: {}",
                         path.display()
@@ -227,7 +227,7 @@ fn command(then: &v1::Report, job: &Job) -> Result<Command, Failure> {
     if let Some(configuration) = &inputs.configuration {
         command.env(
             "DEPLOY_GUARD_CONFIG",
-            had::configuration_here(&configuration.path, job)?,
+            inputs::configuration_here(&configuration.path, job)?,
         );
     }
     Ok(command)
