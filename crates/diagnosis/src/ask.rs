@@ -2,19 +2,18 @@
 
 use std::path::Path;
 
-use github::annotations::Annotation;
 use github::jobs::Step;
 use github::logs::JobLog;
 use github::{Client, Job, Repository, RunId};
 use jiff::Timestamp;
 use model::Redactor;
-use model::failed_run::{DockerfileStep, Ended, Stage};
+use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 use model::text::cut;
 use workflow::Workflow;
 
 use crate::cause::{Cause, Suspect, cause};
 use crate::classify::{Facts, classify};
-use crate::diagnosis::{Diagnosis, Note, OtherJob};
+use crate::diagnosis::Diagnosis;
 use crate::dockerfile;
 use crate::ended::{CancelledBy, said};
 use crate::gap::{Error, Gap};
@@ -25,8 +24,6 @@ use crate::plain::short;
 /// Characters of a name, and of a message.
 const MAX_NAME: usize = 200;
 const MAX_MESSAGE: usize = 500;
-const MAX_NOTES: usize = 10;
-const MAX_OTHERS: usize = 20;
 /// GitHub takes no larger workflow, in bytes.
 const MAX_WORKFLOW: u64 = 1 << 20;
 
@@ -77,9 +74,8 @@ pub async fn diagnose(
         diagnosis.ended = never_began.then_some(Ended::NotStarted);
         return Ok(diagnosis);
     };
-    let others = others.iter().take(MAX_OTHERS);
     let other = |other: &Suspect<'_>| other_job(other, workflow.as_ref(), redactor);
-    diagnosis.others = others.map(other).collect();
+    diagnosis.others = others.iter().map(other).collect();
     diagnosis.job = Some(name(&first.job.name));
     diagnosis.step = first.step.map(|step| name(&step.name));
     diagnosis.url = first.job.html_url.as_deref().map(name).or(diagnosis.url);
@@ -191,7 +187,7 @@ impl Diagnosis {
     /// Keeps the telling ones, and gives back what GitHub itself says of the job.
     fn add_annotations(
         &mut self,
-        annotations: Result<Vec<Annotation>, github::Error>,
+        annotations: Result<Vec<github::annotations::Annotation>, github::Error>,
         redactor: &Redactor,
     ) -> Vec<String> {
         let annotations = match annotations {
@@ -204,16 +200,17 @@ impl Diagnosis {
                 return Vec::new();
             }
         };
-        let of_no_file =
-            |note: &Annotation| note.path.as_deref().is_none_or(|path| path == ".github");
+        let of_no_file = |note: &github::annotations::Annotation| {
+            note.path.as_deref().is_none_or(|path| path == ".github")
+        };
         let messages = annotations
             .iter()
             .filter(|note| of_no_file(note))
             .filter_map(|note| note.message.clone())
             .collect();
-        let mut notes: Vec<Note> = annotations
+        let mut notes: Vec<Annotation> = annotations
             .iter()
-            .map(|note| Note {
+            .map(|note| Annotation {
                 level: short(
                     note.annotation_level.as_deref().unwrap_or("notice"),
                     redactor,
@@ -240,7 +237,6 @@ impl Diagnosis {
                 .unwrap_or(2)
         };
         notes.sort_by_key(|note| (rank(&note.level), is_generic(&note.message)));
-        notes.truncate(MAX_NOTES);
         self.annotations = notes;
         messages
     }

@@ -2,7 +2,7 @@
 
 use github::RunId;
 use model::FailedRun;
-use model::failed_run::{DockerfileStep, Ended, Stage};
+use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 
 use crate::ended::CancelledBy;
 use crate::gap::Gap;
@@ -24,13 +24,13 @@ pub struct Diagnosis {
     pub url: Option<String>,
     /// The first lines that say what went wrong: at most 10, and 4 KiB in all.
     pub error_lines: Vec<String>,
-    /// Failures first; at most 10.
-    pub annotations: Vec<Note>,
+    /// Failures first.
+    pub annotations: Vec<Annotation>,
     pub dockerfile_step: Option<DockerfileStep>,
     /// Why the job ended, where no step of it is the reason.
     pub ended: Option<Ended>,
     pub cancelled_by: Option<CancelledBy>,
-    /// The other jobs that failed or were cancelled, the first of them first; at most 20.
+    /// The other jobs that failed or were cancelled, the first of them first.
     pub others: Vec<OtherJob>,
     /// What could not be asked.
     pub gaps: Vec<Gap>,
@@ -50,6 +50,9 @@ impl Diagnosis {
             ended: self.ended,
             cancelled_by: self.cancelled_by.as_ref().map(ToString::to_string),
             url: self.url.clone(),
+            error_lines: self.error_lines.clone(),
+            annotations: self.annotations.clone(),
+            other_jobs: self.others.clone(),
         }
     }
 
@@ -84,23 +87,4 @@ impl Diagnosis {
         }
         text
     }
-}
-
-/// One annotation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// `failure`, `warning` or `notice`.
-    pub level: String,
-    /// The file and line that it is about.
-    pub place: Option<(String, u64)>,
-    pub message: String,
-}
-
-/// A job that did not end well, either.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherJob {
-    pub job: String,
-    pub step: Option<String>,
-    pub stage: Stage,
-    pub conclusion: Option<String>,
 }

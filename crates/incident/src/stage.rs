@@ -16,6 +16,9 @@ use crate::words::ParseError;
 /// For one question, and for a rate limit to end.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// What is shown of a list; `failed_run` has all of it.
+const MAX_ANNOTATIONS: usize = 10;
+const MAX_JOBS: usize = 20;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -193,7 +196,11 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
             "line",
             &diagnosis.error_lines,
         );
-        let notes = table("Annotations", "annotation", &notes(diagnosis));
+        let notes = table(
+            "Annotations",
+            "annotation",
+            &shown(notes(diagnosis), MAX_ANNOTATIONS),
+        );
         report.tables = lines.into_iter().chain(notes).collect();
         let mut output = |name: &str, value: Option<String>| {
             report
@@ -221,15 +228,23 @@ fn seen(at: Timestamp, lines: &[String]) -> Measurement {
 
 /// What GitHub and the tools say beside the log.
 fn annotations(diagnosis: &Diagnosis, about: &str, at: Timestamp) -> Option<Outcome> {
-    let lines = notes(diagnosis);
+    let lines = shown(notes(diagnosis), MAX_ANNOTATIONS);
     let first = lines.first()?;
     Some(
         Outcome::fail("run/annotations", about)
             .severity(Severity::Advisory)
-            .actual(format!("{} of the job", lines.len()))
+            .actual(format!("{} of the job", diagnosis.annotations.len()))
             .reason(first.clone())
             .measurements(vec![seen(at, &lines)]),
     )
+}
+
+/// The first lines, and how many there are beside them.
+fn shown(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    let more = lines.len().saturating_sub(most);
+    lines.truncate(most);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    lines
 }
 
 fn notes(diagnosis: &Diagnosis) -> Vec<String> {
@@ -241,7 +256,7 @@ fn notes(diagnosis: &Diagnosis) -> Vec<String> {
     told.collect()
 }
 
-/// Lines for a terminal and the summary: the JSON document has them as evidence.
+/// Lines for a terminal and the summary: the JSON document has them in `failed_run`.
 fn table(title: &str, head: &'static str, lines: &[String]) -> Option<Table> {
     let rows = lines.iter().map(|line| vec![line.clone()]);
     (!lines.is_empty()).then(|| Table {
@@ -266,10 +281,11 @@ fn others(diagnosis: &Diagnosis, about: &str, at: Timestamp) -> Option<Outcome> 
     if lines.is_empty() {
         return None;
     }
+    let lines = shown(lines, MAX_JOBS);
     Some(
         Outcome::fail("run/other-jobs", about)
             .severity(Severity::Advisory)
-            .actual(format!("{} more did not end well", lines.len()))
+            .actual(format!("{} more did not end well", diagnosis.others.len()))
             .reason(lines.join("; "))
             .measurements(vec![seen(at, &lines)]),
     )

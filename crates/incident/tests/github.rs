@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path};
+use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::bed::{Bed, CANARY, Ran};
@@ -66,11 +66,20 @@ impl GitHub {
         });
         let lines = jobs.lines().map(str::trim).filter(|line| !line.is_empty());
         let jobs: Vec<Value> = lines.zip(1..).map(|(line, id)| job(line, id)).collect();
-        let jobs = json!({"total_count": jobs.len(), "jobs": jobs});
         for place in ["runs/42", "runs/42/attempts/2"] {
             github.on(place, 200, run.clone()).await;
         }
-        github.on("runs/42/attempts/2/jobs", 200, jobs).await;
+        // As GitHub does, a hundred at once.
+        for page in 1..=jobs.len().div_ceil(100).max(1) {
+            let some: Vec<&Value> = jobs.iter().skip((page - 1) * 100).take(100).collect();
+            let answer = json!({"total_count": jobs.len(), "jobs": some});
+            Mock::given(method("GET"))
+                .and(path("/repos/acme/shop/actions/runs/42/attempts/2/jobs"))
+                .and(query_param("page", page.to_string()))
+                .respond_with(ResponseTemplate::new(200).set_body_json(answer))
+                .mount(&github.0)
+                .await;
+        }
         github
     }
 

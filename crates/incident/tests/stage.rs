@@ -103,11 +103,46 @@ async fn a_failed_build_names_the_step_of_the_dockerfile_and_the_first_error_lin
             "step": "Build and push",
             "dockerfile_step": {"number": 4, "of": 7, "stage": "build", "instruction": "RUN npm ci"},
             "ended": null, "cancelled_by": null,
+            "error_lines": [
+                "#10 0.5 npm ERR! login as *** @channel",
+                "buildx failed with: ERROR: failed to solve: exit code: 1",
+            ],
+            "annotations": [
+                {"level": "failure", "file": null, "line": null, "message": "no space left on device"},
+            ],
+            "other_jobs": [
+                {"job": "lint", "step": "Run eslint .", "stage": "test", "conclusion": "failure"},
+            ],
         })
     );
     let evidence = report["outcomes"][0]["measurements"][0]["evidence"].as_str();
     assert!(evidence.unwrap().contains("failed to solve"), "{report:#}");
     assert!(!format!("{}{report}", told.stdout).contains(CANARY));
+}
+
+#[tokio::test]
+async fn of_a_large_matrix_each_job_and_each_annotation_is_told_or_counted() {
+    let jobs = (1..=130).map(|n| format!("unit ({n}) failure: Run pytest FAIL\n"));
+    let github = GitHub::with_run("failure", &jobs.collect::<String>()).await;
+    let notes: Vec<String> = (1..=12).map(|n| format!("test {n} failed")).collect();
+    let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
+    github.says(1, &notes).await;
+    let bed = plain();
+    let told = github.run(&bed, &RUN).code(1).stdout;
+    for part in [
+        "129 more did not end well",
+        "unit (21)",
+        "and 109 more",
+        "test 10 failed",
+        "and 2 more",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("unit (22)"), "{told}");
+    let failed = &json_of(&github, &bed, 1)["failed_run"];
+    let count = |key: &str| failed[key].as_array().unwrap().len();
+    assert_eq!((count("other_jobs"), count("annotations")), (129, 12));
+    assert_eq!(failed["other_jobs"][128]["job"], "unit (130)");
 }
 
 #[tokio::test]

@@ -121,6 +121,25 @@ impl std::fmt::Display for DockerfileStep {
     }
 }
 
+/// What GitHub and the tools say of a job beside its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// `failure`, `warning` or `notice`.
+    pub level: String,
+    /// The file and line that it is about.
+    pub place: Option<(String, u64)>,
+    pub message: String,
+}
+
+/// A job that did not end well, either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherJob {
+    pub job: String,
+    pub step: Option<String>,
+    pub stage: Stage,
+    pub conclusion: Option<String>,
+}
+
 /// A run that failed. All text in it is from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedRun {
@@ -141,6 +160,12 @@ pub struct FailedRun {
     pub cancelled_by: Option<String>,
     /// The page of the job, else of the run.
     pub url: Option<String>,
+    /// The first lines that say what went wrong.
+    pub error_lines: Vec<String>,
+    /// Failures first.
+    pub annotations: Vec<Annotation>,
+    /// The first of them first.
+    pub other_jobs: Vec<OtherJob>,
 }
 
 impl FailedRun {
@@ -159,7 +184,21 @@ impl FailedRun {
             ended,
             cancelled_by,
             url,
+            error_lines,
+            annotations,
+            other_jobs,
         } = self;
+        let annotations = annotations.into_iter().map(|note| Annotation {
+            level: clean(note.level),
+            place: note.place.map(|(file, line)| (clean(file), line)),
+            message: clean(note.message),
+        });
+        let other_jobs = other_jobs.into_iter().map(|other| OtherJob {
+            job: clean(other.job),
+            step: other.step.map(clean),
+            stage: other.stage,
+            conclusion: other.conclusion.map(clean),
+        });
         FailedRun {
             run,
             attempt,
@@ -175,6 +214,9 @@ impl FailedRun {
             ended,
             cancelled_by: cancelled_by.map(clean),
             url: url.map(clean),
+            error_lines: error_lines.into_iter().map(clean).collect(),
+            annotations: annotations.collect(),
+            other_jobs: other_jobs.collect(),
         }
     }
 }

@@ -90,6 +90,63 @@ pub struct FailedRun {
     pub cancelled_by: Option<String>,
     /// The page of the job, else of the run.
     pub url: Option<String>,
+    /// The first lines of the job's log that say what went wrong: at most 10.
+    #[serde(default)]
+    pub error_lines: Vec<String>,
+    /// What GitHub and the tools say of the job beside its log, failures first.
+    #[serde(default)]
+    pub annotations: Vec<Annotation>,
+    /// All other jobs that failed or were cancelled, the first of them first.
+    #[serde(default)]
+    pub other_jobs: Vec<OtherJob>,
+}
+
+/// An annotation of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Annotation {
+    /// `failure`, `warning` or `notice`.
+    pub level: String,
+    /// The file that it is about; null where it is about none.
+    pub file: Option<String>,
+    pub line: Option<u64>,
+    pub message: String,
+}
+
+/// A job that is not the cause, and did not end well, either.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct OtherJob {
+    pub job: String,
+    /// The step that ended it; null where no step did.
+    pub step: Option<String>,
+    /// By its names alone: no log of it is read.
+    pub stage: Stage,
+    /// GitHub's word for how it ended; null while it runs.
+    pub conclusion: Option<String>,
+}
+
+impl From<&crate::failed_run::Annotation> for Annotation {
+    fn from(note: &crate::failed_run::Annotation) -> Self {
+        let (file, line) = note.place.clone().unzip();
+        Annotation {
+            level: note.level.clone(),
+            file,
+            line,
+            message: note.message.clone(),
+        }
+    }
+}
+
+impl From<&crate::failed_run::OtherJob> for OtherJob {
+    fn from(other: &crate::failed_run::OtherJob) -> Self {
+        OtherJob {
+            job: other.job.clone(),
+            step: other.step.clone(),
+            stage: other.stage,
+            conclusion: other.conclusion.clone(),
+        }
+    }
 }
 
 /// A step of a Dockerfile.
@@ -125,6 +182,9 @@ impl From<&crate::FailedRun> for FailedRun {
             ended: run.ended,
             cancelled_by: run.cancelled_by.clone(),
             url: run.url.clone(),
+            error_lines: run.error_lines.clone(),
+            annotations: run.annotations.iter().map(Annotation::from).collect(),
+            other_jobs: run.other_jobs.iter().map(OtherJob::from).collect(),
         }
     }
 }
