@@ -56,13 +56,10 @@ pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<DueEs
         .map(|(nth, _, rule)| DueEscalation {
             rule: nth,
             to: rule.to.clone(),
-            text: rule.text.clone().unwrap_or_else(|| {
-                let unless = match rule.unless {
-                    Unless::Resolved => "not resolved",
-                    Unless::Acknowledged => "not acknowledged",
-                };
-                format!("{unless} within {}", rule.after)
-            }),
+            text: rule
+                .text
+                .clone()
+                .unwrap_or_else(|| format!("not {} within {}", rule.unless.word(), rule.after)),
         })
         .collect()
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use model::Verdict;
+use model::incident::Phase;
 use model::outcome::Requests;
 use sections::incident::{EventKind, Impact, Severity};
 use serde::{Deserialize, Serialize};
@@ -409,27 +410,6 @@ pub enum EtaBy {
 pub struct Hosts {
     pub affected: usize,
     pub all: usize,
-}
-
-/// How far an incident is, in the words of status pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    Investigating,
-    Identified,
-    Monitoring,
-    Resolved,
-}
-
-impl Phase {
-    pub fn word(self) -> &'static str {
-        match self {
-            Phase::Investigating => "investigating",
-            Phase::Identified => "identified",
-            Phase::Monitoring => "monitoring",
-            Phase::Resolved => "resolved",
-        }
-    }
 }
 
 #[cfg(test)]

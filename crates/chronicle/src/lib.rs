@@ -29,14 +29,15 @@ pub use error::Error;
 pub use escalation::{DueEscalation, Next, due, next};
 pub use eta::{Eta, eta};
 pub use event::{
-    Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId, Phase,
+    Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId,
     RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
 pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, Several, incidents, open, open_in};
 pub use log::{Chronicle, ReadScope};
-pub use outbox::{Address, DeliveryClaim, Intent, MAX_CLAIM, Pending, claim, pending};
+pub use model::incident::Phase;
+pub use outbox::{Address, DeliveryClaim, Intent, MAX_CLAIM, Pending, claim, deliveries, pending};
 pub use owner::Owner;
 pub use redact::MAX_TEXT;
 pub use serving::serving;

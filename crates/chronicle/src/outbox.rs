@@ -3,13 +3,14 @@
 //! A delivery is claimed in the log before anything is sent, and its end is written down after it: of several
 //! processes one sends, and a process that is killed leaves a claim that shows what may have been sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use model::incident::SinkDeliveries;
 use state::Holder;
 
-use crate::{Delivery, Event, EventId, Happening, History, Undelivered};
+use crate::{Delivery, Event, EventId, Happening, History, IncidentId, Undelivered};
 
 /// How long a claim keeps other processes away, where it is not known that its process has ended.
 pub const MAX_CLAIM: Duration = Duration::from_secs(120);
@@ -78,6 +79,55 @@ pub fn pending(history: &History) -> Vec<Pending> {
         ledger.learn(event);
     }
     ledger.left()
+}
+
+/// What became of telling the sinks the events of each incident, by sink.
+pub fn deliveries(history: &History) -> BTreeMap<IncidentId, Vec<SinkDeliveries>> {
+    let waiting = pending(history).into_iter();
+    let waiting: BTreeMap<Delivery, Pending> =
+        waiting.map(|one| (one.delivery.clone(), one)).collect();
+    let given_up = history.events().filter_map(|event| match &event.what {
+        Happening::GivenUp { deliveries } => Some(deliveries),
+        _ => None,
+    });
+    let given_up: BTreeSet<&Delivery> = given_up.flatten().collect();
+    let mut by_incident: BTreeMap<&IncidentId, BTreeMap<&str, SinkDeliveries>> = BTreeMap::new();
+    for event in history.events() {
+        let Some(incident) = &event.subject.incident else {
+            continue;
+        };
+        let by_sink = by_incident.entry(incident).or_default();
+        for sink in &event.sinks {
+            let delivery = Delivery {
+                event: event.id.clone(),
+                sink: sink.clone(),
+            };
+            let one = by_sink.entry(sink).or_default();
+            let count = match waiting.get(&delivery) {
+                Some(pending) => {
+                    let failed = pending.failed.as_ref();
+                    one.reason = failed
+                        .map(|(how, _)| how.reason.clone())
+                        .or(one.reason.take());
+                    if pending.is_refused() {
+                        &mut one.refused
+                    } else {
+                        &mut one.waiting
+                    }
+                }
+                None if given_up.contains(&delivery) => &mut one.given_up,
+                None => &mut one.delivered,
+            };
+            *count += 1;
+        }
+    }
+    let named = |(sink, one): (&str, SinkDeliveries)| SinkDeliveries {
+        sink: sink.to_owned(),
+        ..one
+    };
+    let told = by_incident.into_iter();
+    told.map(|(incident, sinks)| (incident.clone(), sinks.into_iter().map(named).collect()))
+        .collect()
 }
 
 /// What is known of deliveries while the log is read.

@@ -1,12 +1,15 @@
 //! Showing the log: the open incident, and all of them.
 
-use chronicle::{Deployment, Incident, deployments, incidents, lasted, next, pending};
+use chronicle::{
+    Deployment, History, Incident, deliveries, deployments, incidents, lasted, next, pending,
+};
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
+use model::incident::{IncidentState, NextEscalation};
 use model::report::Table;
 use model::text::cut;
 use model::{Outcome, Report, Severity as Weight};
-use sections::incident::{Severity, Unless};
+use sections::incident::Severity;
 
 use crate::clock;
 use crate::session::Session;
@@ -88,7 +91,9 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let mut report = session.report(outcomes);
     report.headline = Some(headline);
     report.tables.extend(table(&all, now, Incident::is_open));
-    for incident in &open {
+    let open = open.into_iter().rev();
+    report.incidents = Some(states(&session, &history, open.clone(), now));
+    for incident in open.rev() {
         report
             .outputs
             .push(("incident".to_owned(), incident.id.to_string()));
@@ -153,10 +158,7 @@ fn state_of(
         answered
     };
     let next = next(incident, &session.scribe.section.escalate, now).map(|next| {
-        let unless = match next.rule.unless {
-            Unless::Resolved => "resolved",
-            Unless::Acknowledged => "acknowledged",
-        };
+        let unless = next.rule.unless.word();
         Outcome::pass(format!("incident/{id}/escalation"), about)
             .severity(Weight::Advisory)
             .actual(format!(
@@ -204,7 +206,47 @@ pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
     let mut report = session.report(outcomes);
     report.headline = Some(told);
     report.tables.extend(table(&all, now, |_| true));
+    report.incidents = Some(states(&session, &history, all.iter().rev(), now));
     Ok(report)
+}
+
+/// What the report's JSON has of incidents.
+fn states<'a>(
+    session: &Session<'_>,
+    history: &History,
+    incidents: impl Iterator<Item = &'a Incident>,
+    now: Timestamp,
+) -> Vec<IncidentState> {
+    let mut told = deliveries(history);
+    let rules = &session.scribe.section.escalate;
+    let state = |incident: &Incident| IncidentState {
+        id: incident.id.to_string(),
+        service: incident.subject.service.clone(),
+        environment: incident.subject.environment.clone(),
+        release: incident.subject.release.clone(),
+        deployment: incident.subject.deployment.clone(),
+        severity: incident.severity,
+        severity_reason: incident.why.clone(),
+        phase: incident.phase,
+        impact: incident.impact,
+        failed_stage: incident.failed_stage.clone(),
+        text: incident.text.clone(),
+        latest: incident.latest.clone(),
+        opened_at: incident.opened,
+        opened_by: incident.opened_by.actor.clone(),
+        acknowledged_at: incident.acknowledged,
+        resolved_at: incident.resolution.as_ref().map(|end| end.at),
+        lasted: incident.lasted(now).unsigned_abs(),
+        escalated_to: incident.passed_on_to.iter().cloned().collect(),
+        // One whose time has passed is next until a command applies it.
+        next_escalation: next(incident, rules, Timestamp::MIN).map(|next| NextEscalation {
+            at: next.at,
+            to: next.rule.to.clone(),
+            unless: next.rule.unless,
+        }),
+        deliveries: told.remove(&incident.id).unwrap_or_default(),
+    };
+    incidents.map(state).collect()
 }
 
 fn table(all: &[Incident], now: Timestamp, shown: impl Fn(&Incident) -> bool) -> Option<Table> {

@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{Moto, Sshd};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, CANARY};
 
 /// Processes that write at once.
 const WRITERS: usize = 8;
@@ -402,5 +403,75 @@ fn of_a_long_text_the_beginning_is_kept() {
         ran.stderr.contains("hint: say what happens"),
         "{}",
         ran.stderr
+    );
+}
+
+#[test]
+fn the_json_of_status_and_list_has_each_incident_as_data() {
+    let mut bed = Bed::new(&json!({
+        "stdout": [{"name": "job"}],
+        "webhook": [{"name": "hook", "url-env": "HOOK"}],
+        "escalate": [{"after": "15m", "to": "hook", "unless": "acknowledged"}, {"after": "1h", "to": "hook"}],
+    }));
+    bed.variables
+        .push(("HOOK", format!("http://127.0.0.1:9/{CANARY}")));
+    let report = |what: &str| -> Value {
+        let ran = bed.run(&[what, "--format", "json"]).code(0);
+        assert!(!ran.stdout.contains(CANARY), "{}", ran.stdout);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    assert_eq!(report("status")["incidents"], json!([]));
+    let open = ["open", "--severity", "high", "--reason", "one region"];
+    let first = ["--release", "v1", "the first"];
+    bed.run(&[&open[..], &first].concat()).code(0);
+    bed.run(&["resolve", "done"]).code(0);
+    let second = ["--release", "v2", "--impact", "degraded"];
+    let text = format!("login as http://127.0.0.1:9/{CANARY}");
+    bed.run(&[&open[..], &second, &[&text]].concat()).code(0);
+    bed.run(&["update", "--phase", "identified", "the pool"])
+        .code(0);
+    let status = report("status");
+    let [open] = &status["incidents"].as_array().unwrap()[..] else {
+        panic!("{status:#}");
+    };
+    let listed = report("list")["incidents"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(2));
+    assert_eq!(listed[0]["id"], open["id"], "the newest first");
+    assert_eq!(listed[1]["phase"], "resolved");
+    assert_eq!(listed[1]["latest"], "done");
+    assert_eq!(listed[1]["next_escalation"], Value::Null);
+    assert!(listed[1]["resolved_at"].is_string(), "{listed:#}");
+    let mut open = open.clone();
+    let opened_at: Timestamp = open["opened_at"].as_str().unwrap().parse().unwrap();
+    let due: Timestamp = open["next_escalation"]["at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(due.duration_since(opened_at).as_mins(), 60);
+    assert_eq!(open["acknowledged_at"], open["opened_at"]);
+    assert!(open["id"].as_str().unwrap().starts_with("inc-"), "{open:#}");
+    // Of what follows at the same sink no attempt is made.
+    let reason = listed[1]["deliveries"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("could not be reached"), "{listed:#}");
+    assert!(open["duration_ms"].as_u64().is_some(), "{open:#}");
+    let varies = ["id", "opened_at", "acknowledged_at", "duration_ms"];
+    for key in varies {
+        open.as_object_mut().unwrap().remove(key);
+    }
+    open["next_escalation"]["at"].take();
+    assert_eq!(
+        open,
+        json!({
+            "service": "shop", "environment": null, "release": "v2", "deployment": null,
+            "severity": "high", "severity_reason": "one region", "phase": "identified",
+            "impact": "degraded", "failed_stage": null, "text": "login as ***", "latest": "the pool",
+            "opened_by": "ann", "resolved_at": null, "escalated_to": [],
+            "next_escalation": {"at": null, "to": ["hook"], "unless": "resolved"},
+            "deliveries": [
+                {"sink": "hook", "delivered": 0, "waiting": 2, "refused": 0, "given_up": 0, "reason": null},
+                {"sink": "job", "delivered": 2, "waiting": 0, "refused": 0, "given_up": 0, "reason": null},
+            ],
+        })
     );
 }

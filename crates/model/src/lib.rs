@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod failed_run;
 mod glob;
 pub mod id;
+pub mod incident;
 pub mod inputs;
 mod members;
 pub mod outcome;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::incident::IncidentState;
 use crate::release::Match;
 use crate::{FailedRun, Outcome, Redactor, Verdict};
 
@@ -177,6 +178,8 @@ pub struct Report {
     pub decision: Option<Decision>,
     /// The workflow run that was asked for, where it failed.
     pub failed_run: Option<FailedRun>,
+    /// Those that `incident status` and `incident list` show.
+    pub incidents: Option<Vec<IncidentState>>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -262,6 +265,7 @@ impl Report {
             restored: None,
             decision: None,
             failed_run: None,
+            incidents: None,
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -299,6 +303,7 @@ impl Report {
             restored,
             decision,
             failed_run,
+            incidents,
             context,
             inputs,
             pictures,
@@ -332,6 +337,10 @@ impl Report {
             restored: restored.map(clean),
             decision,
             failed_run: failed_run.map(|run| run.redacted(redactor)),
+            incidents: incidents.map(|all| {
+                let all = all.into_iter();
+                all.map(|incident| incident.redacted(redactor)).collect()
+            }),
             context: context.redacted(redactor),
             inputs: inputs.map(|inputs| inputs.redacted(redactor)),
             pictures: pictures.into_iter().map(clean).collect(),

@@ -23,12 +23,13 @@ mod webhook;
 
 pub use chat::{SlackSink, TeamsSink};
 pub use email::{EmailSink, EmailTls};
-pub use event::{EventKind, Severity};
+pub use event::EventKind;
 pub use exposure::{Exposure, ExposureLog};
 pub use filter::{Before, Filter, FilterInput};
 pub use github::{GithubDeploymentSink, GithubIssueSink};
+pub use model::incident::{Impact, Severity, Unless};
 pub use pagerduty::PagerdutySink;
-pub use severity_rule::{Escalate, Impact, SeverityRule, Unless};
+pub use severity_rule::{Escalate, SeverityRule};
 pub use sink_config::SinkConfig;
 pub use stdout::StdoutSink;
 pub use webhook::WebhookSink;

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failed_run::{Ended, Stage};
+use crate::incident::{Impact, Phase, Unless};
 use crate::release::Match;
 pub use crate::watched::Policy;
 use crate::{Id, Severity, Verdict};
@@ -59,6 +60,9 @@ pub struct Report {
     /// The workflow run that `incident stage` was asked for, where it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failed_run: Option<FailedRun>,
+    /// In `incident status` the open incidents, in `incident list` all of them, the newest first; null elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incidents: Option<Vec<IncidentState>>,
     /// Where it was made.
     pub context: Context,
     /// What the stage was given, for `deploy-guard reproduce`.
@@ -185,6 +189,116 @@ impl From<&crate::FailedRun> for FailedRun {
             error_lines: run.error_lines.clone(),
             annotations: run.annotations.iter().map(Annotation::from).collect(),
             other_jobs: run.other_jobs.iter().map(OtherJob::from).collect(),
+        }
+    }
+}
+
+/// An incident of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct IncidentState {
+    /// Such as `inc-1f2e3d4c`.
+    pub id: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    /// The release that it is about; null where it is about none.
+    pub release: Option<String>,
+    /// The deployment that it is about: `v1.2.4#123/1`.
+    pub deployment: Option<String>,
+    /// What it is now, or was at its end.
+    pub severity: crate::incident::Severity,
+    /// By which rule it has this severity, or why a person set it.
+    pub severity_reason: String,
+    pub phase: Phase,
+    pub impact: Impact,
+    /// The stage of deploy-guard that failed; null where none did.
+    pub failed_stage: Option<String>,
+    /// What it was opened with.
+    pub text: String,
+    /// What was written of it last: an update or its resolution.
+    pub latest: String,
+    /// RFC 3339 in UTC.
+    pub opened_at: String,
+    /// A person, or what acted for one.
+    pub opened_by: String,
+    /// When a person first did something about it; null before.
+    pub acknowledged_at: Option<String>,
+    /// Null while it is open.
+    pub resolved_at: Option<String>,
+    /// From its beginning to its end, or until now.
+    pub duration_ms: u64,
+    /// The sinks that it was passed on to.
+    pub escalated_to: Vec<String>,
+    /// Null where no rule under `escalate:` is ahead of it.
+    pub next_escalation: Option<NextEscalation>,
+    /// Each sink that is to be told of it.
+    pub deliveries: Vec<SinkDeliveries>,
+}
+
+/// Whom an incident is passed on to if it goes on as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct NextEscalation {
+    /// RFC 3339 in UTC; a time that has passed is due with the next command.
+    pub at: String,
+    /// The sinks.
+    pub to: Vec<String>,
+    pub unless: Unless,
+}
+
+/// How many events of an incident one sink was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SinkDeliveries {
+    /// Its name.
+    pub sink: String,
+    pub delivered: u64,
+    /// To be tried again.
+    pub waiting: u64,
+    /// Not taken by the sink; `incident deliver` tries them again.
+    pub refused: u64,
+    /// By `incident deliver --give-up`.
+    pub given_up: u64,
+    /// Why the last attempt failed, of those that wait or were refused.
+    pub reason: Option<String>,
+}
+
+impl From<&crate::incident::IncidentState> for IncidentState {
+    fn from(incident: &crate::incident::IncidentState) -> Self {
+        let one = incident.clone();
+        let deliveries = one.deliveries.into_iter().map(|sink| SinkDeliveries {
+            sink: sink.sink,
+            delivered: sink.delivered,
+            waiting: sink.waiting,
+            refused: sink.refused,
+            given_up: sink.given_up,
+            reason: sink.reason,
+        });
+        IncidentState {
+            id: one.id,
+            service: one.service,
+            environment: one.environment,
+            release: one.release,
+            deployment: one.deployment,
+            severity: one.severity,
+            severity_reason: one.severity_reason,
+            phase: one.phase,
+            impact: one.impact,
+            failed_stage: one.failed_stage,
+            text: one.text,
+            latest: one.latest,
+            opened_at: timestamp(one.opened_at),
+            opened_by: one.opened_by,
+            acknowledged_at: one.acknowledged_at.map(timestamp),
+            resolved_at: one.resolved_at.map(timestamp),
+            duration_ms: millis(one.lasted),
+            escalated_to: one.escalated_to,
+            next_escalation: one.next_escalation.map(|next| NextEscalation {
+                at: timestamp(next.at),
+                to: next.to,
+                unless: next.unless,
+            }),
+            deliveries: deliveries.collect(),
         }
     }
 }
@@ -437,6 +551,10 @@ impl From<&crate::Report> for Report {
             pauses: report.pauses.iter().map(Pause::from).collect(),
             shard: report.shard.map(|shard| shard.to_string()),
             failed_run: report.failed_run.as_ref().map(FailedRun::from),
+            incidents: report
+                .incidents
+                .as_ref()
+                .map(|all| all.iter().map(IncidentState::from).collect()),
             context: Context::from(&report.context),
             inputs: report.inputs.as_ref().map(Inputs::from),
         }

@@ -5,41 +5,6 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How bad an incident is, as a runbook has it; a later one in this order is worse.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "IncidentSeverity")]
-pub enum Severity {
-    /// A minor issue without an impact on users.
-    Low,
-    /// Staging, or a service that is not critical.
-    Medium,
-    /// Production is degraded, or a part of it is down.
-    High,
-    /// Production is down, and users are affected.
-    Critical,
-}
-
-impl Severity {
-    /// As it is written in the file.
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::Low => "low",
-            Severity::Medium => "medium",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
 /// What happened.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,

@@ -5,46 +5,8 @@ use serde::{Deserialize, Deserializer};
 use values::{Portion, Span};
 use yaml::Fault;
 
-use super::Severity;
 use crate::KeyPosition;
-
-/// What users get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "IncidentImpact")]
-pub enum Impact {
-    /// The service as before.
-    None,
-    /// Some requests fail, or some users get the bad release.
-    Degraded,
-    /// Nothing.
-    Down,
-    /// It is not known what users get.
-    Unknown,
-}
-
-impl Impact {
-    /// Whether users fare worse. What is not known may be worse than nothing, and is not worse than what was seen.
-    pub fn is_worse_than(self, other: Impact) -> bool {
-        let rank = |impact| match impact {
-            Impact::None => 0,
-            Impact::Unknown => 1,
-            Impact::Degraded => 2,
-            Impact::Down => 3,
-        };
-        rank(self) > rank(other)
-    }
-
-    /// As it is written in the file.
-    pub fn word(self) -> &'static str {
-        match self {
-            Impact::None => "none",
-            Impact::Degraded => "degraded",
-            Impact::Down => "down",
-            Impact::Unknown => "unknown",
-        }
-    }
-}
+use model::incident::{Impact, Severity, Unless};
 
 /// A severity, and when an incident has it: all conditions that are given must hold.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -81,15 +43,6 @@ pub struct Escalate {
     pub severity: Option<Severity>,
     /// What they are told, such as `@vp-engineering: production is down`.
     pub text: Option<String>,
-}
-
-/// What keeps an incident from being passed on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unless {
-    #[default]
-    Resolved,
-    Acknowledged,
 }
 
 #[derive(Deserialize, JsonSchema)]
