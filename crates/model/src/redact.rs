@@ -2,8 +2,8 @@
 //!
 //! A secret is looked for as it is, line by line, and in base64 (at each of the three alignments, so
 //! that it is also found inside `base64(user:secret)`), in the text itself and behind every escape of
-//! it: [`View`]. So is what is secret within it: the password of a URL, and what a JSON document
-//! holds under names such as `password`.
+//! it: [`View`]. So is what is secret within it: the password of a URL, the key in the address of a
+//! webhook, and what a JSON document holds under names such as `password`.
 //!
 //! Where a text was cut, by us or by a program that we asked, a piece of a secret may be left that is
 //! not found as a whole. What ends at a cut like a secret begins, or begins there like one ends, is
@@ -241,11 +241,48 @@ fn parts(secret: &str) -> Vec<String> {
         let plain = percent_decode_str(password).decode_utf8_lossy();
         found.extend([password.to_owned(), plain.into_owned()]);
     }
+    let scheme = address.scheme.unwrap_or_default();
+    if matches!(&*scheme.to_ascii_lowercase(), "http" | "https") {
+        found.extend(url_keys(text, address.path));
+    }
     found
 }
 
-/// The texts under names that speak of a secret.
-fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
+/// What of the address of a webhook is a key also alone: the end of its path, and what stands in its path and query like
+/// one. A word that people write, such as `services`, is not a key.
+fn url_keys(text: &str, path: &str) -> Vec<String> {
+    const LAST: usize = 8;
+    const ANYWHERE: usize = 16;
+    let is_key = |step: &str, least: usize| {
+        let is_word = |c: char| c.is_ascii_lowercase() || "-_.".contains(c);
+        let length = step.chars().count();
+        length >= least && !step.chars().all(is_word) || length > ANYWHERE
+    };
+    let mut steps = path.rsplit('/').skip_while(|step| step.is_empty());
+    let last = steps.next().filter(|step| is_key(step, LAST));
+    let steps = steps.filter(|step| is_key(step, ANYWHERE));
+    let before_fragment = text.split('#').next().unwrap_or(text);
+    let query = before_fragment
+        .split_once('?')
+        .map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let values = pairs.filter(|(name, value)| {
+        let name = name.to_ascii_lowercase();
+        is_secret_name(&name) || name.contains("sig") || is_key(value, ANYWHERE)
+    });
+    let keys = last
+        .into_iter()
+        .chain(steps)
+        .chain(values.map(|(_, value)| value));
+    let forms = keys.flat_map(|key| {
+        let plain = percent_decode_str(key).decode_utf8_lossy().into_owned();
+        [key.to_owned(), plain]
+    });
+    forms.collect()
+}
+
+/// Whether a name in lower case speaks of a secret.
+fn is_secret_name(name: &str) -> bool {
     const NAMES: [&str; 7] = [
         "pass",
         "pwd",
@@ -255,13 +292,18 @@ fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
         "credential",
         "auth",
     ];
+    NAMES.iter().any(|word| name.contains(word))
+}
+
+/// The texts under names that speak of a secret.
+fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
     match of {
         Value::String(text) if secret => found.push(text.clone()),
         Value::Array(all) => all.iter().for_each(|one| values(one, secret, found)),
         Value::Object(all) => {
             for (name, one) in all {
                 let name = name.to_ascii_lowercase();
-                let secret = secret || NAMES.iter().any(|word| name.contains(word));
+                let secret = secret || is_secret_name(&name);
                 values(one, secret, found);
             }
         }
@@ -323,6 +365,39 @@ mod tests {
     fn hidden(text: &str) -> bool {
         let clean = Redactor::new([CANARY]).redact(text);
         clean.contains(MASK) && !clean.contains(CANARY)
+    }
+
+    #[test]
+    fn the_key_of_a_webhook_is_found_without_its_address_and_no_word_of_it_is_hidden() {
+        const SLACK: &str =
+            "https://hooks.slack.com/services/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";
+        const TEAMS: &str = "https://prod-12.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=q1W2e3%2BR4t5-Y6u7";
+        for (address, key) in [
+            (SLACK, "aB3dE5fG7hI9jK1lM3nO5pQ7"),
+            (TEAMS, "q1W2e3%2BR4t5-Y6u7"),
+            (TEAMS, "q1W2e3+R4t5-Y6u7"),
+            (TEAMS, "0123456789abcdef0123456789abcdef"),
+            ("https://chat.example/hooks/catch/12345678/", "12345678"),
+            (
+                "HTTPS://chat.example/v1/spaces/A?key=abcd&token=wxyz#x",
+                "wxyz",
+            ),
+            (
+                "https://chat.example/hooks/qwertzuiopasdfghjkly",
+                "qwertzuiopasdfghjkly",
+            ),
+        ] {
+            let clean = Redactor::new([address]).redact(&format!("no_service {key}: gone"));
+            assert_eq!(clean, "no_service ***: gone", "{address}");
+        }
+        for address in [
+            SLACK,
+            TEAMS,
+            "https://shop.example/services/webhooks?for=checkout",
+        ] {
+            let text = "no services workflows manual invoke 1.0 webhooks checkout hooks.slack.com";
+            assert_eq!(Redactor::new([address]).redact(text), text);
+        }
     }
 
     #[test]
