@@ -1,10 +1,11 @@
 //! `incident metrics`: DORA's five and the figures of the runbooks, from the log and the state.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use cli::{Failure, Format, Job};
-use config::value::Span;
+use config::value::Age;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use measures::{CanaryShare, Exposition, Labels, Measures, Window, v1};
 use model::report::Written;
@@ -18,14 +19,14 @@ use crate::push::{push, would_push};
 use crate::session::{NAME_ONE, Session};
 
 /// As long as DORA's own questions look back.
-const WINDOW: Span = Span::from_secs(30 * 24 * 60 * 60);
-const DAY: std::time::Duration = std::time::Duration::from_hours(24);
+const WINDOW: Duration = Duration::from_hours(30 * 24);
+const DAY: Duration = Duration::from_hours(24);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
-    /// How far the figures look back, at most 30 days [default: 720h]
-    #[arg(long, value_name = "DURATION")]
-    since: Option<Span>,
+    /// How far the figures look back: `90d`, `26w`, `12h` [default: 30d]
+    #[arg(long, value_name = "AGE")]
+    since: Option<Age>,
     /// Also write the series here, for the textfile collector of node_exporter: a name that ends
     /// with `.prom`
     #[arg(long, value_name = "FILE")]
@@ -39,16 +40,16 @@ pub(crate) struct Flags {
 }
 
 /// The time that is measured. One of days ends with the hour, so that the same log gives the same bytes within it.
-fn window(now: Timestamp, since: Span) -> Window {
+fn window(now: Timestamp, since: Duration) -> Window {
     let end_of_hour = TimestampRound::new()
         .smallest(Unit::Hour)
         .mode(RoundMode::Ceil);
-    let until = if since.get() < DAY {
+    let until = if since < DAY {
         now
     } else {
         now.round(end_of_hour).unwrap_or(now)
     };
-    let from = until.checked_sub(since.get());
+    let from = until.checked_sub(since);
     Window {
         from: from.unwrap_or(Timestamp::MIN),
         until,
@@ -73,7 +74,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return Err(Failure::usage(reason).hint(NAME_ONE));
     }
     let document = session.scribe.document().await?;
-    let window = window(session.started_at, flags.since.unwrap_or(WINDOW));
+    let window = window(session.started_at, flags.since.map_or(WINDOW, Age::get));
     let past = MeasuredHistory::of(&history, document.as_ref(), window.until);
     let measures = Measures::of(&past.deployments, &past.incidents, window);
     let labels = Labels {

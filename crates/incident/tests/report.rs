@@ -651,6 +651,22 @@ fn a_pushgateway_takes_the_series_and_a_second_push_replaces_them() {
 }
 
 #[test]
+fn figures_look_back_over_a_quarter_and_half_a_year() {
+    let bed = Bed::new(&json!({}));
+    for (since, hours) in [("90d", 90 * 24), ("26w", 26 * 7 * 24), ("720h", 720)] {
+        let args = ["metrics", "--format", "json", "--since", since];
+        let figures: Value = serde_json::from_str(&bed.run(&args).code(0).stdout).unwrap();
+        let time =
+            |key: &str| -> jiff::Timestamp { figures[key].as_str().unwrap().parse().unwrap() };
+        assert_eq!(time("until").duration_since(time("from")).as_hours(), hours);
+    }
+    for since in ["90", "a quarter", "99999d", "-3d"] {
+        let wrong = bed.run(&["metrics", &format!("--since={since}")]).code(2);
+        assert!(wrong.stderr.contains("--since"), "{}", wrong.stderr);
+    }
+}
+
+#[test]
 fn cdevents_are_read_by_the_specifications_library() {
     let bed = Bed::new(&json!({}));
     bed.deployed("v2", 120, 8);
