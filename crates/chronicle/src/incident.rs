@@ -195,19 +195,17 @@ impl Incident {
         self.resolution.is_none()
     }
 
-    /// How long it lasted, or has lasted until `now`.
+    /// How long it lasted, or has lasted until `now`; negative where clocks disagree.
     pub fn lasted(&self, now: Timestamp) -> SignedDuration {
         let end = self.resolution.as_ref().map_or(now, |end| end.at);
-        end.duration_since(self.opened).max(SignedDuration::ZERO)
+        end.duration_since(self.opened)
     }
 
-    /// How long it took until a person did something, or has taken until `now`.
+    /// How long it took until a person did something, or has taken until `now`; negative where clocks disagree.
     pub fn response(&self, now: Timestamp) -> SignedDuration {
         let end = self.resolution.as_ref().map(|end| end.at);
         let answered = self.acknowledged.or(end).unwrap_or(now);
-        answered
-            .duration_since(self.opened)
-            .max(SignedDuration::ZERO)
+        answered.duration_since(self.opened)
     }
 }
 

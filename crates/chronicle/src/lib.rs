@@ -5,6 +5,7 @@
 //! sinks have not heard yet are pure functions of it, so that they are the same each time.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod clocks;
 mod deployment;
 mod error;
 mod escalation;
@@ -24,6 +25,7 @@ mod severity;
 mod timeline;
 mod words;
 
+pub use clocks::{CLOCK_HINT, ClockSkew};
 pub use deployment::{Deployment, deployments, served};
 pub use error::Error;
 pub use escalation::{DueEscalation, Next, due, next};

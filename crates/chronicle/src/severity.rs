@@ -88,7 +88,7 @@ pub fn escalated_severity(
     let situation = Situation {
         place,
         impact: incident.impact,
-        lasted: incident.lasted(now).unsigned_abs(),
+        lasted: Duration::try_from(incident.lasted(now)).unwrap_or_default(),
         hosts: incident.hosts,
     };
     let judged = classify(&situation, &section.severity);

@@ -5,10 +5,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use model::text::span;
 
+use crate::clocks::TOLERANCE;
 use crate::{Event, Happening};
 
-/// How long something lasted, for people: in whole seconds.
+/// How long something lasted, for people: in whole seconds. It is not known where its end is before its beginning.
 pub fn lasted(time: SignedDuration) -> String {
+    if time < -TOLERANCE {
+        return "an unknown time (clocks disagree)".to_owned();
+    }
     match time.max(SignedDuration::ZERO).unsigned_abs().as_secs() {
         0 => "less than 1s".to_owned(),
         seconds => span(Duration::from_secs(seconds)),
@@ -87,5 +91,19 @@ impl Event {
             | Happening::Delivered { .. }
             | Happening::Undelivered { .. } => String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_whose_end_is_before_its_beginning_is_unknown() {
+        assert_eq!(
+            lasted(SignedDuration::from_mins(-5)),
+            "an unknown time (clocks disagree)"
+        );
+        assert_eq!(lasted(SignedDuration::from_secs(-5)), "less than 1s");
     }
 }

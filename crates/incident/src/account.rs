@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chronicle::{
-    Deployment, Entry, Evidence, Exposure, Happening, History, Incident, deployments, timeline,
+    ClockSkew, Deployment, Entry, Evidence, Exposure, Happening, History, Incident, deployments,
+    timeline,
 };
 use jiff::Timestamp;
 
@@ -17,6 +18,8 @@ pub(crate) struct Account {
     /// What the bad release served.
     pub(crate) exposure: Exposed,
     pub(crate) times: Times,
+    /// Where the clocks of the writers disagree.
+    pub(crate) skew: Option<ClockSkew>,
     /// What the stages reported of the cause.
     pub(crate) findings: Vec<String>,
     /// What people were told, in order.
@@ -67,6 +70,14 @@ pub(crate) struct Times {
 }
 
 impl Account {
+    /// What a reader of the times must know, where there is something.
+    pub(crate) fn caution(&self) -> Option<String> {
+        let skew = self.skew.as_ref()?;
+        Some(format!(
+            "The {skew}. The rows are in the order of the log; a time between two clocks is unknown, or wrong by as much."
+        ))
+    }
+
     pub(crate) fn of(history: &History, incident: Incident) -> Account {
         // The command may name no environment, and see those of all.
         let history = &history.clone().of_owner(&incident.subject.owner());
@@ -111,6 +122,7 @@ impl Account {
             updates: updates.collect(),
             exposure: exposed(&records),
             times: times(&incident, deployment.as_ref()),
+            skew: ClockSkew::of(records.iter().map(|record| &record.event)),
             deployment,
             incident,
         }

@@ -50,6 +50,8 @@ struct Analysis<'a> {
     response_ms: Option<u64>,
     recovery_ms: Option<u64>,
     duration_ms: Option<u64>,
+    /// By how much the clocks of the machines disagree at least; `null` where the order of the times is that of the log.
+    clocks_disagree_ms: Option<u64>,
     timeline: Vec<Row<'a>>,
     findings: &'a [String],
     questions: [&'static str; 6],
@@ -113,6 +115,7 @@ pub(crate) fn render(account: &Account) -> String {
         response_ms: account.times.response.map(millis),
         recovery_ms: account.times.recovery.map(millis),
         duration_ms: account.times.whole.map(millis),
+        clocks_disagree_ms: account.skew.as_ref().map(|skew| millis(skew.by)),
         timeline: account
             .timeline
             .iter()

@@ -84,6 +84,9 @@ pub(crate) fn render(account: &Account) -> String {
             evidence(row)
         );
     }
+    if let Some(caution) = account.caution() {
+        let _ = writeln!(text, "\n{}", long_cell(&caution));
+    }
     times(&mut text, account);
     text.push_str("\n## Cause\n\n");
     for finding in &account.findings {

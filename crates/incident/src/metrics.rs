@@ -17,6 +17,7 @@ use crate::cdevents::Stream;
 use crate::past::MeasuredHistory;
 use crate::push::{push, would_push};
 use crate::session::{NAME_ONE, Session};
+use crate::show::clocks;
 
 /// As long as DORA's own questions look back.
 const WINDOW: Duration = Duration::from_hours(30 * 24);
@@ -125,6 +126,8 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
             past.incidents.len()
         )),
     );
+    let recent = history.events().filter(|event| event.at >= window.from);
+    outcomes.extend(clocks(recent));
     let mut report = session.report(outcomes);
     report.written = Some(Written {
         text: match job.publisher.format() {

@@ -1,7 +1,10 @@
 //! Showing the log: the open incident, and all of them.
 
+use std::time::Duration;
+
 use chronicle::{
-    Deployment, History, Incident, deliveries, deployments, incidents, lasted, next, pending,
+    CLOCK_HINT, ClockSkew, Deployment, Event, History, Incident, deliveries, deployments,
+    incidents, lasted, next, pending, timeline,
 };
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
@@ -88,6 +91,8 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
                 .hint("`incident deliver` makes them"),
         );
     }
+    let of_open = open.iter().flat_map(|one| timeline(&history, one));
+    outcomes.extend(clocks(of_open.map(|record| &record.event)));
     let mut report = session.report(outcomes);
     report.headline = Some(headline);
     report.tables.extend(table(&all, now, Incident::is_open));
@@ -171,6 +176,17 @@ fn state_of(
     told.chain(way_back).chain(next).collect()
 }
 
+/// That the clocks of the writers disagree, where they do: every duration between two of them is wrong or not known.
+pub(crate) fn clocks<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Outcome> {
+    let told = events
+        .into_iter()
+        .filter(|event| event.what.kind().is_some());
+    let skew = ClockSkew::of(told)?;
+    let outcome = Outcome::inconclusive("incident/clocks", "").severity(Weight::Advisory);
+    let outcome = outcome.expected("events in the order of their times");
+    Some(outcome.reason(skew.to_string()).hint(CLOCK_HINT))
+}
+
 /// All incidents, the newest first.
 pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
@@ -203,6 +219,7 @@ pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
         let place = session.scribe.chronicle.place();
         outcomes.push(Outcome::pass("incident", place).actual(told.clone()));
     }
+    outcomes.extend(clocks(history.events()));
     let mut report = session.report(outcomes);
     report.headline = Some(told);
     report.tables.extend(table(&all, now, |_| true));
@@ -236,7 +253,7 @@ fn states<'a>(
         opened_by: incident.opened_by.actor.clone(),
         acknowledged_at: incident.acknowledged,
         resolved_at: incident.resolution.as_ref().map(|end| end.at),
-        lasted: incident.lasted(now).unsigned_abs(),
+        lasted: Duration::try_from(incident.lasted(now)).ok(),
         escalated_to: incident.passed_on_to.iter().cloned().collect(),
         // One whose time has passed is next until a command applies it.
         next_escalation: next(incident, rules, Timestamp::MIN).map(|next| NextEscalation {

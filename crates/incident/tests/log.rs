@@ -475,3 +475,58 @@ fn the_json_of_status_and_list_has_each_incident_as_data() {
         })
     );
 }
+
+/// The laptop of who resolves it is five minutes behind the runner.
+#[test]
+fn no_duration_is_negative_where_clocks_disagree_and_it_is_said() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    let agree = bed.run(&["report"]).code(0).stdout;
+    assert!(!agree.contains("clocks disagree"), "{agree}");
+    bed.run(&["resolve", "rolled back"]).code(0);
+    let file = bed.path(".deploy-guard/state.json.events/00000001.jsonl");
+    let mut lines = String::new();
+    for mut event in bed.events() {
+        if event["kind"] == "incident-resolved" {
+            let at: Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+            let back = at - jiff::SignedDuration::from_mins(5);
+            event["at"] = json!(back.to_string());
+        }
+        lines += &format!("{event}\n");
+    }
+    std::fs::write(file, lines).unwrap();
+    let json_of = |args: &[&str]| -> Value {
+        let ran = bed.run(&[args, &["--format", "json"]].concat()).code(0);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    bed.run(&["report", "--html", "page.html"]).code(0);
+    let page = std::fs::read_to_string(bed.path("page.html")).unwrap();
+    let list = bed.run(&["list"]).code(0).stdout;
+    let report = bed.run(&["report"]).code(0).stdout;
+    for told in [&page, &list, &report] {
+        assert!(told.contains("clocks disagree by at least"), "{told}");
+        assert!(told.contains("what ann wrote at "), "{told}");
+    }
+    assert!(report.contains("| duration | unknown |"), "{report}");
+    assert!(list.contains("resolved after an unknown time"), "{list}");
+    assert_eq!(
+        json_of(&["list"])["incidents"][0]["duration_ms"],
+        Value::Null
+    );
+    let analysis = json_of(&["report"]);
+    assert_eq!(analysis["duration_ms"], Value::Null);
+    let back = analysis["clocks_disagree_ms"].as_u64().unwrap();
+    assert!((290_000..=300_000).contains(&back), "{back}");
+    let metrics = bed.run(&["metrics"]).code(0);
+    assert!(
+        metrics.stderr.contains("clocks disagree"),
+        "{}",
+        metrics.stderr
+    );
+    let figures = json_of(&["metrics"]);
+    let recovery = &figures["figures"]["mean_time_to_recovery"];
+    assert_eq!(
+        json!([recovery["value"], recovery["unknown"]]),
+        json!([null, 1])
+    );
+}

@@ -144,8 +144,8 @@ pub struct IncidentState {
     /// When a person first did something about it.
     pub acknowledged_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
-    /// Until its end, else until now.
-    pub lasted: Duration,
+    /// Until its end, else until now; `None` where clocks disagree on which of the two is the earlier.
+    pub lasted: Option<Duration>,
     /// The sinks that it was passed on to.
     pub escalated_to: Vec<String>,
     pub next_escalation: Option<NextEscalation>,

@@ -225,8 +225,8 @@ pub struct IncidentState {
     pub acknowledged_at: Option<String>,
     /// Null while it is open.
     pub resolved_at: Option<String>,
-    /// From its beginning to its end, or until now.
-    pub duration_ms: u64,
+    /// From its beginning to its end, or until now; null where that is before its beginning, as clocks disagree.
+    pub duration_ms: Option<u64>,
     /// The sinks that it was passed on to.
     pub escalated_to: Vec<String>,
     /// Null where no rule under `escalate:` is ahead of it.
@@ -291,7 +291,7 @@ impl From<&crate::incident::IncidentState> for IncidentState {
             opened_by: one.opened_by,
             acknowledged_at: one.acknowledged_at.map(timestamp),
             resolved_at: one.resolved_at.map(timestamp),
-            duration_ms: millis(one.lasted),
+            duration_ms: one.lasted.map(millis),
             escalated_to: one.escalated_to,
             next_escalation: one.next_escalation.map(|next| NextEscalation {
                 at: timestamp(next.at),
