@@ -20,6 +20,7 @@ use crate::gap::{Error, Gap};
 use crate::log::{StepLog, error_lines, is_generic};
 use crate::needed::{Needed, runs};
 use crate::plain::short;
+use crate::waiting::Waiting;
 
 /// Characters of a name, and of a message.
 const MAX_NAME: usize = 200;
@@ -54,6 +55,7 @@ pub async fn diagnose(
         conclusion: run.conclusion.as_deref().map(name),
         job: None,
         step: None,
+        waits: Waiting::of(&run, &jobs),
         url: run.html_url.as_deref().map(name),
         error_lines: Vec::new(),
         annotations: Vec::new(),
@@ -110,8 +112,10 @@ async fn run_and_jobs(
         checkout: _,
     } = question;
     let no_run = |error: github::Error| match error {
-        error @ github::Error::NoPermission { status: 404, .. } => Error::NoRun {
+        error @ (github::Error::NoPermission { status: 404, .. }
+        | github::Error::Server { status: 410 }) => Error::NoRun {
             run: *id,
+            attempt: *attempt,
             repository: repository.to_string(),
             source: error,
         },

@@ -6,6 +6,7 @@ use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 
 use crate::ended::CancelledBy;
 use crate::gap::Gap;
+use crate::waiting::Waiting;
 
 /// Which stage of a run failed, and what says so. All text in it is from outside: redacted, without
 /// control characters, within bounds, and not escaped for any format.
@@ -17,6 +18,8 @@ pub struct Diagnosis {
     pub stage: Stage,
     /// GitHub's word for how the attempt ended; `None` while it runs.
     pub conclusion: Option<String>,
+    /// What it waits for, where it has not ended and no job of it runs.
+    pub waits: Option<Waiting>,
     /// The job that is the cause.
     pub job: Option<String>,
     pub step: Option<String>,
@@ -60,10 +63,15 @@ impl Diagnosis {
     /// build, RUN npm ci`.
     pub fn headline(&self) -> String {
         let Some(job) = &self.job else {
-            return match (self.ended, self.conclusion.as_deref()) {
-                (Some(ended), _) => format!("run {} {ended}", self.run),
-                (None, None) => format!("run {} goes on, and no job of it has failed", self.run),
-                (None, Some(how)) => {
+            return match (self.ended, self.waits, self.conclusion.as_deref()) {
+                (Some(ended), _, _) => format!("run {} {ended}", self.run),
+                (None, Some(waits), _) => {
+                    format!("run {} {waits}, and no job of it has failed", self.run)
+                }
+                (None, None, None) => {
+                    format!("run {} goes on, and no job of it has failed", self.run)
+                }
+                (None, None, Some(how)) => {
                     format!("run {} ended with {how}; no job of it failed", self.run)
                 }
             };

@@ -53,9 +53,10 @@ impl std::fmt::Display for Gap {
 /// Why there is no diagnosis.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("there is no run {run} in {repository}, or the token may not see it")]
+    #[error("there is no {}run {run} in {repository}, or the token may not see it", of_attempt(*attempt))]
     NoRun {
         run: RunId,
+        attempt: Option<u32>,
         repository: String,
         source: github::Error,
     },
@@ -63,12 +64,19 @@ pub enum Error {
     GitHub(#[from] github::Error),
 }
 
+fn of_attempt(attempt: Option<u32>) -> String {
+    attempt.map_or_else(String::new, |attempt| format!("attempt {attempt} of "))
+}
+
 impl Error {
     /// The next step for a person.
     pub fn hint(&self) -> String {
         match self {
             Error::NoRun { source, .. } => {
-                format!("compare the run's number with its page; {}", source.hint())
+                format!(
+                    "compare its number with its page: a run that was deleted cannot be asked for; {}",
+                    source.hint()
+                )
             }
             Error::GitHub(error) => error.hint(),
         }

@@ -18,6 +18,7 @@ mod log;
 mod names;
 mod needed;
 mod plain;
+mod waiting;
 
 pub use ask::{RunQuery, diagnose};
 pub use cause::{Cause, Suspect, cause};
@@ -28,3 +29,4 @@ pub use gap::{Error, Gap};
 pub use log::{StepLog, error_lines};
 pub use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 pub use needed::{Needed, runs};
+pub use waiting::Waiting;

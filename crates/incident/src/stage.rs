@@ -101,7 +101,9 @@ impl Flags {
         let own = actions.run_id.as_deref().and_then(RunId::parse);
         let run = own.filter(|_| is_here).ok_or_else(|| {
             Failure::usage("it is not known which run is meant")
-                .hint("add `--run ID`; `gh run list --status failure` shows the numbers")
+                .hint(format!(
+                    "add `--run ID`; `gh run list --repo {repository} --status failure` shows the numbers"
+                ))
         })?;
         Ok(Target {
             checkout,
@@ -163,13 +165,20 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
     };
     let mut stage = Outcome::new("run/stage", about.clone(), verdict)
         .expected("no job of the run fails")
-        .actual(diagnosis.conclusion.as_deref().unwrap_or("it goes on"));
+        .actual(match (&diagnosis.conclusion, diagnosis.waits) {
+            (Some(how), _) => how.clone(),
+            (None, Some(waits)) => format!("it {waits}"),
+            (None, None) => "it goes on".to_owned(),
+        });
     if verdict > Verdict::Pass {
         let page = diagnosis.url.clone();
         let run = diagnosis.run;
         let page = page.unwrap_or_else(|| format!("`gh run view {run} --log-failed`"));
         stage = stage.reason(headline.clone()).hint(match verdict {
-            Verdict::Inconclusive => format!("ask again when it has ended: {page}"),
+            Verdict::Inconclusive => match diagnosis.waits {
+                Some(waits) => format!("{page}: {}", waits.hint()),
+                None => format!("ask again when it has ended: {page}"),
+            },
             _ => page,
         });
     }

@@ -14,14 +14,6 @@ pub(crate) struct GitHub(MockServer);
 fn job(line: &str, id: usize) -> Value {
     let (head, steps) = line.split_once(": ").unwrap_or((line, ""));
     let (name, conclusion) = head.rsplit_once(' ').unwrap();
-    let ended = |word: &str| (word != "-").then(|| word.to_owned());
-    let status = |word: &str| {
-        if word == "-" {
-            "in_progress"
-        } else {
-            "completed"
-        }
-    };
     let steps = steps.split("; ").filter(|step| !step.is_empty());
     let steps = steps.enumerate().map(|(nth, step)| {
         let (name, word) = step.rsplit_once(' ').unwrap();
@@ -46,6 +38,19 @@ fn job(line: &str, id: usize) -> Value {
     })
 }
 
+/// GitHub's two words for `-`, for what waits, and for how something ended.
+fn status(word: &str) -> &str {
+    match word {
+        "-" => "in_progress",
+        "waiting" | "queued" | "pending" => word,
+        _ => "completed",
+    }
+}
+
+fn ended(word: &str) -> Option<&str> {
+    (status(word) == "completed").then_some(word)
+}
+
 /// A step begins each minute.
 fn at(minute: usize) -> String {
     format!("2026-11-21T02:0{minute}:00Z")
@@ -56,13 +61,12 @@ impl GitHub {
         GitHub(MockServer::start().await)
     }
 
-    /// Run 42 of acme/shop, which ended so (`-`: it goes on), with these jobs.
+    /// Run 42 of acme/shop, which ended so (`-`: it goes on; `waiting`, `queued`, `pending`: it waits), with these jobs.
     pub(crate) async fn with_run(conclusion: &str, jobs: &str) -> GitHub {
         let github = GitHub::start().await;
         let run = json!({
             "id": 42, "run_attempt": 2, "html_url": "https://github.com/acme/shop/actions/runs/42",
-            "status": if conclusion == "-" { "in_progress" } else { "completed" },
-            "conclusion": (conclusion != "-").then_some(conclusion),
+            "status": status(conclusion), "conclusion": ended(conclusion),
         });
         let lines = jobs.lines().map(str::trim).filter(|line| !line.is_empty());
         let jobs: Vec<Value> = lines.zip(1..).map(|(line, id)| job(line, id)).collect();
@@ -83,7 +87,7 @@ impl GitHub {
         github
     }
 
-    async fn on(&self, place: &str, status: u16, body: Value) {
+    pub(crate) async fn on(&self, place: &str, status: u16, body: Value) {
         Mock::given(method("GET"))
             .and(path(format!("/repos/acme/shop/actions/{place}")))
             .respond_with(ResponseTemplate::new(status).set_body_json(body))

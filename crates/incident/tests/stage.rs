@@ -178,6 +178,37 @@ async fn a_run_without_a_failure_passes_and_one_that_goes_on_is_not_decided() {
         ),
         ("-", "deploy -: Run ./deploy.sh -", 3, "run 42 goes on"),
         ("startup_failure", "", 1, "was not started"),
+        (
+            "waiting",
+            "unit success: Run pytest ok\ndeploy waiting",
+            3,
+            "run 42 waits for an approval",
+        ),
+        ("queued", "deploy queued", 3, "run 42 waits for a runner"),
+        (
+            "-",
+            "unit success: Run pytest ok\ndeploy queued",
+            3,
+            "run 42 waits for a runner",
+        ),
+        (
+            "pending",
+            "",
+            3,
+            "run 42 waits for another run of its concurrency group",
+        ),
+        (
+            "action_required",
+            "",
+            3,
+            "a reviewer approves or rejects it",
+        ),
+        (
+            "waiting",
+            "unit failure: Run pytest FAIL\ndeploy waiting",
+            1,
+            "test failed: job unit",
+        ),
     ] {
         let github = GitHub::with_run(conclusion, jobs).await;
         let bed = plain();
@@ -222,6 +253,13 @@ async fn what_cannot_be_asked_is_an_error_that_names_the_next_step() {
         none.stderr
     );
     assert!(!none.stderr.contains(CANARY), "{}", none.stderr);
+    let again = [&RUN[..], &["--attempt", "9"]].concat();
+    let none = github.run(&bed, &again).code(4).stderr;
+    assert!(none.contains("there is no attempt 9 of run 42"), "{none}");
+    let gone = GitHub::start().await;
+    gone.on("runs/42", 410, json!({"message": "Gone"})).await;
+    let gone = gone.run(&bed, &RUN).code(4).stderr;
+    assert!(gone.contains("a run that was deleted"), "{gone}");
     let mut command = bed.command(&RUN);
     let down = command
         .env("GITHUB_API_URL", "http://127.0.0.1:9")
@@ -232,7 +270,11 @@ async fn what_cannot_be_asked_is_an_error_that_names_the_next_step() {
     assert!(told.contains("GitHub could not be reached"), "{told}");
     for (args, told) in [
         (&["stage"][..], "--repo OWNER/NAME"),
-        (&["stage", "--repo", "acme/shop"], "--run ID"),
+        (
+            &["stage", "--repo", "acme/shop"],
+            "--run ID`; `gh run list --repo acme/shop",
+        ),
+        (&["stage", "--format", "xml"], "text, json"),
         (&["stage", "--run", "42"], "--repo OWNER/NAME"),
         (&["stage", "--run", "latest"], "the address of its page"),
         (&["stage", "--run", "42", "--repo", "shop"], "OWNER/NAME"),
@@ -241,6 +283,21 @@ async fn what_cannot_be_asked_is_an_error_that_names_the_next_step() {
         let ran = bed.run(args).code(2);
         assert!(ran.stderr.contains(told), "{args:?}: {}", ran.stderr);
     }
+}
+
+#[tokio::test]
+async fn outside_of_a_repository_no_configuration_is_needed() {
+    let github = GitHub::with_run("failure", "unit failure: Run pytest FAIL").await;
+    github.log(1, 0, &format!("Error: login as {CANARY}")).await;
+    let bed = plain();
+    std::fs::remove_file(bed.path("deploy-guard.yml")).unwrap();
+    let told = github.run(&bed, &RUN).code(1);
+    assert!(
+        told.stdout.contains("test failed: job unit"),
+        "{}",
+        told.stdout
+    );
+    assert!(told.stdout.contains("login as ***"), "{}", told.stdout);
 }
 
 #[tokio::test]
