@@ -9,7 +9,7 @@ use config::value::Age;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use measures::{CanaryShare, Exposition, Labels, Measures, Window, v1};
 use model::report::Written;
-use model::{Outcome, Report};
+use model::{Outcome, Report, Verdict};
 use state::atomic;
 
 use crate::canary_share;
@@ -99,12 +99,12 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let mut outcomes = Vec::new();
     if let Some(path) = &flags.textfile {
         let told = format!("{} series", count(&series));
-        outcomes.push(written(job, "incident/textfile", path, &series, told)?);
+        outcomes.push(written(job, "incident/textfile", path, &series, told));
     }
     if let Some(path) = &flags.cdevents {
         let stream = Stream::of(&history, window, job)?;
         let (lines, told) = (job.redactor.redact(&stream.lines), stream.told());
-        outcomes.push(written(job, "incident/cdevents", path, &lines, told)?);
+        outcomes.push(written(job, "incident/cdevents", path, &lines, told));
     }
     if let Some(gateway) = &flags.pushgateway {
         outcomes.push(if job.dry_run {
@@ -161,16 +161,18 @@ fn check(path: &Path) -> Result<(), Failure> {
     )
 }
 
-/// Replaces the file whole: another program may read it at any moment.
-fn written(job: &Job, id: &str, path: &Path, text: &str, told: String) -> Result<Outcome, Failure> {
+/// Replaces the file whole: another program may read it at any moment. Where it cannot be written, the figures are
+/// printed all the same.
+fn written(job: &Job, id: &str, path: &Path, text: &str, told: String) -> Outcome {
     let place = path.display().to_string();
     if job.dry_run {
         let would = format!("would write {place}: {told}");
-        return Ok(Outcome::skipped(id, place, would));
+        return Outcome::skipped(id, place, would);
     }
-    atomic::replace(path, text.as_bytes()).map_err(|error| {
-        Failure::error(format!("failed to write {place}: {error}"))
-            .hint("name a file in a folder that exists and can be written")
-    })?;
-    Ok(Outcome::pass(id, place).actual(told))
+    match atomic::replace(path, text.as_bytes()) {
+        Ok(()) => Outcome::pass(id, place).actual(told),
+        Err(error) => Outcome::new(id, &place, Verdict::Error)
+            .reason(format!("failed to write {place}: {}", error.kind()))
+            .hint("name a file in a folder that exists and can be written"),
+    }
 }

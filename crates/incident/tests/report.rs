@@ -651,6 +651,26 @@ fn a_pushgateway_takes_the_series_and_a_second_push_replaces_them() {
 }
 
 #[test]
+fn figures_are_printed_also_where_their_file_cannot_be_written() {
+    let bed = Bed::new(&json!({}));
+    std::fs::create_dir(bed.path("folder.prom")).unwrap();
+    for (flag, file) in [
+        ("--textfile", "missing/shop.prom"),
+        ("--textfile", "folder.prom"),
+        ("--cdevents", "missing/events.jsonl"),
+    ] {
+        let ran = bed.run(&["metrics", flag, file]).code(4);
+        assert!(ran.stdout.contains("success rate"), "{}", ran.stdout);
+        assert!(
+            ran.stderr.contains(&format!("failed to write {file}: ")),
+            "{}",
+            ran.stderr
+        );
+        assert!(!ran.stderr.contains(".deploy-guard-"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn figures_look_back_over_a_quarter_and_half_a_year() {
     let bed = Bed::new(&json!({}));
     for (since, hours) in [("90d", 90 * 24), ("26w", 26 * 7 * 24), ("720h", 720)] {
