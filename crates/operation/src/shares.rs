@@ -2,6 +2,7 @@
 //! back to the stable release.
 
 mod binomial;
+pub mod foreign;
 pub mod observe;
 pub mod recall;
 pub mod shift;

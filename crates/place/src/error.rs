@@ -56,6 +56,9 @@ pub enum Error {
     /// What runs is not what it should be or was recorded as.
     #[error("{0}")]
     Contradicts(String),
+    /// Another changed what was set, at the same time or since.
+    #[error("{0}")]
+    Overtaken(String),
     /// The service, or a server of it, did not name its release.
     #[error("{0}")]
     Unanswered(String),
@@ -145,6 +148,11 @@ impl Error {
             stdout: Vec::new(),
             ..ran.into()
         })
+    }
+
+    /// Whether another changed what was set.
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self.cause(), Error::Overtaken(_))
     }
 
     /// What it comes from, whatever was added to it.

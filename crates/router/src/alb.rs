@@ -244,13 +244,13 @@ impl Alb<'_> {
         }
         self.ready(now, split).await?;
         self.write(&self.with(&actions, split)?).await?;
-        let now = self.split(&self.actions().await?)?;
-        if now == split {
-            return Ok(());
+        let (before, now) = (now, self.split(&self.actions().await?)?);
+        let told = format!("AWS took {split}, and shows {now}");
+        match now {
+            _ if now == split => Ok(()),
+            _ if now == before => Err(Error::Contradicts(told)),
+            _ => Err(Error::Overtaken(told)),
         }
-        Err(Error::Contradicts(format!(
-            "AWS took {split}, and shows {now}"
-        )))
     }
 
     async fn noted(&self) -> Result<String, Error> {

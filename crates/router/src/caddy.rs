@@ -112,7 +112,7 @@ impl Caddy<'_> {
             }
         }
         let (_, now) = self.handler(place).await?;
-        Err(Error::Contradicts(format!(
+        Err(Error::Overtaken(format!(
             "Caddy's configuration is changed by another at the same time: {}",
             self.difference(before.as_ref().unwrap_or(&now), &now)
         )))
@@ -141,7 +141,7 @@ impl Caddy<'_> {
         if now == split {
             return Ok(());
         }
-        Err(Error::Contradicts(format!(
+        Err(Error::Overtaken(format!(
             "Caddy took {split}, and has {now}"
         )))
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use config::value::Share;
 use futures_util::future::join_all;
+use model::Outcome;
+use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{Answers, Releases, contradicts, sample, window};
 use operation::shares::work::sides_of;
-use place::{Error, Place};
-use router::{Router, Side, Split, leaves_no_split};
+use place::Place;
+use router::{Router, Side, Split};
 use state::Rollout;
 
 /// The requests of ours in one interval: so few that they come as a user's do.
@@ -20,18 +22,7 @@ const SILENT: u32 = 3 * ASKED;
 /// Why a share that was set is not what users get.
 #[derive(Clone, Debug)]
 pub(crate) enum Disturbed {
-    /// Another changed it: what was set, and what is there.
-    Foreign {
-        place: Place,
-        set: Split,
-        found: Split,
-    },
-    /// Another changed it to what is no split between the two sides: what was set, and what is there.
-    Undivided {
-        place: Place,
-        set: Split,
-        found: Error,
-    },
+    Foreign(ForeignChange),
     /// It is still set, and the answers over time are not of that share.
     NotServed {
         place: Place,
@@ -43,15 +34,7 @@ pub(crate) enum Disturbed {
 impl std::fmt::Display for Disturbed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Disturbed::Foreign { place, set, found } => {
-                write!(
-                    f,
-                    "{place} has {found}, and {set} was set: another changed it"
-                )
-            }
-            Disturbed::Undivided { place, set, found } => {
-                write!(f, "{place} had {set}, and now {found}: another changed it")
-            }
+            Disturbed::Foreign(change) => change.fmt(f),
             Disturbed::NotServed {
                 place,
                 set,
@@ -64,6 +47,18 @@ impl std::fmt::Display for Disturbed {
     }
 }
 
+/// What is told of it: both values, and what to do.
+pub(crate) fn outcome(id: &'static str, release: &str, change: &ForeignChange) -> Outcome {
+    Outcome::fail(id, release)
+        .expected(change.set.to_string())
+        .actual(change.found())
+        .reason(change.to_string())
+        .hint(
+            "find out who writes the router's configuration; then `traffic resume` sets the share again, \
+             `traffic abort` gives everything back",
+        )
+}
+
 /// Looks at every place, side by side. One that cannot be asked tells nothing.
 pub(crate) async fn look(
     router: &dyn Router,
@@ -74,16 +69,10 @@ pub(crate) async fn look(
     let sides = sides_of(router, rollout);
     let looking = sides.iter().map(|(place, side)| async move {
         let set = Split::giving(*side, share);
-        // By what the router uses, where it tells: what a restart would make of it is for `status`.
-        let asking = router.in_use(place);
-        let place = place.clone();
-        match tokio::time::timeout(limit, asking).await.ok()? {
-            Ok(found) if found != set => Some(Disturbed::Foreign { place, set, found }),
-            Err(found) if leaves_no_split(&found) => {
-                Some(Disturbed::Undivided { place, set, found })
-            }
-            Ok(_) | Err(_) => None,
-        }
+        // What a restart would make of it is for `status`.
+        let looking = ForeignChange::find(router, place, set);
+        let change = tokio::time::timeout(limit, looking).await.ok()??;
+        Some(Disturbed::Foreign(change))
     });
     join_all(looking).await.into_iter().flatten().next()
 }

@@ -329,6 +329,10 @@ impl<'a> Ramp<'a> {
                 };
                 return self.back(why).await.map(Some);
             }
+            ChangeEnd::Foreign(change) => {
+                let disturbed = Disturbed::Foreign(change);
+                return self.disturbed(disturbed).await.map(Some);
+            }
             ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
             ChangeEnd::Stopped(error) => return Err(error.into()),
         }
@@ -461,7 +465,7 @@ impl<'a> Ramp<'a> {
 
     /// Waits until it may have this share; a report where the ramp is over before.
     async fn permitted(&mut self, share: Share) -> Result<Option<Report>, Failure> {
-        Ok(match self.wait_until(share).await? {
+        Ok(match Box::pin(self.wait_until(share)).await? {
             WaitEnd::Promoted => None,
             WaitEnd::Failed(judged) => Some(self.worse(judged).await?),
             WaitEnd::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
@@ -541,9 +545,8 @@ impl<'a> Ramp<'a> {
     /// Another program or person has changed the share: the ramp stops.
     pub(crate) async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
         // Nothing is overwritten, and both values are told.
-        let (set, found) = match &disturbed {
-            Disturbed::Foreign { set, found, .. } => (set, found.to_string()),
-            Disturbed::Undivided { set, found, .. } => (set, found.to_string()),
+        let change = match &disturbed {
+            Disturbed::Foreign(change) => change,
             Disturbed::NotServed { .. } => {
                 let why = BackReason {
                     verdict: Verdict::Fail,
@@ -555,15 +558,9 @@ impl<'a> Ramp<'a> {
         };
         self.is_foreign = true;
         self.phase(Phase::Held).await?;
-        let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
-            .expected(set.to_string())
-            .actual(found)
-            .reason(format!("{disturbed}; the ramp stops"))
-            .hint(
-                "find out who writes the router's configuration; then `traffic resume` sets the share again, \
-                 `traffic abort` gives everything back",
-            );
-        self.report(Some(outcome)).await
+        let outcome = foreign::outcome("ramp/foreign-change", &self.rollout.release, change);
+        let reason = format!("{change}; the ramp stops");
+        self.report(Some(outcome.reason(reason))).await
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {

@@ -11,6 +11,7 @@ use state::{Document, Lease, Phase, Rollout};
 
 use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::finish::{self, Keep};
+use crate::foreign;
 use crate::found::RolloutReport;
 use crate::plan;
 use crate::refuse;
@@ -288,6 +289,13 @@ async fn conclude(
             };
             report.reason = format!("{}; {back}", report.reason);
             return Ok(report);
+        }
+        ChangeEnd::Foreign(change) => {
+            let held = work.note(lease, |noted| noted.phase = Phase::Held);
+            held.await?;
+            let outcome = foreign::outcome("share/foreign-change", &rollout.release, &change);
+            found.outcomes.push(outcome);
+            return reported(session, lease, found).await;
         }
         ChangeEnd::Interrupted => {
             found.outcomes.push(

@@ -55,6 +55,29 @@ impl Bed {
         ));
     }
 
+    /// The same in the file alone, which nginx does not read yet.
+    pub(crate) fn write_weights(&self, blue: u32, green: u32) {
+        let (one, other) = (self.blue.address(), self.green.address());
+        let text = format!(
+            "upstream shop {{\n    server {one} weight={blue};\n    server {other} weight={green};\n}}\n"
+        );
+        fs::write(self.nginx.upstream_file(), text).unwrap();
+    }
+
+    /// Both sides take so long for each answer.
+    pub(crate) fn slow_answers(&self, delay: Duration) {
+        self.blue.set_delay(delay);
+        self.green.set_delay(delay);
+    }
+
+    /// Waits until a share was set, and green answers requests of its proof.
+    #[track_caller]
+    pub(crate) fn proof(&self) {
+        self.phase("setting");
+        let before = self.green.requests();
+        self.wait_for("the proof", |bed| bed.green.requests() > before + 1);
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

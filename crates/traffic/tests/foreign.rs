@@ -2,6 +2,7 @@
 //! told, and nothing is overwritten.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 use testkit::{Balancer, Caddy, CaddyBuild, ELB, End, Haproxy};
@@ -10,16 +11,45 @@ use crate::bed::Bed;
 
 const MORE: &str = "  stages: [10%, 100%]\n  stage-duration: 60s\n  watch-interval: 200ms\n";
 
-/// A ramp that is judged at 10 % when this is done to its router; `told` is what it finds there.
-fn disturbed(bed: &Bed, variables: &[(String, String)], change: impl FnOnce(), told: &str) {
+/// When another changes the router.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    Proof,
+    Judging,
+}
+
+/// A ramp whose 10 % is proved, and then another ramp whose 10 % is judged, when this is done to its router; `told` is
+/// what it finds there.
+fn disturbed(bed: &Bed, variables: &[(String, String)], change: impl Fn(), told: &str) {
+    disturbed_in(bed, variables, Moment::Proof, &change, told);
+    let mut abort = bed.command(&["abort"]);
+    abort.envs(variables.iter().cloned());
+    End::from(abort.output().unwrap()).is(0, &["v1 has 100% again"]);
+    disturbed_in(bed, variables, Moment::Judging, &change, told);
+}
+
+fn disturbed_in(
+    bed: &Bed,
+    variables: &[(String, String)],
+    moment: Moment,
+    change: &dyn Fn(),
+    told: &str,
+) {
     let mut command = bed.command(&["ramp", "--release", "v2"]);
     command
         .envs(variables.iter().cloned())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
+    if moment == Moment::Proof {
+        bed.slow_answers(Duration::from_millis(30));
+    }
     let child = command.spawn().unwrap();
-    bed.phase("judging");
+    match moment {
+        Moment::Proof => bed.proof(),
+        Moment::Judging => bed.phase("judging"),
+    }
     change();
+    bed.slow_answers(Duration::ZERO);
     End::from(child.wait_with_output().unwrap()).is(
         1,
         &[
@@ -160,7 +190,10 @@ fn the_share_that_a_command_prints() {
     // A switch names no release.
     bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
     let asked = fs::read_to_string(bed.path("asked")).unwrap();
-    assert_eq!(asked, "green 10 v2\nblue 100 v1\ngreen 100 v2\n");
+    assert_eq!(
+        asked,
+        "green 10 v2\nblue 100 v1\ngreen 10 v2\nblue 100 v1\ngreen 100 v2\n"
+    );
 }
 
 /// Infrastructure code that puts its own weights back. moto has the control plane alone: nginx divides the
@@ -185,8 +218,6 @@ fn the_weights_of_a_load_balancer_of_aws() {
         ),
         "",
     );
-    // What the balancer will do when it has been told so.
-    bed.weigh(9, 1);
     let other = || {
         moto.query(
             ELB,
@@ -203,10 +234,86 @@ fn the_weights_of_a_load_balancer_of_aws() {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    disturbed(&bed, &variables, other, "blue 100%, green 0%");
-    bed.all_to_blue();
-    let mut abort = bed.command(&["abort"]);
-    End::from(abort.envs(variables).output().unwrap()).is(0, &["v1 has 100% again"]);
+    for moment in [Moment::Proof, Moment::Judging] {
+        // What the balancer will do when it has been told so.
+        bed.weigh(9, 1);
+        disturbed_in(&bed, &variables, moment, &other, "blue 100%, green 0%");
+        bed.all_to_blue();
+        let mut abort = bed.command(&["abort"]);
+        abort.envs(variables.iter().cloned());
+        End::from(abort.output().unwrap()).is(0, &["v1 has 100% again"]);
+    }
+}
+
+/// `set` and `switch` leave another's change as it is, also where the answers still prove the share.
+#[test]
+fn what_another_changes_during_the_proof_of_a_share_is_told_and_stays() {
+    let set = ["set", "25%", "--release", "v2"];
+    let blue_75 = "blue 75%, green 25% was set: another changed it";
+    let reloaded: fn(&Bed) = |bed| bed.weigh(1, 1);
+    // Nothing but the file has it until the next reload.
+    let written: fn(&Bed) = |bed| bed.write_weights(1, 1);
+    for (args, set, other) in [
+        (&set[..], blue_75, reloaded),
+        (&set, blue_75, written),
+        (
+            &["switch"],
+            "blue 0%, green 100% was set: another changed it",
+            reloaded,
+        ),
+    ] {
+        let bed = Bed::new("", "");
+        bed.slow_answers(Duration::from_millis(30));
+        let child = bed.spawn(args);
+        bed.proof();
+        other(&bed);
+        End::from(child.wait_with_output().unwrap()).is(1, &["blue 50%, green 50%", set]);
+        assert_eq!(bed.configured(), 50);
+        assert_eq!(bed.state()["rollout"]["phase"], "held");
+        bed.slow_answers(Duration::ZERO);
+        bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    }
+}
+
+/// A configuration manager puts back exactly what was there before.
+#[test]
+fn a_share_of_before_that_another_puts_back_stops_the_ramp() {
+    let bed = Bed::new(
+        "  stages: [10%, 50%, 100%]\n  stage-duration: 200ms\n  auto-promote: false\n",
+        "",
+    );
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(3, &["v2 has 10% and waits"]);
+    bed.slow_answers(Duration::from_millis(30));
+    let child = bed.spawn(&["promote", "--no-wait"]);
+    bed.proof();
+    bed.weigh(9, 1);
+    End::from(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            "blue 90%, green 10%",
+            "blue 50%, green 50% was set: another changed it",
+            "the ramp stops",
+        ],
+    );
+    assert_eq!(bed.configured(), 10);
+}
+
+/// nginx does not take the share, and another adds a comment meanwhile: the share goes back, and the comment stays.
+#[test]
+fn a_share_is_taken_back_without_what_else_another_wrote() {
+    let bed = Bed::new("  deadline: 6s\n", "");
+    let router = bed.router().replace(&bed.nginx.reload_command(), "true");
+    bed.write(&format!("  deadline: 6s\n{router}"), "");
+    let child = bed.spawn(&["set", "25%", "--release", "v2"]);
+    bed.wait_for("the file", |bed| bed.configured() == 25);
+    let file = bed.nginx.upstream_file();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("# theirs\n{text}")).unwrap();
+    End::from(child.wait_with_output().unwrap()).is(1, &["should be in effect"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# theirs\n"), "{text}");
+    assert_eq!(bed.configured(), 0, "{text}");
 }
 
 /// Users who are divided by a cookie stay where they are while the share grows.

@@ -1,14 +1,17 @@
 //! One change of a share, as the engine makes it: at each place set, proved, and put back where it is
 //! not in effect.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
+use futures_util::future::join;
 use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
+use super::foreign::ForeignChange;
 use super::observe::{Answers, Releases, contradicts, is_visible, proof_needed, prove, sample};
 
 /// So often a side is asked before it is taken for dead.
@@ -41,6 +44,17 @@ pub struct Shift<'a> {
     pub proof: Duration,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
+    /// What each place was found to be in since the share was set there.
+    pub found: RefCell<BTreeMap<Place, Found>>,
+}
+
+/// What is known of a place where the share was set.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It has what was set.
+    Set,
+    /// Another changed it: nothing of it is overwritten.
+    Foreign(ForeignChange),
 }
 
 impl Shift<'_> {
@@ -71,6 +85,33 @@ impl Shift<'_> {
     /// The split of a place in which the release has this share.
     fn split(&self, place: &Place, share: Share) -> Result<Split, Error> {
         Ok(Split::giving(self.side(place)?, share))
+    }
+
+    /// What another changed at any place.
+    pub fn foreign(&self) -> Option<ForeignChange> {
+        let found = self.found.borrow();
+        found.values().find_map(|found| match found {
+            Found::Set => None,
+            Found::Foreign(change) => Some(change.clone()),
+        })
+    }
+
+    /// What another changed at a place since the share was set there. Only what nobody else has touched is put back.
+    async fn foreign_at(&self, place: &Place, after: Split) -> Option<ForeignChange> {
+        let known = self.found.borrow().get(place).cloned();
+        match known {
+            None => None,
+            Some(Found::Foreign(change)) => Some(change),
+            Some(Found::Set) => {
+                let change = ForeignChange::find(self.router, place, after).await?;
+                self.note(place, Found::Foreign(change.clone()));
+                Some(change)
+            }
+        }
+    }
+
+    fn note(&self, place: &Place, found: Found) {
+        self.found.borrow_mut().insert(place.clone(), found);
     }
 
     async fn planned(&self, place: &Place) -> Result<String, Error> {
@@ -110,10 +151,16 @@ impl Shift<'_> {
             Split::giving(side, self.before),
             Split::giving(side, self.after),
         );
-        match self.set_and_prove(place, side, (before, after)).await {
-            Ok(proof) => Ok(format!("{after}: {proof}{}", self.unkept(place, after).await).into()),
+        let proved = self.set_and_prove(place, side, (before, after)).await;
+        let looking = join(self.foreign_at(place, after), self.unkept(place, after));
+        let (foreign, unkept) = looking.await;
+        if let Some(change) = foreign {
+            return Err(Error::Overtaken(change.to_string()));
+        }
+        match proved {
+            Ok(proof) => Ok(format!("{after}: {proof}{unkept}").into()),
             // The way back is tried again, and not undone.
-            Err(error) if self.is_way_back => Err(error),
+            Err(error) if self.is_way_back || error.is_overtaken() => Err(error),
             Err(error) => Err(match snapshot {
                 Some(snapshot) => match self.put_back(place, snapshot).await {
                     Ok(done) => error.then(done),
@@ -166,7 +213,11 @@ impl Shift<'_> {
         side: Side,
         (before, after): (Split, Split),
     ) -> Result<String, Error> {
-        self.router.set(place, after).await?;
+        let set = self.router.set(place, after).await;
+        if matches!(&set, Err(error) if error.is_overtaken()) || set.is_ok() {
+            self.note(place, Found::Set);
+        }
+        set?;
         let deadline = Instant::now() + self.proof;
         // What was in force before may answer for so long: good answers before that prove nothing.
         tokio::time::sleep(self.router.capabilities().overlap).await;
@@ -178,6 +229,12 @@ impl Shift<'_> {
     /// and one that hangs may have been nothing but the way back of a change that never took effect.
     async fn put_back(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
         let side = self.side(place)?;
+        let after = Split::giving(side, self.after);
+        if let Some(change) = self.foreign_at(place, after).await {
+            return Ok(format!("{change}, and it stays so"));
+        }
+        // From here on what is there is no more what was set.
+        self.found.borrow_mut().remove(place);
         let restored = self.router.restore(place, snapshot).await;
         let before = self.router.in_use(place).await;
         let (done, before) = match (restored, before) {
@@ -189,7 +246,6 @@ impl Shift<'_> {
         };
         tokio::time::sleep(self.router.capabilities().overlap).await;
         let releases = self.releases(side);
-        let after = Split::giving(side, self.after);
         // The way there has used up a part of the time.
         let deadline = Instant::now() + self.proof / 2;
         let proved = prove(self.router, place, releases, (after, before), deadline).await;

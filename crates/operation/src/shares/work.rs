@@ -1,6 +1,7 @@
 //! A rollout at work: each change of the share is written down, made and proved at every place; and
 //! the way back to the stable release.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use router::Router;
 use state::journal::Ending;
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
+use super::foreign::ForeignChange;
 use super::shift::Shift;
 use super::sides::BothSides;
 use crate::tree::Tree;
@@ -70,6 +72,8 @@ pub enum ChangeEnd {
     Failed,
     /// It was not in effect at too many places, and what was before is back, except at so many.
     PutBack { failed: usize },
+    /// Another changed a place since the share was set there; that is not overwritten.
+    Foreign(ForeignChange),
     /// A signal came; the journal is left open.
     Interrupted,
     /// The journal or the lock could not be written: nothing more was done.
@@ -98,9 +102,10 @@ impl ChangeEnd {
         match self {
             ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => None,
             ChangeEnd::Made { .. } => Some(Verdict::Pass),
-            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => {
-                Some(Verdict::Fail)
-            }
+            ChangeEnd::Failed
+            | ChangeEnd::PutBack { .. }
+            | ChangeEnd::Impossible
+            | ChangeEnd::Foreign(_) => Some(Verdict::Fail),
         }
     }
 }
@@ -315,6 +320,7 @@ impl<'a> Work<'a> {
             after: change.after,
             proof: self.proof_time(),
             is_way_back,
+            found: RefCell::default(),
         }
     }
 
@@ -370,7 +376,10 @@ impl<'a> Work<'a> {
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
-        let end = ChangeEnd::from(conclusion.end);
+        let end = match (shift.foreign(), ChangeEnd::from(conclusion.end)) {
+            (_, end @ (ChangeEnd::Interrupted | ChangeEnd::Stopped(_))) | (None, end) => end,
+            (Some(change), _) => ChangeEnd::Foreign(change),
+        };
         if let Some(verdict) = end.verdict() {
             execution.end(verdict).await?;
         }

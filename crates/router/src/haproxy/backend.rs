@@ -341,6 +341,7 @@ impl<'a> Backend<'a> {
     /// Lets each server be what it was; what was done, in words.
     pub async fn put_back(&self, place: &Place, image: &str) -> Result<String, Error> {
         let image = self.parse_image(image)?;
+        let set = self.servers(place).await?;
         let mut states = Vec::new();
         for (socket, before) in &image.sockets {
             let now = self.proxy.both(place, socket).await?;
@@ -364,7 +365,10 @@ impl<'a> Backend<'a> {
             self.proxy.say(place, socket, &line).await?;
         }
         match &image.config {
-            Some(text) => self.keep.put_back(place, text).await?,
+            Some(text) => {
+                let now = self.servers(place).await?;
+                self.keep.put_back(place, text, (&now, &set)).await?;
+            }
             None => self.keep(place).await?,
         }
         states.dedup();

@@ -74,6 +74,12 @@ impl StoredFiles<'_> {
             return Ok(());
         };
         let before = self.read(place, file).await?;
+        let after = self.saying(&before, now)?;
+        self.write_config(place, &before, &after).await
+    }
+
+    /// A text of the configuration in which the servers are what they are now.
+    fn saying(&self, text: &str, now: &Servers) -> Result<String, Error> {
         let say = |name: &str| {
             let server = now.get(name);
             match server.filter(|server| server.takes_traffic()) {
@@ -82,10 +88,8 @@ impl StoredFiles<'_> {
                 None => LineEdit::Disabled,
             }
         };
-        let after = self
-            .cfg(&before)?
-            .with(say(&self.target.blue), say(&self.target.green));
-        self.write_config(place, &before, &after).await
+        let cfg = self.cfg(text)?;
+        Ok(cfg.with(say(&self.target.blue), say(&self.target.green)))
     }
 
     /// The text of the configuration, where that is what is written.
@@ -96,12 +100,22 @@ impl StoredFiles<'_> {
         }
     }
 
-    /// Puts back such a text.
-    pub(super) async fn put_back(&self, place: &Place, text: &str) -> Result<(), Error> {
-        let Some(before) = self.config(place).await? else {
+    /// Puts back such a text, in which the servers are `old`; `set` is what they were made. Of what another wrote
+    /// meanwhile, only the weights are changed.
+    pub(super) async fn put_back(
+        &self,
+        place: &Place,
+        text: &str,
+        (old, set): (&Servers, &Servers),
+    ) -> Result<(), Error> {
+        let Some(now) = self.config(place).await? else {
             return Ok(());
         };
-        self.write_config(place, &before, text).await
+        if now == text || now == self.saying(text, set)? {
+            return self.write_config(place, &now, text).await;
+        }
+        let after = self.saying(&now, old)?;
+        self.write_config(place, &now, &after).await
     }
 
     /// Replaces the configuration, which HAProxy itself must accept.

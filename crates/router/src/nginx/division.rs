@@ -83,6 +83,12 @@ impl<'t> Division<'t> {
         }
     }
 
+    /// The text with shares that are the same for every text: two with the same differ in shares alone.
+    pub(super) fn without_shares(&self, blue: &str) -> Option<String> {
+        let some = Split::giving(Side::Green, Share::of(2, 5));
+        self.with(some).or_else(|_| self.all_to(blue)).ok()
+    }
+
     /// The text in which one colour gets all that the two have.
     pub fn all_to(&self, colour: &str) -> Result<String, Error> {
         match self {

@@ -141,19 +141,45 @@ impl<'a> Site<'a> {
         self.command(place, &self.config.reload).await
     }
 
-    /// Puts the file back, and lets nginx read it; what was done, in words.
+    /// Puts the file back, and lets nginx read it; what was done, in words. Of what another wrote meanwhile, only the
+    /// shares are changed.
     ///
     /// # Errors
     /// Returns which of the two failed.
     pub async fn restore(&self, place: &Place, before: &str) -> Result<String, Error> {
         let path = self.config.upstream_file.display();
-        self.write(place, before)
+        let text = match self.find(place, self.limit()).await? {
+            Some(now) => self.undone(&now, before)?,
+            None => before.to_owned(),
+        };
+        self.write(place, &text)
             .await
             .map_err(|error| error.at(format!("putting {path} back failed too")))?;
         match self.reload(place).await {
             Ok(()) => Ok(format!("{path} was put back")),
             Err(error) => Err(error.at(format!("{path} was put back, but nginx did not read it"))),
         }
+    }
+
+    /// The text of before; where another has written more than shares into the file, its text with the shares of before.
+    fn undone(&self, now: &str, before: &str) -> Result<String, Error> {
+        let Ok(old) = self.division(before) else {
+            return Ok(before.to_owned());
+        };
+        let same = |division: &Division<'_>| division.without_shares(&self.config.blue);
+        let theirs = self.division(now).and_then(|division| {
+            if same(&division).is_some_and(|text| same(&old) == Some(text)) {
+                return Ok(before.to_owned());
+            }
+            let split = old.split().and_then(|split| division.with(split));
+            split.map_err(|why| self.unfit(&why))
+        });
+        theirs.map_err(|error| {
+            Error::Overtaken(format!(
+                "another changed {} meanwhile, and it stays so: {error}",
+                self.config.upstream_file.display()
+            ))
+        })
     }
 
     /// An error, with the file as it was before.

@@ -1,0 +1,50 @@
+//! What another changed at a place since its share was set: a person, a configuration manager, infrastructure code.
+
+use place::{Error, Place};
+use router::{Router, Split, leaves_no_split};
+
+/// A place that has something else than what was set.
+#[derive(Clone, Debug)]
+pub struct ForeignChange {
+    pub place: Place,
+    pub set: Split,
+    /// What is there; an error where it is no split between the two sides.
+    pub found: Result<Split, Error>,
+}
+
+impl ForeignChange {
+    /// By what the router uses, where it tells; `None` where that is what was set, or cannot be asked.
+    pub async fn find(router: &dyn Router, place: &Place, set: Split) -> Option<ForeignChange> {
+        let found = router.in_use(place).await;
+        let is_foreign = match &found {
+            Ok(found) => *found != set,
+            Err(error) => leaves_no_split(error),
+        };
+        is_foreign.then(|| ForeignChange {
+            place: place.clone(),
+            set,
+            found,
+        })
+    }
+
+    /// What is there, in words.
+    pub fn found(&self) -> String {
+        match &self.found {
+            Ok(found) => found.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for ForeignChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ForeignChange { place, set, found } = self;
+        match found {
+            Ok(found) => write!(
+                f,
+                "{place} has {found}, and {set} was set: another changed it"
+            ),
+            Err(found) => write!(f, "{place} had {set}, and now {found}: another changed it"),
+        }
+    }
+}
