@@ -116,6 +116,11 @@ impl Job {
         if lock.is_over(Timestamp::now()) {
             return HolderStatus::Gone(format!("whose time was over at {expires:.0}"));
         }
+        self.holder_fate(holder).await
+    }
+
+    /// The same of a holder that needs no lock.
+    pub async fn holder_fate(&self, holder: &Holder) -> HolderStatus {
         let address = self.config.state_address().ok().flatten();
         let shared = address.is_some_and(|address| !matches!(address, StateAddress::File(_)));
         if holder.is_gone(shared) {

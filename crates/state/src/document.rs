@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Holder;
 use crate::database::DatabaseSchema;
 use crate::rehearsal::{KeptBackup, Rehearsal};
-use crate::rollout::Rollout;
+use crate::rollout::{OldSide, Rollout};
 
 /// The form of a document, as `cargo xtask generate` writes it from the types below.
 pub const JSON_SCHEMA: &str = include_str!("../../../schema/state.schema.json");
@@ -60,6 +60,9 @@ pub struct Document {
     /// A release that has a share of the requests beside another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// The side that the last rollout left, where that is to be stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_side: Option<OldSide>,
     /// The schema that the database has, where `migrate` changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSchema>,
@@ -236,6 +239,7 @@ impl Document {
             last_token: 0,
             frozen: None,
             rollout: None,
+            old_side: None,
             database: None,
             backup: None,
             rehearsals: Vec::new(),
@@ -263,6 +267,14 @@ impl Document {
         let same = |entry: &Entry| self.rule.same(&entry.release, release);
         let exact = self.history.iter().position(is);
         exact.or_else(|| self.history.iter().position(same))
+    }
+
+    /// The side that is still to be stopped, with this document; `None` where another release is live by now, or gets a
+    /// share.
+    pub fn side_to_stop(&self) -> Option<(&Document, &OldSide)> {
+        let old = self.old_side.as_ref()?;
+        let is_left = self.rollout.is_none() && self.current.as_ref() == Some(&old.release);
+        is_left.then_some((self, old))
     }
 
     /// The name that the history has for a release that was named to us; that name itself where it

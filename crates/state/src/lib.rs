@@ -31,6 +31,6 @@ pub use journal::Journal;
 pub use log::{Lines, Log};
 pub use migrated::SchemaChange;
 pub use rehearsal::{KeptBackup, Rehearsal, RehearsedMigration};
-pub use rollout::{AbortRequest, Phase, Rollout, release_shown};
+pub use rollout::{AbortRequest, OldSide, Phase, Rollout, release_shown};
 pub use store::{Claim, Lease, Snapshot, Store, Within};
 pub use store_context::StoreContext;

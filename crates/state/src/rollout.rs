@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::Holder;
+
 /// A release whose name nobody knows, in words.
 const UNKNOWN: &str = "an unknown release";
 
@@ -71,6 +73,43 @@ impl Rollout {
     /// The stable release as people are told of it.
     pub fn stable_shown(&self) -> &str {
         release_shown(self.stable.as_deref())
+    }
+}
+
+/// The side that a rollout left, and that is stopped after its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OldSide {
+    /// The release that has all requests since.
+    pub release: String,
+    /// The release of the side that was left; absent where it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    /// The side that runs `release` at each place: the other one is stopped.
+    pub sides: BTreeMap<String, Side>,
+    /// It is kept until then.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+    /// The process that waits for it.
+    pub holder: Holder,
+}
+
+impl OldSide {
+    /// The release of that side as people are told of it.
+    pub fn stable_shown(&self) -> &str {
+        release_shown(self.stable.as_deref())
+    }
+}
+
+/// In words: `v1 is kept until 2026-11-21T03:45:49Z and stopped then`.
+impl std::fmt::Display for OldSide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} is kept until {:.0} and stopped then",
+            self.stable_shown(),
+            self.until
+        )
     }
 }
 

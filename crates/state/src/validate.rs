@@ -192,6 +192,7 @@ fn meaning(document: &Document) -> Vec<Finding> {
         last_token,
         frozen: _,
         rollout,
+        old_side,
         database: _,
         backup: _,
         rehearsals: _,
@@ -260,6 +261,9 @@ fn meaning(document: &Document) -> Vec<Finding> {
         if rollout.sides.is_empty() {
             say("/rollout/sides".into(), "it names no place".to_owned());
         }
+    }
+    if old_side.as_ref().is_some_and(|old| old.sides.is_empty()) {
+        say("/old_side/sides".into(), "it names no place".to_owned());
     }
     if let Some(lock) = lock {
         if lock.token > *last_token {

@@ -17,6 +17,7 @@ mod idle;
 mod in_effect;
 mod judge;
 mod minutes;
+mod old_side;
 mod plan;
 mod promote;
 mod ramp;

@@ -11,11 +11,12 @@ use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
 use crate::choose::{self, Goal, OtherSide};
-use crate::finish::{self, Keep};
+use crate::finish;
 use crate::foreign::{self, Disturbed};
 use crate::found::RolloutReport;
 use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
+use crate::old_side::Keep;
 use crate::refuse;
 use crate::session::{Session, rollout};
 

@@ -8,6 +8,7 @@ use state::{Document, Lease, Phase, Rollout};
 
 use crate::abort::taken_back;
 use crate::foreign;
+use crate::old_side;
 use crate::ramp::Ramp;
 use crate::refuse;
 use crate::session::{Session, rollout};
@@ -18,7 +19,10 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let Some(current) = rollout(document.as_ref()) else {
-        return Ok(session.report(vec![refuse::nothing("resume")]));
+        return match document.as_ref().and_then(Document::side_to_stop) {
+            Some((document, old)) => old_side::resume(&session, document, old).await,
+            None => Ok(session.report(vec![refuse::nothing("resume")])),
+        };
     };
     if job.dry_run {
         let reason = format!(

@@ -87,6 +87,8 @@ impl<'a> Session<'a> {
             document.service = self.job.service().or(document.service.take());
             document.environment = self.job.environment.clone().or(document.environment.take());
             document.rollout = Some(rollout.clone());
+            // The side that the last one left is in use again, or will be.
+            document.old_side = None;
             Ok(())
         });
         begun.await.map_err(Failure::from)

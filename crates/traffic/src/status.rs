@@ -15,6 +15,7 @@ use router::{Router, Split, Splits, leaves_no_split};
 use state::{Document, Phase, Rollout};
 
 use crate::in_effect::SAMPLE_TIME;
+use crate::old_side;
 use crate::session::{Session, rollout};
 
 /// Requests where no split says how many it takes.
@@ -65,6 +66,9 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
         outcomes.push(of_rollout(job, document.as_ref(), rollout).await);
+    }
+    if let Some((_, old)) = document.as_ref().and_then(Document::side_to_stop) {
+        outcomes.push(old_side::status(&session, old).await);
     }
     let mut report = session.report(outcomes);
     report.tables.push(Table {

@@ -10,9 +10,10 @@ use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::choose::{self, Goal, OtherSide, Pair};
-use crate::finish::{self, Keep};
+use crate::finish;
 use crate::foreign;
 use crate::found::RolloutReport;
+use crate::old_side::Keep;
 use crate::plan;
 use crate::refuse;
 use crate::session::{Session, rollout};

@@ -33,6 +33,74 @@ fn the_old_side_is_kept_for_its_time_and_then_stopped() {
     assert_eq!(stopped, "blue v1\n");
 }
 
+/// The process is killed while the old side is kept, and then while it is drained.
+#[test]
+fn a_kill_while_the_old_side_is_kept_or_drained_is_finished_by_resume() {
+    let kept = "  keep-old: false\n  drain-timeout: 0s\n  stop: echo \"$SIDE $RELEASE\" >> stopped\n  keep-for: 5s\n";
+    let drained =
+        "  keep-old: false\n  drain-timeout: 4s\n  stop: echo \"$SIDE $RELEASE\" >> stopped\n";
+    for more in [kept, drained] {
+        let bed = Bed::new(more, "");
+        let began = Instant::now();
+        let mut child = bed.spawn(&["switch"]);
+        bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+        if more == kept {
+            bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+            let waits = "v1 is kept until";
+            bed.traffic(&["status"])
+                .is(0, &["blue 0%, green 100%", waits]);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let told = "and the process that was to do it has ended";
+        bed.traffic(&["status"]).is(1, &[told, "`traffic resume`"]);
+        bed.traffic(&["resume", "--dry-run"])
+            .is(3, &["would stop v1"]);
+        assert!(!bed.path("stopped").exists(), "before its time");
+        bed.traffic(&["resume"]).is(0, &["blue is stopped"]);
+        assert!(
+            began.elapsed() > Duration::from_secs(4),
+            "the rest is waited for"
+        );
+        bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+        bed.traffic(&["status"]).is(0, &["blue 0%, green 100%"]);
+        assert_eq!(
+            fs::read_to_string(bed.path("stopped")).unwrap(),
+            "blue v1\n"
+        );
+    }
+}
+
+/// Until `resume` comes, another job has deployed to the side that was left, or a person has switched back.
+#[test]
+fn an_old_side_that_has_a_use_again_is_not_stopped_by_resume() {
+    let more = format!("{STOPS}  keep-for: 60s\n");
+    for deployed in [true, false] {
+        let bed = Bed::new(&more, "");
+        let mut child = bed.spawn(&["switch"]);
+        bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+        bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if deployed {
+            bed.blue.set_release("v3");
+            let text = fs::read_to_string(bed.path("state.json")).unwrap();
+            let mut state: serde_json::Value = serde_json::from_str(&text).unwrap();
+            state["old_side"]["until"] = state["history"][0]["deployed_at"].clone();
+            fs::write(bed.path("state.json"), state.to_string()).unwrap();
+            bed.traffic(&["resume"])
+                .is(3, &["it is kept: blue runs v3 now"]);
+        } else {
+            let text = fs::read_to_string(bed.path("deploy-guard.yml")).unwrap();
+            fs::write(bed.path("back.yml"), text.replace(&more, "")).unwrap();
+            bed.traffic(&["--config", "back.yml", "switch", "--to", "v1"])
+                .is(0, &["v1 has 100%"]);
+        }
+        bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+        assert!(!bed.path("stopped").exists());
+    }
+}
+
 /// What that side ran is not known, and the caller's own `RELEASE` is another one.
 #[test]
 fn the_stop_of_a_side_that_does_not_answer_gets_an_empty_release() {

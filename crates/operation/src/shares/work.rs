@@ -414,9 +414,17 @@ fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec
 
 /// The side of the rollout's release at each place that is still configured.
 pub fn sides_of(router: &dyn Router, rollout: &Rollout) -> BTreeMap<Place, Side> {
+    configured_sides(router, &rollout.sides)
+}
+
+/// The same of sides that were written down.
+pub fn configured_sides(
+    router: &dyn Router,
+    sides: &BTreeMap<String, Side>,
+) -> BTreeMap<Place, Side> {
     let places = router.places().iter();
     let sides = places.filter_map(|place| {
-        let side = rollout.sides.get(&place.to_string())?;
+        let side = sides.get(&place.to_string())?;
         Some((place.clone(), *side))
     });
     sides.collect()
