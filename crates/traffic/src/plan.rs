@@ -1,13 +1,16 @@
 //! What a ramp or a switch would do, step by step; changes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use config::value::Share;
+use config::value::{Share, Span};
 use futures_util::future::join_all;
 use model::text::span;
 use model::{Outcome, Report, Table};
-use operation::shares::observe::proof_needed;
+use operation::shares::observe::{AnswerTimes, proof_needed};
+use operation::shares::work::Work;
+use place::Place;
 use router::{Router, Split};
 use state::Document;
 
@@ -94,6 +97,7 @@ async fn steps(
         }
         AfterShare::Stays => None,
     };
+    let proof = ProofTime::measure(&work, &*router, &pair).await;
     let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
     let mut in_all = (Some(Duration::ZERO), Duration::ZERO);
     let mut before = pair.share;
@@ -108,7 +112,15 @@ async fn steps(
         if then == AfterShare::Judged && must_wait {
             told.push_str("; then it waits for `traffic promote`");
         }
-        outcomes.extend(step(&*router, &pair, (before, *share), &told).await);
+        let steps = step(&*router, &pair, (before, *share), &proof, &told).await;
+        let proved = steps
+            .iter()
+            .map(|(_, takes)| *takes)
+            .max()
+            .unwrap_or_default();
+        outcomes.extend(steps.into_iter().map(|(outcome, _)| outcome));
+        in_all.0 = in_all.0.map(|sum| sum + proved);
+        in_all.1 += proved;
         if let Some(stay) = stay {
             in_all.0 = in_all.0.zip(stay.likely).map(|(sum, more)| sum + more);
             in_all.1 += stay.at_most;
@@ -151,13 +163,59 @@ fn table_row(share: Share, [metric, passes, twice]: [String; 3]) -> Vec<String> 
     vec![share.to_string(), metric, passes, twice]
 }
 
-/// One share at every place, and what follows there.
+/// How long a proof takes, and may.
+struct ProofTime {
+    answers: BTreeMap<Place, AnswerTimes>,
+    limit: Duration,
+    deadline: Span,
+}
+
+impl ProofTime {
+    /// Asks both sides at every place.
+    async fn measure(work: &Work<'_>, router: &dyn Router, pair: &Pair) -> ProofTime {
+        let places = pair.sides.keys();
+        let measuring = places.map(|place| async move {
+            let times = AnswerTimes::measure(router, place, &pair.release).await;
+            (place.clone(), times)
+        });
+        ProofTime {
+            answers: join_all(measuring).await.into_iter().collect(),
+            limit: work.proof_time(),
+            deadline: work.section.deadline,
+        }
+    }
+
+    /// Less than a second is nothing to plan with.
+    fn of(&self, place: &Place, split: Split, needed: u32) -> Duration {
+        let answers = self.answers.get(place).copied().unwrap_or_default();
+        let takes = answers.proof(split, needed);
+        if takes < Duration::from_secs(1) {
+            return Duration::ZERO;
+        }
+        takes
+    }
+
+    /// Why a proof that takes so long cannot end.
+    fn refused(&self, takes: Duration, needed: u32) -> Option<String> {
+        (takes > self.limit).then(|| {
+            format!(
+                "its proof takes about {} ({needed} answers), and `traffic.deadline` ({}) leaves {} for it",
+                span(takes),
+                self.deadline,
+                span(self.limit)
+            )
+        })
+    }
+}
+
+/// One share at every place, how long its proof takes, and what follows there.
 async fn step(
     router: &dyn Router,
     pair: &Pair,
     (before, share): (Share, Share),
+    proof: &ProofTime,
     then: &str,
-) -> Vec<Outcome> {
+) -> Vec<(Outcome, Duration)> {
     let several = pair.sides.len() > 1;
     let asking = pair.sides.iter().map(|(place, side)| async move {
         let id = if several {
@@ -175,9 +233,17 @@ async fn step(
         };
         let needed = match proof_needed(router, was, split) {
             Ok(needed) => needed,
-            Err(error) => return refused(error.to_string()),
+            Err(error) => return (refused(error.to_string()), Duration::ZERO),
         };
-        match router.check(place, split).await {
+        let takes = proof.of(place, split, needed);
+        if let Some(why) = proof.refused(takes, needed) {
+            let longer = format!(
+                "set `traffic.deadline` to {} or more, or let `release` name a URL that answers sooner",
+                Span::from_secs(takes.as_secs() * 4)
+            );
+            return (refused(why).hint(longer), takes);
+        }
+        let outcome = match router.check(place, split).await {
             Ok(change) if change.split != split => refused(format!(
                 "{} cannot express {share}: the nearest is {}",
                 router.kind(),
@@ -188,15 +254,20 @@ async fn step(
                 if !change.writes.is_empty() {
                     does = format!("{does}; it writes `{}`", change.writes.join("`, `"));
                 }
+                let within = match takes {
+                    Duration::ZERO => String::new(),
+                    takes => format!(" in about {}", span(takes)),
+                };
                 Outcome::pass(id, place.to_string())
-                    .actual(format!("{does}; proved by {needed} requests, {then}"))
+                    .actual(format!("{does}; proved by {needed} requests{within}, {then}"))
             }
             Err(error) => Outcome::error(id, place.to_string())
                 .expected(format!("{share} can be set"))
                 .actual(error.to_string())
                 .reason(error.to_string())
                 .hint("see `traffic status`"),
-        }
+        };
+        (outcome, takes)
     });
     join_all(asking).await
 }

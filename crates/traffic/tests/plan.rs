@@ -1,7 +1,7 @@
 //! What a ramp would do and how long it takes, before it begins.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use testkit::Prometheus;
 
@@ -136,6 +136,40 @@ fn probes_alone_take_the_whole_time_of_each_share() {
         bed.traffic(args)
             .is(0, &["and stays so", "nothing was changed"]);
     }
+}
+
+/// The release URL is slow: the answers that prove a share take longer than anything else.
+#[test]
+fn the_time_of_the_proofs_is_planned_and_one_that_cannot_end_is_refused() {
+    let bed = Bed::new("", "");
+    bed.slow_answers(Duration::from_millis(400));
+    let stages = "  stages: [50%, 100%]\n  stage-duration: 1m\n";
+    bed.configure(&format!("{stages}  deadline: 2m\n"), "");
+    // 28 and 45 answers, four at a time: 2.8 s and 4.8 s.
+    bed.traffic(&["plan", "--release", "v2"]).is(
+        0,
+        &[
+            "by 28 requests in about ",
+            "by 45 requests in about ",
+            "within 2m ",
+        ],
+    );
+    bed.configure(&format!("{stages}  deadline: 9s\n"), "");
+    for args in [
+        &["plan", "--release", "v2"][..],
+        &["ramp", "--release", "v2", "--dry-run"],
+        &["switch", "--dry-run"],
+    ] {
+        bed.traffic(args).is(
+            5,
+            &[
+                "its proof takes about ",
+                "(45 answers), and `traffic.deadline` (9s) leaves 3s for it",
+                "set `traffic.deadline` to ",
+            ],
+        );
+    }
+    assert_eq!(bed.configured(), 0);
 }
 
 #[test]

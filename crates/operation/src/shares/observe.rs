@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use model::release::Releases as Names;
 use place::{Error, Place};
 use router::{Router, Split};
@@ -12,6 +12,8 @@ use super::binomial::{self, error_of, needed};
 
 /// Requests at the same time. Few, because they may go through one connection to a host.
 const MAX_CONCURRENT: u32 = 4;
+/// So often each side is asked how long it takes.
+const MEASURED: usize = 3;
 /// More requests of ours would be a load on the service; a second try, which has a smaller error, takes up to twice as
 /// many.
 const MAX_REQUESTS: u32 = 2000;
@@ -214,6 +216,53 @@ pub fn proof_needed(router: &dyn Router, before: Split, after: Split) -> Result<
             "no number of requests that may be made distinguishes {after} from {before}: choose a larger share"
         ))
     })
+}
+
+/// How long each side takes for one answer; none where it does not answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerTimes {
+    blue: Duration,
+    green: Duration,
+}
+
+impl AnswerTimes {
+    /// Asks each side itself, a few times, and takes the answer in the middle.
+    pub async fn measure(router: &dyn Router, place: &Place, likely: &str) -> AnswerTimes {
+        let one = |side: Side| async move {
+            let mut took = Vec::new();
+            for _ in 0..MEASURED {
+                let began = Instant::now();
+                if router.side_release(place, side, likely).await.is_err() {
+                    return Duration::ZERO;
+                }
+                took.push(began.elapsed());
+            }
+            took.sort_unstable();
+            took[took.len() / 2]
+        };
+        let (blue, green) = join(one(Side::Blue), one(Side::Green)).await;
+        AnswerTimes { blue, green }
+    }
+
+    fn of(self, side: Side) -> Duration {
+        match side {
+            Side::Blue => self.blue,
+            Side::Green => self.green,
+        }
+    }
+
+    /// How long the first try of a proof takes that needs so many answers, a few at a time: each time the slower side
+    /// decides where it is among those that answer.
+    pub fn proof(self, after: Split, needed: u32) -> Duration {
+        let slow = if self.blue > self.green {
+            Side::Blue
+        } else {
+            Side::Green
+        };
+        let without = (1.0 - after.of(slow).fraction()).powf(MAX_CONCURRENT.into());
+        let each = self.of(slow).mul_f64(1.0 - without) + self.of(slow.other()).mul_f64(without);
+        each * needed.div_ceil(MAX_CONCURRENT)
+    }
 }
 
 /// How many answers prove a split where another one was in effect before; `None` where more would be

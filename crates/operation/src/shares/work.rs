@@ -326,7 +326,7 @@ impl<'a> Work<'a> {
 
     /// How long the proof at one place may take: a part of the time of the whole change, so that a place
     /// where it fails can still be put back.
-    fn proof_time(&self) -> Duration {
+    pub fn proof_time(&self) -> Duration {
         self.section.deadline.get() / 3
     }
 
