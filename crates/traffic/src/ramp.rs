@@ -210,6 +210,22 @@ impl BackReason {
     }
 }
 
+/// Why a ramp cannot go on, and the next step.
+fn stopped(rollout: &Rollout, failure: &Failure) -> Outcome {
+    let next = format!(
+        "`traffic status` shows what is in use, and `traffic ramp --release {}` begins anew",
+        rollout.release
+    );
+    Outcome::error("ramp/stopped", &rollout.release)
+        .expected("the ramp keeps its lock, its state and its judge")
+        .actual(failure.chain())
+        .reason(failure.chain())
+        .hint(match &failure.hint {
+            Some(hint) => format!("{hint}; then {next}"),
+            None => format!("repair it; {next}"),
+        })
+}
+
 impl<'a> Ramp<'a> {
     pub(crate) fn new(
         session: &'a Session<'a>,
@@ -586,6 +602,7 @@ impl<'a> Ramp<'a> {
     /// operation has taken over, the share must not stay as it is, and a state that cannot be reached now is tried again.
     async fn undone(&mut self, failure: Failure) -> Result<Report, Failure> {
         let end = Instant::now() + UNDONE_WITHIN;
+        self.found.outcomes.push(stopped(&self.rollout, &failure));
         loop {
             let is_over = match self.back(BackReason::error(&failure)).await {
                 Ok(report) => return Ok(report),

@@ -306,7 +306,15 @@ fn a_ramp_that_loses_its_lock_takes_the_share_back_where_no_other_has_it() {
     state["lock"] = serde_json::Value::Null;
     state["generation"] = (state["generation"].as_u64().unwrap() + 1).into();
     fs::write(bed.path("state.json"), state.to_string()).unwrap();
-    End::from(child.wait_with_output().unwrap()).is(4, &["v1 has 100% again"]);
+    End::from(child.wait_with_output().unwrap()).is(
+        4,
+        &[
+            "v1 has 100% again",
+            "was lost",
+            "another operation took the lock over",
+            "`traffic ramp --release v2` begins anew",
+        ],
+    );
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null());
 }
