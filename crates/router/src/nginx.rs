@@ -134,8 +134,10 @@ impl Router for Nginx<'_> {
             let doubts = self.site.sound(place, &before).await?;
             let doubts = doubts.map_or_else(String::new, |doubts| format!(" ({doubts})"));
             let file = self.site.config.upstream_file.display();
+            let exception = self.site.division(&after)?.exception();
+            let exception = exception.map_or_else(String::new, |told| format!("; {told}"));
             Ok(Change {
-                does: format!("give {split} in {file}, test, reload{doubts}"),
+                does: format!("give {split} in {file}, test, reload{doubts}{exception}"),
                 writes: new_lines(&before, &after),
                 split,
             })
@@ -172,6 +174,13 @@ impl Router for Nginx<'_> {
 
     fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
         Box::pin(async move { Ok(self.front.standby(self.address(side))) })
+    }
+
+    fn exception<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
+        Box::pin(async move {
+            let text = self.site.read(place).await?;
+            Ok(self.site.division(&text)?.exception())
+        })
     }
 
     fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {

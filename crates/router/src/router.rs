@@ -189,6 +189,12 @@ pub trait Router {
     /// Where a side answers, for probes that go there and not through the router.
     fn standby<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Standby>;
 
+    /// Of which requests a split at a place is not true, in words; `None` where it is of all.
+    fn exception<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
+        let _ = place;
+        Box::pin(async { Ok(None) })
+    }
+
     /// What the router's own log or state says about a change that did not take effect; `None` where
     /// there is nothing to read.
     fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {

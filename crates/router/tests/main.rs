@@ -9,5 +9,6 @@ mod haproxy;
 mod haproxy_reload;
 mod nginx;
 mod nginx_container;
+mod nginx_key;
 mod nginx_sticky;
 mod world;

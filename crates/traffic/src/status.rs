@@ -31,6 +31,8 @@ struct PlaceStatus<'a> {
     /// By the router's own word; `None` where only answers tell that.
     loaded: Result<Option<Split>, Error>,
     both: BothSides,
+    /// Of which requests the shares are not.
+    exception: Option<String>,
     /// `None` where answers do not tell the sides apart.
     observed: Option<Observed>,
 }
@@ -101,6 +103,7 @@ impl<'a> PlaceStatus<'a> {
             configured,
             loaded,
             both,
+            exception: router.exception(place).await.ok().flatten(),
             observed: None,
         };
         let in_use = status.in_use();
@@ -128,10 +131,13 @@ impl<'a> PlaceStatus<'a> {
             Place::Host(name) => format!("share/{name}"),
         };
         let sides = self.both.told(self.router);
-        let told = match self.in_use() {
+        let mut told = match self.in_use() {
             Some(split) => format!("{split}: {sides}"),
             None => sides,
         };
+        if let Some(exception) = &self.exception {
+            told = format!("{told}; {exception}");
+        }
         let doubts = self.doubts(recorded);
         let verdict = { doubts.iter() }
             .map(|doubt| doubt.verdict)

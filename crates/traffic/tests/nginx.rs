@@ -179,3 +179,35 @@ fn a_share_is_set_and_stays() {
     bed.traffic(&["set", "101%", "--release", "v2"])
         .is(2, &["is not a share"]);
 }
+
+/// A file whose author wrote the canary first: nginx gives it every request without the cookie, whatever its share.
+#[test]
+fn a_canary_that_is_the_first_line_of_split_clients_is_told_to_get_what_has_no_key() {
+    let bed = Bed::new("", "");
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let config = bed.nginx.folder().join("nginx.conf");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("http://shop", "http://$up")).unwrap();
+    bed.nginx.read(&format!(
+        "split_clients $cookie_id $up {{ 10% {green}; * {blue}; }}\n"
+    ));
+    bed.write(&format!("{}    sticky: $cookie_id\n", bed.router()), "");
+    let release = || {
+        let answer = testkit::get(&bed.nginx.url("/")).unwrap();
+        answer.header("x-version").map(str::to_owned)
+    };
+    let canary = "a request without `$cookie_id` goes to green, whose line is the first";
+    assert_eq!(release().as_deref(), Some("v2"));
+    bed.traffic(&["status"])
+        .is(0, &["blue 90%, green 10%", canary]);
+    let set = ["set", "25%", "--release", "v2"];
+    bed.traffic(&[&set[..], &["--dry-run"]].concat())
+        .is(0, &[canary]);
+    bed.traffic(&set).is(0, &["v2 has 25%", canary]);
+    assert_eq!(release().as_deref(), Some("v2"));
+    // The line that is written for a first share comes last.
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    bed.traffic(&set)
+        .is(0, &["a request without `$cookie_id` goes to blue"]);
+    assert_eq!(release().as_deref(), Some("v1"));
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
-use futures_util::future::join;
+use futures_util::future::join3;
 use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
@@ -152,13 +152,21 @@ impl Shift<'_> {
             Split::giving(side, self.after),
         );
         let proved = self.set_and_prove(place, side, (before, after)).await;
-        let looking = join(self.foreign_at(place, after), self.unkept(place, after));
-        let (foreign, unkept) = looking.await;
+        let looking = join3(
+            self.foreign_at(place, after),
+            self.unkept(place, after),
+            self.router.exception(place),
+        );
+        let (foreign, unkept, exception) = looking.await;
         if let Some(change) = foreign {
             return Err(Error::Overtaken(change.to_string()));
         }
         match proved {
-            Ok(proof) => Ok(format!("{after}: {proof}{unkept}").into()),
+            Ok(proof) => {
+                let exception = exception.ok().flatten();
+                let exception = exception.map_or_else(String::new, |told| format!("; {told}"));
+                Ok(format!("{after}: {proof}{unkept}{exception}").into())
+            }
             // The way back is tried again, and not undone.
             Err(error) if self.is_way_back || error.is_overtaken() => Err(error),
             Err(error) => Err(match snapshot {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use config::value::{Share, Side};
 
+use super::key::may_be_empty;
 use super::syntax::{changed, line_break_before, plain, statements};
 use super::upstream::leading;
 use crate::split::Split;
@@ -57,6 +58,8 @@ struct Line {
 #[derive(Debug)]
 pub struct Clients<'t> {
     text: &'t str,
+    /// The key of users.
+    key: String,
     /// The addresses of blue and green.
     colours: [&'t str; 2],
     lines: Vec<Line>,
@@ -137,6 +140,7 @@ impl<'t> Clients<'t> {
         }
         Ok(Clients {
             text,
+            key: key.to_owned(),
             colours,
             lines,
         })
@@ -147,6 +151,20 @@ impl<'t> Clients<'t> {
         let green = self.lines.iter().filter(|line| line.side == Side::Green);
         let steps = green.map(|line| line.gets.steps()).sum();
         Split::giving(Side::Green, Share::from_steps(steps))
+    }
+
+    /// Where requests without the key go: all to the first line, for the hash of nothing is 0
+    /// (`ngx_http_split_clients_variable`). `None` where all go there, or none is without it.
+    pub fn exception(&self) -> Option<String> {
+        let first = self.lines.first()?.side;
+        let is_split = self.split().whole().is_none() && may_be_empty(&self.key);
+        is_split.then(|| {
+            format!(
+                "a request without `{}` goes to {first}, whose line is the first of `split_clients`: the shares are \
+                 of the users who have one",
+                self.key
+            )
+        })
     }
 
     /// The text in which the sides have these shares. Users who are on the side that grows stay there.

@@ -75,6 +75,14 @@ impl<'t> Division<'t> {
         }
     }
 
+    /// Which requests the shares are not of, in words.
+    pub fn exception(&self) -> Option<String> {
+        match self {
+            Division::Weights(_) => None,
+            Division::Clients(clients, _) => clients.exception(),
+        }
+    }
+
     /// The text in which the sides have these shares.
     pub fn with(&self, split: Split) -> Result<String, Error> {
         match self {
