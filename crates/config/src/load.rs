@@ -98,7 +98,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     // The error of a file that is not YAML shows its line.
     let found = match &parsed {
         Ok(tree) => secrets::of(tree, &text),
-        Err(_) => secrets::in_words(&text),
+        Err(_) => document::in_broken(&text, &committed::value()),
     };
     secrets.variables.extend(found.secrets.variables);
     secrets.literals = found.secrets.literals;

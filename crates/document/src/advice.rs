@@ -8,6 +8,7 @@ use serde_json::Value;
 use yaml::{ENTRY, Fault, Kind, Node, Place, UnknownKey, listed};
 
 use crate::keys::Part;
+use crate::naming::is_shouted;
 
 /// The fault with what to write instead, as far as that is known.
 pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) -> Fault {
@@ -160,6 +161,12 @@ fn shape(path: &[&str], tree: &Node, place: &Place, root: Part<'_>) -> Option<St
     };
     if !part.is_list() && !part.is_mapping() {
         return Some("write one value".to_owned());
+    }
+    // What a list of names is meant to say.
+    let name = tree.at(place).and_then(Node::text);
+    let name = name.filter(|name| *key == ENTRY && part.required() == ["name"] && is_shouted(name));
+    if let Some(name) = name {
+        return Some(format!("write the entry as `- {{ name: {name} }}`"));
     }
     let example = match part.below(ENTRY).filter(|_| part.is_list()) {
         Some(entry) if !entry.is_list() && !entry.is_mapping() => {
@@ -458,6 +465,11 @@ const OTHER_WORDS: &[OtherWord] = &[
         words: &["endpoint", "uri", "address", "target"],
         key: "url",
         hint: None,
+    },
+    OtherWord {
+        words: &["path", "port", "host", "hostname", "scheme"],
+        key: "url",
+        hint: Some("`url` has all of it: `url: http://host:port/path`"),
     },
     OtherWord {
         words: &["host", "hostname", "ip", "ip-address", "url"],

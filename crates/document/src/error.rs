@@ -7,7 +7,7 @@ use model::text::CUT;
 use serde_json::Value;
 use yaml::{Fault, Node, Place};
 
-use crate::{advice, unread};
+use crate::{advice, interpolate, unread};
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -78,7 +78,10 @@ pub struct Document {
 impl Document {
     /// The error of a fault in it.
     pub fn error(&self, fault: Fault) -> Error {
-        let fault = advice::advised(fault, self.tree.as_ref(), self.schema);
+        let fault = match &self.tree {
+            Some(_) => advice::advised(fault, self.tree.as_ref(), self.schema),
+            None => interpolate::in_line(&self.text, fault),
+        };
         let place = fault.place.unwrap_or(0..0);
         let before = &self.text[..self.text.floor_char_boundary(place.start)];
         let line = before.matches('\n').count() + 1;
@@ -103,7 +106,7 @@ impl Document {
 }
 
 /// The text with a mask in the place of each secret, and where a place is then.
-fn masked(text: &str, hidden: &[Place], place: &Place) -> (String, Place) {
+pub(crate) fn masked(text: &str, hidden: &[Place], place: &Place) -> (String, Place) {
     const MASK: &str = "***";
     let mut lines = Vec::new();
     for place in hidden {
@@ -123,11 +126,16 @@ fn masked(text: &str, hidden: &[Place], place: &Place) -> (String, Place) {
     let mut out = String::with_capacity(text.len());
     let mut moved = place.clone();
     let mut done = 0;
-    for line in lines.into_iter().filter(|line| !line.is_empty()) {
-        if line.end <= done {
-            continue;
+    // What two places share is one secret.
+    let mut whole: Vec<Place> = Vec::new();
+    for line in lines {
+        match whole.last_mut().filter(|last| line.start < last.end) {
+            Some(last) => last.end = last.end.max(line.end),
+            None => whole.push(line),
         }
-        let start = line.start.max(done);
+    }
+    for line in whole {
+        let start = line.start;
         out.push_str(&text[done..start]);
         let mask = out.len()..out.len() + MASK.len();
         out.push_str(MASK);

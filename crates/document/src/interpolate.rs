@@ -135,6 +135,22 @@ fn expression(text: &str, is_shell: bool) -> Option<Fault> {
     }))
 }
 
+/// The fault of a line that is not YAML, where its author meant a workflow to replace a part of it.
+pub(crate) fn in_line(text: &str, fault: Fault) -> Fault {
+    let place = fault.place.clone().unwrap_or(0..0);
+    let at = text.floor_char_boundary(place.start);
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let Some((before, inside)) = line.split_once("${{") else {
+        return fault;
+    };
+    let begin = start + before.len();
+    let end = inside
+        .find("}}")
+        .map_or(line.len(), |end| before.len() + 3 + end + 2);
+    expression(line, false).map_or(fault, |found| found.at(begin..start + end))
+}
+
 /// The context and the last name of an expression such as `secrets.API_TOKEN }}`.
 fn of_workflow(inside: &str) -> Option<(&str, &str)> {
     const CONTEXTS: [&str; 11] = [

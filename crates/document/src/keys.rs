@@ -1,5 +1,7 @@
 //! The keys of a file, as its JSON Schema has them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use yaml::ENTRY;
 
@@ -36,6 +38,11 @@ impl<'s> Part<'s> {
             }
         }
         Part { part, ..self }
+    }
+
+    /// All of the file.
+    pub(crate) fn whole(self) -> Self {
+        Part::root(self.root)
     }
 
     fn is(self, kind: &str) -> bool {
@@ -135,6 +142,40 @@ impl<'s> Part<'s> {
         let mut found = Vec::new();
         self.search(key, &mut Vec::new(), &mut found);
         found
+    }
+
+    /// The names of all keys.
+    pub(crate) fn names(self) -> BTreeSet<&'s str> {
+        let mut found = BTreeSet::new();
+        let mut parts = vec![self.part];
+        while let Some(part) = parts.pop() {
+            let properties = part.get("properties").and_then(Value::as_object);
+            found.extend(
+                properties
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.as_str()),
+            );
+            match part {
+                Value::Object(all) => parts.extend(all.values()),
+                Value::Array(all) => parts.extend(all),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The names of the keys below those that are called so, or in each entry of the lists there.
+    pub(crate) fn names_below(self, key: &str) -> BTreeSet<&'s str> {
+        let inside = |part: Part<'s>| part.below(ENTRY).filter(|_| part.is_list()).unwrap_or(part);
+        let parents = self.parents_of(key);
+        let parts = parents.iter().filter_map(|path| {
+            let mut path = path.iter().copied().chain([key]);
+            let part = path.try_fold(self, |part, key| inside(part).below(key));
+            part.map(inside)
+        });
+        let names = parts.filter_map(Part::properties).flatten();
+        names.map(|(key, _)| key.as_str()).collect()
     }
 
     fn search(self, key: &str, path: &mut Vec<&'s str>, found: &mut Vec<Vec<&'s str>>) {

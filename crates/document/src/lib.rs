@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod advice;
+mod broken;
 mod clear_text;
 mod error;
 mod interpolate;
@@ -13,6 +14,7 @@ mod unread;
 pub mod unset;
 
 pub use advice::{blank, foreign};
+pub use broken::in_broken;
 pub use error::{Document, Error};
 pub use interpolate::{RELEASE, Variables, resolve};
 pub use secrets::Secrets;

@@ -1,5 +1,7 @@
 //! What is called as secrets are: a key of the file, a variable, a parameter, a flag.
 
+use values::is_variable;
+
 /// Parts of a name that say it by themselves.
 const WORDS: [&str; 9] = [
     "password",
@@ -36,6 +38,11 @@ pub(crate) fn is_place(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let last = name.rsplit('-').next().unwrap_or_default();
     name.contains('-') && ["env", "file", "path", "name", "url"].contains(&last)
+}
+
+/// Whether it is what a variable is called, and not the value of one.
+pub(crate) fn is_shouted(name: &str) -> bool {
+    is_variable(name) && !name.contains(char::is_lowercase)
 }
 
 #[cfg(test)]

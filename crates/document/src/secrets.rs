@@ -14,7 +14,7 @@ use model::{Address, Secret};
 
 use crate::clear_text::{Clear, secrets_in, tokens_in};
 use crate::interpolate::names;
-use crate::naming::{ends_as_secrets_do, holds_secret};
+use crate::naming::{ends_as_secrets_do, holds_secret, is_shouted};
 use values::is_variable;
 use values::template::{Piece, pieces};
 use yaml::{Kind, Node, Place};
@@ -44,7 +44,7 @@ pub struct Located {
 }
 
 impl Located {
-    fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.secrets
             .variables
             .extend(names(text).map(str::to_owned));
@@ -122,8 +122,7 @@ pub fn without_file() -> Secrets {
     }
 }
 
-/// The secrets in text that is not a tree: a command line, or a file that is not YAML, of which the
-/// error shows a line.
+/// The secrets in text that is not a tree: a command line, or a file that is not YAML.
 pub fn in_words(text: &str) -> Located {
     let mut found = Located::default();
     // How far the line is indented whose secret is the lines below it.
@@ -378,7 +377,7 @@ fn names_secret(key: &str, value: &Node) -> bool {
 /// A text in a list of secrets: their names belong there, `NAME=value` does not.
 fn in_entry(item: &Node, entry: &str, text: &str, found: &mut Located) {
     let name = &entry[..entry.find(['=', ':']).unwrap_or(entry.len())];
-    let is_name = is_variable(name) && !name.contains(char::is_lowercase);
+    let is_name = is_shouted(name);
     if is_name && name.len() == entry.len() {
         return;
     }

@@ -55,8 +55,21 @@ fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
         .and_then(|near| beside.below(near))
     {
         Some(part) => below(value, part, found),
+        // Under its own parent, the value would be shown.
+        None if value.text().is_some() && is_known_elsewhere(name, beside) => {}
         None => scalars(value, found),
     }
+}
+
+fn is_known_elsewhere(name: &str, beside: Part<'_>) -> bool {
+    let is_secret = holds_secret(name) || name.ends_with("-env") || name == "value";
+    !is_secret && beside.whole().names().contains(name)
+}
+
+/// A number as short as a count, and what is `true` or `false`, is not a secret.
+fn is_count(text: &str) -> bool {
+    let is_short = text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_short || text.parse::<bool>().is_ok()
 }
 
 fn scalars(node: &Node, found: &mut Vec<Place>) {
@@ -66,7 +79,7 @@ fn scalars(node: &Node, found: &mut Vec<Place>) {
     }
     // What is written as `${NAME}` is in the variable.
     let text = node.text().filter(|text| !text.contains("${"));
-    if text.is_some_and(|text| !text.trim().is_empty()) {
+    if text.is_some_and(|text| !text.trim().is_empty() && !is_count(text)) {
         found.push(node.place.clone());
     }
 }

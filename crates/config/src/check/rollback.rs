@@ -25,7 +25,7 @@ pub(super) fn section(section: &Rollback, spot: KeyPosition<'_>) -> Result<(), F
         [(first, _), (second, _), ..] => {
             let fault = spot.key(second);
             let fault = fault.fault(format!("`{first}` and `{second}` exclude each other"));
-            return Err(fault.hint("a service has one target"));
+            return Err(fault.hint("a service has one target: keep one of them"));
         }
     }
     for (key, hooks) in [

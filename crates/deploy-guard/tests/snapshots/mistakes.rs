@@ -47,6 +47,7 @@ const YAML: &[Mistake] = &[
     mistake("duplicate key", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\nhealthgate:\n  policy: { deadline: 5m }\n"),
     mistake("anchor unknown", b"version: 1\nhealthgate:\n  policy: *slow\n"),
     mistake("merge of text", b"version: 1\nhealthgate:\n  policy:\n    <<: slow\n"),
+    mistake("expression in a mapping", b"version: 1\nhealthgate:\n  policy: { deadline: ${{ inputs.deadline }} }\n"),
     mistake("x key below", b"version: 1\nhealthgate:\n  x-slow: 1\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
 ];
 
@@ -86,6 +87,8 @@ const KEYS: &[Mistake] = &[
     mistake("key wrong parent", b"version: 1\nhealthgate:\n  soak: 5m\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
     mistake("key wrong parent root", b"version: 1\nhttp:\n  - name: ready\n    url: http://shop.example.com\n"),
     mistake("key wrong parent probe", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n      deadline: 2m\n"),
+    mistake("key wrong parent value", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n      interval: 5s\n"),
+    mistake("key parts of a url", b"version: 1\nhealthgate:\n  http:\n    - { name: ready, path: /health, port: 80 }\n"),
     mistake("key wrong parent deep", b"version: 1\nrollback:\n  state: s.json\n  upstream-file: /etc/nginx/upstream.conf\n"),
     mistake("probe kind https", b"version: 1\nhealthgate:\n  https:\n    - name: ready\n      url: https://shop.example.com\n"),
     mistake("probe kind ping", b"version: 1\nhealthgate:\n  ping:\n    - host: shop\n"),
@@ -105,6 +108,7 @@ const SHAPES: &[Mistake] = &[
     mistake("named map for list", b"version: 1\nhealthgate:\n  http:\n    ready:\n      url: http://shop.example.com\n"),
     mistake("text for list", b"version: 1\nhealthgate:\n  http: https://shop.example.com\n"),
     mistake("text in list", b"version: 1\nhealthgate:\n  http:\n    - https://shop.example.com\n"),
+    asked("names of secrets", b"version: 1\npreflight:\n  secrets: [DB_PASSWORD]\n", "preflight --dry-run"),
     asked("text for labels", b"version: 1\nrunner-check:\n  pools:\n    - name: deploy\n      labels: self-hosted\n", "runner-check --repo a/b"),
     mistake("text for map", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n      headers: 'Authorization: Bearer s3cr3t-value'\n"),
     mistake("list for headers", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n      headers:\n        - Authorization: Bearer s3cr3t-value\n"),
@@ -263,6 +267,18 @@ const SECRETS: &[Mistake] = &[
     mistake("secret beside slip", b"version: 1\nhealthgate:\n  http: [{ name: a, url: 'http://a/', polcy: 1, stripe: hunter2-hunter2 }]\n"),
     mistake("secret key", b"version: 1\nhosts:\n  a: { address: 10.0.0.1, key-env: '-----BEGIN OPENSSH PRIVATE KEY-----hunter2' }\n"),
     mistake("secret block", b"version: 1\ngithub:\n  token: |\n    ghp_abcdefghijkl\n  tken: x: y\n"),
+    asked("secret broken value", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: hunter2-hunter2: b\n", "preflight --dry-run"),
+    asked("secret broken quote", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: \"hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret broken lines", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: \"abc\n hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret broken tab", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value:\n\thunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret broken anchor", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: *hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret duplicate", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: hunter2-hunter2\n      value: hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret open map", b"version: 1\npreflight:\n  secrets: [{ name: DB, value: hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret several lines", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value: abc\n       hunter2-hunter2: x\n", "preflight --dry-run"),
+    asked("secret no space", b"version: 1\npreflight:\n  secrets:\n    - name: DB\n      value:hunter2-hunter2\n", "preflight --dry-run"),
+    asked("secret no mapping", b"version: 1\npreflight:\n  secrets:\n    - DB=hunter2-hunter2\n    b: c\n", "preflight --dry-run"),
+    asked("secret broken unknown key", b"version: 1\nstripe: hunter2-hunter2: b\n", "preflight --dry-run"),
+    asked("secret broken header", b"version: 1\nhealthgate:\n  http:\n    - name: a\n      headers:\n        X-Key: hunter2-hunter2: b\n", "preflight --dry-run"),
 ];
 
 const ALL: &[(&str, &[Mistake])] = &[
