@@ -112,6 +112,18 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
     };
     let job = workflow.jobs.get(lead.job.job);
     let again = again(survey, started(survey, workflow, group), group).to_string();
+    let overwrites = matches!(
+        lead.tool,
+        Tool::Systemd { .. } | Tool::Copy { .. } | Tool::Commands
+    );
+    if let Some(at) = lead.links.as_ref().filter(|_| overwrites)
+        && script_on_hosts(group, reach).is_none()
+    {
+        return RollbackPlan::None(format!(
+            "a link chooses the release that runs ({at}); the way back is {again}, or the link set to the folder before. \
+             `rollback: systemd:` could switch it: that is a proposal"
+        ));
+    }
     match &lead.tool {
         Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
         Tool::Ecs(call) => ecs(call, lead.release.as_ref(), &again),
@@ -219,9 +231,17 @@ fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &st
     } else if call.cluster.is_some() && call.service.is_some() && usable(release) {
         RollbackPlan::Configured
     } else {
-        RollbackPlan::None(format!(
-            "cluster, service or release are only known to the workflow's shell; the way back is {again}"
-        ))
+        let is_placed = call.cluster.is_some() && call.service.is_some();
+        RollbackPlan::None(if is_placed && release.is_none() {
+            format!(
+                "the call names no release: the service starts what its task definition names; whether {again} goes back \
+                 depends on the image there"
+            )
+        } else {
+            format!(
+                "cluster, service or release are only known to the workflow's shell; the way back is {again}"
+            )
+        })
     }
 }
 

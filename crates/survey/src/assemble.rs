@@ -189,7 +189,7 @@ impl Assembly<'_> {
             })
             .collect();
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
-        let mut last_step = last_deploying;
+        let mut last_step = self.waited_for(run, last_deploying);
         while asks.iter().any(|one| one.event.step == last_step + 1) {
             last_step += 1;
         }
@@ -261,6 +261,7 @@ impl Assembly<'_> {
             script.takes_release = (takes_release || !is_powershell(&script.path)).then_some(takes_release);
             script
         });
+        let links = linked(run, &steps);
         let migration = migration(done, first, job);
         let besides = beside::besides(&calls, deploying);
         let own_back = beside::own_back(backs, run, first, login.as_ref());
@@ -298,6 +299,7 @@ impl Assembly<'_> {
             images,
             health,
             script,
+            links,
             migration,
             release_variables,
             besides,
@@ -306,6 +308,14 @@ impl Assembly<'_> {
             takes_branch,
             env: handed,
         })
+    }
+
+    /// The last step from `last` on that waits for what was deployed: until then, the release before answers.
+    fn waited_for(&self, run: &Run, last: usize) -> usize {
+        let waits =
+            |event: &&Event| event.step > last && event.waits() && !self.is_always(run, event);
+        let steps = run.events.iter().filter(waits).map(|event| event.step);
+        steps.max().unwrap_or(last)
     }
 
     /// How the release is called, by what is known of the tool and of the images that it starts.
@@ -419,4 +429,13 @@ fn depends(tool: &Tool) -> bool {
             .project
             .as_ref()
             .is_some_and(|name| unknown(name.value.text()))
+}
+
+/// Where the deploying steps set a link to the release.
+fn linked(run: &Run, steps: &[usize]) -> Option<Line> {
+    let linking = |event: &&Event| steps.contains(&event.step) && event.links();
+    run.events
+        .iter()
+        .find(linking)
+        .map(|event| event.at.clone())
 }

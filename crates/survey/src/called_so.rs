@@ -180,6 +180,7 @@ fn deployment(
         images: Vec::new(),
         health: Vec::new(),
         script: None,
+        links: None,
         migration: None,
         release_variables: Vec::new(),
         takes_branch: false,

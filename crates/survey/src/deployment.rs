@@ -54,6 +54,8 @@ pub struct Deployment {
     pub health: Vec<Health>,
     /// The program of the repository that deploys, where there is one.
     pub script: Option<Script>,
+    /// Where a link is set to the folder of the release: those of before stay.
+    pub links: Option<Line>,
     /// A migration that is made before, which no way back takes back.
     pub migration: Option<Fact<String>>,
     /// Variables that the job or its step hands to the tool and that name the release: `SHOP_TAG`.

@@ -28,6 +28,35 @@ impl Event {
             others.any(|(there, one)| there == at && one != part && *part > 0 && *one > 0)
         })
     }
+
+    fn words(&self) -> Vec<&str> {
+        match &self.what {
+            EventDetail::Command { words, .. } => words.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it waits until a platform runs what it was given.
+    pub(crate) fn waits(&self) -> bool {
+        match self.words()[..] {
+            ["aws", _, "wait", ..] | ["kubectl" | "oc", "wait", ..] => true,
+            ["kubectl" | "oc", ref rest @ ..] => {
+                rest.windows(2).any(|pair| pair == ["rollout", "status"])
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it sets the link to what runs: `ln -sfn releases/7 current`.
+    pub(crate) fn links(&self) -> bool {
+        let is_release = |word: &&str| word.ends_with("current") || word.contains("release");
+        match self.words()[..] {
+            ["ln", options, ref rest @ ..] if options.starts_with('-') && options.contains('s') => {
+                rest.iter().any(is_release)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Where something is done.

@@ -188,7 +188,16 @@ pub(crate) fn copied_to(one: &RecordedEffect<'_>, run: &Run) -> Option<Fact<Stri
         return None;
     };
     let path = match &one.event.what {
-        EventDetail::Command { words, .. } => crate::ssh::copy(words, &one.event.at, &run.scope)?.1,
+        EventDetail::Command { words, .. } => {
+            let path = crate::ssh::copy(words, &one.event.at, &run.scope)?.1;
+            let name = path.rsplit('/').next().unwrap_or_default();
+            // A file: `scp bin/shop host:/usr/local/bin/shop.new`.
+            let is_file = words.first().is_some_and(|word| word == "scp") && name.contains('.');
+            match path.rsplit_once('/').filter(|_| is_file) {
+                Some((folder, _)) => folder.to_owned(),
+                None => path,
+            }
+        }
         // A server of FTP is no folder.
         _ if matches!(&**tool, Tool::Copy { with: "FTP", .. }) => return None,
         _ => {

@@ -476,3 +476,69 @@ fn a_starter_that_nobody_filled_in_deploys_nothing() {
     );
     only(&survey("MY-service"));
 }
+
+/// Until a platform has waited, the release before answers: what is asked there guards nothing.
+#[test]
+fn a_release_is_live_once_the_platform_has_waited_for_it() {
+    for (calls, last) in [
+        (
+            "      - run: aws ecs update-service --cluster mill --service web --force-new-deployment\n      - run: echo started\n      - run: aws ecs wait services-stable --cluster mill --services web\n",
+            2,
+        ),
+        (
+            "      - run: aws deploy create-deployment --application-name mill --deployment-group-name live --s3-location bucket=b,key=k,bundleType=zip\n      - run: aws deploy wait deployment-successful --deployment-id 1\n      - run: echo done\n",
+            1,
+        ),
+        (
+            "      - run: kubectl apply -f k8s.yaml\n      - run: kubectl -n mill rollout status deploy/web\n      - run: curl -f https://mill.example.com/up\n",
+            2,
+        ),
+        (
+            "      - run: aws ecs update-service --cluster mill --service web --force-new-deployment\n      - if: always()\n        run: aws ecs wait services-stable --cluster mill --services web\n",
+            0,
+        ),
+    ] {
+        let flow = steps(calls);
+        let survey = read(&[
+            (FLOW, &flow),
+            ("k8s.yaml", "kind: Deployment\nmetadata: { name: web }\n"),
+        ]);
+        assert_eq!(only(&survey).last_step, last, "{calls}");
+    }
+}
+
+/// Folders of their own and a link keep the releases of before: nothing is overwritten.
+#[test]
+fn a_link_to_the_release_is_seen_in_a_script_and_on_a_machine() {
+    let script = "#!/bin/sh\nssh ops@mill.example \"ln -sfn /opt/mill/$1 /opt/mill/current && systemctl restart mill\"\n";
+    let of = |step: &str, script: &str| {
+        let flow = steps(&format!("      - uses: actions/checkout@v4\n{step}"));
+        let survey = read(&[(FLOW, &flow), ("ship.sh", script)]);
+        only(&survey).links.as_ref().map(ToString::to_string)
+    };
+    let call = "      - run: sh ship.sh ${{ github.sha }}\n";
+    assert_eq!(of(call, script).as_deref(), Some("ship.sh:2"));
+    let other = script.replace("/opt/mill/$1 /opt/mill/current", "/data /opt/mill/data");
+    assert_eq!(of(call, &other), None);
+}
+
+/// What is copied may be a file: its own path is no folder.
+#[test]
+fn a_file_that_is_copied_lies_in_its_folder() {
+    let of = |target: &str| {
+        let flow = steps(&format!(
+            "      - run: scp bin/mill ops@mill.example:{target}\n      - run: ssh ops@mill.example sudo systemctl restart mill\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        only(&survey)
+            .folder
+            .as_ref()
+            .map(|folder| folder.value.clone())
+    };
+    assert_eq!(
+        of("/usr/local/bin/mill.new").as_deref(),
+        Some("/usr/local/bin")
+    );
+    assert_eq!(of("/opt/mill/").as_deref(), Some("/opt/mill"));
+    assert_eq!(of("/opt/mill").as_deref(), Some("/opt/mill"));
+}
