@@ -127,7 +127,7 @@ const WELL: &str = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127
 fn where_all_is_well_nothing_is_found() {
     let patient = Patient::new(WELL).write("switch.sh", "").write(
         ".github/workflows/d.yml",
-        "on: push\njobs:\n  d:\n    steps: [{ uses: org/deploy-guard@v1 }]\n",
+        "on: push\njobs:\n  d:\n    steps: [{ uses: org/deploy-guard@v1, with: { stage: run } }]\n",
     );
     let (code, report) = patient.ask(&[]);
     assert_eq!(code, 0, "{report:#}");
@@ -445,6 +445,171 @@ fn a_secret_that_is_missing_there_is_not_one_that_is_missing_here() {
     }
 }
 
+/// A variable that is no secret is missing here, in the workflow or at GitHub, as a secret is.
+#[test]
+fn a_variable_that_is_missing_there_is_not_one_that_is_missing_here() {
+    let config =
+        "version: 1\nhealthgate: { http: [{ name: a, url: 'http://${SITE}/${PAGE:-up}' }] }\n";
+    let handed = GUARDED.replace(
+        "env: { DB: \"${{ secrets.DB_PASSWORD }}\" }",
+        "env: { SITE: \"${{ vars.SHOP_SITE }}\" }",
+    );
+    let patient = Patient::new(config).write(".github/workflows/d.yml", GUARDED);
+    let (_, report) = patient.ask(&["--only", "variables", "repository"]);
+    stops(&report, "variables/SITE", "healthgate");
+    let found = outcome(&report, "repository/variable-SITE");
+    assert!(
+        found["hint"]
+            .as_str()
+            .unwrap()
+            .contains("there: map it in the step: `env: { SITE: ${{ vars.SITE }} }`"),
+        "{found}"
+    );
+    assert!(!report.to_string().contains("variable-PAGE"), "{report:#}");
+    for (variables, verdict) in [(&["SHOP_SITE"][..], "pass"), (&[], "fail")] {
+        let server = github_lists(&[
+            (
+                "/repos/acme/shop/environments/Production/variables",
+                "variables",
+                &["OTHER"],
+            ),
+            ("/repos/acme/shop/actions/variables", "variables", variables),
+        ]);
+        let patient = Patient::new(config)
+            .write(".github/workflows/d.yml", &handed)
+            .env("GITHUB_TOKEN", "canary-token")
+            .env("SITE", "shop.example.com")
+            .env("GITHUB_API_URL", &server.uri());
+        let (_, report) = patient.ask(&["--only", "variables", "repository/variable-SITE"]);
+        let found = outcome(&report, "repository/variable-SITE");
+        assert_eq!(found["verdict"], verdict, "{found}");
+        if verdict == "fail" {
+            assert!(
+                found["hint"].as_str().unwrap().ends_with(
+                    "gh variable set SHOP_SITE; for the environment alone: gh variable set SHOP_SITE --env Production"
+                ),
+                "{found}"
+            );
+        }
+        assert!(
+            !report.to_string().contains("variables/SITE"),
+            "it is set here: {report:#}"
+        );
+    }
+}
+
+/// The Action would refuse each of them, in the run that deploys.
+#[test]
+fn an_input_that_the_action_would_refuse_is_drawn_where_it_is() {
+    let step = |with: &str| {
+        GUARDED.replace(
+            "env: { DB: \"${{ secrets.DB_PASSWORD }}\" }",
+            &format!("with: {with}"),
+        )
+    };
+    for (with, id, sign, hint) in [
+        (
+            "{ stgae: run }",
+            "stgae",
+            "stgae: run",
+            "did you mean `stage`?",
+        ),
+        (
+            "{ stage: healthgaet }",
+            "stage",
+            "healthgaet",
+            "did you mean `healthgate`?",
+        ),
+        (
+            "{ stage: healthgate, force: rule }",
+            "force",
+            "force: rule",
+            "it belongs to `preflight`, `runner-check`, `migrate`, `rollback`, `run`",
+        ),
+        (
+            "{ deadline: 3m }",
+            "stage",
+            "uses: org/deploy-guard@v1",
+            "write one under `with:`: `preflight`",
+        ),
+        (
+            "{ stage: rollback, dry-run: maybe }",
+            "dry-run",
+            "maybe",
+            "`true` or `false`",
+        ),
+        (
+            "{ stage: rollback, force: known-bad }",
+            "reason",
+            "force: known-bad",
+            "add `reason: …`",
+        ),
+        (
+            "{ stage: preflight, fail-on: 'fail, eror' }",
+            "fail-on",
+            "fail, eror",
+            "`inconclusive`",
+        ),
+        (
+            "{ stage: healthgate, environment: prod }",
+            "environment",
+            "environment: prod",
+            "one of `production`",
+        ),
+        (
+            "{ stage: healthgate, colour: red }",
+            "colour",
+            "colour: red",
+            "go into `args`",
+        ),
+    ] {
+        let config = format!("{WELL}environments: {{ production: {{}} }}\n");
+        let patient = Patient::new(&config)
+            .write("switch.sh", "")
+            .write(".github/workflows/d.yml", &step(with));
+        let (code, report) = patient.ask(&["--only", "repository/input-*"]);
+        assert_eq!(code, 1, "{with}: {report:#}");
+        let found = outcome(&report, &format!("repository/input-{id}"));
+        assert_eq!(
+            report["outcomes"].as_array().unwrap().len(),
+            1,
+            "{report:#}"
+        );
+        let drawn = found["actual"].as_str().unwrap();
+        let (line, mark) = drawn
+            .lines()
+            .zip(drawn.lines().skip(1))
+            .find(|(_, mark)| mark.contains('^'))
+            .unwrap();
+        assert!(
+            line.contains(sign) && drawn.contains("--> .github/workflows/d.yml:"),
+            "{drawn}"
+        );
+        let at = mark.find('^').unwrap();
+        // The sign is below the key or below its value.
+        let begins = ["", ": ", "'"]
+            .map(|before| line.find(&format!("{before}{}", sign.rsplit(": ").next().unwrap())));
+        let mut near = begins.into_iter().chain([line.find(sign)]).flatten();
+        assert!(near.any(|begin| begin == at), "{drawn}");
+        assert!(found["hint"].as_str().unwrap().contains(hint), "{found}");
+    }
+    // What a run alone knows, and inputs that are well.
+    for with in [
+        "{ stage: \"${{ matrix.stage }}\", url: \"${{ vars.URL }}\" }",
+        "{ stage: rollback, command: record, image: a, pending: true, fail-on: none }",
+        "{ stage: healthgate, url: \"https://a\", header: 'A: b', environment: \"${{ inputs.where }}\", bin-dir: /opt }",
+    ] {
+        let patient = Patient::new(WELL)
+            .write("switch.sh", "")
+            .write(".github/workflows/d.yml", &step(with));
+        let (_, report) = patient.ask(&["--only", "repository"]);
+        assert!(
+            !report.to_string().contains("repository/input"),
+            "{report:#}"
+        );
+    }
+}
+
 #[test]
 fn labels_and_environments_that_nothing_else_has() {
     let other =
@@ -466,6 +631,15 @@ fn labels_and_environments_that_nothing_else_has() {
     assert!(
         !report.to_string().contains("repository/label"),
         "{report:#}"
+    );
+    // A label of one's own says by itself that the runner is.
+    let custom = alone.replace("[self-hosted, linux, depot]", "depo");
+    let patient = patient.write(".github/workflows/d.yml", &custom);
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    stops(
+        &report,
+        "repository/label-depo",
+        "preflight, healthgate, rollback, run",
     );
     let patient = patient.write(".github/workflows/d.yml", &alone);
     let (code, report) = patient.ask(&["--only", "repository"]);
@@ -540,6 +714,15 @@ fn a_compose_file_that_no_workflow_uses_and_files_that_a_checkout_deletes() {
         "{report:#}"
     );
     let patient = patient.write(".github/workflows/d.yml", GUARDED);
+    // Files of secrets lie there as files that are mounted do.
+    let secret = format!(
+        "{used}secrets: {{ pw: {{ file: ./private/pw.txt }}, out: {{ file: /etc/pw }} }}\n"
+    );
+    let patient = patient.write("compose.yaml", &secret);
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    stops(&report, "repository/checkout-private/pw.txt", all);
+    assert!(!report.to_string().contains("etc/pw"), "{report:#}");
+    let patient = patient.write("compose.yaml", used);
     // A checkout that keeps what it does not know deletes nothing.
     let keeps = GUARDED.replace(
         "checkout@v4\n",

@@ -1,4 +1,4 @@
-//! When a secret was last set. GitHub never returns its value.
+//! When a secret was last set, and whether a variable is there. GitHub never returns a secret's value.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -19,16 +19,17 @@ pub enum Store {
 }
 
 impl Store {
-    fn path(&self) -> Result<String, Error> {
+    /// `kind` is `secrets` or `variables`.
+    fn path(&self, kind: &str) -> Result<String, Error> {
         Ok(match self {
-            Store::Repository(repository) => format!("{}/actions/secrets", repository.path()),
+            Store::Repository(repository) => format!("{}/actions/{kind}", repository.path()),
             Store::Environment(repository, name) => {
-                format!("{}/environments/{}/secrets", repository.path(), step(name))
+                format!("{}/environments/{}/{kind}", repository.path(), step(name))
             }
             Store::Shared(repository) => {
-                format!("{}/actions/organization-secrets", repository.path())
+                format!("{}/actions/organization-{kind}", repository.path())
             }
-            Store::Organization(name) if is_name(name) => format!("/orgs/{name}/actions/secrets"),
+            Store::Organization(name) if is_name(name) => format!("/orgs/{name}/actions/{kind}"),
             Store::Organization(name) => {
                 return Err(Error::Malformed {
                     reason: format!("`{name}` is not a name of an organisation"),
@@ -77,20 +78,38 @@ impl Client {
         store: &Store,
         name: &str,
     ) -> Result<Option<Timestamp>, Error> {
-        let needs = store.needs();
+        let found = self.named(store, "secrets", name, store.needs()).await?;
+        Ok(found.map(|secret| secret.updated_at))
+    }
+
+    /// Whether the store holds a variable.
+    pub async fn has_variable(&self, store: &Store, name: &str) -> Result<bool, Error> {
+        let needs = Needs::token(
+            "list variables",
+            "`variables: read` on the repository (classic token: `repo`)",
+        );
+        let found = self.named(store, "variables", name, needs).await?;
+        Ok(found.is_some())
+    }
+
+    async fn named(
+        &self,
+        store: &Store,
+        kind: &str,
+        name: &str,
+        needs: Needs,
+    ) -> Result<Option<Listed>, Error> {
         if !self.has_token() {
             return Err(Error::NoToken { needs });
         }
-        let list = self.list(&store.path()?, Some("secrets"), needs).await?;
-        let found = list
-            .items
-            .into_iter()
-            .find(|secret: &Listed| secret.name.eq_ignore_ascii_case(name));
+        let list = self.list(&store.path(kind)?, Some(kind), needs).await?;
+        let mut items = list.items.into_iter();
+        let found = items.find(|one: &Listed| one.name.eq_ignore_ascii_case(name));
         if found.is_none() && list.unlisted > 0 {
             return Err(Error::Malformed {
-                reason: format!("it counts {} more secrets than it shows", list.unlisted),
+                reason: format!("it counts {} more {kind} than it shows", list.unlisted),
             });
         }
-        Ok(found.map(|secret| secret.updated_at))
+        Ok(found)
     }
 }

@@ -5,6 +5,7 @@ mod configuration;
 mod finding;
 mod guarded;
 mod handed;
+mod inputs;
 mod machine;
 mod permission;
 mod repository;
@@ -44,6 +45,7 @@ impl cli::Stage for Stage {
         let mut findings = configuration::look(job, alone.as_ref());
         findings.extend(machine::look(job).await);
         findings.extend(repository.look(job));
+        findings.extend(inputs::look(job, &repository));
         findings.extend(handed::look(job, &repository).await);
         findings.extend(workflows::look(job, &repository).await);
         findings.extend(state::look(job).await);

@@ -67,8 +67,8 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
             .actual("not set")
             .reason(format!("{shown} uses ${{{name}}}, and it is not set here"))
             .hint(format!(
-                "export {name}=…; in the workflow: {}",
-                model::env::mapping_hint(name)
+                "here: export {name}=…; there: map it in the step: `env: {{ {name}: ${{{{ {}.{name} }}}} }}`",
+                if job.secret_variables.contains(*name) { "secrets" } else { "vars" }
             ));
         findings.push(Finding::new(outcome, stops));
     }

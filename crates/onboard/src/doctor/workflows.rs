@@ -62,9 +62,16 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     if known.is_empty() {
         return Vec::new();
     }
+    // A runner of one's own has these, whatever else it has.
+    let of_all = ["self-hosted", "linux", "windows", "macos", "x64", "arm64"];
+    let has_own = known.iter().any(|label| !is_of_github(label));
+    let is_known = |label: &str| {
+        let is_given = of_all.iter().any(|one| label.eq_ignore_ascii_case(one));
+        known.contains(label) || is_of_github(label) || has_own && is_given
+    };
     let mut findings = Vec::new();
-    for one in guarded.iter().filter(|one| one.is_on_own_runner()) {
-        for label in one.labels().filter(|label| !known.contains(label)) {
+    for one in guarded {
+        for label in one.labels().filter(|label| !is_known(label)) {
             let at = one.line();
             let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
                 .expected("labels that another job of this repository has, too")
@@ -75,6 +82,14 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether GitHub itself has runners with the label.
+fn is_of_github(label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    ["ubuntu-", "windows-", "macos-"]
+        .iter()
+        .any(|system| label.starts_with(system))
 }
 
 /// GitHub makes an environment that a job names and that is not there: without secrets and without protection.
@@ -181,12 +196,10 @@ fn unused_compose_files(job: &Job, survey: &Survey) -> Vec<Finding> {
 
 /// Files that the project needs, that Git does not have, and that a checkout deletes before each run.
 fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
-    let Some((one, at)) = guarded.iter().find_map(|one| Some((one, one.cleans()?))) else {
+    let mut own = guarded.iter().filter(|one| one.is_on_own_runner());
+    let Some(at) = own.find_map(|one| one.cleans()) else {
         return Vec::new();
     };
-    if !one.is_on_own_runner() {
-        return Vec::new();
-    }
     let here = survey
         .deployments
         .iter()
@@ -234,6 +247,18 @@ fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
         return Vec::new();
     };
     let mut found = Vec::new();
+    let in_line = |node: &Node| whole[..node.place.start].matches('\n').count() + 1;
+    for section in ["secrets", "configs"] {
+        for (_, one) in tree.get(section).map_or(&[][..], Node::entries) {
+            let file = one.get("file");
+            let text = file.and_then(Node::text).unwrap_or_default();
+            let path = joined(folder, text.trim_start_matches("./"));
+            let is_plain = !text.is_empty() && !text.starts_with(['/', '~', '$']);
+            if let (Some(file), Some(path), true) = (file, path, is_plain) {
+                found.push((path, in_line(file)));
+            }
+        }
+    }
     for (_, service) in tree.get("services").map_or(&[][..], Node::entries) {
         let mounts = service.get("volumes").map_or(&[][..], Node::items);
         let mounts = mounts
@@ -255,7 +280,7 @@ fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
             let path = path.trim_start_matches("./").trim_end_matches('/');
             let plain = !path.is_empty() && !path.starts_with(['/', '~', '.', '$'])
                 || path.starts_with(".env");
-            let number = whole[..node.place.start].matches('\n').count() + 1;
+            let number = in_line(node);
             let path = joined(folder, path).filter(|_| plain);
             if let Some(path) = path.filter(|path| !found.iter().any(|(known, _)| known == path)) {
                 found.push((path, number));

@@ -1,0 +1,358 @@
+//! What the workflows hand to our Action: inputs that it has, that the stage takes, and all that it needs. The Action
+//! itself refuses them only when it runs.
+
+use std::collections::BTreeMap;
+
+use cli::Job;
+use document::Document;
+use model::{FoundAt, Outcome};
+use survey::Workflow;
+use yaml::{Fault, Key, Node, listed, nearest};
+
+use super::finding::{ALL, Finding, StageKind};
+use super::repository::Repository;
+
+const ACTION: &str = include_str!("../../../../action.yml");
+const SETUP: &str = include_str!("../../../../setup/action.yml");
+/// The script of the Action, which has the rules.
+const SCRIPT: &str = include_str!("../../../../action/run.sh");
+
+pub(super) fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
+    let Some(survey) = repository.survey() else {
+        return Vec::new();
+    };
+    let rules = Rules::read();
+    let guarding = survey.workflows.iter().filter(|workflow| workflow.guards);
+    guarding
+        .flat_map(|workflow| of_workflow(workflow, &rules, job))
+        .collect()
+}
+
+/// What the Action takes.
+struct Rules {
+    inputs: Vec<String>,
+    of_setup: Vec<String>,
+    stages: Vec<&'static str>,
+    /// The stages that take an input, where not all do.
+    takes: BTreeMap<String, Vec<&'static str>>,
+    switches: Vec<String>,
+    verdicts: Vec<&'static str>,
+}
+
+impl Rules {
+    fn read() -> Rules {
+        let mut takes = BTreeMap::new();
+        let mut switches = Vec::new();
+        let rows = SCRIPT.lines().filter_map(|line| {
+            let row = line.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+            let mut words = row.split(' ');
+            Some((words.next()?, words.next()?, words.next()?, words.collect()))
+        });
+        for (name, flag, how, stages) in rows {
+            if flag.starts_with("--") {
+                let name = spelled(name);
+                if how == "switch" {
+                    switches.push(name.clone());
+                }
+                takes.insert(name, stages);
+            }
+        }
+        // Those that are not flags.
+        for line in SCRIPT.lines() {
+            let words = line.split_once("of_stage ").map(|(_, words)| words);
+            let words = words.map(|words| words.split([';', ' ']).collect::<Vec<_>>());
+            if let Some([name, stages @ ..]) = words.as_deref()
+                && name.chars().all(|c| c.is_ascii_uppercase())
+            {
+                let is_stage = |one: &&&str| !one.is_empty() && **one != "fi";
+                takes.insert(
+                    spelled(name),
+                    stages.iter().filter(is_stage).copied().collect(),
+                );
+            }
+        }
+        Rules {
+            inputs: inputs_of(ACTION),
+            of_setup: inputs_of(SETUP),
+            stages: list("STAGES"),
+            takes,
+            switches,
+            verdicts: list("VERDICTS"),
+        }
+    }
+}
+
+/// An array of the script.
+fn list(name: &str) -> Vec<&'static str> {
+    let line = SCRIPT.lines().find_map(|line| {
+        line.strip_prefix("readonly ")?
+            .strip_prefix(name)?
+            .strip_prefix("=(")
+    });
+    let words = line.and_then(|line| line.strip_suffix(')'));
+    words.map_or_else(Vec::new, |words| words.split(' ').collect())
+}
+
+fn inputs_of(action: &str) -> Vec<String> {
+    let tree = Node::parse(action).ok();
+    let inputs = tree.as_ref().and_then(|tree| tree.get("inputs"));
+    let keys = inputs.map_or(&[][..], Node::entries).iter();
+    keys.map(|(key, _)| key.name.clone()).collect()
+}
+
+/// An input's name as a workflow has it.
+fn spelled(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+/// What is wrong with an input.
+struct Wrong {
+    input: String,
+    fault: Fault,
+    /// The stage that does not begin; `None` where it is not known.
+    stage: Option<String>,
+}
+
+fn of_workflow(workflow: &Workflow, rules: &Rules, job: &Job) -> Vec<Finding> {
+    let Ok(tree) = Node::parse(&workflow.text) else {
+        return Vec::new();
+    };
+    let jobs = tree.get("jobs").map_or(&[][..], Node::entries).iter();
+    let steps = jobs.flat_map(|(_, job)| job.get("steps").map_or(&[][..], Node::items));
+    let wrong: Vec<Wrong> = steps.flat_map(|step| of_step(step, rules, job)).collect();
+    if wrong.is_empty() {
+        return Vec::new();
+    }
+    let document = Document {
+        path: workflow.path.clone().into(),
+        text: workflow.text.clone(),
+        hidden: document::secrets::of(&tree, &workflow.text).places,
+        tree: Some(tree),
+        schema: || serde_json::Value::Null,
+    };
+    wrong
+        .into_iter()
+        .map(|one| finding(one, &document))
+        .collect()
+}
+
+fn finding(wrong: Wrong, document: &Document) -> Finding {
+    let path = document.path.display().to_string();
+    let error = document.error(wrong.fault);
+    let mut outcome = Outcome::fail(format!("repository/input-{}", wrong.input), &path)
+        .expected("inputs that the Action takes")
+        .hint(error.hint().unwrap_or("see the Action's README"))
+        .reason(error.to_string());
+    if let config::Error::Invalid {
+        line,
+        column,
+        message,
+        snippet,
+        ..
+    } = &error
+    {
+        outcome = outcome
+            .actual(snippet.clone())
+            .reason(format!("{path}:{line}: {message}"))
+            .found_at(FoundAt {
+                file: path.clone(),
+                line: Some((*line, *column)),
+            });
+    }
+    let stops = ALL.into_iter();
+    let stops: Vec<StageKind> = match &wrong.stage {
+        Some(stage) => stops.filter(|one| one.name() == stage).collect(),
+        None => stops.collect(),
+    };
+    Finding::new(outcome, &stops)
+}
+
+/// The Action of a step, where it is ours: whether it only installs.
+fn is_setup(uses: &str) -> Option<bool> {
+    let (name, _) = uses.split_once('@')?;
+    match name.split('/').collect::<Vec<_>>()[..] {
+        [_, "deploy-guard"] => Some(false),
+        [_, "deploy-guard", "setup"] => Some(true),
+        _ => None,
+    }
+}
+
+fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
+    let uses = step.get("uses");
+    let Some(is_setup) = uses.and_then(Node::text).and_then(is_setup) else {
+        return Vec::new();
+    };
+    let with = step.get("with").map_or(&[][..], Node::entries);
+    let known = if is_setup {
+        &rules.of_setup
+    } else {
+        &rules.inputs
+    };
+    let mut wrong = Vec::new();
+    for (key, _) in with {
+        if !known.contains(&key.name.to_ascii_lowercase()) {
+            wrong.push(unknown(key, known));
+        }
+    }
+    if is_setup {
+        return wrong;
+    }
+    let value = |name: &str| {
+        let found = with
+            .iter()
+            .find(|(key, _)| key.name.eq_ignore_ascii_case(name));
+        found.filter(|(_, value)| value.text().is_some_and(|text| !text.trim().is_empty()))
+    };
+    let Some((_, stage)) = value("stage") else {
+        // Of a slip, one word is enough.
+        let slips = |one: &Wrong| one.fault.hint.as_deref() == Some("did you mean `stage`?");
+        if !wrong.iter().any(slips) {
+            let fault = Fault::new("the input `stage` is missing");
+            let fault = fault.at(uses.map_or(step.place.clone(), |uses| uses.place.clone()));
+            wrong.push(Wrong {
+                input: "stage".to_owned(),
+                fault: fault.hint(format!(
+                    "write one under `with:`: {}",
+                    listed(&rules.stages)
+                )),
+                stage: None,
+            });
+        }
+        return wrong;
+    };
+    let name = stage.text().unwrap_or_default().trim();
+    if name.contains("${{") {
+        return wrong;
+    }
+    for one in &mut wrong {
+        one.stage = Some(name.to_owned());
+    }
+    if !rules.stages.contains(&name) {
+        let hint = match nearest(name, &rules.stages) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("one of {}", listed(&rules.stages)),
+        };
+        let fault = Fault::new(format!("there is no stage `{name}`"));
+        wrong.push(Wrong {
+            input: "stage".to_owned(),
+            fault: fault.at(stage.place.clone()).hint(hint),
+            stage: None,
+        });
+        return wrong;
+    }
+    for (key, value) in with {
+        let text = value.text().unwrap_or_default().trim();
+        if let Some(fault) = (!text.is_empty())
+            .then(|| refused(key, value, name, rules, job))
+            .flatten()
+        {
+            wrong.push(Wrong {
+                input: key.name.to_ascii_lowercase(),
+                fault,
+                stage: Some(name.to_owned()),
+            });
+        }
+    }
+    let lifts = |(key, _): &&(Key, Node)| {
+        let stages = rules.takes.get(&key.name.to_ascii_lowercase());
+        stages.is_none_or(|stages| stages.contains(&name))
+    };
+    if let (Some((key, _)), None) = (value("force").filter(lifts), value("reason")) {
+        let fault = Fault::new("the input `force` needs `reason`").at(key.place.clone());
+        wrong.push(Wrong {
+            input: "reason".to_owned(),
+            fault: fault.hint("add `reason: …`: why the rules are lifted; it is kept"),
+            stage: Some(name.to_owned()),
+        });
+    }
+    wrong
+}
+
+fn unknown(key: &Key, known: &[String]) -> Wrong {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = match nearest(&key.name, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "its inputs are in the README; other flags of the stage go into `args`".to_owned(),
+    };
+    let fault = Fault::new(format!("the Action has no input `{}`", key.name));
+    Wrong {
+        input: key.name.to_ascii_lowercase(),
+        fault: fault.at(key.place.clone()).hint(hint),
+        stage: None,
+    }
+}
+
+/// Why the Action refuses a known input of a known stage.
+fn refused(key: &Key, value: &Node, stage: &str, rules: &Rules, job: &Job) -> Option<Fault> {
+    let name = key.name.to_ascii_lowercase();
+    let text = value.text()?.trim();
+    if let Some(stages) = rules.takes.get(&name)
+        && !stages.contains(&stage)
+    {
+        let fault = Fault::new(format!(
+            "the stage `{stage}` does not take the input `{name}`"
+        ));
+        let hint = format!("leave it out; it belongs to {}", listed(stages));
+        return Some(fault.at(key.place.clone()).hint(hint));
+    }
+    // What an expression gives, a run alone knows.
+    if text.contains("${{") {
+        return None;
+    }
+    let wrong = |word: &str| Fault::new(format!("the input `{name}` cannot be `{word}`"));
+    if rules.switches.contains(&name) && !matches!(text, "true" | "false") {
+        return Some(
+            wrong(text)
+                .at(value.place.clone())
+                .hint("write `true` or `false`"),
+        );
+    }
+    if name == "fail-on" {
+        let mut words = text.split(|c: char| c == ',' || c.is_whitespace());
+        let known =
+            |word: &&str| word.is_empty() || *word == "none" || rules.verdicts.contains(word);
+        let word = words.find(|word| !known(word))?;
+        let hint = format!(
+            "name verdicts that fail the step: {}; or `none`",
+            listed(&rules.verdicts)
+        );
+        return Some(wrong(word).at(value.place.clone()).hint(hint));
+    }
+    let names: Vec<&str> = job.config.environments.keys().map(String::as_str).collect();
+    if name == "environment"
+        && job.broken.is_none()
+        && job.config_path.is_some()
+        && !names.contains(&text)
+    {
+        let hint = match nearest(text, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "leave it out, or write the section".to_owned(),
+            None => format!("one of {}", listed(&names)),
+        };
+        let fault = Fault::new(format!(
+            "the configuration has no `{text}` under `environments:`"
+        ));
+        return Some(fault.at(value.place.clone()).hint(hint));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_those_of_the_script() {
+        let rules = Rules::read();
+        assert!(rules.stages.contains(&"healthgate") && rules.stages.contains(&"run"));
+        assert_eq!(rules.takes["url"], ["healthgate"]);
+        assert_eq!(rules.takes["header"], ["healthgate"]);
+        assert!(rules.takes["command"].contains(&"rollback"));
+        assert!(rules.switches.contains(&"dry-run".to_owned()));
+        assert!(rules.verdicts.contains(&"inconclusive"));
+        for name in rules.takes.keys().chain([&"stage".to_owned()]) {
+            assert!(rules.inputs.contains(name), "{name}");
+        }
+        assert!(rules.of_setup.contains(&"bin-dir".to_owned()));
+    }
+}
