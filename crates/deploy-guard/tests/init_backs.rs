@@ -391,6 +391,16 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
         text.contains("none is needed: .github/workflows/ship.yml:11 asks an address by itself"),
         "{text}"
     );
+    let patched = fs::read_to_string(&path).unwrap();
+    let gate = patched.find("      # Fails the job").unwrap();
+    fs::write(&path, &patched[..gate]).unwrap();
+    let (code, text) = run(&["init", "--check"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("no step of .github/workflows/ship.yml asks whether what .github/workflows/ship.yml:8 deploys is healthy"),
+        "{text}"
+    );
+    fs::write(&path, patched).unwrap();
     let moved = fs::read_to_string(&path).unwrap();
     fs::write(
         &path,

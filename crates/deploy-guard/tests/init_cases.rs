@@ -403,6 +403,47 @@ fn a_workflow_of_its_own_has_the_steps_of_the_job_for_a_named_release() {
     assert_eq!((ran.code, ran.written.len()), (5, 0), "{}", ran.printed);
 }
 
+/// A step that was proposed and is not there any more guards nothing.
+#[test]
+fn check_notices_each_step_that_was_removed() {
+    let case = Case::new("01-vps-ssh-compose");
+    let url = ["--patch", "--url", "https://invoices.example.com/health"];
+    assert_eq!(case.init(&url).code, 0);
+    let again = &url[1..];
+    let check = || case.init(&[&["--check"], again].concat());
+    let ran = check();
+    assert_eq!(ran.code, 0, "{}", ran.printed);
+    let path = ".github/workflows/deploy.yml";
+    let whole = case.read(path);
+    for (stage, told) in [
+        ("stage: healthgate", "healthgate: step"),
+        ("stage: preflight", "preflight: step"),
+        ("gate: ${{ steps.gate.outcome }}", "rollback: step"),
+        ("command: record", "rollback record: step"),
+    ] {
+        let step = whole.find(stage).unwrap();
+        let begin = whole[..step].rfind("      - name: ").unwrap();
+        let end = whole[step..]
+            .find("\n      - ")
+            .map_or(whole.len(), |at| step + at + 1);
+        fs::write(
+            case.path(path),
+            format!("{}{}", &whole[..begin], &whole[end..]),
+        )
+        .unwrap();
+        let ran = check();
+        assert_eq!(ran.code, 1, "{stage}: {}", ran.printed);
+        let shown = format!("no step of {path} runs it");
+        assert!(
+            ran.printed.contains(told) && ran.printed.contains(&shown),
+            "{told}: {}",
+            ran.printed
+        );
+    }
+    fs::write(case.path(path), whole).unwrap();
+    assert_eq!(check().code, 0);
+}
+
 #[test]
 fn check_compares_the_configuration_with_the_repository_as_it_is_now() {
     let case = Case::new("13-staging-and-production");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use model::ExitCode;
-use survey::{Line, Survey, Tool};
+use survey::{Line, Step, Survey, Tool, Workflow};
 use yaml::Node;
 
 use super::choose::Chosen;
@@ -13,6 +13,7 @@ use super::problem::InitError;
 use super::propose;
 use super::wishes::InitFlags;
 use crate::ours::is_ours;
+use proposal::additions::{self, Change};
 use proposal::health::HealthAddress;
 use proposal::proposal::{Gate, Part, Proposal};
 use proposal::text::line;
@@ -25,10 +26,10 @@ pub(super) fn run(
     chosen: Chosen<'_>,
     wishes: &InitFlags,
 ) -> Result<(), InitError> {
-    let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
+    let (proposal, means) = propose::proposal(survey, chosen, wishes)?;
     let (path, text) = match configuration(survey, wishes) {
         Err(none) if !proposal.is_configured() => {
-            return step_alone(&proposal).unwrap_or(Err(none));
+            return step_alone(survey, &proposal).unwrap_or(Err(none));
         }
         found => found?,
     };
@@ -78,6 +79,12 @@ pub(super) fn run(
             }
         }
     }
+    for change in additions::changes(&proposal, &means) {
+        let parts = proposal.parts.iter();
+        for part in parts.filter(|part| part.workflow.path == change.workflow.path) {
+            unguarded(survey, part, &change, &ours, &mut rows);
+        }
+    }
     let file = path.display().to_string();
     if rows.is_empty() {
         return tell(&format!("{file} matches what the workflows do.\n"));
@@ -91,11 +98,21 @@ pub(super) fn run(
 }
 
 /// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where there is none.
-fn step_alone(proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
+fn step_alone(survey: &Survey, proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
     let part = proposal.parts.first()?;
     let Gate::Step(urls) = &part.gate else {
         return None;
     };
+    if !survey.workflows.iter().any(|workflow| workflow.guards) {
+        return Some(Err(InitError {
+            code: ExitCode::Fail,
+            what: format!(
+                "no step of {} asks whether what {} deploys is healthy",
+                part.workflow.path, part.group.lead.at
+            ),
+            hint: "`deploy-guard init --patch` adds it".to_owned(),
+        }));
+    }
     let mut ours = part.job.steps.iter().filter(|step| is_ours(step));
     let (step, asked) = ours.find_map(|step| {
         let asked = step.with.iter().find(|(name, _)| name == "url")?;
@@ -138,6 +155,87 @@ fn configuration(survey: &Survey, wishes: &InitFlags) -> Result<(PathBuf, String
         hint: "see who owns it: `ls -l .github`".to_owned(),
     })?;
     Ok((path, text))
+}
+
+/// The steps that guard a deployment, and that the workflow does not have: a stage, and its command.
+fn unguarded(
+    survey: &Survey,
+    part: &Part<'_>,
+    change: &Change<'_>,
+    ours: &Node,
+    rows: &mut Vec<Row>,
+) {
+    let proposed = change.jobs.iter().filter(|(job, _)| *job == part.job.id);
+    let proposed = proposed.flat_map(|(_, additions)| additions);
+    let mut told: Vec<(String, Option<String>)> = Vec::new();
+    for addition in proposed {
+        let Ok(tree) = Node::parse(&addition.step) else {
+            continue;
+        };
+        let with = tree.get("with");
+        let of = |name: &str| Some(with?.get(name)?.text()?.to_owned());
+        let Some(stage) = of("stage") else {
+            continue;
+        };
+        let wanted = (stage, of("command"));
+        if told.contains(&wanted) || guards(survey, part, &wanted) {
+            continue;
+        }
+        let (stage, command) = &wanted;
+        let place = ours.entries().iter().find(|(key, _)| key.name == *stage);
+        let name = match command {
+            Some(command) => format!("{stage} {command}"),
+            None => stage.clone(),
+        };
+        rows.push(Row {
+            what: format!("{name}: step"),
+            ours: place.map(|(key, _)| ("a section of its own".to_owned(), key.place.start)),
+            theirs: format!("no step of {} runs it", part.workflow.path),
+            at: Some(part.group.lead.at.clone()),
+        });
+        told.push(wanted);
+    }
+}
+
+/// Whether a step runs a stage where the part is deployed: in its workflow, in one that calls it or follows it, or in
+/// one of ours that deploys the same.
+fn guards(survey: &Survey, part: &Part<'_>, wanted: &(String, Option<String>)) -> bool {
+    let lead = part.group.lead;
+    let deploys = |path: &str| {
+        survey.deployments.iter().any(|one| {
+            let own = survey.workflows.get(one.job.workflow);
+            let environment = one.environment.as_ref().map(|it| &it.name.value);
+            own.is_some_and(|own| own.path == path)
+                && environment == lead.environment.as_ref().map(|it| &it.name.value)
+        })
+    };
+    let belongs = |workflow: &&Workflow| {
+        workflow.path == part.workflow.path
+            || lead.by.iter().any(|line| line.path == workflow.path)
+            || workflow.triggers.iter().any(|on| on == "workflow_run")
+            || deploys(&workflow.path)
+    };
+    let workflows = survey.workflows.iter().filter(belongs);
+    let mut steps = workflows.flat_map(|one| one.jobs.iter().flat_map(|job| &job.steps));
+    steps.any(|step| runs(step, wanted))
+}
+
+fn runs(step: &Step, (stage, command): &(String, Option<String>)) -> bool {
+    let with = |name: &str| step.with.iter().find(|(key, _)| key == name);
+    let with = |name: &str| with(name).map(|(_, text)| text.value.text().trim());
+    if is_ours(step) {
+        // `run` does all of it.
+        let own = with("stage");
+        return own == Some("run") || own == Some(stage) && with("command") == command.as_deref();
+    }
+    let script = step.run.as_ref().map(|run| run.value.text());
+    script.is_some_and(|script| {
+        script.contains("deploy-guard")
+            && script.contains(stage.as_str())
+            && command
+                .as_ref()
+                .is_none_or(|command| script.contains(command.as_str()))
+    })
 }
 
 struct Row {
