@@ -375,6 +375,66 @@ fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
     );
 }
 
+/// What answers says nothing of how it is deployed: no workflow of its own is invented around an address.
+#[test]
+fn an_address_alone_makes_no_workflow() {
+    let flow =
+        "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps: [{ run: make test }]\n";
+    let repository =
+        Repository::new(&[(".github/workflows/ci.yml", flow), ("compose.yml", COMPOSE)]);
+    repository
+        .init(&["--url", "https://shop.example.com/up"])
+        .code(3)
+        .stderr(contains("nothing here is deployed").and(contains("stage: healthgate")));
+    assert!(!repository.path(CONFIG).exists() && !repository.path(WORKFLOW).exists());
+}
+
+/// A file chooses among the deployments that there are. One that none uses is not guessed around.
+#[test]
+fn a_compose_file_that_no_workflow_uses_is_refused_with_those_that_are_there() {
+    let flow = "on: push\njobs:\n  live:\n    runs-on: [self-hosted]\n    steps:\n      - uses: actions/checkout@v4\n      - run: docker compose -f prod.compose.yml up -d\n";
+    let repository = Repository::new(&[
+        (".github/workflows/ship.yml", flow),
+        ("prod.compose.yml", COMPOSE),
+        ("dev.compose.yml", COMPOSE),
+        ("a/compose.yml", COMPOSE),
+        ("b/compose.yml", COMPOSE),
+    ]);
+    for (file, what, next) in [
+        (
+            "gone.yml",
+            "there is no file gone.yml",
+            "the Compose files here: dev.compose.yml, prod.compose.yml, a/compose.yml, b/compose.yml",
+        ),
+        (
+            "compose.yml",
+            "2 files are called compose.yml",
+            "name one of them with its folder: a/compose.yml, b/compose.yml",
+        ),
+        (
+            "dev.compose.yml",
+            "no workflow deploys with dev.compose.yml",
+            "they deploy with prod.compose.yml (.github/workflows/ship.yml:7); `--kind compose --file dev.compose.yml` writes",
+        ),
+    ] {
+        repository
+            .init(&["--file", file])
+            .code(2)
+            .stderr(contains(what).and(contains(next)));
+        assert!(!repository.path(CONFIG).exists() && !repository.path(WORKFLOW).exists());
+    }
+    repository
+        .init(&["--kind", "compose", "--file", "gone.yml"])
+        .code(2)
+        .stderr(contains("there is no file gone.yml"));
+    let url = ["--url", "https://shop.example.com/up"];
+    repository
+        .init(&[&["--file", "./prod.compose.yml"], &url[..]].concat())
+        .code(0)
+        .stdout(contains("+++ b/.github/workflows/ship.yml"));
+    assert!(!repository.path(WORKFLOW).exists());
+}
+
 /// A gate is no way to deploy: nothing is invented around it.
 #[test]
 fn a_gate_for_a_workflow_that_cannot_be_read_writes_nothing() {

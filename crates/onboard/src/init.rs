@@ -96,11 +96,12 @@ fn gates(wishes: &InitFlags) -> bool {
     kind == "gate" && wishes.url.is_some() && wishes.hosts.is_empty() && wishes.files.is_empty()
 }
 
-/// Whether a person says how it is deployed, where no workflow does: a gate alone is no way to deploy.
+/// Whether a person says how it is deployed, where no workflow does: a gate alone is no way to deploy, and neither is
+/// what the gate asks.
 fn insists(wishes: &InitFlags) -> bool {
     match wishes.kind.as_deref() {
         Some(kind) => kind != "gate",
-        None => wishes.url.is_some() || !wishes.hosts.is_empty() || !wishes.files.is_empty(),
+        None => !wishes.hosts.is_empty(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Which deployment is guarded: the one of the best rank, else the one that a flag or a person names.
 
 use proposal::group::{Group, groups, shown};
+use proposal::text::line;
 use proposal::tools;
+use repository::Repository;
 use survey::{Rank, Survey, Tool};
 
 use super::ask::Prompter;
@@ -45,7 +47,11 @@ pub(super) fn choose<'s>(
         fit.retain(|group| tools::kind(&group.lead.tool) == Some(kind));
     }
     if !wishes.files.is_empty() {
-        fit.retain(|group| uses(&group.lead.tool, &wishes.files));
+        let files = named_files(survey, &all, &wishes.files)?;
+        fit.retain(|group| uses(&group.lead.tool, &files));
+        if fit.is_empty() && wishes.kind.as_deref().is_none_or(|kind| kind == "gate") {
+            return Err(not_deployed_with(&all, &files));
+        }
     }
     if let Some(wanted) = &wishes.environment
         && fit.iter().any(|group| group.environment().is_some())
@@ -115,6 +121,118 @@ fn leads_through(survey: &Survey, group: &Group<'_>, path: &str) -> bool {
         .get(group.job().workflow)
         .is_some_and(|workflow| workflow.path == path);
     own || group.lead.by.iter().any(|line| line.path == path)
+}
+
+/// The files that are meant by `--file`: as a workflow names them, as they are in the repository, or by their names alone.
+fn named_files(
+    survey: &Survey,
+    all: &[Group<'_>],
+    wanted: &[String],
+) -> Result<Vec<String>, InitError> {
+    let root = &survey.root;
+    let repository = Repository::of(root).map_err(|error| {
+        let what = format!("this folder cannot be read: {error}");
+        InitError::usage(
+            what,
+            "call it in the repository: `cd REPOSITORY && deploy-guard init`",
+        )
+    })?;
+    let mut found = Vec::new();
+    for name in wanted {
+        let name = name.trim_start_matches("./").to_owned();
+        let is_used = all
+            .iter()
+            .any(|group| uses(&group.lead.tool, std::slice::from_ref(&name)));
+        if is_used || repository.files.contains(&name) {
+            found.push(name);
+            continue;
+        }
+        let below = format!("/{name}");
+        let paths = repository
+            .files
+            .iter()
+            .filter(|path| path.ends_with(&below));
+        let paths: Vec<&String> = paths.collect();
+        match paths[..] {
+            [path] => found.push(path.clone()),
+            [] => {
+                let is_one = |path: &&String| {
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    name.contains("compose") && name.ends_with("ml")
+                };
+                let known: Vec<&String> = repository.files.iter().filter(is_one).collect();
+                return Err(InitError::usage(
+                    format!("there is no file {}", line(&name)),
+                    match known[..] {
+                        [] => "this repository has no Compose file; `--workflow FILE` chooses a workflow".to_owned(),
+                        _ => format!("the Compose files here: {}", names(&known)),
+                    },
+                ));
+            }
+            _ => {
+                return Err(InitError::usage(
+                    format!("{} files are called {}", paths.len(), line(&name)),
+                    format!("name one of them with its folder: {}", names(&paths)),
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn names(paths: &[&String]) -> String {
+    const MAX_SHOWN: usize = 8;
+    let shown: Vec<String> = paths
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|path| line(path))
+        .collect();
+    let more = paths.len().saturating_sub(MAX_SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// A file that is there, and that no workflow deploys with.
+fn not_deployed_with(all: &[Group<'_>], files: &[String]) -> InitError {
+    let with = all.iter().filter_map(|group| match &group.lead.tool {
+        Tool::Compose(call) if !call.known_files.is_empty() => Some(format!(
+            "with {} ({})",
+            call.known_files.join(" "),
+            group.lead.at
+        )),
+        _ => None,
+    });
+    let mut others: Vec<String> = with.collect();
+    if others.is_empty() {
+        others = all.iter().map(shown).collect();
+    }
+    others.dedup();
+    let own = format!(
+        "`--kind compose {}` writes a deployment of its own",
+        files
+            .iter()
+            .map(|file| format!("--file {}", line(file)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    InitError::usage(
+        format!(
+            "no workflow deploys with {}",
+            files
+                .iter()
+                .map(|file| line(file))
+                .collect::<Vec<_>>()
+                .join(" and ")
+        ),
+        match others[..] {
+            [] => own,
+            _ => format!("they deploy {}; {own}", line(&others.join("; "))),
+        },
+    )
 }
 
 fn uses(tool: &Tool, files: &[String]) -> bool {
