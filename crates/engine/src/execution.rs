@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use model::report::Bar;
 use model::text::chain;
 use model::{Id, Outcome, Verdict};
-use state::journal::{Ending, Intention};
+use state::journal::{Ending, Intention, SharePlan};
 use state::{Error, Forced, Journal, Lease, Store};
 use target::{Applied, Step, StepFuture, Target, Transition};
 use tokio::sync::Mutex;
@@ -59,6 +59,10 @@ pub struct Grounds<'a> {
     pub spared: bool,
     /// When it began to query, check and prepare.
     pub started: Timestamp,
+    /// The share that it changes.
+    pub shares: Option<&'a SharePlan>,
+    /// Why it is made.
+    pub reason: Option<&'a str>,
 }
 
 impl Grounds<'_> {
@@ -68,6 +72,8 @@ impl Grounds<'_> {
             forced: &[],
             spared: false,
             started,
+            shares: None,
+            reason: None,
         }
     }
 }
@@ -121,6 +127,8 @@ impl<'a> Execution<'a> {
             forced: grounds.forced,
             spared: grounds.spared,
             started: Some(grounds.started),
+            shares: grounds.shares,
+            reason: grounds.reason,
             ..Intention::new(means.settings.stage, plan.to(), lease.token)
         });
         let journal = begun.await?;

@@ -20,6 +20,7 @@ pub mod release;
 pub mod report;
 mod retry_after;
 pub mod secret;
+pub mod shares;
 pub mod text;
 pub mod verdict;
 mod watched;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::incident::IncidentState;
 use crate::release::Match;
+use crate::shares::{ShareChange, SideShare};
 use crate::{FailedRun, Outcome, Redactor, Verdict};
 
 pub mod v1;
@@ -180,6 +181,10 @@ pub struct Report {
     pub failed_run: Option<FailedRun>,
     /// Those that `incident status` and `incident list` show.
     pub incidents: Option<Vec<IncidentState>>,
+    /// Of `traffic status`: what each side has.
+    pub shares: Vec<SideShare>,
+    /// Of `traffic history`: newest first.
+    pub share_changes: Vec<ShareChange>,
     pub context: Context,
     /// What the stage was given.
     pub inputs: Option<crate::Inputs>,
@@ -266,6 +271,8 @@ impl Report {
             decision: None,
             failed_run: None,
             incidents: None,
+            shares: Vec::new(),
+            share_changes: Vec::new(),
             context: Context::default(),
             inputs: None,
             pictures: Vec::new(),
@@ -304,6 +311,8 @@ impl Report {
             decision,
             failed_run,
             incidents,
+            shares,
+            share_changes,
             context,
             inputs,
             pictures,
@@ -341,6 +350,12 @@ impl Report {
                 let all = all.into_iter();
                 all.map(|incident| incident.redacted(redactor)).collect()
             }),
+            shares: { shares.into_iter() }
+                .map(|share| share.redacted(redactor))
+                .collect(),
+            share_changes: { share_changes.into_iter() }
+                .map(|change| change.redacted(redactor))
+                .collect(),
             context: context.redacted(redactor),
             inputs: inputs.map(|inputs| inputs.redacted(redactor)),
             pictures: pictures.into_iter().map(clean).collect(),

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use config::value::Share;
 use jiff::Timestamp;
 use model::Verdict;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,12 @@ pub enum Event {
         /// When the operation that writes it began to query, check and prepare.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         started: Option<Timestamp>,
+        /// The share that it changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shares: Option<SharePlan>,
+        /// Why it is made, where a person or a finding wants it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A step is about to be made; `before` is what is needed to undo it.
     Intent {
@@ -76,6 +83,17 @@ pub enum Event {
         #[serde(rename = "verdict")]
         ending: Ending,
     },
+}
+
+/// A change of the share of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharePlan {
+    pub release: String,
+    /// The one beside it; absent where its side did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    pub before: Share,
+    pub after: Share,
 }
 
 /// How an operation ended: its verdict, or a word that is none.
@@ -126,6 +144,10 @@ pub struct Intention<'a> {
     pub spared: bool,
     /// When it began to query, check and prepare.
     pub started: Option<Timestamp>,
+    /// The share that it changes.
+    pub shares: Option<&'a SharePlan>,
+    /// Why it is made.
+    pub reason: Option<&'a str>,
 }
 
 impl<'a> Intention<'a> {
@@ -139,6 +161,8 @@ impl<'a> Intention<'a> {
             forced: &[],
             spared: false,
             started: None,
+            shares: None,
+            reason: None,
         }
     }
 }
@@ -167,6 +191,8 @@ impl Store {
             forced,
             spared,
             started,
+            shares,
+            reason,
         } = intention;
         let line = JournalLine {
             schema: Some(SCHEMA.to_owned()),
@@ -179,6 +205,8 @@ impl Store {
                 forced: forced.to_vec(),
                 spared,
                 started,
+                shares: shares.cloned(),
+                reason: reason.map(str::to_owned),
             },
         };
         let backend = &self.backend;

@@ -58,6 +58,8 @@ impl Store {
                 spared,
                 started: _,
                 operation: None,
+                shares: _,
+                reason: _,
             }) = lines.first().map(|line| &line.event)
             else {
                 continue;

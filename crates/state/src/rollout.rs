@@ -175,6 +175,13 @@ pub struct AbortRequest {
     pub at: Timestamp,
 }
 
+/// In words: `ann asked for an abort: checkout fails`.
+impl std::fmt::Display for AbortRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} asked for an abort: {}", self.by, self.reason)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report, Verdict};
 use operation::shares::recall::recall;
-use state::{Document, Lease, release_shown};
+use state::{AbortRequest, Document, Lease, release_shown};
 
 use crate::found::RolloutReport;
 use crate::refuse;
@@ -11,7 +11,7 @@ use crate::session::{Session, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Why, for the log of the job that has the ramp
+    /// Why, for the job that has the ramp and for `traffic history`
     #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
     reason: String,
 }
@@ -56,14 +56,21 @@ pub(crate) async fn taken_back(
     let router = work.router(&context)?;
     let mut found = RolloutReport::new(work.clock);
     found.mark(current.share);
-    let back = work.back(&*router, lease, current, Some(state::Status::RolledBack));
-    let mut back = back.await?;
+    let reason = current.abort.as_ref().map(AbortRequest::to_string);
+    let reason = reason.unwrap_or_else(|| "a way back was interrupted".to_owned());
+    if current.abort.is_some() {
+        let asked = Outcome::pass("abort/reason", &current.release);
+        found.outcomes.push(asked.actual(&reason));
+    }
+    let finding = (Some(state::Status::RolledBack), reason.as_str());
+    let mut back = work.back(&*router, lease, current, finding).await?;
     found.back(&mut back);
     session.release(lease).await?;
     let mut report = session.report(found.outcomes.clone());
     let (release, stable) = (&current.release, release_shown(back.stable.as_deref()));
     if back.is_whole {
         report.headline = Some(format!("{stable} has 100% again, {release} has none"));
+        report.reason = format!("{reason}; {}", report.reason);
     } else {
         report.verdict = Verdict::Partial;
         report.reason = format!(

@@ -583,7 +583,7 @@ impl<'a> Ramp<'a> {
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {
         let why = BackReason {
             verdict: Verdict::Fail,
-            reason: format!("{} asked for an abort: {}", request.by, request.reason),
+            reason: request.to_string(),
             finding: Status::RolledBack,
         };
         self.back(why).await
@@ -657,9 +657,12 @@ impl<'a> Ramp<'a> {
             self.rollout.stable_shown(),
             why.reason
         ));
-        let back = self
-            .work
-            .back(self.router, lease, &self.rollout, Some(why.finding));
+        let back = self.work.back(
+            self.router,
+            lease,
+            &self.rollout,
+            (Some(why.finding), &why.reason),
+        );
         let mut back = back.await?;
         self.found.back(&mut back);
         self.session.release(lease).await?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use cli::{Failure, Job};
 use config::value::Side;
 use futures_util::future::{join_all, join3};
+use model::shares::SideShare;
 use model::{Outcome, Report, Table, Verdict};
 use operation::shares::observe::{
     Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
@@ -73,6 +74,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
         outcomes.push(old_side::status(&session, old).await);
     }
     let mut report = session.report(outcomes);
+    report.shares = places.iter().flat_map(PlaceStatus::shares).collect();
     report.tables.push(Table {
         title: "Shares".to_owned(),
         header: vec![
@@ -204,18 +206,21 @@ impl<'a> PlaceStatus<'a> {
         doubts
     }
 
+    /// Who answered, where anything was recognised.
+    fn answers(&self) -> Option<&Answers> {
+        let answers = self.observed.as_ref().map(|observed| &observed.answers);
+        answers.filter(|answers| answers.blue + answers.green > 0)
+    }
+
     /// One for each side.
     fn rows(&self) -> Vec<Vec<String>> {
         let loaded = self.loaded.as_ref().ok().copied().flatten();
-        // Where nothing was recognised, nothing was observed.
-        let answers = { self.observed.as_ref() }
-            .map(|observed| &observed.answers)
-            .filter(|answers| answers.blue + answers.green > 0);
         let shown = |split: Option<Split>, side: Side| {
             split.map_or_else(|| "–".to_owned(), |split| split.of(side).to_string())
         };
         let row = |side: Side| {
             let release = self.both.of(side).release.clone();
+            let answers = self.answers();
             vec![
                 self.place.to_string(),
                 format!("{side} {}", self.router.name(side)),
@@ -226,6 +231,23 @@ impl<'a> PlaceStatus<'a> {
             ]
         };
         Side::BOTH.into_iter().map(row).collect()
+    }
+
+    /// The same for the JSON document.
+    fn shares(&self) -> Vec<SideShare> {
+        let loaded = self.loaded.as_ref().ok().copied().flatten();
+        let configured = self.configured.as_ref().ok().copied();
+        let of = |split: Option<Split>, side: Side| Some(split?.of(side).fraction());
+        let share = |side: Side| SideShare {
+            place: self.place.to_string(),
+            side: side.as_str(),
+            name: self.router.name(side),
+            release: self.both.of(side).release.clone().ok(),
+            configured: of(configured, side),
+            loaded: of(loaded, side),
+            observed: { self.answers() }.map(|answers| answers.share(side).fraction()),
+        };
+        Side::BOTH.into_iter().map(share).collect()
     }
 }
 

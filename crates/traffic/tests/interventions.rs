@@ -1,5 +1,6 @@
 //! What another job, another machine or another hand does to a ramp.
 
+use serde_json::{Value, json};
 use testkit::End;
 
 use crate::bed::Bed;
@@ -139,6 +140,65 @@ fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
     let end = End::from(child.wait_with_output().unwrap());
     end.is(1, &["checkout fails", "v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
+    bed.traffic(&["history"])
+        .is(0, &["asked for an abort: checkout fails"]);
+}
+
+/// What a program reads: numbers, and why a share was taken back.
+#[test]
+fn the_json_of_status_and_history_has_the_shares_and_the_reasons() {
+    let bed = Bed::new("", "");
+    bed.traffic(&["set", "25%", "--release", "v2"]).is(0, &[]);
+    let json = |args: &[&str]| -> Value {
+        let mut command = bed.command(&[args, &["--format", "json"]].concat());
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    };
+    let status = json(&["status"]);
+    let shares = status["shares"].as_array().unwrap();
+    let green = &shares[1];
+    assert_eq!(
+        (&green["place"], &green["side"], &green["release"]),
+        (&json!("localhost"), &json!("green"), &json!("v2"))
+    );
+    assert_eq!(
+        (&green["configured"], &green["loaded"]),
+        (&json!(0.25), &json!(null))
+    );
+    assert!(
+        (green["observed"].as_f64().unwrap() - 0.25).abs() < 0.1,
+        "{green}"
+    );
+    let aborted = json(&["abort", "--reason", "checkout fails"]);
+    // The event log has it from there.
+    let reason = aborted["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("asked for an abort: checkout fails"),
+        "{reason}"
+    );
+    let history = json(&["history"]);
+    let changes = history["share_changes"].as_array().unwrap();
+    let all: Vec<_> = changes
+        .iter()
+        .map(|change| (&change["before"], &change["after"], &change["ended"]))
+        .collect();
+    let pass = json!("pass");
+    assert_eq!(
+        all,
+        [
+            (&json!(0.25), &json!(0.0), &pass),
+            (&json!(0.0), &json!(0.25), &pass)
+        ]
+    );
+    let reason = changes[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.ends_with("asked for an abort: checkout fails"),
+        "{reason}"
+    );
+    assert_eq!(changes[1]["reason"], json!(null));
+    assert_eq!(
+        (&changes[0]["release"], &changes[0]["stable"]),
+        (&json!("v2"), &json!("v1"))
+    );
 }
 
 #[test]

@@ -63,6 +63,12 @@ pub struct Report {
     /// In `incident status` the open incidents, in `incident list` all of them, the newest first; null elsewhere.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incidents: Option<Vec<IncidentState>>,
+    /// Of `traffic status`: what each side of each place has.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub shares: Vec<SideShare>,
+    /// Of `traffic history`: the changes of shares, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub share_changes: Vec<ShareChange>,
     /// Where it was made.
     pub context: Context,
     /// What the stage was given, for `deploy-guard reproduce`.
@@ -149,6 +155,72 @@ impl From<&crate::failed_run::OtherJob> for OtherJob {
             step: other.step.clone(),
             stage: other.stage,
             conclusion: other.conclusion.clone(),
+        }
+    }
+}
+
+/// What one side of a router has at a place. Shares are parts of the requests: 0.1 for 10 %.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SideShare {
+    /// The machine of the router.
+    pub place: String,
+    /// `blue` or `green`.
+    pub side: String,
+    /// What is behind the router: an address, a server's name.
+    pub name: String,
+    /// The release that it answers; null where it does not answer.
+    pub release: Option<String>,
+    /// By the configuration; null where that is no split.
+    pub configured: Option<f64>,
+    /// By the router's own word; null where it does not tell.
+    pub loaded: Option<f64>,
+    /// Of the answers; null where they do not tell the sides apart.
+    pub observed: Option<f64>,
+}
+
+impl From<&crate::shares::SideShare> for SideShare {
+    fn from(share: &crate::shares::SideShare) -> Self {
+        SideShare {
+            place: share.place.clone(),
+            side: share.side.to_owned(),
+            name: share.name.clone(),
+            release: share.release.clone(),
+            configured: share.configured,
+            loaded: share.loaded,
+            observed: share.observed,
+        }
+    }
+}
+
+/// A change of a share. Shares are parts of the requests: 0.1 for 10 %.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ShareChange {
+    /// RFC 3339 in UTC.
+    pub at: String,
+    /// The release whose share was changed; null in what earlier versions wrote, as both shares are.
+    pub release: Option<String>,
+    /// The one beside it; null where its side did not answer.
+    pub stable: Option<String>,
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// A verdict, `superseded`, or `unfinished`.
+    pub ended: String,
+    /// Why it was made, or did not take effect.
+    pub reason: Option<String>,
+}
+
+impl From<&crate::shares::ShareChange> for ShareChange {
+    fn from(change: &crate::shares::ShareChange) -> Self {
+        ShareChange {
+            at: timestamp(change.at),
+            release: change.release.clone(),
+            stable: change.stable.clone(),
+            before: change.before,
+            after: change.after,
+            ended: change.ended.clone(),
+            reason: change.reason.clone(),
         }
     }
 }
@@ -555,6 +627,8 @@ impl From<&crate::Report> for Report {
                 .incidents
                 .as_ref()
                 .map(|all| all.iter().map(IncidentState::from).collect()),
+            shares: report.shares.iter().map(SideShare::from).collect(),
+            share_changes: report.share_changes.iter().map(ShareChange::from).collect(),
             context: Context::from(&report.context),
             inputs: report.inputs.as_ref().map(Inputs::from),
         }

@@ -9,6 +9,7 @@ use config::value::{Share, Side};
 use futures_util::future::join3;
 use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
+use state::journal::SharePlan;
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
 use super::foreign::ForeignChange;
@@ -44,6 +45,8 @@ pub struct Shift<'a> {
     pub proof: Duration,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
+    /// Why it is made, where that is not its stage.
+    pub reason: Option<String>,
     /// What each place was found to be in since the share was set there.
     pub found: RefCell<BTreeMap<Place, Found>>,
 }
@@ -65,6 +68,16 @@ impl Shift<'_> {
 
     pub fn from(&self) -> String {
         label(&self.release, self.before)
+    }
+
+    /// As the journal has it.
+    pub fn shares(&self) -> SharePlan {
+        SharePlan {
+            release: self.release.clone(),
+            stable: self.stable.clone(),
+            before: self.before,
+            after: self.after,
+        }
     }
 
     fn side(&self, place: &Place) -> Result<Side, Error> {

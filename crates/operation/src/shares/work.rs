@@ -188,13 +188,13 @@ impl<'a> Work<'a> {
     }
 
     /// Gives all requests to the stable release again, at every place that can be reached, and ends the
-    /// rollout where that is proved at all of them. `finding` is what is recorded of its release.
+    /// rollout where that is proved at all of them. `finding` is what is recorded of its release, `reason` why it goes back.
     pub async fn back(
         &self,
         router: &dyn Router,
         lease: &Lease,
         rollout: &Rollout,
-        finding: Option<Status>,
+        (finding, reason): (Option<Status>, &str),
     ) -> Result<WayBack, Failure> {
         self.note(lease, |noted| noted.phase = Phase::Aborting)
             .await?;
@@ -212,7 +212,8 @@ impl<'a> Work<'a> {
             after: Share::NONE,
             restores: false,
         };
-        let shift = self.shift(router, rollout, change, true);
+        let mut shift = self.shift(router, rollout, change, true);
+        shift.reason = Some(self.job.redactor.redact(reason)).filter(|reason| !reason.is_empty());
         let settings = self.settings(Portion::ALL, false);
         let ShareChanged {
             outcomes,
@@ -320,6 +321,7 @@ impl<'a> Work<'a> {
             after: change.after,
             proof: self.proof_time(),
             is_way_back,
+            reason: None,
             found: RefCell::default(),
         }
     }
@@ -371,7 +373,13 @@ impl<'a> Work<'a> {
             watch,
             settings,
         };
-        let begun = Execution::begin(means, &plan, Grounds::plain(Timestamp::now()), until);
+        let shares = shift.shares();
+        let grounds = Grounds {
+            shares: Some(&shares),
+            reason: shift.reason.as_deref(),
+            ..Grounds::plain(Timestamp::now())
+        };
+        let begun = Execution::begin(means, &plan, grounds, until);
         let mut execution = begun.await?;
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;

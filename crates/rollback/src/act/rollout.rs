@@ -61,7 +61,8 @@ async fn take_back(
     let work = Work::new(session.job, section, store, known);
     let context = work.context();
     let router = work.router(&context)?;
-    let left = Some(Status::RolledBack);
+    let reason = rollout.abort.as_ref().map_or("", |asked| &asked.reason);
+    let left = (Some(Status::RolledBack), reason);
     work.back(&*router, lease, rollout, left).await
 }
 

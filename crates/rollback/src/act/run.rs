@@ -212,7 +212,7 @@ impl Rollback<'_> {
             forced: &forced,
             // Bad is what was judged, or what was seen to run: a login that failed says nothing of the release.
             spared: self.is_unjudged && !situation.current.is_seen(),
-            started,
+            ..Grounds::plain(started)
         };
         let begun = Execution::begin(means, &proved.plan, grounds, until).await;
         let execution = begun?;

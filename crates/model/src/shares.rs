@@ -1,0 +1,64 @@
+//! Shares of the requests, as `traffic` reports them; a share is a part of the requests, 0.1 for 10 %.
+
+use jiff::Timestamp;
+
+use crate::Redactor;
+
+/// What one side of a router has at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SideShare {
+    pub place: String,
+    /// `blue` or `green`.
+    pub side: &'static str,
+    /// What is behind the router: an address, a server's name.
+    pub name: String,
+    /// The release that it answers; `None` where it does not answer.
+    pub release: Option<String>,
+    /// By the configuration; `None` where that is no split.
+    pub configured: Option<f64>,
+    /// By the router's own word; `None` where it does not tell.
+    pub loaded: Option<f64>,
+    /// Of the answers; `None` where they do not tell the sides apart.
+    pub observed: Option<f64>,
+}
+
+/// A change of a share that was made, or begun.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShareChange {
+    pub at: Timestamp,
+    /// The release whose share was changed; `None` in what earlier builds wrote.
+    pub release: Option<String>,
+    /// The one beside it; `None` where its side did not answer.
+    pub stable: Option<String>,
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// How it ended: a verdict, `superseded`, or `unfinished`.
+    pub ended: String,
+    /// Why it was made, or did not take effect.
+    pub reason: Option<String>,
+}
+
+impl SideShare {
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        SideShare {
+            place: redactor.redact(&self.place),
+            name: redactor.redact(&self.name),
+            release: self.release.map(|release| redactor.redact(&release)),
+            ..self
+        }
+    }
+}
+
+impl ShareChange {
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        let clean = |text: Option<String>| text.map(|text| redactor.redact(&text));
+        ShareChange {
+            release: clean(self.release),
+            stable: clean(self.stable),
+            reason: clean(self.reason),
+            ..self
+        }
+    }
+}
