@@ -498,15 +498,16 @@ fn a_variable_that_is_missing_there_is_not_one_that_is_missing_here() {
     }
 }
 
+fn step_with(inputs: &str) -> String {
+    GUARDED.replace(
+        "env: { DB: \"${{ secrets.DB_PASSWORD }}\" }",
+        &format!("with: {inputs}"),
+    )
+}
+
 /// The Action would refuse each of them, in the run that deploys.
 #[test]
 fn an_input_that_the_action_would_refuse_is_drawn_where_it_is() {
-    let step = |with: &str| {
-        GUARDED.replace(
-            "env: { DB: \"${{ secrets.DB_PASSWORD }}\" }",
-            &format!("with: {with}"),
-        )
-    };
     for (with, id, sign, hint) in [
         (
             "{ stgae: run }",
@@ -566,7 +567,7 @@ fn an_input_that_the_action_would_refuse_is_drawn_where_it_is() {
         let config = format!("{WELL}environments: {{ production: {{}} }}\n");
         let patient = Patient::new(&config)
             .write("switch.sh", "")
-            .write(".github/workflows/d.yml", &step(with));
+            .write(".github/workflows/d.yml", &step_with(with));
         let (code, report) = patient.ask(&["--only", "repository/input-*"]);
         assert_eq!(code, 1, "{with}: {report:#}");
         let found = outcome(&report, &format!("repository/input-{id}"));
@@ -593,7 +594,10 @@ fn an_input_that_the_action_would_refuse_is_drawn_where_it_is() {
         assert!(near.any(|begin| begin == at), "{drawn}");
         assert!(found["hint"].as_str().unwrap().contains(hint), "{found}");
     }
-    // What a run alone knows, and inputs that are well.
+}
+
+#[test]
+fn an_input_that_the_action_takes_or_that_a_run_alone_knows_is_not_told() {
     for with in [
         "{ stage: \"${{ matrix.stage }}\", url: \"${{ vars.URL }}\" }",
         "{ stage: rollback, command: record, image: a, pending: true, fail-on: none }",
@@ -601,7 +605,7 @@ fn an_input_that_the_action_would_refuse_is_drawn_where_it_is() {
     ] {
         let patient = Patient::new(WELL)
             .write("switch.sh", "")
-            .write(".github/workflows/d.yml", &step(with));
+            .write(".github/workflows/d.yml", &step_with(with));
         let (_, report) = patient.ask(&["--only", "repository"]);
         assert!(
             !report.to_string().contains("repository/input"),
