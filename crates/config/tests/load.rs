@@ -459,7 +459,12 @@ preflight:
     let text =
         "version: 1\nurl: [http://a:hunter2xyz@b/\npassword: 'hunter3xyz' # note\ntoken-env: A\n";
     let refusal = case(text).load().unwrap_err();
-    assert_eq!(exposed(&refusal.secrets), ["hunter2xyz", "hunter3xyz"]);
+    // Whether the quote ends the value is not known in a file that is not YAML.
+    let rest = "hunter3xyz' # note";
+    assert_eq!(
+        exposed(&refusal.secrets),
+        ["hunter2xyz", "hunter3xyz", rest]
+    );
 }
 
 #[test]

@@ -182,8 +182,8 @@ fn endpoints(healthgate: &Path) -> Result<Vec<Figure>, Failure> {
     }
     println!("{}", text.trim());
     let late: f64 = text
-        .split_once(" ms in the median, ")
-        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+        .split_once("ms in the median, ")
+        .and_then(|(_, rest)| rest.split("ms").next()?.parse().ok())
         .ok_or_else(|| Failure::new("healthgate -v does not tell how late it was"))?;
     let megabytes = peak / 1000.0;
     println!("memory: {megabytes:.0} MB at most");

@@ -322,11 +322,12 @@ fn refused(key: &Key, value: &Node, stage: &str, rules: &Rules, job: &Job) -> Op
     if name == "environment"
         && job.broken.is_none()
         && job.config_path.is_some()
+        // Without the section any name is one.
+        && !names.is_empty()
         && !names.contains(&text)
     {
         let hint = match nearest(text, &names) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "leave it out, or write the section".to_owned(),
             None => format!("one of {}", listed(&names)),
         };
         let fault = Fault::new(format!(

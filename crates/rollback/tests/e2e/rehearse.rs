@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -80,7 +81,8 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
         .split(' ')
         .next()
         .unwrap();
-    assert!(took.parse::<u64>().unwrap() >= 700, "{step}");
+    let took: config::value::Span = took.parse().unwrap();
+    assert!(took.get() >= Duration::from_millis(700), "{step}");
 }
 
 /// The output of a rehearsal after a rollback, with v3 deployed.

@@ -69,7 +69,7 @@ fn forms_of_init(commands: &[String]) {
     }
     let world = World::new();
     deploying(&world);
-    world.sh(shown).code(0);
+    world.sh(patch).code(0);
     world.sh(check).code(0);
 }
 
