@@ -71,8 +71,9 @@ impl Clean<'_> {
             apart,
         } = subject;
         Subject {
-            service: self.some_name(service),
-            environment: self.some_name(environment),
+            // The configuration's own names: by them the log is read again.
+            service: service.map(|name| cut(&name, MAX_NAME)),
+            environment: environment.map(|name| cut(&name, MAX_NAME)),
             release: self.some_name(release),
             deployment: self.some_name(deployment),
             incident,

@@ -49,6 +49,8 @@ fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
         return;
     };
     let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    // Where an address or a key is taken from a variable, what is written out is a secret.
+    let names_variables = known.iter().any(|key| key.ends_with("-env"));
     let near = nearest(name, &known).filter(|near| !holds_secret(near) && !near.ends_with("-env"));
     match new_name(name, &known)
         .or(near)
@@ -56,7 +58,7 @@ fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
     {
         Some(part) => below(value, part, found),
         // Under its own parent, the value would be shown.
-        None if value.text().is_some() && is_known_elsewhere(name, beside) => {}
+        None if value.text().is_some() && !names_variables && is_known_elsewhere(name, beside) => {}
         None => scalars(value, found),
     }
 }

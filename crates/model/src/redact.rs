@@ -248,37 +248,61 @@ fn parts(secret: &str) -> Vec<String> {
     found
 }
 
-/// What of the address of a webhook is a key also alone: the end of its path, and what stands in its path and query like
-/// one. A word that people write, such as `services`, is not a key.
+/// What of the address of a webhook is a key also alone: a step of its path that nobody would write, and a value of its
+/// query under a name of secrets. The name of a service, an environment or a release is not one.
 fn url_keys(text: &str, path: &str) -> Vec<String> {
-    const LAST: usize = 8;
-    const ANYWHERE: usize = 16;
-    let is_key = |step: &str, least: usize| {
-        let is_word = |c: char| c.is_ascii_lowercase() || "-_.".contains(c);
-        let length = step.chars().count();
-        length >= least && !step.chars().all(is_word) || length > ANYWHERE
-    };
-    let mut steps = path.rsplit('/').skip_while(|step| step.is_empty());
-    let last = steps.next().filter(|step| is_key(step, LAST));
-    let steps = steps.filter(|step| is_key(step, ANYWHERE));
+    let steps = path.split('/').filter(|step| is_random(step));
     let before_fragment = text.split('#').next().unwrap_or(text);
     let query = before_fragment
         .split_once('?')
         .map_or("", |(_, query)| query);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let values = pairs.filter(|(name, value)| {
-        let name = name.to_ascii_lowercase();
-        is_secret_name(&name) || name.contains("sig") || is_key(value, ANYWHERE)
+        is_random(value) || is_query_key(name) && value.chars().count() >= MIN_QUERY_KEY
     });
-    let keys = last
-        .into_iter()
-        .chain(steps)
-        .chain(values.map(|(_, value)| value));
+    let keys = steps.chain(values.map(|(_, value)| value));
     let forms = keys.flat_map(|key| {
         let plain = percent_decode_str(key).decode_utf8_lossy().into_owned();
         [key.to_owned(), plain]
     });
     forms.collect()
+}
+
+/// A shorter one may be `none`, `true` or a word.
+const MIN_QUERY_KEY: usize = 10;
+
+/// Whether a generator wrote it: between two separators it is longer than words are, or it is a UUID.
+fn is_random(step: &str) -> bool {
+    const MIN_RUN: usize = 16;
+    const MIN_LOWER_RUN: usize = 18;
+    const HEX_OF_UUID: usize = 32;
+    let is_lower = |run: &str| run.chars().all(|c| c.is_ascii_lowercase());
+    let mut runs = step.split(|c: char| !c.is_alphanumeric());
+    let hex = step.chars().filter(char::is_ascii_hexdigit).count();
+    let is_uuid = hex == HEX_OF_UUID && step.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    is_uuid
+        || runs.any(|run| {
+            let length = run.chars().count();
+            length >= MIN_LOWER_RUN || length >= MIN_RUN && !is_lower(run)
+        })
+}
+
+/// Whether a name in a query is one of those that secrets have.
+fn is_query_key(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "sig",
+        "signature",
+        "token",
+        "key",
+        "apikey",
+        "secret",
+        "password",
+        "pass",
+        "auth",
+    ];
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| NAMES.contains(&word))
 }
 
 /// Whether a name in lower case speaks of a secret.
@@ -377,10 +401,13 @@ mod tests {
             (TEAMS, "q1W2e3%2BR4t5-Y6u7"),
             (TEAMS, "q1W2e3+R4t5-Y6u7"),
             (TEAMS, "0123456789abcdef0123456789abcdef"),
-            ("https://chat.example/hooks/catch/12345678/", "12345678"),
             (
-                "HTTPS://chat.example/v1/spaces/A?key=abcd&token=wxyz#x",
-                "wxyz",
+                "https://chat.example/hooks/0b6f5c1e-8d0a-4c2b-9f3e-1a2b3c4d5e6f/",
+                "0b6f5c1e-8d0a-4c2b-9f3e-1a2b3c4d5e6f",
+            ),
+            (
+                "HTTPS://chat.example/v1/spaces/A?key=abcd&access_token=wxyz-wxyz-1#x",
+                "wxyz-wxyz-1",
             ),
             (
                 "https://chat.example/hooks/qwertzuiopasdfghjkly",
@@ -397,6 +424,38 @@ mod tests {
         ] {
             let text = "no services workflows manual invoke 1.0 webhooks checkout hooks.slack.com";
             assert_eq!(Redactor::new([address]).redact(text), text);
+        }
+        // What a service, an environment or a release is called.
+        for (address, name) in [
+            (
+                "https://shop.example/deploys/eu-west-1-prod",
+                "eu-west-1-prod",
+            ),
+            (
+                "https://shop.example/eu-central-1-production/hook",
+                "eu-central-1-production",
+            ),
+            ("https://shop.example/deploys/v2.14.0-rc1/", "v2.14.0-rc1"),
+            (
+                "https://shop.example/hooks/Storefront/2026-11-30",
+                "Storefront",
+            ),
+            (
+                "https://shop.example/deployment-notifications/x",
+                "notifications",
+            ),
+            ("https://shop.example/x?bypass=production&z=1", "production"),
+            (
+                "https://shop.example/x?author=production-eu&design=checkout",
+                "checkout",
+            ),
+            (
+                "https://shop.example/x?token=none&assign=share",
+                "share none",
+            ),
+        ] {
+            let text = format!("now {name} serves");
+            assert_eq!(Redactor::new([address]).redact(&text), text, "{address}");
         }
     }
 

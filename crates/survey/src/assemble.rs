@@ -312,8 +312,9 @@ impl Assembly<'_> {
 
     /// The last step from `last` on that waits for what was deployed: until then, the release before answers.
     fn waited_for(&self, run: &Run, last: usize) -> usize {
-        let waits =
-            |event: &&Event| event.step > last && event.waits() && !self.is_always(run, event);
+        let is_of_release =
+            |event: &Event| !self.is_always(run, event) && !self.is_undone(run, event);
+        let waits = |event: &&Event| event.step > last && event.waits() && is_of_release(event);
         let steps = run.events.iter().filter(waits).map(|event| event.step);
         steps.max().unwrap_or(last)
     }

@@ -232,7 +232,10 @@ impl OldSideStop<'_> {
         });
         tokio::select! {
             outcomes = join_all(stopping) => {
-                self.forget(lease).await?;
+                // What is not stopped is left to `resume`.
+                if outcomes.iter().all(|one| one.verdict == Verdict::Pass) {
+                    self.forget(lease).await?;
+                }
                 Ok(outcomes)
             }
             error = self.session.keep(lease) => {
@@ -268,7 +271,7 @@ impl OldSideStop<'_> {
                 .expected(format!("{side} is stopped"))
                 .actual(reason.clone())
                 .reason(reason)
-                .hint("it has no traffic any more: stop it by hand"),
+                .hint("it has no traffic any more: `traffic resume` stops it"),
         }
     }
 

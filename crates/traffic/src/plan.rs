@@ -239,7 +239,7 @@ async fn step(
         if let Some(why) = proof.refused(takes, needed) {
             let longer = format!(
                 "set `traffic.deadline` to {} or more, or let `release` name a URL that answers sooner",
-                Span::from_secs(takes.as_secs() * 4)
+                Span::from_secs((takes * 4).as_secs() + 1)
             );
             return (refused(why).hint(longer), takes);
         }

@@ -55,9 +55,11 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         let id = format!("repository/variable-{name}");
         let outcome = match given(&guarded, name) {
             // A step before it may have set it.
-            None if guarded
-                .iter()
-                .any(|one| one.workflow.text.contains(name.as_str())) =>
+            None if guarded.iter().any(|one| {
+                [name.as_str(), "GITHUB_ENV"]
+                    .iter()
+                    .any(|text| one.workflow.text.contains(text))
+            }) =>
             {
                 continue;
             }
@@ -74,15 +76,16 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
 
 /// The variables of the configuration that hold no secret, that no runner sets, and that have no default.
 fn plain_variables(job: &Job) -> Vec<&String> {
-    const OF_RUNNERS: [&str; 8] = [
-        "CI", "HOME", "PATH", "USER", "PWD", "SHELL", "TMPDIR", "HOSTNAME",
+    const OF_RUNNERS: [&str; 10] = [
+        "CI", "HOME", "PATH", "USER", "PWD", "SHELL", "TMPDIR", "HOSTNAME", "LANG", "TZ",
     ];
     let path = job.config_path.as_ref();
     let text = path.and_then(|path| files::read_text(path, MAX_FILE).ok());
     let text = text.unwrap_or_default();
     let is_plain = |name: &&String| {
         let is_secret = job.secret_variables.contains(*name);
-        let prefixes = ["GITHUB_", "RUNNER_", "ACTIONS_"];
+        // Those of AWS are set by its login action.
+        let prefixes = ["GITHUB_", "RUNNER_", "ACTIONS_", "AWS_", "LC_"];
         let is_of_runner = OF_RUNNERS.contains(&name.as_str())
             || prefixes.iter().any(|prefix| name.starts_with(prefix));
         let needs_one = text.contains(&format!("${{{name}}}"));
@@ -179,6 +182,12 @@ async fn look_there(
     let Some((client, repository)) = there else {
         return There::NotKnown("set GITHUB_TOKEN to ask".to_owned());
     };
+    if job.job.environment.is_some() && job.environment().is_none() {
+        return There::NotKnown("a run alone knows its environment".to_owned());
+    }
+    if job.workflow.is_only_called() {
+        return There::NotKnown("the workflow that calls this one hands it over".to_owned());
+    }
     match missing(client, repository, job, names).await {
         Ok(Some(missing)) => There::Lacks(missing),
         Ok(None) => There::Has,

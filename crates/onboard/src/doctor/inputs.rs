@@ -240,9 +240,15 @@ fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
         });
         return wrong;
     }
+    // Which environments another configuration has is not known here.
+    let reads_another = ["config", "working-directory"].iter().any(|name| {
+        with.iter()
+            .any(|(key, _)| key.name.eq_ignore_ascii_case(name))
+    });
     for (key, value) in with {
         let text = value.text().unwrap_or_default().trim();
-        if let Some(fault) = (!text.is_empty())
+        let is_unknown = reads_another && key.name.eq_ignore_ascii_case("environment");
+        if let Some(fault) = (!text.is_empty() && !is_unknown)
             .then(|| refused(key, value, name, rules, job))
             .flatten()
         {
@@ -300,7 +306,10 @@ fn refused(key: &Key, value: &Node, stage: &str, rules: &Rules, job: &Job) -> Op
         return None;
     }
     let wrong = |word: &str| Fault::new(format!("the input `{name}` cannot be `{word}`"));
-    if rules.switches.contains(&name) && !matches!(text, "true" | "false") {
+    let is_switch = ["true", "false"]
+        .iter()
+        .any(|one| text.eq_ignore_ascii_case(one));
+    if rules.switches.contains(&name) && !is_switch {
         return Some(
             wrong(text)
                 .at(value.place.clone())

@@ -84,12 +84,20 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// Whether GitHub itself has runners with the label.
+/// Whether GitHub, or a service that hosts runners for it, has some with the label.
 fn is_of_github(label: &str) -> bool {
+    const HOSTS: [&str; 8] = [
+        "ubuntu-",
+        "windows-",
+        "macos-",
+        "depot-",
+        "blacksmith-",
+        "buildjet-",
+        "namespace-",
+        "warp-",
+    ];
     let label = label.to_ascii_lowercase();
-    ["ubuntu-", "windows-", "macos-"]
-        .iter()
-        .any(|system| label.starts_with(system))
+    HOSTS.iter().any(|host| label.starts_with(host))
 }
 
 /// GitHub makes an environment that a job names and that is not there: without secrets and without protection.
