@@ -468,6 +468,21 @@ preflight:
 }
 
 #[test]
+fn an_address_where_a_variable_is_to_be_named_is_a_secret() {
+    let address = "https://hooks.slack.com/services/T0/B0/hunter2222";
+    for key in ["url", "webhook", "address"] {
+        let text = format!(
+            "version: 1\nservice: shop\nincident:\n  slack: [{{ name: a, {key}: '{address}' }}]\n"
+        );
+        let error = case(&text).error();
+        assert!(
+            error.contains("unknown key") && !error.contains("hunter2222"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn shell_text_is_left_to_the_shell() {
     let text = "version: 1\ndeploy: { command: './deploy.sh \"${RELEASE}\" $$ ${NOT_SET}' }\n";
     assert_eq!(

@@ -494,6 +494,10 @@ fn a_release_is_live_once_the_platform_has_waited_for_it() {
             2,
         ),
         (
+            "      - run: kubectl apply -f k8s.yaml\n      - run: kubectl -n mill rollout status deploy/web\n      - if: failure()\n        run: |\n          kubectl -n mill rollout undo deploy/web\n          kubectl -n mill rollout status deploy/web\n",
+            1,
+        ),
+        (
             "      - run: aws ecs update-service --cluster mill --service web --force-new-deployment\n      - if: always()\n        run: aws ecs wait services-stable --cluster mill --services web\n",
             0,
         ),
