@@ -1,5 +1,7 @@
 //! Numbers as a person reads them.
 
+use model::text::decimals;
+
 /// Three digits that say something.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -12,12 +14,7 @@ pub(crate) fn number(value: f64) -> String {
         0.1.. => 3,
         _ => 4,
     };
-    let text = format!("{value:.digits$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    decimals(value, digits)
 }
 
 /// A share as percent, never rounded to nothing.

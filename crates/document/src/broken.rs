@@ -1,6 +1,6 @@
 //! The secrets of a file that is not YAML, of which the error shows a line.
 //!
-//! Without a tree, nobody can say what a value is. Its key tells: a value is shown where the file knows
+//! Without a tree, what a value is cannot be known. Its key tells: a value is shown where the file knows
 //! the key and no secret is expected there. Everything else is hidden, to the end of its line or its quote.
 
 use std::collections::BTreeSet;
@@ -108,7 +108,7 @@ impl Reader<'_> {
         }
         let is_entry = content.starts_with('-');
         let is_by_tab = line[..indent].contains('\t');
-        // A list may begin in the column of its key. How far a tab indents, nobody knows.
+        // A list may begin in the column of its key. How far a tab indents is not known.
         let ends = |column: usize| !is_by_tab && (column > indent || column == indent && !is_entry);
         while self.parents.last().is_some_and(|(column, _)| ends(*column)) {
             self.parents.pop();

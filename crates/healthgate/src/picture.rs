@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use model::report::{Curve, Stroke};
+use model::text::decimals;
 use model::{Measurement, Outcome, Verdict};
 
 /// More bars are thinner than a screen shows.
@@ -170,12 +171,7 @@ fn number(value: f64) -> String {
         0.01.. => 4,
         _ => 9,
     };
-    let text = format!("{value:.digits$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    decimals(value, digits)
 }
 
 /// Blue ratio with its band; red evidence of harm, green of no harm; limits in brown.

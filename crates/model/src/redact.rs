@@ -248,7 +248,7 @@ fn parts(secret: &str) -> Vec<String> {
     found
 }
 
-/// What of the address of a webhook is a key also alone: a step of its path that nobody would write, and a value of its
+/// What of the address of a webhook is a key also alone: a step of its path that no person would write, and a value of its
 /// query under a name of secrets. The name of a service, an environment or a release is not one.
 fn url_keys(text: &str, path: &str) -> Vec<String> {
     let steps = path.split('/').filter(|step| is_random(step));

@@ -163,6 +163,16 @@ pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     })
 }
 
+/// A number with at most so many decimals, without zeros at their end.
+pub fn decimals(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A number without the noise that sums of floating-point numbers leave: at most three decimals.
 pub fn number(value: f64) -> String {
     let text = format!("{value:.3}");

@@ -1,5 +1,6 @@
 //! Words and numbers as a person reads them.
 
+use model::text::decimals;
 pub(crate) use model::text::{plain as shown, span};
 
 /// A number with as many digits as tell something.
@@ -9,10 +10,5 @@ pub(crate) fn number(value: f64) -> String {
         v if v >= 1.0 => 2,
         _ => 4,
     };
-    let text = format!("{value:.digits$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    decimals(value, digits)
 }

@@ -109,7 +109,7 @@ impl Shift<'_> {
         })
     }
 
-    /// What another changed at a place since the share was set there. Only what nobody else has touched is put back.
+    /// What another changed at a place since the share was set there. Only what no other has touched is put back.
     async fn foreign_at(&self, place: &Place, after: Split) -> Option<ForeignChange> {
         let known = self.found.borrow().get(place).cloned();
         match known {
