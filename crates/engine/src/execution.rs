@@ -22,7 +22,7 @@ use crate::status::{self, StepStatus};
 use crate::watch::Watch;
 
 /// Time for running steps after a signal; the rest of the grace is for the report.
-const FINISH: Duration = Duration::from_secs(6);
+pub const FINISH: Duration = Duration::from_secs(6);
 
 /// How far an operation goes.
 #[derive(Clone, Copy, Debug)]
@@ -508,7 +508,12 @@ impl<'a> Execution<'a> {
                 let clean = watch.clean(&reason);
                 journal.failed(&step.name, &clean).await?;
                 drop(journal);
-                (self.not_made(step, reason), None)
+                let outcome = if error.is_interrupted() {
+                    self.unknown(step, reason)
+                } else {
+                    self.not_made(step, reason)
+                };
+                (outcome, None)
             }
         };
         let bar = Some(timer.ends(outcome.verdict));
@@ -528,6 +533,14 @@ impl<'a> Execution<'a> {
             .hint(format!(
                 "repair it, then `{stage} resume`; or `{stage} abort`; see `{stage} status`"
             ))
+    }
+
+    /// A signal came before it was known. What to do then is for its stage to tell.
+    fn unknown(&self, step: &Step, reason: String) -> Outcome {
+        Outcome::inconclusive(Id::step(&step.name), &self.to)
+            .expected(format!("{} is live", self.to))
+            .actual(reason.clone())
+            .reason(reason)
     }
 
     /// No longer than the deadline allows.

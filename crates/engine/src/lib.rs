@@ -15,6 +15,6 @@ mod watch;
 
 pub use conclusion::{Conclusion, ExecutionEnd, PlaceRelease, RevertEnd, Reverted};
 pub use current::{CurrentRelease, ReleaseAnswer};
-pub use execution::{Execution, ExecutionContext, Grounds, Settings};
+pub use execution::{Execution, ExecutionContext, FINISH, Grounds, Settings};
 pub use plan::{Plan, PlannedStep};
 pub use watch::{Operator, Timer, Watch};

@@ -68,6 +68,9 @@ pub enum Error {
     /// A switch was made, and nothing proves that it took effect.
     #[error("{0}")]
     Unproved(String),
+    /// A signal came before it was known whether what was done took effect; the whole sentence.
+    #[error("{0}")]
+    Interrupted(String),
     /// A workflow's run ended without success.
     #[error("{0}")]
     RunFailed(String),
@@ -153,6 +156,11 @@ impl Error {
     /// Whether another changed what was set.
     pub fn is_overtaken(&self) -> bool {
         matches!(self.cause(), Error::Overtaken(_))
+    }
+
+    /// Whether a signal left no time for a proof.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.cause(), Error::Interrupted(_))
     }
 
     /// What it comes from, whatever was added to it.

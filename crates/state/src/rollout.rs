@@ -128,12 +128,14 @@ impl std::fmt::Display for Rollout {
             phase,
             ..
         } = self;
-        write!(
-            f,
-            "{release} has {share} beside {} ({})",
-            self.stable_shown(),
-            phase.as_str()
-        )
+        let (stable, phase_name) = (self.stable_shown(), phase.as_str());
+        match phase {
+            Phase::Aborting => write!(
+                f,
+                "{release} had {share}, and {stable} gets all again ({phase_name})"
+            ),
+            _ => write!(f, "{release} has {share} beside {stable} ({phase_name})"),
+        }
     }
 }
 

@@ -3,11 +3,15 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report, Verdict};
 use operation::shares::recall::recall;
+use operation::shares::work::WayBackEnd;
 use state::{AbortRequest, Document, Lease, release_shown};
 
 use crate::found::RolloutReport;
 use crate::refuse;
 use crate::session::{Session, rollout};
+
+/// What is told of a way back that a signal left no time to prove.
+pub(crate) const UNPROVED: &str = "0% is set, not yet proved: `traffic resume` proves it";
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -68,15 +72,19 @@ pub(crate) async fn taken_back(
     session.release(lease).await?;
     let mut report = session.report(found.outcomes.clone());
     let (release, stable) = (&current.release, release_shown(back.stable.as_deref()));
-    if back.is_whole {
-        report.headline = Some(format!("{stable} has 100% again, {release} has none"));
-        report.reason = format!("{reason}; {}", report.reason);
-    } else {
-        report.verdict = Verdict::Partial;
-        report.reason = format!(
-            "{stable} does not have 100% everywhere again: repair it, then `traffic abort` again; {}",
-            report.reason
-        );
+    match back.end {
+        WayBackEnd::Whole => {
+            report.headline = Some(format!("{stable} has 100% again, {release} has none"));
+            report.reason = format!("{reason}; {}", report.reason);
+        }
+        WayBackEnd::Unproved => report.reason = format!("{reason}; {UNPROVED}"),
+        WayBackEnd::Partial => {
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{stable} does not have 100% everywhere again: repair it, then `traffic abort` again; {}",
+                report.reason
+            );
+        }
     }
     found.illustrate(&mut report);
     Ok(report)

@@ -7,7 +7,7 @@ use engine::PlaceRelease;
 use model::report::{Bar, Curve, Moment, Stroke};
 use model::{Outcome, Report, Verdict};
 use operation::gantt;
-use operation::shares::work::{ShareChanged, WayBack};
+use operation::shares::work::{ShareChanged, WayBack, WayBackEnd};
 
 /// A share that was in effect from one moment on.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl RolloutReport {
     pub(crate) fn back(&mut self, back: &mut WayBack) {
         self.add(Share::NONE, &mut back.outcomes, &mut back.bars);
         self.places = std::mem::take(&mut back.places);
-        if back.is_whole {
+        if back.end != WayBackEnd::Partial {
             self.mark(Share::NONE);
         }
     }

@@ -6,10 +6,11 @@ use cli::{Failure, Job};
 use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, ShareChange, Work};
+use operation::shares::work::{ChangeEnd, ShareChange, WayBackEnd, Work};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
+use crate::abort::UNPROVED;
 use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
 use crate::foreign::{self, Disturbed};
@@ -22,6 +23,8 @@ use crate::session::{Session, rollout};
 
 /// How often the state is read for what others want of a rollout.
 const POLL: Duration = Duration::from_secs(1);
+/// How long a router may take after a signal to tell what it has.
+const LOOK_AFTER_SIGNAL: Duration = Duration::from_secs(1);
 /// How long a ramp that cannot go on tries to give its share back.
 const UNDONE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -338,7 +341,10 @@ impl<'a> Ramp<'a> {
                 self.session.end_rollout(self.lease).await?;
                 return self.report(None).await.map(Some);
             }
-            ChangeEnd::Impossible | ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
+            ChangeEnd::Impossible
+            | ChangeEnd::Failed
+            | ChangeEnd::Unproved
+            | ChangeEnd::PutBack { .. } => {
                 let why = BackReason {
                     verdict: Verdict::Fail,
                     reason: format!("{share} is not in effect"),
@@ -456,14 +462,24 @@ impl<'a> Ramp<'a> {
             _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
         };
         // What was counted while another share was in effect decides nothing.
-        let foreign = foreign::look(self.router, &self.rollout, share, interval).await;
-        if self.session.job.interrupt.caught().is_some() {
-            return Ok(StageEnd::Interrupted);
-        }
+        let foreign = self.overwritten(share).await;
+        let is_interrupted = self.session.job.interrupt.caught().is_some();
         Ok(match (foreign, end) {
-            (Some(foreign), StageEnd::Judged(_)) => StageEnd::Disturbed(foreign),
+            (Some(foreign), StageEnd::Judged(_) | StageEnd::Interrupted) => {
+                StageEnd::Disturbed(foreign)
+            }
+            (None, StageEnd::Judged(_)) if is_interrupted => StageEnd::Interrupted,
             (_, end) => end,
         })
+    }
+
+    /// What another changed since the last look, before anything is set again. After a signal there is little time.
+    async fn overwritten(&self, share: Share) -> Option<Disturbed> {
+        let mut limit = self.session.section.watch_interval.get();
+        if self.session.job.interrupt.caught().is_some() {
+            limit = limit.min(LOOK_AFTER_SIGNAL);
+        }
+        foreign::look(self.router, &self.rollout, share, limit).await
     }
 
     /// Ends when another wants the rollout to end.
@@ -516,16 +532,15 @@ impl<'a> Ramp<'a> {
             promoted = promotion => {
                 self.rollout.promoted = promoted;
                 // What another changed since the last look is not written over.
-                match foreign::look(self.router, &self.rollout, current, interval).await {
-                    Some(disturbed) => WaitEnd::Disturbed(disturbed),
-                    None => WaitEnd::Promoted,
-                }
+                self.overwritten(current).await.map_or(WaitEnd::Promoted, WaitEnd::Disturbed)
             }
             foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => WaitEnd::Disturbed(foreign),
             judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => WaitEnd::Failed(judged?),
             error = self.session.keep(self.lease) => WaitEnd::Lost(error),
             request = self.requests() => WaitEnd::Requested(request?),
-            _ = self.session.job.interrupt.wait() => WaitEnd::Interrupted,
+            _ = self.session.job.interrupt.wait() => {
+                self.overwritten(current).await.map_or(WaitEnd::Interrupted, WaitEnd::Disturbed)
+            }
         };
         Ok(waited)
     }
@@ -666,24 +681,25 @@ impl<'a> Ramp<'a> {
         let mut back = back.await?;
         self.found.back(&mut back);
         self.session.release(lease).await?;
-        Ok(self.told(&why, back.is_whole))
+        Ok(self.told(&why, back.end))
     }
 
-    fn told(&mut self, why: &BackReason, is_whole: bool) -> Report {
+    fn told(&mut self, why: &BackReason, end: WayBackEnd) -> Report {
         let Rollout { release, share, .. } = &self.rollout;
         let stable = self.rollout.stable_shown();
         let found = std::mem::replace(&mut self.found, RolloutReport::new(self.work.clock));
         let mut report = self.session.report(found.outcomes.clone());
-        let back = if is_whole {
-            format!("{stable} has 100% again")
-        } else {
-            format!("{stable} does not have 100% everywhere again: `traffic abort` tries again")
+        let (verdict, back) = match end {
+            WayBackEnd::Whole => (why.verdict, format!("{stable} has 100% again")),
+            WayBackEnd::Unproved => (why.verdict, UNPROVED.to_owned()),
+            WayBackEnd::Partial => (
+                Verdict::Partial,
+                format!(
+                    "{stable} does not have 100% everywhere again: `traffic abort` tries again"
+                ),
+            ),
         };
-        report.verdict = if is_whole {
-            why.verdict
-        } else {
-            Verdict::Partial
-        };
+        report.verdict = verdict;
         report.reason = format!("{}; {back}", why.reason);
         report.headline = Some(format!("{release} taken back from {share}: {back}"));
         found.illustrate(&mut report);

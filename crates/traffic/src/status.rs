@@ -68,7 +68,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let told = places.iter().map(|place| place.outcome(recorded));
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
-        outcomes.push(of_rollout(job, document.as_ref(), rollout).await);
+        outcomes.push(of_rollout(job, document.as_ref(), rollout, &places).await);
     }
     if let Some((_, old)) = document.as_ref().and_then(Document::side_to_stop) {
         outcomes.push(old_side::status(&session, old).await);
@@ -293,7 +293,12 @@ impl Discrepancy {
 }
 
 /// The rollout in progress; a failure where its process has ended and no other watches the share.
-async fn of_rollout(job: &Job, document: Option<&Document>, rollout: &Rollout) -> Outcome {
+async fn of_rollout(
+    job: &Job,
+    document: Option<&Document>,
+    rollout: &Rollout,
+    places: &[PlaceStatus<'_>],
+) -> Outcome {
     let told = format!(
         "{rollout} since {:.0}, begun by {}",
         rollout.changed, rollout.by
@@ -310,16 +315,38 @@ async fn of_rollout(job: &Job, document: Option<&Document>, rollout: &Rollout) -
     if is_watched || !is_at_work {
         return outcome;
     }
-    Outcome {
+    let outcome = Outcome {
         verdict: Verdict::Fail,
         ..outcome
     }
-    .expected("a process that watches the share")
-    .reason(format!(
-        "the process of the rollout has ended: {} keeps its share, and is not judged",
-        rollout.release
-    ))
-    .hint("`traffic resume` goes on with the rollout, `traffic abort` takes it back")
+    .expected("a process that watches the share");
+    let release = &rollout.release;
+    if rollout.phase != Phase::Aborting {
+        return outcome
+            .reason(format!(
+                "the process of the rollout has ended: {release} keeps its share, and is not judged"
+            ))
+            .hint("`traffic resume` goes on with the rollout, `traffic abort` takes it back");
+    }
+    let has_none = |place: &PlaceStatus<'_>| {
+        let side = rollout.sides.get(&place.place.to_string());
+        let shares = [place.in_use(), place.configured.as_ref().ok().copied()];
+        side.is_some_and(|side| {
+            shares
+                .iter()
+                .all(|split| split.is_some_and(|split| split.of(*side).is_none()))
+        })
+    };
+    let found = if places.iter().all(has_none) {
+        "0% is set, not yet proved"
+    } else {
+        "not every place has 0%"
+    };
+    outcome
+        .reason(format!(
+            "the process that took {release} back has ended: {found}"
+        ))
+        .hint("`traffic resume` takes it back and proves that")
 }
 
 /// Who answers. Where users are divided by chance, one sample in a hundred seems to be of another split:
@@ -352,7 +379,9 @@ async fn observed(
 fn differs(rollout: &Rollout, place: &Place, configured: Split) -> Option<String> {
     let side = rollout.sides.get(&place.to_string())?;
     let has = configured.of(*side);
-    (has != rollout.share).then(|| {
+    // What is taken back has nothing already, or not yet.
+    let is_taken_back = rollout.phase == Phase::Aborting && has.is_none();
+    (has != rollout.share && !is_taken_back).then(|| {
         format!(
             "the rollout of {} recorded {}, and the configuration has {has}: another changed it, or a change was interrupted",
             rollout.release, rollout.share

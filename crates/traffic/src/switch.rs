@@ -270,7 +270,7 @@ async fn conclude(
             session.put_back_rollout(lease, before).await?;
             return reported(session, lease, found).await;
         }
-        ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
+        ChangeEnd::Failed | ChangeEnd::Unproved | ChangeEnd::PutBack { .. } => {
             let whole = matches!(changed.end, ChangeEnd::PutBack { failed: 0 });
             if whole {
                 session.put_back_rollout(lease, before).await?;

@@ -15,3 +15,4 @@ mod load;
 mod nginx;
 mod plan;
 mod runbooks;
+mod signals;

@@ -79,7 +79,8 @@ macro_rules! section {
             /// Default 30s.
             #[serde(default = "drain_timeout")]
             pub drain_timeout: Span,
-            /// How many machines are changed side by side, a count or a share. Default: all at once.
+            /// How many machines are changed side by side, a count or a share. A way back is made on all at once.
+            /// Default: all at once.
             #[serde(default = "whole")]
             pub batch: Portion,
             /// How many machines may fail to take a share, a count or a share; those that fail keep what they

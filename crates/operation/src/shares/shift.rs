@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use cli::Interrupt;
 use config::value::{Share, Side};
 use futures_util::future::join3;
 use place::{Error, Place, Step, StepFuture};
@@ -43,6 +44,9 @@ pub struct Shift<'a> {
     pub after: Share,
     /// How long the proof at one place may take.
     pub proof: Duration,
+    pub interrupt: Interrupt,
+    /// How long after a signal a proof may go on.
+    pub after_signal: Duration,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
     /// Why it is made, where that is not its stage.
@@ -56,6 +60,10 @@ pub struct Shift<'a> {
 pub enum Found {
     /// It has what was set.
     Set,
+    /// The same, and answers prove it.
+    Proved,
+    /// It has what was set, and a signal left no time for the proof.
+    Unproved,
     /// Another changed it: nothing of it is overwritten.
     Foreign(ForeignChange),
 }
@@ -104,9 +112,17 @@ impl Shift<'_> {
     pub fn foreign(&self) -> Option<ForeignChange> {
         let found = self.found.borrow();
         found.values().find_map(|found| match found {
-            Found::Set => None,
+            Found::Set | Found::Proved | Found::Unproved => None,
             Found::Foreign(change) => Some(change.clone()),
         })
+    }
+
+    /// Whether every place has what was set, and a signal left no time for the proof at one of them.
+    pub fn is_unproved(&self) -> bool {
+        let found = self.found.borrow();
+        let is_set = |place| matches!(found.get(place), Some(Found::Proved | Found::Unproved));
+        let is_unproved = |found: &Found| matches!(found, Found::Unproved);
+        self.router.places().iter().all(is_set) && found.values().any(is_unproved)
     }
 
     /// What another changed at a place since the share was set there. Only what no other has touched is put back.
@@ -115,7 +131,7 @@ impl Shift<'_> {
         match known {
             None => None,
             Some(Found::Foreign(change)) => Some(change),
-            Some(Found::Set) => {
+            Some(Found::Set | Found::Proved | Found::Unproved) => {
                 let change = ForeignChange::find(self.router, place, after).await?;
                 self.note(place, Found::Foreign(change.clone()));
                 Some(change)
@@ -176,9 +192,15 @@ impl Shift<'_> {
         }
         match proved {
             Ok(proof) => {
+                self.note(place, Found::Proved);
                 let exception = exception.ok().flatten();
                 let exception = exception.map_or_else(String::new, |told| format!("; {told}"));
                 Ok(format!("{after}: {proof}{unkept}{exception}").into())
+            }
+            // What a signal cut short is finished by another operation.
+            Err(error) if error.is_interrupted() => {
+                self.note(place, Found::Unproved);
+                Err(error)
             }
             // The way back is tried again, and not undone.
             Err(error) if self.is_way_back || error.is_overtaken() => Err(error),
@@ -239,11 +261,38 @@ impl Shift<'_> {
             self.note(place, Found::Set);
         }
         set?;
-        let deadline = Instant::now() + self.proof;
-        // What was in force before may answer for so long: good answers before that prove nothing.
-        tokio::time::sleep(self.router.capabilities().overlap).await;
-        let releases = self.releases(side);
-        prove(self.router, place, releases, (before, after), deadline).await
+        self.proved(place, side, (before, after), self.proof).await
+    }
+
+    /// What proves the split `after`, within so long and within the time that a signal leaves.
+    async fn proved(
+        &self,
+        place: &Place,
+        side: Side,
+        (before, after): (Split, Split),
+        within: Duration,
+    ) -> Result<String, Error> {
+        let deadline = Instant::now() + within;
+        let proving = async {
+            // What was in force before may answer for so long: good answers before that prove nothing.
+            tokio::time::sleep(self.router.capabilities().overlap).await;
+            let releases = self.releases(side);
+            prove(self.router, place, releases, (before, after), deadline).await
+        };
+        self.in_time(proving).await.unwrap_or_else(|| {
+            Err(Error::Interrupted(format!(
+                "{after} is set, not yet proved: a signal left no time for it"
+            )))
+        })
+    }
+
+    /// What the work gives; `None` where a signal leaves no time for it.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.interrupt.and(self.after_signal) => None,
+        }
     }
 
     /// Puts back what was before, and asks who answers: a reload may report success and change nothing,
@@ -265,15 +314,14 @@ impl Shift<'_> {
             }
             (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
         };
-        tokio::time::sleep(self.router.capabilities().overlap).await;
-        let releases = self.releases(side);
         // The way there has used up a part of the time.
-        let deadline = Instant::now() + self.proof / 2;
-        let proved = prove(self.router, place, releases, (after, before), deadline).await;
+        let within = self.proof / 2;
+        let proved = self.proved(place, side, (after, before), within).await;
         match (done, proved) {
             (Ok(done), Ok(proof)) => Ok(format!("{done}: {proof}")),
             (Err(error), Ok(proof)) => Ok(format!("{before} all the same: {proof} ({error})")),
             (Err(error), Err(_)) => Err(error),
+            (Ok(done), Err(error)) if error.is_interrupted() => Err(error.at(done)),
             (Ok(done), Err(error)) => match self.contradiction(place, side, before).await {
                 Some(_) => Err(error.at(done)),
                 // The side that had everything may be down, and then nothing can prove it.
@@ -282,13 +330,14 @@ impl Shift<'_> {
         }
     }
 
-    /// What answers, where it can hardly come from a split.
+    /// What answers, where it can hardly come from a split, and a signal leaves the time to ask.
     async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
         if !is_visible(self.router, split) {
             return None;
         }
         let releases = self.releases(side);
-        let answers = sample(self.router, place, releases, ASKED).await;
+        let asking = sample(self.router, place, releases, ASKED);
+        let answers = self.in_time(asking).await?;
         contradicts(&answers, split).then_some(answers)
     }
 

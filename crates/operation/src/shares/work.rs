@@ -9,7 +9,7 @@ use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
 use engine::{
-    CurrentRelease, Execution, ExecutionContext, ExecutionEnd, Grounds, PlaceRelease, Plan,
+    CurrentRelease, Execution, ExecutionContext, ExecutionEnd, FINISH, Grounds, PlaceRelease, Plan,
     Settings, Watch,
 };
 use futures_util::future::{join, join_all};
@@ -72,6 +72,8 @@ pub enum ChangeEnd {
     Failed,
     /// It was not in effect at too many places, and what was before is back, except at so many.
     PutBack { failed: usize },
+    /// It is set at every place, and a signal left no time for its proof.
+    Unproved,
     /// Another changed a place since the share was set there; that is not overwritten.
     Foreign(ForeignChange),
     /// A signal came; the journal is left open.
@@ -102,6 +104,7 @@ impl ChangeEnd {
         match self {
             ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => None,
             ChangeEnd::Made { .. } => Some(Verdict::Pass),
+            ChangeEnd::Unproved => Some(Verdict::Inconclusive),
             ChangeEnd::Failed
             | ChangeEnd::PutBack { .. }
             | ChangeEnd::Impossible
@@ -118,8 +121,17 @@ pub struct WayBack {
     pub places: Vec<PlaceRelease>,
     /// The release that gets everything; `None` where its side never answered.
     pub stable: Option<String>,
-    /// Whether the stable release is proved to have all requests at every place.
-    pub is_whole: bool,
+    pub end: WayBackEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayBackEnd {
+    /// The stable release is proved to have all requests at every place.
+    Whole,
+    /// 0 % is set at every place, and a signal left no time for its proof: the rollout is not over.
+    Unproved,
+    /// Not every place is known to have it.
+    Partial,
 }
 
 impl<'a> Work<'a> {
@@ -214,28 +226,39 @@ impl<'a> Work<'a> {
         };
         let mut shift = self.shift(router, rollout, change, true);
         shift.reason = Some(self.job.redactor.redact(reason)).filter(|reason| !reason.is_empty());
-        let settings = self.settings(Portion::ALL, false);
+        let settings = Settings {
+            // What is bad is bad everywhere: no place waits for another one.
+            batch: Portion::ALL,
+            ..self.settings(Portion::ALL, false)
+        };
         let ShareChanged {
-            outcomes,
+            mut outcomes,
             bars,
             places,
             end,
         } = self
             .execute(&tree, &shift, lease, settings, async { Ok(()) })
             .await?;
-        let is_whole = matches!(end, ChangeEnd::Made { failed: 0 });
-        if let ChangeEnd::Stopped(error) = end {
-            return Err(error.into());
-        }
-        if is_whole {
+        let end = match end {
+            ChangeEnd::Stopped(error) => return Err(error.into()),
+            ChangeEnd::Made { failed: 0 } => WayBackEnd::Whole,
+            ChangeEnd::Unproved => WayBackEnd::Unproved,
+            _ => WayBackEnd::Partial,
+        };
+        if end == WayBackEnd::Whole {
             self.end(lease, rollout, finding).await?;
+        }
+        for outcome in &mut outcomes {
+            if outcome.verdict == Verdict::Inconclusive {
+                outcome.hint = Some("`traffic resume` proves it".to_owned());
+            }
         }
         Ok(WayBack {
             outcomes,
             bars,
             places,
             stable: rollout.stable.clone(),
-            is_whole,
+            end,
         })
     }
 
@@ -320,6 +343,9 @@ impl<'a> Work<'a> {
             before: change.before,
             after: change.after,
             proof: self.proof_time(),
+            interrupt: self.job.interrupt.clone(),
+            // What goes on is stopped: a proof of it is of no use. What is taken back is proved, as far as there is time.
+            after_signal: if is_way_back { FINISH } else { Duration::ZERO },
             is_way_back,
             reason: None,
             found: RefCell::default(),
@@ -385,8 +411,12 @@ impl<'a> Work<'a> {
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
         let end = match (shift.foreign(), ChangeEnd::from(conclusion.end)) {
-            (_, end @ (ChangeEnd::Interrupted | ChangeEnd::Stopped(_))) | (None, end) => end,
+            (_, end @ ChangeEnd::Stopped(_)) => end,
             (Some(change), _) => ChangeEnd::Foreign(change),
+            (None, ChangeEnd::Failed | ChangeEnd::Made { .. }) if shift.is_unproved() => {
+                ChangeEnd::Unproved
+            }
+            (None, end) => end,
         };
         if let Some(verdict) = end.verdict() {
             execution.end(verdict).await?;

@@ -5,7 +5,7 @@ use cli::rollout::in_progress;
 use config::file::Traffic;
 use model::{Id, Outcome, Report, Verdict};
 use operation::shares::recall::recall;
-use operation::shares::work::{WayBack, Work};
+use operation::shares::work::{WayBack, WayBackEnd, Work};
 use state::{Document, Lease, Rollout, Status, release_shown};
 
 use crate::session::Session;
@@ -104,7 +104,7 @@ fn rollout_end(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) 
     let Some(back) = back else {
         return RolloutEnd::GivenBack(vec![ended("its own process has taken it back")]);
     };
-    if back.is_whole {
+    if back.end == WayBackEnd::Whole {
         let outcomes = [vec![ended("it was taken back")], back.outcomes].concat();
         return RolloutEnd::GivenBack(outcomes);
     }
