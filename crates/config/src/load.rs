@@ -63,7 +63,7 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct LoadError {
     pub error: Error,
-    /// As in [`Loaded::secrets`], as far as the file could be read.
+    /// The variables of [`Loaded::secrets`], as far as the file could be read. The error hides the literals itself.
     pub secrets: Secrets,
 }
 
@@ -100,13 +100,14 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         Ok(tree) => secrets::of(tree, &text),
         Err(_) => document::in_broken(&text, &committed::value()),
     };
-    secrets.variables.extend(found.secrets.variables);
-    secrets.literals = found.secrets.literals;
+    secrets
+        .variables
+        .extend(found.secrets.variables.iter().cloned());
     let document = Document {
         path: relative_path(&path, request.folder).to_owned(),
         tree: parsed.as_ref().ok().cloned(),
         text,
-        hidden: found.places,
+        hidden: found,
         schema: committed::value,
     };
     let mut variables = BTreeSet::new();
@@ -120,6 +121,9 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     };
     match config {
         Ok((mut config, tree, inventory)) => {
+            secrets
+                .literals
+                .extend(document.hidden.secrets.literals.iter().cloned());
             config.source = Some(Arc::new(Source {
                 tree,
                 inventory,

@@ -3,6 +3,7 @@
 
 mod canary;
 mod freeze;
+mod hidden;
 mod incident;
 mod load;
 mod migrate;

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use model::Secret;
+use model::redact::MASK;
 use model::text::CUT;
 use serde_json::Value;
 use yaml::{Fault, Node, Place};
 
-use crate::{advice, interpolate, unread};
+use crate::secrets::Located;
+use crate::{advice, broken, interpolate, unread};
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -69,8 +72,8 @@ pub struct Document {
     pub text: String,
     /// `None` if it is not YAML.
     pub tree: Option<Node>,
-    /// Where its literal secrets are.
-    pub hidden: Vec<Place>,
+    /// Its literal secrets.
+    pub hidden: Located,
     /// The JSON Schema of such a file.
     pub schema: fn() -> Value,
 }
@@ -87,27 +90,71 @@ impl Document {
         let line = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let column = before[line_start..].chars().count() + 1;
-        let mut hidden = self.hidden.clone();
+        let mut hidden = self.hidden.places.clone();
         // Where a variable alone is missing, every key is known.
         if let Some(tree) = self.tree.as_ref().filter(|_| fault.unset.is_empty()) {
             hidden.extend(unread::places(tree, &(self.schema)()));
         }
+        let message = self.veiled(&fault.message, &hidden, &place);
+        let hint = fault.hint.map(|hint| self.veiled(&hint, &hidden, &place));
         let (text, place) = masked(&self.text, &hidden, &place);
         Error::Invalid {
             path: self.path.clone(),
             line,
             column,
             snippet: draw(&self.path, &text, &place, (line, column)),
-            message: fault.message,
-            hint: fault.hint,
+            message,
+            hint,
             unset: fault.unset,
         }
     }
+
+    /// A sentence about a place, without what it quotes of a secret. What a secret has in common with other sentences and
+    /// with paths stays there.
+    fn veiled(&self, sentence: &str, hidden: &[Place], place: &Place) -> String {
+        if self.tree.is_none() {
+            return broken::veiled(sentence, &self.text, hidden, &(self.schema)());
+        }
+        let is_here = |one: &&Place| one.start < place.end && place.start < one.end;
+        let here = hidden.iter().filter(is_here);
+        // Without the anchor before it.
+        let word = |one: &Place| {
+            let text = self.text[one.clone()].trim();
+            let value = text.strip_prefix('&').and_then(|text| text.split_once(' '));
+            value.map_or(text, |(_, value)| value.trim())
+        };
+        let mut words: Vec<&str> = here.map(word).collect();
+        if !words.is_empty() {
+            let literals = self.hidden.secrets.literals.iter();
+            words.extend(literals.map(Secret::expose));
+        }
+        let mut shown = sentence.to_owned();
+        for word in words {
+            shown = without_word(&shown, word.trim_matches(['"', '\'']));
+        }
+        shown
+    }
+}
+
+/// The sentence with a mask in the place of a word.
+fn without_word(sentence: &str, word: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || "_-".contains(c);
+    let mut out = String::new();
+    let mut done = 0;
+    let found = sentence.match_indices(word).filter(|_| !word.is_empty());
+    for (at, _) in found {
+        let end = at + word.len();
+        if !sentence[..at].ends_with(is_part) && !sentence[end..].starts_with(is_part) {
+            out.push_str(&sentence[done..at]);
+            out.push_str(MASK);
+            done = end;
+        }
+    }
+    out + &sentence[done..]
 }
 
 /// The text with a mask in the place of each secret, and where a place is then.
 pub(crate) fn masked(text: &str, hidden: &[Place], place: &Place) -> (String, Place) {
-    const MASK: &str = "***";
     let mut lines = Vec::new();
     for place in hidden {
         let end = text.floor_char_boundary(place.end);

@@ -152,7 +152,7 @@ pub(crate) fn in_line(text: &str, fault: Fault) -> Fault {
 }
 
 /// The context and the last name of an expression such as `secrets.API_TOKEN }}`.
-fn of_workflow(inside: &str) -> Option<(&str, &str)> {
+pub(crate) fn of_workflow(inside: &str) -> Option<(&str, &str)> {
     const CONTEXTS: [&str; 11] = [
         "env", "github", "inputs", "job", "jobs", "matrix", "needs", "runner", "secrets", "steps",
         "vars",

@@ -165,19 +165,6 @@ impl<'s> Part<'s> {
         found
     }
 
-    /// The names of the keys below those that are called so, or in each entry of the lists there.
-    pub(crate) fn names_below(self, key: &str) -> BTreeSet<&'s str> {
-        let inside = |part: Part<'s>| part.below(ENTRY).filter(|_| part.is_list()).unwrap_or(part);
-        let parents = self.parents_of(key);
-        let parts = parents.iter().filter_map(|path| {
-            let mut path = path.iter().copied().chain([key]);
-            let part = path.try_fold(self, |part, key| inside(part).below(key));
-            part.map(inside)
-        });
-        let names = parts.filter_map(Part::properties).flatten();
-        names.map(|(key, _)| key.as_str()).collect()
-    }
-
     fn search(self, key: &str, path: &mut Vec<&'s str>, found: &mut Vec<Vec<&'s str>>) {
         if path.len() > MAX_DEPTH {
             return;

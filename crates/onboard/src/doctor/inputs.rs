@@ -126,7 +126,7 @@ fn of_workflow(workflow: &Workflow, rules: &Rules, job: &Job) -> Vec<Finding> {
     let document = Document {
         path: workflow.path.clone().into(),
         text: workflow.text.clone(),
-        hidden: document::secrets::of(&tree, &workflow.text).places,
+        hidden: document::secrets::of(&tree, &workflow.text),
         tree: Some(tree),
         schema: || serde_json::Value::Null,
     };
