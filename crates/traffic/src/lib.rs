@@ -20,6 +20,7 @@ mod minutes;
 mod old_side;
 mod plan;
 mod promote;
+mod provable;
 mod ramp;
 mod refuse;
 mod resume;

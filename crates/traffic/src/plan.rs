@@ -1,21 +1,18 @@
 //! What a ramp or a switch would do, step by step; changes nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use config::value::{Share, Span};
+use config::value::Share;
 use futures_util::future::join_all;
 use model::text::span;
 use model::{Outcome, Report, Table};
-use operation::shares::observe::{AnswerTimes, proof_needed};
-use operation::shares::work::Work;
-use place::Place;
 use router::{Router, Split};
 use state::Document;
 
 use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::minutes::Minutes;
+use crate::provable::{NeededProof, ProofTime};
 use crate::ramp;
 use crate::refuse;
 use crate::session::Session;
@@ -97,7 +94,7 @@ async fn steps(
         }
         AfterShare::Stays => None,
     };
-    let proof = ProofTime::measure(&work, &*router, &pair).await;
+    let proof = ProofTime::measure(&work, &*router, &pair.sides, &pair.release).await;
     let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
     let mut in_all = (Some(Duration::ZERO), Duration::ZERO);
     let mut before = pair.share;
@@ -163,51 +160,6 @@ fn table_row(share: Share, [metric, passes, twice]: [String; 3]) -> Vec<String> 
     vec![share.to_string(), metric, passes, twice]
 }
 
-/// How long a proof takes, and may.
-struct ProofTime {
-    answers: BTreeMap<Place, AnswerTimes>,
-    limit: Duration,
-    deadline: Span,
-}
-
-impl ProofTime {
-    /// Asks both sides at every place.
-    async fn measure(work: &Work<'_>, router: &dyn Router, pair: &Pair) -> ProofTime {
-        let places = pair.sides.keys();
-        let measuring = places.map(|place| async move {
-            let times = AnswerTimes::measure(router, place, &pair.release).await;
-            (place.clone(), times)
-        });
-        ProofTime {
-            answers: join_all(measuring).await.into_iter().collect(),
-            limit: work.proof_time(),
-            deadline: work.section.deadline,
-        }
-    }
-
-    /// Less than a second is nothing to plan with.
-    fn of(&self, place: &Place, split: Split, needed: u32) -> Duration {
-        let answers = self.answers.get(place).copied().unwrap_or_default();
-        let takes = answers.proof(split, needed);
-        if takes < Duration::from_secs(1) {
-            return Duration::ZERO;
-        }
-        takes
-    }
-
-    /// Why a proof that takes so long cannot end.
-    fn refused(&self, takes: Duration, needed: u32) -> Option<String> {
-        (takes > self.limit).then(|| {
-            format!(
-                "its proof takes about {} ({needed} answers), and `traffic.deadline` ({}) leaves {} for it",
-                span(takes),
-                self.deadline,
-                span(self.limit)
-            )
-        })
-    }
-}
-
 /// One share at every place, how long its proof takes, and what follows there.
 async fn step(
     router: &dyn Router,
@@ -231,18 +183,10 @@ async fn step(
                 .reason(reason)
                 .hint("choose another share with `--stages`")
         };
-        let needed = match proof_needed(router, was, split) {
+        let NeededProof { answers, takes } = match proof.needed(router, place, (was, split)) {
             Ok(needed) => needed,
-            Err(error) => return (refused(error.to_string()), Duration::ZERO),
+            Err(unprovable) => return (unprovable.outcome(id, place), Duration::ZERO),
         };
-        let takes = proof.of(place, split, needed);
-        if let Some(why) = proof.refused(takes, needed) {
-            let longer = format!(
-                "set `traffic.deadline` to {} or more, or let `release` name a URL that answers sooner",
-                Span::from_secs((takes * 4).as_secs() + 1)
-            );
-            return (refused(why).hint(longer), takes);
-        }
         let outcome = match router.check(place, split).await {
             Ok(change) if change.split != split => refused(format!(
                 "{} cannot express {share}: the nearest is {}",
@@ -258,8 +202,9 @@ async fn step(
                     Duration::ZERO => String::new(),
                     takes => format!(" in about {}", span(takes)),
                 };
-                Outcome::pass(id, place.to_string())
-                    .actual(format!("{does}; proved by {needed} requests{within}, {then}"))
+                Outcome::pass(id, place.to_string()).actual(format!(
+                    "{does}; proved by {answers} requests{within}, {then}"
+                ))
             }
             Err(error) => Outcome::error(id, place.to_string())
                 .expected(format!("{share} can be set"))

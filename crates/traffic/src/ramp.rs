@@ -6,7 +6,7 @@ use cli::{Failure, Job};
 use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, ShareChange, WayBackEnd, Work};
+use operation::shares::work::{ChangeEnd, ShareChange, WayBackEnd, Work, sides_of};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
@@ -18,6 +18,7 @@ use crate::found::RolloutReport;
 use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
 use crate::old_side::Keep;
+use crate::provable::ProofTime;
 use crate::refuse;
 use crate::session::{Session, rollout};
 
@@ -152,7 +153,6 @@ async fn begin(
         is_ramp: true,
         ..pair.rollout(session.job, pair.share, stages)
     };
-    session.begin_rollout(lease, &rollout).await?;
     let mut ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
     ramp.is_new = true;
     Box::pin(ramp.up()).await
@@ -252,8 +252,23 @@ impl<'a> Ramp<'a> {
         }
     }
 
-    /// From the share that is recorded to the last stage. Whatever goes wrong, no share stays that no process watches.
+    /// From the share that is recorded to the last stage, if each can be proved. Whatever goes wrong, no share stays that
+    /// no process watches.
     pub(crate) async fn up(mut self) -> Result<Report, Failure> {
+        let sides = sides_of(self.router, &self.rollout);
+        let proof = ProofTime::measure(self.work, self.router, &sides, &self.rollout.release);
+        let before = self.rollout.share;
+        let refused = proof
+            .await
+            .refusals(self.router, &sides, before, &self.left());
+        if !refused.is_empty() {
+            return self.session.give_up(self.lease, refused).await;
+        }
+        if self.is_new {
+            self.session
+                .begin_rollout(self.lease, &self.rollout)
+                .await?;
+        }
         match self.stages().await {
             Ok(Some(report)) => return Ok(report),
             Ok(None) => {}
@@ -277,12 +292,7 @@ impl<'a> Ramp<'a> {
     /// Stage by stage; a report where the ramp is over before the release has everything.
     async fn stages(&mut self) -> Result<Option<Report>, Failure> {
         self.found.mark(self.rollout.share);
-        let stages = self.rollout.stages.clone();
-        let current = self.rollout.share;
-        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
-        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
-        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
-        for share in stages.into_iter().filter(is_left) {
+        for share in self.left() {
             if share > self.limit() {
                 if self.no_wait {
                     return self.waits().await.map(Some);
@@ -300,6 +310,20 @@ impl<'a> Ramp<'a> {
             return self.hold().await.map(Some);
         }
         Ok(None)
+    }
+
+    /// The shares that are still to be set.
+    fn left(&self) -> Vec<Share> {
+        let current = self.rollout.share;
+        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
+        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
+        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
+        self.rollout
+            .stages
+            .iter()
+            .copied()
+            .filter(is_left)
+            .collect()
     }
 
     /// At how many places the router may be gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::value::{Share, Side};
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work};
+use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work, sides_of};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
@@ -15,6 +15,7 @@ use crate::foreign;
 use crate::found::RolloutReport;
 use crate::old_side::Keep;
 use crate::plan;
+use crate::provable::ProofTime;
 use crate::refuse;
 use crate::session::{Session, rollout};
 
@@ -161,6 +162,11 @@ async fn under(
     {
         return session.give_up(lease, vec![outcome]).await;
     }
+    let proof = ProofTime::measure(&work, &*router, &pair.sides, &pair.release).await;
+    let refused = proof.refusals(&*router, &pair.sides, pair.share, &[wish.share]);
+    if !refused.is_empty() {
+        return session.give_up(lease, refused).await;
+    }
     let share = wish.share.max(pair.share);
     let rollout = pair.rollout(session.job, share, vec![wish.share]);
     let change = ShareChange {
@@ -235,6 +241,12 @@ pub(crate) async fn make(
     rollout: &Rollout,
     change: ShareChange,
 ) -> Result<Report, Failure> {
+    let sides = sides_of(router, rollout);
+    let proof = ProofTime::measure(work, router, &sides, &rollout.release).await;
+    let refused = proof.refusals(router, &sides, change.before, &[change.after]);
+    if !refused.is_empty() {
+        return session.give_up(lease, refused).await;
+    }
     let changed = work.change(router, lease, rollout, change).await?;
     let before = (!change.before.is_none() && !change.before.is_all()).then(|| Rollout {
         phase: Phase::Held,

@@ -1,9 +1,10 @@
 //! What a ramp would do and how long it takes, before it begins.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use testkit::Prometheus;
+use testkit::{End, Prometheus};
 
 use crate::bed::Bed;
 
@@ -155,10 +156,13 @@ fn the_time_of_the_proofs_is_planned_and_one_that_cannot_end_is_refused() {
         ],
     );
     bed.configure(&format!("{stages}  deadline: 9s\n"), "");
+    let before = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
     for args in [
         &["plan", "--release", "v2"][..],
         &["ramp", "--release", "v2", "--dry-run"],
+        &["ramp", "--release", "v2"],
         &["switch", "--dry-run"],
+        &["switch"],
     ] {
         bed.traffic(args).is(
             5,
@@ -169,7 +173,46 @@ fn the_time_of_the_proofs_is_planned_and_one_that_cannot_end_is_refused() {
             ],
         );
     }
-    assert_eq!(bed.configured(), 0);
+    let after = fs::read_to_string(bed.nginx.upstream_file()).unwrap();
+    assert_eq!(after, before);
+    assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+
+    // The same of what goes on.
+    bed.slow_answers(Duration::ZERO);
+    bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
+    bed.slow_answers(Duration::from_millis(400));
+    bed.traffic(&["promote"])
+        .is(5, &["`traffic.deadline` (9s) leaves 3s for it"]);
+    assert_eq!((bed.configured(), bed.recorded()), (50, Some(50)));
+    bed.configure(&format!("{stages}  deadline: 18s\n"), "");
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+/// The service became slower since: answers that all agree have more time, and those that were too few say so.
+#[test]
+fn a_proof_whose_answers_agree_has_more_time_and_never_contradicts_them() {
+    let bed = Bed::new("  deadline: 6s\n", "");
+    // 12 times four answers take 2.4 s; a proof has 2 s, and one that agrees 3 s.
+    for (delay, code, told) in [
+        (
+            Duration::from_millis(200),
+            0,
+            "45 answers in a row were of green",
+        ),
+        (
+            Duration::from_millis(400),
+            1,
+            " of the 45 answers that prove blue 0%, green 100% came in time, all of green",
+        ),
+    ] {
+        bed.slow_answers(Duration::from_millis(100));
+        let child = bed.spawn(&["switch", "--to", "green"]);
+        bed.wait_for("the file", |bed| bed.configured() == 100);
+        bed.slow_answers(delay);
+        End::from(child.wait_with_output().unwrap()).is(code, &[told]);
+        bed.slow_answers(Duration::ZERO);
+        bed.traffic(&["switch", "--to", "blue"]).is(0, &[]);
+    }
 }
 
 #[test]

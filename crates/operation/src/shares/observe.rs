@@ -331,6 +331,9 @@ pub fn window(split: Split) -> u32 {
 
 /// Asks through the router until the answers prove that the split is in effect.
 ///
+/// A proof whose answers all agree so far has half as much time again: a service that answers slowly is not a share
+/// that is not in effect.
+///
 /// # Errors
 /// Returns an error at the deadline, with the last answers.
 pub async fn prove(
@@ -340,6 +343,7 @@ pub async fn prove(
     (before, after): (Split, Split),
     deadline: Instant,
 ) -> Result<String, Error> {
+    let last = deadline + deadline.saturating_duration_since(Instant::now()) / 2;
     if let Some(loaded) = router.loaded(place).await?
         && loaded != after
     {
@@ -350,8 +354,17 @@ pub async fn prove(
     }
     proof_needed(router, before, after)?;
     match after.whole() {
-        Some(side) => prove_whole(router, place, releases, (before, after, side), deadline).await,
-        None => prove_part(router, place, releases, (before, after), deadline).await,
+        Some(side) => {
+            prove_whole(
+                router,
+                place,
+                releases,
+                (before, after, side),
+                (deadline, last),
+            )
+            .await
+        }
+        None => prove_part(router, place, releases, (before, after), (deadline, last)).await,
     }
 }
 
@@ -361,7 +374,7 @@ async fn prove_whole(
     place: &Place,
     releases: Releases<'_>,
     (before, after, side): (Split, Split, Side),
-    deadline: Instant,
+    (deadline, last): (Instant, Instant),
 ) -> Result<String, Error> {
     let names = releases.names(router);
     let (mut rows, mut in_a_row) = (1, 0);
@@ -372,7 +385,14 @@ async fn prove_whole(
         if left == Some(0) {
             return Ok(format!("{in_a_row} answers in a row were of {side}"));
         }
-        let Some(left) = left.filter(|_| Instant::now() < deadline) else {
+        let agrees = in_a_row == seen.asked();
+        let end = if agrees { last } else { deadline };
+        let Some(left) = left.filter(|_| Instant::now() < end) else {
+            if let (true, Some(wanted)) = (agrees, wanted) {
+                return Err(Error::Deadline(format!(
+                    "only {in_a_row} of the {wanted} answers that prove {after} came in time, all of {side}"
+                )));
+            }
             return Err(Error::Unproved(format!(
                 "{side} should get all, and {seen}{}",
                 said(router.explain(place).await.ok().flatten())
@@ -401,7 +421,7 @@ async fn prove_part(
     place: &Place,
     releases: Releases<'_>,
     (before, after): (Split, Split),
-    deadline: Instant,
+    (deadline, last_end): (Instant, Instant),
 ) -> Result<String, Error> {
     let others = others(before, after);
     let share = after.of(Side::Green).fraction();
@@ -411,7 +431,8 @@ async fn prove_part(
             break;
         };
         let sampled = sample(router, place, releases, wanted);
-        let Ok(answers) = tokio::time::timeout_at(deadline.into(), sampled).await else {
+        let end = if attempt == 1 { last_end } else { deadline };
+        let Ok(answers) = tokio::time::timeout_at(end.into(), sampled).await else {
             // What was cut off says less than the answers before it.
             last.get_or_insert_with(|| {
                 format!("{wanted} requests that would prove it were not answered in time")

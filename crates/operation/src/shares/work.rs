@@ -342,7 +342,12 @@ impl<'a> Work<'a> {
             stable: rollout.stable.clone(),
             before: change.before,
             after: change.after,
-            proof: self.proof_time(),
+            proof: if is_way_back {
+                // It is not undone, so its proof has the time of that, too.
+                self.proof_time() * 2
+            } else {
+                self.proof_time()
+            },
             interrupt: self.job.interrupt.clone(),
             // What goes on is stopped: a proof of it is of no use. What is taken back is proved, as far as there is time.
             after_signal: if is_way_back { FINISH } else { Duration::ZERO },
