@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::incident::SinkDeliveries;
 use state::Holder;
 
+use crate::clocks::TOLERANCE;
 use crate::{Delivery, Event, EventId, Happening, History, IncidentId, Undelivered};
 
 /// How long a claim keeps other processes away, where it is not known that its process has ended.
@@ -282,7 +283,9 @@ impl Pending {
     /// Whether this process may send it now: the sink's own time has come, and no other process that may be alive
     /// has claimed it. `shared`: other machines reach the log, too.
     pub fn is_free(&self, own: &Holder, now: Timestamp, shared: bool) -> bool {
+        // What failed in our future was dated by a clock that is ahead: so is the time that it names.
         let failed = self.failed.as_ref();
+        let failed = failed.filter(|(_, at)| at.duration_since(now) <= TOLERANCE);
         let earliest = failed.and_then(|(how, _)| how.not_before);
         let is_claimed = self.claim.as_ref().is_some_and(|claim| {
             claim.holder != *own && claim.until > now && !claim.holder.is_gone(shared)
@@ -420,6 +423,28 @@ mod tests {
         };
         assert_eq!(by(Intent::Wait), []);
         assert_eq!(by(Intent::Skip), [to(&later, "a"), to(&later, "b")]);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_holds_back_no_other_machine() {
+        let mut past = SampleHistory::new();
+        let event = past.tell(note("one"), &["a"]);
+        past.add(Happening::Undelivered {
+            delivery: to(&event, "a"),
+            claim: None,
+            how: Undelivered {
+                not_before: Some(second(700)),
+                ..undelivered()
+            },
+        });
+        let pending = &pending(&past.history())[0];
+        let failed_at = pending.failed.as_ref().unwrap().1;
+        let before = |seconds: i64| failed_at - jiff::SignedDuration::from_secs(seconds);
+        assert!(pending.is_free(&own(), before(600), false));
+        assert!(
+            !pending.is_free(&own(), before(30), false),
+            "clocks may differ by so much"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which release serves users, as far as the stages proved it.
 
-use model::Verdict;
+use model::{StageName, Verdict};
 
 use crate::{Conclusion, Happening, History};
 
@@ -32,16 +32,16 @@ pub fn serving(history: &History) -> Option<&str> {
                 verdict,
                 impact,
                 ..
-            } => match (stage.as_str(), verdict) {
-                ("rollback", Verdict::Pass | Verdict::Refused) => continue,
+            } => match (StageName::of(stage), verdict) {
+                (Some(StageName::Rollback), Verdict::Pass | Verdict::Refused) => continue,
                 // `rollback decide` tells of an impact, and changes nothing.
-                ("rollback", _) if impact.is_some() => continue,
-                ("rollback", _) => None,
-                ("traffic", verdict) if *verdict != Verdict::Refused => {
+                (Some(StageName::Rollback), _) if impact.is_some() => continue,
+                (Some(StageName::Rollback), _) => None,
+                (Some(StageName::Traffic), verdict) if *verdict != Verdict::Refused => {
                     since.extend(subject.release.as_deref());
                     continue;
                 }
-                ("healthgate" | "record", Verdict::Pass) => {
+                (Some(StageName::Healthgate | StageName::Record), Verdict::Pass) => {
                     since.extend(subject.release.as_deref());
                     continue;
                 }

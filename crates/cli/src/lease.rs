@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::value::Span;
+use model::text::span;
 use state::{Claim, Document, Error, Lease, Lock, Store};
 
 use crate::failure::Failure;
@@ -90,10 +91,10 @@ impl Job {
                 return Err(lock_failure(&lock, &fate, since.elapsed()));
             }
             self.progress.show(&format!(
-                "waiting for {}, {} ({}s of {wait})",
+                "waiting for {}, {} ({} of {wait})",
                 lock.holder,
                 fate.reason(),
-                since.elapsed().as_secs()
+                span(since.elapsed())
             ));
             tokio::select! {
                 () = tokio::time::sleep(left.min(POLL)) => {}
@@ -113,7 +114,7 @@ fn lock_failure(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
         lock.expires
     );
     if waited >= Duration::from_secs(1) {
-        reason.push_str(&format!("; waited {}s", waited.as_secs()));
+        reason.push_str(&format!("; waited {}", span(waited)));
     }
     let hint = match fate {
         HolderStatus::Unknown { hint, .. } => format!(

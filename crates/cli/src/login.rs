@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Job;
 use config::file::RegistryLogin;
+use model::Obstacle;
 use registry::docker::{self, Source};
 use registry::{Credentials, Reference};
 use remote::local::{Exit, Script};
@@ -31,13 +32,7 @@ pub struct ImageLogin {
     /// Nothing named them: without them a public image may be seen all the same.
     pub implied: bool,
     /// Why they are missing although a login is stored: reported if the registry asks for credentials.
-    pub trouble: Option<LoginError>,
-}
-
-#[derive(Clone, Debug)]
-pub struct LoginError {
-    pub reason: String,
-    pub hint: String,
+    pub trouble: Option<Obstacle>,
 }
 
 /// Finds the credentials for the image's registry; what is secret in them is redacted from then
@@ -48,7 +43,7 @@ pub async fn find(
     image: &Reference,
     job: &Job,
     timeout: Duration,
-) -> Result<ImageLogin, LoginError> {
+) -> Result<ImageLogin, Obstacle> {
     let found = match login.kind {
         RegistryLogin::Anonymous => anonymous(),
         RegistryLogin::Ecr => ecr(None, job, timeout).await?,
@@ -86,8 +81,8 @@ fn with_credentials(credentials: Credentials, whose: String) -> ImageLogin {
     }
 }
 
-fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageLogin, LoginError> {
-    let unset = |name: &str| LoginError {
+fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageLogin, Obstacle> {
+    let unset = |name: &str| Obstacle {
         reason: format!("the credentials' variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
     };
@@ -106,11 +101,7 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageL
 
 /// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
 /// GitHub's registry.
-async fn by_habit(
-    image: &Reference,
-    job: &Job,
-    timeout: Duration,
-) -> Result<ImageLogin, LoginError> {
+async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
     let left = docker(image, job, timeout).await?;
     match aws::Login::region(image.registry()) {
         Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
@@ -133,8 +124,8 @@ fn workflow(job: &Job) -> Option<ImageLogin> {
 }
 
 /// A token that ECR's registry takes as a password.
-async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<ImageLogin, LoginError> {
-    let trouble = |error: aws::Error| LoginError {
+async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
+    let trouble = |error: aws::Error| Obstacle {
         reason: format!("ECR gives no login: {error}"),
         hint: match error {
             aws::Error::Denied { .. } => {
@@ -153,7 +144,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Image
     };
     let login = tokio::time::timeout(timeout, asking)
         .await
-        .map_err(|_| LoginError {
+        .map_err(|_| Obstacle {
             reason: format!(
                 "ECR gives no login within {}",
                 model::text::duration(timeout)
@@ -171,7 +162,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Image
     ))
 }
 
-async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, LoginError> {
+async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
     let folder = job.env.non_empty("DOCKER_CONFIG").map(PathBuf::from);
     let home = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".docker"));
     let Some(path) = folder
@@ -180,7 +171,7 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Image
     else {
         return Ok(anonymous());
     };
-    let unusable = |reason: String| LoginError {
+    let unusable = |reason: String| Obstacle {
         reason: format!(
             "Docker's configuration {} cannot be used: {reason}",
             path.display()
@@ -207,9 +198,9 @@ async fn helper(
     server: &str,
     job: &Job,
     timeout: Duration,
-) -> Result<ImageLogin, LoginError> {
+) -> Result<ImageLogin, Obstacle> {
     let program = format!("docker-credential-{name}");
-    let trouble = |reason: String| LoginError {
+    let trouble = |reason: String| Obstacle {
         reason: format!("the credential helper `{program}` {reason}"),
         hint: format!("ask it yourself: `echo {server} | {program} get`"),
     };

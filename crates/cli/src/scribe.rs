@@ -19,7 +19,7 @@ use courier::{Courier, DeliveryMode, SinkTally};
 use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
-use model::{Decision, Outcome, Report, Severity, Verdict};
+use model::{Decision, Outcome, Report, Severity, StageName, Verdict};
 use notify::{
     Delivered, DeliveryError, DeliveryFailure, Notice, Phase, PreviousDelivery, Proof, Recipient,
     Texts,
@@ -27,15 +27,6 @@ use notify::{
 use sections::incident::{Before, FilterInput, Impact};
 
 use crate::{Failure, Job};
-
-/// The stage that writes and tells by hand.
-pub const INCIDENT: &str = "incident";
-
-/// The stage that measures whether a release is healthy.
-const HEALTHGATE: &str = "healthgate";
-
-/// The stage that puts a release back.
-const ROLLBACK: &str = "rollback";
 
 /// How long a stage may take to write down its end.
 const WRITE_TIME: Duration = Duration::from_secs(5);
@@ -201,7 +192,8 @@ impl EventWriter<'_> {
             duration_ms: millis(report.duration),
             counted: counted(report),
             hosts: hosts(report),
-            retries: (report.stage == HEALTHGATE).then(|| failed_measurements(report)),
+            retries: (StageName::of(&report.stage) == Some(StageName::Healthgate))
+                .then(|| failed_measurements(report)),
         }
     }
 
@@ -331,7 +323,9 @@ impl EventWriter<'_> {
         let deployed = |event: &&Event| event.subject.deployment.is_some();
         let events = || history.events().rev().filter(deployed);
         let of_run = events().find(|event| run.is_some() && event.by.run == run);
-        let last = events().next().filter(|_| name == ROLLBACK);
+        let last = events()
+            .next()
+            .filter(|_| name == StageName::Rollback.as_str());
         match of_run.or(last) {
             Some(event) => Subject {
                 release: event.subject.release.clone(),

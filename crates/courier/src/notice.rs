@@ -6,8 +6,8 @@ use chronicle::{
     deployments, incidents, lasted, serving,
 };
 use jiff::Timestamp;
-use model::Verdict;
 use model::text::cut;
+use model::{StageName, Verdict};
 use notify::{Facts, Link, Notice, Phase, TemplateError, Texts};
 use sections::incident::{EventKind, Impact};
 
@@ -140,10 +140,13 @@ impl EventFacts<'_> {
             (_, Some(_)) => Some(Phase::RolledBack),
             (Some(ended), None) => ended,
             (None, None) if *cancelled => Some(Phase::Cancelled),
-            (None, None) => Some(match (stage.as_str(), verdict) {
-                ("healthgate" | "record", Verdict::Pass) => Phase::Deployed,
+            (None, None) => Some(match (StageName::of(stage), verdict) {
+                (Some(StageName::Healthgate | StageName::Record), Verdict::Pass) => Phase::Deployed,
                 (_, Verdict::Pass) => Phase::Deploying,
-                ("preflight" | "runner-check", Verdict::Fail | Verdict::Refused) => Phase::Refused,
+                (
+                    Some(StageName::Preflight | StageName::RunnerCheck),
+                    Verdict::Fail | Verdict::Refused,
+                ) => Phase::Refused,
                 (_, Verdict::Fail | Verdict::Partial) => Phase::Failed,
                 _ => Phase::Unknown,
             }),

@@ -8,9 +8,11 @@ mod render;
 mod world;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use model::ExitCode;
+use model::text::span;
 use serde_json::{Value, json};
 
 use cli::write_stdout;
@@ -245,7 +247,9 @@ impl Demo {
                 promise.what, promise.seen
             ));
         }
-        let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms}ms"));
+        let ms = |time: Option<u64>| {
+            time.map_or("unknown".to_owned(), |ms| span(Duration::from_millis(ms)))
+        };
         self.write_text(&format!(
             "\n  detection    {}\n  restoration  {}\n  canary       {}, with its way back\n",
             ms(detection),

@@ -9,6 +9,7 @@ mod run;
 mod serve;
 mod shell;
 
+use model::StageName;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -102,14 +103,14 @@ fn called_by_us(text: &str) -> String {
 
 /// Dispatches to the stage. By way of a link with a stage's name it is the binary of that stage.
 pub fn main() -> ExitCode {
-    match program_name().as_deref() {
-        Some("preflight") => return cli::run::<preflight::Stage>(),
-        Some("runner-check") => return cli::run::<runner_check::Stage>(),
-        Some("healthgate") => return cli::run::<healthgate::Stage>(),
-        Some("rollback") => return cli::run::<rollback::Stage>(),
-        Some("traffic") => return cli::run::<traffic::Stage>(),
-        Some("migrate") => return cli::run::<migrate::Stage>(),
-        Some("incident") => return cli::run::<incident::Stage>(),
+    match program_name().as_deref().and_then(StageName::of) {
+        Some(StageName::Preflight) => return cli::run::<preflight::Stage>(),
+        Some(StageName::RunnerCheck) => return cli::run::<runner_check::Stage>(),
+        Some(StageName::Healthgate) => return cli::run::<healthgate::Stage>(),
+        Some(StageName::Rollback) => return cli::run::<rollback::Stage>(),
+        Some(StageName::Traffic) => return cli::run::<traffic::Stage>(),
+        Some(StageName::Migrate) => return cli::run::<migrate::Stage>(),
+        Some(StageName::Incident) => return cli::run::<incident::Stage>(),
         _ => {}
     }
     if let Some(code) = cli::worker() {

@@ -11,7 +11,7 @@ mod rerun;
 use std::path::PathBuf;
 
 use cli::{Failure, Job};
-use model::{Outcome, Report, Verdict};
+use model::{Outcome, Report, StageName, Verdict};
 
 use report::read;
 
@@ -37,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 as in CI, 1 it differs, 2 no report, 3 something it had is not here, 4 error";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "reproduce";
+    const NAME: &'static str = StageName::Reproduce.as_str();
     const ABOUT: &'static str = "Repeat a stage of a CI run from its report, and compare";
     const EXAMPLES: &'static str = EXAMPLES;
     // That of the report is another question.

@@ -16,7 +16,7 @@ use config::value::Side;
 use model::outcome::by_weight;
 use model::report::Bar;
 use model::text::span;
-use model::{Id, Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, StageName, Verdict};
 use remote::local::{Captured, Script};
 use rollback::record::Rule;
 use sections::incident::Impact;
@@ -38,11 +38,16 @@ const EXAMPLES: &str = "Examples:
 With --report, each stage's own report is kept beside it: report.healthgate.json";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "run";
+    const NAME: &'static str = StageName::Run.as_str();
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
-    const PARTS: &'static [&'static str] =
-        &["preflight", "migrate", "traffic", "healthgate", "rollback"];
+    const PARTS: &'static [&'static str] = &[
+        StageName::Preflight.as_str(),
+        StageName::Migrate.as_str(),
+        StageName::Traffic.as_str(),
+        StageName::Healthgate.as_str(),
+        StageName::Rollback.as_str(),
+    ];
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
@@ -261,7 +266,7 @@ impl Run<'_> {
         if self.job.dry_run {
             if self.job.config.migrate()?.is_some() {
                 let would = migrate::apply(self.job).await;
-                self.stage(would, "migrate")?;
+                self.stage(would, StageName::Migrate)?;
             }
             let mut deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
             if self.job.config.traffic()?.is_some() {
@@ -311,7 +316,7 @@ impl Run<'_> {
             self.book
                 .goes_on("the schema may be changed; `migrate status` shows it");
             let migrated = Box::pin(migrate::apply(self.job)).await;
-            let migrated = self.stage(migrated, "migrate")?;
+            let migrated = self.stage(migrated, StageName::Migrate)?;
             if self.job.interrupt.caught().is_some() {
                 let ending = self.book.cancelled();
                 return Ok(self.interrupted("while the schema was changed", ending));
@@ -338,7 +343,7 @@ impl Run<'_> {
                 self.job.progress.clear();
                 let headline = format!("{} was not deployed: it may not be", self.release);
                 let reason = format!("{}; nothing was deployed", refused.reason);
-                let stopped = stopped(Id::phase("record"), self.release, &refused);
+                let stopped = stopped(Id::phase(StageName::Record), self.release, &refused);
                 self.outcomes.push(stopped);
                 let ending = self.not_deployed();
                 return Ok(self.end(ending, refused.verdict, headline, reason));
@@ -374,7 +379,7 @@ impl Run<'_> {
                 return Ok(self.lost("while the gate was watching", lost));
             }
         };
-        let gate = self.stage(gate, "healthgate")?;
+        let gate = self.stage(gate, StageName::Healthgate)?;
         if self.job.interrupt.caught().is_some() {
             let is_proved = gate.verdict == Verdict::Pass;
             let serving = is_proved.then(|| self.release.to_owned());
@@ -419,9 +424,13 @@ impl Run<'_> {
         let keeps_state = config.rollback()?.is_some() || config.traffic()?.is_some();
         if config.preflight()?.is_none() && !keeps_state {
             let reason = "no `preflight:` section";
-            self.outcomes
-                .push(Outcome::skipped(Id::phase("preflight"), "", reason));
-            let mut report = Report::from_outcomes("preflight", self.started_at, Vec::new());
+            self.outcomes.push(Outcome::skipped(
+                Id::phase(StageName::Preflight),
+                "",
+                reason,
+            ));
+            let mut report =
+                Report::from_outcomes(StageName::Preflight.as_str(), self.started_at, Vec::new());
             (report.verdict, report.reason) = (Verdict::Pass, reason.to_owned());
             return Ok(report);
         }
@@ -434,11 +443,15 @@ impl Run<'_> {
             ..preflight::Stage::default()
         };
         let report = flags.run(self.job).await;
-        self.stage(report, "preflight")
+        self.stage(report, StageName::Preflight)
     }
 
     /// Shows a stage's report and keeps its verdict as an outcome.
-    fn stage(&mut self, report: Result<Report, Failure>, name: &str) -> Result<Report, Failure> {
+    fn stage(
+        &mut self,
+        report: Result<Report, Failure>,
+        name: StageName,
+    ) -> Result<Report, Failure> {
         self.job.progress.clear();
         let mut report = report?;
         report.service = report.service.or_else(|| self.job.service());
@@ -452,10 +465,10 @@ impl Run<'_> {
         });
         let took = jiff::Timestamp::now().duration_since(report.started_at);
         report.duration = Duration::try_from(took).unwrap_or_default();
-        self.job.publisher.show_part(name, &report);
+        self.job.publisher.show_part(name.as_str(), &report);
         self.book.stage(name, &report);
         let what = report.headline.as_ref().unwrap_or(&report.reason);
-        self.phase(name, what.clone(), report.duration, report.verdict);
+        self.phase(name.as_str(), what.clone(), report.duration, report.verdict);
         let mut outcome = Outcome::new(Id::phase(name), self.release, report.verdict)
             .reason(report.reason.clone())
             .took(report.duration);
@@ -598,7 +611,10 @@ impl Run<'_> {
             force: self.force.clone(),
             ..Default::default()
         };
-        let report = self.stage(rollback::record::record(self.job, &flags).await, "record")?;
+        let report = self.stage(
+            rollback::record::record(self.job, &flags).await,
+            StageName::Record,
+        )?;
         if report.verdict == Verdict::Pass {
             let reason = format!("{} is live, healthy, and last-known-good", self.release);
             let ending = Ending::succeeded(self.release);
@@ -642,10 +658,11 @@ impl Run<'_> {
         );
         let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;
         let report = match result {
-            Ok(report) => self.stage(Ok(report), "rollback")?,
+            Ok(report) => self.stage(Ok(report), StageName::Rollback)?,
             Err(failure) => {
                 let verdict = failure.code.verdict();
-                let failure_text = self.not_done(Id::phase("rollback"), failure, Verdict::Error);
+                let failure_text =
+                    self.not_done(Id::phase(StageName::Rollback), failure, Verdict::Error);
                 let headline = match self.job.interrupt.caught() {
                     Some(_) => format!("{told}; {STOPPED}"),
                     None => format!("{told}; it was not rolled back"),

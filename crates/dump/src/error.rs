@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::text::duration;
+
 use crate::contents::ContentsError;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +32,7 @@ pub enum Error {
     /// A program did not end with success; what it said last.
     #[error("`{program}` failed: {told}")]
     Failed { program: String, told: String },
-    #[error("`{program}` was not done within {}s", within.as_secs())]
+    #[error("`{program}` was not done within {}", duration(*within))]
     Late { program: String, within: Duration },
     /// It was read, and it is no good.
     #[error("{}: {fault}", path.display())]

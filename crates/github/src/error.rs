@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use model::Obstacle;
+use model::text::duration;
+
 use crate::Needs;
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -26,7 +29,7 @@ pub enum Error {
     Proxy { status: u16 },
     #[error("the app cannot be used: {reason}")]
     App { reason: String },
-    #[error("GitHub's rate limit is used up, it asks to wait {}s, until {at}", wait.as_secs())]
+    #[error("GitHub's rate limit is used up, it asks to wait {}, until {at}", duration(*wait))]
     RateLimited { wait: Duration, at: jiff::Timestamp },
     #[error("GitHub could not be reached: {reason}")]
     Unreachable { reason: String },
@@ -96,6 +99,15 @@ impl Error {
                 "look at GitHub's status page (githubstatus.com), then try again".into()
             }
             Error::Malformed { .. } => "does `GITHUB_API_URL` name GitHub's REST API?".into(),
+        }
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Obstacle {
+            reason: error.to_string(),
+            hint: error.hint(),
         }
     }
 }

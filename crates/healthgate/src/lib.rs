@@ -17,7 +17,7 @@ use cli::{Failure, Job, Stage as _};
 use config::file::{Canary, CanaryMetric};
 use gate::Gate;
 use model::release::Match;
-use model::{Outcome, Report, Secret};
+use model::{Outcome, Report, Secret, StageName};
 use probe::kinds::Planned;
 
 pub use flags::Flags;
@@ -54,7 +54,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "healthgate";
+    const NAME: &'static str = StageName::Healthgate.as_str();
     const ABOUT: &'static str = "Is what we deployed healthy, and is it the release we deployed?";
     const EXAMPLES: &'static str = EXAMPLES;
 

@@ -26,7 +26,7 @@ mod stage;
 mod words;
 
 use cli::{Failure, Format, Job};
-use model::Report;
+use model::{Report, StageName};
 
 /// The stage and its subcommands.
 #[derive(clap::Args, Clone, Debug)]
@@ -91,7 +91,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = cli::scribe::INCIDENT;
+    const NAME: &'static str = StageName::Incident.as_str();
     const ABOUT: &'static str = "What happened, who must know, how are we doing over time?";
     const EXAMPLES: &'static str = EXAMPLES;
 

@@ -6,8 +6,8 @@ use chronicle::{
 };
 use jiff::{SignedDuration, Timestamp};
 use measures::{Conclusion, Deployment, Errors, Incident, REWORK_WITHIN, Rollback};
-use model::Verdict;
 use model::release::Match;
+use model::{StageName, Verdict};
 use state::{Document, Entry, Status};
 
 /// What the state records of a deployment is written while it goes on, or this long after it.
@@ -290,7 +290,8 @@ impl Steps {
         let ended = step.ended().unwrap_or(event.at);
         self.retries = retries.or(self.retries);
         let takes_back = restored.as_ref().is_some_and(|to| *to != entry.release);
-        let is_watched = matches!(stage.as_str(), "healthgate" | "traffic");
+        let stage = StageName::of(stage);
+        let is_watched = matches!(stage, Some(StageName::Healthgate | StageName::Traffic));
         if takes_back && *verdict == Verdict::Pass {
             self.rollback = Some(step);
         } else if is_watched && *verdict > Verdict::Pass {
@@ -299,7 +300,7 @@ impl Steps {
         if is_of_run {
             self.began = Some(self.began.map_or(*started_at, |at| at.min(*started_at)));
             // What only looks, such as `rollback decide`, is no part of it.
-            if takes_back || is_watched || stage == "record" {
+            if takes_back || is_watched || stage == Some(StageName::Record) {
                 self.ended = self.ended.max(Some(ended));
             }
         }
@@ -315,10 +316,10 @@ fn was_good(entry: &Entry, history: &History) -> bool {
         let Happening::StageEnded { stage, verdict, .. } = &event.what else {
             continue;
         };
-        match stage.as_str() {
+        match StageName::of(stage) {
             _ if event.subject.release.as_ref() != Some(&entry.release) => {}
-            "healthgate" => gates.push(*verdict),
-            "record" => records.push(*verdict),
+            Some(StageName::Healthgate) => gates.push(*verdict),
+            Some(StageName::Record) => records.push(*verdict),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use chronicle::{Event, Happening, History, Incident, IncidentId, ReadScope, inci
 use cli::scribe::{failed, not_written};
 use cli::{EventWriter, Failure, Job};
 use jiff::Timestamp;
-use model::{Outcome, Report, Severity};
+use model::{Outcome, Report, Severity, StageName};
 
 pub(crate) use cli::scribe::ExposureQuery;
 
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
-        Report::from_outcomes(cli::scribe::INCIDENT, self.started_at, outcomes)
+        Report::from_outcomes(StageName::Incident.as_str(), self.started_at, outcomes)
     }
 }
 

@@ -9,7 +9,7 @@ use diagnosis::{Diagnosis, RunQuery, diagnose};
 use github::{Repository, RunId};
 use jiff::Timestamp;
 use model::report::Table;
-use model::{Measurement, Outcome, Report, Severity, Verdict};
+use model::{Measurement, Outcome, Report, Severity, StageName, Verdict};
 
 use crate::words::ParseError;
 
@@ -196,7 +196,7 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
                 .hint(gap.hint())
         }));
     }
-    let mut report = Report::from_outcomes(cli::scribe::INCIDENT, started_at, outcomes);
+    let mut report = Report::from_outcomes(StageName::Incident.as_str(), started_at, outcomes);
     report.headline = Some(headline);
     if verdict == Verdict::Fail {
         report.failed_run = Some(diagnosis.failed_run());

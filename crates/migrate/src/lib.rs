@@ -26,7 +26,7 @@ mod verify;
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use model::Report;
+use model::{Report, StageName};
 
 pub use rule::Rule;
 
@@ -82,7 +82,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = migrator::MIGRATE;
+    const NAME: &'static str = StageName::Migrate.as_str();
     const ABOUT: &'static str = "Change the schema with your migration tool, and prove each step";
     const EXAMPLES: &'static str = EXAMPLES;
     // GitHub kills a step 10 s after it asks it to end.

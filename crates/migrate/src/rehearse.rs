@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use migrations::Table as ToolTable;
 use migrator::{SchemaState, Session};
 use model::report::v1::millis;
-use model::text::tenths;
+use model::text::{span, tenths};
 use model::{Outcome, Report, Severity, Table, Verdict};
 use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
 use state::{Document, Rehearsal};
@@ -423,7 +423,7 @@ fn destroyed(trial: &Trial, pending: &str) -> Outcome {
 fn effects(trial: &Trial) -> Table {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for lock in &trial.locks {
-        let held = format!("{}ms", lock.held.as_millis());
+        let held = span(lock.held);
         let rows_of = trial.before.rows_of(&lock.table).to_string();
         rows.push(vec![lock.table.clone(), lock.mode.clone(), held, rows_of]);
     }

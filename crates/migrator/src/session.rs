@@ -9,7 +9,7 @@ use config::value::Span;
 use database::{Address, Database, System};
 use jiff::Timestamp;
 use migrations::{Tool, ToolSite};
-use model::{Outcome, Report, Secret};
+use model::{Outcome, Report, Secret, StageName};
 use net::Route;
 use place::{Place, PlaceAccess};
 use state::{Document, Lease, Store};
@@ -17,7 +17,7 @@ use state::{Document, Lease, Store};
 use crate::tool_end::ToolFailure;
 
 /// The operation of a lease and of a journal.
-pub const MIGRATE: &str = "migrate";
+pub const MIGRATE: &str = StageName::Migrate.as_str();
 
 /// One question to the database, and one look at the files.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(20);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use database::Error;
 use database::pg_facts::{self, Activity, OwnSessions, Worker};
 use model::report::v1::millis;
+use model::text::span;
 use place::Place;
 
 use crate::session::Session;
@@ -155,7 +156,11 @@ fn line(activity: &Activity) -> Option<String> {
         .workers
         .iter()
         .find(|worker| worker.state == "active")?;
-    let mut line = format!("{} ({}s", worker.statement, worker.running / 1000);
+    let mut line = format!(
+        "{} ({}",
+        worker.statement,
+        span(Duration::from_millis(worker.running))
+    );
     if worker.waits {
         line.push_str(", waits for a lock");
     }

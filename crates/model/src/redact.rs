@@ -208,15 +208,32 @@ fn pieces(form: &str) -> Vec<String> {
         .collect()
 }
 
-/// How many bytes behind the password of a URL are no secret alone: a text may begin with the name of its database. With
-/// parameters, or without a password, all of it may be secret.
+/// How many bytes at the end of a URL are no secret alone: what is behind its password, and a last step of its path that
+/// is words. A text may begin with the name of a database or an environment. With parameters, all of it may be secret.
 fn open_end(form: &str) -> usize {
     let address = Address::of(form);
-    let has_password = address.scheme.is_some() && address.password().is_some();
-    match form.rsplit_once('@') {
-        Some((_, open)) if has_password && !form.contains(['?', '#']) => open.len(),
+    if address.scheme.is_none() || form.contains(['?', '#']) {
+        return 0;
+    }
+    match (
+        address.password(),
+        form.rsplit_once('@'),
+        form.rsplit_once('/'),
+    ) {
+        (Some(_), Some((_, open)), _) => open.len(),
+        (None, _, Some((_, step))) if is_of_words(step) => step.len(),
         _ => 0,
     }
+}
+
+/// Whether a step of a path is words, or words with a number: `production`, `eu-1`.
+fn is_of_words(step: &str) -> bool {
+    const MAX_NUMBER: usize = 2;
+    let mut runs = step.split(['-', '_', '.']);
+    runs.all(|run| {
+        run.chars().all(|c| c.is_ascii_lowercase())
+            || run.len() <= MAX_NUMBER && run.chars().all(|c| c.is_ascii_digit())
+    }) && !is_random(step)
 }
 
 /// Not its secrets.
@@ -581,6 +598,21 @@ mod tests {
             }
         }
         assert_eq!(redactor.redact("a tide… and dark…"), "a tide… and dark…");
+    }
+
+    #[test]
+    fn a_text_may_begin_with_the_words_at_the_end_of_a_secret_address() {
+        let at = |step: &str| {
+            let redactor =
+                Redactor::new([format!("https://hooks.example.com/a8f9Kd02jf8DKs83/{step}")]);
+            redactor.redact(&format!("{step}: v3 is live"))
+        };
+        for words in ["production", "production-eu-1"] {
+            assert_eq!(at(words), format!("{words}: v3 is live"));
+        }
+        for key in ["pr0duct10n", "Production", "a8f9-kd02-xk"] {
+            assert_eq!(at(key), "***: v3 is live", "{key}");
+        }
     }
 
     fn url(text: &str) -> String {

@@ -19,7 +19,7 @@ mod workflows;
 
 use cli::{Failure, Job};
 use finding::{ALL, Finding, StageKind};
-use model::{Outcome, Report, Severity, Table, Verdict};
+use model::{Outcome, Report, Severity, StageName, Table, Verdict};
 
 /// The stage; it has no flags of its own.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 could not be asked";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "doctor";
+    const NAME: &'static str = StageName::Doctor.as_str();
     const ABOUT: &'static str = "Check whether each stage can run here, and with this token";
     const EXAMPLES: &'static str = EXAMPLES;
     const NEEDS_CONFIGURATION: bool = false;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::text::duration;
 use remote::CommandResult;
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum Error {
     TooLong(usize),
     #[error("it is too large")]
     TooLarge,
-    #[error("{what} within {}s", within.as_secs())]
+    #[error("{what} within {}", duration(*within))]
     Late {
         what: &'static str,
         within: Duration,

@@ -25,6 +25,7 @@ pub(crate) use scene::{Check, Context, Planned};
 
 use cli::{Failure, Job};
 use config::file::Preflight;
+use model::Verdict;
 
 /// Refuses what cannot be asked at all, of the checks that are chosen: the configuration's fault.
 pub(crate) fn usable(section: &Preflight, job: &Job) -> Result<(), Failure> {
@@ -52,4 +53,21 @@ pub(crate) fn plan_checks<'a>(section: &'a Preflight, scene: &'a Context<'a>) ->
     }
     config::check_kinds!(plan);
     planned
+}
+
+/// Why a check has no answer, what that means for it, and the next step.
+pub(crate) struct CheckError {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
+    pub(crate) hint: String,
+}
+
+impl CheckError {
+    pub(crate) fn error(reason: impl Into<String>, hint: impl Into<String>) -> CheckError {
+        CheckError {
+            verdict: Verdict::Error,
+            reason: reason.into(),
+            hint: hint.into(),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use cli::{Failure, Job};
 use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind};
 use config::value::Weight;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Outcome, Report, Severity, StageName, Verdict};
 
 pub use crate::check::release::Rule;
 use crate::check::{Context, Planned, waiver};
@@ -52,7 +52,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused (known-bad release, frozen environment)";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "preflight";
+    const NAME: &'static str = StageName::Preflight.as_str();
     const ABOUT: &'static str = "May we deploy now? Secrets, images, runners, hosts, the release";
     const EXAMPLES: &'static str = EXAMPLES;
 

@@ -15,7 +15,7 @@ use aws::Renewing;
 use aws::ecs::Service;
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
-use model::{Verdict, evidence};
+use model::{Obstacle, Verdict, evidence};
 use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
@@ -40,12 +40,6 @@ struct EcsMemory {
     hint: Option<String>,
 }
 
-/// What could not be asked, and the next step.
-struct EcsError {
-    reason: String,
-    hint: String,
-}
-
 /// Whether a task definition, as `DescribeTaskDefinition` answers it, is of this release: by the
 /// image that names it for the probe.
 pub fn names(probe: &EcsProbe, answer: &Value, release: &str) -> bool {
@@ -68,7 +62,7 @@ impl Ecs {
         })
     }
 
-    async fn measure_service(&self, release: Option<&str>) -> Result<Reading, EcsError> {
+    async fn measure_service(&self, release: Option<&str>) -> Result<Reading, Obstacle> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -103,7 +97,7 @@ impl Ecs {
         Ok(reading)
     }
 
-    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, EcsError> {
+    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, Obstacle> {
         self.client.ecs(action, question).await.map_err(|error| {
             let cluster = &self.probe.cluster;
             // By the names that AWS gives its errors.
@@ -124,14 +118,14 @@ impl Ecs {
                 }
                 error => error.hint(),
             };
-            EcsError {
+            Obstacle {
                 reason: format!("{action}: {error}"),
                 hint,
             }
         })
     }
 
-    async fn definition(&self, arn: &str) -> Result<Definition, EcsError> {
+    async fn definition(&self, arn: &str) -> Result<Definition, Obstacle> {
         if let Some((known, definition)) = &self.lock_memory().definition
             && known == arn
         {
@@ -144,7 +138,7 @@ impl Ecs {
         Ok(definition)
     }
 
-    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, EcsError> {
+    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, Obstacle> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -198,7 +192,7 @@ impl Probe for Ecs {
             let looked = tokio::time::timeout(timeout, self.measure_service(release)).await;
             let (reading, hint) = match looked {
                 Ok(Ok(reading)) => (reading, None),
-                Ok(Err(EcsError { reason, hint })) => (error(reason), Some(hint)),
+                Ok(Err(Obstacle { reason, hint })) => (error(reason), Some(hint)),
                 Err(_) => {
                     let reason = format!(
                         "no complete answer within {}",
@@ -226,9 +220,9 @@ impl Probe for Ecs {
 }
 
 /// The list of an answer. An answer without the list is not an empty list.
-fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], EcsError> {
+fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], Obstacle> {
     let list = answer[key].as_array().map(Vec::as_slice);
-    list.ok_or_else(|| EcsError {
+    list.ok_or_else(|| Obstacle {
         reason: format!("the answer has no list of results (`{key}`)"),
         hint: "check what answers in the place of ECS: a proxy, or `AWS_ENDPOINT_URL`".to_owned(),
     })

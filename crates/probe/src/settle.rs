@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::file::{ComposeProbe, EcsProbe, SystemdProbe};
-use model::Verdict;
+use model::{Obstacle, Verdict};
 
 use crate::compose::Compose;
 use crate::ecs::Ecs;
@@ -35,20 +35,12 @@ pub enum Error {
     #[error(transparent)]
     Probe(#[from] crate::error::Error),
     /// It has ended in another way, and waiting is of no use.
-    #[error("{0}")]
-    Ended(SettleError),
-    #[error("it does not stay up: {0}")]
-    Falls(SettleError),
-    #[error("it is not up: {0}")]
-    Late(SettleError),
-}
-
-/// What was seen last, and the next step for a person.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{reason}; {hint}")]
-pub struct SettleError {
-    reason: String,
-    hint: String,
+    #[error("{0}; {hint}", hint = .0.hint)]
+    Ended(Obstacle),
+    #[error("it does not stay up: {0}; {hint}", hint = .0.hint)]
+    Falls(Obstacle),
+    #[error("it is not up: {0}; {hint}", hint = .0.hint)]
+    Late(Obstacle),
 }
 
 /// A unit's start: what was seen in the end, or why it is not up.
@@ -90,7 +82,7 @@ async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result
     let mut up: Option<Instant> = None;
     loop {
         let reading = probe.measure(None, POLL_TIMEOUT).await;
-        let cause = || SettleError {
+        let cause = || Obstacle {
             reason: reading.reason.clone().unwrap_or_default(),
             hint: probe.hint(),
         };

@@ -17,4 +17,3 @@ mod target;
 
 pub use command_result::{CommandResult, Expectation, MAX_KEPT_BYTES, Mismatch};
 pub use quote::{quote, quote_path};
-pub use target::TargetError;

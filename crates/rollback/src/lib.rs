@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use cli::{Failure, Job};
 use config::value::Span;
-use model::Report;
+use model::{Report, StageName};
 
 /// The stage and its subcommands.
 #[derive(clap::Args, Clone, Debug)]
@@ -81,7 +81,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "rollback";
+    const NAME: &'static str = StageName::Rollback.as_str();
     const ABOUT: &'static str = "Put the last-known-good release back, once, even if killed";
     const EXAMPLES: &'static str = EXAMPLES;
     // The runner kills 10 s after a cancellation; a step that began is finished before that.

@@ -12,6 +12,7 @@ use config::file::AlbRouter;
 use config::value::Side;
 use futures_util::future::join_all;
 use model::release::Releases;
+use model::text::duration;
 use place::{Context, Error, Place, ReleaseEndpoint, StepFuture};
 use serde_json::json;
 
@@ -214,8 +215,8 @@ impl Alb<'_> {
         }
         if let Some(time) = actions.stickiness() {
             does.push_str(&format!(
-                "; a user who has a target group keeps it for {}s",
-                time.as_secs()
+                "; a user who has a target group keeps it for {}",
+                duration(time)
             ));
         }
         if let Some(side) = split.whole() {

@@ -19,7 +19,7 @@ use std::num::NonZero;
 use cli::{Failure, Job};
 use config::file::Pool;
 use config::value::Span;
-use model::Report;
+use model::{Report, StageName};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -92,7 +92,7 @@ Exit codes: 0 pass, 1 no pool can take the job, 2 usage, 3 the answers do not de
 4 we could not ask (no permission), 5 refused";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "runner-check";
+    const NAME: &'static str = StageName::RunnerCheck.as_str();
     const ABOUT: &'static str = "Will a runner take the job, and which labels should it ask for?";
     const EXAMPLES: &'static str = EXAMPLES;
 

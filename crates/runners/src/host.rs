@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::RunnerHost;
+use model::Obstacle;
 use remote::quote;
 use remote::ssh::{Exit, Limits, Session, Target};
-
-use crate::source_error::SourceError;
 
 pub use snapshot::{Disk, HostSnapshot, Unit, read};
 
@@ -26,7 +25,7 @@ pub async fn query_host(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<HostSnapshot, SourceError> {
+) -> Result<HostSnapshot, Obstacle> {
     let until = tokio::time::Instant::now() + timeout;
     let asking = async {
         let session = log_in(job, runner, timeout).await?;
@@ -35,7 +34,7 @@ pub async fn query_host(
     };
     match tokio::time::timeout_at(until, asking).await {
         Ok(seen) => seen,
-        Err(_) => Err(SourceError {
+        Err(_) => Err(Obstacle {
             reason: format!(
                 "host `{}`: not done within {}",
                 runner.host,
@@ -54,15 +53,15 @@ pub async fn log_in(
     job: &Job,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Session, SourceError> {
+) -> Result<Session, Obstacle> {
     let name = &runner.host;
     let Some(host) = job.config.hosts.get(name) else {
-        return Err(SourceError {
+        return Err(Obstacle {
             reason: format!("no host `{name}` under `hosts:`"),
             hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
         });
     };
-    let target = Target::of(host, None, &job.env).map_err(|unready| SourceError {
+    let target = Target::of(host, None, &job.env).map_err(|unready| Obstacle {
         reason: format!("host `{name}`: {}", unready.reason),
         hint: unready.hint,
     })?;
@@ -70,7 +69,7 @@ pub async fn log_in(
         .clone()
         .connect(timeout)
         .await
-        .map_err(|error| SourceError {
+        .map_err(|error| Obstacle {
             reason: format!("host `{name}`: {error}"),
             hint: target.hint(&error),
         })
@@ -82,12 +81,12 @@ pub async fn observe_host(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<HostSnapshot, SourceError> {
+) -> Result<HostSnapshot, Obstacle> {
     let limits = Limits {
         timeout,
         max_output: MAX_OUTPUT,
     };
-    let refused = |reason: String| SourceError {
+    let refused = |reason: String| Obstacle {
         reason: format!("host `{}`: {reason}", runner.host),
         hint: format!(
             "log in at {} and look: `systemctl list-units 'actions.runner.*'`",

@@ -17,11 +17,9 @@ pub mod merge;
 pub mod metric;
 pub mod outcome;
 pub mod pool;
-mod source_error;
 pub mod table;
 
 pub use evidence::{Evidence, Source, State, Trust, age};
 pub use gather::{Knowledge, Sources};
 pub use judge::{Judgement, Rules, judge};
 pub use pool::{Pool, Supply};
-pub use source_error::SourceError;

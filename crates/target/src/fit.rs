@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::file::{Config, HostList};
 use futures_util::future::join_all;
+use model::Obstacle;
 use place::{Error, Place, PlaceAccess, StepFuture};
 
 /// How long a machine may take to be looked at.
@@ -24,18 +25,11 @@ pub enum Switchability {
     /// Nothing in the way is known; what was seen.
     Fits(String),
     /// As it is, it can never be switched.
-    Never(SwitchObstacle),
+    Never(Obstacle),
     /// What would be switched is not on that machine, or not as a deployment may yet make it.
-    Missing(SwitchObstacle),
+    Missing(Obstacle),
     /// It could not be looked at; why.
     Unknown(Error),
-}
-
-/// Why nothing can be switched, and how it must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchObstacle {
-    pub reason: String,
-    pub hint: String,
 }
 
 impl FitReport {
@@ -50,7 +44,7 @@ impl FitReport {
 
 impl Switchability {
     /// Why a rollback to any release would be refused.
-    pub fn misfit(&self) -> Option<&SwitchObstacle> {
+    pub fn misfit(&self) -> Option<&Obstacle> {
         match self {
             Switchability::Never(misfit) | Switchability::Missing(misfit) => Some(misfit),
             Switchability::Fits(_) | Switchability::Unknown(_) => None,

@@ -1,10 +1,11 @@
 //! What is looked at of each kind of target before it is used.
 
 use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdTarget};
+use model::Obstacle;
 use remote::quote;
 
 use crate::compose::project_files;
-use crate::fit::{CHECK_TIMEOUT, CheckFit, SwitchObstacle, Switchability};
+use crate::fit::{CHECK_TIMEOUT, CheckFit, Switchability};
 use crate::systemd;
 use place::{Effect, Error, Place, PlaceAccess, StepFuture, strict_script, word};
 use router::haproxy::socket::{self, Proxy};
@@ -50,7 +51,7 @@ async fn nginx(
 ) -> Result<Switchability, Error> {
     let site = Site::new(target, SECTION, places);
     let Some(text) = site.find(place, CHECK_TIMEOUT).await? else {
-        return Ok(Switchability::Missing(SwitchObstacle {
+        return Ok(Switchability::Missing(Obstacle {
             reason: upstream::no_file(&target.upstream_file),
             hint: division::hint(target, SECTION),
         }));
@@ -61,7 +62,7 @@ async fn nginx(
             active => format!("{} has the traffic", active.join(", ")),
         }),
         Err(why) => {
-            let misfit = SwitchObstacle {
+            let misfit = Obstacle {
                 reason: why.to_string(),
                 hint: why.hint(target, SECTION),
             };
@@ -90,7 +91,7 @@ async fn haproxy(
                 .join(", "),
         ),
         Err(error) => {
-            let misfit = |hint| SwitchObstacle {
+            let misfit = |hint| Obstacle {
                 reason: error.to_string(),
                 hint,
             };
@@ -119,7 +120,7 @@ async fn project(
     Ok(
         match text.as_deref().and_then(project_files::more_than_images) {
             None => Switchability::Fits("the project's files are there".to_owned()),
-            Some(more) => Switchability::Never(SwitchObstacle {
+            Some(more) => Switchability::Never(Obstacle {
                 reason: project_files::not_ours(&file, &more),
                 hint: "the file is written whole at each rollback: what else it has would be lost"
                     .to_owned(),
@@ -162,7 +163,7 @@ async fn script(
     let ran = places
         .run(place, &strict_script(&text), Effect::Reads, CHECK_TIMEOUT)
         .await?;
-    let misfit = || SwitchObstacle {
+    let misfit = || Obstacle {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
         hint: hint.to_owned(),
     };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use config::file::WorkflowTarget;
 use github::dispatch::Dispatched;
 use github::{Client, Repository};
+use model::text::duration;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::Kind;
@@ -181,8 +182,8 @@ impl<'a> Workflow<'a> {
             None => Err(match unsure {
                 Some(error) => error.into(),
                 None => Error::Unproved(format!(
-                    "GitHub took the dispatch of {name}, and shows no run of it within {}s; see `gh run list --workflow {name}`",
-                    patience.as_secs()
+                    "GitHub took the dispatch of {name}, and shows no run of it within {}; see `gh run list --workflow {name}`",
+                    duration(patience)
                 )),
             }),
         }

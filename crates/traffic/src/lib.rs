@@ -31,7 +31,7 @@ mod switch;
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use model::Report;
+use model::{Report, StageName};
 
 /// The stage and its subcommands.
 #[derive(clap::Args, Clone, Debug)]
@@ -80,7 +80,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
 impl cli::Stage for Stage {
-    const NAME: &'static str = "traffic";
+    const NAME: &'static str = StageName::Traffic.as_str();
     const ABOUT: &'static str = "Which side gets which share: blue-green switch, canary ramp";
     const EXAMPLES: &'static str = EXAMPLES;
     // GitHub kills a step 10 s after it asks it to end; the share is taken back before.

@@ -10,7 +10,7 @@ use exposure::{
     of_prometheus, with_known,
 };
 use jiff::Timestamp;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Outcome, Report, Severity, StageName, Verdict};
 use net::hosts::Hosts;
 use probe::ProbeContext;
 use prometheus::Client;
@@ -270,7 +270,7 @@ impl EventWriter<'_> {
     /// The same of a release that this stage left, whatever its verdict is: a ramp that fails takes it back, too.
     pub(super) async fn exposure_of_left(&self, report: &Report) -> Result<(), Failure> {
         // What is left on some hosts serves still.
-        if report.verdict == Verdict::Partial || !LEAVERS.contains(&report.stage.as_str()) {
+        if report.verdict == Verdict::Partial || !takes_release_away(&report.stage) {
             return Ok(());
         }
         let (Ok(Some(document)), Ok(history)) =
@@ -342,5 +342,10 @@ impl EventWriter<'_> {
     }
 }
 
-/// The stages that take a release away from users.
-const LEAVERS: [&str; 2] = ["rollback", "traffic"];
+/// Whether a stage can take a release away from users.
+fn takes_release_away(stage: &str) -> bool {
+    matches!(
+        StageName::of(stage),
+        Some(StageName::Rollback | StageName::Traffic)
+    )
+}

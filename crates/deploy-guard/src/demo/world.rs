@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use model::text::duration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -98,7 +99,7 @@ pub(crate) enum Error {
     NotEmpty(PathBuf),
     #[error("the shop did not start")]
     NotStarted,
-    #[error("`{command}` did not end within {}s", STAGE.as_secs())]
+    #[error("`{command}` did not end within {}", duration(STAGE))]
     Late { command: String },
 }
 

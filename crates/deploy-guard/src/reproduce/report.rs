@@ -3,22 +3,13 @@
 use std::path::Path;
 
 use cli::Failure;
+use model::StageName;
 use model::report::v1;
 
 /// A report of ten thousand outcomes is smaller.
 const MAX_REPORT: u64 = 64 << 20;
 /// What is wrong with a report may repeat a part of it.
 const MAX_REASON: usize = 300;
-/// The stages that can be run again, and which of their commands change something.
-const STAGES: [(&str, ChangesState); 6] = [
-    ("preflight", ChangesState::Never),
-    ("runner-check", ChangesState::ByCommand),
-    ("healthgate", ChangesState::Never),
-    ("rollback", ChangesState::UnlessItLooks),
-    ("traffic", ChangesState::UnlessItLooks),
-    ("run", ChangesState::Always),
-];
-
 /// Commands of the stages that only look.
 const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
 
@@ -34,11 +25,26 @@ enum ChangesState {
 /// Whether a command of a stage changes something, so that it is only run dry. What is not known changes something.
 pub(super) fn changes(stage: &str, command: Option<&str>) -> bool {
     let looks = command.map(|command| LOOKS.contains(&command));
-    match STAGES.iter().find(|(name, _)| *name == stage) {
-        Some((_, ChangesState::Never)) => false,
-        Some((_, ChangesState::ByCommand)) => looks == Some(false),
-        Some((_, ChangesState::UnlessItLooks)) => looks != Some(true),
-        Some((_, ChangesState::Always)) | None => true,
+    match again(stage) {
+        Some(ChangesState::Never) => false,
+        Some(ChangesState::ByCommand) => looks == Some(false),
+        Some(ChangesState::UnlessItLooks) => looks != Some(true),
+        Some(ChangesState::Always) | None => true,
+    }
+}
+
+/// Which commands of a stage change something; `None` for what cannot be run again.
+fn again(stage: &str) -> Option<ChangesState> {
+    match StageName::of(stage)? {
+        StageName::Preflight | StageName::Healthgate => Some(ChangesState::Never),
+        StageName::RunnerCheck => Some(ChangesState::ByCommand),
+        StageName::Rollback | StageName::Traffic => Some(ChangesState::UnlessItLooks),
+        StageName::Run => Some(ChangesState::Always),
+        StageName::Migrate
+        | StageName::Incident
+        | StageName::Record
+        | StageName::Doctor
+        | StageName::Reproduce => None,
     }
 }
 
@@ -59,7 +65,7 @@ pub(super) fn read(path: &Path) -> Result<v1::Report, Failure> {
             v1::SCHEMA
         )));
     }
-    if !STAGES.iter().any(|(name, _)| *name == report.stage) {
+    if again(&report.stage).is_none() {
         return Err(refuse(format!(
             "the stage `{}` cannot be run again",
             report.stage

@@ -14,7 +14,7 @@ use courier::DeliveryMode;
 use exposure::ExposureWindow;
 use jiff::Timestamp;
 use model::report::v1::millis;
-use model::{Outcome, Report, Severity as Weight, Verdict};
+use model::{Outcome, Report, Severity as Weight, StageName, Verdict};
 use remote::local::Script;
 use sections::incident::Impact;
 
@@ -233,20 +233,20 @@ impl<'a> RunLog<'a> {
     }
 
     /// Notes the end of a phase, by its name: recording a release is done by `rollback`, and is not a rollback.
-    pub(super) fn stage(&self, phase: &str, report: &Report) {
+    pub(super) fn stage(&self, phase: StageName, report: &Report) {
         self.going_on.set(None);
         let Some(scribe) = &self.scribe else { return };
-        let happening = scribe.stage_ended(phase, report);
+        let happening = scribe.stage_ended(phase.as_str(), report);
         let event = scribe.event(self.subject.clone(), happening, Audience::None);
         let mut notes = self.notes.borrow_mut();
-        if phase == "rollback" {
+        if phase == StageName::Rollback {
             notes.rollback = Some(RolledBack {
                 started_at: report.started_at,
                 duration_ms: millis(report.duration),
                 verdict: report.verdict,
             });
         } else if report.verdict > Verdict::Pass && notes.failed.is_none() {
-            notes.failed = Some((phase.to_owned(), first_failure(report)));
+            notes.failed = Some((phase.to_string(), first_failure(report)));
         }
         notes.waiting.push(event);
     }

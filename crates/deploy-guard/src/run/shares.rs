@@ -4,7 +4,7 @@
 use cli::Failure;
 use config::file::OnUndecided;
 use config::value::Side;
-use model::{Id, Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, StageName, Verdict};
 
 use sections::incident::Impact;
 
@@ -71,12 +71,12 @@ impl Run<'_> {
             .goes_on("its requests are given back; `traffic status` shows it");
         let (verdict, told, reason) = match traffic::ramp(self.job).await {
             Ok(report) => {
-                let report = self.stage(Ok(report), "traffic")?;
+                let report = self.stage(Ok(report), StageName::Traffic)?;
                 (report.verdict, report.headline, report.reason)
             }
             Err(failure) => {
                 let verdict = failure.code.verdict();
-                let reason = self.not_done(Id::phase("traffic"), failure, verdict);
+                let reason = self.not_done(Id::phase(StageName::Traffic), failure, verdict);
                 (verdict, None, reason)
             }
         };
@@ -122,7 +122,7 @@ impl Run<'_> {
             let aborted = traffic::abort(self.job, &why).await;
             return match aborted {
                 Ok(report) => {
-                    let report = self.stage(Ok(report), "traffic")?;
+                    let report = self.stage(Ok(report), StageName::Traffic)?;
                     let verdict = verdict.max(report.verdict);
                     let back = report.headline.unwrap_or_else(|| report.reason.clone());
                     let headline = format!("{} was not judged good: {back}", self.release);

@@ -203,7 +203,10 @@ fn describe_measurement(measurement: &Measurement) -> String {
     if let Some(reason) = measurement.reason.as_ref().filter(said) {
         text.push_str(&format!(", {reason}"));
     }
-    format!("{text} (took {}ms)", measurement.duration_ms)
+    format!(
+        "{text} (took {})",
+        span(Duration::from_millis(measurement.duration_ms))
+    )
 }
 
 fn turn(told: &TimedReport, since: Duration, text: String) -> Turn {

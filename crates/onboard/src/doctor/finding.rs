@@ -3,7 +3,7 @@
 use cli::Stage as _;
 use config::Section;
 use config::file::Config;
-use model::{Outcome, Verdict};
+use model::{Outcome, StageName, Verdict};
 
 /// The stages that can be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ impl StageKind {
             StageKind::RunnerCheck => runner_check::Stage::NAME,
             StageKind::Healthgate => healthgate::Stage::NAME,
             StageKind::Traffic => traffic::Stage::NAME,
-            StageKind::Migrate => migrator::MIGRATE,
-            StageKind::Incident => cli::scribe::INCIDENT,
+            StageKind::Migrate => StageName::Migrate.as_str(),
+            StageKind::Incident => StageName::Incident.as_str(),
             StageKind::Rollback => rollback::Stage::NAME,
-            StageKind::Run => "run",
+            StageKind::Run => StageName::Run.as_str(),
         }
     }
 

@@ -8,6 +8,7 @@ use config::file::{Healthgate, Rollback};
 use config::value::StateAddress;
 use inventory::{Client, Host};
 use model::Outcome;
+use model::text::duration;
 use remote::local::Script;
 use remote::ssh::{Shared, Target};
 
@@ -255,7 +256,7 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
     let failed = match tokio::time::timeout(QUERY_TIMEOUT, connecting).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {}s", QUERY_TIMEOUT.as_secs())),
+        Err(_) => Some(format!("no answer within {}", duration(QUERY_TIMEOUT))),
     };
     let id = format!("hosts/{name}");
     let outcome = match failed {

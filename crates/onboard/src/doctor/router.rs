@@ -8,6 +8,7 @@ use config::file::Traffic;
 use config::value::{Share, Side};
 use futures_util::future::join_all;
 use model::Outcome;
+use model::text::duration;
 use operation::shares::work::Work;
 use place::Place;
 
@@ -53,7 +54,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
         Place::Host(host) => format!("router/{host}"),
     };
     let asked = tokio::time::timeout(QUERY_TIMEOUT, settable(router, section, place)).await;
-    let late = || format!("no answer within {}s", QUERY_TIMEOUT.as_secs());
+    let late = || format!("no answer within {}", duration(QUERY_TIMEOUT));
     let (outcome, stops): (Outcome, &[StageKind]) = match asked.unwrap_or_else(|_| Err(late())) {
         Ok(split) => (
             Outcome::pass(id, router.kind()).actual(split.to_string()),

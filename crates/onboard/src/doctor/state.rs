@@ -5,6 +5,7 @@ use std::time::Duration;
 use cli::Job;
 use cli::rollout::in_progress;
 use config::value::StateAddress;
+use model::text::duration;
 use model::{Outcome, Verdict};
 
 use super::finding::{Finding, StageKind};
@@ -36,7 +37,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let reading = async { job.store(place)?.read().await };
     let read = match tokio::time::timeout(QUERY_TIMEOUT, reading).await {
         Ok(read) => read.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {}s", QUERY_TIMEOUT.as_secs())),
+        Err(_) => Err(format!("no answer within {}", duration(QUERY_TIMEOUT))),
     };
     let document = match read {
         Ok(Some(document)) => document,
@@ -110,7 +111,7 @@ async fn writable(job: &Job, place: &StateAddress, address: &str) -> Outcome {
         }
         Ok(Err(error)) => (error.to_string(), error.to_string(), error.hint()),
         Err(_) => {
-            let late = format!("no answer within {}s", QUERY_TIMEOUT.as_secs());
+            let late = format!("no answer within {}", duration(QUERY_TIMEOUT));
             let reason = format!("whether the state can be written is not known: {late}");
             (late, reason, "`rollback plan` shows more".to_owned())
         }

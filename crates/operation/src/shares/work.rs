@@ -15,7 +15,7 @@ use engine::{
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use model::report::Bar;
-use model::{Id, Outcome, Verdict};
+use model::{Id, Outcome, StageName, Verdict};
 use place::{Context, Place, PlaceAccess};
 use router::Router;
 use state::journal::Ending;
@@ -29,7 +29,7 @@ use crate::tree::Tree;
 /// A way back waits no longer to hear what the stable side runs.
 const STABLE_WITHIN: Duration = Duration::from_millis(300);
 /// The operation of a lease and of a journal.
-pub const TRAFFIC: &str = "traffic";
+pub const TRAFFIC: &str = StageName::Traffic.as_str();
 
 /// What every change of a share works with.
 pub struct Work<'a> {

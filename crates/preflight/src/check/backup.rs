@@ -14,7 +14,8 @@ use config::value::Age;
 use model::{Outcome, Verdict};
 
 use super::{Check, Context, Planned};
-use file::{Backups, File, FileError, Proof, from_the_future, too_old, too_small};
+use crate::check::CheckError;
+use file::{Backups, File, Proof, from_the_future, too_old, too_small};
 use model::text::bytes;
 
 /// A backup this much smaller than the one before it is worth a word.
@@ -68,11 +69,11 @@ fn is_bucket(check: &BackupCheck) -> bool {
     check.file.starts_with("s3://")
 }
 
-fn judge(id: String, check: &BackupCheck, looked: Result<Backups, FileError>) -> Outcome {
+fn judge(id: String, check: &BackupCheck, looked: Result<Backups, CheckError>) -> Outcome {
     let outcome = |verdict| Outcome::new(&id, &check.file, verdict).expected(expected(check));
     let looked = match looked {
         Ok(looked) => looked,
-        Err(FileError {
+        Err(CheckError {
             verdict,
             reason,
             hint,

@@ -18,7 +18,7 @@ use remote::quote;
 use remote::ssh::{Exit, Target, command_for};
 
 use super::space::Builder;
-use super::{Check, Context, Planned};
+use super::{Check, CheckError, Context, Planned};
 use facts::Fact;
 use visit::HostReport;
 
@@ -104,14 +104,7 @@ struct Visited {
     subject: String,
     /// How a person gets there.
     ssh: String,
-    result: Result<HostReport, LoginError>,
-}
-
-/// Why there is no login.
-struct LoginError {
-    verdict: Verdict,
-    reason: String,
-    hint: String,
+    result: Result<HostReport, CheckError>,
 }
 
 async fn visit(
@@ -126,11 +119,10 @@ async fn visit(
             name: name.to_owned(),
             subject: name.to_owned(),
             ssh: format!("ssh {}", quote(name)),
-            result: Err(LoginError {
-                verdict: Verdict::Error,
-                reason: format!("no host `{name}` under `hosts:`"),
-                hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
-            }),
+            result: Err(CheckError::error(
+                format!("no host `{name}` under `hosts:`"),
+                format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
+            )),
         };
     };
     // We never close the semaphore.
@@ -149,13 +141,13 @@ async fn enter(
     check: Option<&HostCheck>,
     scene: &Context<'_>,
     timeout: Duration,
-) -> Result<HostReport, LoginError> {
+) -> Result<HostReport, CheckError> {
     let mut host = host.clone();
     if let Some(name) = key.and_then(|key| key.passphrase_env) {
         host.passphrase_env = Some(name.clone());
     }
     let key = key.map(|key| key.text);
-    let target = Target::of(&host, key, &scene.job.env).map_err(|unready| LoginError {
+    let target = Target::of(&host, key, &scene.job.env).map_err(|unready| CheckError {
         verdict: Verdict::Fail,
         reason: unready.reason,
         hint: unready.hint,
@@ -164,7 +156,7 @@ async fn enter(
     let asking = check.filter(|check| !facts::of(check).is_empty());
     visit::visit(target, asking, timeout)
         .await
-        .map_err(|error| LoginError {
+        .map_err(|error| CheckError {
             // Without the file of known keys we could not ask; all else is the host's own answer.
             verdict: if error.is_ours() {
                 Verdict::Error

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws::{Address, Client, Condition, Error, Renewing};
 use model::Env;
+use model::text::duration;
 use tokio::sync::OnceCell;
 
 use super::part::{BackendError, Blob, Part, Series, file_number};
@@ -131,7 +132,7 @@ impl Bucket {
         };
         let timeout = tokio::time::timeout(TIMEOUT, put);
         timeout.await.unwrap_or_else(|_| {
-            let reason = format!("no answer within {}s", TIMEOUT.as_secs());
+            let reason = format!("no answer within {}", duration(TIMEOUT));
             Err(BackendError::Unsure(reason))
         })
     }
@@ -236,8 +237,8 @@ async fn in_time<T>(
     let timeout = tokio::time::timeout(TIMEOUT, asking);
     timeout.await.unwrap_or_else(|_| {
         Err(BackendError::failed(format!(
-            "no answer within {}s",
-            TIMEOUT.as_secs()
+            "no answer within {}",
+            duration(TIMEOUT)
         )))
     })
 }

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use model::text::duration;
+
 use super::part::{BackendError, Blob, Part, Series, file_number};
 use crate::atomic::{self, Owner};
 
@@ -132,8 +134,8 @@ impl File {
                 Err(TryLockError::WouldBlock) => {
                     let path = path.display();
                     return Err(BackendError::Busy(format!(
-                        "{path} was not free within {}s; see `fuser {path}`",
-                        SWAP_TIME.as_secs()
+                        "{path} was not free within {}; see `fuser {path}`",
+                        duration(SWAP_TIME)
                     )));
                 }
                 Err(TryLockError::Error(error)) => return Err(BackendError::failed(error)),

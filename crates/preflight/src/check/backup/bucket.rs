@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::file::{Backups, File, FileError, Proof, worth_reading};
+use super::file::{Backups, File, Proof, worth_reading};
 use super::script;
-use crate::check::Context;
+use crate::check::{CheckError, Context};
 
 /// A checksum file is a line.
 const CHECKSUM: usize = 64 << 10;
@@ -28,10 +28,10 @@ pub(super) async fn list_backups(
     check: &BackupCheck,
     scene: &Context<'_>,
     timeout: Duration,
-) -> Result<Backups, FileError> {
+) -> Result<Backups, CheckError> {
     match tokio::time::timeout(timeout, query_bucket(check, scene)).await {
         Ok(looked) => looked,
-        Err(_) => Err(FileError::error(
+        Err(_) => Err(CheckError::error(
             format!(
                 "it was not listed and read within {}",
                 model::text::duration(timeout)
@@ -41,7 +41,7 @@ pub(super) async fn list_backups(
     }
 }
 
-async fn query_bucket(check: &BackupCheck, scene: &Context<'_>) -> Result<Backups, FileError> {
+async fn query_bucket(check: &BackupCheck, scene: &Context<'_>) -> Result<Backups, CheckError> {
     let address: Address = check.file.parse().map_err(|error: aws::AddressError| {
         blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`")
     })?;
@@ -101,19 +101,19 @@ async fn query_bucket(check: &BackupCheck, scene: &Context<'_>) -> Result<Backup
     Ok(Backups { files, proof })
 }
 
-fn blind(error: &aws::Error) -> FileError {
-    FileError::error(error.to_string(), error.hint())
+fn blind(error: &aws::Error) -> CheckError {
+    CheckError::error(error.to_string(), error.hint())
 }
 
-fn blind_fail(reason: String, hint: &str) -> FileError {
-    FileError {
+fn blind_fail(reason: String, hint: &str) -> CheckError {
+    CheckError {
         verdict: Verdict::Fail,
         reason,
         hint: hint.to_owned(),
     }
 }
 
-async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, FileError> {
+async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, CheckError> {
     if intact == Intact::Checksum {
         return checksum(client, at).await;
     }
@@ -147,9 +147,9 @@ struct Reading {
 }
 
 /// Gives the object to a program that reads it to its end.
-async fn feed(program: &str, args: &[&str], mut download: Download) -> Result<Reading, FileError> {
+async fn feed(program: &str, args: &[&str], mut download: Download) -> Result<Reading, CheckError> {
     let failed = |error: std::io::Error| {
-        FileError::error(
+        CheckError::error(
             format!("`{program}` cannot be run: {error}"),
             format!("install it here: see `command -v {program}`"),
         )
@@ -175,7 +175,7 @@ async fn feed(program: &str, args: &[&str], mut download: Download) -> Result<Re
             }
         }
         drop(stdin);
-        Ok::<(), FileError>(())
+        Ok::<(), CheckError>(())
     };
     let (poured, printed, said) = tokio::join!(pour, head(stdout, MAX_LIST), head(stderr, WORDS));
     poured?;
@@ -196,7 +196,7 @@ async fn head(mut stream: impl AsyncRead + Unpin, most: u64) -> String {
 }
 
 /// Counts the object here, and compares with what lies beside it.
-async fn checksum(client: &Client, at: &Address) -> Result<Proof, FileError> {
+async fn checksum(client: &Client, at: &Address) -> Result<Proof, CheckError> {
     for kind in ["sha256", "sha512"] {
         let beside = Address {
             key: format!("{}.{kind}", at.key),
@@ -240,7 +240,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, FileError> {
     )))
 }
 
-async fn count(mut download: Download, kind: &str) -> Result<String, FileError> {
+async fn count(mut download: Download, kind: &str) -> Result<String, CheckError> {
     let (mut short, mut long) = (Sha256::new(), Sha512::new());
     while let Some(chunk) = download.chunk().await.map_err(|error| blind(&error))? {
         if kind == "sha256" {

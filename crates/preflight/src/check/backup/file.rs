@@ -5,7 +5,6 @@ use std::time::Duration;
 use config::file::BackupCheck;
 use config::value::{Age, Size};
 use jiff::SignedDuration;
-use model::Verdict;
 
 use model::text::bytes;
 
@@ -48,23 +47,6 @@ pub(super) enum Proof {
         reason: String,
         hint: String,
     },
-}
-
-/// Why it cannot be known.
-pub(super) struct FileError {
-    pub(super) verdict: Verdict,
-    pub(super) reason: String,
-    pub(super) hint: String,
-}
-
-impl FileError {
-    pub(super) fn error(reason: impl Into<String>, hint: impl Into<String>) -> FileError {
-        FileError {
-            verdict: Verdict::Error,
-            reason: reason.into(),
-            hint: hint.into(),
-        }
-    }
 }
 
 /// Before a file is read to its end: what is plain to see must be good.

@@ -7,9 +7,9 @@ use config::file::BackupCheck;
 use remote::local;
 use remote::ssh::{self, Limits, Session, Target};
 
-use super::file::{Backups, FileError, Proof, worth_reading};
+use super::file::{Backups, Proof, worth_reading};
 use super::script::{self, Listing};
-use crate::check::Context;
+use crate::check::{CheckError, Context};
 
 /// Two lines of a list, or the last words of a program.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -33,7 +33,7 @@ pub(super) async fn list_backups(
     check: &BackupCheck,
     scene: &Context<'_>,
     timeout: Duration,
-) -> Result<Backups, FileError> {
+) -> Result<Backups, CheckError> {
     let _turn = match &check.host {
         Some(_) => scene.hosts.acquire().await.ok(),
         None => None,
@@ -43,7 +43,7 @@ pub(super) async fn list_backups(
     let place = enter(check, scene.job, timeout).await?;
     let listed = place.run(&script::list(&check.file), left()).await?;
     if listed.status.is_none() {
-        return Err(FileError::error(
+        return Err(CheckError::error(
             format!(
                 "the files were not listed: {} (its time is {})",
                 listed.exit,
@@ -56,13 +56,13 @@ pub(super) async fn list_backups(
         Some(Listing::Files(files)) => files,
         Some(Listing::NoFolder) => Vec::new(),
         Some(Listing::Denied) => {
-            return Err(FileError::error(
+            return Err(CheckError::error(
                 "the folder may not be read",
                 format!("see its permissions: `ls -ld` before {}", check.file),
             ));
         }
         None => {
-            return Err(FileError::error(
+            return Err(CheckError::error(
                 format!("the files cannot be listed: {}", listed.tail),
                 "it takes `sh` and GNU `stat`; run both on the machine that has the backup",
             ));
@@ -87,12 +87,12 @@ pub(super) async fn list_backups(
     Ok(Backups { files, proof })
 }
 
-async fn enter(check: &BackupCheck, job: &Job, timeout: Duration) -> Result<Place, FileError> {
+async fn enter(check: &BackupCheck, job: &Job, timeout: Duration) -> Result<Place, CheckError> {
     let Some(name) = &check.host else {
         return Ok(Place::Here);
     };
     let unknown =
-        |reason: String, hint: String| FileError::error(format!("host `{name}`: {reason}"), hint);
+        |reason: String, hint: String| CheckError::error(format!("host `{name}`: {reason}"), hint);
     let Some(host) = job.config.hosts.get(name) else {
         let hint = format!("add `hosts: {{ {name}: {{ address: … }} }}`");
         return Err(unknown("it is not under `hosts:`".to_owned(), hint));
@@ -106,7 +106,7 @@ async fn enter(check: &BackupCheck, job: &Job, timeout: Duration) -> Result<Plac
 }
 
 impl Place {
-    async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, FileError> {
+    async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, CheckError> {
         match self {
             Place::Here => {
                 let script = local::Script {
@@ -115,7 +115,7 @@ impl Place {
                     timeout,
                 };
                 let ran = local::run(&script, &mut |_, _| ()).await.map_err(|error| {
-                    FileError::error(
+                    CheckError::error(
                         format!("`sh` cannot be started: {error}"),
                         "see `command -v sh`",
                     )
@@ -137,7 +137,7 @@ impl Place {
                 };
                 let ran = session.script(text, limits).await.map_err(|error| {
                     let hint = format!("see what it does there: `ssh {name}`");
-                    FileError::error(format!("host `{name}`: {error}"), hint)
+                    CheckError::error(format!("host `{name}`: {error}"), hint)
                 })?;
                 Ok(Ran {
                     status: match ran.exit {

@@ -7,6 +7,7 @@ use config::file::{CommitChecks, Waiver};
 use github::checks::{Check, Kind, State};
 use jiff::Timestamp;
 use model::Outcome;
+use model::text::span;
 
 use super::super::commit::Commit;
 use super::super::github_query::some;
@@ -211,9 +212,9 @@ impl Tally {
             (
                 Outcome::inconclusive(id, &subject),
                 format!(
-                    "{} still running after wait ({}s): {}",
+                    "{} still running after wait ({}): {}",
                     self.running.len(),
-                    self.waited.as_secs(),
+                    span(self.waited),
                     some(&self.running)
                 ),
                 format!("raise `wait`, or look at {look}"),

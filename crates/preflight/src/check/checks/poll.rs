@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use config::file::CommitChecks;
 use model::Outcome;
+use model::text::span;
 
 use crate::check::Context;
 use crate::check::commit::Commit;
@@ -66,7 +67,7 @@ impl Poll {
         let client = &self.asked.client;
         let each = client.spent().saturating_sub(spent);
         let pause = client.pause(self.pause, each, left).min(left);
-        scene.note(id, format!("{seen}; for {}s more", left.as_secs()));
+        scene.note(id, format!("{seen}; for {} more", span(left)));
         tokio::time::sleep(pause).await;
         self.pause = (self.pause * 3 / 2).min(LATER);
     }

@@ -1,0 +1,67 @@
+//! The stages of a pipeline, by name.
+
+/// A stage that writes a report, or a phase of `run` that is one by itself.
+///
+/// Reports and the log of events have its name as text, because a newer version may know more of them: what asks for one
+/// reads it with [`StageName::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageName {
+    Preflight,
+    RunnerCheck,
+    Healthgate,
+    Traffic,
+    Migrate,
+    Incident,
+    Rollback,
+    /// The phase of `run` that records a good release: `rollback record`.
+    Record,
+    Run,
+    Doctor,
+    Reproduce,
+}
+
+impl StageName {
+    const ALL: [StageName; 11] = [
+        StageName::Preflight,
+        StageName::RunnerCheck,
+        StageName::Healthgate,
+        StageName::Traffic,
+        StageName::Migrate,
+        StageName::Incident,
+        StageName::Rollback,
+        StageName::Record,
+        StageName::Run,
+        StageName::Doctor,
+        StageName::Reproduce,
+    ];
+
+    /// As reports and the log have it, and as people type it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StageName::Preflight => "preflight",
+            StageName::RunnerCheck => "runner-check",
+            StageName::Healthgate => "healthgate",
+            StageName::Traffic => "traffic",
+            StageName::Migrate => "migrate",
+            StageName::Incident => "incident",
+            StageName::Rollback => "rollback",
+            StageName::Record => "record",
+            StageName::Run => "run",
+            StageName::Doctor => "doctor",
+            StageName::Reproduce => "reproduce",
+        }
+    }
+
+    /// The stage of this name; `None` for one that this version does not know.
+    pub fn of(name: &str) -> Option<StageName> {
+        StageName::ALL
+            .into_iter()
+            .find(|stage| stage.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
