@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use model::report::Bar;
-use model::{Outcome, Table};
+use model::{Id, Outcome, Table};
 
 /// What was made, what was not, and what runs where now.
 #[derive(Debug)]
@@ -92,10 +92,15 @@ impl PlaceRelease {
         self.release.as_deref() == Some(release)
     }
 
+    /// Of the outcome of a place.
+    pub fn id(place: &str) -> Id {
+        format!("runs/{place}").into()
+    }
+
     /// As an outcome, where `wanted` is what should run. `stage` has the subcommands `resume` and
     /// `abort`.
     pub fn outcome(&self, wanted: &str, stage: &str) -> Outcome {
-        let id = format!("runs/{}", self.place);
+        let id = PlaceRelease::id(&self.place);
         let told = match &self.release {
             Some(release) => format!("{release} ({})", self.how),
             None => format!("unknown: {}", self.how),

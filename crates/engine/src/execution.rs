@@ -510,6 +510,12 @@ impl<'a> Execution<'a> {
                 drop(journal);
                 let outcome = if error.is_interrupted() {
                     self.unknown(step, reason)
+                } else if error.is_overtaken() {
+                    // What to do then is for its stage to tell.
+                    Outcome {
+                        hint: None,
+                        ..self.not_made(step, reason)
+                    }
                 } else {
                     self.not_made(step, reason)
                 };
@@ -619,6 +625,9 @@ impl<'a> Execution<'a> {
                 let mut journal = self.journal.lock().await;
                 journal.restored(name).await?;
                 Outcome::pass(id, step.place.to_string()).actual(detail)
+            }
+            Err(error) if error.is_overtaken() => {
+                Outcome::skipped(id, step.place.to_string(), error.to_string())
             }
             Err(error) => Outcome::fail(id, step.place.to_string())
                 .expected("what was before is back")

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::incident::IncidentState;
 use crate::release::Match;
-use crate::shares::{ShareChange, SideShare};
+use crate::shares::{ForeignShare, ShareChange, SideShare};
 use crate::{FailedRun, Outcome, Redactor, Verdict};
 
 pub mod v1;
@@ -183,6 +183,8 @@ pub struct Report {
     pub incidents: Option<Vec<IncidentState>>,
     /// Of `traffic status`: what each side has.
     pub shares: Vec<SideShare>,
+    /// Of `traffic`: what another made of a share that was set.
+    pub foreign_changes: Vec<ForeignShare>,
     /// Of `traffic history`: newest first.
     pub share_changes: Vec<ShareChange>,
     pub context: Context,
@@ -272,6 +274,7 @@ impl Report {
             failed_run: None,
             incidents: None,
             shares: Vec::new(),
+            foreign_changes: Vec::new(),
             share_changes: Vec::new(),
             context: Context::default(),
             inputs: None,
@@ -312,6 +315,7 @@ impl Report {
             failed_run,
             incidents,
             shares,
+            foreign_changes,
             share_changes,
             context,
             inputs,
@@ -352,6 +356,9 @@ impl Report {
             }),
             shares: { shares.into_iter() }
                 .map(|share| share.redacted(redactor))
+                .collect(),
+            foreign_changes: { foreign_changes.into_iter() }
+                .map(|change| change.redacted(redactor))
                 .collect(),
             share_changes: { share_changes.into_iter() }
                 .map(|change| change.redacted(redactor))

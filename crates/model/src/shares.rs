@@ -22,17 +22,33 @@ pub struct SideShare {
     pub observed: Option<f64>,
 }
 
+/// What another made of a share that was set at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignShare {
+    pub place: String,
+    /// The release whose share it is.
+    pub release: String,
+    pub set: f64,
+    /// `None` where it is no split between the two sides any more.
+    pub found: Option<f64>,
+    /// Both, in words.
+    pub reason: String,
+}
+
 /// A change of a share that was made, or begun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShareChange {
     pub at: Timestamp,
+    /// In words: `v2 at 10%`.
+    pub from: Option<String>,
+    pub to: String,
     /// The release whose share was changed; `None` in what earlier builds wrote.
     pub release: Option<String>,
     /// The one beside it; `None` where its side did not answer.
     pub stable: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
-    /// How it ended: a verdict, `superseded`, or `unfinished`.
+    /// How it ended: a verdict, `superseded`, `foreign-change`, or `unfinished`.
     pub ended: String,
     /// Why it was made, or did not take effect.
     pub reason: Option<String>,
@@ -50,11 +66,25 @@ impl SideShare {
     }
 }
 
+impl ForeignShare {
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        ForeignShare {
+            place: redactor.redact(&self.place),
+            release: redactor.redact(&self.release),
+            reason: redactor.redact(&self.reason),
+            ..self
+        }
+    }
+}
+
 impl ShareChange {
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
         let clean = |text: Option<String>| text.map(|text| redactor.redact(&text));
         ShareChange {
+            from: clean(self.from),
+            to: redactor.redact(&self.to),
             release: clean(self.release),
             stable: clean(self.stable),
             reason: clean(self.reason),

@@ -104,6 +104,8 @@ pub enum Ending {
     Superseded,
     /// A person gave it up, and what was before is back.
     Aborted,
+    /// Another changed the share, and that is not overwritten.
+    ForeignChange,
     #[serde(untagged)]
     Verdict(Verdict),
     /// The word of a newer version.
@@ -122,6 +124,7 @@ impl fmt::Display for Ending {
         f.write_str(match self {
             Ending::Superseded => "superseded",
             Ending::Aborted => "aborted",
+            Ending::ForeignChange => "foreign-change",
             Ending::Verdict(verdict) => verdict.as_str(),
             Ending::Other(word) => word,
         })

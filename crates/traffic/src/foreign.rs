@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::value::Share;
 use futures_util::future::join_all;
 use model::Outcome;
+use model::shares::ForeignShare;
 use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{Answers, Releases, contradicts, sample, window};
 use operation::shares::work::sides_of;
@@ -57,6 +58,18 @@ pub(crate) fn outcome(id: &'static str, release: &str, change: &ForeignChange) -
             "find out who writes the router's configuration; then `traffic resume` sets the share again, \
              `traffic abort` gives everything back",
         )
+}
+
+/// The same as data.
+pub(crate) fn reported(rollout: &Rollout, change: &ForeignChange) -> Option<ForeignShare> {
+    let side = *rollout.sides.get(&change.place.to_string())?;
+    Some(ForeignShare {
+        place: change.place.to_string(),
+        release: rollout.release.clone(),
+        set: change.set.of(side).fraction(),
+        found: { change.found.as_ref().ok() }.map(|split| split.of(side).fraction()),
+        reason: change.to_string(),
+    })
 }
 
 /// Looks at every place, side by side. One that cannot be asked tells nothing.

@@ -44,6 +44,8 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
         let of = |share: fn(&SharePlan) -> Share| Some(share(shares.as_ref()?).fraction());
         changes.push(ShareChange {
             at: first.at,
+            from: left.clone(),
+            to: destination.clone(),
             release: shares.as_ref().map(|shares| shares.release.clone()),
             stable: shares.as_ref().and_then(|shares| shares.stable.clone()),
             before: of(|shares| shares.before),

@@ -6,6 +6,7 @@ use cli::{Failure, Job};
 use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
+use operation::shares::foreign::ForeignChange;
 use operation::shares::work::{ChangeEnd, ShareChange, WayBackEnd, Work, sides_of};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
@@ -376,10 +377,7 @@ impl<'a> Ramp<'a> {
                 };
                 return self.back(why).await.map(Some);
             }
-            ChangeEnd::Foreign(change) => {
-                let disturbed = Disturbed::Foreign(change);
-                return self.disturbed(disturbed).await.map(Some);
-            }
+            ChangeEnd::Foreign(change) => return self.overtaken(&change).await.map(Some),
             ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
             ChangeEnd::Stopped(error) => return Err(error.into()),
         }
@@ -600,23 +598,35 @@ impl<'a> Ramp<'a> {
 
     /// Another program or person has changed the share: the ramp stops.
     pub(crate) async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
-        // Nothing is overwritten, and both values are told.
-        let change = match &disturbed {
-            Disturbed::Foreign(change) => change,
+        match &disturbed {
+            Disturbed::Foreign(change) => {
+                self.work
+                    .note_foreign(self.lease, &self.rollout, change)
+                    .await?;
+                self.overtaken(change).await
+            }
             Disturbed::NotServed { .. } => {
                 let why = BackReason {
                     verdict: Verdict::Fail,
                     reason: disturbed.to_string(),
                     finding: Status::RolledBack,
                 };
-                return self.back(why).await;
+                self.back(why).await
             }
-        };
+        }
+    }
+
+    /// Nothing is overwritten, and both values are told.
+    async fn overtaken(&mut self, change: &ForeignChange) -> Result<Report, Failure> {
         self.is_foreign = true;
         self.phase(Phase::Held).await?;
         let outcome = foreign::outcome("ramp/foreign-change", &self.rollout.release, change);
         let reason = format!("{change}; the ramp stops");
-        self.report(Some(outcome.reason(reason))).await
+        let mut report = self.report(Some(outcome.reason(reason))).await?;
+        report
+            .foreign_changes
+            .extend(foreign::reported(&self.rollout, change));
+        Ok(report)
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {

@@ -7,6 +7,7 @@ use config::value::Side;
 use futures_util::future::{join_all, join3};
 use model::shares::SideShare;
 use model::{Outcome, Report, Table, Verdict};
+use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{
     Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
 };
@@ -15,6 +16,7 @@ use place::{Error, Place};
 use router::{Router, Split, Splits, leaves_no_split};
 use state::{Document, Phase, Rollout};
 
+use crate::foreign;
 use crate::in_effect::SAMPLE_TIME;
 use crate::old_side;
 use crate::session::{Session, rollout};
@@ -75,6 +77,11 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     }
     let mut report = session.report(outcomes);
     report.shares = places.iter().flat_map(PlaceStatus::shares).collect();
+    if let Some(rollout) = recorded.filter(|rollout| is_settled(rollout)) {
+        let changes = places.iter().filter_map(|place| place.foreign(rollout));
+        let changes = changes.filter_map(|change| foreign::reported(rollout, &change));
+        report.foreign_changes = changes.collect();
+    }
     report.tables.push(Table {
         title: "Shares".to_owned(),
         header: vec![
@@ -204,6 +211,18 @@ impl<'a> PlaceStatus<'a> {
             }
         }
         doubts
+    }
+
+    /// What another made of the share of a rollout here.
+    fn foreign(&self, rollout: &Rollout) -> Option<ForeignChange> {
+        let side = *rollout.sides.get(&self.place.to_string())?;
+        let in_use = match &self.loaded {
+            Ok(Some(loaded)) => Ok(*loaded),
+            Ok(None) => self.configured.clone(),
+            Err(error) => Err(error.clone()),
+        };
+        let set = Split::giving(side, rollout.share);
+        ForeignChange::of(self.place, set, in_use)
     }
 
     /// Who answered, where anything was recognised.
@@ -375,15 +394,25 @@ async fn observed(
     }
 }
 
+/// Whether the recorded share was set and proved, and no change is under way.
+fn is_settled(rollout: &Rollout) -> bool {
+    matches!(rollout.phase, Phase::Judging | Phase::Waiting | Phase::Held)
+}
+
 /// Where the configuration is not what the rollout set.
 fn differs(rollout: &Rollout, place: &Place, configured: Split) -> Option<String> {
     let side = rollout.sides.get(&place.to_string())?;
     let has = configured.of(*side);
     // What is taken back has nothing already, or not yet.
     let is_taken_back = rollout.phase == Phase::Aborting && has.is_none();
+    let why = if is_settled(rollout) {
+        "another changed it"
+    } else {
+        "another changed it, or a change was interrupted"
+    };
     (has != rollout.share && !is_taken_back).then(|| {
         format!(
-            "the rollout of {} recorded {}, and the configuration has {has}: another changed it, or a change was interrupted",
+            "the rollout of {} recorded {}, and the configuration has {has}: {why}",
             rollout.release, rollout.share
         )
     })

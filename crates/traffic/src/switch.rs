@@ -308,7 +308,11 @@ async fn conclude(
             held.await?;
             let outcome = foreign::outcome("share/foreign-change", &rollout.release, &change);
             found.outcomes.push(outcome);
-            return reported(session, lease, found).await;
+            let mut report = reported(session, lease, found).await?;
+            report
+                .foreign_changes
+                .extend(foreign::reported(rollout, &change));
+            return Ok(report);
         }
         ChangeEnd::Interrupted => {
             found.outcomes.push(

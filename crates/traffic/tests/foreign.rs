@@ -2,9 +2,10 @@
 //! told, and nothing is overwritten.
 
 use std::fs;
+use std::process::Output;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Balancer, Caddy, CaddyBuild, ELB, End, Haproxy};
 
 use crate::bed::Bed;
@@ -272,6 +273,91 @@ fn what_another_changes_during_the_proof_of_a_share_is_told_and_stays() {
         assert_eq!(bed.state()["rollout"]["phase"], "held");
         bed.slow_answers(Duration::ZERO);
         bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    }
+}
+
+/// One cause, one kind of it and one hint: in the report, in the journal, in `history` and in `status`.
+#[test]
+fn a_foreign_change_is_a_kind_of_its_own_with_one_hint() {
+    for (args, moment) in [
+        (&["set", "10%", "--release", "v2"][..], Moment::Proof),
+        (&["ramp", "--release", "v2"], Moment::Proof),
+        (&["ramp", "--release", "v2"], Moment::Judging),
+    ] {
+        let bed = Bed::new(MORE, "");
+        let mut command = bed.command(&[args, &["--format", "json"]].concat());
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null());
+        if moment == Moment::Proof {
+            bed.slow_answers(Duration::from_millis(30));
+        }
+        let child = command.spawn().unwrap();
+        match moment {
+            Moment::Proof => bed.proof(),
+            Moment::Judging => bed.phase("judging"),
+        }
+        bed.weigh(1, 1);
+        bed.slow_answers(Duration::ZERO);
+        let json = |output: Output| -> Value { serde_json::from_slice(&output.stdout).unwrap() };
+        let report = json(child.wait_with_output().unwrap());
+        let changes = &report["foreign_changes"];
+        assert_eq!(
+            (
+                &changes[0]["release"],
+                &changes[0]["set"],
+                &changes[0]["found"]
+            ),
+            (&json!("v2"), &json!(0.1), &json!(0.5)),
+            "{report:#}"
+        );
+        let outcomes = report["outcomes"].as_array().unwrap();
+        let hints = outcomes
+            .iter()
+            .filter(|outcome| outcome["hint"].is_string());
+        assert_eq!(hints.count(), 1, "{report:#}");
+
+        let journals = fs::read_dir(bed.path("state.json.journals")).unwrap();
+        let texts = journals.map(|journal| fs::read_to_string(journal.unwrap().path()).unwrap());
+        let text: String = texts.collect();
+        assert!(
+            text.contains(r#""verdict":"foreign-change""#) && !text.contains("restored"),
+            "{text}"
+        );
+        let history = json(
+            bed.command(&["history", "--format", "json"])
+                .output()
+                .unwrap(),
+        );
+        let newest = &history["share_changes"][0];
+        assert_eq!(newest["ended"], json!("foreign-change"), "{history:#}");
+        let reason = newest["reason"].as_str().unwrap();
+        assert!(reason.contains("has blue 50%, green 50%"), "{reason}");
+        let status = json(
+            bed.command(&["status", "--format", "json"])
+                .output()
+                .unwrap(),
+        );
+        assert_eq!(
+            status["foreign_changes"][0]["found"],
+            json!(0.5),
+            "{status:#}"
+        );
+        bed.traffic(&["status"]).is(
+            1,
+            &["recorded 10%, and the configuration has 50%: another changed it"],
+        );
+        // What is known already is not written down again.
+        let rows = history["share_changes"].as_array().unwrap().len();
+        bed.traffic(&["promote"]).is(1, &["another changed it"]);
+        bed.traffic(&["promote"]).is(1, &["another changed it"]);
+        let history = json(
+            bed.command(&["history", "--format", "json"])
+                .output()
+                .unwrap(),
+        );
+        let now = history["share_changes"].as_array().unwrap().len();
+        assert!(now <= rows + 1, "{history:#}");
     }
 }
 

@@ -66,6 +66,9 @@ pub struct Report {
     /// Of `traffic status`: what each side of each place has.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shares: Vec<SideShare>,
+    /// Of `traffic`: what another made of a share that was set, and what is not overwritten.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub foreign_changes: Vec<ForeignShare>,
     /// Of `traffic history`: the changes of shares, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub share_changes: Vec<ShareChange>,
@@ -193,19 +196,51 @@ impl From<&crate::shares::SideShare> for SideShare {
     }
 }
 
+/// A share that another changed since it was set. Shares are parts of the requests: 0.1 for 10 %.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ForeignShare {
+    /// The machine of the router.
+    pub place: String,
+    /// The release whose share it is.
+    pub release: String,
+    pub set: f64,
+    /// Null where it is no split between the two sides any more.
+    pub found: Option<f64>,
+    /// Both, in words.
+    pub reason: String,
+}
+
+impl From<&crate::shares::ForeignShare> for ForeignShare {
+    fn from(change: &crate::shares::ForeignShare) -> Self {
+        ForeignShare {
+            place: change.place.clone(),
+            release: change.release.clone(),
+            set: change.set,
+            found: change.found,
+            reason: change.reason.clone(),
+        }
+    }
+}
+
 /// A change of a share. Shares are parts of the requests: 0.1 for 10 %.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ShareChange {
     /// RFC 3339 in UTC.
     pub at: String,
+    /// In words: `v2 at 10%`.
+    #[serde(default)]
+    pub from: Option<String>,
+    #[serde(default)]
+    pub to: String,
     /// The release whose share was changed; null in what earlier versions wrote, as both shares are.
     pub release: Option<String>,
     /// The one beside it; null where its side did not answer.
     pub stable: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
-    /// A verdict, `superseded`, or `unfinished`.
+    /// A verdict, `superseded`, `foreign-change` where another changed it, or `unfinished`.
     pub ended: String,
     /// Why it was made, or did not take effect.
     pub reason: Option<String>,
@@ -215,6 +250,8 @@ impl From<&crate::shares::ShareChange> for ShareChange {
     fn from(change: &crate::shares::ShareChange) -> Self {
         ShareChange {
             at: timestamp(change.at),
+            from: change.from.clone(),
+            to: change.to.clone(),
             release: change.release.clone(),
             stable: change.stable.clone(),
             before: change.before,
@@ -628,6 +665,9 @@ impl From<&crate::Report> for Report {
                 .as_ref()
                 .map(|all| all.iter().map(IncidentState::from).collect()),
             shares: report.shares.iter().map(SideShare::from).collect(),
+            foreign_changes: { report.foreign_changes.iter() }
+                .map(ForeignShare::from)
+                .collect(),
             share_changes: report.share_changes.iter().map(ShareChange::from).collect(),
             context: Context::from(&report.context),
             inputs: report.inputs.as_ref().map(Inputs::from),

@@ -15,7 +15,11 @@ pub struct ForeignChange {
 impl ForeignChange {
     /// By what the router uses, where it tells; `None` where that is what was set, or cannot be asked.
     pub async fn find(router: &dyn Router, place: &Place, set: Split) -> Option<ForeignChange> {
-        let found = router.in_use(place).await;
+        ForeignChange::of(place, set, router.in_use(place).await)
+    }
+
+    /// The same of what is known to be in use.
+    pub fn of(place: &Place, set: Split, found: Result<Split, Error>) -> Option<ForeignChange> {
         let is_foreign = match &found {
             Ok(found) => *found != set,
             Err(error) => leaves_no_split(error),

@@ -44,6 +44,8 @@ pub struct Shift<'a> {
     pub after: Share,
     /// How long the proof at one place may take.
     pub proof: Duration,
+    /// How often a proof looks whether another changed the share.
+    pub look_every: Duration,
     pub interrupt: Interrupt,
     /// How long after a signal a proof may go on.
     pub after_signal: Duration,
@@ -115,6 +117,15 @@ impl Shift<'_> {
             Found::Set | Found::Proved | Found::Unproved => None,
             Found::Foreign(change) => Some(change.clone()),
         })
+    }
+
+    /// Where another changed it.
+    pub fn foreign_places(&self) -> Vec<String> {
+        let found = self.found.borrow();
+        let foreign = found
+            .iter()
+            .filter(|(_, found)| matches!(found, Found::Foreign(_)));
+        foreign.map(|(place, _)| place.to_string()).collect()
     }
 
     /// Whether every place has what was set, and a signal left no time for the proof at one of them.
@@ -261,7 +272,21 @@ impl Shift<'_> {
             self.note(place, Found::Set);
         }
         set?;
-        self.proved(place, side, (before, after), self.proof).await
+        tokio::select! {
+            biased;
+            proved = self.proved(place, side, (before, after), self.proof) => proved,
+            overtaken = self.overtaken(place, after) => Err(overtaken),
+        }
+    }
+
+    /// Ends when another changed what was set: no answers prove it any more.
+    async fn overtaken(&self, place: &Place, after: Split) -> Error {
+        loop {
+            tokio::time::sleep(self.look_every).await;
+            if let Some(change) = self.foreign_at(place, after).await {
+                return Error::Overtaken(change.to_string());
+            }
+        }
     }
 
     /// What proves the split `after`, within so long and within the time that a signal leaves.
@@ -301,7 +326,7 @@ impl Shift<'_> {
         let side = self.side(place)?;
         let after = Split::giving(side, self.after);
         if let Some(change) = self.foreign_at(place, after).await {
-            return Ok(format!("{change}, and it stays so"));
+            return Err(Error::Overtaken(format!("{change}, and it stays so")));
         }
         // From here on what is there is no more what was set.
         self.found.borrow_mut().remove(place);

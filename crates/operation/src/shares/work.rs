@@ -18,11 +18,11 @@ use model::report::Bar;
 use model::{Id, Outcome, StageName, Verdict};
 use place::{Context, Place, PlaceAccess};
 use router::Router;
-use state::journal::Ending;
+use state::journal::{Ending, Event, Intention, SharePlan};
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
 use super::foreign::ForeignChange;
-use super::shift::Shift;
+use super::shift::{Shift, label};
 use super::sides::BothSides;
 use crate::tree::Tree;
 
@@ -100,16 +100,15 @@ impl From<ExecutionEnd> for ChangeEnd {
 
 impl ChangeEnd {
     /// With which the journal ends; `None` where it stays open.
-    fn verdict(&self) -> Option<Verdict> {
-        match self {
-            ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => None,
-            ChangeEnd::Made { .. } => Some(Verdict::Pass),
-            ChangeEnd::Unproved => Some(Verdict::Inconclusive),
-            ChangeEnd::Failed
-            | ChangeEnd::PutBack { .. }
-            | ChangeEnd::Impossible
-            | ChangeEnd::Foreign(_) => Some(Verdict::Fail),
-        }
+    fn ending(&self) -> Option<Ending> {
+        let verdict = match self {
+            ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => return None,
+            ChangeEnd::Foreign(_) => return Some(Ending::ForeignChange),
+            ChangeEnd::Made { .. } => Verdict::Pass,
+            ChangeEnd::Unproved => Verdict::Inconclusive,
+            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => Verdict::Fail,
+        };
+        Some(verdict.into())
     }
 }
 
@@ -312,6 +311,44 @@ impl<'a> Work<'a> {
         ended.await.map_err(Failure::from)
     }
 
+    /// Writes down what another made of the share of a rollout, as a change of its own, once.
+    pub async fn note_foreign(
+        &self,
+        lease: &Lease,
+        rollout: &Rollout,
+        change: &ForeignChange,
+    ) -> Result<(), Failure> {
+        let Rollout { release, share, .. } = rollout;
+        let side = rollout.sides.get(&change.place.to_string());
+        let found = change.found.as_ref().ok().zip(side);
+        let found = found.map(|(split, side)| split.of(*side));
+        let clean = |text: String| self.job.redactor.redact(&text);
+        let destination =
+            found.map_or_else(|| clean(change.found()), |found| label(release, found));
+        let is_noted = self.store.journals().await?.last().is_some_and(|(_, lines)| {
+            let mut ends = [lines.first(), lines.last()].into_iter().flatten().map(|line| &line.event);
+            matches!(ends.next(), Some(Event::Begin { destination: noted, .. }) if *noted == destination)
+                && matches!(ends.next(), Some(Event::End { ending: Ending::ForeignChange }))
+        });
+        if is_noted {
+            return Ok(());
+        }
+        let shares = found.map(|after| SharePlan {
+            release: release.clone(),
+            stable: rollout.stable.clone(),
+            before: *share,
+            after,
+        });
+        let (left, reason) = (label(release, *share), clean(change.to_string()));
+        let begun = self.store.begin_journal(Intention {
+            left: Some(&left),
+            shares: shares.as_ref(),
+            reason: Some(&reason),
+            ..Intention::new(TRAFFIC, &destination, lease.token)
+        });
+        Ok(begun.await?.end(Ending::ForeignChange).await?)
+    }
+
     /// Changes what is written down of the rollout.
     pub async fn note(
         &self,
@@ -348,6 +385,7 @@ impl<'a> Work<'a> {
             } else {
                 self.proof_time()
             },
+            look_every: self.section.watch_interval.get(),
             interrupt: self.job.interrupt.clone(),
             // What goes on is stopped: a proof of it is of no use. What is taken back is proved, as far as there is time.
             after_signal: if is_way_back { FINISH } else { Duration::ZERO },
@@ -415,6 +453,14 @@ impl<'a> Work<'a> {
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
+        // What is there is told once, with what to do.
+        let foreign = shift.foreign_places();
+        let mut outcomes = conclusion.outcomes;
+        outcomes.retain(|outcome| {
+            !foreign
+                .iter()
+                .any(|place| outcome.id == PlaceRelease::id(place))
+        });
         let end = match (shift.foreign(), ChangeEnd::from(conclusion.end)) {
             (_, end @ ChangeEnd::Stopped(_)) => end,
             (Some(change), _) => ChangeEnd::Foreign(change),
@@ -423,11 +469,11 @@ impl<'a> Work<'a> {
             }
             (None, end) => end,
         };
-        if let Some(verdict) = end.verdict() {
-            execution.end(verdict).await?;
+        if let Some(ending) = end.ending() {
+            execution.end(ending).await?;
         }
         Ok(ShareChanged {
-            outcomes: conclusion.outcomes,
+            outcomes,
             bars,
             places: conclusion.places,
             end,
