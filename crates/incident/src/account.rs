@@ -7,6 +7,7 @@ use chronicle::{
     timeline,
 };
 use jiff::Timestamp;
+use model::text::span;
 
 /// Everything that the report of an incident holds.
 #[derive(Clone, Debug)]
@@ -76,6 +77,14 @@ impl Account {
         Some(format!(
             "The {skew}. The rows are in the order of the log; a time between two clocks is unknown, or wrong by as much."
         ))
+    }
+
+    /// From its beginning to its end; unknown where clocks disagree.
+    pub(crate) fn lasted(&self) -> String {
+        match &self.incident.resolution {
+            None => "not over yet".to_owned(),
+            Some(_) => known(self.times.whole),
+        }
     }
 
     pub(crate) fn of(history: &History, incident: Incident) -> Account {
@@ -169,6 +178,11 @@ fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
         recovery: between(began, restored),
         whole: between(incident.opened, resolved),
     }
+}
+
+/// A duration, or that it is not known.
+pub(crate) fn known(time: Option<Duration>) -> String {
+    time.map_or_else(|| "unknown".to_owned(), span)
 }
 
 /// `None` also where the second is before the first: two clocks differ, and nothing is known.

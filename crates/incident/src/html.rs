@@ -5,8 +5,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::text::plain as shown;
 use sections::incident::Severity;
 
-use crate::account::{ACTIONS, Account, QUESTIONS, Row};
-use crate::markdown::{PARTS, known, part, utc};
+use crate::account::{ACTIONS, Account, QUESTIONS, Row, known};
+use crate::markdown::{PARTS, part, utc};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d0d7de}
@@ -95,7 +95,7 @@ fn facts(account: &Account) -> Markup {
     let subject = &incident.subject;
     let or = |name: &Option<String>| {
         name.as_ref()
-            .map_or_else(|| "not known".to_owned(), |name| shown(name))
+            .map_or_else(|| "unknown".to_owned(), |name| shown(name))
     };
     let state = match &incident.resolution {
         Some(end) => format!("resolved at {} UTC", utc(end.at)),
@@ -108,7 +108,7 @@ fn facts(account: &Account) -> Markup {
         ("deployment", or(&subject.deployment)),
         ("opened", format!("{} UTC", utc(incident.opened))),
         ("state", state),
-        ("duration", known(account.times.whole)),
+        ("duration", account.lasted()),
         ("users", incident.impact.word().to_owned()),
         (
             "served by the bad release",

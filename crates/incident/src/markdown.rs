@@ -1,14 +1,12 @@
 //! The report of an incident as Markdown, in the shape of the well-known post-mortem templates.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use actions::summary::markdown;
 use chronicle::{Evidence, Slice, share};
 use jiff::Timestamp;
-use model::text::span;
 
-use crate::account::{ACTIONS, Account, QUESTIONS, Row};
+use crate::account::{ACTIONS, Account, QUESTIONS, Row, known};
 
 /// A name in a cell, and a text, in characters.
 const NAME: usize = 300;
@@ -25,11 +23,6 @@ fn long_cell(text: &str) -> String {
 /// A point in time, to the second, in UTC.
 pub(crate) fn utc(at: Timestamp) -> String {
     at.strftime("%F %T").to_string()
-}
-
-/// A duration, or that it is not known.
-pub(crate) fn known(time: Option<Duration>) -> String {
-    time.map_or_else(|| "unknown".to_owned(), span)
 }
 
 /// The columns of what the bad release served, part by part.
@@ -139,7 +132,7 @@ fn facts(text: &mut String, account: &Account) {
     let subject = &incident.subject;
     let or = |name: &Option<String>| {
         name.as_ref()
-            .map_or_else(|| "not known".to_owned(), |name| cell(name))
+            .map_or_else(|| "unknown".to_owned(), |name| cell(name))
     };
     let state = match &incident.resolution {
         Some(end) => format!("resolved at {}", utc(end.at)),
@@ -170,7 +163,7 @@ fn facts(text: &mut String, account: &Account) {
             ),
         ),
         ("state", state),
-        ("duration", known(account.times.whole)),
+        ("duration", account.lasted()),
     ] {
         let _ = writeln!(text, "| {name} | {value} |");
     }

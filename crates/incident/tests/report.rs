@@ -201,6 +201,8 @@ fn what_only_the_state_remembers_is_measured() {
 fn what_ended_before_it_began_took_an_unknown_time() {
     let bed = Bed::new(&json!({}));
     bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    let report = bed.run(&["report"]).code(0).stdout;
+    assert!(report.contains("| duration | not over yet |"), "{report}");
     bed.run(&["resolve", "fast again"]).code(0);
     let mut log = bed.events();
     for event in log
