@@ -76,6 +76,46 @@ fn haproxy_switches_and_keeps_it_over_a_reload() {
     assert_eq!(world.of_hundred(), 0);
 }
 
+/// The same with its configuration written, and no state file that it would read.
+#[test]
+fn haproxy_keeps_a_share_over_a_reload_by_its_configuration() {
+    let world = World::new("", !KEPT);
+    let (bed, proxy) = (&world.bed, &world.proxy);
+    proxy.changed("  load-server-state-from-file global\n", "");
+    let file = proxy.socket().with_file_name("haproxy.cfg");
+    let test = format!(
+        "{} -c -f {}",
+        testkit::tool("haproxy").display(),
+        file.display()
+    );
+    let router = format!(
+        "  haproxy:\n    socket: {}\n    backend: app\n    blue: blue\n    green: green\n    config-file: {}\n    test: {test}\n    \
+         release: {{ url: 'http://127.0.0.1:{}/api/v1/version', jq: .version }}\n",
+        proxy.socket().display(),
+        file.display(),
+        proxy.port()
+    );
+    bed.write(&router, "");
+    for (args, of_hundred, told) in [
+        (
+            &["set", "25%", "--release", "v2"][..],
+            25,
+            "blue 75%, green 25%",
+        ),
+        (
+            &["set", "100%", "--release", "v2"],
+            100,
+            "blue 0%, green 100%",
+        ),
+        (&["switch", "--to", "v1"], 0, "blue 100%, green 0%"),
+    ] {
+        bed.traffic(args).is(0, &[]);
+        proxy.reloaded();
+        assert_eq!(world.of_hundred(), of_hundred, "{args:?}");
+        bed.traffic(&["status"]).is(0, &[told]);
+    }
+}
+
 #[test]
 fn haproxy_ramps_and_takes_back() {
     let world = World::new("  stage-duration: 300ms\n", KEPT);
