@@ -34,7 +34,7 @@ const NAMES: Names = Names {
 /// Requests that were under way at a change are answered by the side that has them. Measured with Caddy
 /// 2.6.2 and 2.11.7: none that began after the change went to the side that was left.
 const OVERLAP: Duration = Duration::from_millis(50);
-/// A change is tried again once where another one came first.
+/// A change is made on top of another one that came first, where that left the shares as they were.
 const MAX_ATTEMPTS: u32 = 2;
 
 struct Caddy<'a> {
@@ -91,19 +91,23 @@ impl Caddy<'_> {
         Ok((loaded, handler))
     }
 
-    /// Changes the handler that is in use.
+    /// Changes the handler that is in use, where no other changed its shares since it was `before`.
     async fn load(
         &self,
         place: &Place,
+        mut before: Option<Handler>,
         change: impl Fn(&Handler) -> Result<Value, Error>,
     ) -> Result<(), Error> {
-        let mut before = None;
+        let shares = |handler: &Handler| handler.split(self.config).ok();
         for _ in 0..MAX_ATTEMPTS {
             let (loaded, handler) = self.handler(place).await?;
             let value = change(&handler)?;
             // Each load of a configuration cuts WebSockets: one that changes nothing is not made.
             if value == handler.value {
                 return Ok(());
+            }
+            if let Some(before) = before.filter(|before| shares(before) != shares(&handler)) {
+                return Err(self.overtaken(&before, &handler));
             }
             let at = (&loaded, handler.path.as_slice());
             match self.admin().patch(place, at, &value).await? {
@@ -112,29 +116,29 @@ impl Caddy<'_> {
             }
         }
         let (_, now) = self.handler(place).await?;
-        Err(Error::Overtaken(format!(
-            "Caddy's configuration is changed by another at the same time: {}",
-            self.difference(before.as_ref().unwrap_or(&now), &now)
-        )))
+        Err(self.overtaken(before.as_ref().unwrap_or(&now), &now))
     }
 
     /// What another changed, in words.
-    fn difference(&self, before: &Handler, now: &Handler) -> String {
+    fn overtaken(&self, before: &Handler, now: &Handler) -> Error {
         let path = now.path.join("/");
-        match (before.split(self.config), now.split(self.config)) {
-            (Ok(old), Ok(new)) if old != new => format!("{path} had {old}, and has {new}"),
-            _ if before != now => format!("{path} is another one than it was"),
-            _ => format!("{path} is as it was, something else is not"),
-        }
+        let what = match (before.split(self.config), now.split(self.config)) {
+            (Ok(old), Ok(new)) if old != new => format!("had {old}, and has {new}"),
+            _ if before != now => "is another one than it was".to_owned(),
+            _ => "is as it was, something else is not".to_owned(),
+        };
+        Error::Overtaken(format!(
+            "Caddy's configuration is changed by another at the same time: {path} {what}"
+        ))
     }
 
     async fn put(&self, place: &Place, split: Split) -> Result<(), Error> {
         // Before anything is changed: what cannot be loaded or kept is refused.
         let (_, handler) = self.handler(place).await?;
-        handler.with(split, self.config)?;
+        let change = |handler: &Handler| handler.with(split, self.config);
+        change(&handler)?;
         let kept = self.kept().changed(place, split).await?;
-        self.load(place, |handler| handler.with(split, self.config))
-            .await?;
+        self.load(place, Some(handler), change).await?;
         self.kept().write(place, kept.as_deref()).await?;
         let (_, handler) = self.handler(place).await?;
         let now = handler.split(self.config)?;
@@ -192,7 +196,7 @@ impl Caddy<'_> {
         let Snapshot { shares, kept } =
             serde_json::from_str(snapshot).map_err(|error| malformed(&error))?;
         let green: Share = kept.parse().map_err(|error| malformed(&error))?;
-        self.load(place, |handler| Ok(handler.with_shares(&shares)))
+        self.load(place, None, |handler| Ok(handler.with_shares(&shares)))
             .await?;
         let kept = self.kept();
         let text = kept
