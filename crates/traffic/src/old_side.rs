@@ -18,6 +18,8 @@ use crate::session::Session;
 
 /// How often a router is asked what is still open.
 const POLL: Duration = Duration::from_millis(250);
+/// What is told of one that was to be stopped, where the configuration has no such command any more.
+const KEPT: &str = "it is kept: `traffic` has no `stop`, or has `keep-old: true` now";
 /// The outcome of it.
 const ID: &str = "old-side";
 
@@ -30,6 +32,11 @@ pub(crate) enum Keep {
     Serves(usize),
 }
 
+/// The command that stops a side, where the configuration has one to be stopped.
+fn stop(section: &Traffic) -> Option<&str> {
+    section.stop.as_deref().filter(|_| !section.keep_old)
+}
+
 /// What is written down of the side that a rollout leaves; `None` where it is kept.
 pub(crate) fn to_stop(
     session: &Session<'_>,
@@ -37,7 +44,7 @@ pub(crate) fn to_stop(
     keep: Option<Keep>,
 ) -> Option<OldSide> {
     let section = session.section;
-    if section.keep_old || section.stop.is_none() || keep.is_some() {
+    if stop(section).is_none() || keep.is_some() {
         return None;
     }
     let kept_for = SignedDuration::try_from(section.keep_for.get()).unwrap_or_default();
@@ -58,7 +65,7 @@ pub(crate) async fn after(
     (lease, rollout): (&Lease, &Rollout),
     old: Option<OldSide>,
 ) -> Result<Vec<Outcome>, Failure> {
-    let Some((old, stop)) = old.zip(session.section.stop.as_deref()) else {
+    let Some((old, stop)) = old.zip(stop(session.section)) else {
         session.release(lease).await?;
         let outcome = Outcome::pass(ID, rollout.stable_shown());
         return Ok(vec![outcome.actual("kept: a switch back needs no start")]);
@@ -95,12 +102,22 @@ pub(crate) async fn resume(
     old: &OldSide,
 ) -> Result<Report, Failure> {
     let release = old.stable_shown();
-    let Some(stop) = session.section.stop.as_deref() else {
-        let why = "it is kept: `traffic.stop` is not configured any more";
-        return Ok(session.report(vec![Outcome::skipped(ID, release, why)]));
+    let Some(stop) = stop(session.section) else {
+        if !session.job.dry_run {
+            let (lease, document) = session.acquire().await?;
+            // Another operation may have left another side since.
+            if document.old_side.as_ref() == Some(old) {
+                forget(session, &lease).await?;
+            }
+            session.release(&lease).await?;
+        }
+        return Ok(session.report(vec![Outcome::pass(ID, release).actual(KEPT)]));
     };
     if session.job.dry_run {
-        let reason = format!("dry run: would stop {old}");
+        let reason = format!(
+            "dry run: would wait until {:.0}, then drain {release} and stop it",
+            old.until
+        );
         return Ok(session.report(vec![Outcome::skipped(ID, release, reason)]));
     }
     let work = session.work(Some(document));
@@ -118,7 +135,11 @@ pub(crate) async fn resume(
 
 /// What `status` tells of it: a failure where the process that was to stop it has ended.
 pub(crate) async fn status(session: &Session<'_>, old: &OldSide) -> Outcome {
-    let told = Outcome::pass(ID, old.stable_shown()).actual(old.to_string());
+    let told = Outcome::pass(ID, old.stable_shown());
+    if stop(session.section).is_none() {
+        return told.actual(KEPT);
+    }
+    let told = told.actual(old.to_string());
     if !session.job.holder_fate(&old.holder).await.is_gone() {
         return told;
     }
@@ -133,6 +154,14 @@ pub(crate) async fn status(session: &Session<'_>, old: &OldSide) -> Outcome {
     .hint(
         "`traffic resume` waits for the rest of the time and stops it; a switch back uses it again",
     )
+}
+
+async fn forget(session: &Session<'_>, lease: &Lease) -> Result<(), Failure> {
+    let forgotten = session.store.update(Some(lease), |document| {
+        document.old_side = None;
+        Ok(())
+    });
+    forgotten.await.map_err(Failure::from)
 }
 
 /// The stop of a side that was left.
@@ -174,7 +203,7 @@ impl OldSideStop<'_> {
         let outcomes = match self.changed_since(&document).await {
             Ok(None) => self.under(&lease).await,
             Ok(Some(why)) => {
-                let forgotten = self.forget(&lease).await;
+                let forgotten = forget(session, &lease).await;
                 forgotten.map(|()| self.skipped(format!("it is kept: {why}")))
             }
             Err(why) => Ok(self.skipped(format!("it is kept: {why}; `traffic resume` stops it"))),
@@ -234,7 +263,7 @@ impl OldSideStop<'_> {
             outcomes = join_all(stopping) => {
                 // What is not stopped is left to `resume`.
                 if outcomes.iter().all(|one| one.verdict == Verdict::Pass) {
-                    self.forget(lease).await?;
+                    forget(self.session, lease).await?;
                 }
                 Ok(outcomes)
             }
@@ -242,14 +271,6 @@ impl OldSideStop<'_> {
                 Ok(self.skipped(format!("whether it is stopped is not known: {error}; `traffic resume` stops it")))
             }
         }
-    }
-
-    async fn forget(&self, lease: &Lease) -> Result<(), Failure> {
-        let forgotten = self.session.store.update(Some(lease), |document| {
-            document.old_side = None;
-            Ok(())
-        });
-        forgotten.await.map_err(Failure::from)
     }
 
     async fn stopped(&self, (place, side): (&Place, Side), open: Option<u64>) -> Outcome {

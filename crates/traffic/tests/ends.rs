@@ -55,7 +55,7 @@ fn a_kill_while_the_old_side_is_kept_or_drained_is_finished_by_resume() {
         let told = "and the process that was to do it has ended";
         bed.traffic(&["status"]).is(1, &[told, "`traffic resume`"]);
         bed.traffic(&["resume", "--dry-run"])
-            .is(3, &["would stop v1"]);
+            .is(3, &["then drain v1 and stop it"]);
         assert!(!bed.path("stopped").exists(), "before its time");
         bed.traffic(&["resume"]).is(0, &["blue is stopped"]);
         assert!(
@@ -68,6 +68,26 @@ fn a_kill_while_the_old_side_is_kept_or_drained_is_finished_by_resume() {
             fs::read_to_string(bed.path("stopped")).unwrap(),
             "blue v1\n"
         );
+    }
+}
+
+/// The configuration stops no side any more: none waits to be stopped, and `resume` forgets it.
+#[test]
+fn an_old_side_is_kept_where_the_configuration_keeps_it_now() {
+    for now in ["  keep-old: true\n", ""] {
+        let bed = Bed::new(&format!("{STOPS}  keep-for: 60s\n"), "");
+        let mut child = bed.spawn(&["switch"]);
+        bed.wait_for("the end", |bed| bed.state()["current"] == "v2");
+        bed.wait_for("the lock", |bed| bed.state()["lock"].is_null());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bed.traffic(&["status"]).is(1, &["has ended"]);
+        bed.configure(now, "");
+        bed.traffic(&["status"]).is(0, &["it is kept"]);
+        bed.traffic(&["resume"]).is(0, &["it is kept"]);
+        assert!(bed.state()["old_side"].is_null(), "{}", bed.state());
+        bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+        assert!(!bed.path("stopped").exists());
     }
 }
 
