@@ -440,6 +440,13 @@ fn check_notices_each_step_that_was_removed() {
             ran.printed
         );
     }
+    // The stage's own command, written out, is the one that the step has without it.
+    let own = "          gate: ${{ steps.gate.outcome }}\n";
+    let written = whole.replacen(own, &format!("          command: run\n{own}"), 1);
+    assert_ne!(written, whole);
+    fs::write(case.path(path), written).unwrap();
+    let ran = check();
+    assert_eq!(ran.code, 0, "{}", ran.printed);
     fs::write(case.path(path), whole).unwrap();
     assert_eq!(check().code, 0);
 }

@@ -16,6 +16,7 @@ mod incidents;
 mod init;
 mod init_backs;
 mod init_cases;
+mod init_checked;
 mod init_chosen;
 mod init_guards;
 mod init_patched;

@@ -8,4 +8,3 @@
 pub mod doctor;
 pub mod init;
 mod inventory;
-mod ours;

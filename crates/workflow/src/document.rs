@@ -6,6 +6,7 @@ use yaml::{Kind, Node, Place};
 
 use crate::expression;
 use crate::fact::Line;
+use crate::own::Own;
 use crate::value::Value;
 
 /// A file below `.github/workflows`.
@@ -37,6 +38,8 @@ pub struct Job {
     pub needs: Vec<String>,
     /// The labels of `runs-on`, with expressions as they are.
     pub labels: Vec<Value>,
+    /// `runs-on` names a group of runners; which labels those have, no workflow tells.
+    pub has_runner_group: bool,
     pub permissions: Option<Node>,
     pub environment: Option<Text>,
     pub environment_url: Option<Text>,
@@ -74,6 +77,8 @@ pub struct Step {
     pub place: Place,
     /// Whether it is written as a block, so that lines can follow it; `- { run: make }` is not.
     pub block: bool,
+    /// What it is of ours, where it can run at all.
+    pub own: Option<Own>,
 }
 
 /// A scalar, and where its lines are.
@@ -120,12 +125,8 @@ impl Workflow {
         let jobs: Vec<Job> = (jobs.iter())
             .map(|(key, job)| source.job(&key.name, source.lines.at(key.place.start), job))
             .collect();
-        let guards = jobs.iter().flat_map(|job| &job.steps).any(|step| {
-            let says = |text: &Option<Text>| {
-                (text.as_ref()).is_some_and(|text| text.value.text().contains("deploy-guard"))
-            };
-            says(&step.uses) || says(&step.run)
-        });
+        let mut steps = jobs.iter().flat_map(|job| &job.steps);
+        let guards = steps.any(|step| step.own.is_some());
         Workflow {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -199,6 +200,24 @@ impl Workflow {
     }
 }
 
+/// Marks the steps of a job that are ours.
+fn mark(steps: &mut [Step]) {
+    let mut is_installed = false;
+    let is_never = |step: &Step| step.condition.as_deref().is_some_and(expression::is_never);
+    for step in steps.iter_mut().filter(|step| !is_never(step)) {
+        let inputs = step.with.iter();
+        let inputs: Vec<(&str, &str)> = inputs
+            .map(|(key, text)| (key.as_str(), text.value.text()))
+            .collect();
+        step.own = match (&step.uses, &step.run) {
+            (Some(uses), _) => Own::of_action(uses.value.text(), &inputs),
+            (None, Some(run)) => Own::of_program(run.value.text(), is_installed),
+            (None, None) => None,
+        };
+        is_installed |= step.own == Some(Own::Setup);
+    }
+}
+
 struct Source<'t> {
     text: &'t str,
     lines: Lines,
@@ -216,23 +235,31 @@ impl Source<'_> {
             let text = runs.find_map(|run| run.get(key)?.text());
             text.map(str::to_owned)
         };
+        let condition = node.get("if").and_then(Node::text).map(str::to_owned);
+        let steps = node.get("steps").map_or(&[][..], Node::items).iter();
+        let mut steps: Vec<Step> = steps.map(|step| self.step(step)).collect();
+        let never = condition.as_deref().is_some_and(expression::is_never);
+        if !never {
+            mark(&mut steps);
+        }
         Job {
             id: id.to_owned(),
             line,
             name: node.get("name").and_then(Node::text).map(str::to_owned),
             needs: node.get("needs").map(words).unwrap_or_default(),
             labels: labels(node.get("runs-on")),
+            has_runner_group: node
+                .get("runs-on")
+                .is_some_and(|on| on.get("group").is_some()),
             permissions: node.get("permissions").cloned(),
             environment: of_environment("name").or(environment),
             environment_url: of_environment("url"),
             env: self.texts(node.get("env")),
-            steps: (node.get("steps").map_or(&[][..], Node::items).iter())
-                .map(|step| self.step(step))
-                .collect(),
+            steps,
             uses: self.entry(node, "uses"),
             with: self.texts(node.get("with")),
             container: node.get("container").is_some(),
-            condition: node.get("if").and_then(Node::text).map(str::to_owned),
+            condition,
             may_fail: node.get("continue-on-error").and_then(Node::text) == Some("true"),
             matrix: node
                 .get("strategy")
@@ -259,6 +286,7 @@ impl Source<'_> {
             line: self.lines.at(node.place.start),
             place: node.place.clone(),
             block: !self.text[node.place.start..].starts_with(['{', '*', '&']),
+            own: None,
         }
     }
 

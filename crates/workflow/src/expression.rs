@@ -44,6 +44,15 @@ pub fn reads(expression: &str, path: &str) -> bool {
         .any(|word| word == path)
 }
 
+/// Whether a condition never holds: `false`, with `${{` and `}}` or without.
+pub fn is_never(condition: &str) -> bool {
+    let bare = condition.trim();
+    let inner = bare
+        .strip_prefix("${{")
+        .and_then(|rest| rest.strip_suffix("}}"));
+    inner.unwrap_or(bare).trim() == "false"
+}
+
 /// The texts between `${{` and `}}`.
 pub fn inners(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;

@@ -1,11 +1,14 @@
 //! A workflow of GitHub Actions as it is written: its jobs and steps, each with its place in the text, and the values in
 //! it as far as the workflow alone tells them. Nothing of it is run.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod document;
 pub mod expression;
 mod fact;
+mod own;
 mod value;
 
 pub use document::{Job, Lines, Step, Text, Workflow, steps_of};
 pub use fact::{Fact, Line};
+pub use own::{INPUTS, Own, OwnAction, OwnCall, STAGES, default_command, inputs_of};
 pub use value::Value;

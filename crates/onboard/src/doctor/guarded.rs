@@ -21,13 +21,7 @@ pub(super) fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
 impl<'s> GuardedJob<'s> {
     /// The steps that use us.
     fn steps(self) -> impl Iterator<Item = &'s Step> {
-        let uses = |step: &&Step| {
-            let texts = step.uses.iter().chain(&step.run);
-            texts
-                .into_iter()
-                .any(|text| text.value.text().contains("deploy-guard"))
-        };
-        self.job.steps.iter().filter(uses)
+        self.job.steps.iter().filter(|step| step.own.is_some())
     }
 
     /// What a variable is given in one of them: in the step's `env:`, the job's or the workflow's.

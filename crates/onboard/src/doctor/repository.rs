@@ -7,7 +7,6 @@ use yaml::{Kind, Node};
 
 use super::finding::Finding;
 use super::permission::{Permission, needed};
-use crate::ours::is_ours;
 
 pub(super) struct Repository(Option<Survey>);
 
@@ -30,7 +29,7 @@ impl Repository {
             let steps = workflow.jobs.iter().flat_map(|job| &job.steps);
             steps.map(move |step| (workflow, step))
         });
-        let ours: Vec<_> = steps.filter(|(_, step)| is_ours(step)).collect();
+        let ours: Vec<_> = steps.filter(|(_, step)| step.own.is_some()).collect();
         let has_url =
             |(_, step): &(&Workflow, &Step)| step.with.iter().any(|(name, _)| name == "url");
         let (workflow, step) = ours.first()?;

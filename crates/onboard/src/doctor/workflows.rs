@@ -14,7 +14,6 @@ use yaml::Node;
 use super::finding::{ALL, Finding};
 use super::guarded::{GuardedJob, jobs};
 use super::repository::Repository;
-use crate::ours::is_ours;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A Compose file is shorter.
@@ -43,7 +42,7 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
                 let mut steps = job
                     .into_iter()
                     .flat_map(|job| one.steps.iter().filter_map(|nth| job.steps.get(*nth)));
-                workflow.path == path && steps.any(|step| !is_ours(step))
+                workflow.path == path && steps.any(|step| step.own.is_none())
             })
         })
     };

@@ -1,19 +1,21 @@
 //! `init --check`: whether what the configuration says is still what the workflows do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use model::ExitCode;
-use survey::{Line, Step, Survey, Tool, Workflow};
+use survey::{Job, Line, Step, Survey, Tool, Workflow};
+use workflow::{Own, default_command};
 use yaml::Node;
 
-use super::choose::Chosen;
+use super::ask::Prompter;
+use super::choose::{Chosen, choose};
 use super::output::tell;
 use super::problem::InitError;
 use super::propose;
 use super::wishes::InitFlags;
-use crate::ours::is_ours;
-use proposal::additions::{self, Change};
+use proposal::additions::{self, Change, Means};
 use proposal::health::HealthAddress;
 use proposal::proposal::{Gate, Part, Proposal};
 use proposal::text::line;
@@ -26,10 +28,135 @@ pub(super) fn run(
     chosen: Chosen<'_>,
     wishes: &InitFlags,
 ) -> Result<(), InitError> {
+    match compared(survey, chosen, wishes)? {
+        Compared::Same(text) => tell(&text),
+        Compared::Differs { shown, what, hint } => {
+            tell(&shown)?;
+            let before = flags_before(survey, wishes);
+            let hint = before.map_or(hint, |flags| {
+                format!("with the flags of then there is no difference: `deploy-guard init --check {flags}`")
+            });
+            Err(InitError {
+                code: ExitCode::Fail,
+                what,
+                hint,
+            })
+        }
+    }
+}
+
+enum Compared {
+    /// What is told.
+    Same(String),
+    Differs {
+        shown: String,
+        what: String,
+        hint: String,
+    },
+}
+
+/// The flags with which `init` would propose what is there, where it is not what these flags propose.
+fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
+    const MAX_VALUES: usize = 4;
+    let environments = survey.deployments.iter().filter_map(|one| {
+        let environment = one.environment.as_ref()?;
+        Some(environment.name.value.clone())
+    });
+    let steps = survey.workflows.iter().flat_map(|one| &one.jobs);
+    let steps = steps.flat_map(|job| &job.steps);
+    // One for several environments is chosen by an expression.
+    let asked = steps.flat_map(urls).flat_map(|url| {
+        let words = url.split(['\'', ' ']).filter(|word| word.contains("://"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    // What the workflows ask themselves, no flag has named.
+    let chosen = choose(survey, wishes, &mut Prompter::new(false));
+    let proposed = chosen
+        .ok()
+        .flatten()
+        .map(|chosen| propose::proposal(survey, chosen, wishes));
+    let parts = proposed
+        .iter()
+        .flatten()
+        .flat_map(|(proposal, _)| &proposal.parts);
+    let own: Vec<&String> = parts
+        .filter_map(|part| match &part.gate {
+            Gate::Step(urls) => Some(urls),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let path = configuration(survey, wishes).ok();
+    let tree = path.and_then(|(_, text)| Node::parse(&text).ok());
+    let probed = tree.iter().flat_map(|tree| of_probes(tree, "http", "url"));
+    let asked = asked.chain(probed.map(|(url, _)| url));
+    let asked = asked.filter(|url| !own.contains(&url));
+    let choices = |given: &Option<String>, found: &mut dyn Iterator<Item = String>| {
+        let mut all = vec![given.clone()];
+        if given.is_none() {
+            let found: BTreeSet<String> = found.collect();
+            all.extend(found.into_iter().take(MAX_VALUES).map(Some));
+        }
+        all
+    };
+    let kinds = choices(&wishes.kind, &mut std::iter::once("gate".to_owned()));
+    let environments = choices(&wishes.environment, &mut environments.into_iter());
+    let asked = choices(&wishes.url, &mut asked.into_iter());
+    // One environment alone is the last thing to suppose: of several, it may be the one that is right.
+    for environment in &environments {
+        let with_kinds = kinds
+            .iter()
+            .flat_map(|kind| asked.iter().map(move |url| (kind, url)));
+        for (kind, url) in with_kinds {
+            let then = InitFlags {
+                kind: kind.clone(),
+                url: url.clone(),
+                environment: environment.clone(),
+                ..wishes.clone()
+            };
+            let chosen = choose(survey, &then, &mut Prompter::new(false))
+                .ok()
+                .flatten();
+            let found = chosen.map(|chosen| compared(survey, chosen, &then));
+            if let Some(Ok(Compared::Same(_))) = found {
+                let flags = [("kind", kind), ("environment", environment), ("url", url)];
+                let flags = flags.iter().filter_map(|(name, value)| {
+                    let value = value.as_ref()?;
+                    Some(format!("--{name} {}", line(value)))
+                });
+                return Some(flags.collect::<Vec<_>>().join(" "));
+            }
+        }
+    }
+    None
+}
+
+/// The addresses that a step of ours asks.
+fn urls(step: &Step) -> Vec<String> {
+    let given = step
+        .with
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("url"));
+    let given = given
+        .into_iter()
+        .flat_map(|(_, text)| text.value.text().lines());
+    let run = step.run.as_ref().map_or("", |run| run.value.text());
+    let words = run.split(|c: char| c.is_whitespace() || "\"'=".contains(c));
+    let words = words.filter(|word| word.contains("://"));
+    let all = given.chain(words).filter(|_| step.own.is_some());
+    let all = all.map(|line| line.trim().to_owned());
+    all.filter(|line| !line.is_empty()).collect()
+}
+
+fn compared(
+    survey: &Survey,
+    chosen: Chosen<'_>,
+    wishes: &InitFlags,
+) -> Result<Compared, InitError> {
     let (proposal, means) = propose::proposal(survey, chosen, wishes)?;
     let (path, text) = match configuration(survey, wishes) {
         Err(none) if !proposal.is_configured() => {
-            return step_alone(survey, &proposal).unwrap_or(Err(none));
+            return step_alone(survey, &proposal, &means).ok_or(none);
         }
         found => found?,
     };
@@ -72,7 +199,9 @@ pub(super) fn run(
             }
         };
         let before = rows.len();
-        compare(&laid(&ours), &laid(&proposed), part, &mut rows);
+        let jobs = around(survey, part).flat_map(|(_, job)| &job.steps);
+        let asked: Vec<String> = jobs.flat_map(urls).collect();
+        compare(&laid(&ours), &laid(&proposed), part, &asked, &mut rows);
         if let (true, Some(name)) = (several, name) {
             for row in &mut rows[before..] {
                 row.what = format!("{name}: {}", row.what);
@@ -87,53 +216,79 @@ pub(super) fn run(
     }
     let file = path.display().to_string();
     if rows.is_empty() {
-        return tell(&format!("{file} matches what the workflows do.\n"));
+        return Ok(Compared::Same(format!(
+            "{file} matches what the workflows do.\n"
+        )));
     }
-    tell(&table(&rows, &file, &text))?;
-    Err(InitError {
-        code: ExitCode::Fail,
+    Ok(Compared::Differs {
+        shown: table(&rows, &file, &text),
         what: format!("{file} differs from what the workflows do in {} places", rows.len()),
         hint: "correct the one that is wrong; `deploy-guard init --dry-run` shows what would be written now".to_owned(),
     })
 }
 
-/// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where there is none.
-fn step_alone(survey: &Survey, proposal: &Proposal<'_>) -> Option<Result<(), InitError>> {
+/// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where none is proposed.
+fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option<Compared> {
     let part = proposal.parts.first()?;
-    let Gate::Step(urls) = &part.gate else {
+    let Gate::Step(urls_now) = &part.gate else {
         return None;
     };
-    if !survey.workflows.iter().any(|workflow| workflow.guards) {
-        return Some(Err(InitError {
-            code: ExitCode::Fail,
+    let mut ours = around(survey, part).flat_map(|(workflow, job)| {
+        let steps = job
+            .steps
+            .iter()
+            .filter(|_| guards_job(workflow, job, part, "healthgate"));
+        steps.map(move |step| (workflow.line(step.line), urls(step)))
+    });
+    let Some((at, asked)) = ours.find(|(_, urls)| !urls.is_empty()) else {
+        return Some(Compared::Differs {
+            shown: String::new(),
             what: format!(
                 "no step of {} asks whether what {} deploys is healthy",
                 part.workflow.path, part.group.lead.at
             ),
-            hint: "`deploy-guard init --patch` adds it".to_owned(),
-        }));
-    }
-    let mut ours = part.job.steps.iter().filter(|step| is_ours(step));
-    let (step, asked) = ours.find_map(|step| {
-        let asked = step.with.iter().find(|(name, _)| name == "url")?;
-        Some((step, asked))
-    })?;
-    let asked: Vec<&str> = asked.1.value.text().lines().map(str::trim).collect();
-    let at = part.workflow.line(step.line);
-    if urls.iter().all(|url| asked.contains(&url.as_str())) {
-        return Some(tell(&format!("{at} asks what the workflow asks.\n")));
+            hint: if part.workflow.guards {
+                "add one below the step that deploys; `deploy-guard init --dry-run` shows it"
+                    .to_owned()
+            } else {
+                "`deploy-guard init --patch` adds it".to_owned()
+            },
+        });
+    };
+    // A step for several environments asks what each of them has.
+    let changes = additions::changes(proposal, means);
+    let steps = changes.iter().flat_map(|change| &change.jobs);
+    let steps = steps.flat_map(|(_, additions)| additions);
+    let mut proposed = steps.filter_map(|addition| {
+        let url = Node::parse(&addition.step)
+            .ok()?
+            .get("with")?
+            .get("url")?
+            .text()?
+            .to_owned();
+        Some(
+            url.lines()
+                .map(|line| line.trim().to_owned())
+                .collect::<Vec<_>>(),
+        )
+    });
+    let is_asked = |urls: &[String]| urls.iter().all(|url| asked.contains(url));
+    if is_asked(urls_now) || proposed.any(|urls| is_asked(&urls)) {
+        return Some(Compared::Same(format!(
+            "{at} asks what the workflow asks.\n"
+        )));
     }
     let evidence: Vec<String> = part.asked.iter().map(HealthAddress::evidence).collect();
-    Some(Err(InitError {
-        code: ExitCode::Fail,
+    Some(Compared::Differs {
+        shown: String::new(),
         what: format!(
             "{at} asks {}, and the workflow asks {} ({})",
             line(&asked.join(", ")),
-            line(&urls.join(", ")),
+            line(&urls_now.join(", ")),
             evidence.join(", ")
         ),
         hint: "correct the one that is wrong".to_owned(),
-    }))
+    })
 }
 
 fn configuration(survey: &Survey, wishes: &InitFlags) -> Result<(PathBuf, String), InitError> {
@@ -197,11 +352,23 @@ fn unguarded(
     }
 }
 
-/// Whether a step runs a stage where the part is deployed: in its workflow, in one that calls it or follows it, or in
-/// one of ours that deploys the same.
+/// Whether a step runs a stage where the part is deployed.
 fn guards(survey: &Survey, part: &Part<'_>, wanted: &(String, Option<String>)) -> bool {
+    around(survey, part).any(|(workflow, job)| {
+        guards_job(workflow, job, part, &wanted.0)
+            && job.steps.iter().any(|step| runs(step, wanted))
+    })
+}
+
+/// The jobs of the workflow that deploys a part, of one that calls it or follows it, and of one of ours that deploys the
+/// same.
+fn around<'s>(
+    survey: &'s Survey,
+    part: &Part<'s>,
+) -> impl Iterator<Item = (&'s Workflow, &'s Job)> {
     let lead = part.group.lead;
-    let deploys = |path: &str| {
+    let own_path = &part.workflow.path;
+    let deploys = move |path: &str| {
         survey.deployments.iter().any(|one| {
             let own = survey.workflows.get(one.job.workflow);
             let environment = one.environment.as_ref().map(|it| &it.name.value);
@@ -209,32 +376,55 @@ fn guards(survey: &Survey, part: &Part<'_>, wanted: &(String, Option<String>)) -
                 && environment == lead.environment.as_ref().map(|it| &it.name.value)
         })
     };
-    let belongs = |workflow: &&Workflow| {
-        workflow.path == part.workflow.path
+    let belongs = move |workflow: &&Workflow| {
+        workflow.path == *own_path
             || lead.by.iter().any(|line| line.path == workflow.path)
             || workflow.triggers.iter().any(|on| on == "workflow_run")
             || deploys(&workflow.path)
     };
     let workflows = survey.workflows.iter().filter(belongs);
-    let mut steps = workflows.flat_map(|one| one.jobs.iter().flat_map(|job| &job.steps));
-    steps.any(|step| runs(step, wanted))
+    workflows.flat_map(|workflow| workflow.jobs.iter().map(move |job| (workflow, job)))
 }
 
-fn runs(step: &Step, (stage, command): &(String, Option<String>)) -> bool {
-    let with = |name: &str| step.with.iter().find(|(key, _)| key == name);
-    let with = |name: &str| with(name).map(|(_, text)| text.value.text().trim());
-    if is_ours(step) {
-        // `run` does all of it.
-        let own = with("stage");
-        return own == Some("run") || own == Some(stage) && with("command") == command.as_deref();
+/// Whether what a job runs is for the deployment. In the same workflow, that is the job that deploys, and one before or
+/// after it that is not for another environment.
+fn guards_job(workflow: &Workflow, job: &Job, part: &Part<'_>, stage: &str) -> bool {
+    if workflow.path != part.workflow.path || job.id == part.job.id {
+        return true;
     }
-    let script = step.run.as_ref().map(|run| run.value.text());
-    script.is_some_and(|script| {
-        script.contains("deploy-guard")
-            && script.contains(stage.as_str())
-            && command
-                .as_ref()
-                .is_none_or(|command| script.contains(command.as_str()))
+    let named = |job: &Job| job.environment.as_ref().map(|name| name.value.clone());
+    let is_elsewhere = named(job).is_some_and(|name| named(part.job) != Some(name));
+    let (first, then) = if stage == "preflight" {
+        (job, part.job)
+    } else {
+        (part.job, job)
+    };
+    !is_elsewhere && waits_for(&part.workflow.jobs, then, &first.id)
+}
+
+/// Whether a job needs another, by itself or by those that it needs.
+fn waits_for(jobs: &[Job], job: &Job, id: &str) -> bool {
+    let mut open = vec![job];
+    let mut seen = BTreeSet::new();
+    while let Some(job) = open.pop() {
+        if job.needs.iter().any(|need| need == id) {
+            return true;
+        }
+        let needed = jobs.iter().filter(|one| job.needs.contains(&one.id));
+        open.extend(needed.filter(|one| seen.insert(&one.id)));
+    }
+    false
+}
+
+/// Whether a step runs the stage with the command; `run` runs all of them.
+fn runs(step: &Step, (stage, command): &(String, Option<String>)) -> bool {
+    let Some(Own::Runs(calls)) = &step.own else {
+        return false;
+    };
+    let command = command.as_deref().or(default_command(stage));
+    calls.iter().any(|call| {
+        let is_stage = call.stage.as_ref() == Some(stage) && call.command.as_deref() == command;
+        is_stage || call.stage.as_deref() == Some("run")
     })
 }
 
@@ -246,7 +436,8 @@ struct Row {
     at: Option<Line>,
 }
 
-fn compare(ours: &Node, proposed: &Node, part: &Part<'_>, rows: &mut Vec<Row>) {
+/// `asked` is what steps ask without the configuration.
+fn compare(ours: &Node, proposed: &Node, part: &Part<'_>, asked: &[String], rows: &mut Vec<Row>) {
     for what in FACTS {
         let theirs = (what.values)(proposed);
         let mut theirs: Vec<String> = theirs.into_iter().map(|(text, _)| text).collect();
@@ -254,6 +445,8 @@ fn compare(ours: &Node, proposed: &Node, part: &Part<'_>, rows: &mut Vec<Row>) {
             && let Gate::Step(urls) = &part.gate
         {
             theirs.clone_from(urls);
+            // A step of its own asks them.
+            theirs.retain(|url| !asked.contains(url));
         }
         if theirs.is_empty() {
             continue;

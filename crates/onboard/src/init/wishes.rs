@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// What the command line said.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct InitFlags {
     pub(super) kind: Option<String>,
     pub(super) service: Option<String>,

@@ -1,0 +1,158 @@
+//! `init --check`: right after `init` there is no difference, with the flags of then, and a gate is one only where it
+//! runs for the deployment.
+
+use tempfile::TempDir;
+
+const FLOW: &str = ".github/workflows/ship.yml";
+
+/// The exit code and what was printed.
+fn init(folder: &TempDir, flags: &[&str]) -> (i32, String) {
+    let mut command = testkit::bin("deploy-guard");
+    command.current_dir(folder.path()).args(["init", "--yes"]);
+    let output = command.args(flags).output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+fn ssh(host: &str) -> String {
+    format!(
+        "      - uses: actions/checkout@v4\n      - uses: appleboy/ssh-action@v1\n        with: {{ host: \"{host}\", username: ops, key: \"${{{{ secrets.KEY }}}}\", script: \"cd /srv/shop && docker compose pull && docker compose up -d\" }}\n"
+    )
+}
+
+fn job(id: &str, rest: &str, steps: &str) -> String {
+    format!("  {id}:\n    runs-on: ubuntu-latest\n{rest}    steps:\n{steps}")
+}
+
+/// By a matrix, by an expression for its address, and by two jobs: each goes to staging and to production.
+fn workflows() -> [String; 3] {
+    let on = "on: { push: { branches: [main, develop] } }\njobs:\n";
+    let railway = "      - run: railway up\n";
+    let matrix = job(
+        "deploy",
+        "    strategy: { matrix: { env: [staging, production] } }\n    environment: { name: \"${{ matrix.env }}\", url: \"https://${{ matrix.env }}.example.com\" }\n",
+        &ssh("${{ vars.HOST }}"),
+    );
+    let chosen = job(
+        "deploy",
+        "    environment:\n      name: production\n      url: ${{ github.ref_name == 'main' && 'https://shop.example.com' || 'https://staging.example.com' }}\n",
+        railway,
+    );
+    let of = |name: &str| {
+        format!("    environment: {{ name: {name}, url: 'https://{name}.example.com' }}\n")
+    };
+    let two = job("staging", &of("staging"), &ssh("s.example.com"))
+        + &job("production", &of("production"), &ssh("p.example.com"));
+    [matrix, chosen, two].map(|jobs| format!("{on}{jobs}"))
+}
+
+#[test]
+fn right_after_init_there_is_no_difference() {
+    for workflow in workflows() {
+        for flags in [
+            &["--patch"][..],
+            &["--new-workflow"],
+            &["--patch", "--action", "acme/guard@v1"],
+        ] {
+            let folder = testkit::repository(&[(FLOW, &workflow)]);
+            let (code, text) = init(&folder, flags);
+            // Not every job can be one of its own.
+            if code == 5 && flags == ["--new-workflow"] && workflow.contains("railway") {
+                continue;
+            }
+            assert_eq!(code, 0, "{flags:?}: {text}");
+            let (code, text) = init(&folder, &["--check"]);
+            assert_eq!(code, 0, "{flags:?}: {text}\n{workflow}");
+        }
+    }
+}
+
+/// An Action of another name is known by its inputs: no second gate is proposed.
+#[test]
+fn what_an_action_of_another_name_guards_is_not_guarded_again() {
+    let folder = testkit::repository(&[(FLOW, &workflows()[1])]);
+    assert_eq!(
+        init(&folder, &["--patch", "--action", "acme/guard@v1"]).0,
+        0
+    );
+    let (code, text) = init(&folder, &["--patch"]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("uses deploy-guard already"), "{text}");
+}
+
+#[test]
+fn a_difference_names_the_flags_of_then() {
+    let url = "https://shop.example.com/up";
+    let [matrix, chosen, two] = workflows();
+    for (workflow, flags, named) in [
+        (
+            &matrix,
+            &["--kind", "gate", "--url", url][..],
+            format!("--url {url}"),
+        ),
+        (
+            &matrix,
+            &["--environment", "staging"],
+            "--environment staging".to_owned(),
+        ),
+        (&chosen, &["--url", url], format!("--url {url}")),
+        (
+            &two,
+            &["--kind", "gate", "--url", url],
+            format!("--url {url}"),
+        ),
+        (
+            &two,
+            &["--environment", "staging"],
+            "--environment staging".to_owned(),
+        ),
+    ] {
+        let folder = testkit::repository(&[(FLOW, workflow)]);
+        let (code, text) = init(&folder, &[&["--patch"], flags].concat());
+        assert_eq!(code, 0, "{text}");
+        let (code, text) = init(&folder, &["--check"]);
+        assert_eq!(code, 1, "{flags:?}: {text}");
+        let hint = format!("`deploy-guard init --check {named}`");
+        assert!(text.contains(&hint), "{flags:?}: {text}");
+        let (code, text) = init(
+            &folder,
+            &[&["--check"], &named.split(' ').collect::<Vec<_>>()[..]].concat(),
+        );
+        assert_eq!(code, 0, "{flags:?}: {text}");
+    }
+}
+
+#[test]
+fn a_gate_is_what_runs_for_the_deployment() {
+    let url = "https://shop.example.com";
+    let gate = format!(
+        "      - uses: Org/Deploy-Guard@v1\n        with: {{ stage: healthgate, url: '{url}' }}\n"
+    );
+    let named = format!("    environment: {{ name: production, url: '{url}' }}\n");
+    let deploy = |more: &str| {
+        job(
+            "deploy",
+            &named,
+            &format!("      - run: railway up\n{more}"),
+        )
+    };
+    let never = gate.replace("        with", "        if: ${{ false }}\n        with");
+    let mention = format!(
+        "      - run: |\n          # deploy-guard healthgate --http {url}\n          true\n"
+    );
+    let installed =
+        format!("      - uses: org/deploy-guard/setup@v1\n      - run: healthgate --http {url}\n");
+    for (code, jobs) in [
+        (0, deploy(&gate)),
+        (0, deploy(&installed)),
+        (0, deploy("") + &job("verify", "    needs: deploy\n", &gate)),
+        (1, deploy("") + &job("test", "", &gate)),
+        (1, deploy(&never)),
+        (1, deploy(&mention)),
+    ] {
+        let workflow = format!("on: {{ push: {{ branches: [main] }} }}\njobs:\n{jobs}");
+        let folder = testkit::repository(&[(FLOW, &workflow)]);
+        let ran = init(&folder, &["--check"]);
+        assert_eq!(ran.0, code, "{workflow}\n{}", ran.1);
+    }
+}
