@@ -18,7 +18,7 @@ pub use document::{Error, Secrets, Variables};
 pub use file::Config;
 pub use load::{
     Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load, planned_canary,
-    recorded_canary,
+    recorded_canary, unknown_environment,
 };
 pub use model::Severity;
 pub use schema::{SCHEMA_URL, file_schema, schema};

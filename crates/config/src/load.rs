@@ -286,8 +286,12 @@ fn interpret(
         node.decode::<BTreeMap<String, Overlay>>()?;
     }
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
-    if let Some(name) = request.environment {
-        known_environment(name, parts.iter().map(|(key, _)| key.name.as_str()))?;
+    let names = parts.iter().map(|(key, _)| key.name.as_str());
+    if let Some(name) = request.environment
+        && let Some(hint) = unknown_environment(name, names)
+    {
+        let name = name.to_owned();
+        return Err(InterpretError::Environment { name, hint });
     }
     let overlays: BTreeMap<String, Overlay> = parts
         .iter()
@@ -358,22 +362,17 @@ fn laid(base: Node, part: &Node) -> Node {
     }
 }
 
-/// A file that has environments has no other: what is meant for one of them must not run with the
-/// values of none.
-fn known_environment<'n>(
-    name: &str,
-    known: impl Iterator<Item = &'n str>,
-) -> Result<(), InterpretError> {
+/// What is said of an environment that a file does not have. A file that has some has no other: what is meant for one of
+/// them must not run with the values of none. Without the section, any name is one.
+pub fn unknown_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     let known: Vec<&str> = known.collect();
     if known.is_empty() || known.contains(&name) {
-        return Ok(());
+        return None;
     }
-    let hint = match nearest(name, &known) {
+    Some(match nearest(name, &known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the file has: {}", listed(&known)),
-    };
-    let name = name.to_owned();
-    Err(InterpretError::Environment { name, hint })
+    })
 }
 
 /// Resolves variables, decodes and checks. A section that holds a variable that is not set is refused

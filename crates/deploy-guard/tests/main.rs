@@ -10,6 +10,7 @@ mod cancelled;
 mod contract;
 mod docs;
 mod doctor;
+mod doctor_workflows;
 mod documented;
 mod examples;
 mod incidents;

@@ -7,6 +7,7 @@ mod guarded;
 mod handed;
 mod inputs;
 mod machine;
+mod needed;
 mod permission;
 mod repository;
 mod router;

@@ -7,6 +7,7 @@ use model::Outcome;
 use survey::Line;
 
 use super::finding::{ALL, Finding, StageKind};
+use super::needed;
 
 /// The workflow's own; some questions need one, and report that.
 pub(super) const TOKENS: [&str; 4] = [
@@ -77,7 +78,7 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
             && !TOKENS.contains(&name.as_str())
             && !missing.contains_key(name.as_str())
     };
-    for name in job.secret_variables.iter().filter(unset) {
+    for name in needed::by(job).secrets.iter().filter(unset) {
         let stops = uses(name, job);
         let outcome = Outcome::fail(format!("secrets/{name}"), name)
             .expected("set")

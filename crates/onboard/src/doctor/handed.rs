@@ -1,23 +1,21 @@
 //! Secrets and variables *there*: whether the workflow hands each one to the step, and whether GitHub has it. Whether it
 //! is set *here* is another question.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use cli::Job;
 use github::secrets::Store;
 use github::{Client, Error};
 use model::Outcome;
-use survey::{Line, Value};
+use survey::{Line, Value, Workflow};
 
 use super::configuration::{TOKENS, uses};
 use super::finding::Finding;
 use super::guarded::{GuardedJob, jobs};
+use super::needed;
 use super::repository::Repository;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A configuration is shorter.
-const MAX_FILE: u64 = 1 << 20;
 
 pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let Some(survey) = repository.survey() else {
@@ -34,73 +32,83 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         .name(job)
         .and_then(|name| github::Repository::parse(&name).ok());
     let there = client.filter(Client::has_token).zip(parsed);
-    let mut findings = Vec::new();
-    let secrets: BTreeSet<&String> = job
-        .secret_variables
-        .iter()
-        .filter(|name| !TOKENS.contains(&name.as_str()))
+    let needed = needed::by(job);
+    let secrets = needed.secrets.iter().map(|name| (name, "secret"));
+    let plain = needed.plain.iter().map(|name| (name, "variable"));
+    let asked = secrets.chain(plain).filter(|(name, _)| !is_given(name));
+    let guarded: Vec<GuardedJob<'_>> = (guarded.into_iter())
+        .filter(|one| !is_of_another(*one, job))
         .collect();
-    for name in secrets {
-        let id = format!("repository/secret-{name}");
-        let outcome = match given(&guarded, name) {
-            None => not_handed(id, name, "secrets", &guarded),
-            Some((one, (at, value))) => {
-                let found = look_there(there.as_ref(), one, value).await;
-                handed(id, name, &at, found, one)
-            }
-        };
-        findings.push(Finding::new(outcome, &uses(name, job)));
-    }
-    for name in plain_variables(job) {
-        let id = format!("repository/variable-{name}");
-        let outcome = match given(&guarded, name) {
-            // A step before it may have set it.
-            None if guarded.iter().any(|one| {
-                [name.as_str(), "GITHUB_ENV"]
-                    .iter()
-                    .any(|text| one.workflow.text.contains(text))
-            }) =>
-            {
-                continue;
-            }
-            None => not_handed(id, name, "vars", &guarded),
-            Some((one, (at, value))) => {
-                let found = look_there(there.as_ref(), one, value).await;
-                handed(id, name, &at, found, one)
-            }
-        };
-        findings.push(Finding::new(outcome, &uses(name, job)));
+    let mut findings = Vec::new();
+    for (name, kind) in asked {
+        let id = format!("repository/{kind}-{name}");
+        for outcome in of_variable(&id, name, kind, &guarded, there.as_ref()).await {
+            findings.push(Finding::new(outcome, &uses(name, job)));
+        }
     }
     findings
 }
 
-/// The variables of the configuration that hold no secret, that no runner sets, and that have no default.
-fn plain_variables(job: &Job) -> Vec<&String> {
+/// Whether each runner sets it, or the login action of AWS does.
+fn is_given(name: &str) -> bool {
     const OF_RUNNERS: [&str; 10] = [
         "CI", "HOME", "PATH", "USER", "PWD", "SHELL", "TMPDIR", "HOSTNAME", "LANG", "TZ",
     ];
-    let path = job.config_path.as_ref();
-    let text = path.and_then(|path| files::read_text(path, MAX_FILE).ok());
-    let text = text.unwrap_or_default();
-    let is_plain = |name: &&String| {
-        let is_secret = job.secret_variables.contains(*name);
-        // Those of AWS are set by its login action.
-        let prefixes = ["GITHUB_", "RUNNER_", "ACTIONS_", "AWS_", "LC_"];
-        let is_of_runner = OF_RUNNERS.contains(&name.as_str())
-            || prefixes.iter().any(|prefix| name.starts_with(prefix));
-        let needs_one = text.contains(&format!("${{{name}}}"));
-        !is_secret && !is_of_runner && needs_one && !TOKENS.contains(&name.as_str())
-    };
-    job.inputs.variables.keys().filter(is_plain).collect()
+    let prefixes = ["GITHUB_", "RUNNER_", "ACTIONS_", "AWS_", "LC_"];
+    TOKENS.contains(&name)
+        || OF_RUNNERS.contains(&name)
+        || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What a variable is given by the first job that gives it something.
-fn given<'s>(
-    guarded: &[GuardedJob<'s>],
+/// Whether a job is for another environment of the configuration than the chosen one.
+fn is_of_another(one: GuardedJob<'_>, job: &Job) -> bool {
+    let own = one.environment().map(|(_, name)| name);
+    let (Some(chosen), Some(own)) = (job.environment.as_deref(), own) else {
+        return false;
+    };
+    let mut others = job
+        .config
+        .environments
+        .keys()
+        .filter(|name| *name != chosen);
+    others.any(|name| name.eq_ignore_ascii_case(own))
+}
+
+/// What is said of a variable: of each job that hands over what GitHub lacks, else of the first that hands it over.
+async fn of_variable(
+    id: &str,
     name: &str,
-) -> Option<(GuardedJob<'s>, (Line, &'s Value))> {
-    let found = |one: &GuardedJob<'s>| Some((*one, one.given(name)?));
-    guarded.iter().find_map(found)
+    kind: &str,
+    guarded: &[GuardedJob<'_>],
+    there: Option<&(Client, github::Repository)>,
+) -> Vec<Outcome> {
+    let mut given: Option<Outcome> = None;
+    let mut lacking: Vec<Outcome> = Vec::new();
+    for one in guarded {
+        let Some((at, value)) = one.given(name) else {
+            continue;
+        };
+        let found = look_there(there, *one, value).await;
+        let is_lacking = matches!(found, There::Lacks(_));
+        let outcome = handed(id.to_owned(), name, &at, found, *one);
+        if !is_lacking {
+            given.get_or_insert(outcome);
+        } else if lacking.iter().all(|known| known.reason != outcome.reason) {
+            lacking.push(outcome);
+        }
+    }
+    if !lacking.is_empty() {
+        return lacking;
+    }
+    let set = || {
+        let at = guarded.iter().find_map(|one| one.may_be_set(name))?;
+        let outcome = Outcome::pass(id.to_owned(), at.to_string());
+        let expected = outcome.expected("a step that hands it over");
+        Some(expected.actual("this step may set it; a run alone knows"))
+    };
+    let context = if kind == "secret" { "secrets" } else { "vars" };
+    let outcome = given.or_else(set);
+    vec![outcome.unwrap_or_else(|| not_handed(id.to_owned(), name, context, guarded))]
 }
 
 fn not_handed(id: String, name: &str, context: &str, guarded: &[GuardedJob<'_>]) -> Outcome {
@@ -185,7 +193,8 @@ async fn look_there(
     if job.job.environment.is_some() && job.environment().is_none() {
         return There::NotKnown("a run alone knows its environment".to_owned());
     }
-    if job.workflow.is_only_called() {
+    let is_handed_in = |(_, name): &(&str, String)| is_handed_in(job.workflow, name);
+    if job.workflow.is_only_called() || names.iter().any(is_handed_in) {
         return There::NotKnown("the workflow that calls this one hands it over".to_owned());
     }
     match missing(client, repository, job, names).await {
@@ -194,6 +203,13 @@ async fn look_there(
         // A token that may not list them does not tell that one is missing.
         Err(error) => There::NotKnown(error.to_string()),
     }
+}
+
+/// Whether a workflow that is called takes it from the one that calls it.
+fn is_handed_in(workflow: &Workflow, name: &str) -> bool {
+    let on = workflow.on.as_ref();
+    let taken = on.and_then(|on| on.get("workflow_call")?.get("secrets")?.get(name));
+    taken.is_some()
 }
 
 /// The first that neither the job's environment, nor the repository, nor its organisation has.

@@ -7,12 +7,12 @@ use cli::Job;
 use document::Document;
 use model::{FoundAt, Outcome};
 use survey::Workflow;
-use yaml::{Fault, Key, Node, listed, nearest};
+use workflow::{INPUTS, OwnAction, STAGES, inputs_of};
+use yaml::{Fault, Key, Node, Place, listed, nearest};
 
 use super::finding::{ALL, Finding, StageKind};
 use super::repository::Repository;
 
-const ACTION: &str = include_str!("../../../../action.yml");
 const SETUP: &str = include_str!("../../../../setup/action.yml");
 /// The script of the Action, which has the rules.
 const SCRIPT: &str = include_str!("../../../../action/run.sh");
@@ -30,9 +30,7 @@ pub(super) fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
 
 /// What the Action takes.
 struct Rules {
-    inputs: Vec<String>,
     of_setup: Vec<String>,
-    stages: Vec<&'static str>,
     /// The stages that take an input, where not all do.
     takes: BTreeMap<String, Vec<&'static str>>,
     switches: Vec<String>,
@@ -72,9 +70,7 @@ impl Rules {
             }
         }
         Rules {
-            inputs: inputs_of(ACTION),
             of_setup: inputs_of(SETUP),
-            stages: list("STAGES"),
             takes,
             switches,
             verdicts: list("VERDICTS"),
@@ -91,13 +87,6 @@ fn list(name: &str) -> Vec<&'static str> {
     });
     let words = line.and_then(|line| line.strip_suffix(')'));
     words.map_or_else(Vec::new, |words| words.split(' ').collect())
-}
-
-fn inputs_of(action: &str) -> Vec<String> {
-    let tree = Node::parse(action).ok();
-    let inputs = tree.as_ref().and_then(|tree| tree.get("inputs"));
-    let keys = inputs.map_or(&[][..], Node::entries).iter();
-    keys.map(|(key, _)| key.name.clone()).collect()
 }
 
 /// An input's name as a workflow has it.
@@ -123,10 +112,12 @@ fn of_workflow(workflow: &Workflow, rules: &Rules, job: &Job) -> Vec<Finding> {
     if wrong.is_empty() {
         return Vec::new();
     }
+    let mut hidden = document::secrets::of(&tree, &workflow.text);
+    hide(&tree, &mut hidden.places);
     let document = Document {
         path: workflow.path.clone().into(),
         text: workflow.text.clone(),
-        hidden: document::secrets::of(&tree, &workflow.text),
+        hidden,
         tree: Some(tree),
         schema: || serde_json::Value::Null,
     };
@@ -167,26 +158,61 @@ fn finding(wrong: Wrong, document: &Document) -> Finding {
     Finding::new(outcome, &stops)
 }
 
-/// The Action of a step, where it is ours: whether it only installs.
-fn is_setup(uses: &str) -> Option<bool> {
-    let (name, _) = uses.split_once('@')?;
-    match name.split('/').collect::<Vec<_>>()[..] {
-        [_, "deploy-guard"] => Some(false),
-        [_, "deploy-guard", "setup"] => Some(true),
-        _ => None,
+/// The values of a workflow that may be secret and that no error is about: those of `env:`, headers, arguments,
+/// addresses, and those of inputs that the Action does not have.
+fn hide(node: &Node, found: &mut Vec<Place>) {
+    for item in node.items() {
+        hide(item, found);
     }
+    for (key, value) in node.entries() {
+        for (name, one) in value.entries() {
+            let text = one.text().unwrap_or_default();
+            let is_hidden = match key.name.as_str() {
+                "env" => true,
+                "with" => is_private(&name.name.to_ascii_lowercase(), text),
+                _ => false,
+            };
+            let is_expression = text.starts_with("${{") && text.ends_with("}}");
+            if is_hidden && !is_expression && !text.is_empty() {
+                found.push(one.place.clone());
+            }
+        }
+        hide(value, found);
+    }
+}
+
+fn is_private(input: &str, text: &str) -> bool {
+    let known: Vec<&str> = INPUTS.iter().map(String::as_str).collect();
+    let meant = nearest(input, &known).unwrap_or(input);
+    ["header", "args"].contains(&meant) || !known.contains(&meant) || text.contains("://")
+}
+
+/// Whether the step calls a version whose inputs are those that are known here: not that of another tag, and not that of
+/// a commit, which only GitHub knows.
+fn is_this_version(uses: &str) -> bool {
+    const OWN: &str = env!("CARGO_PKG_VERSION");
+    /// The tag that each release moves.
+    const MOVED: &str = "v1";
+    let Some((_, name)) = uses.split_once('@') else {
+        return true;
+    };
+    let is_own = |number: &str| OWN == number || OWN.starts_with(&format!("{number}."));
+    name == "main" || name == MOVED || name.strip_prefix('v').is_some_and(is_own)
 }
 
 fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
     let uses = step.get("uses");
-    let Some(is_setup) = uses.and_then(Node::text).and_then(is_setup) else {
+    let with = step.get("with").map_or(&[][..], Node::entries);
+    let name = uses.and_then(Node::text).unwrap_or_default();
+    let texts: Vec<(&str, &str)> = (with.iter())
+        .filter_map(|(key, value)| Some((key.name.as_str(), value.text()?)))
+        .collect();
+    let Some(action) = OwnAction::of(name, &texts).filter(|_| is_this_version(name)) else {
         return Vec::new();
     };
-    let with = step.get("with").map_or(&[][..], Node::entries);
-    let known = if is_setup {
-        &rules.of_setup
-    } else {
-        &rules.inputs
+    let known = match action {
+        OwnAction::Setup => &rules.of_setup,
+        OwnAction::Stage => &*INPUTS,
     };
     let mut wrong = Vec::new();
     for (key, _) in with {
@@ -194,7 +220,17 @@ fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
             wrong.push(unknown(key, known));
         }
     }
-    if is_setup {
+    let install = with
+        .iter()
+        .find(|(key, _)| key.name.eq_ignore_ascii_case("install"));
+    wrong.extend(install.and_then(|(key, value)| {
+        Some(Wrong {
+            input: "install".to_owned(),
+            fault: not_one_of(key, value, &["download", "build"])?,
+            stage: None,
+        })
+    }));
+    if action == OwnAction::Setup {
         return wrong;
     }
     let value = |name: &str| {
@@ -207,16 +243,7 @@ fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
         // Of a slip, one word is enough.
         let slips = |one: &Wrong| one.fault.hint.as_deref() == Some("did you mean `stage`?");
         if !wrong.iter().any(slips) {
-            let fault = Fault::new("the input `stage` is missing");
-            let fault = fault.at(uses.map_or(step.place.clone(), |uses| uses.place.clone()));
-            wrong.push(Wrong {
-                input: "stage".to_owned(),
-                fault: fault.hint(format!(
-                    "write one under `with:`: {}",
-                    listed(&rules.stages)
-                )),
-                stage: None,
-            });
+            wrong.push(no_stage(uses.unwrap_or(step)));
         }
         return wrong;
     };
@@ -227,10 +254,10 @@ fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
     for one in &mut wrong {
         one.stage = Some(name.to_owned());
     }
-    if !rules.stages.contains(&name) {
-        let hint = match nearest(name, &rules.stages) {
+    if !STAGES.contains(&name) {
+        let hint = match nearest(name, &STAGES) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", listed(&rules.stages)),
+            None => format!("one of {}", listed(&STAGES)),
         };
         let fault = Fault::new(format!("there is no stage `{name}`"));
         wrong.push(Wrong {
@@ -274,6 +301,15 @@ fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
     wrong
 }
 
+fn no_stage(step: &Node) -> Wrong {
+    let fault = Fault::new("the input `stage` is missing").at(step.place.clone());
+    Wrong {
+        input: "stage".to_owned(),
+        fault: fault.hint(format!("write one under `with:`: {}", listed(&STAGES))),
+        stage: None,
+    }
+}
+
 fn unknown(key: &Key, known: &[String]) -> Wrong {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let hint = match nearest(&key.name, &known) {
@@ -305,46 +341,64 @@ fn refused(key: &Key, value: &Node, stage: &str, rules: &Rules, job: &Job) -> Op
     if text.contains("${{") {
         return None;
     }
-    let wrong = |word: &str| Fault::new(format!("the input `{name}` cannot be `{word}`"));
-    let is_switch = ["true", "false"]
-        .iter()
-        .any(|one| text.eq_ignore_ascii_case(one));
-    if rules.switches.contains(&name) && !is_switch {
-        return Some(
-            wrong(text)
-                .at(value.place.clone())
-                .hint("write `true` or `false`"),
+    if rules.switches.contains(&name) {
+        return not_one_of(key, value, &["true", "false"]);
+    }
+    let wrong = |word: &str, hint: String| {
+        let fault = Fault::new(format!("the input `{name}` cannot be `{word}`"));
+        Some(fault.at(value.place.clone()).hint(hint))
+    };
+    let is_command = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    if name == "command" && (text == "help" || !is_command(text)) {
+        let hint = format!(
+            "name one of `{stage}`, such as `status` of `rollback`; its arguments go into `args`"
         );
+        return wrong(text, hint);
     }
     if name == "fail-on" {
-        let mut words = text.split(|c: char| c == ',' || c.is_whitespace());
-        let known =
-            |word: &&str| word.is_empty() || *word == "none" || rules.verdicts.contains(word);
-        let word = words.find(|word| !known(word))?;
-        let hint = format!(
-            "name verdicts that fail the step: {}; or `none`",
-            listed(&rules.verdicts)
-        );
-        return Some(wrong(word).at(value.place.clone()).hint(hint));
+        let words = text.split(|c: char| c == ',' || c.is_whitespace());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let known = |word: &&&str| **word == "none" || rules.verdicts.contains(*word);
+        if let Some(word) = words.iter().find(|word| !known(word)) {
+            let verdicts = listed(&rules.verdicts);
+            return wrong(
+                word,
+                format!("name verdicts that fail the step: {verdicts}; or `none`"),
+            );
+        }
+        let is_both = words.contains(&"none") && words.iter().any(|word| *word != "none");
+        return is_both.then(|| wrong(text, "name `none` alone, or the verdicts".to_owned()))?;
     }
-    let names: Vec<&str> = job.config.environments.keys().map(String::as_str).collect();
+    let mut names = job.config.environments.keys().map(String::as_str);
     if name == "environment"
         && job.broken.is_none()
         && job.config_path.is_some()
-        // Without the section any name is one.
-        && !names.is_empty()
-        && !names.contains(&text)
+        && let Some(hint) = config::unknown_environment(text, &mut names)
     {
-        let hint = match nearest(text, &names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", listed(&names)),
-        };
         let fault = Fault::new(format!(
             "the configuration has no `{text}` under `environments:`"
         ));
         return Some(fault.at(value.place.clone()).hint(hint));
     }
     None
+}
+
+/// Why an input is refused that is one of a few words.
+fn not_one_of(key: &Key, value: &Node, words: &[&str]) -> Option<Fault> {
+    let text = value.text()?.trim();
+    // The runner writes a boolean in small letters.
+    let is_boolean = |word: &str| word.parse::<bool>().is_ok() && word.eq_ignore_ascii_case(text);
+    let is_one = |word: &&str| *word == text || is_boolean(word);
+    if text.is_empty() || text.contains("${{") || words.iter().any(is_one) {
+        return None;
+    }
+    let fault = Fault::new(format!(
+        "the input `{}` cannot be `{text}`",
+        key.name.to_ascii_lowercase()
+    ));
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let hint = format!("write {}", words.join(" or "));
+    Some(fault.at(value.place.clone()).hint(hint))
 }
 
 #[cfg(test)]
@@ -354,14 +408,14 @@ mod tests {
     #[test]
     fn the_rules_are_those_of_the_script() {
         let rules = Rules::read();
-        assert!(rules.stages.contains(&"healthgate") && rules.stages.contains(&"run"));
+        assert_eq!(list("STAGES"), STAGES);
         assert_eq!(rules.takes["url"], ["healthgate"]);
         assert_eq!(rules.takes["header"], ["healthgate"]);
         assert!(rules.takes["command"].contains(&"rollback"));
         assert!(rules.switches.contains(&"dry-run".to_owned()));
         assert!(rules.verdicts.contains(&"inconclusive"));
         for name in rules.takes.keys().chain([&"stage".to_owned()]) {
-            assert!(rules.inputs.contains(name), "{name}");
+            assert!(INPUTS.contains(name), "{name}");
         }
         assert!(rules.of_setup.contains(&"bin-dir".to_owned()));
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use model::Outcome;
+use proposal::proposal::is_own_runner;
 use repository::joined;
 use survey::{Deployment, Line, Survey, Tool};
 use yaml::Node;
@@ -54,49 +55,74 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         let jobs = workflow.jobs.iter();
         jobs.filter(move |job| !is_guarded(&workflow.path, &job.id))
     });
-    let known: BTreeSet<&str> = (others.flat_map(|job| &job.labels))
+    let others: Vec<&survey::Job> = others.collect();
+    let known: BTreeSet<&str> = (others.iter().flat_map(|job| &job.labels))
         .filter_map(survey::Value::literal)
         .collect();
-    // Without another job there is nothing to compare with.
-    if known.is_empty() {
-        return Vec::new();
-    }
-    // A runner of one's own has these, whatever else it has.
-    let of_all = ["self-hosted", "linux", "windows", "macos", "x64", "arm64"];
-    let has_own = known.iter().any(|label| !is_of_github(label));
-    let is_known = |label: &str| {
-        let is_given = of_all.iter().any(|one| label.eq_ignore_ascii_case(one));
-        known.contains(label) || is_of_github(label) || has_own && is_given
-    };
+    let has_own = others.iter().any(|job| is_own_runner(job));
+    let hosted = Hosted::new();
     let mut findings = Vec::new();
-    for one in guarded {
-        for label in one.labels().filter(|label| !is_known(label)) {
-            let at = one.line();
+    // Which labels the runners of a group have, no workflow tells.
+    for one in guarded.iter().filter(|one| !one.job.has_runner_group) {
+        let at = one.line();
+        if is_own_runner(one.job) {
+            let is_unknown = |label: &&str| !known.contains(label) && !is_of_every_own(label);
+            // Without another job for machines of one's own there is nothing to compare with.
+            for label in one.labels().filter(is_unknown).filter(|_| has_own) {
+                let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
+                    .expected("labels that another job of this repository has, too")
+                    .actual(format!("`{label}` is in no other job"))
+                    .reason(format!("{at} waits for a runner with the label `{label}`, which no other workflow asks for"))
+                    .hint("use the labels of the job that deploys today; `gh api repos/{owner}/{repo}/actions/runners` lists the runners");
+                findings.push(Finding::new(outcome, &ALL));
+            }
+            continue;
+        }
+        for label in one
+            .labels()
+            .filter(|label| !known.contains(label) && !hosted.has(label))
+        {
             let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
-                .expected("labels that another job of this repository has, too")
-                .actual(format!("`{label}` is in no other job"))
-                .reason(format!("{at} waits for a runner with the label `{label}`, which no other workflow asks for"))
-                .hint("use the labels of the job that deploys today; `gh api repos/{owner}/{repo}/actions/runners` lists the runners");
-            findings.push(Finding::new(outcome, &ALL));
+                .expected("a runner of GitHub, or a label that another job has, too")
+                .actual(format!("`{label}` is neither"))
+                .reason(format!("{at} waits for `{label}`: a larger runner or a scale set that is called so, or one that does not exist"))
+                .hint("if none is called so, use the labels of the job that deploys today; the organization's settings list larger runners and scale sets");
+            findings.push(Finding::new(outcome, &[]));
         }
     }
     findings
 }
 
-/// Whether GitHub, or a service that hosts runners for it, has some with the label.
-fn is_of_github(label: &str) -> bool {
-    const HOSTS: [&str; 8] = [
-        "ubuntu-",
-        "windows-",
-        "macos-",
-        "depot-",
-        "blacksmith-",
-        "buildjet-",
-        "namespace-",
-        "warp-",
+/// Whether a label is one that each machine of one's own has by its system.
+fn is_of_every_own(label: &str) -> bool {
+    let all = [
+        "self-hosted",
+        "linux",
+        "windows",
+        "macos",
+        "x64",
+        "arm",
+        "arm64",
     ];
-    let label = label.to_ascii_lowercase();
-    HOSTS.iter().any(|host| label.starts_with(host))
+    all.iter().any(|one| label.eq_ignore_ascii_case(one))
+}
+
+/// The labels of GitHub's own runners, as its documentation forms them:
+/// <https://docs.github.com/actions/reference/runners/github-hosted-runners>.
+struct Hosted(Option<regex::Regex>);
+
+impl Hosted {
+    fn new() -> Hosted {
+        let systems =
+            r"ubuntu-(latest|slim|\d\d\.\d\d)|windows-(latest|20\d\d|\d\d)|macos-(latest|\d\d)";
+        let sizes = r"-arm|-intel|-large|-xlarge|-\d+-?cores?";
+        let form = format!("(?i)^({systems})({sizes})?$");
+        Hosted(regex::Regex::new(&form).ok())
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.0.as_ref().is_some_and(|form| form.is_match(label))
+    }
 }
 
 /// GitHub makes an environment that a job names and that is not there: without secrets and without protection.
@@ -204,7 +230,7 @@ fn unused_compose_files(job: &Job, survey: &Survey) -> Vec<Finding> {
 /// Files that the project needs, that Git does not have, and that a checkout deletes before each run.
 fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
     let mut own = guarded.iter().filter(|one| one.is_on_own_runner());
-    let Some(at) = own.find_map(|one| one.cleans()) else {
+    let Some((one, at)) = own.find_map(|one| Some((one, one.cleans()?))) else {
         return Vec::new();
     };
     let here = survey
@@ -221,7 +247,7 @@ fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         let folder = first.and_then(|file| Some(file.rsplit_once('/')?.0));
         for file in &call.known_files {
             for (path, line) in local_paths(&survey.root, file, folder.unwrap_or_default()) {
-                if is_tracked(&survey.root, &path) != Some(false) {
+                if is_tracked(&survey.root, &path) != Some(false) || one.writes(&path) {
                     continue;
                 }
                 let outcome = Outcome::fail(format!("repository/checkout-{path}"), at.to_string())

@@ -1,0 +1,218 @@
+//! What `doctor` finds in workflows as people have them, and what it leaves alone.
+
+use crate::doctor::{Patient, github_lists, outcome, stops};
+
+const GATE: &str =
+    "version: 1\nhealthgate: { http: [{ name: a, url: 'http://a/', headers: { X: '${DB}' } }] }\n";
+
+/// A job on a runner of GitHub with these steps.
+fn job(steps: &str) -> String {
+    format!("on: push\njobs:\n  ship:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
+}
+
+fn ours(rest: &str) -> String {
+    format!("      - {{ uses: org/deploy-guard@v1, {rest} }}\n")
+}
+
+/// The report about a configuration and a workflow, as text.
+fn told(config: &str, workflow: &str) -> String {
+    let patient = Patient::new(config).write(".github/workflows/d.yml", workflow);
+    patient.ask(&["--only", "repository"]).1.to_string()
+}
+
+#[test]
+fn a_drawn_step_shows_no_header_no_argument_and_no_address() {
+    let secret = "hunter2hunter2";
+    for rest in [
+        format!("with: {{ stage: rollback, header: 'X-Key: {secret}' }}"),
+        format!("with: {{ stage: rollback, hedaer: 'X-Key: {secret}' }}"),
+        format!("with: {{ stage: rollback, force: a, args: '--header=X: {secret}' }}"),
+        format!("with: {{ stage: rollback, url: 'https://hooks.slack.com/services/{secret}' }}"),
+        format!("with: {{ stage: rollback, colour: {secret} }}"),
+        format!("with: {{ stgae: run }}, env: {{ HOOK: 'https://hooks.slack.com/{secret}' }}"),
+    ] {
+        let text = told(GATE, &job(&ours(&rest)));
+        assert!(text.contains("repository/input-"), "{text}");
+        assert!(!text.contains(secret), "{rest}: {text}");
+    }
+}
+
+#[test]
+fn a_value_that_the_action_refuses_is_told() {
+    for (with, id, hint) in [
+        ("command: help", "command", "such as `status` of `rollback`"),
+        ("command: Run", "command", "its arguments go into `args`"),
+        (
+            "fail-on: 'none, fail'",
+            "fail-on",
+            "name `none` alone, or the verdicts",
+        ),
+        ("install: compile", "install", "write `download` or `build`"),
+    ] {
+        let step = ours(&format!("with: {{ stage: rollback, {with} }}"));
+        let patient = Patient::new(GATE).write(".github/workflows/d.yml", &job(&step));
+        let (_, report) = patient.ask(&["--only", "repository/input-*"]);
+        let found = outcome(&report, &format!("repository/input-{id}"));
+        assert!(found["hint"].as_str().unwrap().contains(hint), "{found}");
+    }
+}
+
+#[test]
+fn a_step_of_another_version_is_not_judged_by_the_inputs_of_this_one() {
+    let step = |name: &str| {
+        ours("with: { stage: healthgate, colour: red }").replace("org/deploy-guard@v1", name)
+    };
+    for name in [
+        "org/deploy-guard@v2",
+        "org/deploy-guard@0123456789012345678901234567890123456789",
+    ] {
+        let text = told(GATE, &job(&step(name)));
+        assert!(!text.contains("repository/input"), "{name}: {text}");
+    }
+    // GitHub heeds no case in the name of an action.
+    for name in [
+        "org/deploy-guard@v0.1.0",
+        "Org/Deploy-Guard@v1",
+        "org/deploy-guard@main",
+    ] {
+        let text = told(GATE, &job(&step(name)));
+        assert!(text.contains("repository/input-colour"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_secret_that_a_step_before_fetches_is_not_missing() {
+    let steps = ours("with: { stage: healthgate }");
+    assert!(told(GATE, &job(&steps)).contains("no step that uses deploy-guard hands it over"));
+    for before in [
+        "uses: hashicorp/vault-action@v3, with: { secrets: 'secret/data/shop db | DB' }",
+        "uses: aws-actions/aws-secretsmanager-get-secrets@v2, with: { secret-ids: prod/shop, parse-json-secrets: true }",
+        "uses: 1password/load-secrets-action@v2, env: { DB: 'op://shop/db/password' }",
+        "run: 'cat .env.ci >>\"$GITHUB_ENV\"'",
+    ] {
+        let text = told(GATE, &job(&format!("      - {{ {before} }}\n{steps}")));
+        assert!(
+            !text.contains("hands it over from") && text.contains("may set it"),
+            "{before}: {text}"
+        );
+    }
+}
+
+#[test]
+fn only_the_chosen_environment_is_asked_for_what_it_needs() {
+    let config = "version: 1\nenvironments:\n  staging: { preflight: { secrets: [{ name: STAGING_KEY }] } }\n  production: { preflight: { secrets: [{ name: DB }] } }\n";
+    let patient = Patient::new(config).write(
+        ".github/workflows/d.yml",
+        &job(&ours("with: { stage: preflight }")),
+    );
+    let asked = |args: &[&str]| patient.ask(args).1["outcomes"].to_string();
+    assert!(asked(&[]).contains("STAGING_KEY"));
+    let text = asked(&["--environment", "production"]);
+    assert!(
+        !text.contains("STAGING_KEY") && text.contains("secret-DB"),
+        "{text}"
+    );
+}
+
+/// The first job has what it needs; the second names what GitHub does not have.
+#[test]
+fn every_job_that_hands_a_secret_over_is_looked_at() {
+    let step = |name: &str| {
+        ours(&format!(
+            "with: {{ stage: healthgate }}, env: {{ DB: '${{{{ secrets.{name} }}}}' }}"
+        ))
+    };
+    let second = job(&step("OTHER_DB")).replace("ship:", "again:");
+    let second = second.split_once("jobs:\n").unwrap().1;
+    let workflow = format!("{}{second}", job(&step("DB")));
+    let server = github_lists(&[("/repos/acme/shop/actions/secrets", "secrets", &["DB"])]);
+    let patient = Patient::new(GATE)
+        .write(".github/workflows/d.yml", &workflow)
+        .env("GITHUB_TOKEN", "canary-token")
+        .env("GITHUB_API_URL", &server.uri());
+    let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+    let found = outcome(&report, "repository/secret-DB");
+    assert!(
+        found["reason"].as_str().unwrap().contains("OTHER_DB"),
+        "{found}"
+    );
+    // What a workflow takes from the one that calls it, GitHub need not have under that name.
+    let called = workflow.replace(
+        "on: push",
+        "on: { push: , workflow_call: { secrets: { OTHER_DB: { required: true } } } }",
+    );
+    let patient = patient.write(".github/workflows/d.yml", &called);
+    let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+    assert_eq!(
+        outcome(&report, "repository/secret-DB")["verdict"],
+        "pass",
+        "{report:#}"
+    );
+}
+
+#[test]
+fn labels_are_judged_by_whose_runners_they_are() {
+    let ci = "on: push\njobs:\n  ci: { runs-on: ubuntu-latest, steps: [{ run: make }] }\n";
+    for (runs_on, told) in [
+        ("[self-hosted, linux]", None),
+        ("[self-hosted, linux, gpu]", None),
+        ("ubuntu-24.04-arm", None),
+        ("windows-2025", None),
+        ("macos-15-xlarge", None),
+        ("ubuntu-22.04-16core", None),
+        ("{ group: big, labels: [gpu] }", None),
+        ("blacksmith-4vcpu", Some("advisory")),
+        ("arc-production", Some("advisory")),
+    ] {
+        let workflow = job(&ours("with: { stage: healthgate }")).replace("ubuntu-latest", runs_on);
+        let patient = Patient::new(GATE)
+            .write(".github/workflows/d.yml", &workflow)
+            .write(".github/workflows/ci.yml", ci);
+        let (_, report) = patient.ask(&["--only", "repository/label-*"]);
+        let all = report["outcomes"].as_array().unwrap();
+        let severity = all.first().map(|one| one["severity"].as_str().unwrap());
+        assert_eq!(severity, told, "{runs_on}: {report:#}");
+    }
+    // Beside labels of one's own, another is told apart.
+    let own = ci.replace("ubuntu-latest", "[self-hosted, cpu]");
+    let workflow =
+        job(&ours("with: { stage: healthgate }")).replace("ubuntu-latest", "[self-hosted, gpu]");
+    let patient = Patient::new(GATE)
+        .write(".github/workflows/d.yml", &workflow)
+        .write(".github/workflows/ci.yml", &own);
+    let (_, report) = patient.ask(&["--only", "repository/label-*"]);
+    stops(&report, "repository/label-gpu", "healthgate");
+}
+
+/// A file that a step writes is there again after the checkout.
+#[test]
+fn a_file_that_a_step_writes_is_not_one_that_the_checkout_deletes() {
+    let compose = "services:\n  api: { image: a, secrets: [pw] }\nsecrets: { pw: { file: ./private/pw.txt } }\n";
+    let steps = |write: &str| {
+        let deploy = "      - run: docker compose up -d api\n";
+        let all = format!(
+            "      - uses: actions/checkout@v4\n{write}{deploy}{}",
+            ours("with: { stage: healthgate }")
+        );
+        job(&all).replace("ubuntu-latest", "[self-hosted]")
+    };
+    let patient = Patient::new(GATE).write("compose.yaml", compose);
+    std::fs::remove_dir_all(patient.folder.path().join(".git")).unwrap();
+    patient.git(&["init", "-q"]);
+    patient.git(&["add", "compose.yaml"]);
+    let patient = patient.write(".github/workflows/d.yml", &steps(""));
+    let found = |patient: &Patient| patient.ask(&["--only", "repository"]).1.to_string();
+    assert!(found(&patient).contains("checkout-private/pw.txt"));
+    for write in [
+        "      - run: echo \"$PW\" >private/pw.txt\n",
+        "      - run: install -m 600 /srv/pw.txt private/pw.txt\n",
+    ] {
+        let patient = Patient::new(GATE).write("compose.yaml", compose);
+        std::fs::remove_dir_all(patient.folder.path().join(".git")).unwrap();
+        patient.git(&["init", "-q"]);
+        patient.git(&["add", "compose.yaml"]);
+        let patient = patient.write(".github/workflows/d.yml", &steps(write));
+        let text = found(&patient);
+        assert!(!text.contains("checkout-private"), "{write}: {text}");
+    }
+}
