@@ -965,6 +965,27 @@ fn an_expression_of_a_workflow_is_refused_with_the_way_to_pass_it() {
     assert!(config.deploy().unwrap().is_some());
 }
 
+/// Found by a rollback or a record, it would be found after the deployment.
+#[test]
+fn a_file_of_nginx_is_divided_in_one_way_for_traffic_and_for_rollback() {
+    let with = |file: &str, here: &str, there: &str| {
+        let nginx = |file: &str, sticky: &str| {
+            format!(
+                "nginx: {{ upstream-file: {file}, blue: 'a:1', green: 'b:2', {sticky}release: {{ url: 'http://a/' }} }}"
+            )
+        };
+        let (there, here) = (nginx("up.conf", there), nginx(file, here));
+        format!("version: 1\nrollback:\n  state: s.json\n  {there}\ntraffic:\n  {here}\n")
+    };
+    let sticky = "sticky: $cookie_id, ";
+    assert_eq!(
+        case(&with("up.conf", sticky, "")).error(),
+        "6:10: `traffic.nginx` and `rollback.nginx` have the same `upstream-file`, and not the same `sticky` | write the same `sticky` under both, or under neither"
+    );
+    case(&with("up.conf", sticky, sticky)).ok();
+    case(&with("other.conf", sticky, "")).ok();
+}
+
 #[test]
 fn a_side_of_nginx_is_a_host_and_a_port_and_its_release_has_a_url() {
     let with = |blue: &str, url: &str, more: &str| {

@@ -172,6 +172,7 @@ impl Traffic {
                 return Err(fault.hint("a service has one router"));
             }
         }
+        self.check_file(rollback, spot)?;
         self.check_stages(spot)?;
         if self.max_share.is_some_and(Share::is_none) {
             return spot.refuse("max-share", "a ramp that may have 0% never begins");
@@ -197,6 +198,22 @@ impl Traffic {
                 let fault = spot.key("keep-old").fault("`stop` is not given");
                 Err(fault
                     .hint("add `stop: docker compose stop \"$SIDE\"`, or leave `keep-old` out"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A file of nginx has either weights or `split_clients`: a rollback could not use it otherwise, which would be found
+    /// after the deployment.
+    fn check_file(&self, rollback: Option<&Rollback>, spot: KeyPosition<'_>) -> Result<(), Fault> {
+        let there = rollback.and_then(|rollback| rollback.nginx.as_ref());
+        match self.nginx.as_ref().zip(there) {
+            Some((here, there))
+                if here.upstream_file == there.upstream_file && here.sticky != there.sticky =>
+            {
+                let same = "`traffic.nginx` and `rollback.nginx` have the same `upstream-file`, and not the same `sticky`";
+                let fault = spot.key("nginx").fault(same);
+                Err(fault.hint("write the same `sticky` under both, or under neither"))
             }
             _ => Ok(()),
         }
