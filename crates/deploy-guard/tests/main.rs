@@ -31,6 +31,7 @@ mod migrated;
 mod proxy;
 mod release;
 mod reproduce;
+mod run_shares;
 mod runbook_table;
 mod runbooks;
 mod security;

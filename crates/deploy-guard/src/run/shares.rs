@@ -5,8 +5,8 @@ use cli::Failure;
 use config::file::OnUndecided;
 use config::value::Side;
 use model::{Id, Outcome, Report, StageName, Verdict};
-
 use sections::incident::Impact;
+use state::Phase;
 
 use super::{Ending, Run, Undone};
 
@@ -143,16 +143,18 @@ impl Run<'_> {
                 }
             };
         }
-        let headline = format!("{rollout}, and was left so");
-        let reason = format!(
-            "{why}; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`"
-        );
+        let (headline, reason, left) = if rollout.phase == Phase::Aborting {
+            let left = "its way back is not finished: `traffic resume`";
+            (rollout.to_string(), why, left)
+        } else {
+            let headline = format!("{rollout}, and was left so");
+            let reason = format!(
+                "{why}; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`"
+            );
+            (headline, reason, "left as it is: a person decides")
+        };
         self.book
-            .open(
-                &headline,
-                Impact::Degraded,
-                Some("left as it is: a person decides"),
-            )
+            .open(&headline, Impact::Degraded, Some(left))
             .await;
         let ending = match self.job.interrupt.caught() {
             Some(_) => self.book.cancelled(),
