@@ -115,22 +115,21 @@ impl Document {
         if self.tree.is_none() {
             return broken::veiled(sentence, &self.text, hidden, &(self.schema)());
         }
+        /// So little reveals nothing, and is a part of many sentences.
+        const SHORT: usize = 3;
         let is_here = |one: &&Place| one.start < place.end && place.start < one.end;
         let here = hidden.iter().filter(is_here);
-        // Without the anchor before it.
-        let word = |one: &Place| {
-            let text = self.text[one.clone()].trim();
-            let value = text.strip_prefix('&').and_then(|text| text.split_once(' '));
-            value.map_or(text, |(_, value)| value.trim())
-        };
-        let mut words: Vec<&str> = here.map(word).collect();
+        let mut words: Vec<&str> = here.filter_map(|one| self.text.get(one.clone())).collect();
         if !words.is_empty() {
             let literals = self.hidden.secrets.literals.iter();
             words.extend(literals.map(Secret::expose));
         }
         let mut shown = sentence.to_owned();
-        for word in words {
-            shown = without_word(&shown, word.trim_matches(['"', '\'']));
+        let words = words
+            .into_iter()
+            .map(|word| word.trim().trim_matches(['"', '\'']));
+        for word in words.filter(|word| word.len() > SHORT) {
+            shown = without_word(&shown, word);
         }
         shown
     }
@@ -141,8 +140,7 @@ fn without_word(sentence: &str, word: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || "_-".contains(c);
     let mut out = String::new();
     let mut done = 0;
-    let found = sentence.match_indices(word).filter(|_| !word.is_empty());
-    for (at, _) in found {
+    for (at, _) in sentence.match_indices(word) {
         let end = at + word.len();
         if !sentence[..at].ends_with(is_part) && !sentence[end..].starts_with(is_part) {
             out.push_str(&sentence[done..at]);

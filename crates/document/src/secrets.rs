@@ -285,7 +285,9 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
                 match (role, item.text()) {
                     (Role::Secrets, Some(entry)) => in_entry(item, entry, text, found),
                     // An entry with keys is what is asked of one secret.
-                    (Role::Secrets, None) => walk(item, text, Role::BelowSecret, found),
+                    (Role::Secrets, None) if item.items().is_empty() => {
+                        walk(item, text, Role::BelowSecret, found)
+                    }
                     _ => walk(item, text, below, found),
                 }
             }
@@ -293,7 +295,10 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 if key.name.ends_with("-env") {
-                    let Some(name) = value.text() else { continue };
+                    let Some(name) = value.text() else {
+                        walk(value, text, Role::Secrets, found);
+                        continue;
+                    };
                     found.secrets.variables.insert(name.to_owned());
                     // The secret itself, where its variable is to be named.
                     if !is_variable(name) {

@@ -1,10 +1,10 @@
-//! What nothing reads of a file: the values of keys that are not known, and a text where a section belongs.
+//! What nothing reads of a file: the values of keys that are not known.
 //!
 //! Nobody can say of such a value whether it is a secret: `pass: …`, `value: …` and `default: …` are
 //! what other tools call one. An error about the key does not need it.
 
 use serde_json::Value;
-use yaml::{ENTRY, Kind, Node, Place, nearest};
+use yaml::{ENTRY, Node, Place, nearest};
 
 use crate::advice::new_name;
 use crate::keys::Part;
@@ -14,9 +14,6 @@ use crate::naming::holds_secret;
 pub(crate) fn places(tree: &Node, schema: &Value) -> Vec<Place> {
     let root = Part::root(schema);
     let mut found = Vec::new();
-    if tree.entries().is_empty() {
-        scalars(tree, &mut found);
-    }
     for (key, value) in tree.entries() {
         match (key.name.as_str(), root.below(&key.name)) {
             ("environments", _) => {
@@ -33,14 +30,6 @@ pub(crate) fn places(tree: &Node, schema: &Value) -> Vec<Place> {
 }
 
 fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
-    let is_other = match &node.kind {
-        Kind::Map(_) => part.is_list() || part.is_value(),
-        Kind::List(_) => part.is_mapping() || part.is_value(),
-        Kind::Scalar(_) => part.is_mapping() || part.is_list(),
-    };
-    if is_other {
-        return scalars(node, found);
-    }
     for item in node.items() {
         if let Some(entry) = part.below(ENTRY) {
             below(item, entry, found);
