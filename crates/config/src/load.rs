@@ -324,7 +324,20 @@ fn interpret(
         inventory.as_ref(),
         request.variables,
         document,
-    )?;
+    );
+    // Each environment was read: what is missing without one, they have.
+    let config = config.map_err(|fault| match (request.environment, parts) {
+        (None, [(first, _), ..]) => {
+            let names: Vec<&str> = parts.iter().map(|(key, _)| key.name.as_str()).collect();
+            let missing = None;
+            Fault { missing, ..fault }.hint(format!(
+                "choose an environment, such as `--environment {}`: the file has {}",
+                first.name,
+                listed(&names)
+            ))
+        }
+        _ => fault,
+    })?;
     Ok((config, merged, inventory))
 }
 

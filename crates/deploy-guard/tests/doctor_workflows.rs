@@ -203,6 +203,12 @@ fn a_file_that_a_step_writes_is_not_one_that_the_checkout_deletes() {
     let patient = patient.write(".github/workflows/d.yml", &steps(""));
     let found = |patient: &Patient| patient.ask(&["--only", "repository"]).1.to_string();
     assert!(found(&patient).contains("checkout-private/pw.txt"));
+    // Compose reads `.env` beside the file by itself.
+    let patient = patient.write(".env", "TAG=1\n").write(
+        "compose.yaml",
+        &compose.replace("image: a", "image: 'a:${TAG}'"),
+    );
+    assert!(found(&patient).contains("checkout-.env\""));
     for write in [
         "      - run: echo \"$PW\" >private/pw.txt\n",
         "      - run: install -m 600 /srv/pw.txt private/pw.txt\n",

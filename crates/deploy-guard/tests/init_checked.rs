@@ -156,3 +156,23 @@ fn a_gate_is_what_runs_for_the_deployment() {
         assert_eq!(ran.0, code, "{workflow}\n{}", ran.1);
     }
 }
+
+/// A Compose file is named as a shell completes it.
+#[test]
+fn a_file_is_found_by_its_whole_path_and_by_a_path_with_dots() {
+    let on = "on: { push: { branches: [main] } }\njobs:\n";
+    let workflow = format!("{on}{}", job("deploy", "", &ssh("p.example.com")));
+    let workflow = workflow.replace("compose up", "compose -f deploy/prod.yml up");
+    let compose = "services: { web: { image: 'ghcr.io/acme/shop:${TAG}' } }\n";
+    let files = [(FLOW, &*workflow), ("deploy/prod.yml", compose)];
+    let folder = testkit::repository(&files);
+    let whole = folder.path().join("deploy/prod.yml");
+    for file in [
+        "deploy/../deploy/prod.yml",
+        "./deploy/prod.yml",
+        whole.to_str().unwrap(),
+    ] {
+        let (code, text) = init(&folder, &["--dry-run", "--file", file]);
+        assert_eq!(code, 0, "{file}: {text}");
+    }
+}

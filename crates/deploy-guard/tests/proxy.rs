@@ -262,7 +262,7 @@ preflight:
   artifacts: [{ name: dist }]
   images: [{ name: shop, image: 'registry.invalid/acme/shop:v1' }]
 healthgate:
-  policy: { interval: 20ms, timeout: 3s, deadline: 1s, error-limit: 1 }
+  policy: { interval: 20ms, timeout: 1s, deadline: 1s, error-limit: 1 }
   http: [{ name: ready, url: 'https://shop.invalid/health' }]
   prometheus: [{ name: errors, server: 'https://prometheus.invalid', query: errors, max: 1 }]
 ";

@@ -22,11 +22,19 @@ pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) 
     if fault.hint.is_none() && path == ["version"] {
         return fault.hint("write `version: 1`");
     }
-    if !fault.misshapen && fault.missing.is_none() && fault.unknown.is_none() {
+    let is_of_form = !fault.misshapen && fault.missing.is_none() && fault.unknown.is_none();
+    if is_of_form && fault.hint.is_some() {
         return fault;
     }
     let schema = schema();
     let root = Part::root(&schema);
+    if is_of_form {
+        let form = root.at(path).and_then(Part::form);
+        return match form.and_then(of_form) {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        };
+    }
     if let Some(unknown) = fault.unknown.clone() {
         return unknown_key(fault, &unknown, path, tree, root);
     }
@@ -39,6 +47,19 @@ pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) 
     match shape(path, tree, place, root) {
         Some(hint) => fault.hint(hint),
         None => fault,
+    }
+}
+
+/// How a value of a form of its own is tried, where the message tells what is wrong in it.
+fn of_form(form: &str) -> Option<&'static str> {
+    match form {
+        "Pattern" => Some(
+            "a bracket or a sign that is meant itself has a `\\` before it, such as `\\(`; put the pattern in single quotes",
+        ),
+        "Filter" => {
+            Some("try it on an answer: `curl -s URL | jq 'FILTER'`; a field is written `.name`")
+        }
+        _ => None,
     }
 }
 

@@ -45,6 +45,14 @@ impl<'s> Part<'s> {
         Part::root(self.root)
     }
 
+    /// What the schema calls it, where it has a form of its own.
+    pub(crate) fn form(self) -> Option<&'s str> {
+        let all = self.part.get("anyOf").and_then(Value::as_array);
+        let mut parts = all.into_iter().flatten().chain([self.part]);
+        let name = parts.find_map(|part| part["$ref"].as_str())?;
+        name.strip_prefix("#/$defs/")
+    }
+
     fn is(self, kind: &str) -> bool {
         let part = self.resolved().part;
         match &part["type"] {

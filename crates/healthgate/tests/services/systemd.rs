@@ -63,7 +63,7 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
     let end = bed.gate(LONG, &unit(&["crashes"]));
     assert_eq!(end.code, 1, "{}", end.text);
     // Failures may be allowed; a service that was restarted stays one.
-    let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 30, deadline: 8s, initial-delay: 1500ms }";
+    let patient = "{ interval: 100ms, timeout: 8s, success-threshold: 30, deadline: 8s, initial-delay: 1500ms }";
     bed.gate(patient, &unit(&["crashes"]))
         .is(1, &["restarted ("]);
     let report = bed.report();

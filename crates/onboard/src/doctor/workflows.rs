@@ -281,6 +281,11 @@ fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
     };
     let mut found = Vec::new();
     let in_line = |node: &Node| whole[..node.place.start].matches('\n').count() + 1;
+    // Compose reads it by itself, for the variables of the file.
+    let dotenv = joined(folder, ".env").filter(|path| root.join(path).is_file());
+    if let (Some(path), Some(at)) = (dotenv, whole.find("${")) {
+        found.push((path, whole[..at].matches('\n').count() + 1));
+    }
     for section in ["secrets", "configs"] {
         for (_, one) in tree.get(section).map_or(&[][..], Node::entries) {
             let file = one.get("file");

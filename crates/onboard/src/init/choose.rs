@@ -1,9 +1,11 @@
 //! Which deployment is guarded: the one of the best rank, else the one that a flag or a person names.
 
+use std::path::Path;
+
 use proposal::group::{Group, groups, shown};
 use proposal::text::line;
 use proposal::tools;
-use repository::Repository;
+use repository::{Repository, joined};
 use survey::{Rank, Survey, Tool};
 
 use super::ask::Prompter;
@@ -139,7 +141,7 @@ fn named_files(
     })?;
     let mut found = Vec::new();
     for name in wanted {
-        let name = name.trim_start_matches("./").to_owned();
+        let name = from_root(root, name);
         let is_used = all
             .iter()
             .any(|group| uses(&group.lead.tool, std::slice::from_ref(&name)));
@@ -178,6 +180,20 @@ fn named_files(
         }
     }
     Ok(found)
+}
+
+/// A path from the root, without `.` and `..`; as it was given where it leads elsewhere.
+fn from_root(root: &Path, given: &str) -> String {
+    let real = |path: &Path| path.canonicalize().ok();
+    let below = Path::new(given);
+    let below = match (real(below), real(root)) {
+        (Some(file), Some(root)) if below.is_absolute() => {
+            file.strip_prefix(root).ok().map(Path::to_owned)
+        }
+        _ => Some(below.to_owned()),
+    };
+    let below = below.and_then(|below| joined("", &below.to_string_lossy()));
+    below.unwrap_or_else(|| given.to_owned())
 }
 
 fn names(paths: &[&String]) -> String {
