@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use testkit::{End, Prometheus};
 
@@ -213,6 +213,18 @@ fn a_proof_whose_answers_agree_has_more_time_and_never_contradicts_them() {
         bed.slow_answers(Duration::ZERO);
         bed.traffic(&["switch", "--to", "blue"]).is(0, &[]);
     }
+}
+
+/// What is asked to measure the answers is asked at the same time.
+#[test]
+fn a_plan_asks_the_sides_side_by_side() {
+    let bed = Bed::new("  deadline: 10m\n", "");
+    bed.slow_answers(Duration::from_secs(1));
+    let began = Instant::now();
+    bed.traffic(&["plan", "--release", "v2"]).is(0, &[]);
+    // One answer for the releases of both sides, and one for their time.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]
