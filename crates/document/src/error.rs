@@ -112,11 +112,11 @@ impl Document {
     /// A sentence about a place, without what it quotes of a secret. What a secret has in common with other sentences and
     /// with paths stays there.
     fn veiled(&self, sentence: &str, hidden: &[Place], place: &Place) -> String {
+        /// So little reveals nothing, and is a part of many sentences.
+        const SHORT: usize = 3;
         if self.tree.is_none() {
             return broken::veiled(sentence, &self.text, hidden, &(self.schema)());
         }
-        /// So little reveals nothing, and is a part of many sentences.
-        const SHORT: usize = 3;
         let is_here = |one: &&Place| one.start < place.end && place.start < one.end;
         let here = hidden.iter().filter(is_here);
         let mut words: Vec<&str> = here.filter_map(|one| self.text.get(one.clone())).collect();

@@ -286,7 +286,7 @@ fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
                     (Role::Secrets, Some(entry)) => in_entry(item, entry, text, found),
                     // An entry with keys is what is asked of one secret.
                     (Role::Secrets, None) if item.items().is_empty() => {
-                        walk(item, text, Role::BelowSecret, found)
+                        walk(item, text, Role::BelowSecret, found);
                     }
                     _ => walk(item, text, below, found),
                 }
