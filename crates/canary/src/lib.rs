@@ -7,6 +7,7 @@ mod curve;
 mod finding;
 mod kayenta;
 mod number_format;
+mod reasons;
 mod sequential;
 mod settings;
 mod threshold;

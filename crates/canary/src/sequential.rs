@@ -2,17 +2,14 @@
 
 use config::file::{CanaryKind, CanaryMetric};
 use config::value::{Quantity, Unit};
-use judge::Doubt;
-use judge::sequential::{Assumption, Band, Figures, Margin, Reason, Verdict as Found, Watch};
+use judge::sequential::{Band, Figures, Margin, Reason, Verdict as Found, Watch};
+use model::Verdict;
 use model::text::bytes;
-use model::{Severity, Verdict};
 
 use crate::finding::Finding;
 use crate::number_format::{evidence, number, percent, plural, seconds};
+use crate::reasons::{assumption, hint, reason};
 use crate::settings::margin;
-
-const LONGER: &str =
-    "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
 
 pub(crate) fn findings(watch: &Watch, metrics: &[CanaryMetric]) -> Vec<Finding> {
     let found = watch.findings().into_iter().zip(metrics);
@@ -66,7 +63,7 @@ fn finding(
         }
     }
     parts.extend(left_out(&found.figures));
-    parts.extend(assumption(&found.figures).map(|one| one.to_string()));
+    parts.extend(assumption(&found.figures));
     Finding {
         metric: metric.name.clone(),
         severity: metric.severity,
@@ -83,15 +80,6 @@ fn finding(
     }
 }
 
-fn assumption(figures: &Figures) -> Option<Assumption> {
-    match figures {
-        Figures::Rates { assumption, .. } | Figures::Latency { assumption, .. } => {
-            Some(*assumption)
-        }
-        Figures::Gauge { .. } | Figures::None => None,
-    }
-}
-
 /// That a canary of another layout is compared at fewer bounds.
 fn left_out(figures: &Figures) -> Option<String> {
     match figures {
@@ -103,92 +91,6 @@ fn left_out(figures: &Figures) -> Option<String> {
             "the canary's histogram has {compared} of the {of_stable} bounds of stable's"
         )),
         _ => None,
-    }
-}
-
-fn reason(reason: &Reason) -> String {
-    match reason {
-        Reason::Missing { .. } => format!("a gap: {reason}"),
-        _ => reason.to_string(),
-    }
-}
-
-fn hint(found: &judge::sequential::Finding<'_>, severity: Severity) -> Option<String> {
-    if found.verdict != Found::Inconclusive {
-        return None;
-    }
-    if has_no_errors(&found.figures) && found.reasons.iter().all(is_of_time) {
-        return Some(NO_ERRORS.to_owned());
-    }
-    let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
-    let hint = match found.reasons.first()? {
-        Reason::Futile { .. }
-        | Reason::Early
-        | Reason::Spell
-        | Reason::Burst
-        | Reason::HalvesMayDiffer => LONGER,
-        Reason::Undecided => match missing {
-            Some(missing) => {
-                return Some(format!(
-                    "about {missing} more requests are needed: {LONGER}"
-                ));
-            }
-            None => {
-                "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`"
-            }
-        },
-        Reason::HalvesOfStable => {
-            "stable's instances differ from each other: compare instances of one kind, with the same traffic"
-        }
-        Reason::RequestsPerInstance { .. }
-        | Reason::UnequalCanary(_)
-        | Reason::UnequalStable(_) => {
-            "compare instances that get as many requests each, such as a fresh baseline beside the canary"
-        }
-        Reason::Doubt(doubt) => of_doubt(*doubt),
-        Reason::NoData | Reason::Missing { .. } => of_doubt(Doubt::Stale),
-        Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
-            "give both releases the same buckets, of which some lie where requests do"
-        }
-        Reason::FewBlocks { .. } if severity == Severity::Advisory => "set a longer `deadline`",
-        Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
-    };
-    Some(hint.to_owned())
-}
-
-/// Where neither side has errors, more time shows nothing.
-const NO_ERRORS: &str = "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter";
-
-fn has_no_errors(figures: &Figures) -> bool {
-    matches!(figures, Figures::Rates { canary: (c, of), stable: (s, _), .. } if *of > 0.0 && c + s <= 0.0)
-}
-
-/// Whether a reason is that too little was seen.
-fn is_of_time(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Futile { .. } | Reason::Early | Reason::Undecided
-    )
-}
-
-fn of_doubt(doubt: Doubt) -> &'static str {
-    match doubt {
-        Doubt::NotWhole => {
-            "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
-        }
-        Doubt::Unreadable => {
-            "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
-        }
-        Doubt::Clocks => {
-            "put the intervals in the order of their times, and set all clocks by one source"
-        }
-        Doubt::Reset => "look why the instance restarted, and compare again",
-        Doubt::Duplicate => "add a label to the matchers that only one of the series has",
-        Doubt::ScrapeTimes => "scrape both sides equally often, from one server",
-        Doubt::Partial => "look why the source does not give all of its data, and compare again",
-        Doubt::LabelSets | Doubt::Gap | Doubt::Stale => {
-            "check that both sides are scraped, and that their series have the same labels"
-        }
     }
 }
 

@@ -472,6 +472,36 @@ fn a_command_may_count() {
     ran.ends("canary/errors", "error", "exit status 7: out of order");
 }
 
+/// A canary that serves nothing at first, as where its share comes later.
+#[test]
+fn a_canary_without_requests_is_waited_for() {
+    let line = |failed: u32, total: u32| {
+        let line = serde_json::json!({"metrics": {"errors": {
+            "canary": {"failed": failed, "total": total},
+            "stable": {"failed": 9, "total": 900},
+        }}});
+        format!("echo '{line}'")
+    };
+    let script = format!(
+        "n=$(cat \"$0.n\" || echo 0); echo $((n + 1)) > \"$0.n\"\nif [ $n -lt 6 ]; then {}; else {}; fi",
+        line(0, 0),
+        line(30, 100)
+    );
+    let ran = commanded(&script, "20s").code(1);
+    ran.ends("canary/errors", "fail", "");
+    let ran = commanded(&line(0, 0), "1s").code(3);
+    let outcome = ran.ends(
+        "canary/errors",
+        "inconclusive",
+        "the canary has had no requests",
+    );
+    assert!(outcome["measurements"].as_array().unwrap().len() > 5);
+    assert_eq!(
+        outcome["hint"],
+        "send a share of the requests to the canary, or set a longer `deadline`"
+    );
+}
+
 /// A person stops it: what was seen until then is told.
 #[test]
 fn an_interrupted_comparison_is_inconclusive() {

@@ -32,10 +32,12 @@ mod test;
 mod watch;
 
 pub use band::Band;
-pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Reason, Verdict};
-pub use gauge::Margin;
+pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Idle, Reason, Verdict};
+pub use gauge::{FEWEST_BLOCKS, Margin};
 pub use load::Spread;
 pub use outlook::Outlook;
 pub use plan::{Plan, Reach, Traffic, plan, plan_latency};
+pub use serial::BLOCK;
 pub use settings::{Chance, Metric, Rule, Settings, SettingsError, Tolerance};
+pub use spells::MAX_SPELL;
 pub use watch::{Watch, WatchError};

@@ -1,7 +1,7 @@
 //! Data that must not decide, and the reason that is named.
 
 use judge::random::Random;
-use judge::sequential::{Reason, Rule, Tolerance, Verdict, Watch};
+use judge::sequential::{Idle, Reason, Rule, Tolerance, Verdict, Watch};
 use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
 
 use crate::support::{counted, counts, one, ratio, settings, watch};
@@ -41,18 +41,19 @@ fn no_data_never_passes() {
         canary: Side::Instances(Vec::<Counts>::new()),
         stable: Side::Instances(Vec::new()),
     }));
-    for interval in [
-        empty,
-        none,
-        counted((0, 0), (0, 0)),
-        counted((0, 0), (5, 900)),
+    for (interval, reason) in [
+        (empty, Reason::NoData),
+        (none, Reason::NoData),
+        (counted((0, 0), (0, 0)), Reason::NoRequests(Idle::Both)),
+        (counted((0, 0), (5, 900)), Reason::NoRequests(Idle::Canary)),
+        (counted((0, 100), (0, 0)), Reason::NoRequests(Idle::Stable)),
     ] {
         let mut watch = watch(ratio(1.5, Some(0.5)));
         for _ in 0..1000 {
             watch.observe(&interval).unwrap();
         }
         assert_eq!(watch.verdict(), Verdict::Inconclusive, "{interval:?}");
-        assert!(reasons(&watch).contains(&Reason::NoData));
+        assert!(reasons(&watch).contains(&reason));
     }
 }
 
@@ -133,8 +134,7 @@ fn different_halves_of_stable_are_no_ground_for_a_verdict() {
                 watch.observe(&by_instance(&[canary], &stable)).unwrap();
             }
             if watch.verdict() == Verdict::Inconclusive {
-                let words = reasons(&watch)[0].to_string();
-                assert!(words.contains("halves of stable"), "{words}");
+                assert_eq!(reasons(&watch)[0], Reason::HalvesOfStable);
             } else {
                 wrong.push((watch.verdict(), watch.decided_at()));
             }
@@ -224,11 +224,9 @@ fn unequal_requests_per_instance_are_no_ground_for_a_verdict() {
                 .unwrap();
         }
         assert_eq!(watch.verdict(), verdict);
-        let words: Vec<String> = reasons(&watch).iter().map(ToString::to_string).collect();
+        let is_unequal = |reason: &Reason| matches!(reason, Reason::RequestsPerInstance { .. });
         assert_eq!(
-            words
-                .iter()
-                .any(|words| words.contains("requests per instance")),
+            reasons(&watch).iter().any(is_unequal),
             verdict != Verdict::Pass
         );
     }
@@ -248,14 +246,10 @@ fn unequal_requests_within_the_canary_are_no_ground_for_a_verdict() {
                 .unwrap();
         }
         assert_eq!(watch.verdict(), verdict, "{canary:?}");
-        let words: Vec<String> = reasons(&watch).iter().map(ToString::to_string).collect();
-        let names = |words: &String| {
-            words.contains("requests per instance") && words.contains("within the canary")
-        };
+        let is_unequal = |reason: &Reason| matches!(reason, Reason::UnequalCanary(_));
         assert_eq!(
-            words.iter().any(names),
-            verdict != Verdict::Pass,
-            "{words:?}"
+            reasons(&watch).iter().any(is_unequal),
+            verdict != Verdict::Pass
         );
     }
 }
@@ -272,11 +266,13 @@ fn a_canary_without_instances_is_one_instance() {
             }
             watch.observe(&interval).unwrap();
         }
-        let words = reasons(&watch).iter().any(|reason| {
-            let words = reason.to_string();
-            words.contains("requests per instance")
+        let is_unequal = reasons(&watch).iter().any(|reason| {
+            matches!(
+                reason,
+                Reason::RequestsPerInstance { .. } | Reason::UnequalStable(_)
+            )
         });
-        (watch.verdict(), words)
+        (watch.verdict(), is_unequal)
     };
     let three = &[(3, 300); 3];
     assert_eq!(run(300, 3, three), (Verdict::Pass, false));

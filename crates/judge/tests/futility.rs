@@ -1,9 +1,10 @@
 //! What cannot be decided before the deadline is told early, and rarely wrongly.
 
 use judge::random::Random;
-use judge::sequential::{Reason, Verdict};
+use judge::sequential::{Idle, Reason, Rule, Tolerance, Verdict};
+use judge::{Buckets, Reading, Side, Sides};
 
-use crate::support::{Minute, at_most, counted, ratio, report, runs, watch};
+use crate::support::{Minute, at_most, counted, one, ratio, report, runs, watch};
 
 #[test]
 fn few_rollouts_that_were_called_futile_are_decided_after_all() {
@@ -69,6 +70,53 @@ fn hopeless_traffic_is_told_at_once_with_what_is_missing() {
         _ => None,
     });
     assert!(missing.unwrap() > 1000, "{finding:?}");
+}
+
+/// A side that has just begun to be scraped: that it has served nothing yet, or hardly anything, says
+/// nothing of what is to come.
+#[test]
+fn a_side_without_requests_yet_is_waited_for() {
+    for (early, late, verdict) in [
+        (counted((0, 0), (9, 900)), (30, 100), Verdict::Fail),
+        (counted((0, 1), (9, 900)), (30, 100), Verdict::Fail),
+        (counted((0, 0), (9, 900)), (1, 100), Verdict::Pass),
+        (counted((1, 100), (0, 0)), (30, 100), Verdict::Fail),
+    ] {
+        let mut watch = watch(ratio(2.0, None));
+        for _ in 0..10 {
+            watch.observe(&early).unwrap();
+            assert!(!watch.is_futile(), "{early:?}");
+        }
+        while watch.verdict() == Verdict::Inconclusive {
+            assert!(!watch.is_futile(), "{early:?}");
+            watch.observe(&counted(late, (9, 900))).unwrap();
+        }
+        assert_eq!(watch.verdict(), verdict, "{early:?}");
+    }
+}
+
+#[test]
+fn slow_requests_of_a_side_without_any_are_waited_for() {
+    let side = |slow: u64, total: u64| {
+        Side::Whole(Buckets::new([(0.5, total - slow), (f64::INFINITY, total)]).unwrap())
+    };
+    let minute = |canary, stable| one(Reading::Histogram(Sides { canary, stable }));
+    let rule = Rule::Histogram {
+        tolerance: Tolerance::new(2.0).unwrap(),
+        at_most: None,
+    };
+    let mut watch = watch(rule);
+    for _ in 0..10 {
+        watch.observe(&minute(side(0, 0), side(9, 900))).unwrap();
+        assert!(!watch.is_futile());
+    }
+    let finding = &watch.findings()[0];
+    assert_eq!(finding.reasons, [Reason::NoRequests(Idle::Canary)]);
+    assert_eq!(finding.intervals, 0);
+    while watch.verdict() == Verdict::Inconclusive {
+        watch.observe(&minute(side(30, 100), side(9, 900))).unwrap();
+    }
+    assert_eq!(watch.verdict(), Verdict::Fail);
 }
 
 /// A canary without an error, by luck or not: the evidence is there before stable has shown enough.

@@ -1,14 +1,9 @@
 //! What is known of a metric: data for reports, whose words are made at the edge.
 
-use std::fmt;
-
 use crate::reading::Doubt;
 use crate::sequential::band::Band;
-use crate::sequential::gauge::FEWEST_BLOCKS;
 use crate::sequential::load::{Spread, Unequal};
 use crate::sequential::outlook::Outlook;
-use crate::sequential::serial::BLOCK;
-use crate::sequential::spells::MAX_SPELL;
 
 /// Fail is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,29 +30,6 @@ pub enum Assumption {
     Variance(f64),
     /// The same, and over blocks of intervals it is larger.
     InSpells { within: f64, over_blocks: f64 },
-}
-
-impl fmt::Display for Assumption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Assumption::Independent => write!(
-                f,
-                "assumes independent errors: without the instances of stable, clusters cannot be seen"
-            ),
-            Assumption::Variance(variance) => write!(
-                f,
-                "errors vary {variance:.1} times as much as by chance, estimated from the instances of stable"
-            ),
-            Assumption::InSpells {
-                within,
-                over_blocks,
-            } => write!(
-                f,
-                "errors of the instances of stable come in spells: they vary {within:.1} times as much as by chance \
-                 within an interval, and {over_blocks:.1} times over {BLOCK} intervals"
-            ),
-        }
-    }
 }
 
 /// A bound of a histogram, with the requests slower than it.
@@ -103,11 +75,21 @@ pub enum Figures {
     None,
 }
 
+/// A side that has had no requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    Canary,
+    Stable,
+    Both,
+}
+
 /// Why a metric is not decided, or what a reader of the verdict should know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// There was no interval with data of both sides.
     NoData,
+    /// Both sides are there, and one of them or both have had no requests.
+    NoRequests(Idle),
     /// Of so many intervals some had no data.
     Missing {
         missing: u32,
@@ -160,72 +142,6 @@ impl From<Unequal> for Reason {
             Unequal::WithinStable(spread) => Reason::UnequalStable(spread),
         }
     }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::NoData => write!(f, "no interval has data of both sides"),
-            Reason::Missing { missing, intervals } => {
-                write!(f, "{missing} of {intervals} intervals have no data")
-            }
-            Reason::Doubt(doubt) => doubt.fmt(f),
-            Reason::HalvesOfStable => write!(
-                f,
-                "two halves of stable differ as a bad canary would: the comparison cannot be trusted"
-            ),
-            Reason::HalvesMayDiffer => write!(
-                f,
-                "two halves of stable may differ as a bad canary would: a pass waits until that is known"
-            ),
-            Reason::RequestsPerInstance { canary, stable } => write!(
-                f,
-                "requests per instance differ more than twofold: {canary:.1} on the canary, {stable:.1} on stable in an interval"
-            ),
-            Reason::UnequalCanary(spread) => within(f, "the canary", *spread),
-            Reason::UnequalStable(spread) => within(f, "stable", *spread),
-            Reason::NoCommonBounds => write!(f, "the histograms have no bound in common"),
-            Reason::BoundsTellNothing { lowest, highest } => write!(
-                f,
-                "the bounds in common ({lowest} to {highest}) tell nothing of stable's latency: nearly all of its requests are in one bucket"
-            ),
-            Reason::FewBlocks { blocks, scrapes } => write!(
-                f,
-                "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
-            ),
-            Reason::Early => write!(
-                f,
-                "the evidence for a pass rests on too few errors of stable yet"
-            ),
-            Reason::Spell => write!(
-                f,
-                "the evidence rests on spells of up to {MAX_SPELL} intervals, of which each may be one event: a verdict waits for more"
-            ),
-            Reason::Burst => write!(
-                f,
-                "most of the canary's errors are those of one interval or two: they do not count until it has them often"
-            ),
-            Reason::Undecided => write!(f, "neither limit is reached"),
-            Reason::Futile {
-                missing_requests: Some(requests),
-            } => write!(
-                f,
-                "it cannot be decided before the deadline: about {requests} more requests are needed"
-            ),
-            Reason::Futile {
-                missing_requests: None,
-            } => {
-                write!(f, "it cannot be decided before the deadline")
-            }
-        }
-    }
-}
-
-fn within(f: &mut fmt::Formatter<'_>, side: &str, Spread { most, fewest }: Spread) -> fmt::Result {
-    write!(
-        f,
-        "requests per instance differ more than twofold within {side}: {most:.1} and {fewest:.1} in an interval"
-    )
 }
 
 /// All about one metric after the intervals so far.

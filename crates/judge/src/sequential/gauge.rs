@@ -10,7 +10,7 @@
 mod blocks;
 mod neighbours;
 
-pub(crate) use blocks::FEWEST_BLOCKS;
+pub use blocks::FEWEST_BLOCKS;
 use blocks::{Blocks, Evidence};
 use neighbours::Neighbours;
 

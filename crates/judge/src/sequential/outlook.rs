@@ -2,7 +2,8 @@
 //!
 //! A projection, no guarantee: errors come on as they did so far. Out of reach is a verdict that
 //! is not reached even by counts [`LEAN`] standard deviations (of what the rates are known to, and
-//! of what is to come) on its side, of both sides' errors.
+//! of what is to come) on its side, of both sides' errors. Of a side that has had hardly any requests
+//! nothing is projected: it may be about to serve.
 
 use crate::sequential::clustering::{ASSUMED, Clustering};
 use crate::sequential::numbers::ln_mean_exp;
@@ -21,6 +22,8 @@ pub struct Outlook {
 }
 
 const LEAN: f64 = 1.5;
+/// Of a side, to know how many will come.
+const FEWEST_REQUESTS: f64 = 30.0;
 /// Further intervals that are looked ahead when no deadline is near enough.
 const FARTHEST: f64 = 1e6;
 
@@ -42,7 +45,14 @@ pub(crate) struct Time {
 /// The evidence at the deadline: for a fail if all goes as badly as it may, and for a pass if it
 /// goes as well.
 pub(crate) fn at_best(test: &Test, time: Time) -> (f64, f64) {
+    let is_known =
+        |(canary, stable): (Part, Part)| canary.exposure.min(stable.exposure) >= FEWEST_REQUESTS;
     match test {
+        Test::Rates(_) | Test::Latency(_)
+            if time.left > 0.0 && !test.shown().is_some_and(is_known) =>
+        {
+            (f64::INFINITY, f64::INFINITY)
+        }
         Test::Rates(_) | Test::Latency(_) => (
             projected(test, time, Lean::Worse).0,
             projected(test, time, Lean::Better).1,
@@ -60,11 +70,8 @@ pub(crate) fn at_best(test: &Test, time: Time) -> (f64, f64) {
 
 /// Requests of both sides beyond those until the deadline, until either limit is reached.
 pub(crate) fn missing_requests(test: &Test, time: Time, limits: (f64, f64)) -> Option<u64> {
-    let requests = match test {
-        Test::Rates(rates) => requests(rates),
-        Test::Latency(latency) => requests(&latency.bounds().first()?.1),
-        Test::Gauge(_) => return None,
-    };
+    let (canary, stable) = test.shown()?;
+    let requests = canary.exposure + stable.exposure;
     let is_enough = |left: f64| {
         let (fail, pass) = projected(test, Time { left, ..time }, Lean::Straight);
         fail >= limits.0 || pass >= limits.1
@@ -83,11 +90,6 @@ pub(crate) fn missing_requests(test: &Test, time: Time, limits: (f64, f64)) -> O
         reason = "saturates"
     )]
     Some(missing.max(0.0).ceil() as u64).filter(|missing| *missing > 0)
-}
-
-fn requests(rates: &Rates) -> f64 {
-    let (canary, stable) = rates.observed_parts();
-    canary.exposure + stable.exposure
 }
 
 fn projected(test: &Test, time: Time, lean: Lean) -> (f64, f64) {

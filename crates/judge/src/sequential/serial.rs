@@ -11,7 +11,7 @@ use crate::sequential::clustering::Clustering;
 use crate::sequential::part::Part;
 
 /// Intervals in a block.
-pub(crate) const BLOCK: usize = 5;
+pub const BLOCK: usize = 5;
 /// Standard errors that the variance over blocks may be above that within intervals.
 const BY_CHANCE: f64 = 2.0;
 

@@ -17,7 +17,7 @@ use crate::sequential::mixture::{LEVELS, POINTS, Weights};
 use crate::sequential::part::Part;
 
 /// A longer one is no spell.
-pub(crate) const MAX_SPELL: usize = 5;
+pub const MAX_SPELL: usize = 5;
 /// Before so many intervals a spell may be all there is.
 const FEWEST: usize = 3;
 /// No spell has so large a part of the requests fail, and so many times as many as stable.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::reading::{Doubt, Sample};
 use crate::sequential::band::Band;
-use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verdict};
+use crate::sequential::finding::{Assumption, BoundFigures, Figures, Idle, Reason, Verdict};
 use crate::sequential::latency::Latency;
 use crate::sequential::load::{Load, Unequal};
 use crate::sequential::outlook::{Time, at_best};
@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) seen: u32,
     pub(crate) missing: u32,
     pub(crate) no_common_bounds: bool,
+    /// Whether an interval had both sides, and one of them no requests.
+    without_requests: bool,
     /// Of intervals that have data; for good.
     pub(crate) doubts: BTreeSet<Doubt>,
     /// Of intervals that have none.
@@ -40,6 +42,7 @@ impl State {
             seen: 0,
             missing: 0,
             no_common_bounds: false,
+            without_requests: false,
             doubts: BTreeSet::new(),
             causes: BTreeSet::new(),
             halves_differ: false,
@@ -56,6 +59,7 @@ impl State {
         self.doubts.extend(&sample.doubts);
         match self.test.add(reading, &mut self.load) {
             Added::Data => self.seen += 1,
+            Added::NoRequests => self.without_requests = true,
             Added::Nothing => {}
             Added::NoCommonBounds => {
                 self.no_common_bounds = true;
@@ -137,6 +141,17 @@ impl State {
         (or_none(fail, self.ln_fail()), or_none(pass, self.ln_pass()))
     }
 
+    /// Which side has been there and has had no requests at all.
+    pub(crate) fn idle(&self) -> Option<Idle> {
+        let (canary, stable) = self.test.shown().filter(|_| self.without_requests)?;
+        match (canary.exposure > 0.0, stable.exposure > 0.0) {
+            (false, true) => Some(Idle::Canary),
+            (true, false) => Some(Idle::Stable),
+            (false, false) => Some(Idle::Both),
+            (true, true) => None,
+        }
+    }
+
     pub(crate) fn reasons(&self, intervals: u32) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if self.halves_differ {
@@ -151,8 +166,10 @@ impl State {
             .iter()
             .chain(self.causes.difference(&self.doubts));
         reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
-        if self.seen == 0 {
-            reasons.push(Reason::NoData);
+        match self.idle() {
+            Some(idle) => reasons.push(Reason::NoRequests(idle)),
+            None if self.seen == 0 => reasons.push(Reason::NoData),
+            None => {}
         }
         if self.no_common_bounds {
             reasons.push(Reason::NoCommonBounds);

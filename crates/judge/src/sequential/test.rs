@@ -1,6 +1,6 @@
 //! The test of one metric, whatever its kind: one interval in, evidence out.
 
-use crate::reading::{Counts, Events, Reading, ReadingError, Side, Sides};
+use crate::reading::{Buckets, Counts, Events, Reading, ReadingError, Side, Sides};
 use crate::sequential::clustering::ASSUMED;
 use crate::sequential::gauge::Gauge;
 use crate::sequential::harm::Limits;
@@ -32,7 +32,9 @@ pub(crate) struct Weighed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     Data,
-    /// A side has no instances, or had no requests.
+    /// A side had no requests.
+    NoRequests,
+    /// A side has no instances.
     Nothing,
     NoCommonBounds,
 }
@@ -74,12 +76,16 @@ impl Test {
             }
             (Test::Latency(latency), Reading::Histogram(sides)) => {
                 serve(load, sides, |buckets| Some(buckets.total()));
-                if sides.canary.parts().is_empty() || sides.stable.parts().is_empty() {
+                let [canary, stable] = [sides.canary.parts(), sides.stable.parts()];
+                let has_requests = |side: &[Buckets]| side.iter().any(|part| part.total() > 0);
+                if canary.is_empty() || stable.is_empty() {
                     Added::Nothing
-                } else if latency.add(sides) {
+                } else if !latency.add(sides) {
+                    Added::NoCommonBounds
+                } else if has_requests(canary) && has_requests(stable) {
                     Added::Data
                 } else {
-                    Added::NoCommonBounds
+                    Added::NoRequests
                 }
             }
             (Test::Gauge(gauge), Reading::Gauge { canary, stable })
@@ -89,6 +95,15 @@ impl Test {
                 Added::Data
             }
             _ => Added::Nothing,
+        }
+    }
+
+    /// What both sides have shown: canary, then stable. Of a gauge nothing is counted.
+    pub(crate) fn shown(&self) -> Option<(Part, Part)> {
+        match self {
+            Test::Rates(rates) => Some(rates.observed_parts()),
+            Test::Latency(latency) => Some(latency.bounds().first()?.1.observed_parts()),
+            Test::Gauge(_) => None,
         }
     }
 
@@ -209,8 +224,10 @@ fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) 
     rates.add(canary, &stable);
     if canary.exposure > 0.0 && Part::sum(&stable).exposure > 0.0 {
         Added::Data
-    } else {
+    } else if sides.canary.parts().is_empty() || stable.is_empty() {
         Added::Nothing
+    } else {
+        Added::NoRequests
     }
 }
 

@@ -243,7 +243,7 @@ impl Watch {
         let (fail, pass) = self.evidence(n).unwrap_or((never, never));
         let outlook = self.outlook_of(n);
         let mut reasons = state.reasons(self.intervals);
-        if state.verdict.is_none() {
+        if state.verdict.is_none() && state.idle().is_none() {
             let reason = match outlook {
                 Some(Outlook {
                     fail_in_reach: false,

@@ -3,7 +3,7 @@
 use crate::sequential::series::Series;
 
 /// Fewer blocks decide nothing.
-pub(crate) const FEWEST_BLOCKS: usize = 6;
+pub const FEWEST_BLOCKS: usize = 6;
 
 /// How long blocks are. All lengths are kept at once, since the one to use is known only later.
 const LENGTHS: [u32; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];

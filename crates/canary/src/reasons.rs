@@ -1,0 +1,172 @@
+//! Why a metric is not decided, in words, and what a person can do about it.
+
+use judge::Doubt;
+use judge::sequential::{
+    Assumption, BLOCK, FEWEST_BLOCKS, Figures, Finding, Idle, MAX_SPELL, Reason, Spread, Verdict,
+};
+use model::Severity;
+
+const LONGER: &str =
+    "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
+/// Where neither side has errors, more time shows nothing.
+const NO_ERRORS: &str = "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter";
+
+pub(crate) fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::NoData => "no interval has data of both sides".to_owned(),
+        Reason::NoRequests(Idle::Canary) => "the canary has had no requests".to_owned(),
+        Reason::NoRequests(Idle::Stable) => "stable has had no requests".to_owned(),
+        Reason::NoRequests(Idle::Both) => "neither side has had requests".to_owned(),
+        Reason::Missing { missing, intervals } => {
+            format!("a gap: {missing} of {intervals} intervals have no data")
+        }
+        Reason::Doubt(doubt) => doubt.to_string(),
+        Reason::HalvesOfStable => {
+            "two halves of stable differ as a bad canary would: the comparison cannot be trusted"
+                .to_owned()
+        }
+        Reason::HalvesMayDiffer => {
+            "two halves of stable may differ as a bad canary would: a pass waits until that is known"
+                .to_owned()
+        }
+        Reason::RequestsPerInstance { canary, stable } => format!(
+            "requests per instance differ more than twofold: {canary:.1} on the canary, {stable:.1} on stable in an interval"
+        ),
+        Reason::UnequalCanary(spread) => within("the canary", *spread),
+        Reason::UnequalStable(spread) => within("stable", *spread),
+        Reason::NoCommonBounds => "the histograms have no bound in common".to_owned(),
+        Reason::BoundsTellNothing { lowest, highest } => format!(
+            "the bounds in common ({lowest} to {highest}) tell nothing of stable's latency: nearly all of its requests are in one bucket"
+        ),
+        Reason::FewBlocks { blocks, scrapes } => format!(
+            "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
+        ),
+        Reason::Early => {
+            "the evidence for a pass rests on too few errors of stable yet".to_owned()
+        }
+        Reason::Spell => format!(
+            "the evidence rests on spells of up to {MAX_SPELL} intervals, of which each may be one event: a verdict waits for more"
+        ),
+        Reason::Burst => {
+            "most of the canary's errors are those of one interval or two: they do not count until it has them often"
+                .to_owned()
+        }
+        Reason::Undecided => "neither limit is reached".to_owned(),
+        Reason::Futile {
+            missing_requests: Some(requests),
+        } => format!(
+            "it cannot be decided before the deadline: about {requests} more requests are needed"
+        ),
+        Reason::Futile {
+            missing_requests: None,
+        } => "it cannot be decided before the deadline".to_owned(),
+    }
+}
+
+fn within(side: &str, Spread { most, fewest }: Spread) -> String {
+    format!(
+        "requests per instance differ more than twofold within {side}: {most:.1} and {fewest:.1} in an interval"
+    )
+}
+
+/// How much more than by chance the errors are taken to vary.
+pub(crate) fn assumption(figures: &Figures) -> Option<String> {
+    let (Figures::Rates { assumption, .. } | Figures::Latency { assumption, .. }) = figures else {
+        return None;
+    };
+    Some(match assumption {
+        Assumption::Independent => {
+            "assumes independent errors: without the instances of stable, clusters cannot be seen"
+                .to_owned()
+        }
+        Assumption::Variance(variance) => format!(
+            "errors vary {variance:.1} times as much as by chance, estimated from the instances of stable"
+        ),
+        Assumption::InSpells {
+            within,
+            over_blocks,
+        } => format!(
+            "errors of the instances of stable come in spells: they vary {within:.1} times as much as by chance \
+             within an interval, and {over_blocks:.1} times over {BLOCK} intervals"
+        ),
+    })
+}
+
+pub(crate) fn hint(found: &Finding<'_>, severity: Severity) -> Option<String> {
+    if found.verdict != Verdict::Inconclusive {
+        return None;
+    }
+    if has_no_errors(&found.figures) && found.reasons.iter().all(is_of_time) {
+        return Some(NO_ERRORS.to_owned());
+    }
+    let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
+    let hint = match found.reasons.first()? {
+        Reason::Undecided if missing.is_some() => {
+            let missing = missing.unwrap_or_default();
+            return Some(format!(
+                "about {missing} more requests are needed: {LONGER}"
+            ));
+        }
+        Reason::Futile { .. }
+        | Reason::Undecided
+        | Reason::Early
+        | Reason::Spell
+        | Reason::Burst
+        | Reason::HalvesMayDiffer => LONGER,
+        Reason::HalvesOfStable => {
+            "stable's instances differ from each other: compare instances of one kind, with the same traffic"
+        }
+        Reason::RequestsPerInstance { .. }
+        | Reason::UnequalCanary(_)
+        | Reason::UnequalStable(_) => {
+            "compare instances that get as many requests each, such as a fresh baseline beside the canary"
+        }
+        Reason::Doubt(doubt) => of_doubt(*doubt),
+        Reason::NoRequests(Idle::Canary) => {
+            "send a share of the requests to the canary, or set a longer `deadline`"
+        }
+        Reason::NoRequests(Idle::Stable | Idle::Both) => {
+            "send requests to both sides, or set a longer `deadline`"
+        }
+        Reason::NoData | Reason::Missing { .. } => of_doubt(Doubt::Stale),
+        Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
+            "give both releases the same buckets, of which some lie where requests do"
+        }
+        Reason::FewBlocks { .. } if severity == Severity::Advisory => "set a longer `deadline`",
+        Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
+    };
+    Some(hint.to_owned())
+}
+
+fn has_no_errors(figures: &Figures) -> bool {
+    matches!(figures, Figures::Rates { canary: (c, of), stable: (s, _), .. } if *of > 0.0 && c + s <= 0.0)
+}
+
+/// Whether a reason is that too little was seen.
+fn is_of_time(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Futile { .. } | Reason::Early | Reason::Undecided
+    )
+}
+
+fn of_doubt(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::NotWhole => {
+            "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
+        }
+        Doubt::Unreadable => {
+            "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
+        }
+        Doubt::Clocks => {
+            "put the intervals in the order of their times, and set all clocks by one source"
+        }
+        Doubt::Reset => "look why the instance restarted, and compare again",
+        Doubt::Duplicate => "add a label to the matchers that only one of the series has",
+        Doubt::ScrapeTimes => "scrape both sides equally often, from one server",
+        Doubt::Partial => "look why the source does not give all of its data, and compare again",
+        Doubt::LabelSets | Doubt::Gap | Doubt::Stale => {
+            "check that both sides are scraped, and that their series have the same labels"
+        }
+    }
+}
