@@ -158,9 +158,8 @@ fn of_doubt(doubt: Doubt) -> &'static str {
         Doubt::Unreadable => {
             "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
         }
-        Doubt::Clocks => {
-            "put the intervals in the order of their times, and set all clocks by one source"
-        }
+        Doubt::Clocks => "set all clocks by one source",
+        Doubt::Order => "record each interval once, in the order of their times",
         Doubt::Reset => "look why the instance restarted, and compare again",
         Doubt::Duplicate => "add a label to the matchers that only one of the series has",
         Doubt::ScrapeTimes => "scrape both sides equally often, from one server",

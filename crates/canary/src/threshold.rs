@@ -3,7 +3,7 @@
 use config::file::{Canary, CanaryKind, CanaryMetric, CanaryThresholds};
 use config::value::{Quantity, Unit};
 use judge::threshold::{Check, Limit, NoData, Rule, Standing, Watch};
-use judge::{Interval, Measure};
+use judge::{Doubt, Interval, Measure};
 use model::Verdict;
 
 use crate::finding::Finding;
@@ -63,9 +63,10 @@ impl Thresholds {
     pub(crate) fn observe(&mut self, interval: &Interval) {
         self.intervals += 1;
         for (rules, sample) in self.metrics.iter_mut().zip(&interval.metrics) {
-            // What is not sure to be the metric's is no number to compare.
+            // What is not sure to be the metric's is no number to compare. When it was counted changes none.
+            let is_of_time = |doubt: &Doubt| matches!(doubt, Doubt::Gap | Doubt::Order);
             let reading = sample.reading.as_ref();
-            let reading = reading.filter(|_| sample.doubts.is_empty());
+            let reading = reading.filter(|_| sample.doubts.iter().all(is_of_time));
             for rule in rules {
                 if rule.failed_at.is_none() {
                     rule.last = Some(rule.watch.push(reading));

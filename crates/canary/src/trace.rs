@@ -6,6 +6,7 @@
 mod line;
 mod reading;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _};
 use std::time::Duration;
 
@@ -65,6 +66,9 @@ pub struct Recorded {
     pub interval: Interval,
     /// Of each metric, why its numbers are not what it counts.
     pub problems: Vec<Option<String>>,
+    /// The only step of its run so far is longer than the configured one: the next one shows whether that
+    /// is usual. Where none comes, it is a gap.
+    pub has_one_long_step: bool,
 }
 
 /// Reads a recording, one line at a time.
@@ -142,20 +146,21 @@ impl<R: BufRead> Trace<R> {
         };
         let (at, from) = (time(parsed.at)?, time(parsed.from)?);
         let doubt = at.and_then(|at| self.clock.doubt(at, from));
-        let (mut interval, problems) = if doubt == Some(Doubt::Duplicate) {
+        let (mut interval, problems) = if doubt == Some(ClockDoubt::SameTime) {
             self.reader
                 .without_data("there are two intervals with one time: the second is not counted")
         } else {
             self.reader.interval(parsed.metrics)
         };
         for sample in &mut interval.metrics {
-            sample.doubts.extend(doubt);
+            sample.doubts.extend(doubt.map(Doubt::from));
         }
         Ok(Item::Interval(Recorded {
             line,
             at,
             interval,
             problems,
+            has_one_long_step: self.clock.has_one_long_step(),
         }))
     }
 }
@@ -174,10 +179,12 @@ fn short(name: String) -> String {
 /// The times of a run's intervals.
 struct Clock {
     interval: f64,
-    last: Option<Timestamp>,
+    /// The last ones.
+    times: BTreeSet<Timestamp>,
     /// In rising order, the configured one among them: a recording that is coarser throughout has no
     /// gaps.
     steps: Vec<f64>,
+    /// The longest step that was not told to be a gap.
     longest: f64,
 }
 
@@ -186,7 +193,7 @@ impl Clock {
         let interval = interval.as_secs_f64();
         Clock {
             interval,
-            last: None,
+            times: BTreeSet::new(),
             steps: vec![interval],
             longest: 0.0,
         }
@@ -197,27 +204,57 @@ impl Clock {
         *self = Clock::new(Duration::from_secs_f64(self.interval));
     }
 
-    /// What is wrong with the time of the next interval, or with the times so far: that a step was
-    /// longer than the usual one is sometimes known only later. An interval that counts since the
-    /// last one is long, and nothing is missing before it.
-    fn doubt(&mut self, at: Timestamp, from: Option<Timestamp>) -> Option<Doubt> {
-        let last = self.last.replace(at)?;
-        let step = at.duration_since(last).as_secs_f64();
-        if step < 0.0 {
-            return Some(Doubt::Clocks);
+    /// What is wrong with the time of the next interval, or with a step before it: that one was longer
+    /// than the usual one is sometimes known only later. An interval that counts since the last one is
+    /// long, and nothing is missing before it.
+    fn doubt(&mut self, at: Timestamp, from: Option<Timestamp>) -> Option<ClockDoubt> {
+        let last = self.times.last().copied();
+        if !self.times.insert(at) {
+            return Some(ClockDoubt::SameTime);
         }
-        if step == 0.0 {
-            return Some(Doubt::Duplicate);
+        if self.times.len() > MAX_STEPS {
+            self.times.pop_first();
+        }
+        let last = last?;
+        if at < last {
+            return Some(ClockDoubt::Backwards);
         }
         if from.is_none_or(|from| from > last) {
+            let step = at.duration_since(last).as_secs_f64();
             self.longest = self.longest.max(step);
             if self.steps.len() < MAX_STEPS {
                 let place = self.steps.partition_point(|other| *other < step);
                 self.steps.insert(place, step);
             }
         }
-        let usual = self.steps[self.steps.len() / 2];
-        (self.longest > GAP * usual).then_some(Doubt::Gap)
+        let usual = self.steps[(self.steps.len() - 1) / 2];
+        let is_gap = self.longest > GAP * usual && !self.has_one_long_step();
+        if is_gap {
+            self.longest = 0.0;
+        }
+        is_gap.then_some(ClockDoubt::Gap)
+    }
+
+    /// Whether the only step so far is longer than it is meant to be.
+    fn has_one_long_step(&self) -> bool {
+        self.steps.len() == 2 && self.longest > GAP * self.interval
+    }
+}
+
+/// What is wrong with the time of an interval. It is about this one alone.
+#[derive(Clone, Copy, PartialEq)]
+enum ClockDoubt {
+    Gap,
+    Backwards,
+    SameTime,
+}
+
+impl From<ClockDoubt> for Doubt {
+    fn from(doubt: ClockDoubt) -> Doubt {
+        match doubt {
+            ClockDoubt::Gap => Doubt::Gap,
+            ClockDoubt::Backwards | ClockDoubt::SameTime => Doubt::Order,
+        }
     }
 }
 

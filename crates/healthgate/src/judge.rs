@@ -182,6 +182,7 @@ impl JudgedMetrics<'_> {
 
     fn end(&mut self, run: Option<Run>) {
         let Some(mut run) = run else { return };
+        run.end();
         // A name that comes again is another run.
         if let Some(name) = run
             .name

@@ -316,6 +316,73 @@ fn data_that_break_after_a_pass_take_it_back() {
     healthgate(folder.path(), &["judge", "trace.jsonl"]).code(1);
 }
 
+/// A gap, bad order and an interval that comes twice keep a recording from passing, and nothing else: what
+/// is bad after them is found.
+#[test]
+fn bad_times_hide_no_harm_that_comes_after_them() {
+    let lines: Vec<String> = trace(60, 1).lines().map(str::to_owned).collect();
+    let without: Vec<_> = [&lines[..1], &lines[4..]].concat();
+    let mut swapped = lines.clone();
+    swapped.swap(1, 2);
+    let mut twice = lines.clone();
+    twice.insert(1, lines[0].clone());
+    for (what, lines, reason) in [
+        ("gap", without, "there is a gap in the data"),
+        ("order", swapped, "not in order"),
+        ("twice", twice, "not in order"),
+    ] {
+        let quiet = lines.join("\n");
+        let (before, after) = lines.split_at(30);
+        let after = after
+            .join("\n")
+            .replace("\"failed\": 1,", "\"failed\": 30,");
+        let bad = format!("{}\n{after}", before.join("\n"));
+        let folder = folder(CONFIG, &[("quiet.jsonl", &quiet), ("bad.jsonl", &bad)]);
+        for judge in ["sequential", "threshold"] {
+            let told = report(folder.path(), &["judge", "bad.jsonl", "--judge", judge]);
+            assert_eq!(told["verdict"], "fail", "{what}, {judge}: {told}");
+            let told = report(folder.path(), &["judge", "quiet.jsonl", "--judge", judge]);
+            let outcome = &told["outcomes"][0];
+            assert_eq!(outcome["verdict"], "inconclusive", "{what}, {judge}");
+            let told = outcome["reason"].as_str().unwrap();
+            assert!(told.contains(reason), "{what}, {judge}: {told}");
+            // The second of two with one time is not counted.
+            let has_none = told.contains("have no data");
+            assert!(!has_none || what == "twice", "{what}, {judge}: {told}");
+        }
+    }
+}
+
+/// Two intervals that are hours apart show no usual step: the configured one says that there is a gap.
+#[test]
+fn a_gap_that_is_the_only_step_does_not_pass() {
+    let config = CONFIG.replace("tolerance: 1.5", "tolerance: 3");
+    let times = |times: &[&str]| {
+        let line = |at| {
+            format!(
+                r#"{{"at": "2026-11-21T{at}Z", "metrics": {{"errors": {{"canary": {{"failed": 10, "total": 1000}}, "stable": {{"failed": 90, "total": 9000}}}}}}}}"#
+            )
+        };
+        times.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    for (recorded, verdict) in [
+        (times(&["02:00:00", "12:00:00"]), "inconclusive"),
+        (times(&["02:00:00", "12:00:00", "12:00:30"]), "inconclusive"),
+        (times(&["02:00:00", "02:00:30"]), "pass"),
+        // A recording that is coarser throughout has no gap.
+        (times(&["02:00:00", "12:00:00", "22:00:00"]), "pass"),
+    ] {
+        let folder = folder(&config, &[("trace.jsonl", &recorded)]);
+        let told = report(folder.path(), &["judge", "trace.jsonl"]);
+        let outcome = &told["outcomes"][0];
+        assert_eq!(outcome["verdict"], verdict, "{recorded}\n{outcome}");
+        if verdict != "pass" {
+            let told = outcome["reason"].as_str().unwrap();
+            assert!(told.contains("gap"), "{told}");
+        }
+    }
+}
+
 #[test]
 fn numbers_that_are_none_spoil_their_run_alone() {
     let good = trace(60, 1);

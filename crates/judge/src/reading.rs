@@ -90,6 +90,8 @@ pub enum Doubt {
     Duplicate,
     #[error("clocks differ (clock skew)")]
     Clocks,
+    #[error("the times of the intervals are not in order (clock skew)")]
+    Order,
     #[error("a count is no whole number")]
     NotWhole,
     #[error("a value is not a number, or is malformed")]
@@ -99,7 +101,7 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    pub const ALL: [Doubt; 10] = [
+    pub const ALL: [Doubt; 11] = [
         Doubt::LabelSets,
         Doubt::ScrapeTimes,
         Doubt::Reset,
@@ -107,6 +109,7 @@ impl Doubt {
         Doubt::Stale,
         Doubt::Duplicate,
         Doubt::Clocks,
+        Doubt::Order,
         Doubt::NotWhole,
         Doubt::Unreadable,
         Doubt::Partial,
@@ -122,6 +125,7 @@ impl Doubt {
             Doubt::Stale => "stale",
             Doubt::Duplicate => "duplicate",
             Doubt::Clocks => "clocks",
+            Doubt::Order => "order",
             Doubt::NotWhole => "not-whole",
             Doubt::Unreadable => "unreadable",
             Doubt::Partial => "partial",
@@ -136,6 +140,7 @@ impl Doubt {
             Doubt::Reset
             | Doubt::Gap
             | Doubt::Stale
+            | Doubt::Order
             | Doubt::NotWhole
             | Doubt::Unreadable
             | Doubt::Partial => false,

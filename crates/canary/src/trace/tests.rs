@@ -326,26 +326,44 @@ fn times_show_a_gap_and_a_clock_that_goes_back() {
     };
     assert!(doubts(&["45:00", "45:30", "46:01", "46:29"]).is_empty());
     let gap = doubts(&["45:00", "45:30", "47:30", "48:00"]);
-    assert_eq!(gap, ["gap", "gap"]);
+    assert_eq!(gap, ["gap"]);
+    let two = doubts(&["45:00", "45:30", "47:30", "48:00", "50:00"]);
+    assert_eq!(two, ["gap", "gap"]);
     // Before the second line: it is known from the third on.
-    assert_eq!(
-        doubts(&["40:00", "45:00", "45:30", "46:00"]),
-        ["gap", "gap"]
-    );
+    assert_eq!(doubts(&["40:00", "45:00", "45:30", "46:00"]), ["gap"]);
     // A short step does not make the others long.
     let short = doubts(&["45:00", "45:03", "45:33", "46:03", "46:33"]);
     assert!(short.is_empty(), "{short:?}");
     // What is coarser throughout has no gaps.
     let coarse = doubts(&["40:00", "45:00", "50:00", "55:00"]);
     assert!(coarse.is_empty(), "{coarse:?}");
-    assert_eq!(doubts(&["45:00", "45:30", "45:10"]), ["clocks"]);
-    assert_eq!(doubts(&["45:00", "45:00"]), ["duplicate"]);
+    // What is wrong with one of them says nothing of the next.
+    assert_eq!(doubts(&["45:00", "45:30", "45:10", "46:00"]), ["order"]);
+    assert_eq!(doubts(&["45:00", "45:00", "45:30", "45:00"]), ["order"; 2]);
     // A side that is missing between data is a gap, too.
     let both = r#"{"metrics": {"memory": {"canary": 1, "stable": 1}}}"#;
     let none = r#"{"metrics": {"memory": {"canary": null, "stable": 1}}}"#;
     let recorded = interval(&format!("{both}\n{none}"));
     let doubts: Vec<_> = recorded.interval.metrics[2].doubts.iter().collect();
     assert_eq!(doubts, [&Doubt::Gap, &Doubt::Stale]);
+}
+
+#[test]
+fn one_step_alone_does_not_show_what_is_usual() {
+    let unsure = |times: &[&str]| {
+        let lines = times.iter();
+        let lines = lines.map(|at| format!(r#"{{"at": "2026-11-21T02:{at}Z", "metrics": {{}}}}"#));
+        interval(&lines.collect::<Vec<_>>().join("\n")).has_one_long_step
+    };
+    assert!(unsure(&["40:00", "45:00"]));
+    for known in [
+        &["40:00", "45:00", "50:00"][..],
+        &["40:00", "45:00", "45:30"],
+        &["40:00", "40:30"],
+        &["40:00"],
+    ] {
+        assert!(!unsure(known), "{known:?}");
+    }
 }
 
 proptest! {

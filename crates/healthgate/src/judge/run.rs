@@ -6,7 +6,7 @@ use canary::trace::Recorded;
 use canary::{Comparison, Finding, MOST_MISSING, SettingsError};
 use config::file::Canary;
 use jiff::{SignedDuration, Timestamp};
-use judge::Interval;
+use judge::{Doubt, Interval};
 use model::{Measurement, Outcome, Severity, Verdict};
 
 pub(super) struct Run {
@@ -17,6 +17,8 @@ pub(super) struct Run {
     /// An advisory metric may decide after the others have.
     goes_on: bool,
     interval: Duration,
+    /// An interval that may follow a gap.
+    held_back: Option<Recorded>,
     times: Vec<Option<Timestamp>>,
     /// For the picture.
     pub(super) intervals: Vec<Interval>,
@@ -33,6 +35,7 @@ impl Run {
         Ok(Run {
             goes_on: metrics.any(|metric| metric.severity == Severity::Advisory),
             interval: canary.interval.get(),
+            held_back: None,
             comparison,
             name,
             place,
@@ -52,6 +55,27 @@ impl Run {
     }
 
     pub(super) fn observe(&mut self, recorded: Recorded) {
+        if let Some(before) = self.held_back.take() {
+            self.take(before);
+        }
+        if recorded.has_one_long_step {
+            self.held_back = Some(recorded);
+        } else {
+            self.take(recorded);
+        }
+    }
+
+    /// No interval comes any more.
+    pub(super) fn end(&mut self) {
+        if let Some(mut last) = self.held_back.take() {
+            for sample in &mut last.interval.metrics {
+                sample.doubts.insert(Doubt::Gap);
+            }
+            self.take(last);
+        }
+    }
+
+    fn take(&mut self, recorded: Recorded) {
         let line = recorded.line;
         let problems: Vec<Option<String>> = { recorded.problems.into_iter() }
             .map(|problem| problem.map(|problem| format!("line {line}: {problem}")))
