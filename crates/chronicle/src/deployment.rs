@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use model::Verdict;
+use model::{StageName, Verdict};
 use sections::incident::{Impact, Severity};
 
 use crate::{
@@ -25,6 +25,8 @@ pub struct Deployment {
     pub failed_stage: Option<String>,
     /// The first evidence that it was bad.
     pub failed_at: Option<Timestamp>,
+    /// When a gate found by itself that it was bad, whatever became of the run then.
+    pub gate_failed_at: Option<Timestamp>,
     /// When a good release served again, by proof.
     pub restored_at: Option<Timestamp>,
     pub rollback: Option<RolledBack>,
@@ -104,6 +106,7 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                 ended: None,
                 failed_stage: None,
                 failed_at: None,
+                gate_failed_at: None,
                 restored_at: None,
                 rollback: None,
                 reported_at: None,
@@ -157,8 +160,17 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
                     reports.fixed_by(deployment, before, event.at);
                 }
             }
-            Happening::StageEnded { retries, .. } => {
+            Happening::StageEnded {
+                stage,
+                verdict,
+                cancelled,
+                retries,
+                ..
+            } => {
                 deployment.retries = retries.or(deployment.retries);
+                if is_gate(stage) && *verdict == Verdict::Fail && !cancelled {
+                    deployment.gate_failed_at.get_or_insert(event.at);
+                }
             }
             Happening::ExposureMeasured {
                 exposure: Some(exposure),
@@ -178,6 +190,13 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
         }
     }
     found
+}
+
+fn is_gate(stage: &str) -> bool {
+    matches!(
+        StageName::of(stage),
+        Some(StageName::Healthgate | StageName::Traffic)
+    )
 }
 
 /// The newest deployment of a release that users may have.

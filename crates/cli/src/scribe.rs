@@ -227,7 +227,7 @@ impl EventWriter<'_> {
             let mut events = vec![self.event(subject, happening.clone(), Audience::None)];
             let opened = self.open_here(history, of_state.as_deref());
             match (opened, &restored, action) {
-                (Some(incident), Some(serving), _) if incident.opened_by.automatic => {
+                (Some(incident), Some(serving), _) if self.is_of_run(&incident) => {
                     let resolved = Happening::IncidentResolved {
                         text: report.reason.clone(),
                         serving: Some(serving.clone()),
@@ -257,6 +257,12 @@ impl EventWriter<'_> {
             }
         };
         self.in_time(written).await?.map_err(failed)
+    }
+
+    /// Whether no person opened it: a run did, or a step of this workflow run, which runs `if: failure()`.
+    pub fn is_of_run(&self, incident: &Opened) -> bool {
+        let by = &incident.opened_by;
+        by.automatic || by.run.is_some() && by.run == self.job.run_name()
     }
 
     /// What is done now, where a rollback ended with this verdict; `None` where it put a release back.

@@ -332,6 +332,33 @@ fn what_is_good_in_one_environment_ends_no_incident_that_was_opened_for_another_
     assert_eq!(world.newest("incident-resolved")["serving"], "v4");
 }
 
+/// Each stage is a step of its own: `incident open` runs `if: failure()`, before the rollback.
+#[test]
+fn what_a_step_opened_is_resolved_by_the_verified_rollback_of_its_workflow_run() {
+    let world = World::with_log(&json!({}));
+    let step = |stage: &str, run: &str, args: &[&str]| {
+        let mut command = testkit::bin(stage);
+        command
+            .current_dir(world.path("."))
+            .env("GITHUB_RUN_ID", run)
+            .env("GITHUB_RUN_ATTEMPT", "1");
+        command.args(args).assert().code(0);
+    };
+    for (release, rollback, is_resolved) in [("v2", "78", true), ("v3", "79", false)] {
+        assert_eq!(world.deploy(release, HERE).code, 0);
+        step(
+            "incident",
+            "78",
+            &["open", "--release", release, "gate failed"],
+        );
+        let before = world.kinds().len();
+        step("rollback", rollback, &["run", "--to", "v1"]);
+        let after = world.kinds().split_off(before);
+        let resolved = after.contains(&"incident-resolved".to_owned());
+        assert_eq!(resolved, is_resolved, "{release}: {after:?}");
+    }
+}
+
 #[test]
 fn a_sink_that_does_not_take_it_changes_neither_verdict_nor_exit_code_and_costs_little() {
     let quiet = World::new();

@@ -122,16 +122,19 @@ fn ended_as(ended: Ended) -> Conclusion {
 }
 
 /// How it ended, and whether it was taken back or fixed forward since. That a person cancelled one tells nothing of its
-/// release.
+/// release, unless its gate had failed by then.
 fn conclusion(
     ended_as: Option<Conclusion>,
+    is_bad: bool,
     is_taken_back: bool,
     is_fixed_forward: bool,
     is_cut_off: bool,
 ) -> Conclusion {
     match ended_as {
-        Some(unchanged @ (Conclusion::Refused | Conclusion::Cancelled)) => unchanged,
+        Some(Conclusion::Refused) => Conclusion::Refused,
+        Some(Conclusion::Cancelled) if !is_bad => Conclusion::Cancelled,
         _ if is_taken_back => Conclusion::RolledBack,
+        Some(Conclusion::Cancelled) => Conclusion::Failed,
         Some(Conclusion::Succeeded) if is_fixed_forward => Conclusion::Failed,
         Some(ended_as) => ended_as,
         None if is_cut_off => Conclusion::Undecided,
@@ -167,6 +170,7 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
         ended: logged.ended,
         conclusion: conclusion(
             ended_as,
+            logged.gate_failed_at.is_some(),
             logged.is_taken_back() || recorded.is_some(),
             logged.fixed_forward.is_some(),
             is_cut_off,
@@ -174,7 +178,11 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
         ended_as,
         committed: logged.committed,
         rework: None,
-        failed_at: logged.failed_at.or(reported).or(logged.fixed_forward),
+        failed_at: logged
+            .failed_at
+            .or(logged.gate_failed_at)
+            .or(reported)
+            .or(logged.fixed_forward),
         restored_at: later.map(|(_, at)| *at).or(logged.restored_at).or(recorded),
         rollback: rollback
             .map(of_known_speed)
@@ -254,16 +262,19 @@ struct Steps {
 }
 
 impl Steps {
-    /// Those of the workflow run that recorded it: without a run they cannot be told from others.
+    /// Those of the workflow run that recorded it, or whose rollback made the entry of a release that was never recorded:
+    /// without a run they cannot be told from others.
     fn of(entry: &Entry, history: &History) -> Steps {
         let mut steps = Steps::default();
-        let Some(run) = &entry.run else {
+        let recorded = entry.run.as_ref();
+        let recorded = recorded.map(|run| format!("{}#{run}", entry.release));
+        let Some(id) = recorded.or_else(|| deployment_left(entry, history)) else {
             return steps;
         };
-        let id = format!("{}#{run}", entry.release);
+        let run = id.rsplit_once('#').map(|(_, run)| run);
         for event in history.events() {
             if event.subject.deployment.as_ref() == Some(&id) {
-                steps.learn(event, entry, event.by.run.as_ref() == Some(run));
+                steps.learn(event, entry, event.by.run.as_deref() == run);
             }
         }
         steps
@@ -305,6 +316,23 @@ impl Steps {
             }
         }
     }
+}
+
+/// The deployment that a rollback left, where it made the entry.
+fn deployment_left(entry: &Entry, history: &History) -> Option<String> {
+    let made_it = |event: &&Event| match &event.what {
+        Happening::StageEnded {
+            stage, started_at, ..
+        } => {
+            StageName::of(stage) == Some(StageName::Rollback)
+                && event.subject.release.as_ref() == Some(&entry.release)
+                && *started_at <= entry.deployed_at
+                && entry.deployed_at <= event.at
+        }
+        _ => false,
+    };
+    let rollback = history.events().find(made_it)?;
+    rollback.subject.deployment.clone()
 }
 
 /// Whether the release of an entry was good before its status was set: its gate passed, or it was recorded and no gate

@@ -474,43 +474,83 @@ fn a_release_that_was_recorded_good_stays_a_success_of_the_counter() {
     assert_eq!(json!([all["succeeded"], all["rolled_back"]]), json!([1, 2]));
 }
 
-/// Each stage is a step of its own: the log has how long each took.
+/// Each stage is a step of its own: the log has how long each took. A release that failed its gate is seldom recorded: then
+/// the rollback makes its entry, which names no run.
 #[test]
 fn the_steps_of_a_workflow_run_tell_duration_rollback_time_and_recovery() {
-    let bed = Bed::new(&json!({}));
-    let start = minutes_ago(60);
-    let at = |seconds: i64| start + SignedDuration::from_secs(seconds);
-    let step = |stage: &str, verdict: &str, from: i64, took: i64, restored: Value| {
-        let end = json!({
-            "kind": "stage-ended", "stage": stage, "verdict": verdict, "reason": "by the step",
-            "started_at": at(from), "duration_ms": took * 1000, "restored": restored,
+    for (run, deployed, changed) in [(json!("42/1"), 20, 171), (Value::Null, 165, 165)] {
+        let bed = Bed::new(&json!({}));
+        let start = minutes_ago(60);
+        let at = |seconds: i64| start + SignedDuration::from_secs(seconds);
+        let step = |stage: &str, verdict: &str, from: i64, took: i64, restored: Value| {
+            let end = json!({
+                "kind": "stage-ended", "stage": stage, "verdict": verdict, "reason": "by the step",
+                "started_at": at(from), "duration_ms": took * 1000, "restored": restored,
+            });
+            bed.append("v2", at(from + took), end);
+        };
+        step("preflight", "pass", 0, 10, Value::Null);
+        if !run.is_null() {
+            step("record", "pass", 20, 1, Value::Null);
+        }
+        step("healthgate", "fail", 30, 90, Value::Null);
+        step("rollback", "pass", 130, 40, json!("v1"));
+        // `rollback decide`, by a curious person.
+        step("rollback", "pass", 300, 1, Value::Null);
+        let entry = json!({
+            "release": "v2", "status": "rolled-back", "deployed_at": at(deployed), "changed_at": at(changed),
+            "run": run,
         });
-        bed.append("v2", at(from + took), end);
-    };
-    step("preflight", "pass", 0, 10, Value::Null);
-    step("record", "pass", 20, 1, Value::Null);
-    step("healthgate", "fail", 30, 90, Value::Null);
-    step("rollback", "pass", 130, 40, json!("v1"));
-    // `rollback decide`, by a curious person.
-    step("rollback", "pass", 300, 1, Value::Null);
-    let entry = |release: &str, status: &str, deployed: i64, run: &str| json!({"release": release, "status": status, "deployed_at": at(deployed), "changed_at": at(171), "run": run});
-    let state = json!({
-        "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
-        "history": [entry("v2", "rolled-back", 20, "42/1")],
-    });
-    std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
-    let (view, _) = measured(&bed);
-    for (figure, millis) in [
-        ("deployment_duration", 170_000),
-        ("rollback_time", 40_000),
-        ("failed_deployment_recovery_time", 50_000),
+        let state = json!({
+            "schema": "deploy-guard/state/v1", "service": "shop", "generation": 1, "current": "v1",
+            "history": [entry],
+        });
+        std::fs::write(bed.path(".deploy-guard/state.json"), state.to_string()).unwrap();
+        let (view, _) = measured(&bed);
+        for (figure, millis) in [
+            ("deployment_duration", 170_000),
+            ("rollback_time", 40_000),
+            ("failed_deployment_recovery_time", 50_000),
+        ] {
+            let told = &view["figures"][figure];
+            assert_eq!(told["value"], json!(millis), "{figure} of {run}: {told}");
+            assert_eq!(
+                (&told["counted"], &told["unknown"]),
+                (&json!(1), &json!(0)),
+                "{figure} of {run}: {told}"
+            );
+        }
+    }
+}
+
+/// A signal ends the run in its rollback, which a person resumes.
+#[test]
+fn a_cancelled_run_is_a_failed_change_where_its_gate_had_failed() {
+    for (verdict, cancelled, expected) in [
+        ("fail", false, json!([0, 1])),
+        // The signal ended the gate: it found nothing.
+        ("fail", true, json!([1, 0])),
+        ("inconclusive", false, json!([1, 0])),
     ] {
-        let told = &view["figures"][figure];
-        assert_eq!(told["value"], json!(millis), "{figure}: {told}");
+        let bed = Bed::new(&json!({}));
+        bed.begun("v2", 20);
+        let gate = json!({
+            "kind": "stage-ended", "stage": "healthgate", "verdict": verdict, "reason": "by the gate",
+            "started_at": minutes_ago(19), "duration_ms": 60_000, "cancelled": cancelled,
+        });
+        bed.append("v2", minutes_ago(18), gate);
+        let end = json!({
+            "kind": "deployment-ended", "conclusion": "cancelled", "reason": "interrupted in its rollback",
+            "started_at": minutes_ago(20), "duration_ms": 180_000, "serving": null,
+            "rollback": {"started_at": minutes_ago(18), "duration_ms": 60_000, "verdict": "error"},
+        });
+        bed.append("v2", minutes_ago(17), end);
+        bed.taken_back("v2", "v1", 10);
+        let all = &measured(&bed).0["deployments"];
         assert_eq!(
-            (&told["counted"], &told["unknown"]),
-            (&json!(1), &json!(0)),
-            "{figure}: {told}"
+            json!([all["cancelled"], all["rolled_back"]]),
+            expected,
+            "{verdict} {cancelled}"
         );
     }
 }

@@ -50,7 +50,9 @@ pub(crate) fn unlinked(text: &str, links: &[Url]) -> String {
         });
         let (shown, taken) = match own {
             Some(link) => (link, link.len()),
-            None if rest.starts_with("://") => (COLON, 1),
+            None if rest.starts_with("://") || rest.starts_with(':') && calls_a_program(&out) => {
+                (COLON, 1)
+            }
             None if is_www(rest) && !before.is_alphanumeric() => {
                 out.push_str(&rest[..WWW.len() - 1]);
                 (DOT, WWW.len())
@@ -68,6 +70,16 @@ const WWW: &str = "www.";
 /// They look like `:` and `.`, and are of no address.
 const COLON: &str = "\u{ff1a}";
 const DOT: &str = "\u{ff0e}";
+
+/// Whether a text ends with the scheme of an address that opens a program instead of a page.
+fn calls_a_program(text: &str) -> bool {
+    const SCHEMES: [&str; 4] = ["mailto", "tel", "sms", "callto"];
+    let word = text.rsplit(|c: char| !c.is_alphanumeric()).next();
+    let word = word.unwrap_or_default();
+    SCHEMES
+        .iter()
+        .any(|scheme| scheme.eq_ignore_ascii_case(word))
+}
 
 fn is_www(text: &str) -> bool {
     let start = text.get(..WWW.len());
@@ -134,6 +146,8 @@ mod tests {
             ),
             ("WWW.evil.example awww.x", "WWW．evil.example awww.x"),
             ("a: b // c ü://ü www", "a: b // c ü：//ü www"),
+            ("Mailto:a@b.c, tel:123", "Mailto：a@b.c, tel：123"),
+            ("hotel: 3, email: a", "hotel: 3, email: a"),
             ("", ""),
         ] {
             assert_eq!(unlinked(from, &own), expected);

@@ -551,7 +551,7 @@ impl<'a> RunLog<'a> {
                 let open_here = scribe.open_here(history, of_state.as_deref());
                 open_here.filter(|_| is_good)
             });
-            if let Some(incident) = incident.filter(|one| one.opened_by.automatic) {
+            if let Some(incident) = incident.filter(|one| scribe.is_of_run(one)) {
                 let happening = Happening::IncidentResolved {
                     text: reason.to_owned(),
                     serving: Some(serving.to_owned()),
