@@ -383,6 +383,27 @@ fn a_gap_that_is_the_only_step_does_not_pass() {
     }
 }
 
+/// The times of a recording are its own, and not those of the command that judged it.
+#[test]
+fn explain_tells_the_times_of_a_recording() {
+    let folder = folder(CONFIG, &[("trace.jsonl", &trace(4, 30))]);
+    let judged = ["judge", "trace.jsonl", "--report", "report.json"];
+    healthgate(folder.path(), &judged).code(1);
+    healthgate(folder.path(), &["explain", "report.json"])
+        .code(0)
+        .stdout(contains(
+            "It judged a recording that begins 2026-11-21T02:00:00.000Z.",
+        ))
+        .stdout(contains("+0ms  02:00:00.000  fail\n"))
+        .stdout(contains("took 0ms").not());
+    let mut longer = trace(4, 1);
+    longer.push_str(&trace(6, 30).lines().skip(4).collect::<Vec<_>>().join("\n"));
+    std::fs::write(folder.path().join("trace.jsonl"), longer).unwrap();
+    healthgate(folder.path(), &judged).code(1);
+    healthgate(folder.path(), &["explain", "report.json"])
+        .stdout(contains("+2m  02:02:00.000  fail\n"));
+}
+
 #[test]
 fn numbers_that_are_none_spoil_their_run_alone() {
     let good = trace(60, 1);

@@ -92,11 +92,12 @@ fn headline(told: &TimedReport) -> String {
 fn circumstances(told: &TimedReport) -> Vec<String> {
     let report = &told.report;
     let took = Duration::from_millis(report.duration_ms);
-    let mut lines = vec![format!(
-        "It began {} and took {}.",
-        timestamp(told.started_at),
-        span(took)
-    )];
+    let began = timestamp(told.started_at);
+    let mut lines = vec![if told.is_recording {
+        format!("It judged a recording that begins {began}.")
+    } else {
+        format!("It began {began} and took {}.", span(took))
+    }];
     let context = &report.context;
     let mut by = format!("It was made by deploy-guard {}", context.tool_version);
     if let Some(run) = &context.run_id {

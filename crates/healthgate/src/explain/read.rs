@@ -21,7 +21,9 @@ const FAMILY: &str = "deploy-guard/report/";
 /// A report whose times can be reckoned with.
 pub(crate) struct TimedReport {
     pub(crate) report: v1::Report,
+    /// Where times are reckoned from: when the gate began, or the recording that was judged.
     pub(crate) started_at: Timestamp,
+    pub(crate) is_recording: bool,
     /// When the gate itself was stopped: from when until when since the start.
     pub(crate) pauses: Vec<(Duration, Duration)>,
     /// For each outcome, its measurements.
@@ -31,7 +33,7 @@ pub(crate) struct TimedReport {
 /// One measurement, in the order of the report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// Since the report's start.
+    /// Since [`TimedReport::started_at`].
     pub(crate) since: Duration,
     pub(crate) verdict: Verdict,
 }
@@ -163,7 +165,9 @@ fn parse(bytes: &[u8]) -> Result<TimedReport, ReportError> {
 /// Reckons all times once, so that no later sum can overflow.
 fn parse_report(bytes: &[u8]) -> Result<TimedReport, Damage> {
     let report: v1::Report = serde_json::from_slice(bytes)?;
-    let started_at = time(&report.started_at)?;
+    let recorded_at = recording_start(&report)?;
+    let is_recording = recorded_at.is_some();
+    let started_at = recorded_at.map_or_else(|| time(&report.started_at), Ok)?;
     let sane = |ms: u64| Duration::from_millis(ms) <= MAX_DURATION;
     let mut measured = Vec::new();
     for outcome in &report.outcomes {
@@ -214,9 +218,27 @@ fn parse_report(bytes: &[u8]) -> Result<TimedReport, Damage> {
     Ok(TimedReport {
         report,
         started_at,
+        is_recording,
         pauses,
         measured,
     })
+}
+
+/// When the first measurement was made, where all were made before the report was begun: they are those
+/// of a recording.
+fn recording_start(report: &v1::Report) -> Result<Option<Timestamp>, Damage> {
+    let started_at = time(&report.started_at)?;
+    let mut first = None;
+    for outcome in &report.outcomes {
+        for measurement in &outcome.measurements {
+            let at = time(&measurement.at)?;
+            if at >= started_at {
+                return Ok(None);
+            }
+            first = Some(first.map_or(at, |first: Timestamp| first.min(at)));
+        }
+    }
+    Ok(first)
 }
 
 fn time(text: &str) -> Result<Timestamp, Damage> {

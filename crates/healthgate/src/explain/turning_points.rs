@@ -203,6 +203,10 @@ fn describe_measurement(measurement: &Measurement) -> String {
     if let Some(reason) = measurement.reason.as_ref().filter(said) {
         text.push_str(&format!(", {reason}"));
     }
+    // An interval of a comparison takes no time of its own.
+    if measurement.duration_ms == 0 {
+        return text;
+    }
     format!(
         "{text} (took {})",
         span(Duration::from_millis(measurement.duration_ms))
