@@ -25,6 +25,8 @@ pub struct Comparison {
     later: Vec<Option<String>>,
     /// Intervals after the verdict that were not observed.
     rest: u32,
+    /// A recording has ended.
+    has_ended: bool,
     /// Of each metric, the intervals without data, and the share of them with which it may pass.
     missing: Vec<u32>,
     most_missing: f64,
@@ -57,6 +59,7 @@ impl Comparison {
             problems: vec![None; metrics.len()],
             later: vec![None; metrics.len()],
             rest: 0,
+            has_ended: false,
             missing: vec![0; metrics.len()],
             most_missing,
             deadline: intervals(canary.deadline, canary.interval),
@@ -173,6 +176,12 @@ impl Comparison {
         }
     }
 
+    /// A recording has no more intervals. What it would have shown until the deadline is not known, so
+    /// nothing is decided by that.
+    pub fn end_recording(&mut self) {
+        self.has_ended = true;
+    }
+
     /// Whether the required metrics have decided, or the deadline has come.
     pub fn is_over(&self) -> bool {
         let is_decided = match &self.by {
@@ -199,7 +208,10 @@ impl Comparison {
     /// The verdict on each metric.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = match &self.by {
-            By::Sequential(watch) => crate::sequential::findings(watch, &self.metrics),
+            By::Sequential(watch) => {
+                let is_cut = self.has_ended && self.intervals < self.deadline;
+                crate::sequential::findings(watch, &self.metrics, is_cut)
+            }
             By::Kayenta(kayenta) => kayenta.findings(&self.metrics),
             By::Threshold(thresholds) => thresholds.findings(&self.metrics),
         };

@@ -15,4 +15,5 @@ pub mod trace;
 
 pub use comparison::Comparison;
 pub use finding::Finding;
+pub use reasons::of_doubt as hint_of_doubt;
 pub use settings::{MOST_MISSING, SettingsError, intervals};

@@ -46,6 +46,12 @@ pub(crate) fn plural(count: u32, one: &str) -> String {
     }
 }
 
+/// An estimate, to the two digits that are known of it, and no less.
+pub(crate) fn about(count: u64) -> String {
+    let unit = 10_u64.pow(count.checked_ilog10().unwrap_or_default().saturating_sub(1));
+    (count.div_ceil(unit).saturating_mul(unit)).to_string()
+}
+
 /// A bound of a latency histogram in seconds.
 pub(crate) fn seconds(bound: f64) -> String {
     config::value::Unit::Seconds.show(bound)
@@ -61,6 +67,9 @@ mod tests {
             .map(number)
             .into();
         assert_eq!(shown, ["2.14", "0", "0.0012", "250", "31.2", "∞"]);
+        let shown: Vec<_> = [0, 7, 99, 101, 1_327_778, u64::MAX].map(about).into();
+        let most = u64::MAX.to_string();
+        assert_eq!(shown, ["0", "7", "99", "110", "1400000", &most]);
         let shown: Vec<_> = [0.031, 0.0, 0.001, 0.000_04, 0.5].map(percent).into();
         assert_eq!(shown, ["3.1 %", "0.0 %", "0.10 %", "0.0040 %", "50.0 %"]);
     }

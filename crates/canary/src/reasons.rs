@@ -1,15 +1,16 @@
 //! Why a metric is not decided, in words, and what a person can do about it.
 
+use config::file::{CanaryKind, CanaryMetric};
 use judge::Doubt;
 use judge::sequential::{
     Assumption, BLOCK, FEWEST_BLOCKS, Figures, Finding, Idle, MAX_SPELL, Reason, Spread, Verdict,
 };
 use model::Severity;
 
+use crate::number_format::about;
+
 const LONGER: &str =
     "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
-/// Where neither side has errors, more time shows nothing.
-const NO_ERRORS: &str = "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter";
 
 pub(crate) fn reason(reason: &Reason) -> String {
     match reason {
@@ -51,11 +52,24 @@ pub(crate) fn reason(reason: &Reason) -> String {
             "most of the canary's errors are those of one interval or two: they do not count until it has them often"
                 .to_owned()
         }
+        Reason::HeldUp => {
+            "the evidence is enough for a pass, and the gap holds it up".to_owned()
+        }
         Reason::Undecided => "neither limit is reached".to_owned(),
+        Reason::Cut {
+            missing_requests: Some(requests),
+        } => format!(
+            "the recording ends before the deadline, and neither limit is reached: about {} more requests are needed",
+            about(*requests)
+        ),
+        Reason::Cut {
+            missing_requests: None,
+        } => "the recording ends before the deadline, and neither limit is reached".to_owned(),
         Reason::Futile {
             missing_requests: Some(requests),
         } => format!(
-            "it cannot be decided before the deadline: about {requests} more requests are needed"
+            "it cannot be decided before the deadline: about {} more requests are needed",
+            about(*requests)
         ),
         Reason::Futile {
             missing_requests: None,
@@ -74,6 +88,13 @@ pub(crate) fn assumption(figures: &Figures) -> Option<String> {
     let (Figures::Rates { assumption, .. } | Figures::Latency { assumption, .. }) = figures else {
         return None;
     };
+    if let (Figures::Rates { stable, .. }, Assumption::Variance(variance)) = (figures, assumption)
+        && stable.0 <= 0.0
+    {
+        return Some(format!(
+            "assumes that errors vary {variance:.1} times as much as by chance: stable has none to estimate it from"
+        ));
+    }
     Some(match assumption {
         Assumption::Independent => {
             "assumes independent errors: without the instances of stable, clusters cannot be seen"
@@ -92,21 +113,25 @@ pub(crate) fn assumption(figures: &Figures) -> Option<String> {
     })
 }
 
-pub(crate) fn hint(found: &Finding<'_>, severity: Severity) -> Option<String> {
+pub(crate) fn hint(found: &Finding<'_>, metric: &CanaryMetric) -> Option<String> {
     if found.verdict != Verdict::Inconclusive {
         return None;
     }
-    if has_no_errors(&found.figures) && found.reasons.iter().all(is_of_time) {
-        return Some(NO_ERRORS.to_owned());
+    if found.reasons.iter().all(is_of_time)
+        && let Some(hint) = of_nothing(&found.figures, metric.kind)
+    {
+        return Some(hint.to_owned());
     }
+    let first = found.reasons.first()?;
     let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
-    let hint = match found.reasons.first()? {
-        Reason::Undecided if missing.is_some() => {
-            let missing = missing.unwrap_or_default();
-            return Some(format!(
-                "about {missing} more requests are needed: {LONGER}"
-            ));
-        }
+    if let (Reason::Undecided, Some(missing)) = (first, missing) {
+        return Some(format!(
+            "about {} more requests are needed: {LONGER}",
+            about(missing)
+        ));
+    }
+    let hint = match first {
+        Reason::Cut { .. } => "record for longer, with a larger share for the canary",
         Reason::Futile { .. }
         | Reason::Undecided
         | Reason::Early
@@ -121,43 +146,75 @@ pub(crate) fn hint(found: &Finding<'_>, severity: Severity) -> Option<String> {
         | Reason::UnequalStable(_) => {
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }
-        Reason::Doubt(doubt) => of_doubt(*doubt),
+        Reason::Doubt(doubt) => of_doubt(*doubt, metric.kind),
         Reason::NoRequests(Idle::Canary) => {
             "send a share of the requests to the canary, or set a longer `deadline`"
         }
         Reason::NoRequests(Idle::Stable | Idle::Both) => {
             "send requests to both sides, or set a longer `deadline`"
         }
-        Reason::NoData | Reason::Missing { .. } => of_doubt(Doubt::Stale),
+        Reason::NoData | Reason::HeldUp | Reason::Missing { .. } => {
+            of_doubt(Doubt::Stale, metric.kind)
+        }
         Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
             "give both releases the same buckets, of which some lie where requests do"
         }
-        Reason::FewBlocks { .. } if severity == Severity::Advisory => "set a longer `deadline`",
+        Reason::FewBlocks { .. } if metric.severity == Severity::Advisory => {
+            "set a longer `deadline`"
+        }
         Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
     };
     Some(hint.to_owned())
 }
 
-fn has_no_errors(figures: &Figures) -> bool {
-    matches!(figures, Figures::Rates { canary: (c, of), stable: (s, _), .. } if *of > 0.0 && c + s <= 0.0)
+/// Where both sides have nothing to compare, more time shows nothing either.
+fn of_nothing(figures: &Figures, kind: CanaryKind) -> Option<&'static str> {
+    match figures {
+        Figures::Rates {
+            canary: (canary, of),
+            stable: (stable, _),
+            ..
+        } if *of > 0.0 && canary + stable <= 0.0 => Some(match kind {
+            CanaryKind::Count => {
+                "neither side has events, so no ratio is known: make the metric `advisory`, or count the events of requests with `kind: ratio` and `at-most`"
+            }
+            _ => {
+                "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter"
+            }
+        }),
+        Figures::Gauge { canary, stable, .. } if *canary == 0.0 && *stable == 0.0 => Some(
+            "both sides are at 0, of which no percentage is known: make the metric `advisory`, or set an amount as its `tolerance`, such as `10MiB` or `50ms`",
+        ),
+        _ => None,
+    }
 }
 
 /// Whether a reason is that too little was seen.
 fn is_of_time(reason: &Reason) -> bool {
     matches!(
         reason,
-        Reason::Futile { .. } | Reason::Early | Reason::Undecided
+        Reason::Futile { .. } | Reason::Cut { .. } | Reason::Early | Reason::Undecided
     )
 }
 
-fn of_doubt(doubt: Doubt) -> &'static str {
+/// Where a person looks for what a doubt is about.
+pub fn of_doubt(doubt: Doubt, kind: CanaryKind) -> &'static str {
     match doubt {
         Doubt::NotWhole => {
             "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
         }
-        Doubt::Unreadable => {
-            "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
-        }
+        Doubt::Unreadable => match kind {
+            CanaryKind::Ratio => {
+                "look at the numbers of this metric: no count is negative, and no more fail than there are requests"
+            }
+            CanaryKind::Count => {
+                "look at the numbers of this metric: no count is negative, and all of them have a `total`, or none"
+            }
+            CanaryKind::Histogram => {
+                "look at the buckets of this metric: they are cumulative, none is smaller than the one before it, and the last one is `+Inf`"
+            }
+            CanaryKind::Gauge => "look at the values of this metric: each instance has a number",
+        },
         Doubt::Clocks => "set all clocks by one source",
         Doubt::Order => "record each interval once, in the order of their times",
         Doubt::Reset => "look why the instance restarted, and compare again",

@@ -11,12 +11,21 @@ use crate::number_format::{evidence, number, percent, plural, seconds};
 use crate::reasons::{assumption, hint, reason};
 use crate::settings::margin;
 
-pub(crate) fn findings(watch: &Watch, metrics: &[CanaryMetric]) -> Vec<Finding> {
-    let found = watch.findings().into_iter().zip(metrics);
+/// `is_cut` where the data ended before the deadline: what is missing is counted from there.
+pub(crate) fn findings(watch: &Watch, metrics: &[CanaryMetric], is_cut: bool) -> Vec<Finding> {
     let ended = watch.decided_at();
-    found
-        .map(|(found, metric)| finding(&found, metric, ended))
-        .collect()
+    let mut findings = Vec::with_capacity(metrics.len());
+    for (nth, (mut found, metric)) in watch.findings().into_iter().zip(metrics).enumerate() {
+        if is_cut
+            && ended.is_none()
+            && let Some(last @ Reason::Undecided) = found.reasons.last_mut()
+        {
+            let missing_requests = watch.missing_from_now(nth);
+            *last = Reason::Cut { missing_requests };
+        }
+        findings.push(finding(&found, metric, ended));
+    }
+    findings
 }
 
 fn finding(
@@ -75,7 +84,7 @@ fn finding(
         hint: if ended.is_some() && found.verdict == Found::Inconclusive {
             Some("look at the metrics that decided: this one changes nothing".to_owned())
         } else {
-            hint(found, metric.severity)
+            hint(found, metric)
         },
     }
 }

@@ -66,6 +66,10 @@ pub struct Recorded {
     pub interval: Interval,
     /// Of each metric, why its numbers are not what it counts.
     pub problems: Vec<Option<String>>,
+    /// Of each metric, whether the line has it.
+    pub given: Vec<bool>,
+    /// The first metrics that the line has and the configuration does not.
+    pub others: Vec<String>,
     /// The only step of its run so far is longer than the configured one: the next one shows whether that
     /// is usual. Where none comes, it is a gap.
     pub has_one_long_step: bool,
@@ -146,6 +150,7 @@ impl<R: BufRead> Trace<R> {
         };
         let (at, from) = (time(parsed.at)?, time(parsed.from)?);
         let doubt = at.and_then(|at| self.clock.doubt(at, from));
+        let given = parsed.metrics.iter().map(Option::is_some).collect();
         let (mut interval, problems) = if doubt == Some(ClockDoubt::SameTime) {
             self.reader
                 .without_data("there are two intervals with one time: the second is not counted")
@@ -160,6 +165,8 @@ impl<R: BufRead> Trace<R> {
             at,
             interval,
             problems,
+            given,
+            others: parsed.others,
             has_one_long_step: self.clock.has_one_long_step(),
         }))
     }

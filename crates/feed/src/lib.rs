@@ -28,6 +28,7 @@ pub use access_log::{
 pub use command::Command;
 pub use error::Error;
 pub use flaw::DataDefect;
+pub use metric::doubt;
 pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};
 pub use side::{PerSide, SideName};
 pub use source::IntervalCounts;

@@ -90,7 +90,8 @@ pub(crate) fn sample(reading: Option<Reading>, flaws: &[DataDefect]) -> Sample {
     }
 }
 
-fn doubt(flaw: &DataDefect) -> Doubt {
+/// What a defect is to a judge.
+pub fn doubt(flaw: &DataDefect) -> Doubt {
     match flaw {
         DataDefect::Reset { .. } => Doubt::Reset,
         DataDefect::Fraction { .. }

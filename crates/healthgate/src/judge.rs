@@ -19,6 +19,9 @@ use model::{Outcome, Report, Verdict};
 use run::Run;
 use worst_runs::Worst;
 
+/// Of outcomes, in a hint.
+const MAX_NAMES: usize = 5;
+
 /// Which data, and by which judge.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -222,8 +225,13 @@ impl JudgedMetrics<'_> {
         let runs = passed + inconclusive + failed;
         let table = (runs > 1).then(|| self.counted());
         let unknown = self.only.unknown(&self.ids).into_iter();
-        self.outcomes
-            .extend(unknown.map(crate::only::unmatched_pattern));
+        let names: Vec<String> = { self.ids.iter() }
+            .take(MAX_NAMES)
+            .map(|id| format!("`{id}`"))
+            .collect();
+        let hint = format!("there is {}", names.join(", "));
+        let unmatched = |pattern: &str| crate::only::unmatched_pattern(pattern).hint(&hint);
+        self.outcomes.extend(unknown.map(unmatched));
         let mut report = Report::from_outcomes("healthgate", self.started_at, self.outcomes);
         if let Some(table) = table {
             report.tables.push(table);

@@ -108,7 +108,9 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     if job.dry_run {
         let mut outcomes = skipped_outcomes(&gate.probes, job);
-        outcomes.extend(not_compared(&compared, job));
+        if let Some(canary) = &section.canary {
+            outcomes.extend(not_compared(canary, &compared, job));
+        }
         return Ok(Report::from_outcomes(Stage::NAME, started_at, outcomes));
     }
     let settings = watch::Settings {
@@ -146,10 +148,10 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 }
 
 /// What a dry run would compare.
-fn not_compared(metrics: &[CanaryMetric], job: &Job) -> Vec<Outcome> {
+fn not_compared(canary: &Canary, metrics: &[CanaryMetric], job: &Job) -> Vec<Outcome> {
     let metrics = metrics
         .iter()
-        .map(|metric| (watch::id(&metric.name), watch::subject(metric)));
+        .map(|metric| (watch::id(&metric.name), watch::subject(canary, metric)));
     metrics
         .filter(|(id, _)| job.only.selects(id))
         .map(|(id, subject)| Outcome::skipped(id, subject, "dry run: not compared"))

@@ -405,6 +405,22 @@ fn explain_tells_the_times_of_a_recording() {
 }
 
 #[test]
+fn a_metric_that_the_recording_does_not_have_is_named_with_those_that_it_has() {
+    let config = CONFIG.replace("name: errors", "name: nosuch");
+    let folder = folder(&config, &[("trace.jsonl", &trace(60, 1))]);
+    let told = report(folder.path(), &["judge", "trace.jsonl"]);
+    let outcome = &told["outcomes"][0];
+    assert_eq!(outcome["verdict"], "inconclusive", "{outcome}");
+    let reason = outcome["reason"].as_str().unwrap();
+    let wanted = "no line has `nosuch`; there is `errors`; ";
+    assert!(reason.starts_with(wanted), "{reason}");
+    assert_eq!(
+        outcome["hint"],
+        "name the metric as the recording does: `errors`"
+    );
+}
+
+#[test]
 fn numbers_that_are_none_spoil_their_run_alone() {
     let good = trace(60, 1);
     let odd = |from: &str, to: &str| good.replacen(from, to, 1);
@@ -508,6 +524,12 @@ fn only_and_skip_choose_among_the_runs_and_metrics() {
         "inconclusive: canary/good/other pass after 51\ncanary/bad/other inconclusive after 2"
     );
     assert!(told(&["--only", "canary/none"]).starts_with("inconclusive: only/canary/none"));
+    healthgate(
+        folder.path(),
+        &["judge", "runs.jsonl", "--only", "canary/none"],
+    )
+    .code(3)
+    .stdout(contains("there is `canary/"));
 }
 
 #[test]

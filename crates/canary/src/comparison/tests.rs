@@ -1,7 +1,7 @@
 //! Verdicts over short watches, and their words.
 
 use config::file::CanaryKind;
-use judge::{Counts, Reading, Sample, Side, Sides};
+use judge::{Buckets, Counts, Events, Reading, Sample, Side, Sides};
 use proptest::prelude::*;
 
 use super::*;
@@ -75,6 +75,109 @@ fn the_arithmetic_of_each_verdict_is_told() {
         all.push(format!("{judge:?} without intervals: {}", told(judge, &[])));
     }
     insta::assert_snapshot!(all.join("\n"));
+}
+
+/// Reason and hint of a recording of these intervals.
+fn recorded(metrics: Vec<CanaryMetric>, intervals: &[Interval]) -> (String, String) {
+    let settings = canary(Judge::Sequential, metrics);
+    let mut comparison = Comparison::new(&settings, 0.0).unwrap();
+    for interval in intervals {
+        comparison.observe(interval);
+    }
+    comparison.end_recording();
+    let finding = comparison.findings().remove(0);
+    assert_eq!(finding.verdict, Verdict::Inconclusive, "{finding:?}");
+    (finding.reason, finding.hint.unwrap())
+}
+
+#[test]
+fn a_gap_is_told_to_hold_up_a_pass() {
+    let mut intervals = vec![ratio((10, 1000), (90, 9000)); 60];
+    intervals[1] = nothing();
+    let (reason, _) = recorded(errors(), &intervals);
+    let told = "a gap: 1 of 60 intervals have no data; the evidence is enough for a pass, and the gap holds it up";
+    assert!(reason.contains(told), "{reason}");
+    assert!(!reason.contains("neither limit"), "{reason}");
+}
+
+#[test]
+fn a_recording_that_ends_early_tells_how_many_requests_are_missing() {
+    let (reason, hint) = recorded(errors(), &vec![ratio((1, 100), (9, 900)); 20]);
+    let told = "the recording ends before the deadline, and neither limit is reached: about 35000 more requests are needed";
+    assert!(reason.starts_with(told), "{reason}");
+    assert_eq!(
+        hint,
+        "record for longer, with a larger share for the canary"
+    );
+}
+
+#[test]
+fn what_both_sides_never_had_is_told_by_kind() {
+    let events = |n| Events::new(n, None).unwrap();
+    let count = Reading::Count(Sides {
+        canary: Side::Instances(vec![events(0)]),
+        stable: Side::Instances(vec![events(0); 3]),
+    });
+    let gauge = Reading::Gauge {
+        canary: vec![0.0],
+        stable: vec![0.0; 3],
+    };
+    for (kind, reading, hint) in [
+        (CanaryKind::Count, count, "make the metric `advisory`"),
+        (CanaryKind::Gauge, gauge, "set an amount as its `tolerance`"),
+    ] {
+        let metric = CanaryMetric::new("restarts", kind);
+        let interval = Interval {
+            metrics: vec![reading.into()],
+        };
+        let (reason, told) = recorded(vec![metric], &vec![interval; 60]);
+        assert!(told.contains(hint), "{told}");
+        assert!(!told.contains("at-most` below"), "{told}");
+        assert!(!reason.contains("estimated from"), "{reason}");
+    }
+}
+
+#[test]
+fn histograms_without_a_common_bound_are_told_first() {
+    let side = |bound| Side::Whole(Buckets::new([(bound, 90), (f64::INFINITY, 100)]).unwrap());
+    let reading = Reading::Histogram(Sides {
+        canary: side(0.1),
+        stable: side(0.5),
+    });
+    let interval = Interval {
+        metrics: vec![reading.into()],
+    };
+    let metric = CanaryMetric::new("latency", CanaryKind::Histogram);
+    let (reason, hint) = recorded(vec![metric], &vec![interval; 60]);
+    assert!(
+        reason.starts_with("the histograms have no bound in common"),
+        "{reason}"
+    );
+    assert!(!reason.contains("no interval has data"), "{reason}");
+    assert!(
+        hint.starts_with("give both releases the same buckets"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn numbers_that_cannot_be_read_are_hinted_at_by_kind() {
+    let unreadable = Interval {
+        metrics: vec![Sample {
+            reading: None,
+            doubts: [judge::Doubt::Unreadable].into(),
+        }],
+    };
+    for (kind, hint) in [
+        (CanaryKind::Ratio, "no more fail than there are requests"),
+        (CanaryKind::Count, "all of them have a `total`, or none"),
+        (CanaryKind::Histogram, "look at the buckets"),
+        (CanaryKind::Gauge, "each instance has a number"),
+    ] {
+        let metrics = vec![CanaryMetric::new("it", kind)];
+        let (_, told) = recorded(metrics, std::slice::from_ref(&unreadable));
+        assert!(told.contains(hint), "{told}");
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// More names tell no reader more.
+const MAX_OTHERS: usize = 5;
+
 /// What a line has.
 #[derive(Debug, Default)]
 pub struct TraceLine {
@@ -14,6 +17,8 @@ pub struct TraceLine {
     pub(super) from: Option<String>,
     /// In the order of the names that were looked for.
     pub(super) metrics: Vec<Option<Metric>>,
+    /// Names that were not looked for.
+    pub(super) others: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +80,7 @@ impl<'de> Visitor<'de> for Names<'_> {
                 "metrics" if has_metrics => return Err(de::Error::duplicate_field("metrics")),
                 "metrics" => {
                     has_metrics = true;
-                    line.metrics = map.next_value_seed(Metrics(self.0))?;
+                    (line.metrics, line.others) = map.next_value_seed(Metrics(self.0))?;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -152,7 +157,7 @@ impl<'de> de::Deserialize<'de> for Name {
 struct Metrics<'n>(&'n [String]);
 
 impl<'de> DeserializeSeed<'de> for Metrics<'_> {
-    type Value = Vec<Option<Metric>>;
+    type Value = (Vec<Option<Metric>>, Vec<String>);
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_map(self)
@@ -160,7 +165,7 @@ impl<'de> DeserializeSeed<'de> for Metrics<'_> {
 }
 
 impl<'de> Visitor<'de> for Metrics<'_> {
-    type Value = Vec<Option<Metric>>;
+    type Value = (Vec<Option<Metric>>, Vec<String>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of metrics by name")
@@ -168,6 +173,7 @@ impl<'de> Visitor<'de> for Metrics<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut all: Vec<Option<Metric>> = self.0.iter().map(|_| None).collect();
+        let mut others = Vec::new();
         while let Some(key) = map.next_key::<Key<'de>>()? {
             let place = self.0.iter().position(|name| *name == *key.0);
             match place {
@@ -177,10 +183,13 @@ impl<'de> Visitor<'de> for Metrics<'_> {
                 Some(at) => all[at] = map.next_value::<Option<Metric>>()?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
+                    if others.len() < MAX_OTHERS {
+                        others.push(model::text::excerpt(key.0.as_bytes()));
+                    }
                 }
             }
         }
-        Ok(all)
+        Ok((all, others))
     }
 }
 

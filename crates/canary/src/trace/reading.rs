@@ -81,7 +81,10 @@ impl Reader {
         }
         let is_absent = |side: &Written| matches!(side, Written::Absent);
         if is_absent(&metric.canary) || is_absent(&metric.stable) {
-            doubts.insert(Doubt::Stale);
+            // What is told to be wrong is why a side has no numbers.
+            if doubts.is_empty() {
+                doubts.insert(Doubt::Stale);
+            }
             if self.has_data[nth] {
                 doubts.insert(Doubt::Gap);
             }

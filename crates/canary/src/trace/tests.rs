@@ -340,6 +340,12 @@ fn times_show_a_gap_and_a_clock_that_goes_back() {
     // What is wrong with one of them says nothing of the next.
     assert_eq!(doubts(&["45:00", "45:30", "45:10", "46:00"]), ["order"]);
     assert_eq!(doubts(&["45:00", "45:00", "45:30", "45:00"]), ["order"; 2]);
+    // What is told to be wrong is why a side has no numbers: it was scraped.
+    let fraction = metric(
+        "errors",
+        r#"{"canary": null, "stable": null, "doubts": ["not-whole"]}"#,
+    );
+    assert_eq!(fraction, "nothing|not-whole|");
     // A side that is missing between data is a gap, too.
     let both = r#"{"metrics": {"memory": {"canary": 1, "stable": 1}}}"#;
     let none = r#"{"metrics": {"memory": {"canary": null, "stable": 1}}}"#;

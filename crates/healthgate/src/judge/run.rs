@@ -1,5 +1,6 @@
 //! One run of a recording.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use canary::trace::Recorded;
@@ -8,6 +9,9 @@ use config::file::Canary;
 use jiff::{SignedDuration, Timestamp};
 use judge::{Doubt, Interval};
 use model::{Measurement, Outcome, Severity, Verdict};
+
+/// More names tell no reader more.
+const MAX_OTHERS: usize = 5;
 
 pub(super) struct Run {
     pub(super) name: Option<String>,
@@ -19,6 +23,10 @@ pub(super) struct Run {
     interval: Duration,
     /// An interval that may follow a gap.
     held_back: Option<Recorded>,
+    /// Of each metric, whether any line has it.
+    given: Vec<bool>,
+    /// Metrics that lines have and the configuration does not.
+    others: BTreeSet<String>,
     times: Vec<Option<Timestamp>>,
     /// For the picture.
     pub(super) intervals: Vec<Interval>,
@@ -36,6 +44,8 @@ impl Run {
             goes_on: metrics.any(|metric| metric.severity == Severity::Advisory),
             interval: canary.interval.get(),
             held_back: None,
+            given: vec![false; comparison.metrics().len()],
+            others: BTreeSet::new(),
             comparison,
             name,
             place,
@@ -73,9 +83,34 @@ impl Run {
             }
             self.take(last);
         }
+        self.comparison.end_recording();
+        if let Some(others) = self.other_names() {
+            for nth in 0..self.given.len() {
+                if !self.given[nth] {
+                    let name = &self.comparison.metrics()[nth].name;
+                    let absent = format!("no line has `{name}`; there is {others}");
+                    self.comparison.note(nth, absent);
+                }
+            }
+        }
+    }
+
+    /// What the recording has instead of what is not in it.
+    fn other_names(&self) -> Option<String> {
+        let names: Vec<String> = { self.others.iter() }
+            .take(MAX_OTHERS)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     fn take(&mut self, recorded: Recorded) {
+        for (given, here) in self.given.iter_mut().zip(&recorded.given) {
+            *given |= here;
+        }
+        if self.others.len() < MAX_OTHERS {
+            self.others.extend(recorded.others);
+        }
         let line = recorded.line;
         let problems: Vec<Option<String>> = { recorded.problems.into_iter() }
             .map(|problem| problem.map(|problem| format!("line {line}: {problem}")))
@@ -104,7 +139,14 @@ impl Run {
     pub(super) fn outcomes(&self, started_at: Timestamp) -> Vec<Outcome> {
         let findings = self.comparison.findings().into_iter();
         findings
-            .map(|finding| self.outcome(finding, started_at))
+            .zip(&self.given)
+            .map(|(finding, given)| {
+                let mut outcome = self.outcome(finding, started_at);
+                if let (false, Some(others)) = (given, self.other_names()) {
+                    outcome.hint = Some(format!("name the metric as the recording does: {others}"));
+                }
+                outcome
+            })
             .collect()
     }
 

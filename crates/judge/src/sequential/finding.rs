@@ -120,12 +120,18 @@ pub enum Reason {
     },
     /// The limit of a pass was reached with so few errors of stable that it was by luck.
     Early,
+    /// The limit of a pass was reached, and intervals without data hold it up.
+    HeldUp,
     /// A limit was reached, and it rests on one spell of errors.
     Spell,
     /// The limit of a fail would be reached, if the errors of single intervals counted.
     Burst,
     /// Neither limit was reached.
     Undecided,
+    /// Neither limit was reached when a recording ended.
+    Cut {
+        missing_requests: Option<u64>,
+    },
     /// Neither limit will be reached before the deadline.
     Futile {
         missing_requests: Option<u64>,

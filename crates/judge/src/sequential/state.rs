@@ -168,11 +168,9 @@ impl State {
         reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
         match self.idle() {
             Some(idle) => reasons.push(Reason::NoRequests(idle)),
+            None if self.no_common_bounds => reasons.push(Reason::NoCommonBounds),
             None if self.seen == 0 => reasons.push(Reason::NoData),
             None => {}
-        }
-        if self.no_common_bounds {
-            reasons.push(Reason::NoCommonBounds);
         }
         if let Test::Latency(latency) = &self.test
             && let [(lowest, _), ..] = latency.bounds()

@@ -101,13 +101,8 @@ impl Watch {
     }
 
     fn decide(&mut self) {
-        let Settings {
-            alpha,
-            beta,
-            most_missing,
-            ..
-        } = self.settings;
-        let most_missing = most_missing * f64::from(self.intervals);
+        let Settings { alpha, beta, .. } = self.settings;
+        let most_missing = self.most_missing();
         let at = self.intervals;
         let is_last = self.intervals_left() == Some(0);
         let ln_fail = self.ln_fail(State::ln_lasting_fail);
@@ -160,6 +155,11 @@ impl Watch {
         {
             self.verdict = Some((Verdict::Pass, at));
         }
+    }
+
+    /// Intervals that may lack data where a metric passes.
+    fn most_missing(&self) -> f64 {
+        self.settings.most_missing * f64::from(self.intervals)
     }
 
     fn required(&self) -> Vec<usize> {
@@ -250,6 +250,9 @@ impl Watch {
                     pass_in_reach: false,
                     missing_requests,
                 }) => Reason::Futile { missing_requests },
+                _ if pass.ln_e >= pass.limit && f64::from(state.missing) > self.most_missing() => {
+                    Reason::HeldUp
+                }
                 _ if pass.ln_e >= pass.limit
                     && (state.test.is_early(pass.limit) || !state.test.is_placebo_told()) =>
                 {
@@ -315,8 +318,23 @@ impl Watch {
             return None;
         }
         let time = self.time(self.intervals_left()?);
-        let (alpha, beta) = (self.settings.alpha.limit(), self.settings.beta.limit());
         let (fail, pass) = state.at_best(time);
+        Some(Outlook {
+            fail_in_reach: fail >= self.settings.alpha.limit(),
+            pass_in_reach: pass >= self.settings.beta.limit(),
+            missing_requests: self.missing_requests(n, time),
+        })
+    }
+
+    /// Requests of both sides that are needed from now on, at the rates seen so far: of a recording that
+    /// has ended.
+    pub fn missing_from_now(&self, metric: usize) -> Option<u64> {
+        self.missing_requests(metric, self.time(0))
+    }
+
+    fn missing_requests(&self, n: usize, time: Time) -> Option<u64> {
+        let state = self.metrics.get(n).filter(|_| self.intervals > 0)?;
+        let (alpha, beta) = (self.settings.alpha.limit(), self.settings.beta.limit());
         let counts_requests = !matches!(self.settings.metrics[n].rule, Rule::Count { .. });
         // No number of requests takes a doubt back, or makes the canary's load a full one.
         let beta_in_reach = if state.may_pass() {
@@ -325,10 +343,6 @@ impl Watch {
             f64::INFINITY
         };
         let missing = missing_requests(&state.test, time, (alpha, beta_in_reach));
-        Some(Outlook {
-            fail_in_reach: fail >= alpha,
-            pass_in_reach: pass >= beta,
-            missing_requests: missing.filter(|_| counts_requests && state.is_comparable()),
-        })
+        missing.filter(|_| counts_requests && state.is_comparable())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use canary::Finding;
-use config::file::{Canary, CanaryMetric, Policy};
+use config::file::{Canary, CanaryKind, CanaryMetric, Policy};
 use feed::DataDefect;
 use jiff::Timestamp;
 use model::{Measurement, Outcome, Severity, Verdict};
@@ -26,19 +26,28 @@ pub(super) struct MetricNotes {
 struct OfMetric {
     name: String,
     subject: String,
+    kind: CanaryKind,
     severity: Severity,
     measurements: Vec<Measurement>,
     decided: bool,
     /// What was wrong with its numbers at the last look, and what spoilt them for good.
-    flaw: Option<String>,
-    lasting: Option<String>,
+    flaw: Option<Flaw>,
+    lasting: Option<Flaw>,
+}
+
+/// What is wrong with numbers, and where a person looks.
+#[derive(Clone)]
+struct Flaw {
+    text: String,
+    hint: &'static str,
 }
 
 impl MetricNotes {
     pub(super) fn new(metrics: &[CanaryMetric], canary: &Canary, hint: String) -> MetricNotes {
         let of = |metric: &CanaryMetric| OfMetric {
             name: metric.name.clone(),
-            subject: subject(metric),
+            subject: subject(canary, metric),
+            kind: metric.kind,
             severity: metric.severity,
             measurements: Vec::new(),
             decided: false,
@@ -71,11 +80,17 @@ impl MetricNotes {
     pub(super) fn flaws(&mut self, flaws: &[Vec<DataDefect>]) {
         self.error = None;
         for (metric, flaws) in self.metrics.iter_mut().zip(flaws) {
+            let kind = metric.kind;
+            let flaw = |text: String, of: &DataDefect| Flaw {
+                text,
+                hint: canary::hint_of_doubt(feed::doubt(of), kind),
+            };
             let texts: Vec<String> = flaws.iter().map(DataDefect::to_string).collect();
-            metric.flaw = (!texts.is_empty()).then(|| texts.join("; "));
-            let lasting = flaws.iter().find(|flaw| flaw.is_lasting());
-            if let Some(lasting) = lasting {
-                metric.lasting.get_or_insert_with(|| lasting.to_string());
+            metric.flaw = flaws.first().map(|first| flaw(texts.join("; "), first));
+            if let Some(lasting) = flaws.iter().find(|flaw| flaw.is_lasting()) {
+                metric
+                    .lasting
+                    .get_or_insert_with(|| flaw(lasting.to_string(), lasting));
             }
         }
     }
@@ -106,7 +121,7 @@ impl MetricNotes {
                 at,
                 verdict: finding.verdict,
                 value: finding.actual.clone(),
-                reason: metric.flaw.clone(),
+                reason: metric.flaw.as_ref().map(|flaw| flaw.text.clone()),
                 duration: Duration::ZERO,
                 evidence: None,
             });
@@ -116,7 +131,8 @@ impl MetricNotes {
     /// One line about a metric now.
     pub(super) fn current(&self, nth: usize, finding: &Finding) -> String {
         let metric = self.metrics.get(nth);
-        let flaw = metric.and_then(|metric| metric.flaw.as_deref());
+        let flaw = metric.and_then(|metric| metric.flaw.as_ref());
+        let flaw = flaw.map(|flaw| flaw.text.as_str());
         let trouble = self.error.as_deref().or(self.wrong.as_deref()).or(flaw);
         match (&finding.actual, trouble) {
             (Some(actual), None) => actual.clone(),
@@ -129,9 +145,14 @@ impl MetricNotes {
     pub(super) fn outcome(&mut self, nth: usize, finding: Finding, took: Duration) -> Outcome {
         let metric = &mut self.metrics[nth];
         let mut reason = finding.reason;
+        let mut hint = finding.hint;
         if finding.verdict == Verdict::Inconclusive {
+            let flaw = metric.lasting.take().or(metric.flaw.take());
+            if let Some(flaw) = &flaw {
+                hint = Some(flaw.hint.to_owned());
+            }
             let causes = [
-                metric.lasting.take().or(metric.flaw.take()),
+                flaw.map(|flaw| flaw.text),
                 self.error.clone(),
                 self.wrong.clone(),
             ];
@@ -149,7 +170,7 @@ impl MetricNotes {
         let nothing = || "nothing was compared".to_owned();
         outcome.actual = Some(finding.actual.unwrap_or_else(nothing));
         if finding.verdict != Verdict::Pass {
-            outcome.hint = finding.hint.or_else(|| Some(self.hint.clone()));
+            outcome.hint = hint.or_else(|| Some(self.hint.clone()));
         }
         outcome
     }
@@ -161,7 +182,13 @@ pub fn id(metric: &str) -> String {
 }
 
 /// What is asked, as the file says it.
-pub fn subject(metric: &CanaryMetric) -> String {
+pub fn subject(canary: &Canary, metric: &CanaryMetric) -> String {
+    if let Some(log) = &canary.access_log {
+        return log.file.display().to_string();
+    }
+    if let Some(command) = &canary.command {
+        return command.run.clone();
+    }
     let queries = [
         &metric.failed,
         &metric.total,
@@ -170,4 +197,50 @@ pub fn subject(metric: &CanaryMetric) -> String {
     ];
     let first = queries.into_iter().flatten().next();
     first.map_or_else(|| metric.name.clone(), Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use feed::SideName;
+
+    use super::*;
+
+    /// Where a side is not scraped any more, no longer deadline helps.
+    #[test]
+    fn the_hint_is_about_what_is_wrong_with_the_numbers() {
+        let query = || "requests".to_owned();
+        for (flaw, hint) in [
+            (
+                DataDefect::Stale {
+                    side: SideName::Canary,
+                    seconds: 103.0,
+                },
+                "check that both sides are scraped",
+            ),
+            (
+                DataDefect::Fraction {
+                    query: query(),
+                    value: 107.5,
+                },
+                "count with raw counters",
+            ),
+        ] {
+            let metrics = [CanaryMetric::new("errors", CanaryKind::Ratio)];
+            let mut notes = MetricNotes::new(&metrics, &Canary::default(), String::new());
+            notes.flaws(&[vec![flaw]]);
+            let finding = Finding {
+                metric: "errors".to_owned(),
+                severity: Severity::Required,
+                verdict: Verdict::Inconclusive,
+                decided_at: None,
+                expected: String::new(),
+                actual: None,
+                reason: "it cannot be decided before the deadline".to_owned(),
+                hint: Some("set a longer `deadline`".to_owned()),
+            };
+            let outcome = notes.outcome(0, finding, Duration::ZERO);
+            let told = outcome.hint.unwrap();
+            assert!(told.starts_with(hint), "{told}");
+        }
+    }
 }
