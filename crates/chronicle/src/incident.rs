@@ -133,6 +133,9 @@ impl Incident {
                 action,
             } => {
                 self.latest.clone_from(text);
+                // Who opened it may not have known of which release it was.
+                let release = &event.subject.release;
+                self.subject.release = self.subject.release.take().or_else(|| release.clone());
                 self.phase = phase.unwrap_or(self.phase);
                 if *phase == Some(Phase::Identified) {
                     self.identified = Some(text.clone());

@@ -11,7 +11,7 @@ use crate::markdown::{PARTS, part, utc};
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d0d7de}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #d8dee4}
-th{width:14rem;font-weight:600}thead th{width:auto}td.at{white-space:nowrap;font-variant-numeric:tabular-nums}
+td{white-space:pre-line;overflow-wrap:anywhere}th{width:14rem;font-weight:600}thead th{width:auto}td.at{white-space:nowrap;font-variant-numeric:tabular-nums}
 .severity{display:inline-block;padding:0 .5rem;border-radius:1rem;color:#fff;background:#57606a}
 .critical{background:#a40e26}.high{background:#bc4c00}.medium{background:#7d4e00}.low{background:#57606a}
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td,h2{border-color:#30363d}a{color:#58a6ff}}";

@@ -96,6 +96,21 @@ fn an_incident_by_hand_has_its_deployment_and_all_that_stages_did_meanwhile() {
 }
 
 #[test]
+fn a_release_that_is_named_later_is_that_of_the_incident() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "slow"]).code(0);
+    for (release, expected) in [("v2", "v2"), ("v3", "v2")] {
+        bed.run(&["update", "--release", release, "it is this one"])
+            .code(0);
+        let report = bed.run(&["report"]).code(0).stdout;
+        assert!(
+            report.contains(&format!("| release | {expected} |")),
+            "{report}"
+        );
+    }
+}
+
+#[test]
 fn a_severity_has_its_own_reason() {
     let bed = Bed::new(&json!({}));
     bed.run(&["open", "slow"]).code(0);

@@ -19,7 +19,7 @@ mod token;
 mod workflows;
 
 use cli::{Failure, Job};
-use finding::{ALL, Finding, StageKind};
+use finding::{ALL, Finding, is_configured};
 use model::{Outcome, Report, Severity, StageName, Table, Verdict};
 
 /// The stage; it has no flags of its own.
@@ -64,7 +64,7 @@ impl cli::Stage for Stage {
         };
         // Without a configuration every stage is asked for, and none of them can start.
         let all = job.config_path.is_none() && alone.is_none();
-        let counts = |who: StageKind| all || who.is_configured(&job.config);
+        let counts = |who: StageName| all || is_configured(who, &job.config);
         let table = table(&findings, counts, nothing);
         let outcomes = findings
             .into_iter()
@@ -80,12 +80,12 @@ impl cli::Stage for Stage {
 }
 
 /// The outcome, with the stages that it stops in its reason; an outcome that stops none is only advice.
-fn told(finding: Finding, counts: impl Fn(StageKind) -> bool) -> Outcome {
+fn told(finding: Finding, counts: impl Fn(StageName) -> bool) -> Outcome {
     let bad = finding.is_bad();
     let stops: Vec<&str> = ALL
         .into_iter()
         .filter(|who| finding.stops.contains(who) && counts(*who))
-        .map(StageKind::name)
+        .map(StageName::as_str)
         .collect();
     let mut outcome = finding.outcome;
     if !bad {
@@ -98,8 +98,8 @@ fn told(finding: Finding, counts: impl Fn(StageKind) -> bool) -> Outcome {
     outcome.reason(format!("{reason}; stops {}", stops.join(", ")))
 }
 
-fn table(findings: &[Finding], counts: impl Fn(StageKind) -> bool, nothing: &str) -> Table {
-    let row = |who: StageKind| {
+fn table(findings: &[Finding], counts: impl Fn(StageName) -> bool, nothing: &str) -> Table {
+    let row = |who: StageName| {
         let stoppers: Vec<&str> = findings
             .iter()
             .filter(|finding| finding.is_bad() && finding.stops.contains(&who))
@@ -110,7 +110,7 @@ fn table(findings: &[Finding], counts: impl Fn(StageKind) -> bool, nothing: &str
             [] => nothing.to_owned(),
             ids => ids.join(", "),
         };
-        vec![who.name().to_owned(), said]
+        vec![who.to_string(), said]
     };
     Table {
         title: "What would stop each stage".to_owned(),

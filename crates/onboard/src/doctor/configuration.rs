@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cli::Job;
-use model::Outcome;
+use model::{Outcome, StageName};
 use survey::Line;
 
-use super::finding::{ALL, Finding, StageKind};
+use super::finding::{ALL, Finding, stopped_by};
 use super::needed;
 
 /// The workflow's own; some questions need one, and report that.
@@ -50,12 +50,12 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
         .expected("a configuration that every stage reads")
         .actual("read");
     let mut findings = vec![Finding::new(read, &[])];
-    let mut missing: BTreeMap<&str, Vec<StageKind>> = BTreeMap::new();
+    let mut missing: BTreeMap<&str, Vec<StageName>> = BTreeMap::new();
     for (section, error) in job.config.unset() {
         for name in error.unset() {
             let stops = missing.entry(name).or_default();
-            let stopped = StageKind::stopped_by(section).iter();
-            let new: Vec<StageKind> = stopped
+            let stopped = stopped_by(section).iter();
+            let new: Vec<StageName> = stopped
                 .copied()
                 .filter(|who| !stops.contains(who))
                 .collect();
@@ -93,7 +93,7 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
 }
 
 /// The stages that a secret is for, as far as the configuration's parts tell.
-pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
+pub(super) fn uses(name: &str, job: &Job) -> Vec<StageName> {
     let config = &job.config;
     let named = |of: &Option<String>| of.as_deref() == Some(name);
     let by_hosts = config
@@ -102,12 +102,12 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
         .any(|host| named(&host.key_env) || named(&host.passphrase_env));
     if by_hosts {
         return vec![
-            StageKind::Preflight,
-            StageKind::RunnerCheck,
-            StageKind::Healthgate,
-            StageKind::Traffic,
-            StageKind::Migrate,
-            StageKind::Rollback,
+            StageName::Preflight,
+            StageName::RunnerCheck,
+            StageName::Healthgate,
+            StageName::Traffic,
+            StageName::Migrate,
+            StageName::Rollback,
         ];
     }
     let preflight = config.preflight().ok().flatten();
@@ -116,7 +116,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
         .flat_map(|section| &section.secrets)
         .any(|secret| secret.name == name)
     {
-        return vec![StageKind::Preflight];
+        return vec![StageName::Preflight];
     }
     if config
         .runner_check()
@@ -124,7 +124,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
         .flatten()
         .is_some_and(|section| named(&section.token_env))
     {
-        return vec![StageKind::RunnerCheck];
+        return vec![StageName::RunnerCheck];
     }
     if config
         .rollback()
@@ -133,7 +133,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<StageKind> {
         .and_then(|section| section.workflow.as_ref())
         .is_some_and(|target| named(&target.token_env))
     {
-        return vec![StageKind::Rollback];
+        return vec![StageName::Rollback];
     }
-    vec![StageKind::Preflight, StageKind::Healthgate]
+    vec![StageName::Preflight, StageName::Healthgate]
 }

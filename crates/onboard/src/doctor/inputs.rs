@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use cli::Job;
 use document::Document;
-use model::{FoundAt, Outcome};
+use model::{FoundAt, Outcome, StageName};
 use survey::Workflow;
 use workflow::{INPUTS, OwnAction, STAGES, inputs_of};
 use yaml::{Fault, Key, Node, Place, listed, nearest};
 
-use super::finding::{ALL, Finding, StageKind};
+use super::finding::{ALL, Finding};
 use super::repository::Repository;
 
 const SETUP: &str = include_str!("../../../../setup/action.yml");
@@ -151,8 +151,8 @@ fn finding(wrong: Wrong, document: &Document) -> Finding {
             });
     }
     let stops = ALL.into_iter();
-    let stops: Vec<StageKind> = match &wrong.stage {
-        Some(stage) => stops.filter(|one| one.name() == stage).collect(),
+    let stops: Vec<StageName> = match &wrong.stage {
+        Some(stage) => stops.filter(|one| one.as_str() == stage).collect(),
         None => stops.collect(),
     };
     Finding::new(outcome, &stops)

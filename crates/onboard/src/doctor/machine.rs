@@ -7,12 +7,12 @@ use cli::Job;
 use config::file::{Healthgate, Rollback};
 use config::value::StateAddress;
 use inventory::{Client, Host};
-use model::Outcome;
 use model::text::duration;
+use model::{Outcome, StageName};
 use remote::local::Script;
 use remote::ssh::{Shared, Target};
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 
 /// A service that takes longer to answer would also delay a stage.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     findings
 }
 
-type Wanted = (&'static str, String, Vec<StageKind>, &'static str);
+type Wanted = (&'static str, String, Vec<StageName>, &'static str);
 
 /// Programs that a stage starts here, and a script that proves that each can be.
 fn programs(job: &Job) -> Vec<Wanted> {
@@ -46,8 +46,8 @@ fn programs(job: &Job) -> Vec<Wanted> {
     let gate = job.config.healthgate().ok().flatten().unwrap_or(&empty);
     let back = job.config.rollback().ok().flatten();
     let mut wanted: Vec<Wanted> = Vec::new();
-    let mut want = |what, script: &str, by: &[(bool, StageKind)], hint| {
-        let stops: Vec<StageKind> = by
+    let mut want = |what, script: &str, by: &[(bool, StageName)], hint| {
+        let stops: Vec<StageName> = by
             .iter()
             .filter(|(used, _)| *used)
             .map(|(_, who)| *who)
@@ -71,8 +71,8 @@ fn programs(job: &Job) -> Vec<Wanted> {
         "docker",
         "docker version --format '{{.Server.Version}}'",
         &[
-            (docker, StageKind::Healthgate),
-            (compose_back, StageKind::Rollback),
+            (docker, StageName::Healthgate),
+            (compose_back, StageName::Rollback),
         ],
         "is Docker running, and may this user speak to it? `docker version`",
     );
@@ -80,8 +80,8 @@ fn programs(job: &Job) -> Vec<Wanted> {
         "compose",
         "docker compose version 2>/dev/null || docker-compose version",
         &[
-            (composed, StageKind::Healthgate),
-            (compose_back, StageKind::Rollback),
+            (composed, StageName::Healthgate),
+            (compose_back, StageName::Rollback),
         ],
         "install the Compose plugin of Docker: `docker compose version`",
     );
@@ -94,7 +94,7 @@ fn programs(job: &Job) -> Vec<Wanted> {
                     .as_ref()
                     .is_some_and(|one| one.hosts.is_none() && one.test.starts_with("nginx"))
             }),
-            StageKind::Rollback,
+            StageName::Rollback,
         )],
         "install nginx here, or name the machines where it is: `rollback.nginx.hosts`",
     );
@@ -106,11 +106,11 @@ fn programs(job: &Job) -> Vec<Wanted> {
                 gate.systemd
                     .iter()
                     .any(|one| one.host.is_none() && one.hosts.is_none()),
-                StageKind::Healthgate,
+                StageName::Healthgate,
             ),
             (
                 target(|back| back.systemd.as_ref().is_some_and(|one| one.hosts.is_none())),
-                StageKind::Rollback,
+                StageName::Rollback,
             ),
         ],
         "this machine has no systemd: name those that have with `hosts`",
@@ -120,14 +120,14 @@ fn programs(job: &Job) -> Vec<Wanted> {
         "command -v hurl",
         &[(
             gate.smoke.iter().any(|one| one.hurl.is_some()),
-            StageKind::Healthgate,
+            StageName::Healthgate,
         )],
         "install it: https://hurl.dev",
     );
     wanted
 }
 
-async fn program(what: &str, text: &str, stops: &[StageKind], hint: &str) -> Finding {
+async fn program(what: &str, text: &str, stops: &[StageName], hint: &str) -> Finding {
     let script = Script {
         text,
         env: Vec::new(),
@@ -155,17 +155,17 @@ async fn program(what: &str, text: &str, stops: &[StageKind], hint: &str) -> Fin
 }
 
 /// Files that the configuration names, by the stages that read them.
-fn files(job: &Job) -> Vec<(PathBuf, Vec<StageKind>)> {
+fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
     let config = &job.config;
     let everywhere = vec![
-        StageKind::Preflight,
-        StageKind::RunnerCheck,
-        StageKind::Healthgate,
-        StageKind::Traffic,
-        StageKind::Migrate,
-        StageKind::Rollback,
+        StageName::Preflight,
+        StageName::RunnerCheck,
+        StageName::Healthgate,
+        StageName::Traffic,
+        StageName::Migrate,
+        StageName::Rollback,
     ];
-    let mut files: Vec<(PathBuf, Vec<StageKind>)> = Vec::new();
+    let mut files: Vec<(PathBuf, Vec<StageName>)> = Vec::new();
     for host in config.hosts.values() {
         files.extend(host.key_file.clone().map(|path| (path, everywhere.clone())));
         let usual = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".ssh/known_hosts"));
@@ -183,7 +183,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageKind>)> {
             .flat_map(|one| [&one.targets_file, &one.body_file, &one.ca_file]);
         files.extend(
             http.flatten()
-                .map(|path| (path.clone(), vec![StageKind::Healthgate])),
+                .map(|path| (path.clone(), vec![StageName::Healthgate])),
         );
     }
     let deploy = config
@@ -191,7 +191,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageKind>)> {
         .ok()
         .flatten()
         .into_iter()
-        .map(|deploy| (deploy.command.as_str(), StageKind::Run));
+        .map(|deploy| (deploy.command.as_str(), StageName::Run));
     let target = config
         .rollback()
         .ok()
@@ -206,12 +206,12 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageKind>)> {
     });
     let commands = deploy.chain(
         back.flatten()
-            .map(|text| (text.as_str(), StageKind::Rollback)),
+            .map(|text| (text.as_str(), StageName::Rollback)),
     );
     for (command, who) in commands {
         files.extend(scripts(command).map(|path| (path, vec![who])));
     }
-    let mut all: Vec<(PathBuf, Vec<StageKind>)> = Vec::new();
+    let mut all: Vec<(PathBuf, Vec<StageName>)> = Vec::new();
     for (path, stops) in files {
         match all.iter_mut().find(|(other, _)| *other == path) {
             Some((_, known)) => known.extend(stops),
@@ -232,7 +232,7 @@ fn scripts(command: &str) -> impl Iterator<Item = PathBuf> {
         .map(PathBuf::from)
 }
 
-fn file(path: &Path, stops: &[StageKind]) -> Finding {
+fn file(path: &Path, stops: &[StageName]) -> Finding {
     let shown = path.display().to_string();
     let id = format!("files/{}", shown.trim_start_matches("./"));
     let opened = files::open(path).map(drop);
@@ -274,12 +274,12 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
     Finding::new(
         outcome,
         &[
-            StageKind::Preflight,
-            StageKind::RunnerCheck,
-            StageKind::Healthgate,
-            StageKind::Traffic,
-            StageKind::Migrate,
-            StageKind::Rollback,
+            StageName::Preflight,
+            StageName::RunnerCheck,
+            StageName::Healthgate,
+            StageName::Traffic,
+            StageName::Migrate,
+            StageName::Rollback,
         ],
     )
 }
@@ -321,12 +321,12 @@ async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
     Finding::new(
         outcome,
         &[
-            StageKind::Preflight,
-            StageKind::RunnerCheck,
-            StageKind::Healthgate,
-            StageKind::Traffic,
-            StageKind::Migrate,
-            StageKind::Rollback,
+            StageName::Preflight,
+            StageName::RunnerCheck,
+            StageName::Healthgate,
+            StageName::Traffic,
+            StageName::Migrate,
+            StageName::Rollback,
         ],
     )
 }
@@ -344,10 +344,10 @@ async fn aws(job: &Job) -> Option<Finding> {
     let target = back.is_some_and(|back| {
         back.ecs.is_some() || matches!(back.state, StateAddress::Bucket { .. })
     });
-    let stops: Vec<StageKind> = [
-        (gate, StageKind::Healthgate),
-        (target, StageKind::Rollback),
-        (target, StageKind::Preflight),
+    let stops: Vec<StageName> = [
+        (gate, StageName::Healthgate),
+        (target, StageName::Rollback),
+        (target, StageName::Preflight),
     ]
     .into_iter()
     .filter_map(|(used, who)| used.then_some(who))

@@ -1,14 +1,13 @@
 //! What the configured checks and targets must be allowed to ask of GitHub.
 
 use cli::Job;
-
-use super::finding::StageKind;
+use model::StageName;
 
 /// A permission that a configured check or target cannot do without.
 pub(super) struct Permission {
     /// A fine-grained token's word with underscores.
     pub(super) name: &'static str,
-    pub(super) stops: Vec<StageKind>,
+    pub(super) stops: Vec<StageName>,
     /// A workflow's own token can never have it.
     pub(super) own_token: bool,
 }
@@ -26,14 +25,14 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
     };
     if let Some(section) = config.preflight().ok().flatten() {
         if !section.checks.is_empty() {
-            need("checks", StageKind::Preflight, false);
-            need("statuses", StageKind::Preflight, false);
+            need("checks", StageName::Preflight, false);
+            need("statuses", StageName::Preflight, false);
         }
         if !section.artifacts.is_empty() {
-            need("actions", StageKind::Preflight, false);
+            need("actions", StageName::Preflight, false);
         }
         if !section.staging.is_empty() || !section.deployments.is_empty() {
-            need("deployments", StageKind::Preflight, false);
+            need("deployments", StageName::Preflight, false);
         }
         for check in &section.runners {
             let name = if check.organization.is_some() {
@@ -41,7 +40,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
             } else {
                 "administration"
             };
-            need(name, StageKind::Preflight, true);
+            need(name, StageName::Preflight, true);
         }
     }
     if let Some(section) = config.runner_check().ok().flatten() {
@@ -50,7 +49,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
         } else {
             "administration"
         };
-        need(name, StageKind::RunnerCheck, true);
+        need(name, StageName::RunnerCheck, true);
     }
     if config
         .rollback()
@@ -58,7 +57,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
         .flatten()
         .is_some_and(|section| section.workflow.is_some())
     {
-        need("actions", StageKind::Rollback, false);
+        need("actions", StageName::Rollback, false);
     }
     all
 }

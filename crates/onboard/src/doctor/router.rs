@@ -7,12 +7,12 @@ use cli::Job;
 use config::file::Traffic;
 use config::value::{Share, Side};
 use futures_util::future::join_all;
-use model::Outcome;
 use model::text::duration;
+use model::{Outcome, StageName};
 use operation::shares::work::Work;
 use place::Place;
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 
 /// How long one machine may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                 .actual(reason.clone())
                 .reason(reason)
                 .hint("`traffic status` shows more");
-            return vec![Finding::new(outcome, &[StageKind::Traffic])];
+            return vec![Finding::new(outcome, &[StageName::Traffic])];
         }
     };
     let places = router.places().iter();
@@ -55,7 +55,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
     };
     let asked = tokio::time::timeout(QUERY_TIMEOUT, settable(router, section, place)).await;
     let late = || format!("no answer within {}", duration(QUERY_TIMEOUT));
-    let (outcome, stops): (Outcome, &[StageKind]) = match asked.unwrap_or_else(|_| Err(late())) {
+    let (outcome, stops): (Outcome, &[StageName]) = match asked.unwrap_or_else(|_| Err(late())) {
         Ok(split) => (
             Outcome::pass(id, router.kind()).actual(split.to_string()),
             &[],
@@ -68,7 +68,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
                     router.kind()
                 ))
                 .hint("`traffic status` and `traffic plan` say more, as the user that ramps"),
-            &[StageKind::Traffic],
+            &[StageName::Traffic],
         ),
     };
     Finding::new(outcome.expected(EXPECTED), stops)

@@ -2,9 +2,9 @@
 
 use cli::Job;
 use migrator::Session;
-use model::{Outcome, Severity, Verdict};
+use model::{Outcome, Severity, StageName, Verdict};
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 
 const ID: &str = "database/migrations";
 
@@ -19,7 +19,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             .expected(expected)
             .reason(reason)
             .hint(hint);
-        Finding::new(outcome, &[StageKind::Migrate, StageKind::Run])
+        Finding::new(outcome, &[StageName::Migrate, StageName::Run])
     };
     let session = match Session::open(job) {
         Ok(session) => session,
@@ -48,7 +48,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             verdict: Verdict::Fail,
             ..wrong
         };
-        findings.push(Finding::new(outcome, &[StageKind::Migrate]));
+        findings.push(Finding::new(outcome, &[StageName::Migrate]));
     }
     findings
 }

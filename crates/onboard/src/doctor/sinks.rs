@@ -12,7 +12,7 @@ use notify::{Proof, Recipient};
 use super::finding::Finding;
 
 /// People who are not told stop no stage.
-const STOPS: &[super::finding::StageKind] = &[];
+const STOPS: &[model::StageName] = &[];
 
 /// How long GitHub may take to answer for a sink.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,15 +6,15 @@ use cli::Job;
 use cli::rollout::in_progress;
 use config::value::StateAddress;
 use model::text::duration;
-use model::{Outcome, Verdict};
+use model::{Outcome, StageName, Verdict};
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
-const USERS: [StageKind; 3] = [
-    StageKind::Preflight,
-    StageKind::Traffic,
-    StageKind::Rollback,
+const USERS: [StageName; 3] = [
+    StageName::Preflight,
+    StageName::Traffic,
+    StageName::Rollback,
 ];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
@@ -93,7 +93,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         // A rollback takes it back.
         findings.push(Finding::new(
             outcome,
-            &[StageKind::Preflight, StageKind::Traffic],
+            &[StageName::Preflight, StageName::Traffic],
         ));
     }
     findings

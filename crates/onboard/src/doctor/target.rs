@@ -4,9 +4,9 @@ use ::target::fit::{FitReport, Switchability};
 use ::target::kinds;
 use ::target::{Place, PlaceAccess};
 use cli::Job;
-use model::Outcome;
+use model::{Outcome, StageName};
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     // The findings of the state report a variable that is not set.
@@ -20,7 +20,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
             Place::Here => "target/switch".to_owned(),
             Place::Host(host) => format!("target/{host}"),
         };
-        let (outcome, stops): (Outcome, &[StageKind]) = match &found.fit {
+        let (outcome, stops): (Outcome, &[StageName]) = match &found.fit {
             Switchability::Fits(said) => (Outcome::pass(id, &found.subject).actual(said), &[]),
             Switchability::Never(misfit) | Switchability::Missing(misfit) => (
                 Outcome::fail(id, &found.subject)
@@ -31,7 +31,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                         misfit.reason
                     ))
                     .hint(misfit.hint.clone()),
-                &[StageKind::Rollback],
+                &[StageName::Rollback],
             ),
             Switchability::Unknown(reason) => (
                 Outcome::error(id, &found.subject)

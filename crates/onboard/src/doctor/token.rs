@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use cli::Job;
 use github::Error;
 use github::token::MayRead;
-use model::Outcome;
+use model::{Outcome, StageName};
 
-use super::finding::{Finding, StageKind};
+use super::finding::Finding;
 use super::permission::{Permission, needed};
 use super::repository::Repository;
 
@@ -15,7 +15,7 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let needed = needed(job);
-    let stops: Vec<StageKind> = needed.iter().flat_map(|one| one.stops.clone()).collect();
+    let stops: Vec<StageName> = needed.iter().flat_map(|one| one.stops.clone()).collect();
     let finding = |outcome| vec![Finding::new(outcome, &stops)];
     if needed.is_empty() {
         let outcome = Outcome::skipped(

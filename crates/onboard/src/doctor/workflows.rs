@@ -219,10 +219,7 @@ fn unused_compose_files(job: &Job, survey: &Survey) -> Vec<Finding> {
                 "`rollback.compose.files` names {file}, which no workflow uses{instead}"
             ))
             .hint("name the files that the deployment names with `-f`, in the same order");
-        findings.push(Finding::new(
-            outcome,
-            &[super::finding::StageKind::Rollback],
-        ));
+        findings.push(Finding::new(outcome, &[model::StageName::Rollback]));
     }
     findings
 }
