@@ -40,6 +40,9 @@ const WITH_A_SECRET: [(&str, &[&str]); 3] = [
             "        X-Key: !!str SECRET: a\n",
             "        X-Key: |\n          SECRET\n       SECRET: a\n",
             "        X-Key: SECRET\n          SECRET: a\n",
+            "        X-Key: \"${{ secrets.A || 'SECRET' }}\"\n",
+            "        X-Key: ${{ secrets.A || 'SECRET' }} b: c\n",
+            "        ab`SECRET: x\n        ab`SECRET: y\n",
         ],
     ),
     (

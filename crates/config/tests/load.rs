@@ -182,10 +182,6 @@ fn mistakes_are_shown_where_they_stand() {
             "2:62: not a regular expression: unclosed group | a bracket or a sign that is meant itself has a `\\` before it",
         ),
         (
-            "version: 1\nhealthgate: { policy: { timeout: 3m, deadline: 2m } }\n",
-            "2:34: `timeout` (3m) is longer than `deadline` (2m): no measurement may take so long | set a shorter",
-        ),
-        (
             "version: 1\nhosts: { a: { user: b } }\nenvironments:\n  blue: { hosts: { a: { address: c } } }\n  green: { hosts: { a: { address: d } } }\n",
             "2:13: missing key `address` | choose an environment, such as `--environment blue`: the file has `blue`, `green`",
         ),

@@ -44,6 +44,15 @@ pub(crate) fn veiled(
 ) -> String {
     /// As long as a sign and its letter; so little reveals nothing.
     const SHORT: usize = 3;
+    let mut quotes = sentence.match_indices('`').map(|(at, _)| at);
+    let ends = quotes.next().zip(quotes.next_back());
+    // What is quoted has a backtick of its own: where it ends is not known.
+    let is_of_quotes = |place: &Range<usize>| text[place.clone()].contains('`');
+    if let Some((start, end)) = ends
+        && hidden.iter().any(is_of_quotes)
+    {
+        return format!("{}{MASK}{}", &sentence[..=start], &sentence[end..]);
+    }
     let known = Part::root(schema).names();
     let is_hidden = |quoted: &str| {
         let word = quoted.trim_end_matches(": …");
@@ -79,7 +88,15 @@ fn in_line(line: &str, known: &BTreeSet<&str>) -> Vec<Range<usize>> {
             found.push(start + hidden.len() - bare.len()..start + hidden.len());
         }
     };
-    let mut at = 0;
+    // A known key without its colon is the slip itself.
+    let bare = line.trim_start_matches(is_sign);
+    let word = bare.split(char::is_whitespace).next().unwrap_or_default();
+    let is_slip = known.contains(word) && !holds_secret(word);
+    let mut at = line.len() - bare.len();
+    if is_slip {
+        let value = bare[word.len()..].trim_start();
+        at = line.len() - value.len() + harmless(value);
+    }
     while at < line.len() {
         at = line.len() - line[at..].trim_start_matches(is_sign).len();
         if let Some(key) = Key::at(line, at).filter(|key| known.contains(key.name)) {
@@ -105,7 +122,7 @@ fn harmless(text: &str) -> usize {
     let bare = text.trim_start_matches(quotes);
     let rest = if let Some(inside) = bare.strip_prefix("${{") {
         let end = inside.find("}}").map(|end| end + "}}".len());
-        end.filter(|_| of_workflow(inside).is_some())
+        end.filter(|_| of_workflow(inside).is_some_and(|(_, name)| !name.is_empty()))
             .map(|end| &inside[end..])
     } else if let Some((name, rest)) = bare
         .strip_prefix("${")
@@ -210,7 +227,13 @@ mod tests {
             ("X-Api-Key hunter2", "***"),
             ("\"X-Api-Key\" hunter2", "\"***"),
             ("my key: hunter2", "***"),
-            ("user hunter2", "***"),
+            ("user hunter2", "user ***"),
+            ("status 200", "***"),
+            ("- version 1", "- version 1"),
+            ("token hunter2", "***"),
+            ("service", "service"),
+            ("url: ${{ secrets.A || 'hunter2' }} b: c", "url: ***"),
+            ("url: ${{ secrets.A }} b: c", "url: ${{ secrets.A }} ***"),
             (
                 "headers: { user: hunter2, X: hunter2 }",
                 "headers: { user: *** }",

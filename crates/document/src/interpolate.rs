@@ -159,9 +159,9 @@ pub(crate) fn of_workflow(inside: &str) -> Option<(&str, &str)> {
     ];
     let (expression, _) = inside.split_once("}}")?;
     let (context, name) = expression.trim().split_once('.')?;
+    let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let is_plain = name.chars().all(good);
     let name = name.rsplit('.').next().unwrap_or(name);
-    let good = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    let is_plain = !name.is_empty() && name.chars().all(good);
     let context = CONTEXTS.into_iter().find(|one| *one == context)?;
     Some((context, if is_plain { name } else { "" }))
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use model::{Address, Secret};
 
 use crate::clear_text::{Clear, secrets_in, tokens_in};
-use crate::interpolate::names;
+use crate::interpolate::{names, of_workflow};
 use crate::naming::{ends_as_secrets_do, holds_secret, is_shouted};
 use values::is_variable;
 use values::template::{Piece, pieces};
@@ -48,8 +48,7 @@ impl Located {
         self.secrets
             .variables
             .extend(names(text).map(str::to_owned));
-        // The value of a variable is known by the variable's name.
-        if !text.contains("${") && !text.trim().is_empty() {
+        if !names_its_source(text) && !text.trim().is_empty() {
             self.secrets.literals.insert(text.trim().into());
         }
     }
@@ -64,7 +63,7 @@ impl Located {
 
     /// That all of a text is secret, which is at `place`.
     fn whole(&mut self, text: &str, place: Place) {
-        if !text.contains("${") && !text.trim().is_empty() {
+        if !names_its_source(text) && !text.trim().is_empty() {
             self.places.push(place);
         }
     }
@@ -87,6 +86,13 @@ impl Located {
             self.whole(part, at..at + part.len());
         }
     }
+}
+
+/// Whether a secret is the value of a variable, which is known by the variable's name. An expression of a workflow may
+/// have the secret itself, as in `${{ secrets.A || 'b' }}`.
+fn names_its_source(text: &str) -> bool {
+    let is_plain = |inside| of_workflow(inside).is_some_and(|(_, name)| !name.is_empty());
+    text.contains("${") && text.split("${{").skip(1).all(is_plain)
 }
 
 /// What a tree tells; `text` is what it was read from.

@@ -37,7 +37,10 @@ fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
     }
     for (key, value) in node.entries() {
         // `{ X-Key abc }`: without its colon, the value is a part of the key.
-        if key.name.contains(char::is_whitespace) {
+        let has_value = value.text().is_some_and(|text| !text.is_empty())
+            || !value.entries().is_empty()
+            || !value.items().is_empty();
+        if !has_value && key.name.contains(char::is_whitespace) {
             found.push(key.place.clone());
         }
         match part.below(&key.name) {

@@ -99,7 +99,7 @@ async fn a_rule_gets_weights_and_keeps_all_else() {
     assert_eq!(
         told,
         (
-            "give blue 90%, green 10% in listener-rule/app/shop; a user who has a target group keeps it for 600s",
+            "give blue 90%, green 10% in listener-rule/app/shop; a user who has a target group keeps it for 10m",
             &[
                 "targetgroup/blue: weight 1 → 9".to_owned(),
                 "targetgroup/green: weight 0 → 1".to_owned()
@@ -114,7 +114,7 @@ async fn a_rule_gets_weights_and_keeps_all_else() {
     }
     let near = router.check(&HERE, green("33.33%")).await.unwrap();
     assert_eq!(near.split, green("33.3%"));
-    assert!(near.does.contains("keeps it for 600s"), "{}", near.does);
+    assert!(near.does.contains("keeps it for 10m"), "{}", near.does);
     let whole = router.check(&HERE, green("0%")).await.unwrap();
     assert!(
         whole

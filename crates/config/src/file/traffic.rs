@@ -209,7 +209,10 @@ impl Traffic {
         let there = rollback.and_then(|rollback| rollback.nginx.as_ref());
         match self.nginx.as_ref().zip(there) {
             Some((here, there))
-                if here.upstream_file == there.upstream_file && here.sticky != there.sticky =>
+                if here.upstream_file == there.upstream_file
+                    && here.hosts == there.hosts
+                    && here.exec == there.exec
+                    && here.sticky != there.sticky =>
             {
                 let same = "`traffic.nginx` and `rollback.nginx` have the same `upstream-file`, and not the same `sticky`";
                 let fault = spot.key("nginx").fault(same);

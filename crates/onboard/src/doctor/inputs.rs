@@ -169,10 +169,15 @@ fn hide(node: &Node, found: &mut Vec<Place>) {
             let text = one.text().unwrap_or_default();
             let is_hidden = match key.name.as_str() {
                 "env" => true,
-                "with" => is_private(&name.name.to_ascii_lowercase(), text),
+                "with" => {
+                    let has_literal = text.contains("secrets.") && text.contains('\'');
+                    has_literal || is_private(&name.name.to_ascii_lowercase(), text)
+                }
                 _ => false,
             };
-            let is_expression = text.starts_with("${{") && text.ends_with("}}");
+            // An expression may have the secret itself: `${{ secrets.A || 'b' }}`.
+            let is_expression =
+                text.starts_with("${{") && text.ends_with("}}") && !text.contains(['\'', '"']);
             if is_hidden && !is_expression && !text.is_empty() {
                 found.push(one.place.clone());
             }
