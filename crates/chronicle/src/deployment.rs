@@ -56,6 +56,35 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// Where an event tells that it began; `began_in` are the incidents that were open then.
+    fn begun(id: &str, event: &Event, began_in: Vec<IncidentId>) -> Deployment {
+        Deployment {
+            id: id.to_owned(),
+            subject: event.subject.clone(),
+            started: event.at,
+            previous: None,
+            committed: None,
+            conclusion: None,
+            ended: None,
+            failed_stage: None,
+            failed_at: None,
+            gate_failed_at: None,
+            restored_at: None,
+            rollback: None,
+            reported_at: None,
+            taken_back: None,
+            other_rollbacks: Vec::new(),
+            fixed_forward: None,
+            put_back: None,
+            made_room: None,
+            retries: None,
+            exposure: None,
+            incident: None,
+            may_serve: true,
+            began_in,
+        }
+    }
+
     /// Whether its release was taken back, by hand or in a later job, and not put back since.
     pub fn is_taken_back(&self) -> bool {
         self.taken_back.is_some() && self.put_back.is_none()
@@ -96,31 +125,13 @@ pub fn deployments(history: &History) -> Vec<Deployment> {
             committed_at,
         } = &event.what
         {
-            found.push(Deployment {
-                id: id.clone(),
-                subject: event.subject.clone(),
-                started: event.at,
+            let open = reports.open.keys().cloned().collect();
+            let begun = Deployment {
                 previous: previous.clone(),
                 committed: *committed_at,
-                conclusion: None,
-                ended: None,
-                failed_stage: None,
-                failed_at: None,
-                gate_failed_at: None,
-                restored_at: None,
-                rollback: None,
-                reported_at: None,
-                taken_back: None,
-                other_rollbacks: Vec::new(),
-                fixed_forward: None,
-                put_back: None,
-                made_room: None,
-                retries: None,
-                exposure: None,
-                incident: None,
-                may_serve: true,
-                began_in: reports.open.keys().cloned().collect(),
-            });
+                ..Deployment::begun(id, event, open)
+            };
+            found.push(begun);
             continue;
         }
         let Some(nth) = found.iter().rposition(|one| one.id == *id) else {

@@ -123,19 +123,13 @@ fn ended_as(ended: Ended) -> Conclusion {
 
 /// How it ended, and whether it was taken back or fixed forward since. That a person cancelled one tells nothing of its
 /// release, unless its gate had failed by then.
-fn conclusion(
-    ended_as: Option<Conclusion>,
-    is_bad: bool,
-    is_taken_back: bool,
-    is_fixed_forward: bool,
-    is_cut_off: bool,
-) -> Conclusion {
-    match ended_as {
+fn conclusion(logged: &Logged, is_taken_back: bool, is_cut_off: bool) -> Conclusion {
+    match logged.conclusion.map(ended_as) {
         Some(Conclusion::Refused) => Conclusion::Refused,
-        Some(Conclusion::Cancelled) if !is_bad => Conclusion::Cancelled,
+        Some(Conclusion::Cancelled) if logged.gate_failed_at.is_none() => Conclusion::Cancelled,
         _ if is_taken_back => Conclusion::RolledBack,
         Some(Conclusion::Cancelled) => Conclusion::Failed,
-        Some(Conclusion::Succeeded) if is_fixed_forward => Conclusion::Failed,
+        Some(Conclusion::Succeeded) if logged.fixed_forward.is_some() => Conclusion::Failed,
         Some(ended_as) => ended_as,
         None if is_cut_off => Conclusion::Undecided,
         None => Conclusion::Running,
@@ -163,19 +157,16 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
         (Some(Ended::Succeeded), false, Some(entry)) => left_since(entry, settled),
         _ => None,
     };
-    let ended_as = logged.conclusion.map(ended_as);
     Deployment {
         release: logged.subject.release.clone().unwrap_or_default(),
         started: logged.started,
         ended: logged.ended,
         conclusion: conclusion(
-            ended_as,
-            logged.gate_failed_at.is_some(),
+            logged,
             logged.is_taken_back() || recorded.is_some(),
-            logged.fixed_forward.is_some(),
             is_cut_off,
         ),
-        ended_as,
+        ended_as: logged.conclusion.map(ended_as),
         committed: logged.committed,
         rework: None,
         failed_at: logged
