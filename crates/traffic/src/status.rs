@@ -197,8 +197,8 @@ impl<'a> PlaceStatus<'a> {
         if let (Some(observed), Some(split)) = (&self.observed, in_use) {
             doubts.extend(observed.doubt(split));
         }
-        if let (Some(rollout), Ok(configured)) = (recorded, &self.configured) {
-            doubts.extend(differs(rollout, self.place, *configured).map(Discrepancy::fail));
+        if let Some(rollout) = recorded {
+            doubts.extend(self.differs(rollout).map(Discrepancy::fail));
         }
         for side in Side::BOTH {
             if let Some(share) = in_use.map(|split| split.of(side))
@@ -211,6 +211,29 @@ impl<'a> PlaceStatus<'a> {
             }
         }
         doubts
+    }
+
+    /// Where what is in use is not what the rollout set.
+    fn differs(&self, rollout: &Rollout) -> Option<String> {
+        let side = rollout.sides.get(&self.place.to_string())?;
+        let has = self.in_use()?.of(*side);
+        // What is taken back has nothing already, or not yet.
+        let is_taken_back = rollout.phase == Phase::Aborting && has.is_none();
+        let found = match &self.loaded {
+            Ok(Some(_)) => format!("{} uses {has}", self.router.kind()),
+            _ => format!("the configuration has {has}"),
+        };
+        let why = if is_settled(rollout) {
+            "another changed it"
+        } else {
+            "another changed it, or a change was interrupted"
+        };
+        (has != rollout.share && !is_taken_back).then(|| {
+            format!(
+                "the rollout of {} recorded {}, and {found}: {why}",
+                rollout.release, rollout.share
+            )
+        })
     }
 
     /// What another made of the share of a rollout here.
@@ -397,23 +420,4 @@ async fn observed(
 /// Whether the recorded share was set and proved, and no change is under way.
 fn is_settled(rollout: &Rollout) -> bool {
     matches!(rollout.phase, Phase::Judging | Phase::Waiting | Phase::Held)
-}
-
-/// Where the configuration is not what the rollout set.
-fn differs(rollout: &Rollout, place: &Place, configured: Split) -> Option<String> {
-    let side = rollout.sides.get(&place.to_string())?;
-    let has = configured.of(*side);
-    // What is taken back has nothing already, or not yet.
-    let is_taken_back = rollout.phase == Phase::Aborting && has.is_none();
-    let why = if is_settled(rollout) {
-        "another changed it"
-    } else {
-        "another changed it, or a change was interrupted"
-    };
-    (has != rollout.share && !is_taken_back).then(|| {
-        format!(
-            "the rollout of {} recorded {}, and the configuration has {has}: {why}",
-            rollout.release, rollout.share
-        )
-    })
 }

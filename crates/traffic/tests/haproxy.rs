@@ -141,12 +141,15 @@ fn haproxy_reload_without_a_state_file_is_noticed() {
     // Before it happens.
     bed.traffic(&["set", "25%", "--release", "v2"])
         .is(0, &["v2 has 25%"]);
-    bed.traffic(&["status"])
-        .is(1, &["a restart would change it"]);
+    let end = bed.traffic(&["status"]);
+    let end = end.is(1, &["a restart would change it"]);
+    assert!(!end.text.contains("another changed it"), "{}", end.text);
     world.proxy.reloaded();
     assert_eq!(world.of_hundred(), 0);
-    bed.traffic(&["status"])
-        .is(1, &["recorded 25%, and the configuration has 0%"]);
+    bed.traffic(&["status"]).is(
+        1,
+        &["recorded 25%, and haproxy uses 0%: another changed it"],
+    );
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 
     let child = bed.spawn(&["ramp", "--release", "v2"]);
