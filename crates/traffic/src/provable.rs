@@ -77,8 +77,7 @@ impl ProofTime {
         let needed = proof_needed(router, before, split).map_err(|error| Unprovable {
             split,
             reason: error.to_string(),
-            hint: "nothing was changed; choose another share, with `--stages` or for `traffic set`"
-                .to_owned(),
+            hint: "choose another share, with `--stages` or for `traffic set`".to_owned(),
         })?;
         let answers = self.answers.get(place).copied().unwrap_or_default();
         let takes = answers.proof(split, needed);

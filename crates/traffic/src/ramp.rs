@@ -21,7 +21,7 @@ use crate::judge::{self, JudgedShare};
 use crate::old_side::Keep;
 use crate::provable::ProofTime;
 use crate::refuse;
-use crate::session::{Session, rollout};
+use crate::session::{Session, is_at_work, rollout};
 
 /// How often the state is read for what others want of a rollout.
 const POLL: Duration = Duration::from_secs(1);
@@ -263,7 +263,7 @@ impl<'a> Ramp<'a> {
             .await
             .refusals(self.router, &sides, before, &self.left());
         if !refused.is_empty() {
-            return self.session.give_up(self.lease, refused).await;
+            return self.unprovable(refused).await;
         }
         if self.is_new {
             self.session
@@ -288,6 +288,33 @@ impl<'a> Ramp<'a> {
         } = self;
         let keep = (failed > 0).then_some(Keep::Serves(failed));
         finish::finish(session, work, router, lease, &rollout, found, keep).await
+    }
+
+    /// A share to come cannot be proved in time. What a person left as it is stays so; what a process watched that has
+    /// ended goes back.
+    async fn unprovable(&mut self, mut refused: Vec<Outcome>) -> Result<Report, Failure> {
+        if self.is_new {
+            return self.session.give_up(self.lease, refused).await;
+        }
+        if !is_at_work(self.rollout.phase) {
+            for hint in refused
+                .iter_mut()
+                .filter_map(|outcome| outcome.hint.as_mut())
+            {
+                hint.push_str("; or `traffic abort` gives everything back");
+            }
+            return self.session.give_up(self.lease, refused).await;
+        }
+        let started = self.session.started_at;
+        let reason = Report::from_outcomes("traffic", started, refused.clone()).reason;
+        self.found.mark(self.rollout.share);
+        self.found.outcomes.extend(refused);
+        let why = BackReason {
+            verdict: Verdict::Fail,
+            reason,
+            finding: Status::RolledBack,
+        };
+        self.back(why).await
     }
 
     /// Stage by stage; a report where the ramp is over before the release has everything.

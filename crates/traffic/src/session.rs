@@ -6,7 +6,7 @@ use config::value::Span;
 use jiff::Timestamp;
 use model::{Outcome, Report};
 use operation::shares::work::{TRAFFIC, Work};
-use state::{Document, Lease, Rollout, Store};
+use state::{Document, Lease, Phase, Rollout, Store};
 
 /// A job with its `traffic:` section.
 pub(crate) struct Session<'a> {
@@ -156,4 +156,12 @@ impl<'a> Session<'a> {
 /// The rollout that is in progress.
 pub(crate) fn rollout(document: Option<&Document>) -> Option<&Rollout> {
     document.and_then(|document| document.rollout.as_ref())
+}
+
+/// Whether a process watches or changes the share. In the other phases it was left as it is.
+pub(crate) fn is_at_work(phase: Phase) -> bool {
+    match phase {
+        Phase::Setting | Phase::Judging | Phase::Aborting => true,
+        Phase::Waiting | Phase::Held => false,
+    }
 }

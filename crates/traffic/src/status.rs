@@ -19,7 +19,7 @@ use state::{Document, Phase, Rollout};
 use crate::foreign;
 use crate::in_effect::SAMPLE_TIME;
 use crate::old_side;
-use crate::session::{Session, rollout};
+use crate::session::{Session, is_at_work, rollout};
 
 /// Requests where no split says how many it takes.
 const ANSWERS: u32 = 44;
@@ -346,15 +346,11 @@ async fn of_rollout(
         rollout.changed, rollout.by
     );
     let outcome = Outcome::pass("rollout", &rollout.release).actual(told);
-    let is_at_work = matches!(
-        rollout.phase,
-        Phase::Setting | Phase::Judging | Phase::Aborting
-    );
     let is_watched = match document.and_then(|document| document.lock.as_ref()) {
         Some(lock) => !job.fate(lock).await.is_gone(),
         None => false,
     };
-    if is_watched || !is_at_work {
+    if is_watched || !is_at_work(rollout.phase) {
         return outcome;
     }
     let outcome = Outcome {

@@ -181,11 +181,39 @@ fn the_time_of_the_proofs_is_planned_and_one_that_cannot_end_is_refused() {
     bed.slow_answers(Duration::ZERO);
     bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
     bed.slow_answers(Duration::from_millis(400));
-    bed.traffic(&["promote"])
-        .is(5, &["`traffic.deadline` (9s) leaves 3s for it"]);
+    bed.traffic(&["promote"]).is(
+        5,
+        &[
+            "`traffic.deadline` (9s) leaves 3s for it",
+            "or `traffic abort` gives",
+        ],
+    );
     assert_eq!((bed.configured(), bed.recorded()), (50, Some(50)));
     bed.configure(&format!("{stages}  deadline: 18s\n"), "");
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+/// The release became slow, and the process that watched it was killed: a refusal would leave its share unwatched.
+#[test]
+fn a_killed_ramp_that_can_prove_no_further_share_is_taken_back() {
+    let bed = Bed::new(
+        "  stages: [10%, 100%]\n  stage-duration: 60s\n  deadline: 30s\n",
+        "",
+    );
+    let mut child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bed.green.set_delay(Duration::from_secs(1));
+    bed.traffic(&["resume"]).is(
+        1,
+        &[
+            "`traffic.deadline` (30s) leaves 10s for it",
+            "v1 has 100% again",
+        ],
+    );
+    assert_eq!(bed.configured(), 0);
+    assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
 }
 
 /// The service became slower since: answers that all agree have more time, and those that were too few say so.
