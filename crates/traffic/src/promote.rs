@@ -3,10 +3,10 @@
 use cli::{Failure, Job};
 use config::value::Share;
 use model::{ExitCode, Id, Outcome, Report};
-use state::{Phase, Rollout};
+use state::{Document, Rollout};
 
 use crate::ramp::insert;
-use crate::resume::{Asked, go_on, is_at_its_end};
+use crate::resume::{Asked, changed, go_on, is_at_its_end, is_taken_back};
 use crate::session::{Session, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return Ok(session.report(vec![refused()]));
     };
     let to = flags.to.unwrap_or_else(|| next(&session, current));
-    if current.phase == Phase::Aborting || current.abort.is_some() {
+    if is_taken_back(current) {
         return Ok(session.report(vec![being_taken_back(current)]));
     }
     if to <= current.share {
@@ -38,8 +38,7 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         )));
     }
     if job.dry_run {
-        let reason = format!("dry run: would let {} have up to {to}", current.release);
-        return Ok(session.report(vec![Outcome::skipped("promote", &current.release, reason)]));
+        return would_promote(&session, document.as_ref(), current, to).await;
     }
     let release = current.release.clone();
     let promoted = session.store.update(None, |document| {
@@ -79,6 +78,24 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
             Ok(session.report(vec![outcome, unknown]))
         }
     }
+}
+
+/// What `promote` would do: what another changed stays as it is.
+async fn would_promote(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    current: &Rollout,
+    to: Share,
+) -> Result<Report, Failure> {
+    let release = &current.release;
+    let work = session.work(document);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let reason = match changed(session, &*router, current).await {
+        Some(change) => format!("dry run: would promote nothing: {change}"),
+        None => format!("dry run: would let {release} have up to {to}"),
+    };
+    Ok(session.report(vec![Outcome::skipped("promote", release, reason)]))
 }
 
 /// Up to where a promotion lets a ramp go that names no share.

@@ -3,11 +3,12 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report};
 use operation::shares::work::{ShareChange, TRAFFIC};
+use router::Router;
 use state::journal::Ending;
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::abort::taken_back;
-use crate::foreign;
+use crate::foreign::{self, Disturbed};
 use crate::old_side;
 use crate::ramp::Ramp;
 use crate::refuse;
@@ -25,15 +26,36 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         };
     };
     if job.dry_run {
-        let reason = format!(
-            "dry run: would go on with {} at {}",
-            current.release, current.share
-        );
-        return Ok(session.report(vec![Outcome::skipped("resume", &current.release, reason)]));
+        return would_go_on(&session, document.as_ref(), current).await;
     }
     let (lease, document) = session.acquire().await?;
     let ended = Box::pin(go_on(&session, &lease, &document, Asked::Resume)).await;
     session.or_release(&lease, ended).await
+}
+
+/// What `resume` would do, by the rules of [`go_on`].
+async fn would_go_on(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    current: &Rollout,
+) -> Result<Report, Failure> {
+    let Rollout { release, share, .. } = current;
+    let does = if is_taken_back(current) {
+        format!("take {release} back, and prove 0%")
+    } else {
+        let work = session.work(document);
+        let context = work.context();
+        let router = work.router(&context)?;
+        match changed(session, &*router, current).await {
+            Some(change) => format!("set {share} again: {change}"),
+            None if is_at_its_end(current) => {
+                return Ok(session.report(vec![nothing_left(current)]));
+            }
+            None => format!("go on with {release} at {share}"),
+        }
+    };
+    let reason = format!("dry run: would {does}");
+    Ok(session.report(vec![Outcome::skipped("resume", release, reason)]))
 }
 
 /// By what a rollout goes on.
@@ -57,7 +79,7 @@ pub(crate) async fn go_on(
             .give_up(lease, vec![refuse::nothing("resume")])
             .await;
     };
-    if current.phase == Phase::Aborting || current.abort.is_some() {
+    if is_taken_back(current) {
         return Box::pin(taken_back(session, lease, document)).await;
     }
     if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
@@ -66,26 +88,15 @@ pub(crate) async fn go_on(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    let (share, limit) = (current.share, session.section.watch_interval.get());
     if matches!(asked, Asked::Promote { .. })
-        && current.phase != Phase::Setting
-        && let Some(disturbed) = foreign::look(&*router, current, share, limit).await
+        && let Some(disturbed) = changed(session, &*router, current).await
     {
         let mut ramp = Ramp::new(session, &work, &*router, lease, current.clone(), true);
         return ramp.disturbed(disturbed).await;
     }
-    if is_at_its_end(current) {
-        // Where another changed it, it is set again.
-        if foreign::look(&*router, current, share, limit)
-            .await
-            .is_none()
-        {
-            let outcome = Outcome::pass("resume/nothing", &current.release).actual(format!(
-                "nothing to resume: {} has {share}, as it was set",
-                current.release
-            ));
-            return session.give_up(lease, vec![outcome]).await;
-        }
+    // Where another changed it, it is set again.
+    if is_at_its_end(current) && changed(session, &*router, current).await.is_none() {
+        return session.give_up(lease, vec![nothing_left(current)]).await;
     }
     if let Some(share) = current.set_by_hand() {
         let change = ShareChange {
@@ -99,6 +110,31 @@ pub(crate) async fn go_on(
     let no_wait = asked == Asked::Promote { no_wait: true };
     let ramp = Ramp::new(session, &work, &*router, lease, rollout, no_wait);
     Box::pin(ramp.up()).await
+}
+
+/// Whether nothing but its way back is left of a rollout.
+pub(crate) fn is_taken_back(rollout: &Rollout) -> bool {
+    rollout.phase == Phase::Aborting || rollout.abort.is_some()
+}
+
+/// What another changed of a share that was in effect.
+pub(crate) async fn changed(
+    session: &Session<'_>,
+    router: &dyn Router,
+    current: &Rollout,
+) -> Option<Disturbed> {
+    if current.phase == Phase::Setting {
+        return None;
+    }
+    let limit = session.section.watch_interval.get();
+    foreign::look(router, current, current.share, limit).await
+}
+
+fn nothing_left(current: &Rollout) -> Outcome {
+    let Rollout { release, share, .. } = current;
+    Outcome::pass("resume/nothing", release).actual(format!(
+        "nothing to resume: {release} has {share}, as it was set"
+    ))
 }
 
 /// A share that a person set, or a ramp whose last stage is below 100 %.

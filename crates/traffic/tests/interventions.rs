@@ -78,6 +78,31 @@ fn a_switch_to_the_side_that_has_everything_stops_nothing() {
     assert!(bed.path("stopped").exists());
 }
 
+/// A dry run tells what is done: nothing where nothing is left, over another's change by `resume` alone, and the way back.
+#[test]
+fn a_dry_run_of_what_goes_on_tells_what_would_be_done() {
+    let bed = Bed::new("", "");
+    let resume = ["resume", "--dry-run"];
+    let promote = ["promote", "--dry-run"];
+    bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
+    bed.traffic(&resume)
+        .is(0, &["nothing to resume: v2 has 50%, as it was set"]);
+    bed.traffic(&promote)
+        .is(3, &["would let v2 have up to 100%"]);
+    bed.weigh(9, 1);
+    let both = "localhost has blue 90%, green 10%, and blue 50%, green 50% was set";
+    bed.traffic(&resume).is(3, &["would set 50% again", both]);
+    bed.traffic(&promote)
+        .is(3, &["would promote nothing", both]);
+    assert_eq!((bed.configured(), bed.recorded()), (10, Some(50)));
+    bed.weigh(1, 1);
+    bed.blue.set_release("");
+    bed.traffic(&["abort"]).is(6, &[]);
+    bed.traffic(&resume)
+        .is(3, &["would take v2 back, and prove 0%"]);
+    bed.traffic(&promote).is(5, &["v2 is being taken back"]);
+}
+
 /// A person has taken the release off by hand: a promotion does not write over it.
 #[test]
 fn a_promotion_leaves_what_another_changed() {
