@@ -243,6 +243,22 @@ fn a_proof_whose_answers_agree_has_more_time_and_never_contradicts_them() {
     }
 }
 
+/// The deadline of the whole way back does not cut its proof off.
+#[test]
+fn a_way_back_with_slow_answers_says_how_many_came_in_time() {
+    let bed = Bed::new("  deadline: 12s\n", "");
+    bed.traffic(&["set", "50%", "--release", "v2"]).is(0, &[]);
+    // 12 times four answers take 12 s.
+    bed.slow_answers(Duration::from_secs(1));
+    let end = bed.traffic(&["abort"]).is(
+        6,
+        &[" of the 45 answers that prove blue 100%, green 0% came in time, all of blue"],
+    );
+    assert!(!end.text.contains("it may still go on"), "{}", end.text);
+    bed.slow_answers(Duration::ZERO);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
 /// What is asked to measure the answers is asked at the same time.
 #[test]
 fn a_plan_asks_the_sides_side_by_side() {

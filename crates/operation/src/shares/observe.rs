@@ -19,6 +19,8 @@ const MEASURED: usize = 3;
 const MAX_REQUESTS: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
+/// So much of its time a proof has again whose answers all agree.
+const MORE_TIME: f64 = 0.5;
 
 /// The releases of the two sides at a place, as far as they are known: what else answers is of no side.
 #[derive(Clone, Copy, Debug)]
@@ -328,6 +330,12 @@ pub fn window(split: Split) -> u32 {
     2 * binomial::noticed_after(share)
 }
 
+/// How long a proof may be given that has ended by then, whatever its answers are.
+pub fn time_until(end: Instant) -> Duration {
+    let left = end.saturating_duration_since(Instant::now());
+    left.div_f64(1.0 + MORE_TIME)
+}
+
 /// Asks through the router until the answers prove that the split is in effect.
 ///
 /// A proof whose answers all agree so far has half as much time again: a service that answers slowly is not a share
@@ -342,7 +350,10 @@ pub async fn prove(
     (before, after): (Split, Split),
     deadline: Instant,
 ) -> Result<String, Error> {
-    let last = deadline + deadline.saturating_duration_since(Instant::now()) / 2;
+    let last = deadline
+        + deadline
+            .saturating_duration_since(Instant::now())
+            .mul_f64(MORE_TIME);
     if let Some(loaded) = router.loaded(place).await?
         && loaded != after
     {
@@ -388,8 +399,12 @@ async fn prove_whole(
         let end = if agrees { last } else { deadline };
         let Some(left) = left.filter(|_| Instant::now() < end) else {
             if let (true, Some(wanted)) = (agrees, wanted) {
+                let all = match in_a_row {
+                    0 => String::new(),
+                    _ => format!(", all of {side}"),
+                };
                 return Err(Error::Deadline(format!(
-                    "only {in_a_row} of the {wanted} answers that prove {after} came in time, all of {side}"
+                    "only {in_a_row} of the {wanted} answers that prove {after} came in time{all}"
                 )));
             }
             return Err(Error::Unproved(format!(
@@ -399,7 +414,10 @@ async fn prove_whole(
         };
         let asking =
             (0..left.min(MAX_CONCURRENT)).map(|_| router.sample_release(place, releases.likely()));
-        for answer in join_all(asking).await {
+        let Ok(answers) = tokio::time::timeout_at(end.into(), join_all(asking)).await else {
+            continue;
+        };
+        for answer in answers {
             if seen.add(answer, (releases, &names)) == Some(side) {
                 in_a_row += 1;
             } else {

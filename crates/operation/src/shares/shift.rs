@@ -14,7 +14,9 @@ use state::journal::SharePlan;
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
 use super::foreign::ForeignChange;
-use super::observe::{Answers, Releases, contradicts, is_visible, proof_needed, prove, sample};
+use super::observe::{
+    Answers, Releases, contradicts, is_visible, proof_needed, prove, sample, time_until,
+};
 
 /// So often a side is asked before it is taken for dead.
 const MAX_ATTEMPTS: u32 = 3;
@@ -44,6 +46,8 @@ pub struct Shift<'a> {
     pub after: Share,
     /// How long the proof at one place may take.
     pub proof: Duration,
+    /// When every proof has ended, with the time that answers which all agree have beyond theirs; it counts instead of `proof`.
+    pub proof_end: Option<Instant>,
     /// How often a proof looks whether another changed the share.
     pub look_every: Duration,
     pub interrupt: Interrupt,
@@ -272,9 +276,10 @@ impl Shift<'_> {
             self.note(place, Found::Set);
         }
         set?;
+        let within = self.proof_end.map_or(self.proof, time_until);
         tokio::select! {
             biased;
-            proved = self.proved(place, side, (before, after), self.proof) => proved,
+            proved = self.proved(place, side, (before, after), within) => proved,
             overtaken = self.overtaken(place, after) => Err(overtaken),
         }
     }

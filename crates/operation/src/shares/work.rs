@@ -379,12 +379,11 @@ impl<'a> Work<'a> {
             stable: rollout.stable.clone(),
             before: change.before,
             after: change.after,
-            proof: if is_way_back {
-                // It is not undone, so its proof has the time of that, too.
-                self.proof_time() * 2
-            } else {
-                self.proof_time()
-            },
+            proof: self.proof_time(),
+            // It is not undone, so its proof has the time of that, too. What is left is for its report: a proof that the
+            // deadline cuts off does not say how far it came.
+            proof_end: is_way_back
+                .then(|| Instant::now() + self.section.deadline.get().mul_f64(0.9)),
             look_every: self.section.watch_interval.get(),
             interrupt: self.job.interrupt.clone(),
             // What goes on is stopped: a proof of it is of no use. What is taken back is proved, as far as there is time.
