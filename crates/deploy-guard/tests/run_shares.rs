@@ -1,61 +1,129 @@
 //! `deploy-guard run` with a section `traffic`, on the machine itself.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use testkit::{End, Nginx, Shop};
+
+/// A service whose sides share the requests of nginx, and a state that is read as a user would.
+struct World {
+    blue: Shop,
+    green: Shop,
+    nginx: Nginx,
+    folder: TempDir,
+}
+
+impl World {
+    /// Blue runs v1 and has everything, green runs v2; with these further keys of `traffic`.
+    fn new(traffic: Value) -> World {
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let nginx = Nginx::start(&blue.address());
+        let world = World {
+            blue,
+            green,
+            nginx,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        world.divide("", "down");
+        let World {
+            blue, green, nginx, ..
+        } = &world;
+        let router = json!({
+            "upstream-file": nginx.upstream_file(),
+            "test": nginx.test_command(),
+            "reload": nginx.reload_command(),
+            "blue": blue.address(),
+            "green": green.address(),
+            "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"},
+        });
+        let mut section = json!({"stages": ["10%", "100%"], "nginx": router});
+        let more = traffic.as_object().unwrap().clone();
+        section.as_object_mut().unwrap().extend(more);
+        let config = json!({
+            "version": 1,
+            "service": "shop",
+            "deploy": {"command": "true"},
+            "traffic": section,
+            "rollback": {"state": world.state(), "nginx": router},
+            "healthgate": {"http": [{"name": "ready", "url": nginx.url("/health/ready")}]},
+        });
+        fs::write(
+            world.folder.path().join("deploy-guard.yml"),
+            config.to_string(),
+        )
+        .unwrap();
+        world
+    }
+
+    /// What each `server` line of the two has, by a hand that is not ours.
+    fn divide(&self, blue: &str, green: &str) {
+        self.nginx.read(&format!(
+            "upstream shop {{ server {} {blue}; server {} {green}; }}\n",
+            self.blue.address(),
+            self.green.address()
+        ));
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state.json")
+    }
+
+    fn rollout(&self) -> Value {
+        let text = fs::read_to_string(self.state()).unwrap_or_default();
+        let document: Value = serde_json::from_str(&text).unwrap_or_default();
+        document["rollout"].clone()
+    }
+
+    /// `run --release v2`, when its rollout has come to this phase.
+    #[track_caller]
+    fn run_until(&self, phase: &str) -> Child {
+        let mut run = Command::new(testkit::bin_path("deploy-guard"));
+        let child = testkit::clear_environment(&mut run)
+            .current_dir(self.folder.path())
+            .args(["run", "--release", "v2"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.rollout()["phase"] != phase {
+            assert!(Instant::now() < end, "{}", self.rollout());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child
+    }
+}
+
+/// Both values are told, and a promotion, which would leave the other one, is not offered.
+#[test]
+fn a_run_whose_share_another_changed_tells_both_values_and_offers_no_promotion() {
+    let world = World::new(json!({"stage-duration": "60s", "watch-interval": "200ms"}));
+    let child = world.run_until("judging");
+    world.divide("", "");
+    let end = End::from(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            "the ramp of v2 stopped: localhost has blue 50%, green 50%, and blue 90%, green 10% was set",
+            "`traffic status`, then `traffic resume` or `traffic abort`",
+        ],
+    );
+    for wrong in ["v2 has 10% beside v1", "traffic promote"] {
+        assert!(!end.text.contains(wrong), "{}", end.text);
+    }
+    assert_eq!(world.rollout()["phase"], "held");
+}
 
 /// The answers are too slow to prove anything in the time that a signal leaves: only `resume` is of use then.
 #[test]
 fn a_run_that_is_cancelled_in_a_slow_proof_leaves_nothing_but_a_proof_to_resume() {
-    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
-    let nginx = Nginx::start(&blue.address());
-    nginx.read(&format!(
-        "upstream shop {{ server {}; server {} down; }}\n",
-        blue.address(),
-        green.address()
-    ));
-    let folder = tempfile::tempdir().unwrap();
-    let state = folder.path().join("state.json");
-    let router = json!({
-        "upstream-file": nginx.upstream_file(),
-        "test": nginx.test_command(),
-        "reload": nginx.reload_command(),
-        "blue": blue.address(),
-        "green": green.address(),
-        "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"},
-    });
-    let config = json!({
-        "version": 1,
-        "service": "shop",
-        "deploy": {"command": "true"},
-        "traffic": {"stages": ["10%", "100%"], "deadline": "10m", "nginx": router},
-        "rollback": {"state": state, "nginx": router},
-        "healthgate": {"http": [{"name": "ready", "url": nginx.url("/health/ready")}]},
-    });
-    fs::write(folder.path().join("deploy-guard.yml"), config.to_string()).unwrap();
-    let mut run = Command::new(testkit::bin_path("deploy-guard"));
-    let child = testkit::clear_environment(&mut run)
-        .current_dir(folder.path())
-        .args(["run", "--release", "v2"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let rollout = || -> Value {
-        let text = fs::read_to_string(&state).unwrap_or_default();
-        let document: Value = serde_json::from_str(&text).unwrap_or_default();
-        document["rollout"].clone()
-    };
-    let end = Instant::now() + Duration::from_secs(60);
-    while rollout()["phase"] != "setting" {
-        assert!(Instant::now() < end, "{}", rollout());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    for side in [&blue, &green] {
+    let world = World::new(json!({"deadline": "10m"}));
+    let child = world.run_until("setting");
+    for side in [&world.blue, &world.green] {
         side.set_delay(Duration::from_secs(1));
     }
     std::thread::sleep(Duration::from_millis(500));
@@ -77,5 +145,5 @@ fn a_run_that_is_cancelled_in_a_slow_proof_leaves_nothing_but_a_proof_to_resume(
         ],
     );
     assert!(!end.text.contains("traffic promote"), "{}", end.text);
-    assert_eq!(rollout()["phase"], "aborting");
+    assert_eq!(world.rollout()["phase"], "aborting");
 }

@@ -4,9 +4,10 @@
 use cli::Failure;
 use config::file::OnUndecided;
 use config::value::Side;
+use model::shares::ForeignShare;
 use model::{Id, Outcome, Report, StageName, Verdict};
 use sections::incident::Impact;
-use state::Phase;
+use state::{Phase, Rollout};
 
 use super::{Ending, Run, Undone};
 
@@ -69,15 +70,16 @@ impl Run<'_> {
         self.book.touch();
         self.book
             .goes_on("its requests are given back; `traffic status` shows it");
-        let (verdict, told, reason) = match traffic::ramp(self.job).await {
+        let (verdict, told, reason, foreign) = match traffic::ramp(self.job).await {
             Ok(report) => {
                 let report = self.stage(Ok(report), StageName::Traffic)?;
-                (report.verdict, report.headline, report.reason)
+                let foreign = report.foreign_changes.into_iter().next();
+                (report.verdict, report.headline, report.reason, foreign)
             }
             Err(failure) => {
                 let verdict = failure.code.verdict();
                 let reason = self.not_done(Id::phase(StageName::Traffic), failure, verdict);
-                (verdict, None, reason)
+                (verdict, None, reason, None)
             }
         };
         if verdict == Verdict::Pass {
@@ -143,16 +145,8 @@ impl Run<'_> {
                 }
             };
         }
-        let (headline, reason, left) = if rollout.phase == Phase::Aborting {
-            let left = "its way back is not finished: `traffic resume`";
-            (rollout.to_string(), why, left)
-        } else {
-            let headline = format!("{rollout}, and was left so");
-            let reason = format!(
-                "{why}; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`"
-            );
-            (headline, reason, "left as it is: a person decides")
-        };
+        let (headline, next, left) = stays(&rollout, foreign.as_ref());
+        let reason = format!("{why}{next}");
         self.book
             .open(&headline, Impact::Degraded, Some(left))
             .await;
@@ -161,5 +155,30 @@ impl Run<'_> {
             None => Ending::undecided(),
         };
         Ok(self.end(ending, verdict, headline, reason))
+    }
+}
+
+/// Of a share that stays as it is: the headline, what a person may do, and what an incident says of it.
+fn stays(
+    rollout: &Rollout,
+    foreign: Option<&ForeignShare>,
+) -> (String, &'static str, &'static str) {
+    let left = "left as it is: a person decides";
+    match foreign {
+        _ if rollout.phase == Phase::Aborting => {
+            let left = "its way back is not finished: `traffic resume`";
+            (rollout.to_string(), "", left)
+        }
+        // It is not to be promoted.
+        Some(change) => (
+            format!("the ramp of {} stopped: {}", rollout.release, change.reason),
+            "; `traffic status`, then `traffic resume` or `traffic abort`",
+            left,
+        ),
+        None => (
+            format!("{rollout}, and was left so"),
+            "; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`",
+            left,
+        ),
     }
 }
