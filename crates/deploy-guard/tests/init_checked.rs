@@ -123,6 +123,25 @@ fn a_difference_names_the_flags_of_then() {
 }
 
 #[test]
+fn a_workflow_that_names_us_in_a_command_gets_no_second_gate() {
+    for (run, code) in [
+        ("ssh a@b 'deploy-guard healthgate'", 5),
+        ("./scripts/gate.sh deploy-guard", 5),
+        ("make gate # as deploy-guard does", 0),
+    ] {
+        let steps = format!("      - run: railway up\n      - run: |\n          {run}\n");
+        let workflow = format!(
+            "on: {{ push: {{ branches: [main] }} }}\njobs:\n{}",
+            job("deploy", "", &steps)
+        );
+        let folder = testkit::repository(&[(FLOW, &workflow)]);
+        let url = ["--url", "https://shop.example.com", "--patch"];
+        let ran = init(&folder, &url);
+        assert_eq!(ran.0, code, "{run}: {}", ran.1);
+    }
+}
+
+#[test]
 fn a_gate_is_what_runs_for_the_deployment() {
     let url = "https://shop.example.com";
     let gate = format!(
@@ -142,9 +161,11 @@ fn a_gate_is_what_runs_for_the_deployment() {
     );
     let installed =
         format!("      - uses: org/deploy-guard/setup@v1\n      - run: healthgate --http {url}\n");
+    let over_ssh = format!("      - run: ssh a@b 'deploy-guard healthgate --http {url}'\n");
     for (code, jobs) in [
         (0, deploy(&gate)),
         (0, deploy(&installed)),
+        (0, deploy(&over_ssh)),
         (0, deploy("") + &job("verify", "    needs: deploy\n", &gate)),
         (1, deploy("") + &job("test", "", &gate)),
         (1, deploy(&never)),

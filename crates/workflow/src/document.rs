@@ -144,6 +144,18 @@ impl Workflow {
         }
     }
 
+    /// Whether a step uses us, or a command names us outside a comment, in whatever way it calls us.
+    pub fn names_us(&self) -> bool {
+        let steps = self.jobs.iter().flat_map(|job| &job.steps);
+        let runs = steps.filter_map(|step| step.run.as_ref());
+        let mut lines = runs.flat_map(|run| run.value.text().lines());
+        self.guards
+            || lines.any(|line| {
+                let code = line.split(" #").next().unwrap_or_default();
+                !code.trim_start().starts_with('#') && code.contains("deploy-guard")
+            })
+    }
+
     /// Where it is started by events of a pull request alone: what it deploys is a preview.
     pub fn is_of_pull_requests(&self) -> bool {
         !self.triggers.is_empty()
@@ -211,7 +223,7 @@ fn mark(steps: &mut [Step]) {
             .collect();
         step.own = match (&step.uses, &step.run) {
             (Some(uses), _) => Own::of_action(uses.value.text(), &inputs),
-            (None, Some(run)) => Own::of_program(run.value.text(), is_installed),
+            (None, Some(run)) => Own::of_program(run.value.text(), &mut is_installed),
             (None, None) => None,
         };
         is_installed |= step.own == Some(Own::Setup);

@@ -10,5 +10,5 @@ mod value;
 
 pub use document::{Job, Lines, Step, Text, Workflow, steps_of};
 pub use fact::{Fact, Line};
-pub use own::{INPUTS, Own, OwnAction, OwnCall, STAGES, default_command, inputs_of};
+pub use own::{INPUTS, Own, OwnAction, OwnCall, STAGES, commands, default_command, inputs_of};
 pub use value::Value;

@@ -1,8 +1,9 @@
 //! Which steps of a workflow are ours, by what they call and not by what their text mentions.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use shell::Program;
+use shell::{Command, Input, Program};
 use yaml::Node;
 
 /// The stages that the Action runs.
@@ -107,47 +108,113 @@ impl Own {
         }]))
     }
 
-    /// Of a shell program. Where a step before has installed them, the stages are programs of their own.
-    pub(crate) fn of_program(text: &str, is_installed: bool) -> Option<Own> {
+    /// Of a shell program. Where they are installed, the stages are programs of their own, for what follows, too.
+    pub(crate) fn of_program(text: &str, is_installed: &mut bool) -> Option<Own> {
         let calls = calls(text, is_installed);
         (!calls.is_empty()).then_some(Own::Runs(calls))
     }
 }
 
-/// The stages that a shell program runs.
-fn calls(text: &str, is_installed: bool) -> Vec<OwnCall> {
-    let mut program = Program::new(text);
+/// Programs within programs.
+const MAX_DEPTH: usize = 4;
+
+/// The commands of a shell program, with those that it hands to another shell: `bash -c '…'`, `ssh host '…'`. Its
+/// variables are filled in.
+pub fn commands(text: &str) -> Vec<Command> {
     let mut found = Vec::new();
-    while let Some(command) = program.next(&|_| None) {
+    collect(text, 0, &mut found);
+    found
+}
+
+fn collect(text: &str, depth: usize, found: &mut Vec<Command>) {
+    const SHELLS: [&str; 8] = ["ssh", "sshpass", "bash", "sh", "zsh", "dash", "su", "eval"];
+    let mut program = Program::new(text);
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    while let Some(command) = program.next(&|name| values.get(name).cloned()) {
+        if command.words.is_empty() || command.words[0].text == "export" {
+            let exported = command.words.iter().skip(1);
+            let exported = exported.filter_map(|word| word.text.split_once('='));
+            values.extend(exported.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            values.extend(command.assignments.iter().cloned());
+        }
+        // `docker exec shop sh -c '…'`, too.
+        let mut names = command.words.iter().map(|word| file_name(&word.text));
+        let hands_over = depth < MAX_DEPTH && names.any(|name| SHELLS.contains(&name));
+        let mut inner = Vec::new();
+        if hands_over {
+            let words = command.words.iter().map(|word| &word.text);
+            inner.extend(words.filter(|text| text.contains([' ', '\n'])).cloned());
+            if let Some(Input::Text(input)) = &command.input {
+                inner.push(input.text.clone());
+            }
+        }
+        found.push(command);
+        for text in inner {
+            collect(&text, depth + 1, found);
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a word is a stage below a folder of ours: `/opt/deploy-guard/healthgate`.
+fn is_in_own_folder(word: &str) -> bool {
+    let (folder, name) = word.rsplit_once('/').unwrap_or_default();
+    let mut folders = folder.split('/');
+    STAGES.contains(&name) && folders.any(|one| one.starts_with("deploy-guard"))
+}
+
+/// The stages that a shell program runs.
+fn calls(text: &str, is_installed: &mut bool) -> Vec<OwnCall> {
+    let mut found = Vec::new();
+    for command in commands(text) {
         let words: Vec<&str> = command
             .words
             .iter()
             .map(|word| word.text.as_str())
             .collect();
-        let name = |word: &&str| word.rsplit('/').next().unwrap_or(word).to_owned();
-        let ours = words
+        let Some(first) = words.first() else {
+            continue;
+        };
+        let by_path = words.iter().position(|word| is_in_own_folder(word));
+        let is_called =
+            |at: &usize| *at == 0 || file_name(first) == "ssh" && !words[*at].contains(' ');
+        let by_path = by_path.filter(is_called);
+        let by_name = words
             .iter()
-            .position(|word| name(word).starts_with("deploy-guard"));
-        let begin = match ours {
-            Some(at) => at + 1,
-            None if is_installed => 0,
+            .position(|word| file_name(word).starts_with("deploy-guard"));
+        let begin = match by_path.or(by_name.map(|at| at + 1)) {
+            Some(begin) => begin,
+            None if *is_installed => 0,
             None => continue,
         };
         let stage = words[begin..]
             .iter()
-            .position(|word| STAGES.contains(&&*name(word)));
-        let Some(stage) = stage.filter(|at| ours.is_some() || *at == 0) else {
+            .position(|word| STAGES.contains(&file_name(word)));
+        let is_named = by_path.or(by_name).is_some();
+        let Some(stage) = stage.filter(|at| is_named || *at == 0) else {
             // `deploy-guard init`, `pip install deploy-guard`.
+            *is_installed |= is_named && installs(&words);
             continue;
         };
         let next = words.get(begin + stage + 1);
         let next = next.filter(|word| !word.starts_with('-'));
         found.push(OwnCall {
-            stage: Some(name(&words[begin + stage])),
+            stage: Some(file_name(words[begin + stage]).to_owned()),
             command: next.map(|word| (*word).to_owned()),
         });
     }
     found
+}
+
+/// Whether a command puts a program in place: `cargo install`, a download.
+fn installs(words: &[&str]) -> bool {
+    let is_download = words
+        .first()
+        .is_some_and(|word| ["curl", "wget", "gh"].contains(&file_name(word)));
+    is_download || words.iter().any(|word| word.ends_with("install"))
 }
 
 #[cfg(test)]
@@ -219,5 +286,60 @@ mod tests {
         let installed =
             "      - uses: org/deploy-guard/setup@v1\n      - run: healthgate --release a\n";
         assert_eq!(own_of(installed), [Some(Own::Setup), gate]);
+    }
+
+    #[test]
+    fn a_command_is_ours_however_it_is_called() {
+        let gate = Some(runs("healthgate", None));
+        for (step, expected) in [
+            (
+                "run: \"ssh a@b 'deploy-guard healthgate --release a'\"",
+                gate.clone(),
+            ),
+            ("run: ssh a@b deploy-guard healthgate", gate.clone()),
+            ("run: ssh a@b /opt/deploy-guard/healthgate", gate.clone()),
+            (
+                "run: 'bash -c \"cd /srv && deploy-guard healthgate\"'",
+                gate.clone(),
+            ),
+            (
+                "run: \"ssh a@b \\\"sudo sh -c 'deploy-guard healthgate'\\\"\"",
+                gate.clone(),
+            ),
+            (
+                "run: \"ssh a@b <<'EOF'\\ndeploy-guard healthgate\\nEOF\\n\"",
+                gate.clone(),
+            ),
+            ("run: /opt/deploy-guard/bin/healthgate", gate.clone()),
+            ("run: ./deploy-guard/healthgate", gate.clone()),
+            (
+                "run: cargo install deploy-guard && healthgate",
+                gate.clone(),
+            ),
+            ("run: DG=deploy-guard; $DG healthgate", gate.clone()),
+            (
+                "run: docker exec shop sh -c 'deploy-guard healthgate'",
+                gate.clone(),
+            ),
+            (
+                "run: \"${{ github.workspace }}/deploy-guard healthgate\"",
+                gate.clone(),
+            ),
+            ("run: \"ssh a@b 'cd /srv/deploy-guard/healthgate'\"", None),
+            ("run: scp deploy-guard/healthgate a@b", None),
+            ("run: \"echo 'deploy-guard healthgate'\"", None),
+            ("run: ssh a@b 'make run'", None),
+        ] {
+            let steps = format!("      - {{ {step} }}\n");
+            assert_eq!(own_of(&steps), [expected], "{step}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_installs_those_after_it_run() {
+        let steps = "      - run: cargo install deploy-guard\n      - run: healthgate\n";
+        assert_eq!(own_of(steps), [None, Some(runs("healthgate", None))]);
+        let steps = "      - run: git clone https://a/deploy-guard\n      - run: ./run\n";
+        assert_eq!(own_of(steps), [None, None]);
     }
 }

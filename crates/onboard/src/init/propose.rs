@@ -35,7 +35,7 @@ pub(super) fn run(
     env: &Env,
 ) -> Result<(), InitError> {
     let (proposal, means) = proposal(survey, chosen, wishes)?;
-    if let Some(guarded) = proposal.parts.iter().find(|part| part.workflow.guards) {
+    if let Some(guarded) = proposal.parts.iter().find(|part| part.workflow.names_us()) {
         return Err(InitError {
             code: ExitCode::Refused,
             what: format!("{} uses deploy-guard already: nothing is added to it", guarded.workflow.path),
