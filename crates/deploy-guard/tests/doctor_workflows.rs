@@ -69,6 +69,15 @@ fn a_step_of_another_version_is_not_judged_by_the_inputs_of_this_one() {
         let text = told(GATE, &job(&step(name)));
         assert!(!text.contains("repository/input"), "{name}: {text}");
     }
+    // Not ours, and one of the repository, which has inputs of its own.
+    for name in [
+        "./.github/actions/deploy-guard",
+        "acme/deploy-guard-notify@v1",
+    ] {
+        let other = step(name).replace("stage: healthgate, ", "");
+        let text = told(GATE, &job(&(ours("with: { stage: healthgate }") + &other)));
+        assert!(!text.contains("repository/input"), "{name}: {text}");
+    }
     // GitHub heeds no case in the name of an action.
     for name in [
         "org/deploy-guard@v0.1.0",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use shell::{Command, Input, Program};
-use yaml::Node;
+use yaml::{Node, nearest};
 
 /// The stages that the Action runs.
 pub const STAGES: [&str; 8] = [
@@ -56,23 +56,25 @@ pub enum OwnAction {
 }
 
 impl OwnAction {
-    /// By its name, in which GitHub heeds no case; or, under another name, by inputs that are ours.
+    /// By its name, in which GitHub heeds no case; or, under another name, by a stage and by inputs that are mostly ours.
     pub fn of(uses: &str, with: &[(&str, &str)]) -> Option<OwnAction> {
         let name = uses.split('@').next().unwrap_or(uses).to_ascii_lowercase();
-        if name.contains("deploy-guard") {
-            let is_setup = name.ends_with("/setup");
-            return Some(if is_setup {
-                OwnAction::Setup
-            } else {
-                OwnAction::Stage
-            });
+        let mut path = name.trim_end_matches('/').rsplit('/');
+        match (path.next(), path.next()) {
+            (Some("deploy-guard"), _) => return Some(OwnAction::Stage),
+            (Some("setup"), Some("deploy-guard")) => return Some(OwnAction::Setup),
+            _ => {}
         }
         let is_ours = |name: &str| INPUTS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let mut stage = with
+        // Doctor tells a slip in the name of an input.
+        let is_stage = |name: &str| nearest(name, &["stage"]).is_some();
+        let mut stages = with.iter().filter(|(name, _)| is_stage(name));
+        let has_stage = stages.any(|(_, text)| STAGES.contains(&text.trim()));
+        let ours = with
             .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("stage"));
-        let has_stage = stage.any(|(_, text)| STAGES.contains(&text.trim()));
-        (has_stage && with.iter().all(|(name, _)| is_ours(name))).then_some(OwnAction::Stage)
+            .filter(|(name, _)| is_ours(name) || is_stage(name));
+        let is_most = ours.count() * 2 > with.len();
+        (has_stage && is_most).then_some(OwnAction::Stage)
     }
 }
 
@@ -258,6 +260,26 @@ mod tests {
             ),
             ("uses: acme/guard@v1, with: { stage: production }", None),
             ("uses: acme/guard@v1, with: { stage: run, token: a }", None),
+            (
+                "uses: acme/guard@v1, with: { stage: healthgate, url: a, deadlin: 5m }",
+                gate.clone(),
+            ),
+            (
+                "uses: acme/guard@v1, with: { stag: healthgate, url: a, deadline: 5m }",
+                Some(Own::Runs(vec![OwnCall {
+                    stage: None,
+                    command: None,
+                }])),
+            ),
+            (
+                "uses: acme/deploy@v1, with: { stage: run, chart: b, values: c }",
+                None,
+            ),
+            (
+                "uses: acme/deploy-guard-notify@v1, with: { channel: ops }",
+                None,
+            ),
+            ("uses: acme/my-deploy-guard@v1", None),
             ("uses: org/deploy-guard/setup@v1", Some(Own::Setup)),
             (
                 "uses: org/deploy-guard@v1, with: { stage: rollback }",

@@ -193,13 +193,13 @@ fn is_private(input: &str, text: &str) -> bool {
 }
 
 /// Whether the step calls a version whose inputs are those that are known here: not that of another tag, and not that of
-/// a commit, which only GitHub knows.
+/// a commit, which only GitHub knows, and not that of an action of the repository, which has inputs of its own.
 fn is_this_version(uses: &str) -> bool {
     const OWN: &str = env!("CARGO_PKG_VERSION");
     /// The tag that each release moves.
     const MOVED: &str = "v1";
     let Some((_, name)) = uses.split_once('@') else {
-        return true;
+        return false;
     };
     let is_own = |number: &str| OWN == number || OWN.starts_with(&format!("{number}."));
     name == "main" || name == MOVED || name.strip_prefix('v').is_some_and(is_own)
