@@ -161,7 +161,7 @@ fn a_gate_is_what_runs_for_the_deployment() {
     );
     let installed =
         format!("      - uses: org/deploy-guard/setup@v1\n      - run: healthgate --http {url}\n");
-    let over_ssh = format!("      - run: ssh a@b 'deploy-guard healthgate --http {url}'\n");
+    let over_ssh = format!("      - run: ssh a@b 'deploy-guard healthgate --http {url};'\n");
     for (code, jobs) in [
         (0, deploy(&gate)),
         (0, deploy(&installed)),

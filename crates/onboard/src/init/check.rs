@@ -131,6 +131,21 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
     None
 }
 
+/// The addresses in a word: it may be `--http=URL`, or an expression that chooses among several. A program of its own is read
+/// by its own words.
+fn of_word(word: String) -> Vec<String> {
+    let outside = |part: &str| part.rsplit("}}").next().unwrap_or_default().to_owned();
+    if (word.split("${{").map(outside)).any(|text| text.contains([' ', '\n'])) {
+        return Vec::new();
+    }
+    let value = match word.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => value.to_owned(),
+        _ => word,
+    };
+    let parts = value.split('\'').filter(|part| part.contains("://"));
+    parts.map(str::to_owned).collect()
+}
+
 /// The addresses that a step of ours asks.
 fn urls(step: &Step) -> Vec<String> {
     let given = step
@@ -141,9 +156,12 @@ fn urls(step: &Step) -> Vec<String> {
         .into_iter()
         .flat_map(|(_, text)| text.value.text().lines());
     let run = step.run.as_ref().map_or("", |run| run.value.text());
-    let words = run.split(|c: char| c.is_whitespace() || "\"'=".contains(c));
-    let words = words.filter(|word| word.contains("://"));
-    let all = given.chain(words).filter(|_| step.own.is_some());
+    let words = workflow::commands(run).into_iter().flat_map(|command| {
+        let words = command.words.into_iter().map(|word| word.text);
+        words.flat_map(of_word).collect::<Vec<_>>()
+    });
+    let all = given.map(str::to_owned).chain(words);
+    let all = all.filter(|_| step.own.is_some());
     let all = all.map(|line| line.trim().to_owned());
     all.filter(|line| !line.is_empty()).collect()
 }
@@ -618,4 +636,50 @@ fn table(rows: &[Row], file: &str, text: &str) -> String {
         );
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_a_step_are_words_of_the_shell() {
+        for (run, expected) in [
+            (
+                "deploy-guard healthgate --http https://a/health;",
+                &["https://a/health"][..],
+            ),
+            (
+                "(deploy-guard healthgate --http https://a/health)",
+                &["https://a/health"],
+            ),
+            (
+                "deploy-guard healthgate --http=https://a/health?a=b&",
+                &["https://a/health?a=b"],
+            ),
+            (
+                "ssh h 'deploy-guard healthgate --http https://a/health --release ${{ github.sha }}'",
+                &["https://a/health"],
+            ),
+            (
+                "U=https://a/health; deploy-guard healthgate --http \"$U\"",
+                &["https://a/health"],
+            ),
+            (
+                "deploy-guard healthgate --http ${{ inputs.live && 'https://a' || 'https://b' }}",
+                &["https://a", "https://b"],
+            ),
+            (
+                "deploy-guard healthgate --http https://${{ vars.H }}/health",
+                &["https://${{ vars.H }}/health"],
+            ),
+            ("curl -f https://a/health", &[]),
+        ] {
+            let text =
+                format!("on: push\njobs:\n  a:\n    steps:\n      - run: |\n          {run}\n");
+            let tree = Node::parse(&text).unwrap();
+            let workflow = Workflow::read("a.yml", &text, &tree);
+            assert_eq!(urls(&workflow.jobs[0].steps[0]), expected, "{run}");
+        }
+    }
 }
