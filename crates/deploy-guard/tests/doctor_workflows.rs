@@ -170,7 +170,11 @@ fn labels_are_judged_by_whose_runners_they_are() {
         ("macos-15-xlarge", None),
         ("ubuntu-22.04-16core", None),
         ("{ group: big, labels: [gpu] }", None),
-        ("blacksmith-4vcpu", Some("advisory")),
+        ("blacksmith-4vcpu-ubuntu-2204", None),
+        ("depot-ubuntu-24.04-4", None),
+        ("buildjet-4vcpu-ubuntu-2204", None),
+        ("namespace-profile-default", None),
+        ("warp-ubuntu-latest-x64-4x", None),
         ("arc-production", Some("advisory")),
     ] {
         let workflow = job(&ours("with: { stage: healthgate }")).replace("ubuntu-latest", runs_on);

@@ -80,7 +80,7 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         }
         for label in one
             .labels()
-            .filter(|label| !known.contains(label) && !hosted.has(label))
+            .filter(|label| !known.contains(label) && !hosted.has(label) && !is_of_a_service(label))
         {
             let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
                 .expected("a runner of GitHub, or a label that another job has, too")
@@ -105,6 +105,21 @@ fn is_of_every_own(label: &str) -> bool {
         "arm64",
     ];
     all.iter().any(|one| label.eq_ignore_ascii_case(one))
+}
+
+/// Whether a service that rents runners out forms such labels. Its runners are no list of the repository.
+fn is_of_a_service(label: &str) -> bool {
+    let all = [
+        "blacksmith-",
+        "buildjet-",
+        "depot-",
+        "namespace-",
+        "nscloud-",
+        "ubicloud-",
+        "warp-",
+    ];
+    let label = label.to_ascii_lowercase();
+    all.iter().any(|one| label.starts_with(one))
 }
 
 /// The labels of GitHub's own runners, as its documentation forms them:
