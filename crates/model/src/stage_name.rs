@@ -21,7 +21,8 @@ pub enum StageName {
 }
 
 impl StageName {
-    const ALL: [StageName; 11] = [
+    /// Those that the Action runs, in the order in which they are listed.
+    pub const OF_ACTION: [StageName; 8] = [
         StageName::Preflight,
         StageName::RunnerCheck,
         StageName::Healthgate,
@@ -29,10 +30,7 @@ impl StageName {
         StageName::Migrate,
         StageName::Incident,
         StageName::Rollback,
-        StageName::Record,
         StageName::Run,
-        StageName::Doctor,
-        StageName::Reproduce,
     ];
 
     /// As reports and the log have it, and as people type it.
@@ -54,9 +52,9 @@ impl StageName {
 
     /// The stage of this name; `None` for one that this version does not know.
     pub fn of(name: &str) -> Option<StageName> {
-        StageName::ALL
-            .into_iter()
-            .find(|stage| stage.as_str() == name)
+        let others = [StageName::Record, StageName::Doctor, StageName::Reproduce];
+        let mut all = StageName::OF_ACTION.into_iter().chain(others);
+        all.find(|stage| stage.as_str() == name)
     }
 }
 

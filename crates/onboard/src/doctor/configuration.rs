@@ -6,7 +6,7 @@ use cli::Job;
 use model::{Outcome, StageName};
 use survey::Line;
 
-use super::finding::{ALL, Finding, stopped_by};
+use super::finding::{ALL, Finding, USERS_OF_HOSTS, stopped_by};
 use super::needed;
 
 /// The workflow's own; some questions need one, and report that.
@@ -101,14 +101,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<StageName> {
         .values()
         .any(|host| named(&host.key_env) || named(&host.passphrase_env));
     if by_hosts {
-        return vec![
-            StageName::Preflight,
-            StageName::RunnerCheck,
-            StageName::Healthgate,
-            StageName::Traffic,
-            StageName::Migrate,
-            StageName::Rollback,
-        ];
+        return USERS_OF_HOSTS.to_vec();
     }
     let preflight = config.preflight().ok().flatten();
     if preflight

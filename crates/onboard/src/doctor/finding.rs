@@ -4,16 +4,17 @@ use config::Section;
 use config::file::Config;
 use model::{Outcome, StageName, Verdict};
 
-/// The stages that can be stopped, in the order in which they are listed.
-pub(super) const ALL: [StageName; 8] = [
+/// The stages that can be stopped.
+pub(super) const ALL: [StageName; 8] = StageName::OF_ACTION;
+
+/// Those that log in to the machines of `hosts:`.
+pub(super) const USERS_OF_HOSTS: [StageName; 6] = [
     StageName::Preflight,
     StageName::RunnerCheck,
     StageName::Healthgate,
     StageName::Traffic,
     StageName::Migrate,
-    StageName::Incident,
     StageName::Rollback,
-    StageName::Run,
 ];
 
 /// Whether the file has anything for a stage to do.

@@ -12,7 +12,7 @@ use model::{Outcome, StageName};
 use remote::local::Script;
 use remote::ssh::{Shared, Target};
 
-use super::finding::Finding;
+use super::finding::{Finding, USERS_OF_HOSTS};
 
 /// A service that takes longer to answer would also delay a stage.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -157,14 +157,7 @@ async fn program(what: &str, text: &str, stops: &[StageName], hint: &str) -> Fin
 /// Files that the configuration names, by the stages that read them.
 fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
     let config = &job.config;
-    let everywhere = vec![
-        StageName::Preflight,
-        StageName::RunnerCheck,
-        StageName::Healthgate,
-        StageName::Traffic,
-        StageName::Migrate,
-        StageName::Rollback,
-    ];
+    let everywhere = USERS_OF_HOSTS.to_vec();
     let mut files: Vec<(PathBuf, Vec<StageName>)> = Vec::new();
     for host in config.hosts.values() {
         files.extend(host.key_file.clone().map(|path| (path, everywhere.clone())));
@@ -271,17 +264,7 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
             ))
             .hint(format!("ssh -v -p {port} {}", remote::quote(address))),
     };
-    Finding::new(
-        outcome,
-        &[
-            StageName::Preflight,
-            StageName::RunnerCheck,
-            StageName::Healthgate,
-            StageName::Traffic,
-            StageName::Migrate,
-            StageName::Rollback,
-        ],
-    )
+    Finding::new(outcome, &USERS_OF_HOSTS)
 }
 
 /// Whether the login works through the jump host, or by the `ssh` program, as a stage makes it: a port alone
@@ -318,17 +301,7 @@ async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
                 .hint(hint),
         }
     };
-    Finding::new(
-        outcome,
-        &[
-            StageName::Preflight,
-            StageName::RunnerCheck,
-            StageName::Healthgate,
-            StageName::Traffic,
-            StageName::Migrate,
-            StageName::Rollback,
-        ],
-    )
+    Finding::new(outcome, &USERS_OF_HOSTS)
 }
 
 /// Credentials of AWS, where something is asked there. Those of a machine or a web identity are
