@@ -2,13 +2,15 @@
 //! it as far as the workflow alone tells them. Nothing of it is run.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod contract;
 mod document;
 pub mod expression;
 mod fact;
 mod own;
 mod value;
 
+pub use contract::{Contract, INPUTS, STAGES, default_command};
 pub use document::{Job, Lines, Step, Text, Workflow, steps_of};
 pub use fact::{Fact, Line};
-pub use own::{INPUTS, Own, OwnAction, OwnCall, STAGES, commands, default_command, inputs_of};
+pub use own::{Own, OwnAction, OwnCall, commands};
 pub use value::Value;

@@ -1,35 +1,11 @@
 //! Which steps of a workflow are ours, by what they call and not by what their text mentions.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use shell::{Command, Input, Program};
-use yaml::{Node, nearest};
+use yaml::nearest;
 
-/// The stages that the Action runs.
-pub const STAGES: [&str; 8] = [
-    "preflight",
-    "runner-check",
-    "healthgate",
-    "traffic",
-    "migrate",
-    "incident",
-    "rollback",
-    "run",
-];
-
-const ACTION: &str = include_str!("../../../action.yml");
-
-/// The inputs of the Action.
-pub static INPUTS: LazyLock<Vec<String>> = LazyLock::new(|| inputs_of(ACTION));
-
-/// The inputs of an action, by its `action.yml`.
-pub fn inputs_of(action: &str) -> Vec<String> {
-    let tree = Node::parse(action).ok();
-    let inputs = tree.as_ref().and_then(|tree| tree.get("inputs"));
-    let keys = inputs.map_or(&[][..], Node::entries).iter();
-    keys.map(|(key, _)| key.name.clone()).collect()
-}
+use crate::contract::{INPUTS, STAGES, default_command};
 
 /// What a step is of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,16 +51,6 @@ impl OwnAction {
             .filter(|(name, _)| is_ours(name) || is_stage(name));
         let is_most = ours.count() * 2 > with.len();
         (has_stage && is_most).then_some(OwnAction::Stage)
-    }
-}
-
-/// What a stage does that is given no command.
-pub fn default_command(stage: &str) -> Option<&'static str> {
-    match stage {
-        "rollback" | "migrate" => Some("run"),
-        "traffic" => Some("ramp"),
-        "incident" => Some("watch"),
-        _ => None,
     }
 }
 
@@ -223,6 +189,7 @@ fn installs(words: &[&str]) -> bool {
 mod tests {
     use super::*;
     use crate::Workflow;
+    use yaml::Node;
 
     fn own_of(steps: &str) -> Vec<Option<Own>> {
         let text = format!("on: push\njobs:\n  a:\n    steps:\n{steps}");

@@ -1,97 +1,25 @@
 //! What the workflows hand to our Action: inputs that it has, that the stage takes, and all that it needs. The Action
 //! itself refuses them only when it runs.
 
-use std::collections::BTreeMap;
-
 use cli::Job;
 use document::Document;
 use model::{FoundAt, Outcome, StageName};
 use survey::Workflow;
-use workflow::{INPUTS, OwnAction, STAGES, inputs_of};
+use workflow::{Contract, INPUTS, OwnAction, STAGES};
 use yaml::{Fault, Key, Node, Place, listed, nearest};
 
 use super::finding::{ALL, Finding};
 use super::repository::Repository;
 
-const SETUP: &str = include_str!("../../../../setup/action.yml");
-/// The script of the Action, which has the rules.
-const SCRIPT: &str = include_str!("../../../../action/run.sh");
-
 pub(super) fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let Some(survey) = repository.survey() else {
         return Vec::new();
     };
-    let rules = Rules::read();
+    let rules = Contract::read();
     let guarding = survey.workflows.iter().filter(|workflow| workflow.guards);
     guarding
         .flat_map(|workflow| of_workflow(workflow, &rules, job))
         .collect()
-}
-
-/// What the Action takes.
-struct Rules {
-    of_setup: Vec<String>,
-    /// The stages that take an input, where not all do.
-    takes: BTreeMap<String, Vec<&'static str>>,
-    switches: Vec<String>,
-    verdicts: Vec<&'static str>,
-}
-
-impl Rules {
-    fn read() -> Rules {
-        let mut takes = BTreeMap::new();
-        let mut switches = Vec::new();
-        let rows = SCRIPT.lines().filter_map(|line| {
-            let row = line.trim().strip_prefix('\'')?.strip_suffix('\'')?;
-            let mut words = row.split(' ');
-            Some((words.next()?, words.next()?, words.next()?, words.collect()))
-        });
-        for (name, flag, how, stages) in rows {
-            if flag.starts_with("--") {
-                let name = spelled(name);
-                if how == "switch" {
-                    switches.push(name.clone());
-                }
-                takes.insert(name, stages);
-            }
-        }
-        // Those that are not flags.
-        for line in SCRIPT.lines() {
-            let words = line.split_once("of_stage ").map(|(_, words)| words);
-            let words = words.map(|words| words.split([';', ' ']).collect::<Vec<_>>());
-            if let Some([name, stages @ ..]) = words.as_deref()
-                && name.chars().all(|c| c.is_ascii_uppercase())
-            {
-                let is_stage = |one: &&&str| !one.is_empty() && **one != "fi";
-                takes.insert(
-                    spelled(name),
-                    stages.iter().filter(is_stage).copied().collect(),
-                );
-            }
-        }
-        Rules {
-            of_setup: inputs_of(SETUP),
-            takes,
-            switches,
-            verdicts: list("VERDICTS"),
-        }
-    }
-}
-
-/// An array of the script.
-fn list(name: &str) -> Vec<&'static str> {
-    let line = SCRIPT.lines().find_map(|line| {
-        line.strip_prefix("readonly ")?
-            .strip_prefix(name)?
-            .strip_prefix("=(")
-    });
-    let words = line.and_then(|line| line.strip_suffix(')'));
-    words.map_or_else(Vec::new, |words| words.split(' ').collect())
-}
-
-/// An input's name as a workflow has it.
-fn spelled(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
 }
 
 /// What is wrong with an input.
@@ -102,7 +30,7 @@ struct Wrong {
     stage: Option<String>,
 }
 
-fn of_workflow(workflow: &Workflow, rules: &Rules, job: &Job) -> Vec<Finding> {
+fn of_workflow(workflow: &Workflow, rules: &Contract, job: &Job) -> Vec<Finding> {
     let Ok(tree) = Node::parse(&workflow.text) else {
         return Vec::new();
     };
@@ -205,7 +133,7 @@ fn is_this_version(uses: &str) -> bool {
     name == "main" || name == MOVED || name.strip_prefix('v').is_some_and(is_own)
 }
 
-fn of_step(step: &Node, rules: &Rules, job: &Job) -> Vec<Wrong> {
+fn of_step(step: &Node, rules: &Contract, job: &Job) -> Vec<Wrong> {
     let uses = step.get("uses");
     let with = step.get("with").map_or(&[][..], Node::entries);
     let name = uses.and_then(Node::text).unwrap_or_default();
@@ -330,7 +258,7 @@ fn unknown(key: &Key, known: &[String]) -> Wrong {
 }
 
 /// Why the Action refuses a known input of a known stage.
-fn refused(key: &Key, value: &Node, stage: &str, rules: &Rules, job: &Job) -> Option<Fault> {
+fn refused(key: &Key, value: &Node, stage: &str, rules: &Contract, job: &Job) -> Option<Fault> {
     let name = key.name.to_ascii_lowercase();
     let text = value.text()?.trim();
     if let Some(stages) = rules.takes.get(&name)
@@ -404,24 +332,4 @@ fn not_one_of(key: &Key, value: &Node, words: &[&str]) -> Option<Fault> {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     let hint = format!("write {}", words.join(" or "));
     Some(fault.at(value.place.clone()).hint(hint))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rules_are_those_of_the_script() {
-        let rules = Rules::read();
-        assert_eq!(list("STAGES"), STAGES);
-        assert_eq!(rules.takes["url"], ["healthgate"]);
-        assert_eq!(rules.takes["header"], ["healthgate"]);
-        assert!(rules.takes["command"].contains(&"rollback"));
-        assert!(rules.switches.contains(&"dry-run".to_owned()));
-        assert!(rules.verdicts.contains(&"inconclusive"));
-        for name in rules.takes.keys().chain([&"stage".to_owned()]) {
-            assert!(INPUTS.contains(name), "{name}");
-        }
-        assert!(rules.of_setup.contains(&"bin-dir".to_owned()));
-    }
 }
