@@ -467,6 +467,13 @@ mod tests {
             positions.iter().all(Option::is_some) && positions.is_sorted(),
             "{text}"
         );
+        let mut compared = outcome.clone();
+        for measurement in &mut compared.measurements {
+            measurement.duration = std::time::Duration::ZERO;
+        }
+        let text = render(&report(vec![compared]));
+        let first = "**First failure** (fail), 0ms after the first measurement: 503";
+        assert!(text.contains(first), "{text}");
         let passed = Outcome {
             verdict: Verdict::Pass,
             ..outcome

@@ -136,6 +136,7 @@ fn contradictions_are_refused_where_they_stand() {
     let source = "side: { field: upstream, canary: a, stable: b }";
     let mistakes = [
         " { interval: 1h, deadline: 30m }".to_owned(),
+        " { warm-up: 30m, deadline: 30m }".to_owned(),
         " { interval: 0s }".to_owned(),
         " { alpha: 1 }".to_owned(),
         " { alpha: 5 }".to_owned(),

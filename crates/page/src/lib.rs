@@ -324,8 +324,9 @@ fn measurement_details(name: &str, id: &str, measurement: &Measurement) -> Marku
     html! {
         h3 { (name) }
         p {
-            (model::report::v1::timestamp(measurement.at)) ", " (measurement.verdict) " after "
-            (text::span(measurement.duration)) ": " (said.join(" · "))
+            (model::report::v1::timestamp(measurement.at)) ", " (measurement.verdict)
+            @if !measurement.duration.is_zero() { " after " (text::span(measurement.duration)) }
+            ": " (said.join(" · "))
         }
         @if let Some(evidence) = &measurement.evidence {
             pre tabindex="0" role="region" aria-label={ (name) " of " (shown(id)) } { (shown(evidence)) }

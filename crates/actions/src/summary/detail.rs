@@ -122,11 +122,14 @@ fn telling(text: &mut String, outcome: &Outcome) {
         let since = span(since.try_into().unwrap_or_default());
         let said = [&measurement.value, &measurement.reason];
         let said = said.into_iter().flatten().map(|said| cell(said));
+        // An interval of a canary is compared, and not waited for.
+        let took = Some(measurement.duration).filter(|took| !took.is_zero());
+        let took = took.map(|took| format!(", took {}", span(took)));
         let _ = writeln!(
             text,
-            "**{name}** ({}), {since} after the first measurement, took {}: {}\n",
+            "**{name}** ({}), {since} after the first measurement{}: {}\n",
             measurement.verdict,
-            span(measurement.duration),
+            took.unwrap_or_default(),
             said.collect::<Vec<_>>().join(" · "),
         );
         if let Some(evidence) = &measurement.evidence {

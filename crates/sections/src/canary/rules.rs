@@ -60,6 +60,14 @@ impl Canary {
             let fault = spot.key("interval").fault(message);
             return Err(fault.hint("set a shorter `interval` or a longer `deadline`"));
         }
+        if self.warm_up >= self.deadline {
+            let message = format!(
+                "`warm-up` ({}) lasts until the `deadline` ({}): a new instance is never compared",
+                self.warm_up, self.deadline
+            );
+            let fault = spot.key("warm-up").fault(message);
+            return Err(fault.hint("set a shorter `warm-up` or a longer `deadline`"));
+        }
         for (key, chance) in [("alpha", self.alpha), ("beta", self.beta)] {
             chance_of(chance, spot.key(key))?;
         }
