@@ -1,14 +1,14 @@
 //! A database: PostgreSQL on its own socket.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::process::{kill, process_ids};
-use crate::testbed::missing;
+use crate::testbed::{missing, testbed};
 use crate::{Certificate, Process, free_port, tool, wait_until};
 
 /// PostgreSQL with its data in a temporary folder. It does not run as root, so under root it is
@@ -36,22 +36,12 @@ impl Postgres {
 
     fn with(port: u16, certificate: Option<&Certificate>, hba: &[&str]) -> Postgres {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let output = |command: &mut Command| {
-            let ran = command.output().expect("the program can be started");
-            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-            assert!(ran.status.success(), "{command:?}: {said}");
-            String::from_utf8_lossy(&ran.stdout).into_owned()
-        };
         let as_root = output(Command::new("id").arg("-u")).trim() == "0";
-        let data = folder.path().join("data");
-        std::fs::create_dir(&data).expect("a folder for the data");
         if as_root {
-            let mut chown = Command::new("chown");
-            output(chown.args(["-R", "postgres"]).arg(folder.path()));
+            output(Command::new("chown").arg("postgres").arg(folder.path()));
         }
-        let mut initdb = user(as_root, program("initdb"));
-        initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "-D"]);
-        output(initdb.arg(&data).current_dir(folder.path()));
+        let data = folder.path().join("data");
+        copy_cluster(as_root, &folder, &data);
         let mut command = user(as_root, program("postgres"));
         command.arg("-D").arg(&data);
         command.args(["-c", "fsync=off", "-p", &port.to_string(), "-k"]);
@@ -87,23 +77,29 @@ impl Postgres {
             as_root,
             port,
         };
-        postgres.until_ready();
+        postgres.until_ready("");
         postgres
     }
 
-    fn until_ready(&self) {
+    /// Waits for what `pg_ctl` waits for: the last line of the server's file. `before` is what a server that crashed
+    /// left there.
+    fn until_ready(&self, before: &str) {
         let ready = || {
-            let mut ask = self.client("psql");
-            ask.args(["-c", "select 1"]);
-            ask.output().is_ok_and(|ran| ran.status.success())
+            let text = self.process_file();
+            let last = text.lines().next_back().unwrap_or_default();
+            last.trim() == "ready" && text != before
         };
         self.process.wait(Duration::from_mins(1), ready);
     }
 
+    fn process_file(&self) -> String {
+        let file = self.folder.path().join("data/postmaster.pid");
+        std::fs::read_to_string(file).unwrap_or_default()
+    }
+
     /// Kills the server and all of its processes, as a loss of power would: nothing is written any more.
     pub fn crash(&self) {
-        let file = self.folder.path().join("data/postmaster.pid");
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let text = self.process_file();
         let server = text.lines().next().unwrap_or_default().to_owned();
         let of_server = |pid: &str| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -122,10 +118,11 @@ impl Postgres {
 
     /// Starts a server that crashed, with the data that it had.
     pub fn start_again(&mut self) {
+        let before = self.process_file();
         let (program, arguments) = self.command.split_first().expect("a command");
         let mut command = Command::new(program);
         self.process = Process::start(self.folder.path(), command.args(arguments));
-        self.until_ready();
+        self.until_ready(&before);
     }
 
     pub fn port(&self) -> u16 {
@@ -190,6 +187,41 @@ impl Postgres {
         command.current_dir(self.folder.path());
         command
     }
+}
+
+/// Puts a new cluster at `data`. `initdb` takes a second of processor time, so it makes one for all tests, which copy it.
+fn copy_cluster(as_root: bool, folder: &TempDir, data: &Path) {
+    let initdb = program("initdb");
+    let version = initdb.iter().rev().nth(2).unwrap_or_default();
+    let owner = if as_root { "postgres" } else { "user" };
+    let name = format!("postgresql-{}-{owner}", version.display());
+    let made = testbed().join(&name);
+    if !made.is_dir() {
+        let first = folder.path().join("first");
+        let mut initdb = user(as_root, initdb);
+        initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "-D"]);
+        output(initdb.arg(&first).current_dir(folder.path()));
+        let copy = testbed().join(format!(".{name}-{}", std::process::id()));
+        std::fs::create_dir_all(testbed()).expect("a folder for the cluster");
+        output(Command::new("cp").arg("-a").args([&first, &copy]));
+        // Another test may have been first.
+        if std::fs::rename(&copy, &made).is_err() {
+            std::fs::remove_dir_all(&copy).expect("the copy can be removed");
+        }
+    }
+    output(
+        Command::new("cp")
+            .arg("-a")
+            .args([&made, &data.to_path_buf()]),
+    );
+}
+
+/// What a command that must succeed printed.
+fn output(command: &mut Command) -> String {
+    let ran = command.output().expect("the program can be started");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{command:?}: {said}");
+    String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
 fn user(as_root: bool, program: PathBuf) -> Command {
