@@ -58,6 +58,16 @@ fn a_value_that_the_action_refuses_is_told() {
 }
 
 #[test]
+fn a_mistyped_input_is_told_where_it_is_the_only_one_beside_the_stage() {
+    let step = ours("with: { stage: healthgate, deadlin: 5m }");
+    let step = step.replace("org/deploy-guard", "acme/guard");
+    let patient = Patient::new(GATE).write(".github/workflows/d.yml", &job(&step));
+    let (_, report) = patient.ask(&["--only", "repository/input-*"]);
+    let found = outcome(&report, "repository/input-deadlin");
+    assert_eq!(found["hint"], "did you mean `deadline`?", "{found}");
+}
+
+#[test]
 fn a_step_of_another_version_is_not_judged_by_the_inputs_of_this_one() {
     let step = |name: &str| {
         ours("with: { stage: healthgate, colour: red }").replace("org/deploy-guard@v1", name)

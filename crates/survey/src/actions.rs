@@ -34,16 +34,10 @@ impl Reader<'_> {
             .unwrap_or_default()
             .to_ascii_lowercase();
         crate::leaves::left_behind(&name, &with, step.id.as_deref(), self.step, &mut self.scope);
-        if let Some((login, program)) =
-            crate::logins::remote_program(&name, &with, &at, &self.scope)
+        // Its own `with:` is a mapping of this step; the lines of `script:` are the workflow's.
+        if let Some(text) = step.program()
+            && let Some(login) = crate::logins::remote_login(&name, &with, &at, &self.scope)
         {
-            // Its own `with:` is a mapping of this step; the lines of `script:` are the workflow's.
-            let text = (step.with.iter().chain(&step.env))
-                .find(|(key, _)| key.eq_ignore_ascii_case(program))
-                .map(|(_, text)| text.clone());
-            let Some(text) = text else {
-                return;
-            };
             let handed = with
                 .get("envs")
                 .map(|envs| envs.value.text().to_owned())

@@ -8,42 +8,14 @@ use tools::With;
 use workflow::Value;
 use workflow::{Fact, Line};
 
-/// The machine that an action logs in to, and the name of the input that is the program it runs there.
-pub(crate) fn remote_program(
-    name: &str,
-    with: &With,
-    at: &Line,
-    scope: &Scope,
-) -> Option<(Login, &'static str)> {
+/// The machine that an action logs in to.
+pub(crate) fn remote_login(name: &str, with: &With, at: &Line, scope: &Scope) -> Option<Login> {
     let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
     let of_env = |key: &str| {
         let value = scope.env.get(key)?;
         Some(Fact::new(Value::new(&**value), at.clone()))
     };
-    let program = match name {
-        "appleboy/ssh-action"
-        | "appleboy-ssh-action"
-        | "cross-the-world/ssh-pipeline"
-        | "cross-the-world/ssh-scp-ssh-pipelines"
-        | "kostya-ten/ssh-server-deploy" => "script",
-        "fifsky/ssh-action"
-        | "garygrossgarten/github-action-ssh"
-        | "jumptest/ssh-action"
-        | "d3rhase/ssh-command-action"
-        | "antonyurchenko/ssh-action"
-        | "matheusvanzan/sshpass-action"
-        | "tiyee/action-ssh"
-        | "nightmodealways/ssh-action" => "command",
-        "easingthemes/ssh-deploy" => "script_after",
-        _ => return None,
-    };
-    let program = if program == "command" && with.contains_key("run") {
-        "run"
-    } else {
-        program
-    };
-    let login = login(&first, &of_env, name)?;
-    Some((login, program))
+    login(&first, &of_env, name)
 }
 
 fn login(

@@ -6,7 +6,8 @@ use yaml::{Kind, Node, Place};
 
 use crate::expression;
 use crate::fact::Line;
-use crate::own::Own;
+use crate::own::{Own, is_own_image};
+use crate::program;
 use crate::value::Value;
 
 /// A file below `.github/workflows`.
@@ -48,6 +49,8 @@ pub struct Job {
     /// The reusable workflow that it is.
     pub uses: Option<Text>,
     pub with: Vec<(String, Text)>,
+    /// The secrets that it hands to that one: `inherit`, or each by name.
+    pub handed: Option<Node>,
     /// Runs in a container, in which there is only what its image has.
     pub container: bool,
     pub condition: Option<String>,
@@ -79,6 +82,19 @@ pub struct Step {
     pub block: bool,
     /// What it is of ours, where it can run at all.
     pub own: Option<Own>,
+}
+
+impl Step {
+    /// The shell program that it runs, on the runner or by another's action on a machine.
+    pub fn program(&self) -> Option<&Text> {
+        self.run.as_ref().or_else(|| {
+            let given = || self.with.iter().chain(&self.env);
+            let named = |name: &str| given().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            let uses = self.uses.as_ref()?.value.text();
+            let input = program::input(uses, &|name| named(name).is_some())?;
+            named(input).map(|(_, text)| text)
+        })
+    }
 }
 
 /// A scalar, and where its lines are.
@@ -147,7 +163,7 @@ impl Workflow {
     /// Whether a step uses us, or a command names us outside a comment, in whatever way it calls us.
     pub fn names_us(&self) -> bool {
         let steps = self.jobs.iter().flat_map(|job| &job.steps);
-        let runs = steps.filter_map(|step| step.run.as_ref());
+        let runs = steps.filter_map(Step::program);
         let mut lines = runs.flat_map(|run| run.value.text().lines());
         self.guards
             || lines.any(|line| {
@@ -212,20 +228,22 @@ impl Workflow {
     }
 }
 
-/// Marks the steps of a job that are ours.
-fn mark(steps: &mut [Step]) {
-    let mut is_installed = false;
+/// Marks the steps of a job that are ours; in an image of ours, the stages are installed.
+fn mark(steps: &mut [Step], mut is_installed: bool) {
     let is_never = |step: &Step| step.condition.as_deref().is_some_and(expression::is_never);
     for step in steps.iter_mut().filter(|step| !is_never(step)) {
         let inputs = step.with.iter();
         let inputs: Vec<(&str, &str)> = inputs
             .map(|(key, text)| (key.as_str(), text.value.text()))
             .collect();
-        step.own = match (&step.uses, &step.run) {
-            (Some(uses), _) => Own::of_action(uses.value.text(), &inputs),
-            (None, Some(run)) => Own::of_program(run.value.text(), &mut is_installed),
-            (None, None) => None,
+        let own = (step.uses.as_ref()).and_then(|uses| Own::of_action(uses.value.text(), &inputs));
+        // What a program on a machine installs, the runner does not have.
+        let mut there = false;
+        let is_there = match &step.uses {
+            Some(_) => &mut there,
+            None => &mut is_installed,
         };
+        step.own = own.or_else(|| Own::of_program(step.program()?.value.text(), is_there));
         is_installed |= step.own == Some(Own::Setup);
     }
 }
@@ -252,7 +270,12 @@ impl Source<'_> {
         let mut steps: Vec<Step> = steps.map(|step| self.step(step)).collect();
         let never = condition.as_deref().is_some_and(expression::is_never);
         if !never {
-            mark(&mut steps);
+            let container = node.get("container");
+            let image = container.map(|one| one.get("image").unwrap_or(one));
+            mark(
+                &mut steps,
+                image.and_then(Node::text).is_some_and(is_own_image),
+            );
         }
         Job {
             id: id.to_owned(),
@@ -270,6 +293,7 @@ impl Source<'_> {
             steps,
             uses: self.entry(node, "uses"),
             with: self.texts(node.get("with")),
+            handed: node.get("secrets").cloned(),
             container: node.get("container").is_some(),
             condition,
             may_fail: node.get("continue-on-error").and_then(Node::text) == Some("true"),

@@ -7,6 +7,7 @@ mod document;
 pub mod expression;
 mod fact;
 mod own;
+mod program;
 mod value;
 
 pub use contract::{Contract, INPUTS, STAGES, default_command};

@@ -24,6 +24,9 @@ pub struct OwnCall {
     pub command: Option<String>,
 }
 
+/// A slip in the name of an input is seen in a word of this length; a shorter one is soon near one of ours.
+const MIN_SLIP: usize = 6;
+
 /// Which of our Actions a step calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnAction {
@@ -41,8 +44,11 @@ impl OwnAction {
             (Some("setup"), Some("deploy-guard")) => return Some(OwnAction::Setup),
             _ => {}
         }
-        let is_ours = |name: &str| INPUTS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        // Doctor tells a slip in the name of an input.
+        let known: Vec<&str> = INPUTS.iter().map(String::as_str).collect();
+        let is_ours = |name: &str| {
+            let meant = nearest(name, &known);
+            meant.is_some_and(|own| own.eq_ignore_ascii_case(name) || name.len() >= MIN_SLIP)
+        };
         let is_stage = |name: &str| nearest(name, &["stage"]).is_some();
         let mut stages = with.iter().filter(|(name, _)| is_stage(name));
         let has_stage = stages.any(|(_, text)| STAGES.contains(&text.trim()));
@@ -57,9 +63,6 @@ impl OwnAction {
 impl Own {
     /// Of an action, by its name and its inputs.
     pub(crate) fn of_action(uses: &str, inputs: &[(&str, &str)]) -> Option<Own> {
-        if OwnAction::of(uses, inputs)? == OwnAction::Setup {
-            return Some(Own::Setup);
-        }
         let with = |name: &str| {
             let mut found = inputs
                 .iter()
@@ -67,6 +70,15 @@ impl Own {
             let text = found.next().map(|(_, text)| text.trim());
             text.filter(|text| !text.is_empty())
         };
+        if let Some(image) = uses.strip_prefix("docker://") {
+            // An image is called by its name where no other entry point is given.
+            let program = with("entrypoint").unwrap_or(image);
+            let text = format!("{program} {}", with("args").unwrap_or_default());
+            return Own::of_program(&text, &mut false);
+        }
+        if OwnAction::of(uses, inputs)? == OwnAction::Setup {
+            return Some(Own::Setup);
+        }
         let stage = with("stage").filter(|stage| !stage.contains("${{"));
         let default = stage.and_then(default_command);
         let default = default.filter(|_| with("args").is_none());
@@ -125,6 +137,12 @@ fn collect(text: &str, depth: usize, found: &mut Vec<Command>) {
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a container of the image has our programs: `ghcr.io/org/deploy-guard:v1`.
+pub(crate) fn is_own_image(image: &str) -> bool {
+    let name = file_name(image).split(['@', ':']).next();
+    name == Some("deploy-guard")
 }
 
 /// Whether a word is a stage below a folder of ours: `/opt/deploy-guard/healthgate`.
@@ -232,6 +250,10 @@ mod tests {
                 gate.clone(),
             ),
             (
+                "uses: acme/guard@v1, with: { stage: healthgate, deadlin: 5m }",
+                gate.clone(),
+            ),
+            (
                 "uses: acme/guard@v1, with: { stag: healthgate, url: a, deadline: 5m }",
                 Some(Own::Runs(vec![OwnCall {
                     stage: None,
@@ -314,6 +336,26 @@ mod tests {
                 "run: \"${{ github.workspace }}/deploy-guard healthgate\"",
                 gate.clone(),
             ),
+            (
+                "uses: 'docker://ghcr.io/org/deploy-guard:v1', with: { args: healthgate --release a }",
+                gate.clone(),
+            ),
+            (
+                "uses: 'docker://alpine:3', with: { entrypoint: /opt/deploy-guard/healthgate }",
+                gate.clone(),
+            ),
+            (
+                "uses: 'docker://alpine:3', with: { args: healthgate }",
+                None,
+            ),
+            (
+                "uses: appleboy/ssh-action@v1, with: { host: a, script: \"cd /srv\\ndeploy-guard healthgate\\n\" }",
+                gate.clone(),
+            ),
+            (
+                "uses: appleboy/scp-action@v0, with: { host: a, source: deploy-guard healthgate }",
+                None,
+            ),
             ("run: \"ssh a@b 'cd /srv/deploy-guard/healthgate'\"", None),
             ("run: scp deploy-guard/healthgate a@b", None),
             ("run: \"echo 'deploy-guard healthgate'\"", None),
@@ -328,6 +370,8 @@ mod tests {
     fn what_a_step_installs_those_after_it_run() {
         let steps = "      - run: cargo install deploy-guard\n      - run: healthgate\n";
         assert_eq!(own_of(steps), [None, Some(runs("healthgate", None))]);
+        let steps = "      - uses: appleboy/ssh-action@v1\n        with: { script: cargo install deploy-guard }\n      - run: healthgate\n";
+        assert_eq!(own_of(steps), [None, None]);
         let steps = "      - run: git clone https://a/deploy-guard\n      - run: ./run\n";
         assert_eq!(own_of(steps), [None, None]);
     }

@@ -148,19 +148,17 @@ fn of_word(word: String) -> Vec<String> {
 
 /// The addresses that a step of ours asks.
 fn urls(step: &Step) -> Vec<String> {
-    let given = step
-        .with
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("url"));
-    let given = given
-        .into_iter()
-        .flat_map(|(_, text)| text.value.text().lines());
-    let run = step.run.as_ref().map_or("", |run| run.value.text());
-    let words = workflow::commands(run).into_iter().flat_map(|command| {
-        let words = command.words.into_iter().map(|word| word.text);
-        words.flat_map(of_word).collect::<Vec<_>>()
-    });
-    let all = given.map(str::to_owned).chain(words);
+    let named = |input: &'static str| {
+        let mut with = step.with.iter();
+        with.find(|(name, _)| name.eq_ignore_ascii_case(input))
+            .map(|(_, text)| text)
+    };
+    let given = named("url").into_iter();
+    let given = given.flat_map(|text| text.value.text().lines());
+    let programs = step.program().into_iter().chain(named("args"));
+    let commands = programs.flat_map(|text| workflow::commands(text.value.text()));
+    let words = commands.flat_map(|command| command.words.into_iter().map(|word| word.text));
+    let all = given.map(str::to_owned).chain(words.flat_map(of_word));
     let all = all.filter(|_| step.own.is_some());
     let all = all.map(|line| line.trim().to_owned());
     all.filter(|line| !line.is_empty()).collect()
@@ -642,6 +640,13 @@ fn table(rows: &[Row], file: &str, text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn of_step(step: &str) -> Vec<String> {
+        let text = format!("on: push\njobs:\n  a:\n    steps:\n      - {step}\n");
+        let tree = Node::parse(&text).unwrap();
+        let workflow = Workflow::read("a.yml", &text, &tree);
+        urls(&workflow.jobs[0].steps[0])
+    }
+
     #[test]
     fn the_addresses_of_a_step_are_words_of_the_shell() {
         for (run, expected) in [
@@ -675,11 +680,14 @@ mod tests {
             ),
             ("curl -f https://a/health", &[]),
         ] {
-            let text =
-                format!("on: push\njobs:\n  a:\n    steps:\n      - run: |\n          {run}\n");
-            let tree = Node::parse(&text).unwrap();
-            let workflow = Workflow::read("a.yml", &text, &tree);
-            assert_eq!(urls(&workflow.jobs[0].steps[0]), expected, "{run}");
+            assert_eq!(of_step(&format!("run: |\n          {run}")), expected);
+        }
+        for step in [
+            "{ uses: o/deploy-guard@v1, with: { stage: healthgate, args: '--http=https://a' } }",
+            "{ uses: 'docker://o/deploy-guard:v1', with: { args: healthgate --http https://a } }",
+            "{ uses: appleboy/ssh-action@v1, with: { script: deploy-guard healthgate --http https://a } }",
+        ] {
+            assert_eq!(of_step(step), ["https://a"]);
         }
     }
 }
