@@ -155,18 +155,100 @@ fn every_job_that_hands_a_secret_over_is_looked_at() {
         found["reason"].as_str().unwrap().contains("OTHER_DB"),
         "{found}"
     );
-    // What a workflow takes from the one that calls it, GitHub need not have under that name.
-    let called = workflow.replace(
-        "on: push",
-        "on: { push: , workflow_call: { secrets: { OTHER_DB: { required: true } } } }",
-    );
-    let patient = patient.write(".github/workflows/d.yml", &called);
-    let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
-    assert_eq!(
-        outcome(&report, "repository/secret-DB")["verdict"],
-        "pass",
-        "{report:#}"
-    );
+    // What a workflow takes from one that calls it, GitHub need not have under that name; what starts it by itself needs it.
+    let secrets = "workflow_call: { secrets: { OTHER_DB: { required: true } } }";
+    for (on, verdict) in [
+        (format!("on: {{ {secrets} }}"), "pass"),
+        (format!("on: {{ push: , {secrets} }}"), "fail"),
+    ] {
+        let called = workflow.replace("on: push", &on);
+        let patient = Patient::new(GATE)
+            .write(".github/workflows/d.yml", &called)
+            .env("GITHUB_TOKEN", "canary-token")
+            .env("GITHUB_API_URL", &server.uri());
+        let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+        let found = outcome(&report, "repository/secret-DB");
+        assert_eq!(found["verdict"], verdict, "{on}: {report:#}");
+    }
+}
+
+/// By itself it is for staging; another workflow calls it for production.
+#[test]
+fn a_workflow_that_starts_by_itself_and_is_called_is_judged_for_both() {
+    let step = ours("with: { stage: healthgate }, env: { DB: '${{ secrets.DB }}' }");
+    let own = job(&step)
+        .replace(
+            "on: push",
+            "on: { push: , workflow_call: { inputs: { stage: { type: string } } } }",
+        )
+        .replace(
+            "    steps:",
+            "    environment: ${{ inputs.stage || 'staging' }}\n    steps:",
+        );
+    let call = |secrets: &str| {
+        format!(
+            "on: workflow_dispatch\njobs:\n  live:\n    uses: ./.github/workflows/d.yml\n    with: {{ stage: production }}\n{secrets}"
+        )
+    };
+    let inherit = "    secrets: inherit\n";
+    let mapped = "    secrets: { DB: '${{ secrets.LIVE_DB }}' }\n";
+    for (staging, production, shared, secrets, reason) in [
+        (&["DB"][..], &["DB"][..], &[][..], inherit, None),
+        (
+            &["DB"],
+            &[],
+            &[],
+            inherit,
+            Some("its environment production has one"),
+        ),
+        (
+            &[],
+            &["DB"],
+            &[],
+            inherit,
+            Some("its environment staging has one"),
+        ),
+        (&["DB"], &[], &["DB"], inherit, None),
+        (
+            &["DB"],
+            &[],
+            &["DB"],
+            mapped,
+            Some("from the secret LIVE_DB (.github/workflows/live.yml:6)"),
+        ),
+        (&["DB"], &[], &["LIVE_DB"], mapped, None),
+        (&["DB"], &[], &["DB"], "", Some("does not hand it over")),
+        (&["DB"], &["DB"], &["DB"], "", None),
+    ] {
+        let server = github_lists(&[
+            (
+                "/repos/acme/shop/environments/staging/secrets",
+                "secrets",
+                staging,
+            ),
+            (
+                "/repos/acme/shop/environments/production/secrets",
+                "secrets",
+                production,
+            ),
+            ("/repos/acme/shop/actions/secrets", "secrets", shared),
+        ]);
+        let patient = Patient::new(GATE)
+            .write(".github/workflows/d.yml", &own)
+            .write(".github/workflows/live.yml", &call(secrets))
+            .env("GITHUB_TOKEN", "canary-token")
+            .env("GITHUB_API_URL", &server.uri());
+        let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+        let found = outcome(&report, "repository/secret-DB");
+        let told = found["reason"].as_str();
+        match reason {
+            Some(reason) => assert!(told.is_some_and(|told| told.contains(reason)), "{found}"),
+            None => assert_eq!(
+                found["verdict"], "pass",
+                "{staging:?} {production:?} {secrets}: {report:#}"
+            ),
+        }
+    }
 }
 
 #[test]

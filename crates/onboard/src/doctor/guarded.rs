@@ -1,21 +1,63 @@
 //! The jobs that use us, as the repository's workflows have them.
 
 use survey::{Job, Line, Step, Survey, Value, Workflow};
+use workflow::{Lines, expression};
+use yaml::Node;
 
 /// A job with a step that uses us.
 #[derive(Clone, Copy)]
 pub(super) struct GuardedJob<'s> {
     pub(super) workflow: &'s Workflow,
     pub(super) job: &'s Job,
+    /// The job that calls the workflow; `None` where the workflow starts by itself.
+    caller: Option<(&'s Workflow, &'s Job)>,
 }
 
 /// Every job that uses us, in the order of the workflows.
 pub(super) fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
     let all = survey.workflows.iter().flat_map(|workflow| {
         let jobs = workflow.jobs.iter();
-        jobs.map(move |job| GuardedJob { workflow, job })
+        jobs.map(move |job| GuardedJob {
+            workflow,
+            job,
+            caller: None,
+        })
     });
     all.filter(|one| one.steps().next().is_some()).collect()
+}
+
+/// The same, each once for its workflow that starts by itself and once for each job of the repository that calls that.
+pub(super) fn runs(survey: &Survey) -> Vec<GuardedJob<'_>> {
+    let each = jobs(survey).into_iter().flat_map(|one| {
+        let all = survey.workflows.iter();
+        let all = all.flat_map(|workflow| workflow.jobs.iter().map(move |job| (workflow, job)));
+        let calls = |job: &Job| {
+            let path = job.uses.as_ref()?.value.text().strip_prefix("./")?;
+            Some(path == one.workflow.path)
+        };
+        let callers = all.filter(|(_, job)| calls(job) == Some(true));
+        let mut runs: Vec<GuardedJob<'_>> = callers
+            .map(|caller| GuardedJob {
+                caller: Some(caller),
+                ..one
+            })
+            .collect();
+        if runs.is_empty() || !one.workflow.is_only_called() {
+            runs.insert(0, one);
+        }
+        runs
+    });
+    each.collect()
+}
+
+/// Where a job's secret comes from.
+pub(super) enum SecretSource {
+    /// The secret of the repository of this name.
+    Named(String, Option<Line>),
+    /// A text, the workflow's own token, or what has a default.
+    Given,
+    /// The job that calls the workflow hands none over.
+    NotHanded(Line),
 }
 
 impl<'s> GuardedJob<'s> {
@@ -53,10 +95,55 @@ impl<'s> GuardedJob<'s> {
         Some(Line::new(&self.workflow.path, step.line))
     }
 
-    pub(super) fn environment(self) -> Option<(Line, &'s str)> {
+    /// The environment that this run of the job has, where it can be known.
+    pub(super) fn environment(self) -> Option<(Line, String)> {
         let text = self.job.environment.as_ref()?;
-        let name = text.value.literal()?;
+        let filled = expression::fill(text.value.text(), &|path| self.input(path));
+        let name = Value::new(filled).literal()?.to_owned();
         Some((Line::new(&self.workflow.path, text.key_line), name))
+    }
+
+    /// What the job that calls the workflow gives to an input, else the default.
+    fn input(self, path: &str) -> Option<String> {
+        let name = path.strip_prefix("inputs.")?;
+        let (_, caller) = self.caller?;
+        let mut given = caller.with.iter().filter(|(key, _)| key == name);
+        if let Some((_, text)) = given.next() {
+            return text.value.literal().map(str::to_owned);
+        }
+        let on = self.workflow.on.as_ref()?;
+        let input = on.get("workflow_call")?.get("inputs")?.get(name)?;
+        Some(input.get("default")?.text()?.to_owned())
+    }
+
+    /// Whether another repository calls the workflow, or the one that calls it.
+    pub(super) fn is_from_outside(self) -> bool {
+        self.caller
+            .map_or(self.workflow, |(workflow, _)| workflow)
+            .is_only_called()
+    }
+
+    /// Where what the job calls `secrets.NAME` comes from, its environment's own apart.
+    pub(super) fn source(self, name: &str) -> SecretSource {
+        let Some((workflow, caller)) = self.caller else {
+            return SecretSource::Named(name.to_owned(), None);
+        };
+        let secrets = caller.handed.as_ref();
+        if secrets.and_then(Node::text) == Some("inherit") {
+            return SecretSource::Named(name.to_owned(), None);
+        }
+        let mut handed = secrets.map_or(&[][..], Node::entries).iter();
+        let Some((key, value)) = handed.find(|(key, _)| key.name.eq_ignore_ascii_case(name)) else {
+            return SecretSource::NotHanded(workflow.line(caller.line));
+        };
+        let value = Value::new(value.text().unwrap_or_default());
+        match value.secrets().into_iter().next() {
+            Some(name) if !value.has_default() => {
+                let number = Lines::of(&workflow.text).at(key.place.start);
+                SecretSource::Named(name, Some(workflow.line(number)))
+            }
+            _ => SecretSource::Given,
+        }
     }
 
     pub(super) fn line(self) -> Line {

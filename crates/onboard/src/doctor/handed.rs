@@ -7,11 +7,11 @@ use cli::Job;
 use github::secrets::Store;
 use github::{Client, Error};
 use model::Outcome;
-use survey::{Line, Value, Workflow};
+use survey::{Line, Value};
 
 use super::configuration::{TOKENS, uses};
 use super::finding::Finding;
-use super::guarded::{GuardedJob, jobs};
+use super::guarded::{GuardedJob, SecretSource, runs};
 use super::needed;
 use super::repository::Repository;
 
@@ -21,7 +21,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     let Some(survey) = repository.survey() else {
         return Vec::new();
     };
-    let guarded = jobs(survey);
+    let guarded = runs(survey);
     if guarded.is_empty() {
         return Vec::new();
     }
@@ -71,7 +71,7 @@ fn is_of_another(one: GuardedJob<'_>, job: &Job) -> bool {
         .environments
         .keys()
         .filter(|name| *name != chosen);
-    others.any(|name| name.eq_ignore_ascii_case(own))
+    others.any(|name| name.eq_ignore_ascii_case(&own))
 }
 
 /// What is said of a variable: of each job that hands over what GitHub lacks, else of the first that hands it over.
@@ -138,6 +138,10 @@ struct Missing {
     /// As `gh` has it: `secret` or `variable`.
     kind: &'static str,
     name: String,
+    /// The line of the job that calls the workflow which hands it over.
+    at: Option<Line>,
+    /// That job hands nothing over.
+    is_not_handed: bool,
 }
 
 fn handed(id: String, name: &str, at: &Line, there: There, job: GuardedJob<'_>) -> Outcome {
@@ -152,27 +156,48 @@ fn handed(id: String, name: &str, at: &Line, there: There, job: GuardedJob<'_>) 
         There::NotKnown(why) => passed(format!(
             "handed over; whether GitHub has it is not known: {why}"
         )),
-        There::Lacks(Missing {
-            kind,
-            name: missing,
-        }) => {
-            let environment = job.environment().map(|(_, name)| name);
-            let stores = match environment {
-                Some(name) => format!("neither the repository nor its environment {name} has one"),
-                None => "the repository has none".to_owned(),
-            };
-            let own = environment.map_or_else(String::new, |name| {
-                format!("; for the environment alone: gh {kind} set {missing} --env {name}")
-            });
-            Outcome::fail(id, at.to_string())
-                .expected(expected)
-                .actual(format!("GitHub has no {kind} {missing}"))
-                .reason(format!(
-                    "{at} hands {name} over from the {kind} {missing}, and {stores}"
-                ))
-                .hint(format!("there: gh {kind} set {missing}{own}"))
-        }
+        There::Lacks(missing) => lacking(id, expected, name, at, &missing, job),
     }
+}
+
+fn lacking(
+    id: String,
+    expected: &str,
+    name: &str,
+    at: &Line,
+    missing: &Missing,
+    job: GuardedJob<'_>,
+) -> Outcome {
+    let Missing {
+        kind,
+        name: missing,
+        at: caller,
+        is_not_handed,
+    } = missing;
+    let outcome = Outcome::fail(id, at.to_string()).expected(expected);
+    let environment = job.environment().map(|(_, name)| name);
+    if let (Some(caller), true) = (caller, is_not_handed) {
+        return outcome
+            .actual(format!("{caller} does not hand {missing} over"))
+            .reason(format!(
+                "{at} hands {name} over from the {kind} {missing}, and the job of {caller}, which calls this workflow, does not hand it over"
+            ))
+            .hint(format!("there: add `secrets: inherit` to the job of {caller}"));
+    }
+    let stores = match &environment {
+        Some(name) => format!("neither the repository nor its environment {name} has one"),
+        None => "the repository has none".to_owned(),
+    };
+    let own = environment.map_or_else(String::new, |name| {
+        format!("; for the environment alone: gh {kind} set {missing} --env {name}")
+    });
+    let caller = (caller.as_ref()).map_or_else(String::new, |caller| format!(" ({caller})"));
+    outcome
+        .actual(format!("GitHub has no {kind} {missing}"))
+        .reason(format!(
+            "{at} hands {name} over from the {kind} {missing}{caller}, and {stores}"
+        ))
+        .hint(format!("there: gh {kind} set {missing}{own}"))
 }
 
 async fn look_there(
@@ -193,8 +218,7 @@ async fn look_there(
     if job.job.environment.is_some() && job.environment().is_none() {
         return There::NotKnown("a run alone knows its environment".to_owned());
     }
-    let is_handed_in = |(_, name): &(&str, String)| is_handed_in(job.workflow, name);
-    if job.workflow.is_only_called() || names.iter().any(is_handed_in) {
+    if job.is_from_outside() {
         return There::NotKnown("the workflow that calls this one hands it over".to_owned());
     }
     match missing(client, repository, job, names).await {
@@ -205,13 +229,6 @@ async fn look_there(
     }
 }
 
-/// Whether a workflow that is called takes it from the one that calls it.
-fn is_handed_in(workflow: &Workflow, name: &str) -> bool {
-    let on = workflow.on.as_ref();
-    let taken = on.and_then(|on| on.get("workflow_call")?.get("secrets")?.get(name));
-    taken.is_some()
-}
-
 /// The first that neither the job's environment, nor the repository, nor its organisation has.
 async fn missing(
     client: &Client,
@@ -219,33 +236,53 @@ async fn missing(
     job: GuardedJob<'_>,
     names: Vec<(&'static str, String)>,
 ) -> Result<Option<Missing>, Error> {
-    let mut stores = vec![
+    let environment = job
+        .environment()
+        .map(|(_, name)| Store::Environment(repository.clone(), name));
+    let shared = [
         Store::Repository(repository.clone()),
         Store::Shared(repository.clone()),
     ];
-    if let Some((_, name)) = job.environment() {
-        stores.insert(0, Store::Environment(repository.clone(), name.to_owned()));
-    }
     for (kind, name) in names {
         let mut found = false;
-        for store in &stores {
-            let has = match kind {
-                "secret" => client
-                    .secret_updated_at(store, &name)
-                    .await
-                    .map(|at| at.is_some()),
-                _ => client.has_variable(store, &name).await,
-            };
-            found |= match has {
-                Ok(has) => has,
-                // An account without an organisation shares nothing.
-                Err(_) if matches!(store, Store::Shared(_)) => false,
-                Err(error) => return Err(error),
-            };
+        if let Some(store) = &environment {
+            found |= has(client, store, kind, &name).await?;
+        }
+        let source = match kind {
+            "secret" => job.source(&name),
+            _ => SecretSource::Named(name.clone(), None),
+        };
+        let (name, at, is_not_handed) = match source {
+            SecretSource::Given => continue,
+            SecretSource::Named(name, at) => (name, at, false),
+            SecretSource::NotHanded(at) => (name, Some(at), true),
+        };
+        for store in shared.iter().filter(|_| !is_not_handed) {
+            found |= has(client, store, kind, &name).await?;
         }
         if !found {
-            return Ok(Some(Missing { kind, name }));
+            return Ok(Some(Missing {
+                kind,
+                name,
+                at,
+                is_not_handed,
+            }));
         }
     }
     Ok(None)
+}
+
+async fn has(client: &Client, store: &Store, kind: &str, name: &str) -> Result<bool, Error> {
+    let has = match kind {
+        "secret" => client
+            .secret_updated_at(store, name)
+            .await
+            .map(|at| at.is_some()),
+        _ => client.has_variable(store, name).await,
+    };
+    match has {
+        // An account without an organisation shares nothing.
+        Err(_) if matches!(store, Store::Shared(_)) => Ok(false),
+        has => has,
+    }
 }

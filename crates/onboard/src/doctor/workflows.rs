@@ -13,7 +13,7 @@ use survey::{Deployment, Line, Survey, Tool};
 use yaml::Node;
 
 use super::finding::{ALL, Finding};
-use super::guarded::{GuardedJob, jobs};
+use super::guarded::{GuardedJob, jobs, runs};
 use super::repository::Repository;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     };
     let guarded = jobs(survey);
     let mut findings = labels(survey, &guarded);
-    findings.extend(environments(job, repository, &guarded).await);
+    findings.extend(environments(job, repository, &runs(survey)).await);
     findings.extend(unused_compose_files(job, survey));
     findings.extend(cleaned_away(survey, &guarded));
     findings
@@ -146,7 +146,7 @@ async fn environments(
     repository: &Repository,
     guarded: &[GuardedJob<'_>],
 ) -> Vec<Finding> {
-    let written: Vec<(Line, &str)> = guarded.iter().filter_map(|one| one.environment()).collect();
+    let written: Vec<(Line, String)> = guarded.iter().filter_map(|one| one.environment()).collect();
     let parsed = repository
         .name(job)
         .and_then(|name| github::Repository::parse(&name).ok());
@@ -161,7 +161,7 @@ async fn environments(
     let there = client.environments(&parsed).await;
     let mut told = BTreeSet::new();
     for (at, name) in written {
-        if !told.insert(name) {
+        if !told.insert(name.clone()) {
             continue;
         }
         let outcome = |outcome: fn(String, String) -> Outcome| {
@@ -170,7 +170,7 @@ async fn environments(
         };
         let outcome = match &there {
             // Names of environments know no case.
-            Ok(names) if names.iter().any(|one| one.eq_ignore_ascii_case(name)) => {
+            Ok(names) if names.iter().any(|one| one.eq_ignore_ascii_case(&name)) => {
                 outcome(Outcome::pass).actual("one")
             }
             Ok(names) => outcome(Outcome::fail)
