@@ -105,16 +105,18 @@ impl Reader<'_> {
         };
         // A composite action's `runs:` has the form of a job.
         let action = workflow::steps_of(&text, runs);
-        let outer = self.scope.inputs.clone();
-        for (name, input) in tree.get("inputs").map_or(&[][..], yaml::Node::entries) {
+        let inputs = tree
+            .get("inputs")
+            .map_or(&[][..], yaml::Node::entries)
+            .iter();
+        let inputs = inputs.filter_map(|(name, input)| {
             let given = with.get(&name.name.to_ascii_lowercase());
             let default = input.get("default").and_then(yaml::Node::text);
-            if let Some(value) = given.map(|fact| fact.value.text()).or(default) {
-                self.scope
-                    .inputs
-                    .insert(name.name.clone(), value.to_owned());
-            }
-        }
+            let value = given.map(|fact| fact.value.text()).or(default);
+            Some((name.name.clone(), value?.to_owned()))
+        });
+        let outer = std::mem::replace(&mut self.scope.inputs, inputs.collect());
+        let outside = std::mem::replace(&mut self.scope.in_action, true);
         let mut by = by.to_vec();
         by.push(at.clone());
         for inner in &action {
@@ -131,5 +133,6 @@ impl Reader<'_> {
             }
         }
         self.scope.inputs = outer;
+        self.scope.in_action = outside;
     }
 }

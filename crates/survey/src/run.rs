@@ -256,6 +256,9 @@ impl<'r> Reader<'r> {
             return;
         };
         let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+        if UNPACKERS.contains(&&*name) && before_words.first().is_some_and(is_download) {
+            self.trace.events.pop();
+        }
         let arguments = &words[1..];
         self.left_behind(command, before, &name, arguments, &at, shell, step_id);
         let files = command
@@ -371,6 +374,15 @@ impl<'r> Reader<'r> {
             what,
         });
     }
+}
+
+/// What a download is piped into: it was no question.
+const UNPACKERS: [&str; 8] = [
+    "tar", "gunzip", "bsdtar", "bash", "sh", "zsh", "gpg", "apt-key",
+];
+
+fn is_download(word: &shell::Word) -> bool {
+    matches!(word.text.rsplit('/').next(), Some("curl" | "wget"))
 }
 
 /// A program's text with `.\deploy.ps1` as `./deploy.ps1`: a shell takes the backslash for its own.

@@ -27,6 +27,8 @@ pub(crate) struct Scope {
     pub(crate) repository: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) inputs: BTreeMap<String, String>,
+    /// They are those of an action, which has no others: what is not given to it is empty.
+    pub(crate) in_action: bool,
     /// Those of them that a person gives.
     pub(crate) open: Open,
     pub(crate) matrix: BTreeMap<String, String>,
@@ -95,7 +97,10 @@ impl Scope {
         let (context, name) = path.split_once('.')?;
         match context {
             "env" => self.env.get(name).cloned(),
-            "inputs" => self.inputs.get(name).cloned(),
+            "inputs" => {
+                let empty = || self.in_action.then(String::new);
+                self.inputs.get(name).cloned().or_else(empty)
+            }
             "matrix" => self.matrix.get(name).cloned(),
             "needs" => {
                 let (job, name) = name.split_once(".outputs.")?;

@@ -546,3 +546,59 @@ fn a_file_that_is_copied_lies_in_its_folder() {
     assert_eq!(of("/opt/mill/").as_deref(), Some("/opt/mill"));
     assert_eq!(of("/opt/mill").as_deref(), Some("/opt/mill"));
 }
+
+/// A program that is fetched tells nothing of the release.
+#[test]
+fn a_download_is_no_health_check() {
+    for (command, is_asked) in [
+        (
+            "curl -L https://get.example.com/deploy-guard.tgz | tar xz",
+            false,
+        ),
+        ("curl -L https://get.example.com/deploy-guard.tgz", false),
+        (
+            "curl -sSL https://get.example.com/tool?raw=1 | sudo tar xz",
+            false,
+        ),
+        ("curl -fsSLo tool https://get.example.com/tool", false),
+        ("curl -OL https://get.example.com/tool", false),
+        ("curl -fsSL https://get.example.com/setup | bash", false),
+        ("wget -q https://get.example.com/tool.zip", false),
+        ("curl --output tool https://get.example.com/tool", false),
+        ("curl -so /dev/null https://mill.example.com/health", true),
+        (
+            "curl -sf https://mill.example.com/health.json | jq .status",
+            true,
+        ),
+        ("curl -fsS https://mill.example.com/health", true),
+    ] {
+        let flow = format!(
+            "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@mill.example.com 'cd /srv && docker compose up -d'\n      - run: {command}\n"
+        );
+        let survey = read(&[(FLOW, &flow)]);
+        assert_eq!(!only(&survey).health.is_empty(), is_asked, "{command}");
+    }
+}
+
+/// An action of the repository knows its own inputs alone: what the job gives it, else its defaults.
+#[test]
+fn an_action_of_the_repository_has_its_own_inputs() {
+    let action = |health: &str| {
+        format!(
+            "name: ship\ninputs:\n  host: {{ required: true }}\n  folder: {{ default: /srv/mill }}\n  health: {{ {health} }}\nruns:\n  using: composite\n  steps:\n    - shell: bash\n      run: |\n        ssh ops@${{{{ inputs.host }}}} 'cd ${{{{ inputs.folder }}}} && docker compose up -d'\n        curl -f https://${{{{ inputs.host }}}}${{{{ inputs.health }}}}${{{{ inputs.other }}}}\n"
+        )
+    };
+    let flow = "on:\n  workflow_dispatch:\n    inputs: { health: { default: /nope }, other: { default: /nope } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./.github/actions/ship\n        with: { host: mill.example.com }\n";
+    for (health, url) in [
+        ("default: /up", "https://mill.example.com/up"),
+        ("required: false", "https://mill.example.com"),
+    ] {
+        let survey = read(&[
+            (FLOW, flow),
+            (".github/actions/ship/action.yml", &action(health)),
+        ]);
+        let one = only(&survey);
+        assert_eq!(one.folder.as_ref().unwrap().value, "/srv/mill");
+        assert_eq!(one.health[0].url.text(), url);
+    }
+}

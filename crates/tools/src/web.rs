@@ -98,14 +98,24 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
     if posts || changes || chat || logs_in || arguments.one(&["-u", "--user"]).is_some() {
         return Vec::new();
     }
-    let fetches = arguments.has("-o")
-        || arguments.has("-O")
-        || arguments.has("--output")
-        || words
-            .iter()
-            .any(|word| word.ends_with("LO") || word.ends_with("-o"));
-    let status = arguments.one(&["-w", "--write-out"]).is_some()
-        || arguments.one(&["-o", "--output"]) == Some("/dev/null");
+    // `-o FILE`, `-fsSLo FILE`, `-LO`.
+    let keeps = |word: &String| {
+        let short = word.strip_prefix('-').unwrap_or_default();
+        let is_short = !short.is_empty() && short.chars().all(|c| c.is_ascii_alphabetic());
+        is_short && short.contains(['o', 'O'])
+            || word == "--output"
+            || word.starts_with("--remote-name")
+    };
+    let path = lower.split(['?', '#']).next().unwrap_or_default();
+    let is_file = [
+        ".tgz", ".gz", ".xz", ".bz2", ".zip", ".sh", ".deb", ".rpm", ".jar", ".asc", ".gpg", ".exe",
+    ]
+    .iter()
+    .any(|end| path.ends_with(end));
+    let fetches = is_file || words.iter().any(keeps);
+    let status = !is_file
+        && (arguments.one(&["-w", "--write-out"]).is_some()
+            || words.iter().any(|word| word == "/dev/null"));
     if fetches && !status {
         return Vec::new();
     }
