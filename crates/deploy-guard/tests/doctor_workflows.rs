@@ -314,6 +314,19 @@ fn a_file_that_a_step_writes_is_not_one_that_the_checkout_deletes() {
         &compose.replace("image: a", "image: 'a:${TAG}'"),
     );
     assert!(found(&patient).contains("checkout-.env\""));
+    // Where the call names another one, that is read instead.
+    let call = "docker compose --env-file live.env up -d api";
+    let patient = patient
+        .write(
+            ".github/workflows/d.yml",
+            &steps("").replace("docker compose up -d api", call),
+        )
+        .write("live.env", "TAG=1\n");
+    let text = found(&patient);
+    assert!(
+        text.contains("checkout-live.env\"") && !text.contains("checkout-.env\""),
+        "{text}"
+    );
     for write in [
         "      - run: echo \"$PW\" >private/pw.txt\n",
         "      - run: install -m 600 /srv/pw.txt private/pw.txt\n",

@@ -116,6 +116,20 @@ pub fn is_own_runner(job: &Job) -> bool {
         .any(|label| label.text().eq_ignore_ascii_case("self-hosted"))
 }
 
+/// Whether a label is one that each machine of one's own has by its system.
+pub fn is_of_every_own(label: &str) -> bool {
+    let all = [
+        "self-hosted",
+        "linux",
+        "windows",
+        "macos",
+        "x64",
+        "arm",
+        "arm64",
+    ];
+    all.iter().any(|one| label.eq_ignore_ascii_case(one))
+}
+
 fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> Option<Part<'s>> {
     let id = group.job();
     let workflow = survey.workflows.get(id.workflow)?;

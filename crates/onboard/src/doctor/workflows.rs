@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use model::Outcome;
-use proposal::proposal::is_own_runner;
+use proposal::proposal::{is_of_every_own, is_own_runner};
 use repository::joined;
 use survey::{Deployment, Line, Survey, Tool};
 use yaml::Node;
@@ -91,20 +91,6 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Whether a label is one that each machine of one's own has by its system.
-fn is_of_every_own(label: &str) -> bool {
-    let all = [
-        "self-hosted",
-        "linux",
-        "windows",
-        "macos",
-        "x64",
-        "arm",
-        "arm64",
-    ];
-    all.iter().any(|one| label.eq_ignore_ascii_case(one))
 }
 
 /// Whether a service that rents runners out forms such labels. Its runners are no list of the repository.
@@ -257,8 +243,19 @@ fn cleaned_away(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
         // Compose reads paths from the folder of the first file.
         let first = call.known_files.first();
         let folder = first.and_then(|file| Some(file.rsplit_once('/')?.0));
+        // `--env-file` is from where it is called, and then no other is read for variables.
+        let called_in = deployment.folder.as_ref().map_or("", |it| &it.value);
+        let named = call.env_files.iter();
+        let mut env_files: Vec<String> = named
+            .filter_map(|file| joined(called_in, file.value.trim_start_matches("./")))
+            .collect();
+        if call.env_files.is_empty() {
+            env_files.extend(joined(folder.unwrap_or_default(), ".env"));
+        }
         for file in &call.known_files {
-            for (path, line) in local_paths(&survey.root, file, folder.unwrap_or_default()) {
+            for (path, line) in
+                local_paths(&survey.root, file, folder.unwrap_or_default(), &env_files)
+            {
                 if is_tracked(&survey.root, &path) != Some(false) || one.writes(&path) {
                     continue;
                 }
@@ -283,8 +280,13 @@ fn is_in_checkout(deployment: &Deployment) -> bool {
 }
 
 /// The relative paths that a Compose file mounts or reads, from the root, with their lines. `folder` is what they are
-/// relative to.
-fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
+/// relative to; `env_files` are from the root.
+fn local_paths(
+    root: &Path,
+    file: &str,
+    folder: &str,
+    env_files: &[String],
+) -> Vec<(String, usize)> {
     let Ok(whole) = files::read_text(&root.join(file), MAX_FILE) else {
         return Vec::new();
     };
@@ -293,10 +295,11 @@ fn local_paths(root: &Path, file: &str, folder: &str) -> Vec<(String, usize)> {
     };
     let mut found = Vec::new();
     let in_line = |node: &Node| whole[..node.place.start].matches('\n').count() + 1;
-    // Compose reads it by itself, for the variables of the file.
-    let dotenv = joined(folder, ".env").filter(|path| root.join(path).is_file());
-    if let (Some(path), Some(at)) = (dotenv, whole.find("${")) {
-        found.push((path, whole[..at].matches('\n').count() + 1));
+    // Compose reads them for the variables of the file.
+    if let Some(at) = whole.find("${") {
+        let there = env_files.iter().filter(|path| root.join(path).is_file());
+        let line = whole[..at].matches('\n').count() + 1;
+        found.extend(there.map(|path| (path.clone(), line)));
     }
     for section in ["secrets", "configs"] {
         for (_, one) in tree.get(section).map_or(&[][..], Node::entries) {

@@ -9,6 +9,7 @@ use crate::init::problem::InitError;
 use crate::init::wishes::InitFlags;
 use crate::inventory::{Compose, RepositoryFacts, Service, Task, Unit, Upstream, images};
 use proposal::machine::Machine;
+use proposal::proposal::is_of_every_own;
 use survey::compose::Check;
 
 /// The variable with the role that a job takes at AWS.
@@ -544,22 +545,11 @@ fn secrets(seen: &RepositoryFacts) -> BTreeMap<String, String> {
 
 /// Labels that only the runners' owners know; actionlint needs them.
 fn own_labels(labels: &[String], seen: &RepositoryFacts) -> Option<String> {
-    const KNOWN: [&str; 7] = [
-        "self-hosted",
-        "linux",
-        "macos",
-        "windows",
-        "x64",
-        "arm",
-        "arm64",
-    ];
     let told = ["yaml", "yml"].iter().any(|extension| {
         let path = format!(".github/actionlint.{extension}");
         seen.root.join(path).is_file()
     });
-    let is_known = |label: &&str| {
-        KNOWN.contains(&label.to_ascii_lowercase().as_str()) || label.starts_with("ubuntu-")
-    };
+    let is_known = |label: &&str| is_of_every_own(label) || label.starts_with("ubuntu-");
     let all = labels.iter().map(String::as_str);
     let own: Vec<&str> = all.filter(|label| !is_known(label)).collect();
     (!told && !own.is_empty()).then(|| {
