@@ -150,6 +150,33 @@ fn an_unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
 }
 
 #[test]
+fn a_key_without_its_colon_is_known_where_it_belongs() {
+    for (text, expected) in [
+        (
+            "version: 1\nhealthgate: { http: [{ name: a, url: 'http://a', status 200 }] }\n",
+            "2:50: `status` has no colon | write `status: 200`",
+        ),
+        (
+            "version: 1\nenvironments: { e: { healthgate: { http: [{ name: a, url: 'http://a', max-latency 1s }] } } }\n",
+            "2:71: `max-latency` has no colon | write `max-latency: 1s`",
+        ),
+        // Its value may be a secret.
+        (
+            "version: 1\nhealthgate: { http: [{ name: a, url 'http://a/hunter2' }] }\n",
+            "2:33: `url` has no colon | write `url: ***`",
+        ),
+    ] {
+        assert_eq!(case(text).error(), expected, "{text}");
+    }
+    let elsewhere = "version: 1\nhosts: { web: { address: a, user: b, status 200 } }\n";
+    let error = case(elsewhere).error();
+    assert!(
+        error.contains("unknown key `***` | known keys here: `address`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn mistakes_are_shown_where_they_stand() {
     let cases: &[(&str, &str)] = &[
         (

@@ -99,6 +99,13 @@ fn unknown_key(
         return fault;
     }
     let parent = path.split_last().map_or(path, |(_, parent)| parent);
+    if let Some((known, value)) = root.at(parent).and_then(|part| part.split(&key.written)) {
+        let fault = Fault {
+            message: format!("`{known}` has no colon"),
+            ..fault
+        };
+        return fault.hint(format!("write `{known}: {value}`"));
+    }
     match belongs(&key.written, parent, tree, root) {
         Some(hint) => fault.hint(hint),
         None => fault,

@@ -16,6 +16,9 @@ use crate::keys::Part;
 use crate::naming::holds_secret;
 use crate::secrets::{Located, Secrets, in_words};
 
+/// As long as a sign and its letter: so little reveals nothing, and is a part of many sentences.
+pub(crate) const SHORT: usize = 3;
+
 /// What is hidden of a file that the parser refuses. Nothing of it is a secret elsewhere: the file has no other use.
 pub fn in_broken(text: &str, schema: &Value) -> Located {
     let known = Part::root(schema).names();
@@ -42,8 +45,6 @@ pub(crate) fn veiled(
     hidden: &[Range<usize>],
     schema: &Value,
 ) -> String {
-    /// As long as a sign and its letter; so little reveals nothing.
-    const SHORT: usize = 3;
     let mut quotes = sentence.match_indices('`').map(|(at, _)| at);
     let ends = quotes.next().zip(quotes.next_back());
     // What is quoted has a backtick of its own: where it ends is not known.

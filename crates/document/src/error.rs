@@ -112,8 +112,6 @@ impl Document {
     /// A sentence about a place, without what it quotes of a secret. What a secret has in common with other sentences and
     /// with paths stays there.
     fn veiled(&self, sentence: &str, hidden: &[Place], place: &Place) -> String {
-        /// So little reveals nothing, and is a part of many sentences.
-        const SHORT: usize = 3;
         if self.tree.is_none() {
             return broken::veiled(sentence, &self.text, hidden, &(self.schema)());
         }
@@ -128,7 +126,7 @@ impl Document {
         let words = words
             .into_iter()
             .map(|word| word.trim().trim_matches(['"', '\'']));
-        for word in words.filter(|word| word.len() > SHORT) {
+        for word in words.filter(|word| word.len() > broken::SHORT) {
             shown = without_word(&shown, word);
         }
         shown

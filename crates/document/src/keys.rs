@@ -105,6 +105,13 @@ impl<'s> Part<'s> {
         part.map(|part| Part { part, ..self })
     }
 
+    /// A key of this part that is written without its colon, and its value: `status 200`.
+    pub(crate) fn split(self, written: &str) -> Option<(&str, &str)> {
+        let (key, value) = written.split_once(char::is_whitespace)?;
+        let is_known = self.properties()?.contains_key(key);
+        is_known.then(|| (key, value.trim_start()))
+    }
+
     /// What each value of a mapping is whose keys are names.
     fn named(self) -> Option<&'s Value> {
         let part = self.resolved().part;

@@ -41,7 +41,14 @@ fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
             || !value.entries().is_empty()
             || !value.items().is_empty();
         if !has_value && key.name.contains(char::is_whitespace) {
-            found.push(key.place.clone());
+            let known = part.split(&key.name);
+            let known = known.filter(|(known, _)| !holds_secret(known));
+            let is_plain = key.place.len() == key.name.len();
+            match known.filter(|_| is_plain) {
+                Some((_, value)) if is_count(value) => {}
+                Some((_, value)) => found.push(key.place.end - value.len()..key.place.end),
+                None => found.push(key.place.clone()),
+            }
         }
         match part.below(&key.name) {
             Some(part) => below(value, part, found),
