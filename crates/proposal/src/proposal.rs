@@ -107,6 +107,25 @@ impl Part<'_> {
     pub fn is_configured(&self) -> bool {
         !self.map.is_empty()
     }
+
+    /// Where the one address that a flag names is asked by each row of a matrix: what tells the rows apart.
+    pub fn row_of_one_address(&self) -> Option<String> {
+        let is_given = self.asked.iter().any(|asked| asked.at.is_empty());
+        let environment = self.group.lead.environment.as_ref();
+        let is_of_row = environment.is_some_and(|it| it.written.text().contains("matrix."));
+        let matrix = self
+            .job
+            .matrix
+            .as_ref()
+            .filter(|_| is_given && !is_of_row)?;
+        let first = |node: &yaml::Node| Some(node.entries().first()?.0.name.clone());
+        let rows = matrix.get("include").and_then(|rows| rows.items().first());
+        let name = first(matrix).filter(|name| name != "include");
+        let name = name
+            .or_else(|| first(rows?))
+            .unwrap_or_else(|| "NAME".to_owned());
+        Some(format!("matrix.{name}"))
+    }
 }
 
 /// Whether the job runs on machines of one's own.

@@ -460,7 +460,12 @@ fn gate(part: &Part<'_>) -> String {
             } else {
                 ""
             };
-            format!("one step that asks {}{weak}{early}", asked.join(", "))
+            let each = part.row_of_one_address().map_or_else(String::new, |row| {
+                format!(
+                    "; each row of the matrix asks this one address: in the workflow, an expression with `{row}` in it gives each its own"
+                )
+            });
+            format!("one step that asks {}{weak}{early}{each}", asked.join(", "))
         }
         Gate::Configured => {
             let mut all = asked;

@@ -205,3 +205,38 @@ fn nothing_that_waits_is_told_beside_the_gate() {
     )));
     assert!(!early("npx wrangler deploy"));
 }
+
+/// The address of a flag is that of one environment; without one, each row asks it, and that is told.
+#[test]
+fn one_address_for_all_rows_of_a_matrix_is_told() {
+    let flow = |environment: &str, matrix: &str| {
+        format!(
+            "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n{environment}    strategy:\n      matrix: {matrix}\n    steps:\n      - uses: actions/checkout@v4\n      - run: helm upgrade --install shop-${{{{ matrix.stage }}}} chart --set tag=${{{{ github.sha }}}}\n"
+        )
+    };
+    let stages = "{ stage: [staging, production] }";
+    let given = "    environment: ${{ matrix.stage }}\n";
+    for (environment, matrix, is_told) in [
+        ("", stages, true),
+        ("    environment: live\n", stages, true),
+        ("", "${{ fromJSON(vars.STAGES) }}", true),
+        (
+            "",
+            "{ include: [{ stage: staging }, { stage: production }] }",
+            true,
+        ),
+        (given, stages, false),
+    ] {
+        let flow = flow(environment, matrix);
+        let told = proposed(&flow, &[], Some("https://shop.example.com/up"));
+        let words = [
+            "each row of the matrix asks this one address",
+            "# Each row of the matrix",
+        ];
+        for words in words {
+            assert_eq!(told.contains(words), is_told, "{told}");
+        }
+        let told = proposed(&flow, &[], None);
+        assert!(!told.contains("ach row of the matrix asks"), "{told}");
+    }
+}
