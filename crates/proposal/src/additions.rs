@@ -2,7 +2,7 @@
 
 use survey::{HealthSource, Job, JobId, Workflow};
 
-use crate::back::RollbackPlan;
+use crate::back::{RollbackPlan, usable};
 use crate::checkout::{gets_artifacts, has_checkout};
 use crate::group::shares_job;
 use crate::handed::StepEnv;
@@ -367,7 +367,8 @@ fn gate_step(
         stage.configured = true;
         stage.handed = handed.clone();
         // Elsewhere an address may name its own version, which is another name for the same release.
-        let by_release = matches!(part.group.lead.tool, survey::Tool::Ecs(_));
+        let by_release = matches!(part.group.lead.tool, survey::Tool::Ecs(_))
+            && usable(part.group.lead.release.as_ref());
         if let (true, Some(release)) = (by_release, release) {
             stage.with.push(("release", release.clone()));
         }

@@ -333,6 +333,25 @@ pub fn usable(release: Option<&survey::Fact<Value>>) -> bool {
     })
 }
 
+/// The step that registers a task definition and deploys it, where no release tells which deployment is ours.
+pub fn registers<'j>(group: &Group<'_>, job: &'j Job) -> Option<&'j Step> {
+    let Tool::Ecs(call) = &group.lead.tool else {
+        return None;
+    };
+    let is_placed = call.cluster.is_some() && call.service.is_some() && call.besides.is_empty();
+    let step = job.steps.get(*group.lead.steps.last()?)?;
+    let uses = step.uses.as_ref()?.value.text().to_ascii_lowercase();
+    let is_action = uses.starts_with("aws-actions/amazon-ecs-deploy-task-definition@");
+    (is_action && is_placed && !usable(group.lead.release.as_ref())).then_some(step)
+}
+
+/// The task definition that it registered, by the output of the step.
+pub fn registered(group: &Group<'_>, job: &Job) -> Option<Value> {
+    let id = registers(group, job)?.id.as_ref()?;
+    let output = format!("${{{{ steps.{id}.outputs.task-definition-arn }}}}");
+    Some(Value::new(output))
+}
+
 /// The services of the project that a release changes, with its image.
 pub fn released<'s>(group: &Group<'s>, call: &ComposeCall) -> Vec<(String, &'s OwnImage)> {
     let started: Vec<&str> = call

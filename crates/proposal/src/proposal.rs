@@ -198,7 +198,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
         gate_only: asks.gate_only,
         has_sides: sides.is_some(),
     };
-    let mut gate = gate(&group, &asked, &reach, &back, &configurable, insists);
+    let mut gate = gate(&group, job, &asked, &reach, &back, &configurable, insists);
     let mut map = Map::default();
     let mut shares = Some(Err(SharesObstacle::NoConfiguration));
     if gate == Gate::Configured || matches!(back, RollbackPlan::Configured) {
@@ -317,6 +317,7 @@ struct GateInput {
 
 fn gate(
     group: &Group<'_>,
+    job: &Job,
     asked: &[HealthAddress],
     reach: &Reach,
     back: &RollbackPlan,
@@ -328,7 +329,9 @@ fn gate(
     let probes = match &group.lead.tool {
         Tool::Ecs(call) => {
             let known = call.cluster.is_some() && call.service.is_some();
-            known && back::usable(group.lead.release.as_ref())
+            let is_told =
+                back::usable(group.lead.release.as_ref()) || back::registered(group, job).is_some();
+            known && is_told
         }
         Tool::Systemd { units, .. } => !units.is_empty() && can_reach,
         Tool::Compose(_) => can_reach && asked.is_empty(),
@@ -359,6 +362,11 @@ fn gate(
             format!(
                 "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
             )
+        }
+        _ if back::registers(group, job).is_some_and(|step| step.id.is_none()) => {
+            "no address is seen that shows whether it is healthy; with an `id` at the step that deploys, the service itself is asked \
+             for the task definition that it registered"
+                .to_owned()
         }
         _ => "no address is seen that shows whether it is healthy".to_owned(),
     })

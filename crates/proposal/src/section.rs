@@ -3,7 +3,7 @@
 use sides::Sides;
 use survey::{ComposeCall, EcsCall, HealthSource, Job, Tool, Value};
 
-use crate::back::{Reach, RollbackPlan, folder_on_host, released, script_on_hosts};
+use crate::back::{Reach, RollbackPlan, folder_on_host, registered, released, script_on_hosts};
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::health::HealthAddress;
@@ -226,6 +226,7 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             map.add_noted("The units stay up.", "systemd", Tree::List(each.collect()));
         }
         Tool::Ecs(call) => {
+            let registered = registered(facts.group, facts.job);
             let calls = [call].into_iter().chain(&call.besides).enumerate();
             let each = calls.filter_map(|(nth, one)| {
                 let mut named = Map::default();
@@ -235,7 +236,10 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
                     named.add("name", Tree::text(&format!("service-{}", nth + 1)));
                 }
                 named.append(service(one, handed)?);
-                if let Some(container) = &one.container
+                if let Some(value) = &registered {
+                    let text = handed.filled(value, "TASK_DEFINITION")?;
+                    named.add("task-definition", Tree::filled(&text));
+                } else if let Some(container) = &one.container
                     && let Some(text) = handed.filled(&container.value, "CONTAINER_NAME")
                 {
                     named.add("container", Tree::filled(&text));
@@ -244,11 +248,15 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             });
             let each: Vec<Tree> = each.collect();
             if !each.is_empty() {
-                map.add_noted(
-                    "Its PRIMARY deployment is ours, because the image's tag is the release, and is rolled out.",
-                    "ecs",
-                    Tree::List(each),
-                );
+                let note = match registered {
+                    Some(_) => {
+                        "Its PRIMARY deployment runs what the deploying step registered, and is rolled out."
+                    }
+                    None => {
+                        "Its PRIMARY deployment is ours, because the image's tag is the release, and is rolled out."
+                    }
+                };
+                map.add_noted(note, "ecs", Tree::List(each));
             }
         }
         _ => {}

@@ -240,3 +240,30 @@ fn one_address_for_all_rows_of_a_matrix_is_told() {
         assert!(!told.contains("ach row of the matrix asks"), "{told}");
     }
 }
+
+/// Where no release tells which deployment is ours, the step that made it does.
+#[test]
+fn a_service_at_ecs_is_asked_for_the_task_definition_that_was_registered() {
+    let flow = |id: &str| {
+        format!(
+            "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n{id}        with: {{ task-definition: task.json, cluster: live, service: shop }}\n"
+        )
+    };
+    let task = (
+        "task.json",
+        "{\"family\": \"shop\", \"containerDefinitions\": []}",
+    );
+    let told = proposed(&flow("        id: ship\n"), &[task], None);
+    for part in [
+        "the service's PRIMARY deployment",
+        "TASK_DEFINITION: ${{ steps.ship.outputs.task-definition-arn }}",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(!told.contains("TODO"), "{told}");
+    let told = proposed(&flow(""), &[task], None);
+    assert!(
+        told.contains("with an `id` at the step that deploys"),
+        "{told}"
+    );
+}
