@@ -110,6 +110,7 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
                 let host = host.and_then(|at| words.get(at + 1).cloned());
                 let host = host.or_else(|| env.get("DOCKER_HOST").cloned());
                 let host = host.or_else(|| run.scope.env.get("DOCKER_HOST").cloned());
+                let host = host.or_else(|| of_context(words, env, run));
                 let words = [
                     "ssh".to_owned(),
                     host.filter(|host| host.starts_with("ssh://"))?,
@@ -125,6 +126,28 @@ pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
         }
         EventDetail::Script { .. } | EventDetail::Writes { .. } => None,
     }
+}
+
+/// The engine of a context that the job makes: `docker context create live --docker host=ssh://deploy@box`.
+fn of_context(words: &[String], env: &BTreeMap<String, String>, run: &Run) -> Option<String> {
+    let of = |event: &Event| match &event.what {
+        EventDetail::Command { words, .. } => {
+            let is_one = words.get(1).is_some_and(|word| word == "context");
+            is_one.then(|| words.clone())
+        }
+        _ => None,
+    };
+    let calls: Vec<Vec<String>> = run.events.iter().filter_map(of).collect();
+    let does = |call: &&Vec<String>, verb: &str| call.get(2).is_some_and(|word| word == verb);
+    let flag = words.iter().position(|word| word == "--context");
+    let named = flag.and_then(|at| words.get(at + 1));
+    let named = named.or_else(|| env.get("DOCKER_CONTEXT"));
+    let in_use = || calls.iter().find(|call| does(call, "use"))?.get(3);
+    let name = named.or_else(in_use)?;
+    let mut made = calls.iter().filter(|call| does(call, "create"));
+    let made = made.find(|call| call.contains(name))?;
+    let (_, host) = made.iter().find_map(|word| word.split_once("host="))?;
+    host.split(',').next().map(str::to_owned)
 }
 
 pub(crate) const COPY: usize = 20;

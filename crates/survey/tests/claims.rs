@@ -602,3 +602,35 @@ fn an_action_of_the_repository_has_its_own_inputs() {
         assert_eq!(one.health[0].url.text(), url);
     }
 }
+
+/// An engine that a context leads to is a machine as one of `DOCKER_HOST` is.
+#[test]
+fn a_context_of_docker_leads_to_its_machine() {
+    let create = "docker context create live --docker host=ssh://ops@swarm.example.com";
+    for (before, call) in [
+        (
+            create,
+            "docker --context live stack deploy -c stack.yml mill",
+        ),
+        (
+            create,
+            "DOCKER_CONTEXT=live docker stack deploy -c stack.yml mill",
+        ),
+        (
+            "docker context create live --docker host=ssh://ops@swarm.example.com && docker context use live",
+            "docker stack deploy -c stack.yml mill",
+        ),
+        (create, "docker --context live compose up -d"),
+    ] {
+        let flow = format!(
+            "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {before}\n      - run: {call}\n"
+        );
+        let survey = read(&[(FLOW, &flow)]);
+        let login = only(&survey).login.as_ref().unwrap();
+        assert_eq!(login.address.value.text(), "swarm.example.com", "{call}");
+    }
+    let flow = format!(
+        "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {create}\n      - run: docker --context other stack deploy -c stack.yml mill\n"
+    );
+    assert!(read(&[(FLOW, &flow)]).deployments.is_empty());
+}
