@@ -1,11 +1,12 @@
 //! The actions that a job uses: those that run a program on a machine, and those of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::event::{EventDetail, Place};
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
-use repository::joined;
+use repository::{Repository, joined};
 use workflow::Value;
 use workflow::{Fact, Line};
 use workflow::{Step, Text};
@@ -89,22 +90,9 @@ impl Reader<'_> {
         by: &[Line],
         depth: usize,
     ) {
-        let path = ["action.yml", "action.yaml"]
-            .iter()
-            .find_map(|name| joined(folder, name).filter(|path| self.repository.has(path)));
-        let Some((path, tree)) =
-            path.and_then(|path| Some((path.clone(), self.repository.tree(&path)?)))
-        else {
+        let Some((path, tree, action)) = local(self.repository, folder) else {
             return;
         };
-        let Some(text) = self.repository.text(&path) else {
-            return;
-        };
-        let Some(runs) = tree.get("runs") else {
-            return;
-        };
-        // A composite action's `runs:` has the form of a job.
-        let action = workflow::steps_of(&text, runs);
         let inputs = tree
             .get("inputs")
             .map_or(&[][..], yaml::Node::entries)
@@ -135,4 +123,17 @@ impl Reader<'_> {
         self.scope.inputs = outer;
         self.scope.in_action = outside;
     }
+}
+
+/// The action in a folder of the repository: its path, all of it, and its steps.
+pub(crate) fn local(
+    repository: &Repository,
+    folder: &str,
+) -> Option<(String, Rc<yaml::Node>, Vec<Step>)> {
+    let mut names = ["action.yml", "action.yaml"].iter();
+    let path = names.find_map(|name| joined(folder, name).filter(|path| repository.has(path)))?;
+    let (tree, text) = (repository.tree(&path)?, repository.text(&path)?);
+    // A composite action's `runs:` has the form of a job.
+    let steps = workflow::steps_of(&text, tree.get("runs")?);
+    Some((path, tree, steps))
 }

@@ -186,7 +186,13 @@ fn workflows(repository: &Repository) -> Vec<Workflow> {
     (repository.files.iter().filter(is_one))
         .filter_map(|path| {
             let (text, tree) = (repository.text(path)?, repository.tree(path)?);
-            Some(Workflow::read(path, &text, &tree))
+            let mut workflow = Workflow::read(path, &text, &tree);
+            let steps = |folder: &str| {
+                let action = crate::actions::local(repository, folder);
+                action.map_or_else(Vec::new, |(_, _, steps)| steps)
+            };
+            workflow.mark_actions(&steps);
+            Some(workflow)
         })
         .collect()
 }

@@ -634,3 +634,27 @@ fn a_context_of_docker_leads_to_its_machine() {
     );
     assert!(read(&[(FLOW, &flow)]).deployments.is_empty());
 }
+
+/// A step of ours may be within an action of the repository.
+#[test]
+fn an_action_of_the_repository_that_uses_us_is_ours() {
+    let flow = "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./.github/actions/gate\n";
+    let action =
+        |step: &str| format!("name: gate\nruns:\n  using: composite\n  steps:\n    - {step}\n");
+    for (step, is_ours) in [
+        (
+            "{ uses: org/deploy-guard@v1, with: { stage: healthgate } }",
+            true,
+        ),
+        ("{ run: deploy-guard healthgate, shell: bash }", true),
+        ("{ run: make, shell: bash }", false),
+    ] {
+        let survey = read(&[
+            (FLOW, flow),
+            (".github/actions/gate/action.yml", &action(step)),
+        ]);
+        let one = &survey.workflows[0];
+        assert_eq!(one.guards, is_ours, "{step}");
+        assert_eq!(one.jobs[0].steps[0].own.is_some(), is_ours, "{step}");
+    }
+}

@@ -6,7 +6,7 @@ use yaml::{Kind, Node, Place};
 
 use crate::expression;
 use crate::fact::Line;
-use crate::own::{Own, is_own_image};
+use crate::own::{Own, OwnCall, is_own_image};
 use crate::program;
 use crate::value::Value;
 
@@ -157,6 +157,27 @@ impl Workflow {
             jobs,
             guards,
             on,
+        }
+    }
+
+    /// Marks the steps that call an action of the repository which uses us. `steps` gives those of the action in a folder.
+    pub fn mark_actions(&mut self, steps: &dyn Fn(&str) -> Vec<Step>) {
+        let all = self.jobs.iter_mut().flat_map(|job| &mut job.steps);
+        for step in all.filter(|step| step.own.is_none()) {
+            let uses = step.uses.as_ref().map(|uses| uses.value.text());
+            let Some(folder) = uses.and_then(|uses| uses.strip_prefix("./")) else {
+                continue;
+            };
+            let own = steps(folder).into_iter().filter_map(|inner| inner.own);
+            let calls = own.filter_map(|own| match own {
+                Own::Runs(calls) => Some(calls),
+                Own::Setup => None,
+            });
+            let calls: Vec<OwnCall> = calls.flatten().collect();
+            if !calls.is_empty() {
+                step.own = Some(Own::Runs(calls));
+                self.guards = true;
+            }
         }
     }
 
@@ -398,5 +419,7 @@ pub fn steps_of(text: &str, runs: &Node) -> Vec<Step> {
         defaults: None,
     };
     let steps = runs.get("steps").map_or(&[][..], Node::items);
-    steps.iter().map(|step| source.step(step)).collect()
+    let mut steps: Vec<Step> = steps.iter().map(|step| source.step(step)).collect();
+    mark(&mut steps, false);
+    steps
 }
