@@ -635,6 +635,14 @@ fn a_context_of_docker_leads_to_its_machine() {
     assert!(read(&[(FLOW, &flow)]).deployments.is_empty());
 }
 
+/// Watchtower is asked by GET to fetch the image anew.
+#[test]
+fn a_call_of_watchtower_deploys() {
+    let flow = "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          curl -H \"Authorization: Bearer ${{ secrets.WT }}\" https://mill.example.com:8080/v1/update\n";
+    let survey = read(&[(FLOW, flow)]);
+    assert!(matches!(only(&survey).tool, Tool::Hook { .. }));
+}
+
 /// A step of ours may be within an action of the repository.
 #[test]
 fn an_action_of_the_repository_that_uses_us_is_ours() {

@@ -69,6 +69,8 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
         "webhook",
         "deploy/srv-",
         "/webhooks/",
+        // Of Watchtower.
+        "/v1/update",
     ]) || posts
         && has(&[
             "deploy",
@@ -77,7 +79,6 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
             "coolify",
             "portainer",
             "watchtower",
-            "/v1/update",
         ]);
     if hook && !chat {
         return vec![CommandEffect::Deploys(Box::new(Tool::Hook {
