@@ -20,6 +20,7 @@ mod minutes;
 mod old_side;
 mod plan;
 mod promote;
+mod promotion;
 mod provable;
 mod ramp;
 mod refuse;
@@ -101,7 +102,7 @@ impl cli::Stage for Stage {
             Action::Plan(flags) => plan::plan(job, &flags).await,
             Action::Ramp(flags) if job.dry_run => plan::plan(job, &flags).await,
             Action::Ramp(flags) => ramp::ramp(job, &flags).await,
-            Action::Promote(flags) => promote::promote(job, &flags).await,
+            Action::Promote(flags) => Box::pin(promote::promote(job, &flags)).await,
             Action::Abort(flags) => abort::abort(job, &flags).await,
             Action::Resume => resume::resume(job).await,
             Action::History => history::history(job).await,

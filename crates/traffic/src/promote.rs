@@ -3,10 +3,12 @@
 use cli::{Failure, Job};
 use config::value::Share;
 use model::{ExitCode, Id, Outcome, Report};
-use state::{Document, Rollout};
+use operation::shares::work::sides_of;
+use state::{Document, Lease, Rollout};
 
-use crate::ramp::insert;
-use crate::resume::{Asked, changed, go_on, is_at_its_end, is_taken_back};
+use crate::promotion::{Promotion, left};
+use crate::provable::{ProofTime, stays};
+use crate::resume::{Asked, changed, go_on, is_taken_back};
 use crate::session::{Session, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,7 +27,7 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let session = Session::open(job)?;
     let document = session.read().await?;
     let Some(current) = rollout(document.as_ref()) else {
-        return Ok(session.report(vec![refused()]));
+        return Ok(session.report(vec![nothing_to_promote()]));
     };
     let to = flags.to.unwrap_or_else(|| next(&session, current));
     if is_taken_back(current) {
@@ -37,40 +39,45 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
             current.release, current.share
         )));
     }
+    let promotion = Promotion {
+        to,
+        is_named: flags.to.is_some(),
+    };
     if job.dry_run {
-        return would_promote(&session, document.as_ref(), current, to).await;
+        return would_promote(&session, document.as_ref(), current, promotion).await;
     }
-    let release = current.release.clone();
-    let promoted = session.store.update(None, |document| {
-        let Some(rollout) = &mut document.rollout else {
-            return Ok(false);
+    let go_on = async |lease: Lease, document: Document| {
+        let asked = Asked::Promote {
+            promotion,
+            no_wait: flags.no_wait,
         };
-        rollout.promoted = rollout.promoted.max(Some(to));
-        if is_at_its_end(rollout) {
-            // Nothing is left of what was planned: the promotion is the next stage.
-            rollout.stages.push(to);
-        } else if flags.to.is_some() {
-            insert(&mut rollout.stages, to);
-        }
-        Ok(true)
+        let ended = Box::pin(go_on(&session, &lease, &document, asked)).await;
+        session.or_release(&lease, ended).await
+    };
+    if let Ok((lease, document)) = session.acquire_now().await {
+        return go_on(lease, document).await;
+    }
+    // Its own process goes on with it.
+    let refused = unprovable(&session, document.as_ref(), current, promotion).await?;
+    if !refused.is_empty() {
+        return Ok(session.report(refused));
+    }
+    let promoted = session.store.update(None, |document| {
+        let rollout = document.rollout.as_mut();
+        Ok(rollout.map(|rollout| promotion.apply(rollout)).is_some())
     });
     if !promoted.await? {
-        return Ok(session.report(vec![refused()]));
+        return Ok(session.report(vec![nothing_to_promote()]));
     }
+    let release = &current.release;
     let outcome =
-        Outcome::pass("promote", &release).actual(format!("{release} may have up to {to}"));
+        Outcome::pass("promote", release).actual(format!("{release} may have up to {to}"));
     match session.acquire_now().await {
-        Ok((lease, document)) => {
-            let asked = Asked::Promote {
-                no_wait: flags.no_wait,
-            };
-            let ended = Box::pin(go_on(&session, &lease, &document, asked)).await;
-            session.or_release(&lease, ended).await
-        }
-        // Its own process goes on with it.
+        // It has ended since.
+        Ok((lease, document)) => go_on(lease, document).await,
         Err(failure) if failure.code == ExitCode::Refused => Ok(session.report(vec![outcome])),
         Err(failure) => {
-            let unknown = Outcome::inconclusive("promote/lock", &release)
+            let unknown = Outcome::inconclusive("promote/lock", release)
                 .expected("a process that goes on with the ramp")
                 .actual("not known")
                 .reason(failure.chain())
@@ -80,20 +87,46 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
     }
 }
 
+/// Why shares that a promotion allows cannot be proved in time; empty where all can.
+async fn unprovable(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    current: &Rollout,
+    promotion: Promotion,
+) -> Result<Vec<Outcome>, Failure> {
+    let work = session.work(document);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let sides = sides_of(&*router, current);
+    let proof = ProofTime::measure(&work, &*router, &sides, &current.release).await;
+    let shares = left(&promotion.of(current));
+    Ok(stays(proof.refusals(
+        &*router,
+        &sides,
+        current.share,
+        &shares,
+    )))
+}
+
 /// What `promote` would do: what another changed stays as it is.
 async fn would_promote(
     session: &Session<'_>,
     document: Option<&Document>,
     current: &Rollout,
-    to: Share,
+    promotion: Promotion,
 ) -> Result<Report, Failure> {
     let release = &current.release;
     let work = session.work(document);
     let context = work.context();
     let router = work.router(&context)?;
-    let reason = match changed(session, &*router, current).await {
-        Some(change) => format!("dry run: would promote nothing: {change}"),
-        None => format!("dry run: would let {release} have up to {to}"),
+    let reason = if let Some(change) = changed(session, &*router, current).await {
+        format!("dry run: would promote nothing: {change}")
+    } else {
+        let refused = unprovable(session, document, current, promotion).await?;
+        if !refused.is_empty() {
+            return Ok(session.report(refused));
+        }
+        format!("dry run: would let {release} have up to {}", promotion.to)
     };
     Ok(session.report(vec![Outcome::skipped("promote", release, reason)]))
 }
@@ -110,7 +143,7 @@ fn next(session: &Session<'_>, rollout: &Rollout) -> Share {
         .unwrap_or(Share::ALL)
 }
 
-fn refused() -> Outcome {
+fn nothing_to_promote() -> Outcome {
     Outcome::refused(Id::refused("no-rollout"), "")
         .expected("a rollout in progress")
         .actual("none")

@@ -133,3 +133,12 @@ impl ProofTime {
         refused
     }
 }
+
+/// The same of a share that stays as it is.
+pub(crate) fn stays(mut refused: Vec<Outcome>) -> Vec<Outcome> {
+    let hints = { refused.iter_mut() }.filter_map(|outcome| outcome.hint.as_mut());
+    for hint in hints {
+        hint.push_str("; or `traffic abort` gives everything back");
+    }
+    refused
+}

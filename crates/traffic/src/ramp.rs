@@ -7,7 +7,7 @@ use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
 use operation::shares::foreign::ForeignChange;
-use operation::shares::work::{ChangeEnd, ShareChange, WayBackEnd, Work, sides_of};
+use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, WayBackEnd, Work, sides_of};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
@@ -19,7 +19,8 @@ use crate::found::RolloutReport;
 use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
 use crate::old_side::Keep;
-use crate::provable::ProofTime;
+use crate::promotion::{Promotion, insert, left};
+use crate::provable::{ProofTime, stays};
 use crate::refuse;
 use crate::session::{Session, is_at_work, rollout};
 
@@ -69,13 +70,6 @@ impl Flags {
                 .hint("write `--stages 10%,50%,100%`"));
         }
         Ok(self.stages.clone())
-    }
-}
-
-/// Puts a share among those that grow, where it is not one of them.
-pub(crate) fn insert(stages: &mut Vec<Share>, share: Share) {
-    if let Err(at) = stages.binary_search(&share) {
-        stages.insert(at, share);
     }
 }
 
@@ -169,6 +163,8 @@ pub(crate) struct Ramp<'a> {
     no_wait: bool,
     /// No share was changed yet: where the first change is refused, everything is as it was.
     is_new: bool,
+    /// Written down when all that it allows can be proved.
+    promotion: Option<Promotion>,
     /// Another has changed the share: nothing of it is overwritten.
     is_foreign: bool,
     /// At so many places, as many as may fail, the last share is not in effect.
@@ -247,9 +243,18 @@ impl<'a> Ramp<'a> {
             rollout,
             no_wait,
             is_new: false,
+            promotion: None,
             is_foreign: false,
             failed: 0,
             found: RolloutReport::new(work.clock),
+        }
+    }
+
+    /// The same of a rollout that this allows to go on.
+    pub(crate) fn promoted_by(self, promotion: Promotion) -> Self {
+        Ramp {
+            promotion: Some(promotion),
+            ..self
         }
     }
 
@@ -261,13 +266,18 @@ impl<'a> Ramp<'a> {
         let before = self.rollout.share;
         let refused = proof
             .await
-            .refusals(self.router, &sides, before, &self.left());
+            .refusals(self.router, &sides, before, &left(&self.rollout));
         if !refused.is_empty() {
             return self.unprovable(refused).await;
         }
         if self.is_new {
             self.session
                 .begin_rollout(self.lease, &self.rollout)
+                .await?;
+        }
+        if let Some(promotion) = self.promotion {
+            self.work
+                .note(self.lease, |noted| promotion.apply(noted))
                 .await?;
         }
         match self.stages().await {
@@ -292,18 +302,12 @@ impl<'a> Ramp<'a> {
 
     /// A share to come cannot be proved in time. What a person left as it is stays so; what a process watched that has
     /// ended goes back.
-    async fn unprovable(&mut self, mut refused: Vec<Outcome>) -> Result<Report, Failure> {
+    pub(crate) async fn unprovable(&mut self, refused: Vec<Outcome>) -> Result<Report, Failure> {
         if self.is_new {
             return self.session.give_up(self.lease, refused).await;
         }
         if !is_at_work(self.rollout.phase) {
-            for hint in refused
-                .iter_mut()
-                .filter_map(|outcome| outcome.hint.as_mut())
-            {
-                hint.push_str("; or `traffic abort` gives everything back");
-            }
-            return self.session.give_up(self.lease, refused).await;
+            return self.session.give_up(self.lease, stays(refused)).await;
         }
         let started = self.session.started_at;
         let reason = Report::from_outcomes("traffic", started, refused.clone()).reason;
@@ -320,7 +324,7 @@ impl<'a> Ramp<'a> {
     /// Stage by stage; a report where the ramp is over before the release has everything.
     async fn stages(&mut self) -> Result<Option<Report>, Failure> {
         self.found.mark(self.rollout.share);
-        for share in self.left() {
+        for share in left(&self.rollout) {
             if share > self.limit() {
                 if self.no_wait {
                     return self.waits().await.map(Some);
@@ -338,20 +342,6 @@ impl<'a> Ramp<'a> {
             return self.hold().await.map(Some);
         }
         Ok(None)
-    }
-
-    /// The shares that are still to be set.
-    fn left(&self) -> Vec<Share> {
-        let current = self.rollout.share;
-        // A stage that was over when it was promoted is not judged again: it might hold the ramp once more.
-        let is_over = self.rollout.phase == Phase::Waiting && self.rollout.promoted > Some(current);
-        let is_left = |share: &Share| *share > current || (*share == current && !is_over);
-        self.rollout
-            .stages
-            .iter()
-            .copied()
-            .filter(is_left)
-            .collect()
     }
 
     /// At how many places the router may be gone.
@@ -396,14 +386,7 @@ impl<'a> Ramp<'a> {
             ChangeEnd::Impossible
             | ChangeEnd::Failed
             | ChangeEnd::Unproved
-            | ChangeEnd::PutBack { .. } => {
-                let why = BackReason {
-                    verdict: Verdict::Fail,
-                    reason: format!("{share} is not in effect"),
-                    finding: Status::RolledBack,
-                };
-                return self.back(why).await.map(Some);
-            }
+            | ChangeEnd::PutBack { .. } => return self.not_in_effect(share).await.map(Some),
             ChangeEnd::Foreign(change) => return self.overtaken(&change).await.map(Some),
             ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
             ChangeEnd::Stopped(error) => return Err(error.into()),
@@ -437,6 +420,27 @@ impl<'a> Ramp<'a> {
             }
             Verdict::Inconclusive | Verdict::Error => self.undecided(verdict, reason).await,
         }
+    }
+
+    /// A share that was set, or could not be: what it was before is not left unwatched.
+    async fn not_in_effect(&mut self, share: Share) -> Result<Report, Failure> {
+        let why = BackReason {
+            verdict: Verdict::Fail,
+            reason: format!("{share} is not in effect"),
+            finding: Status::RolledBack,
+        };
+        self.back(why).await
+    }
+
+    /// A change by hand whose process has ended, made again: it is not in effect, and goes back.
+    pub(crate) async fn again_in_vain(
+        &mut self,
+        share: Share,
+        mut changed: ShareChanged,
+    ) -> Result<Report, Failure> {
+        self.found.mark(self.rollout.share);
+        self.found.changed(share, &mut changed);
+        self.not_in_effect(share).await
     }
 
     /// It failed while it waited for a promotion.

@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use model::{Outcome, Report};
-use operation::shares::work::{ShareChange, TRAFFIC};
+use operation::shares::work::TRAFFIC;
 use router::Router;
 use state::journal::Ending;
 use state::{Document, Lease, Phase, Rollout};
@@ -10,6 +10,7 @@ use state::{Document, Lease, Phase, Rollout};
 use crate::abort::taken_back;
 use crate::foreign::{self, Disturbed};
 use crate::old_side;
+use crate::promotion::{Promotion, is_at_its_end};
 use crate::ramp::Ramp;
 use crate::refuse;
 use crate::session::{Session, rollout};
@@ -64,7 +65,7 @@ pub(crate) enum Asked {
     /// What was interrupted, or changed by another, is set again.
     Resume,
     /// What another changed stays as it is.
-    Promote { no_wait: bool },
+    Promote { promotion: Promotion, no_wait: bool },
 }
 
 /// The rest of a rollout, under its lease.
@@ -88,28 +89,26 @@ pub(crate) async fn go_on(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    if matches!(asked, Asked::Promote { .. })
-        && let Some(disturbed) = changed(session, &*router, current).await
-    {
-        let mut ramp = Ramp::new(session, &work, &*router, lease, current.clone(), true);
-        return ramp.disturbed(disturbed).await;
+    let ramp =
+        |rollout: Rollout, no_wait| Ramp::new(session, &work, &*router, lease, rollout, no_wait);
+    if let Asked::Promote { promotion, no_wait } = asked {
+        if let Some(disturbed) = changed(session, &*router, current).await {
+            return ramp(current.clone(), no_wait).disturbed(disturbed).await;
+        }
+        let ramp = ramp(promotion.of(current), no_wait).promoted_by(promotion);
+        return Box::pin(ramp.up()).await;
     }
     // Where another changed it, it is set again.
     if is_at_its_end(current) && changed(session, &*router, current).await.is_none() {
         return session.give_up(lease, vec![nothing_left(current)]).await;
     }
     if let Some(share) = current.set_by_hand() {
-        let change = ShareChange {
-            before: current.share,
-            after: share,
-            restores: true,
-        };
-        return switch::make(session, &work, &*router, lease, current, change).await;
+        return Box::pin(switch::again(
+            session, &work, &*router, lease, current, share,
+        ))
+        .await;
     }
-    let rollout = current.clone();
-    let no_wait = asked == Asked::Promote { no_wait: true };
-    let ramp = Ramp::new(session, &work, &*router, lease, rollout, no_wait);
-    Box::pin(ramp.up()).await
+    Box::pin(ramp(current.clone(), false).up()).await
 }
 
 /// Whether nothing but its way back is left of a rollout.
@@ -135,9 +134,4 @@ fn nothing_left(current: &Rollout) -> Outcome {
     Outcome::pass("resume/nothing", release).actual(format!(
         "nothing to resume: {release} has {share}, as it was set"
     ))
-}
-
-/// A share that a person set, or a ramp whose last stage is below 100 %.
-pub(crate) fn is_at_its_end(rollout: &Rollout) -> bool {
-    rollout.phase == Phase::Held && rollout.stages.last() == Some(&rollout.share)
 }

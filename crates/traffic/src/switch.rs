@@ -16,8 +16,9 @@ use crate::found::RolloutReport;
 use crate::old_side::Keep;
 use crate::plan;
 use crate::provable::ProofTime;
+use crate::ramp::Ramp;
 use crate::refuse;
-use crate::session::{Session, rollout};
+use crate::session::{Session, is_at_work, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct SwitchFlags {
@@ -232,36 +233,45 @@ async fn delay(
     }
 }
 
-/// The change of a rollout that was written down, and what comes of it.
-pub(crate) async fn make(
+/// Sets the share of a rollout that was written down again. What a person left as it is stays so where that fails; what
+/// a process changed that has ended goes back, because nothing tells which share was in effect before.
+pub(crate) async fn again(
     session: &Session<'_>,
     work: &Work<'_>,
     router: &dyn Router,
     lease: &Lease,
     rollout: &Rollout,
-    change: ShareChange,
+    share: Share,
 ) -> Result<Report, Failure> {
+    let was_at_work = is_at_work(rollout.phase);
+    let change = ShareChange {
+        before: rollout.share,
+        after: share,
+        restores: !was_at_work,
+    };
+    let back = || Ramp::new(session, work, router, lease, rollout.clone(), true);
     let sides = sides_of(router, rollout);
     let proof = ProofTime::measure(work, router, &sides, &rollout.release).await;
-    let refused = proof.refusals(router, &sides, change.before, &[change.after]);
+    let refused = proof.refusals(router, &sides, change.before, &[share]);
     if !refused.is_empty() {
-        return session.give_up(lease, refused).await;
+        return back().unprovable(refused).await;
     }
     let changed = work.change(router, lease, rollout, change).await?;
-    let before = (!change.before.is_none() && !change.before.is_all()).then(|| Rollout {
-        phase: Phase::Held,
-        share: change.before,
-        ..rollout.clone()
-    });
-    conclude(
-        session,
-        work,
-        router,
-        (lease, rollout, before),
-        change,
-        changed,
-    )
-    .await
+    match &changed.end {
+        ChangeEnd::Impossible
+        | ChangeEnd::Failed
+        | ChangeEnd::Unproved
+        | ChangeEnd::PutBack { .. }
+            if was_at_work =>
+        {
+            back().again_in_vain(share, changed).await
+        }
+        _ => {
+            let before = Some(rollout.clone());
+            let of = (lease, rollout, before);
+            conclude(session, work, router, of, change, changed).await
+        }
+    }
 }
 
 /// What is written down of a change that was made, or not; `before` is the rollout of before it.

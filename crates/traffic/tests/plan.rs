@@ -189,6 +189,11 @@ fn the_time_of_the_proofs_is_planned_and_one_that_cannot_end_is_refused() {
         ],
     );
     assert_eq!((bed.configured(), bed.recorded()), (50, Some(50)));
+    let rollout = &bed.state()["rollout"];
+    assert!(rollout["promoted"].is_null(), "{rollout}");
+    assert_eq!(rollout["stages"], serde_json::json!(["50%"]));
+    bed.traffic(&["promote", "--dry-run"])
+        .is(5, &["`traffic.deadline` (9s) leaves 3s for it"]);
     bed.configure(&format!("{stages}  deadline: 18s\n"), "");
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
@@ -214,6 +219,73 @@ fn a_killed_ramp_that_can_prove_no_further_share_is_taken_back() {
     );
     assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+}
+
+/// The process that has the ramp goes on with no promotion that it could not prove.
+#[test]
+fn a_promotion_of_a_ramp_that_waits_is_refused_before_it_is_written() {
+    let bed = Bed::new(
+        "  stages: [10%, 100%]\n  stage-duration: 200ms\n  auto-promote: false\n  deadline: 30s\n",
+        "",
+    );
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("waiting");
+    bed.green.set_delay(Duration::from_secs(1));
+    bed.traffic(&["promote"])
+        .is(5, &["`traffic.deadline` (30s) leaves 10s for it"]);
+    let rollout = &bed.state()["rollout"];
+    assert!(rollout["promoted"].is_null(), "{rollout}");
+    bed.green.set_delay(Duration::ZERO);
+    bed.traffic(&["promote"]).is(0, &["v2 may have up to 100%"]);
+    End::from(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
+}
+
+/// The same of a share that a person set, whether it was written or not; it is not known which was in effect before.
+#[test]
+fn a_killed_set_that_cannot_be_proved_is_taken_back() {
+    let bed = Bed::new("  deadline: 12s\n", "");
+    for args in [
+        &["set", "50%", "--release", "v2"][..],
+        &["switch", "--to", "v2"],
+    ] {
+        bed.slow_answers(Duration::from_millis(50));
+        let mut child = bed.spawn(args);
+        bed.proof();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bed.green.set_delay(Duration::from_secs(1));
+        bed.blue.set_delay(Duration::ZERO);
+        bed.traffic(&["resume"]).is(
+            1,
+            &[
+                "`traffic.deadline` (12s) leaves 4s for it",
+                "v1 has 100% again",
+            ],
+        );
+        assert_eq!(bed.configured(), 0);
+        assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+        bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+    }
+}
+
+/// It is not forgotten either where nothing can be set: users have the release all the same.
+#[test]
+fn a_killed_switch_that_cannot_be_made_again_is_not_forgotten() {
+    let bed = Bed::new("", "");
+    bed.slow_answers(Duration::from_millis(50));
+    let mut child = bed.spawn(&["switch"]);
+    bed.proof();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bed.slow_answers(Duration::ZERO);
+    let router = bed.router();
+    bed.write(&router.replace(&bed.nginx.test_command(), "false"), "");
+    bed.traffic(&["resume"])
+        .is(6, &["v1 does not have 100% everywhere again"]);
+    assert_eq!(bed.state()["rollout"]["phase"], "aborting");
+    bed.write(&router, "");
+    bed.traffic(&["resume"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
 }
 
 /// The service became slower since: answers that all agree have more time, and those that were too few say so.
