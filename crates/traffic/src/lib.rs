@@ -84,8 +84,8 @@ impl cli::Stage for Stage {
     const NAME: &'static str = StageName::Traffic.as_str();
     const ABOUT: &'static str = "Which side gets which share: blue-green switch, canary ramp";
     const EXAMPLES: &'static str = EXAMPLES;
-    // GitHub kills a step 10 s after it asks it to end; the share is taken back before.
-    const GRACE: Duration = Duration::from_secs(9);
+    // GitHub's second signal comes after 7.5 s: the share is taken back, and the report is left, before.
+    const GRACE: Duration = Duration::from_secs(7);
 
     fn event(&self) -> Option<&'static str> {
         match self.action {

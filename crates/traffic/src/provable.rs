@@ -59,7 +59,7 @@ impl ProofTime {
         });
         ProofTime {
             answers: join_all(measuring).await.into_iter().collect(),
-            limit: work.proof_time(),
+            limit: work.proof_time_of(sides.len()),
             deadline: work.section.deadline,
         }
     }
@@ -92,7 +92,7 @@ impl ProofTime {
                 ),
                 hint: format!(
                     "set `traffic.deadline` to {} or more, or let `release` name a URL that answers sooner",
-                    Span::from_secs((takes * 4).as_secs() + 1)
+                    self.deadline_for(takes)
                 ),
             });
         }
@@ -106,6 +106,13 @@ impl ProofTime {
             answers: needed,
             takes,
         })
+    }
+
+    /// The deadline that leaves a proof its time, and a third of that more.
+    fn deadline_for(&self, takes: Duration) -> Span {
+        let whole = self.deadline.get().as_secs_f64() / self.limit.as_secs_f64();
+        let deadline = takes.mul_f64(whole * 4.0 / 3.0);
+        Span::from_secs(deadline.as_secs() + 1)
     }
 
     /// The refusals of shares that are to be set one after another; empty where all can be proved.

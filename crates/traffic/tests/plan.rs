@@ -315,6 +315,32 @@ fn a_proof_whose_answers_agree_has_more_time_and_never_contradicts_them() {
     }
 }
 
+/// A loaded machine: the reload takes half of the deadline, and the answers are slow. What ends by time says how far its
+/// proof came, and the deadline of the whole change does not hide that.
+#[test]
+fn a_proof_ends_before_the_deadline_of_the_change_also_after_a_slow_reload() {
+    let bed = Bed::new("", "");
+    let reload = bed.nginx.reload_command();
+    let router = bed.router().replace(
+        &format!("reload: {reload}"),
+        &format!("reload: {reload} && sleep 3"),
+    );
+    bed.write(&format!("  deadline: 6s\n{router}"), "");
+    let child = bed.spawn(&["switch", "--to", "green"]);
+    bed.wait_for("the file", |bed| bed.configured() == 100);
+    // 12 times four answers take 3.6 s.
+    bed.slow_answers(Duration::from_millis(300));
+    let end = End::from(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            " of the 45 answers that prove blue 0%, green 100% came in time, all of green",
+            "v2 has 0% as before",
+        ],
+    );
+    assert!(!end.text.contains("it may still go on"), "{}", end.text);
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+}
+
 /// The deadline of the whole way back does not cut its proof off.
 #[test]
 fn a_way_back_with_slow_answers_says_how_many_came_in_time() {

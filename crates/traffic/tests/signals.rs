@@ -138,3 +138,97 @@ fn a_signal_after_a_change_behind_our_back_overwrites_nothing() {
         assert_eq!(bed.state()["rollout"]["phase"], "held", "{phase}");
     }
 }
+
+/// A command of nginx that hangs while this file is there.
+fn hanging(bed: &Bed, command: &str, flag: &str) -> String {
+    let flag = bed.path(flag);
+    format!("test ! -e {} || sleep 300; {command}", flag.display())
+}
+
+/// The test and the reload of nginx hang while the files `hangs-test` and `hangs-reload` are there.
+fn may_hang(bed: &Bed, more: &str) {
+    let (test, reload) = (bed.nginx.test_command(), bed.nginx.reload_command());
+    let router = bed.router();
+    let router = router.replace(
+        &format!("test: {test}"),
+        &format!("test: {}", hanging(bed, &test, "hangs-test")),
+    );
+    let router = router.replace(
+        &format!("reload: {reload}"),
+        &format!("reload: {}", hanging(bed, &reload, "hangs-reload")),
+    );
+    bed.write(&format!("{more}{router}"), "");
+}
+
+fn ended_in_time(bed: &Bed, args: &[&str], goes_on: impl Fn(&Bed)) -> End {
+    let child = bed.spawn(args);
+    bed.phase("setting");
+    // The command that hangs has begun.
+    std::thread::sleep(Duration::from_millis(500));
+    let asked = Instant::now();
+    signal("TERM", child.id());
+    goes_on(bed);
+    let end = End::from(child.wait_with_output().unwrap());
+    let took = asked.elapsed();
+    assert!(took < RUNNER, "{took:?}: {}", end.text);
+    end
+}
+
+#[test]
+fn a_signal_while_a_reload_hangs_ends_in_time_and_tells_what_is_known() {
+    let bed = Bed::new("", "");
+    may_hang(&bed, "  stages: [10%, 100%]\n  stage-duration: 60s\n");
+    let hangs = bed.path("hangs-reload");
+    let nothing = |_: &Bed| {};
+    let ramp = ["ramp", "--release", "v2"];
+
+    // It hangs in the way back, too.
+    std::fs::write(&hangs, "").unwrap();
+    ended_in_time(&bed, &ramp, nothing).is(
+        143,
+        &[
+            "whether blue 100%, green 0% is in effect is not known: a signal left no time to wait for nginx",
+            "v1 does not have 100% everywhere again: `traffic abort` tries again",
+        ],
+    );
+    assert_eq!(bed.state()["rollout"]["phase"], "aborting");
+    std::fs::remove_file(&hangs).unwrap();
+    bed.traffic(&["resume"])
+        .is(0, &["v1 has 100% again, v2 has none"]);
+
+    // The way back finds a reload that works.
+    std::fs::write(&hangs, "").unwrap();
+    let repaired = |bed: &Bed| std::fs::remove_file(bed.path("hangs-reload")).unwrap();
+    ended_in_time(&bed, &ramp, repaired).is(143, &["interrupted; v1 has 100% again"]);
+    assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+    assert_eq!(bed.configured(), 0);
+
+    // A switch goes back nowhere.
+    std::fs::write(&hangs, "").unwrap();
+    ended_in_time(&bed, &["switch"], nothing).is(
+        143,
+        &[
+            "whether blue 0%, green 100% is in effect is not known: a signal left no time to wait for nginx",
+            "`traffic resume` finishes it",
+        ],
+    );
+    std::fs::remove_file(&hangs).unwrap();
+    bed.traffic(&["resume"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+}
+
+/// Nothing was changed yet, and the file is sound as soon as nginx can be asked.
+#[test]
+fn a_signal_while_the_test_of_the_configuration_hangs_ends_in_time() {
+    let bed = Bed::new("", "");
+    may_hang(&bed, "  stages: [10%, 100%]\n  stage-duration: 60s\n");
+    let hangs = bed.path("hangs-test");
+    for args in [&["ramp", "--release", "v2"][..], &["switch"]] {
+        std::fs::write(&hangs, "").unwrap();
+        ended_in_time(&bed, args, |_| {}).is(143, &["interrupted"]);
+        assert_eq!(bed.configured(), 0);
+        std::fs::remove_file(&hangs).unwrap();
+        bed.traffic(&["abort"]).is(0, &[]);
+        assert!(bed.state()["rollout"].is_null(), "{}", bed.state());
+    }
+}

@@ -19,6 +19,8 @@ const MEASURED: usize = 3;
 const MAX_REQUESTS: u32 = 2000;
 /// After answers that do not prove a share, before others are asked for.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
+/// A router has at least this time to say why a proof failed.
+const EXPLAINED_WITHIN: Duration = Duration::from_secs(1);
 /// So much of its time a proof has again whose answers all agree.
 const MORE_TIME: f64 = 0.5;
 
@@ -409,7 +411,7 @@ async fn prove_whole(
             }
             return Err(Error::Unproved(format!(
                 "{side} should get all, and {seen}{}",
-                said(router.explain(place).await.ok().flatten())
+                explained(router, place, last).await
             )));
         };
         let asking =
@@ -469,12 +471,16 @@ async fn prove_part(
     Err(Error::Unproved(format!(
         "{after} should be in effect, and {}{}",
         last.unwrap_or_default(),
-        said(router.explain(place).await.ok().flatten())
+        explained(router, place, last_end).await
     )))
 }
 
-fn said(explained: Option<String>) -> String {
-    explained.map_or_else(String::new, |text| format!("; {text}"))
+/// What the router says about it in the time that is left, as the end of a sentence.
+async fn explained(router: &dyn Router, place: &Place, end: Instant) -> String {
+    let end = end.max(Instant::now() + EXPLAINED_WITHIN);
+    let told = tokio::time::timeout_at(end.into(), router.explain(place)).await;
+    let told = told.ok().and_then(Result::ok).flatten();
+    told.map_or_else(String::new, |text| format!("; {text}"))
 }
 
 #[cfg(test)]

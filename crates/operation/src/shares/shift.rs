@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli::Interrupt;
 use config::value::{Share, Side};
+use engine::FINISH;
 use futures_util::future::join3;
 use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
@@ -27,6 +28,28 @@ const DEAD_WITHIN: Duration = Duration::from_secs(2);
 /// Requests that show which side has a place, where the share was proved or put back before.
 const ASKED: u32 = 20;
 
+/// How long after a signal what is under way may go on; the rest of the time that a runner leaves is for the report.
+struct AfterSignal {
+    /// The router's own commands.
+    set: Duration,
+    proof: Duration,
+    /// Questions what is there.
+    look: Duration,
+}
+
+/// What goes on is stopped: its proof is of no use, and a way back follows.
+const FORWARD: AfterSignal = AfterSignal {
+    set: Duration::from_millis(1500),
+    proof: Duration::ZERO,
+    look: Duration::from_millis(2500),
+};
+/// What is taken back is proved, as far as there is time.
+const BACK: AfterSignal = AfterSignal {
+    set: FINISH,
+    proof: FINISH,
+    look: Duration::from_millis(6500),
+};
+
 /// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
 /// and nothing takes it apart.
 pub fn label(release: &str, share: Share) -> String {
@@ -46,13 +69,14 @@ pub struct Shift<'a> {
     pub after: Share,
     /// How long the proof at one place may take.
     pub proof: Duration,
-    /// When every proof has ended, with the time that answers which all agree have beyond theirs; it counts instead of `proof`.
-    pub proof_end: Option<Instant>,
+    /// When every proof has ended, with the time that answers which all agree have beyond theirs. A way back has no
+    /// other limit.
+    pub proof_end: Instant,
+    /// When putting back ends what was not proved: a deadline that cuts it off would hide why.
+    pub undo_end: Instant,
     /// How often a proof looks whether another changed the share.
     pub look_every: Duration,
     pub interrupt: Interrupt,
-    /// How long after a signal a proof may go on.
-    pub after_signal: Duration,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
     /// Why it is made, where that is not its stage.
@@ -201,7 +225,9 @@ impl Shift<'_> {
             self.unkept(place, after),
             self.router.exception(place),
         );
-        let (foreign, unkept, exception) = looking.await;
+        let looked = self.in_time(self.after_signal().look, looking).await;
+        let (foreign, unkept, exception) =
+            looked.unwrap_or_else(|| (None, String::new(), Ok(None)));
         if let Some(change) = foreign {
             return Err(Error::Overtaken(change.to_string()));
         }
@@ -214,19 +240,37 @@ impl Shift<'_> {
             }
             // What a signal cut short is finished by another operation.
             Err(error) if error.is_interrupted() => {
-                self.note(place, Found::Unproved);
+                if self.found.borrow().contains_key(place) {
+                    self.note(place, Found::Unproved);
+                }
                 Err(error)
             }
             // The way back is tried again, and not undone.
             Err(error) if self.is_way_back || error.is_overtaken() => Err(error),
             Err(error) => Err(match snapshot {
-                Some(snapshot) => match self.put_back(place, snapshot).await {
-                    Ok(done) => error.then(done),
-                    Err(back) => error.stuck(back),
-                },
+                Some(snapshot) => self.undone(place, snapshot, error).await,
                 None => error,
             }),
         }
+    }
+
+    /// Why a share is not in effect, with what was before put back in the time that is left.
+    async fn undone(&self, place: &Place, snapshot: &str, error: Error) -> Error {
+        let within = time_until(self.undo_end).min(self.proof / 2);
+        let undoing = self.put_back(place, snapshot, within);
+        let undoing = tokio::time::timeout_at(self.undo_end.into(), undoing);
+        match self.in_time(self.after_signal().set, undoing).await {
+            Some(Ok(Ok(done))) => error.then(done),
+            Some(Ok(Err(back))) => error.stuck(back),
+            Some(Err(_)) => error.then("what was before could not be put back in time"),
+            None => Error::Interrupted(format!(
+                "{error}; a signal left no time to put back what was before"
+            )),
+        }
+    }
+
+    fn after_signal(&self) -> AfterSignal {
+        if self.is_way_back { BACK } else { FORWARD }
     }
 
     /// Why users are better off as they are than after a way back: the side that it leads to is dead, and the release
@@ -271,12 +315,22 @@ impl Shift<'_> {
         side: Side,
         (before, after): (Split, Split),
     ) -> Result<String, Error> {
-        let set = self.router.set(place, after).await;
+        let setting = self.router.set(place, after);
+        let set = self.in_time(self.after_signal().set, setting).await;
+        let set = set.unwrap_or_else(|| {
+            let kind = self.router.kind();
+            Err(Error::Interrupted(format!(
+                "whether {after} is in effect is not known: a signal left no time to wait for {kind}"
+            )))
+        });
         if matches!(&set, Err(error) if error.is_overtaken()) || set.is_ok() {
             self.note(place, Found::Set);
         }
         set?;
-        let within = self.proof_end.map_or(self.proof, time_until);
+        let mut within = time_until(self.proof_end);
+        if !self.is_way_back {
+            within = within.min(self.proof);
+        }
         tokio::select! {
             biased;
             proved = self.proved(place, side, (before, after), within) => proved,
@@ -309,25 +363,36 @@ impl Shift<'_> {
             let releases = self.releases(side);
             prove(self.router, place, releases, (before, after), deadline).await
         };
-        self.in_time(proving).await.unwrap_or_else(|| {
+        let proved = self.in_time(self.after_signal().proof, proving).await;
+        proved.unwrap_or_else(|| {
             Err(Error::Interrupted(format!(
                 "{after} is set, not yet proved: a signal left no time for it"
             )))
         })
     }
 
-    /// What the work gives; `None` where a signal leaves no time for it.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// The plan of the change; `None` where a signal leaves no time for it.
+    pub async fn drafted<T>(&self, drafting: impl Future<Output = T>) -> Option<T> {
+        self.in_time(self.after_signal().set, drafting).await
+    }
+
+    /// What the work gives; `None` where it had not ended so long after a signal.
+    async fn in_time<T>(&self, after_signal: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),
-            () = self.interrupt.and(self.after_signal) => None,
+            () = self.interrupt.and(after_signal) => None,
         }
     }
 
     /// Puts back what was before, and asks who answers: a reload may report success and change nothing,
     /// and one that hangs may have been nothing but the way back of a change that never took effect.
-    async fn put_back(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
+    async fn put_back(
+        &self,
+        place: &Place,
+        snapshot: &str,
+        within: Duration,
+    ) -> Result<String, Error> {
         let side = self.side(place)?;
         let after = Split::giving(side, self.after);
         if let Some(change) = self.foreign_at(place, after).await {
@@ -344,8 +409,6 @@ impl Shift<'_> {
             }
             (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
         };
-        // The way there has used up a part of the time.
-        let within = self.proof / 2;
         let proved = self.proved(place, side, (after, before), within).await;
         match (done, proved) {
             (Ok(done), Ok(proof)) => Ok(format!("{done}: {proof}")),
@@ -369,7 +432,7 @@ impl Shift<'_> {
         }
         let releases = self.releases(side);
         let asking = sample(self.router, place, releases, ASKED);
-        let answers = self.in_time(asking).await?;
+        let answers = self.in_time(self.after_signal().proof, asking).await?;
         contradicts(&answers, split).then_some(answers)
     }
 
@@ -396,7 +459,12 @@ impl Shift<'_> {
 
 impl Observe for Shift<'_> {
     fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> StepFuture<'a, Option<String>> {
-        Box::pin(async move { self.share_at(&step.place).await.map(Some) })
+        Box::pin(async move {
+            let asking = self.share_at(&step.place);
+            let asked = self.in_time(self.after_signal().look, asking).await;
+            let late = || Error::Interrupted("a signal left no time to ask it".to_owned());
+            asked.unwrap_or_else(|| Err(late())).map(Some)
+        })
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
@@ -444,7 +512,9 @@ impl Switch for Shift<'_> {
     ) -> StepFuture<'a, String> {
         Box::pin(async move {
             let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
-            self.put_back(&step.place, snapshot).await
+            // It has its own time.
+            let within = self.proof / 2;
+            self.put_back(&step.place, snapshot, within).await
         })
     }
 }

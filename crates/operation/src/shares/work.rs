@@ -9,7 +9,7 @@ use cli::{Failure, Job};
 use config::file::Traffic;
 use config::value::{Portion, Share, Side};
 use engine::{
-    CurrentRelease, Execution, ExecutionContext, ExecutionEnd, FINISH, Grounds, PlaceRelease, Plan,
+    CurrentRelease, Execution, ExecutionContext, ExecutionEnd, Grounds, PlaceRelease, Plan,
     Settings, Watch,
 };
 use futures_util::future::{join, join_all};
@@ -76,7 +76,7 @@ pub enum ChangeEnd {
     Unproved,
     /// Another changed a place since the share was set there; that is not overwritten.
     Foreign(ForeignChange),
-    /// A signal came; the journal is left open.
+    /// A signal came; a journal that was begun is left open.
     Interrupted,
     /// The journal or the lock could not be written: nothing more was done.
     Stopped(state::Error),
@@ -372,6 +372,7 @@ impl<'a> Work<'a> {
         change: ShareChange,
         is_way_back: bool,
     ) -> Shift<'s> {
+        let (now, deadline) = (Instant::now(), self.section.deadline.get());
         Shift {
             router,
             sides: sides_of(router, rollout),
@@ -380,14 +381,12 @@ impl<'a> Work<'a> {
             before: change.before,
             after: change.after,
             proof: self.proof_time(),
-            // It is not undone, so its proof has the time of that, too. What is left is for its report: a proof that the
-            // deadline cuts off does not say how far it came.
-            proof_end: is_way_back
-                .then(|| Instant::now() + self.section.deadline.get().mul_f64(0.9)),
+            // What is left is for the report, and for what was before: a proof that the deadline cuts off does not say how
+            // far it came.
+            proof_end: now + deadline.mul_f64(0.9),
+            undo_end: now + deadline.mul_f64(0.97),
             look_every: self.section.watch_interval.get(),
             interrupt: self.job.interrupt.clone(),
-            // What goes on is stopped: a proof of it is of no use. What is taken back is proved, as far as there is time.
-            after_signal: if is_way_back { FINISH } else { Duration::ZERO },
             is_way_back,
             reason: None,
             found: RefCell::default(),
@@ -398,6 +397,14 @@ impl<'a> Work<'a> {
     /// where it fails can still be put back.
     pub fn proof_time(&self) -> Duration {
         self.section.deadline.get() / 3
+    }
+
+    /// The same of one place of so many: batch after batch, all proofs fit into two thirds of the whole change.
+    pub fn proof_time_of(&self, places: usize) -> Duration {
+        let batch = self.section.batch.at_most(places).max(1);
+        let batches = u32::try_from(places.div_ceil(batch)).unwrap_or(u32::MAX);
+        let share = self.section.deadline.get() * 2 / 3 / batches.max(1);
+        self.proof_time().min(share)
     }
 
     async fn execute(
@@ -424,8 +431,16 @@ impl<'a> Work<'a> {
             self.section.deadline.get() / 3,
         );
         // The draft first: its commands run while the disk is waited for.
-        let ((plan, mut bars), written) = join(drafting, written).await;
+        let (drafted, written) = join(shift.drafted(drafting), written).await;
         written?;
+        let Some((plan, mut bars)) = drafted else {
+            return Ok(ShareChanged {
+                outcomes: Vec::new(),
+                bars: Vec::new(),
+                places: Vec::new(),
+                end: ChangeEnd::Interrupted,
+            });
+        };
         if let Some(outcomes) = impossible(shift, &plan, settings.max_failed) {
             return Ok(ShareChanged {
                 outcomes,
