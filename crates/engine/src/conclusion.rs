@@ -84,6 +84,12 @@ pub struct PlaceRelease {
 }
 
 impl PlaceRelease {
+    /// Something else was found there since.
+    pub fn find(&mut self, release: String, how: &str) {
+        self.release = Some(release);
+        how.clone_into(&mut self.how);
+    }
+
     pub fn says(&self, release: &str) -> bool {
         self.told && self.release.as_deref() == Some(release)
     }

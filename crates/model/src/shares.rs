@@ -1,5 +1,7 @@
 //! Shares of the requests, as `traffic` reports them; a share is a part of the requests, 0.1 for 10 %.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::Redactor;
@@ -48,6 +50,8 @@ pub struct ShareChange {
     pub stable: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
+    /// What another gave the release at each place; `None` where that is no split.
+    pub foreign: BTreeMap<String, Option<f64>>,
     /// How it ended: a verdict, `superseded`, `foreign-change`, or `unfinished`.
     pub ended: String,
     /// Why it was made, or did not take effect.
@@ -87,6 +91,9 @@ impl ShareChange {
             to: redactor.redact(&self.to),
             release: clean(self.release),
             stable: clean(self.stable),
+            foreign: { self.foreign.into_iter() }
+                .map(|(place, share)| (redactor.redact(&place), share))
+                .collect(),
             reason: clean(self.reason),
             ..self
         }

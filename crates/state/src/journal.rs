@@ -1,6 +1,7 @@
 //! What an operation means to do and what it did: one JSON line per intent and result, each synced
 //! before the next thing happens.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,7 +94,11 @@ pub struct SharePlan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<String>,
     pub before: Share,
+    /// Where another gave it different shares, the largest of them.
     pub after: Share,
+    /// What another gave it at each machine; null where that is no split between the two sides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<String, Option<Share>>,
 }
 
 /// How an operation ended: its verdict, or a word that is none.

@@ -8,7 +8,7 @@ use config::value::Share;
 use futures_util::future::join_all;
 use model::Outcome;
 use model::shares::ForeignShare;
-use operation::shares::foreign::ForeignChange;
+use operation::shares::foreign::{self, ForeignChange};
 use operation::shares::observe::{Answers, Releases, contradicts, sample, window};
 use operation::shares::work::sides_of;
 use place::Place;
@@ -23,7 +23,8 @@ const SILENT: u32 = 3 * ASKED;
 /// Why a share that was set is not what users get.
 #[derive(Clone, Debug)]
 pub(crate) enum Disturbed {
-    Foreign(ForeignChange),
+    /// At each of these places, of which there is one at least.
+    Foreign(Vec<ForeignChange>),
     /// It is still set, and the answers over time are not of that share.
     NotServed {
         place: Place,
@@ -35,7 +36,7 @@ pub(crate) enum Disturbed {
 impl std::fmt::Display for Disturbed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Disturbed::Foreign(change) => change.fmt(f),
+            Disturbed::Foreign(changes) => f.write_str(&foreign::told(changes)),
             Disturbed::NotServed {
                 place,
                 set,
@@ -48,16 +49,32 @@ impl std::fmt::Display for Disturbed {
     }
 }
 
-/// What is told of it: both values, and what to do.
-pub(crate) fn outcome(id: &'static str, release: &str, change: &ForeignChange) -> Outcome {
-    Outcome::fail(id, release)
-        .expected(change.set.to_string())
-        .actual(change.found())
-        .reason(change.to_string())
-        .hint(
+/// What is told of it: both values at each place with what `follows`, and once what to do.
+pub(crate) fn outcomes(
+    id: &'static str,
+    release: &str,
+    changes: &[ForeignChange],
+    follows: &str,
+) -> Vec<Outcome> {
+    let outcome = |change: &ForeignChange| {
+        let id = match changes.len() {
+            1 => id.to_owned(),
+            _ => format!("{id}/{}", change.place),
+        };
+        Outcome::fail(id, release)
+            .expected(change.set.to_string())
+            .actual(change.found())
+            .reason(format!("{change}{follows}"))
+    };
+    let mut outcomes: Vec<Outcome> = changes.iter().map(outcome).collect();
+    if let Some(first) = outcomes.first_mut() {
+        first.hint = Some(
             "find out who writes the router's configuration; then `traffic resume` sets the share again, \
-             `traffic abort` gives everything back",
-        )
+             `traffic abort` gives everything back"
+                .to_owned(),
+        );
+    }
+    outcomes
 }
 
 /// The same as data.
@@ -84,10 +101,10 @@ pub(crate) async fn look(
         let set = Split::giving(*side, share);
         // What a restart would make of it is for `status`.
         let looking = ForeignChange::find(router, place, set);
-        let change = tokio::time::timeout(limit, looking).await.ok()??;
-        Some(Disturbed::Foreign(change))
+        tokio::time::timeout(limit, looking).await.ok().flatten()
     });
-    join_all(looking).await.into_iter().flatten().next()
+    let changes: Vec<ForeignChange> = join_all(looking).await.into_iter().flatten().collect();
+    (!changes.is_empty()).then_some(Disturbed::Foreign(changes))
 }
 
 /// Looks every `interval`, and asks in between as a user does, until something is found. At so many places

@@ -7,7 +7,12 @@ use engine::PlaceRelease;
 use model::report::{Bar, Curve, Moment, Stroke};
 use model::{Outcome, Report, Verdict};
 use operation::gantt;
+use operation::shares::foreign::ForeignChange;
+use operation::shares::shift::label;
 use operation::shares::work::{ShareChanged, WayBack, WayBackEnd};
+use state::Rollout;
+
+use crate::foreign;
 
 /// A share that was in effect from one moment on.
 #[derive(Clone, Debug)]
@@ -54,6 +59,33 @@ impl RolloutReport {
     pub(crate) fn changed(&mut self, share: Share, changed: &mut ShareChanged) {
         self.add(share, &mut changed.outcomes, &mut changed.bars);
         self.places = std::mem::take(&mut changed.places);
+    }
+
+    /// Another changed a share that was in effect: what was known of these places before is not so any more.
+    pub(crate) fn overtaken(
+        &mut self,
+        id: &'static str,
+        (rollout, share): (&Rollout, Share),
+        changes: &[ForeignChange],
+        follows: &str,
+    ) {
+        for change in changes {
+            let place = change.place.to_string();
+            let known = [format!("runs/{share}/{place}"), format!("runs/{share}")];
+            self.outcomes
+                .retain(|outcome| !known.contains(&outcome.id.to_string()));
+            let side = rollout.sides.get(&place);
+            let found = change.found.as_ref().ok().zip(side);
+            let found = found.map_or_else(
+                || change.found(),
+                |(split, side)| label(&rollout.release, split.of(*side)),
+            );
+            if let Some(row) = { self.places.iter_mut() }.find(|row| row.place == place) {
+                row.find(found, "another changed it");
+            }
+        }
+        let outcomes = foreign::outcomes(id, &rollout.release, changes, follows);
+        self.outcomes.extend(outcomes);
     }
 
     pub(crate) fn back(&mut self, back: &mut WayBack) {

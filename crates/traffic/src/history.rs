@@ -5,7 +5,7 @@ use config::value::Share;
 use model::shares::ShareChange;
 use model::{Outcome, Report, Table};
 use operation::shares::work::TRAFFIC;
-use state::journal::{Event, JournalLine, SharePlan};
+use state::journal::{Ending, Event, JournalLine, SharePlan};
 
 use crate::session::Session;
 
@@ -29,11 +29,15 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
         if operation != TRAFFIC {
             continue;
         }
-        let ended = match lines.last().map(|line| &line.event) {
-            Some(Event::End { ending }) => ending.to_string(),
-            _ => "unfinished".to_owned(),
+        let ending = match lines.last().map(|line| &line.event) {
+            Some(Event::End { ending }) => Some(ending),
+            _ => None,
         };
-        let reason = reason.clone().or_else(|| failure(&lines));
+        let ended = ending.map_or_else(|| "unfinished".to_owned(), Ending::to_string);
+        let reason = reason.clone().or_else(|| match ending {
+            Some(Ending::ForeignChange) => failures(&lines),
+            _ => failure(&lines),
+        });
         rows.push(vec![
             format!("{:.0}", first.at),
             left.clone().unwrap_or_default(),
@@ -50,6 +54,10 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
             stable: shares.as_ref().and_then(|shares| shares.stable.clone()),
             before: of(|shares| shares.before),
             after: of(|shares| shares.after),
+            foreign: { shares.iter() }
+                .flat_map(|shares| &shares.foreign)
+                .map(|(place, share)| (place.clone(), share.map(Share::fraction)))
+                .collect(),
             ended,
             reason,
         });
@@ -77,4 +85,14 @@ fn failure(lines: &[JournalLine]) -> Option<String> {
         Event::Failed { reason, .. } => Some(reason.clone()),
         _ => None,
     })
+}
+
+/// The same of each machine.
+fn failures(lines: &[JournalLine]) -> Option<String> {
+    let reasons = lines.iter().filter_map(|line| match &line.event {
+        Event::Failed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let reasons: Vec<String> = reasons.collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -387,7 +387,7 @@ impl<'a> Ramp<'a> {
             | ChangeEnd::Failed
             | ChangeEnd::Unproved
             | ChangeEnd::PutBack { .. } => return self.not_in_effect(share).await.map(Some),
-            ChangeEnd::Foreign(change) => return self.overtaken(&change).await.map(Some),
+            ChangeEnd::Foreign(others) => return self.overtaken(&others).await.map(Some),
             ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
             ChangeEnd::Stopped(error) => return Err(error.into()),
         }
@@ -630,11 +630,11 @@ impl<'a> Ramp<'a> {
     /// Another program or person has changed the share: the ramp stops.
     pub(crate) async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
         match &disturbed {
-            Disturbed::Foreign(change) => {
+            Disturbed::Foreign(changes) => {
                 self.work
-                    .note_foreign(self.lease, &self.rollout, change)
+                    .note_foreign(self.lease, &self.rollout, changes)
                     .await?;
-                self.overtaken(change).await
+                self.overtaken(changes).await
             }
             Disturbed::NotServed { .. } => {
                 let why = BackReason {
@@ -648,15 +648,17 @@ impl<'a> Ramp<'a> {
     }
 
     /// Nothing is overwritten, and both values are told.
-    async fn overtaken(&mut self, change: &ForeignChange) -> Result<Report, Failure> {
+    async fn overtaken(&mut self, changes: &[ForeignChange]) -> Result<Report, Failure> {
         self.is_foreign = true;
         self.phase(Phase::Held).await?;
-        let outcome = foreign::outcome("ramp/foreign-change", &self.rollout.release, change);
-        let reason = format!("{change}; the ramp stops");
-        let mut report = self.report(Some(outcome.reason(reason))).await?;
-        report
-            .foreign_changes
-            .extend(foreign::reported(&self.rollout, change));
+        let of = (&self.rollout, self.rollout.share);
+        self.found
+            .overtaken("ramp/foreign-change", of, changes, "; the ramp stops");
+        let mut report = self.report(None).await?;
+        let reported = changes
+            .iter()
+            .filter_map(|change| foreign::reported(&self.rollout, change));
+        report.foreign_changes.extend(reported);
         Ok(report)
     }
 

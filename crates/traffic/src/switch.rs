@@ -313,15 +313,13 @@ async fn conclude(
             report.reason = format!("{}; {back}", report.reason);
             return Ok(report);
         }
-        ChangeEnd::Foreign(change) => {
+        ChangeEnd::Foreign(others) => {
             let held = work.note(lease, |noted| noted.phase = Phase::Held);
             held.await?;
-            let outcome = foreign::outcome("share/foreign-change", &rollout.release, &change);
-            found.outcomes.push(outcome);
+            found.overtaken("share/foreign-change", (rollout, change.after), &others, "");
             let mut report = reported(session, lease, found).await?;
-            report
-                .foreign_changes
-                .extend(foreign::reported(rollout, &change));
+            let reported = { others.iter() }.filter_map(|one| foreign::reported(rollout, one));
+            report.foreign_changes.extend(reported);
             return Ok(report);
         }
         ChangeEnd::Interrupted => {

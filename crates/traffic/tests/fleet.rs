@@ -230,3 +230,88 @@ fn three_may_fail_and_the_others_have_the_share() {
         assert_eq!(fleet.serves(nth), wanted, "{}", name(nth));
     }
 }
+
+/// What another changed is told of each machine, with both values, and what was known of it before is not told any more.
+#[test]
+fn a_foreign_change_on_several_hosts_names_each() {
+    let fleet = Fleet::new("  stages: [50%, 100%]\n  stage-duration: 60s\n  watch-interval: 1s\n");
+    let bed = &fleet.bed;
+    let child = bed.spawn(&["ramp", "--release", "v2", "--report", "report.json"]);
+    bed.phase("judging");
+    let weigh = |nth: usize, weights: [u32; 2]| {
+        let (blue, green) = (bed.blue.address(), bed.green.address());
+        let text = format!(
+            "upstream shop {{\n    server {blue} weight={};\n    server {green} weight={};\n}}\n",
+            weights[0], weights[1]
+        );
+        let file = fleet.hosts[nth].nginx.folder().join("upstream.conf");
+        let new = file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, file).unwrap();
+    };
+    // Between two looks of the ramp both would be seen one after another.
+    weigh(2, [9, 1]);
+    weigh(5, [3, 1]);
+    let end = End::from(child.wait_with_output().unwrap()).is(1, &["the ramp stops"]);
+    let told = |place: &str, found: &str| {
+        format!("{place} has {found}, and blue 50%, green 50% was set: another changed it")
+    };
+    let both = [
+        told("web-02", "blue 90%, green 10%"),
+        told("web-05", "blue 75%, green 25%"),
+    ];
+    for told in &both {
+        assert!(end.text.contains(told.as_str()), "{told}: {}", end.text);
+    }
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(bed.path("report.json")).unwrap()).unwrap();
+    let found = |changes: &Value| -> Vec<(String, f64, f64)> {
+        let changes = changes.as_array().unwrap().iter();
+        let share = |change: &Value, key: &str| change[key].as_f64().unwrap();
+        let of = |change: &Value| {
+            let place = change["place"].as_str().unwrap().to_owned();
+            (place, share(change, "set"), share(change, "found"))
+        };
+        changes.map(of).collect()
+    };
+    let wanted = [
+        ("web-02".to_owned(), 0.5, 0.1),
+        ("web-05".to_owned(), 0.5, 0.25),
+    ];
+    assert_eq!(found(&report["foreign_changes"]), wanted);
+    let outcomes = report["outcomes"].to_string();
+    assert!(!outcomes.contains("runs/50%/web-02"), "{outcomes}");
+    assert!(outcomes.contains("runs/50%/web-03"), "{outcomes}");
+
+    let json = |args: &[&str]| -> Value {
+        let output = bed.command(args).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let status = json(&["status", "--format", "json"]);
+    assert_eq!(found(&status["foreign_changes"]), wanted);
+    let history = json(&["history", "--format", "json"]);
+    let newest = &history["share_changes"][0];
+    assert_eq!(
+        (&newest["before"], &newest["foreign"]),
+        (
+            &serde_json::json!(0.5),
+            &serde_json::json!({"web-02": 0.1, "web-05": 0.25})
+        ),
+        "{newest:#}"
+    );
+    bed.traffic(&["history"])
+        .is(0, &[both.join("; ").as_str(), "v2 at 10%, v2 at 25%"]);
+    bed.traffic(&["status"])
+        .is(1, &["share/web-02", "share/web-05"]);
+}
+
+/// One machine after another: the proofs of all fit into the deadline, or the share is refused.
+#[test]
+fn proofs_one_after_another_share_the_deadline() {
+    let fleet = Fleet::new("  batch: 1\n");
+    fleet.bed.slow_answers(Duration::from_millis(150));
+    fleet.bed.traffic(&["plan", "--release", "v2"]).is(
+        5,
+        &["(45 answers), and `traffic.deadline` (30s) leaves 1s for it"],
+    );
+}

@@ -73,13 +73,13 @@ impl Run<'_> {
         let (verdict, told, reason, foreign) = match traffic::ramp(self.job).await {
             Ok(report) => {
                 let report = self.stage(Ok(report), StageName::Traffic)?;
-                let foreign = report.foreign_changes.into_iter().next();
+                let foreign = report.foreign_changes;
                 (report.verdict, report.headline, report.reason, foreign)
             }
             Err(failure) => {
                 let verdict = failure.code.verdict();
                 let reason = self.not_done(Id::phase(StageName::Traffic), failure, verdict);
-                (verdict, None, reason, None)
+                (verdict, None, reason, Vec::new())
             }
         };
         if verdict == Verdict::Pass {
@@ -145,7 +145,7 @@ impl Run<'_> {
                 }
             };
         }
-        let (headline, next, left) = stays(&rollout, foreign.as_ref());
+        let (headline, next, left) = stays(&rollout, &foreign);
         let reason = format!("{why}{next}");
         self.book
             .open(&headline, Impact::Degraded, Some(left))
@@ -159,25 +159,29 @@ impl Run<'_> {
 }
 
 /// Of a share that stays as it is: the headline, what a person may do, and what an incident says of it.
-fn stays(
-    rollout: &Rollout,
-    foreign: Option<&ForeignShare>,
-) -> (String, &'static str, &'static str) {
+fn stays(rollout: &Rollout, foreign: &[ForeignShare]) -> (String, &'static str, &'static str) {
     let left = "left as it is: a person decides";
-    match foreign {
+    let told: Vec<&str> = { foreign.iter() }
+        .map(|change| change.reason.as_str())
+        .collect();
+    match told[..] {
         _ if rollout.phase == Phase::Aborting => {
             let left = "its way back is not finished: `traffic resume`";
             (rollout.to_string(), "", left)
         }
-        // It is not to be promoted.
-        Some(change) => (
-            format!("the ramp of {} stopped: {}", rollout.release, change.reason),
-            "; `traffic status`, then `traffic resume` or `traffic abort`",
-            left,
-        ),
-        None => (
+        [] => (
             format!("{rollout}, and was left so"),
             "; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`",
+            left,
+        ),
+        // It is not to be promoted.
+        _ => (
+            format!(
+                "the ramp of {} stopped: {}",
+                rollout.release,
+                told.join("; ")
+            ),
+            "; `traffic status`, then `traffic resume` or `traffic abort`",
             left,
         ),
     }

@@ -240,6 +240,10 @@ pub struct ShareChange {
     pub stable: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
+    /// Where another changed it: what the release had at each machine then; null where that was no split. `after` is the
+    /// largest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<String, Option<f64>>,
     /// A verdict, `superseded`, `foreign-change` where another changed it, or `unfinished`.
     pub ended: String,
     /// Why it was made, or did not take effect.
@@ -256,6 +260,7 @@ impl From<&crate::shares::ShareChange> for ShareChange {
             stable: change.stable.clone(),
             before: change.before,
             after: change.after,
+            foreign: change.foreign.clone(),
             ended: change.ended.clone(),
             reason: change.reason.clone(),
         }

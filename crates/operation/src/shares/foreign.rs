@@ -40,6 +40,12 @@ impl ForeignChange {
     }
 }
 
+/// What is at each place, and what was set, in words.
+pub fn told(changes: &[ForeignChange]) -> String {
+    let told: Vec<String> = changes.iter().map(ForeignChange::to_string).collect();
+    told.join("; ")
+}
+
 impl std::fmt::Display for ForeignChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ForeignChange { place, set, found } = self;

@@ -115,6 +115,7 @@ impl Shift<'_> {
             stable: self.stable.clone(),
             before: self.before,
             after: self.after,
+            foreign: BTreeMap::new(),
         }
     }
 
@@ -138,22 +139,14 @@ impl Shift<'_> {
         Ok(Split::giving(self.side(place)?, share))
     }
 
-    /// What another changed at any place.
-    pub fn foreign(&self) -> Option<ForeignChange> {
+    /// What another changed, at each place.
+    pub fn foreign(&self) -> Vec<ForeignChange> {
         let found = self.found.borrow();
-        found.values().find_map(|found| match found {
+        let foreign = found.values().filter_map(|found| match found {
             Found::Set | Found::Proved | Found::Unproved => None,
             Found::Foreign(change) => Some(change.clone()),
-        })
-    }
-
-    /// Where another changed it.
-    pub fn foreign_places(&self) -> Vec<String> {
-        let found = self.found.borrow();
-        let foreign = found
-            .iter()
-            .filter(|(_, found)| matches!(found, Found::Foreign(_)));
-        foreign.map(|(place, _)| place.to_string()).collect()
+        });
+        foreign.collect()
     }
 
     /// Whether every place has what was set, and a signal left no time for the proof at one of them.

@@ -2,7 +2,7 @@
 //! the way back to the stable release.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
@@ -21,7 +21,7 @@ use router::Router;
 use state::journal::{Ending, Event, Intention, SharePlan};
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
-use super::foreign::ForeignChange;
+use super::foreign::{self, ForeignChange};
 use super::shift::{Shift, label};
 use super::sides::BothSides;
 use crate::tree::Tree;
@@ -74,8 +74,8 @@ pub enum ChangeEnd {
     PutBack { failed: usize },
     /// It is set at every place, and a signal left no time for its proof.
     Unproved,
-    /// Another changed a place since the share was set there; that is not overwritten.
-    Foreign(ForeignChange),
+    /// Another changed these places since the share was set there; that is not overwritten.
+    Foreign(Vec<ForeignChange>),
     /// A signal came; a journal that was begun is left open.
     Interrupted,
     /// The journal or the lock could not be written: nothing more was done.
@@ -316,30 +316,40 @@ impl<'a> Work<'a> {
         &self,
         lease: &Lease,
         rollout: &Rollout,
-        change: &ForeignChange,
+        changes: &[ForeignChange],
     ) -> Result<(), Failure> {
         let Rollout { release, share, .. } = rollout;
-        let side = rollout.sides.get(&change.place.to_string());
-        let found = change.found.as_ref().ok().zip(side);
-        let found = found.map(|(split, side)| split.of(*side));
-        let clean = |text: String| self.job.redactor.redact(&text);
-        let destination =
-            found.map_or_else(|| clean(change.found()), |found| label(release, found));
+        let clean = |text: &str| self.job.redactor.redact(text);
+        let reason = clean(&foreign::told(changes));
         let is_noted = self.store.journals().await?.last().is_some_and(|(_, lines)| {
             let mut ends = [lines.first(), lines.last()].into_iter().flatten().map(|line| &line.event);
-            matches!(ends.next(), Some(Event::Begin { destination: noted, .. }) if *noted == destination)
+            matches!(ends.next(), Some(Event::Begin { reason: Some(noted), .. }) if *noted == reason)
                 && matches!(ends.next(), Some(Event::End { ending: Ending::ForeignChange }))
         });
         if is_noted {
             return Ok(());
         }
-        let shares = found.map(|after| SharePlan {
+        let found = |change: &ForeignChange| {
+            let side = rollout.sides.get(&change.place.to_string())?;
+            Some(change.found.as_ref().ok()?.of(*side))
+        };
+        let all: BTreeSet<String> = { changes.iter() }
+            .map(|change| {
+                found(change).map_or_else(|| change.found(), |share| label(release, share))
+            })
+            .collect();
+        let all: Vec<String> = all.into_iter().collect();
+        let destination = clean(&all.join(", "));
+        let shares = { changes.iter().filter_map(found).max() }.map(|after| SharePlan {
             release: release.clone(),
             stable: rollout.stable.clone(),
             before: *share,
             after,
+            foreign: { changes.iter() }
+                .map(|change| (change.place.to_string(), found(change)))
+                .collect(),
         });
-        let (left, reason) = (label(release, *share), clean(change.to_string()));
+        let left = label(release, *share);
         let begun = self.store.begin_journal(Intention {
             left: Some(&left),
             shares: shares.as_ref(),
@@ -468,20 +478,20 @@ impl<'a> Work<'a> {
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
         // What is there is told once, with what to do.
-        let foreign = shift.foreign_places();
+        let foreign = shift.foreign();
         let mut outcomes = conclusion.outcomes;
         outcomes.retain(|outcome| {
             !foreign
                 .iter()
-                .any(|place| outcome.id == PlaceRelease::id(place))
+                .any(|change| outcome.id == PlaceRelease::id(&change.place.to_string()))
         });
-        let end = match (shift.foreign(), ChangeEnd::from(conclusion.end)) {
-            (_, end @ ChangeEnd::Stopped(_)) => end,
-            (Some(change), _) => ChangeEnd::Foreign(change),
-            (None, ChangeEnd::Failed | ChangeEnd::Made { .. }) if shift.is_unproved() => {
+        let end = match ChangeEnd::from(conclusion.end) {
+            end @ ChangeEnd::Stopped(_) => end,
+            _ if !foreign.is_empty() => ChangeEnd::Foreign(foreign),
+            ChangeEnd::Failed | ChangeEnd::Made { .. } if shift.is_unproved() => {
                 ChangeEnd::Unproved
             }
-            (None, end) => end,
+            end => end,
         };
         if let Some(ending) = end.ending() {
             execution.end(ending).await?;
