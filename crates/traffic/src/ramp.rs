@@ -82,6 +82,11 @@ pub(crate) fn limit(section: &Traffic, stages: &[Share]) -> Share {
     }
 }
 
+/// The next larger share.
+fn above(share: Share) -> Share {
+    Share::from_steps(share.steps() + 1)
+}
+
 /// Ramps `--release` up.
 pub(crate) async fn ramp(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
@@ -324,18 +329,27 @@ impl<'a> Ramp<'a> {
     /// Stage by stage; a report where the ramp is over before the release has everything.
     async fn stages(&mut self) -> Result<Option<Report>, Failure> {
         self.found.mark(self.rollout.share);
-        for share in left(&self.rollout) {
-            if share > self.limit() {
+        let mut next = left(&self.rollout).first().copied();
+        while let Some(share) = next {
+            let limit = self.limit();
+            if share > limit {
                 if self.no_wait {
                     return self.waits().await.map(Some);
                 }
-                if let Some(report) = self.permitted(share).await? {
+                if let Some(report) = self.permitted(above(limit)).await? {
                     return Ok(Some(report));
                 }
+                // The promotion may be a stage of its own, before this one.
+                let stages = self.rollout.stages.iter().copied();
+                let current = self.rollout.share;
+                next = { stages }.find(|stage| *stage > current || *stage == share);
+                continue;
             }
             if let Some(report) = Box::pin(self.stage(share)).await? {
                 return Ok(Some(report));
             }
+            let stages = self.rollout.stages.iter().copied();
+            next = { stages }.find(|stage| *stage > share);
         }
         if !self.rollout.share.is_all() {
             // `--stages` ended below.
@@ -482,8 +496,7 @@ impl<'a> Ramp<'a> {
                 if self.no_wait || share.is_all() {
                     return self.waits().await.map(Some);
                 }
-                let beyond = Share::from_steps(share.steps() + 1);
-                self.permitted(beyond).await
+                self.permitted(above(share)).await
             }
             OnInconclusiveStage::Continue if self.rollout.share.is_all() => {
                 let why = BackReason {
@@ -576,14 +589,15 @@ impl<'a> Ramp<'a> {
                     && let Some(rollout) = rollout(Some(&document))
                     && rollout.promoted.is_some_and(|promoted| promoted >= share)
                 {
-                    return rollout.promoted;
+                    return (rollout.promoted, rollout.stages.clone());
                 }
                 tokio::time::sleep(POLL).await;
             }
         };
         let waited = tokio::select! {
-            promoted = promotion => {
+            (promoted, stages) = promotion => {
                 self.rollout.promoted = promoted;
+                self.rollout.stages = stages;
                 // What another changed since the last look is not written over.
                 self.overwritten(current).await.map_or(WaitEnd::Promoted, WaitEnd::Disturbed)
             }

@@ -13,6 +13,11 @@ fn a_ramp_waits_for_its_promotion() {
     let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "10%,50%,100%"]);
     bed.phase("waiting");
     assert_eq!(bed.recorded(), Some(10));
+    // A share between two stages is one of its own, also for the process that waits.
+    bed.traffic(&["promote", "--to", "30%"])
+        .is(0, &["v2 may have up to 30%"]);
+    bed.wait_for("30%", |bed| bed.recorded() == Some(30));
+    bed.phase("waiting");
     bed.traffic(&["promote"]).is(0, &["v2 may have up to 50%"]);
     bed.wait_for("50%", |bed| bed.recorded() == Some(50));
     bed.phase("waiting");
