@@ -85,7 +85,8 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
 }
 
 /// Tells the sinks what they have not heard, also what they refused before: the schedule asks again when a person has
-/// corrected it. While an incident is open, what a sink refuses is for someone to see.
+/// corrected it. What waits is no pass, as with `deliver`, unless another process is telling it. What a sink refuses is
+/// for someone to see while an incident is open.
 async fn deliver(session: &Session<'_>, is_open: bool) -> Result<Vec<Outcome>, Failure> {
     let until = session.scribe.until();
     let Delivery { told, trouble } = session.scribe.deliver(DeliveryMode::Requested, until).await;
@@ -93,10 +94,12 @@ async fn deliver(session: &Session<'_>, is_open: bool) -> Result<Vec<Outcome>, F
         return Err(trouble);
     }
     let left = told.iter().filter(|one| one.waiting + one.refused > 0);
-    let shown = left.map(|one| match one.refused {
-        0 => outcome(one).severity(Severity::Advisory),
-        _ if is_open => outcome(one),
-        _ => outcome(one).severity(Severity::Advisory),
+    let shown = left.map(|one| {
+        let is_late = one.waiting > one.elsewhere || (one.refused > 0 && is_open);
+        match outcome(one) {
+            outcome if is_late => outcome,
+            outcome => outcome.severity(Severity::Advisory),
+        }
     });
     Ok(shown.collect())
 }

@@ -436,8 +436,26 @@ fn what_a_sink_refused_is_sent_by_the_schedule_when_it_takes_it() {
     bed.told(&receiver, &["watch"]).code(0);
     assert_eq!(receiver.bodies().len(), 1, "{:?}", receiver.bodies());
     bed.told(&receiver, &["resolve", "done"]).code(0);
-    // What is left of an incident that is over is told, and wakes no one.
+    // What is refused of an incident that is over is told, and wakes no one.
     receiver.set(Reply::Gone);
     bed.told(&receiver, &["note", "after it"]).code(0);
     bed.told(&receiver, &["watch"]).code(0);
+}
+
+/// A schedule that is green while no one was told would be believed.
+#[test]
+fn the_schedule_is_no_pass_while_a_sink_asks_to_wait() {
+    let (bed, receiver) = (bed(), Receiver::start(CANARY, Reply::Accept));
+    receiver.set(Reply::Busy);
+    bed.told(&receiver, &["open", "slow"]).code(0);
+    let waits = bed.told(&receiver, &["watch"]).code(4);
+    assert!(
+        waits.stdout.contains("0 delivered, 1 not delivered"),
+        "{}",
+        waits.stdout
+    );
+    receiver.set(Reply::Accept);
+    let is_told = || bed.told(&receiver, &["watch"]).code == 0;
+    assert!(testkit::wait_until(Duration::from_secs(20), is_told));
+    assert_eq!(receiver.bodies().len(), 1, "{:?}", receiver.bodies());
 }
