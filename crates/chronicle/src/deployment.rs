@@ -241,6 +241,7 @@ fn later(found: &mut [Deployment], reports: &mut Reports, event: &Event) {
             restored: Some(restored),
             started_at,
             duration_ms,
+            resumed,
             ..
         } => {
             let rollback = RolledBack {
@@ -248,15 +249,21 @@ fn later(found: &mut [Deployment], reports: &mut Reports, event: &Event) {
                 duration_ms: *duration_ms,
                 verdict: Verdict::Pass,
             };
-            put_back(found, restored, rollback, event.at);
+            put_back(found, restored, (rollback, *resumed), event.at);
         }
         _ => {}
     }
 }
 
 /// A rollback put a release back. It took back what users had, unless it only brought a newer release back that had been
-/// taken back itself. Nothing is left by a rollback to the release that users have.
-fn put_back(found: &mut [Deployment], release: &str, rollback: RolledBack, at: Timestamp) {
+/// taken back itself. Nothing is left by a rollback to the release that users have. One that was resumed is the rollback
+/// that the run of the deployment had begun.
+fn put_back(
+    found: &mut [Deployment],
+    release: &str,
+    (rollback, is_resumed): (RolledBack, bool),
+    at: Timestamp,
+) {
     let served = found.iter().rposition(|one| one.may_serve);
     if served.is_some_and(|nth| found[nth].is_of(release)) {
         return;
@@ -272,6 +279,11 @@ fn put_back(found: &mut [Deployment], release: &str, rollback: RolledBack, at: T
             }
         } else {
             deployment.may_serve = false;
+            let begun = deployment
+                .rollback
+                .filter(|own| own.verdict != Verdict::Pass);
+            let begun = begun.filter(|_| is_resumed);
+            let rollback = begun.map_or(rollback, |own| own.finished_by(rollback));
             let before = deployment.taken_back.replace((rollback, at));
             deployment
                 .other_rollbacks
@@ -459,6 +471,7 @@ mod tests {
             retries: None,
             restored: Some(release.to_owned()),
             cancelled: false,
+            resumed: false,
         }
     }
 

@@ -89,6 +89,7 @@ mod tests {
             retries: None,
             restored: restored.map(str::to_owned),
             cancelled: false,
+            resumed: false,
         }
     }
 

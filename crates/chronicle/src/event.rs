@@ -156,6 +156,9 @@ pub enum Happening {
         /// A signal asked it to stop.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cancelled: bool,
+        /// It finished a rollback that was interrupted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        resumed: bool,
         started_at: Timestamp,
         duration_ms: u64,
         /// What the release served while the stage compared it with the one before it.
@@ -387,6 +390,17 @@ pub struct RolledBack {
 }
 
 impl RolledBack {
+    /// The rollback that was begun here, and that `rest` finished.
+    pub fn finished_by(self, rest: RolledBack) -> RolledBack {
+        let whole = rest.ended().map(|at| at.duration_since(self.started_at));
+        let whole = whole.and_then(|time| u64::try_from(time.as_millis()).ok());
+        RolledBack {
+            started_at: self.started_at,
+            duration_ms: whole.unwrap_or(rest.duration_ms),
+            verdict: rest.verdict,
+        }
+    }
+
     /// `None` where a damaged line tells of a time that does not exist.
     pub fn ended(&self) -> Option<Timestamp> {
         let took = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
@@ -435,6 +449,7 @@ mod tests {
                 impact: Some(Impact::Down),
                 restored: Some(text()),
                 cancelled: true,
+                resumed: true,
                 started_at: second(1),
                 duration_ms: 7,
                 counted: Some(exposure().counts()),

@@ -81,6 +81,7 @@ mod tests {
             impact: None,
             restored: restored.map(str::to_owned),
             cancelled: false,
+            resumed: false,
             started_at: crate::sample::second(0),
             duration_ms: 1,
             counted: None,

@@ -188,6 +188,7 @@ impl EventWriter<'_> {
             }),
             restored: report.restored.clone(),
             cancelled: self.job.interrupt.caught().is_some(),
+            resumed: report.resumed,
             started_at: report.started_at,
             duration_ms: millis(report.duration),
             counted: counted(report),

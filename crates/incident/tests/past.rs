@@ -135,6 +135,15 @@ impl Bed {
         self.append(release, minutes_ago(ago), end);
     }
 
+    /// `rollback resume` by hand of the rollback of a run that was interrupted.
+    pub(crate) fn resumed(&self, release: &str, to: &str, ago: i64) {
+        let end = json!({
+            "kind": "stage-ended", "stage": "rollback", "verdict": "pass", "reason": format!("{to} serves"),
+            "restored": to, "resumed": true, "started_at": minutes_ago(ago + 2), "duration_ms": 120_000,
+        });
+        self.append(release, minutes_ago(ago), end);
+    }
+
     /// `rollback decide` about a release, so long ago: its users have the service as before.
     pub(crate) fn decided_safe(&self, release: &str, ago: i64) {
         let end = json!({

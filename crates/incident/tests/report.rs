@@ -570,6 +570,39 @@ fn a_cancelled_run_is_a_failed_change_where_its_gate_had_failed() {
     }
 }
 
+/// What a person resumes is the rollback that the run began: one trigger, and its time runs from there.
+#[test]
+fn an_interrupted_rollback_and_its_resumption_are_one() {
+    let one = |is_resumed: bool| {
+        let bed = Bed::new(&json!({}));
+        bed.begun("v2", 20);
+        let gate = json!({
+            "kind": "stage-ended", "stage": "healthgate", "verdict": "fail", "reason": "by the gate",
+            "started_at": minutes_ago(19), "duration_ms": 60_000,
+        });
+        bed.append("v2", minutes_ago(18), gate);
+        let end = json!({
+            "kind": "deployment-ended", "conclusion": "cancelled", "reason": "interrupted in its rollback",
+            "started_at": minutes_ago(20), "duration_ms": 180_000, "serving": null,
+            "rollback": {"started_at": minutes_ago(18), "duration_ms": 60_000, "verdict": "inconclusive"},
+        });
+        bed.append("v2", minutes_ago(17), end);
+        if is_resumed {
+            bed.resumed("v2", "v1", 10);
+        } else {
+            bed.taken_back("v2", "v1", 10);
+        }
+        let view = measured(&bed).0;
+        let time = view["figures"]["rollback_time"]["value"].as_u64().unwrap();
+        // The moments are asked for one after another.
+        let minutes = (time + 5000) / 60_000;
+        (view["deployments"]["rollbacks"].as_u64().unwrap(), minutes)
+    };
+    assert_eq!(one(true), (1, 8));
+    // Another rollback, after one that came to nothing.
+    assert_eq!(one(false), (2, 2));
+}
+
 /// What was killed goes on for no one: it is unknown as soon as another one changed what users have.
 #[test]
 fn a_deployment_that_never_told_its_end_runs_until_another_one_came_after_it() {

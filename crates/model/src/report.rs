@@ -175,6 +175,8 @@ pub struct Report {
     pub hosts: Option<(usize, usize)>,
     /// The release that the stage put back, by proof. Not part of the JSON document.
     pub restored: Option<String>,
+    /// It finished a rollback that was interrupted.
+    pub resumed: bool,
     /// What `rollback decide` found. Not part of the JSON document.
     pub decision: Option<Decision>,
     /// The workflow run that was asked for, where it failed.
@@ -270,6 +272,7 @@ impl Report {
             shard: None,
             hosts: None,
             restored: None,
+            resumed: false,
             decision: None,
             failed_run: None,
             incidents: None,
@@ -311,6 +314,7 @@ impl Report {
             shard,
             hosts,
             restored,
+            resumed,
             decision,
             failed_run,
             incidents,
@@ -348,6 +352,7 @@ impl Report {
             shard,
             hosts,
             restored: restored.map(clean),
+            resumed,
             decision,
             failed_run: failed_run.map(|run| run.redacted(redactor)),
             incidents: incidents.map(|all| {

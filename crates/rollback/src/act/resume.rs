@@ -19,6 +19,10 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let mut hook_context = HookContext::default();
     let ended = Box::pin(finish(&session, &mut hook_context)).await;
+    let ended = ended.map(|report| Report {
+        resumed: true,
+        ..report
+    });
     hooks::after(&session, hook_context, ended).await
 }
 
