@@ -55,6 +55,7 @@ pub async fn diagnose(
         conclusion: run.conclusion.as_deref().map(name),
         job: None,
         step: None,
+        other_steps: Vec::new(),
         waits: Waiting::of(&run, &jobs),
         url: run.html_url.as_deref().map(name),
         error_lines: Vec::new(),
@@ -80,6 +81,7 @@ pub async fn diagnose(
     diagnosis.others = others.iter().map(other).collect();
     diagnosis.job = Some(name(&first.job.name));
     diagnosis.step = first.step.map(|step| name(&step.name));
+    diagnosis.other_steps = first.other_steps().map(|step| name(&step.name)).collect();
     diagnosis.url = first.job.html_url.as_deref().map(name).or(diagnosis.url);
     let (annotations, log) = tokio::join!(
         client.annotations(question.repository, first.job.id),
@@ -161,6 +163,7 @@ fn other_job(other: &Suspect<'_>, workflow: Option<&Workflow>, redactor: &Redact
     OtherJob {
         job: name(&other.job.name),
         step: other.step.map(|step| name(&step.name)),
+        other_steps: other.other_steps().map(|step| name(&step.name)).collect(),
         stage: classify(&facts),
         conclusion: other.job.conclusion.as_deref().map(name),
     }

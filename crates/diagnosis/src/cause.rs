@@ -108,6 +108,18 @@ fn failed_step(steps: &[Step], is_over: bool) -> Option<&Step> {
         .map(|(_, step)| step)
 }
 
+impl<'a> Suspect<'a> {
+    /// The other steps of the job that failed, in their order: those of `if: always()`, for example.
+    pub fn other_steps(&self) -> impl Iterator<Item = &'a Step> {
+        let own = self.step;
+        let steps = self.job.steps.as_deref().unwrap_or_default().iter();
+        steps.filter(move |step| {
+            badness(step.conclusion.as_deref()) == Some(Badness::Failed)
+                && own.is_none_or(|own| !std::ptr::eq(own, *step))
+        })
+    }
+}
+
 /// Steps that are run whatever happened before.
 fn is_of_the_runner(step: &Step) -> bool {
     step.name.starts_with("Post ")

@@ -23,6 +23,8 @@ pub struct Diagnosis {
     /// The job that is the cause.
     pub job: Option<String>,
     pub step: Option<String>,
+    /// The other steps of the job that failed.
+    pub other_steps: Vec<String>,
     /// The page of the job, else of the run.
     pub url: Option<String>,
     /// The first lines that say what went wrong: at most 10, and 4 KiB in all.
@@ -49,6 +51,7 @@ impl Diagnosis {
             stage: self.stage,
             job: self.job.clone(),
             step: self.step.clone(),
+            other_steps: self.other_steps.clone(),
             dockerfile_step: self.dockerfile_step.clone(),
             ended: self.ended,
             cancelled_by: self.cancelled_by.as_ref().map(ToString::to_string),

@@ -19,6 +19,7 @@ const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 /// What is shown of a list; `failed_run` has all of it.
 const MAX_ANNOTATIONS: usize = 10;
 const MAX_JOBS: usize = 20;
+const MAX_STEPS: usize = 10;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -188,6 +189,7 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
     let mut outcomes = vec![stage];
     if verdict > Verdict::Pass {
         outcomes.extend(annotations(diagnosis, &about, started_at));
+        outcomes.extend(other_steps(diagnosis, &about));
         outcomes.extend(others(diagnosis, &about, started_at));
         outcomes.extend(diagnosis.gaps.iter().map(|gap| {
             Outcome::inconclusive("run/unknown", about.clone())
@@ -276,15 +278,35 @@ fn table(title: &str, head: &'static str, lines: &[String]) -> Option<Table> {
     })
 }
 
+/// The other steps of the job that failed.
+fn other_steps(diagnosis: &Diagnosis, about: &str) -> Option<Outcome> {
+    let steps = diagnosis
+        .other_steps
+        .iter()
+        .map(|step| format!("step {step}"));
+    let steps = shown(steps.collect(), MAX_STEPS);
+    (!steps.is_empty()).then(|| {
+        Outcome::fail("run/other-steps", about)
+            .severity(Severity::Advisory)
+            .actual(format!(
+                "{} more of the job failed",
+                diagnosis.other_steps.len()
+            ))
+            .reason(format!("failed, too: {}", steps.join("; ")))
+    })
+}
+
 /// The other jobs that did not end well.
 fn others(diagnosis: &Diagnosis, about: &str, at: Timestamp) -> Option<Outcome> {
     let others = diagnosis.others.iter();
     let lines: Vec<String> = others
         .map(|other| {
             let how = other.conclusion.as_deref().unwrap_or("running");
-            let step = other.step.as_ref();
-            let step = step.map_or_else(String::new, |step| format!(", step {step}"));
-            format!("{}: job {}{step}: {how}", other.stage, other.job)
+            let steps = other.step.iter().chain(&other.other_steps);
+            let steps = steps.map(|step| format!("step {step}"));
+            let mut parts = vec![format!("{}: job {}", other.stage, other.job)];
+            parts.extend(shown(steps.collect(), MAX_STEPS));
+            format!("{}: {how}", parts.join(", "))
         })
         .collect();
     if lines.is_empty() {

@@ -53,7 +53,7 @@ fn ended(word: &str) -> Option<&str> {
 
 /// A step begins each minute.
 fn at(minute: usize) -> String {
-    format!("2026-11-21T02:0{minute}:00Z")
+    format!("2026-11-21T02:{minute:02}:00Z")
 }
 
 impl GitHub {

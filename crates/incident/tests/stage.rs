@@ -100,7 +100,7 @@ async fn a_failed_build_names_the_step_of_the_dockerfile_and_the_first_error_lin
         failed,
         json!({
             "run": 42, "attempt": 2, "conclusion": "failure", "stage": "build", "job": "build",
-            "step": "Build and push",
+            "step": "Build and push", "other_steps": [],
             "dockerfile_step": {"number": 4, "of": 7, "stage": "build", "instruction": "RUN npm ci"},
             "ended": null, "cancelled_by": null,
             "error_lines": [
@@ -111,7 +111,7 @@ async fn a_failed_build_names_the_step_of_the_dockerfile_and_the_first_error_lin
                 {"level": "failure", "file": null, "line": null, "message": "no space left on device"},
             ],
             "other_jobs": [
-                {"job": "lint", "step": "Run eslint .", "stage": "test", "conclusion": "failure"},
+                {"job": "lint", "step": "Run eslint .", "other_steps": [], "stage": "test", "conclusion": "failure"},
             ],
         })
     );
@@ -313,4 +313,37 @@ async fn the_address_of_a_page_names_the_run_and_an_open_incident_stays_as_it_is
         "{told}"
     );
     assert_eq!(bed.events(), before);
+}
+
+/// `if: always()`: the first is the cause, and each other is named.
+#[tokio::test]
+async fn each_step_that_failed_is_told_and_the_first_is_the_cause() {
+    let github = GitHub::with_run(
+        "failure",
+        "deploy failure: Set up ok; Run pytest FAIL; Collect logs FAIL; Upload report FAIL; Complete job ok\n\
+         lint failure: Set up ok; Check out ok; Cache ok; Run ruff FAIL; Upload lint FAIL",
+    )
+    .await;
+    let bed = plain();
+    let text = github.run(&bed, &RUN).code(1).stdout;
+    for told in [
+        "test failed: job deploy, step Run pytest",
+        "failed, too: step Collect logs; step Upload report",
+        "job lint, step Run ruff, step Upload lint: failure",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let run = &json_of(&github, &bed, 1)["failed_run"];
+    assert_eq!(run["step"], "Run pytest");
+    assert_eq!(run["other_steps"], json!(["Collect logs", "Upload report"]));
+    assert_eq!(run["other_jobs"][0]["other_steps"], json!(["Upload lint"]));
+
+    // Bounded for people, and whole as data.
+    let steps: Vec<String> = (0..15).map(|nth| format!("Upload {nth} FAIL")).collect();
+    let job = format!("deploy failure: Run pytest FAIL; {}", steps.join("; "));
+    let github = GitHub::with_run("failure", &job).await;
+    let text = github.run(&bed, &RUN).code(1).stdout;
+    assert!(text.contains("step Upload 9; and 5 more"), "{text}");
+    let run = &json_of(&github, &bed, 1)["failed_run"];
+    assert_eq!(run["other_steps"].as_array().unwrap().len(), 15);
 }

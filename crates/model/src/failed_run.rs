@@ -135,7 +135,10 @@ pub struct Annotation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherJob {
     pub job: String,
+    /// The step that ended it.
     pub step: Option<String>,
+    /// The others that failed.
+    pub other_steps: Vec<String>,
     pub stage: Stage,
     pub conclusion: Option<String>,
 }
@@ -153,6 +156,8 @@ pub struct FailedRun {
     /// The job that is the cause, and the step that ended it.
     pub job: Option<String>,
     pub step: Option<String>,
+    /// The others of that job that failed.
+    pub other_steps: Vec<String>,
     pub dockerfile_step: Option<DockerfileStep>,
     /// Why the job ended, where no step of it is the reason.
     pub ended: Option<Ended>,
@@ -180,6 +185,7 @@ impl FailedRun {
             stage,
             job,
             step,
+            other_steps,
             dockerfile_step,
             ended,
             cancelled_by,
@@ -196,6 +202,7 @@ impl FailedRun {
         let other_jobs = other_jobs.into_iter().map(|other| OtherJob {
             job: clean(other.job),
             step: other.step.map(clean),
+            other_steps: other.other_steps.into_iter().map(clean).collect(),
             stage: other.stage,
             conclusion: other.conclusion.map(clean),
         });
@@ -206,6 +213,7 @@ impl FailedRun {
             stage,
             job: job.map(clean),
             step: step.map(clean),
+            other_steps: other_steps.into_iter().map(clean).collect(),
             dockerfile_step: dockerfile_step.map(|step| DockerfileStep {
                 stage: step.stage.map(clean),
                 instruction: clean(step.instruction),

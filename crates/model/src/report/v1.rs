@@ -95,6 +95,9 @@ pub struct FailedRun {
     pub job: Option<String>,
     /// The step that ended the job; null where no step did.
     pub step: Option<String>,
+    /// The other steps of the job that failed, in their order.
+    #[serde(default)]
+    pub other_steps: Vec<String>,
     /// Null where no step of a Dockerfile failed, or where the log does not number it.
     pub dockerfile_step: Option<DockerfileStep>,
     /// Why the job ended, where no step of it is the reason.
@@ -133,6 +136,9 @@ pub struct OtherJob {
     pub job: String,
     /// The step that ended it; null where no step did.
     pub step: Option<String>,
+    /// The other steps of it that failed, in their order.
+    #[serde(default)]
+    pub other_steps: Vec<String>,
     /// By its names alone: no log of it is read.
     pub stage: Stage,
     /// GitHub's word for how it ended; null while it runs.
@@ -156,6 +162,7 @@ impl From<&crate::failed_run::OtherJob> for OtherJob {
         OtherJob {
             job: other.job.clone(),
             step: other.step.clone(),
+            other_steps: other.other_steps.clone(),
             stage: other.stage,
             conclusion: other.conclusion.clone(),
         }
@@ -291,6 +298,7 @@ impl From<&crate::FailedRun> for FailedRun {
             stage: run.stage,
             job: run.job.clone(),
             step: run.step.clone(),
+            other_steps: run.other_steps.clone(),
             dockerfile_step: step.map(|step| DockerfileStep {
                 number: step.number,
                 of: step.of,
