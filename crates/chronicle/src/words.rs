@@ -8,15 +8,12 @@ use model::text::span;
 use crate::clocks::TOLERANCE;
 use crate::{Event, Happening};
 
-/// How long something lasted, for people: in whole seconds. It is not known where its end is before its beginning.
+/// How long something lasted, for people. It is not known where its end is before its beginning.
 pub fn lasted(time: SignedDuration) -> String {
     if time < -TOLERANCE {
         return "an unknown time (clocks disagree)".to_owned();
     }
-    match time.max(SignedDuration::ZERO).unsigned_abs().as_secs() {
-        0 => "less than 1s".to_owned(),
-        seconds => span(Duration::from_secs(seconds)),
-    }
+    span(time.max(SignedDuration::ZERO).unsigned_abs())
 }
 
 impl Event {
@@ -104,6 +101,6 @@ mod tests {
             lasted(SignedDuration::from_mins(-5)),
             "an unknown time (clocks disagree)"
         );
-        assert_eq!(lasted(SignedDuration::from_secs(-5)), "less than 1s");
+        assert_eq!(lasted(SignedDuration::from_secs(-5)), "0ms");
     }
 }

@@ -244,7 +244,7 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
         return Ok(would(&session, "resolve the open incident"));
     }
     let mut known = None;
-    session
+    let written = session
         .append(|history| {
             known = open_one(job, history)?;
             Ok(known
@@ -258,7 +258,9 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     };
     let trouble = session.measure(&incident.id, ExposureQuery::Always).await;
     let id = incident.id.to_string();
-    let lasted = chronicle::lasted(incident.lasted(Timestamp::now()));
+    // As the log has it, and every command after this one.
+    let ended = written.last().map_or_else(Timestamp::now, |event| event.at);
+    let lasted = chronicle::lasted(incident.lasted(ended));
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
         .actual(format!("resolved after {lasted}"));
     let mut report = session.report([outcome].into_iter().chain(trouble).collect());

@@ -969,3 +969,24 @@ fn a_release_is_restored_when_its_rollback_is_proved_and_the_report_has_the_same
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["recovery_ms"], json!(120_000), "{report}");
 }
+
+/// One form and one value, whichever command tells it.
+#[test]
+fn every_command_tells_how_long_an_incident_lasted_in_the_same_words() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "slow"]).code(0);
+    // Longer than a second, and no whole number of them.
+    std::thread::sleep(Duration::from_millis(1200));
+    let resolved = bed.run(&["resolve", "v1 serves"]).code(0).stdout;
+    let (_, told) = resolved.split_once("resolved after ").unwrap();
+    let told = told.lines().next().unwrap();
+    assert!(told.starts_with(|c: char| c.is_ascii_digit()), "{told}");
+    for (command, wanted) in [
+        ("list", format!("resolved after {told}:")),
+        ("report", format!("| duration | {told} |")),
+        ("metrics", format!("mean {told}, p90 {told}")),
+    ] {
+        let text = bed.run(&[command]).code(0).stdout;
+        assert!(text.contains(&wanted), "{command}: {wanted}: {text}");
+    }
+}

@@ -209,15 +209,15 @@ fn runbook_000_metrics_table() {
         &row(&bed, "Deployment success rate"),
         &["100%", "> 95%", "yes"],
     );
-    holds(&row(&bed, "Deployment duration"), &["< 15 min", "yes"]);
+    holds(&row(&bed, "Deployment duration"), &["< 15m", "yes"]);
     holds(&row(&bed, "Post-deployment errors"), &["yes"]);
-    holds(&row(&bed, "Rollback time"), &["< 5 min", "unknown"]);
+    holds(&row(&bed, "Rollback time"), &["< 5m", "unknown"]);
     bed.rolled_back("v10", 60);
     holds(
         &row(&bed, "Deployment success rate"),
         &["90%", "> 95%", "no"],
     );
-    holds(&row(&bed, "Rollback time"), &["mean 2m,", "< 5 min", "yes"]);
+    holds(&row(&bed, "Rollback time"), &["mean 2m,", "< 5m", "yes"]);
 }
 
 /// "Confirm in Slack #deployments. Update deployment log."
@@ -562,7 +562,7 @@ fn runbook_002_metrics() {
     holds(&row(&bed, "Rollback rate"), &["25%", "< 5%", "no"]);
     holds(
         &row(&bed, "Mean time to recovery"),
-        &["mean 2m,", "< 30 min", "yes"],
+        &["mean 2m,", "< 30m", "yes"],
     );
 }
 

@@ -94,7 +94,7 @@ impl Bound {
     }
 }
 
-/// As the runbooks write it: `> 95%`, `< 5 min`, `0`.
+/// As the runbooks have it: `> 95%`, `< 5m`, `0`.
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -109,7 +109,7 @@ impl std::fmt::Display for Limit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Limit::Percent(percent) => write!(f, "{percent}%"),
-            Limit::Time(time) => write!(f, "{} min", time.as_secs() / 60),
+            Limit::Time(time) => f.write_str(&model::text::span(*time)),
             Limit::Count(count) => write!(f, "{count}"),
         }
     }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 /// How durations are spread, in whole milliseconds.
 ///
-/// A percentile is by the nearest rank: the shortest of the durations that is not shorter than that
-/// share of all of them. So it is one of them, and of an even number the median is the lower of the
-/// two in the middle.
+/// The median of an even number is the mean of the two in the middle. Another percentile is by the nearest rank: the
+/// shortest of the durations that is not shorter than that share of all of them. So it is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spread {
     counted: u64,
@@ -23,16 +22,14 @@ impl Spread {
         Some(Spread {
             counted: times.len().try_into().ok()?,
             total_ms: times.iter().map(Duration::as_millis).sum(),
-            median: nearest_rank(&times, 50)?,
+            median: median(&times)?,
             p90: nearest_rank(&times, 90)?,
             longest: *times.last()?,
         })
     }
 
-    /// Cut to whole milliseconds.
     pub fn mean(&self) -> Duration {
-        let millis = self.total_ms / u128::from(self.counted.max(1));
-        Duration::from_millis(millis.try_into().unwrap_or(u64::MAX))
+        mean(self.total_ms, self.counted)
     }
 
     pub fn counted(&self) -> u64 {
@@ -69,6 +66,20 @@ impl Statistic {
     }
 }
 
+/// A mean in whole milliseconds, where half of one is rounded up.
+fn mean(total_ms: u128, counted: u64) -> Duration {
+    let counted = u128::from(counted.max(1));
+    let millis = (total_ms + counted / 2) / counted;
+    Duration::from_millis(millis.try_into().unwrap_or(u64::MAX))
+}
+
+/// Of sorted durations.
+fn median(times: &[Duration]) -> Option<Duration> {
+    let upper = *times.get(times.len() / 2)?;
+    let lower = times[(times.len() - 1) / 2];
+    Some(mean(lower.as_millis() + upper.as_millis(), 2))
+}
+
 /// Of sorted durations.
 fn nearest_rank(times: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (times.len() * percent).div_ceil(100);
@@ -84,15 +95,18 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_one_of_the_durations() {
+    fn a_median_and_a_mean_are_rounded_and_another_percentile_is_one_of_the_durations() {
         let told = |millis: &[u64]| {
             let spread = spread(millis).unwrap();
             [spread.median, spread.p90, spread.longest, spread.mean()].map(|time| time.as_millis())
         };
         assert_eq!(told(&[7]), [7, 7, 7, 7]);
-        assert_eq!(told(&[3, 1]), [1, 3, 3, 2]);
+        assert_eq!(told(&[3, 1]), [2, 3, 3, 2]);
         assert_eq!(told(&[5, 1, 3]), [3, 5, 5, 3]);
-        assert_eq!(told(&[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]), [5, 9, 10, 5]);
+        assert_eq!(told(&[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]), [6, 9, 10, 6]);
+        assert_eq!(told(&[1, 1, 2]), [1, 2, 2, 1]);
+        assert_eq!(told(&[1, 2, 2]), [2, 2, 2, 2]);
+        assert_eq!(told(&[1, 4, 9, 100]), [7, 100, 100, 29]);
         assert_eq!(told(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), [6, 10, 11, 6]);
         assert_eq!(spread(&[]), None);
     }

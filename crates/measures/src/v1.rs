@@ -113,14 +113,12 @@ pub enum Unit {
     Requests,
 }
 
-/// How durations are spread, in whole milliseconds. A percentile is by the nearest rank, so one of
-/// the durations.
+/// How durations are spread, in whole milliseconds, half of one rounded up. The median of an even number is the mean of
+/// the two in the middle; 90 % is by the nearest rank, so one of the durations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Spread {
-    /// Cut to whole milliseconds.
     pub mean_ms: u64,
-    /// The lower one of the two in the middle, where there are two.
     pub median_ms: u64,
     pub p90_ms: u64,
     pub max_ms: u64,

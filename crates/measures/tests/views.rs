@@ -43,7 +43,7 @@ fn a_figure_of_nothing_is_unknown_and_meets_nothing() {
     insta::assert_snapshot!(measures.table());
 }
 
-/// `> 95%` is not met by 95 %, and `< 5 min` not by 5 minutes.
+/// `> 95%` is not met by 95 %, and `< 5m` not by 5 minutes.
 #[test]
 fn a_limit_itself_is_outside_of_a_target_and_of_a_warning() {
     let rate = |good: usize, bad: usize, unknown: usize| {
@@ -98,10 +98,10 @@ fn the_goals_are_those_of_the_runbooks() {
             // Runbook 002.
             row("Rollback rate", "< 5%", None),
             // Runbook 000.
-            row("Rollback time", "< 5 min", Some("> 10 min")),
-            row("Deployment duration", "< 15 min", Some("> 30 min")),
+            row("Rollback time", "< 5m", Some("> 10m")),
+            row("Deployment duration", "< 15m", Some("> 30m")),
             // Runbook 002.
-            row("Mean time to recovery", "< 30 min", None),
+            row("Mean time to recovery", "< 30m", None),
             // Runbook 000.
             row("Post-deployment errors", "0", Some("> 0")),
         ]
