@@ -7,6 +7,7 @@ mod environments;
 mod exposure;
 mod github;
 mod issue;
+mod killed;
 mod log;
 mod outputs;
 mod past;
