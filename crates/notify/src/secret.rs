@@ -23,7 +23,8 @@ pub(crate) fn address(env: &Env, name: &str) -> Result<Url, DeliveryError> {
     let url = Url::parse(text.expose()).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| {
-        let hint = "store the whole address, as the service shows it: `https://…`";
+        let hint =
+            "store the whole address, as the service shows it: `https:` and all that follows";
         DeliveryError::refused(format!("`{name}` does not hold a URL"), hint)
     })
 }
