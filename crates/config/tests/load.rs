@@ -158,12 +158,16 @@ fn a_key_without_its_colon_is_known_where_it_belongs() {
         ),
         (
             "version: 1\nenvironments: { e: { healthgate: { http: [{ name: a, url: 'http://a', max-latency 1s }] } } }\n",
-            "2:71: `max-latency` has no colon | write `max-latency: 1s`",
+            "2:71: `max-latency` has no colon | write `max-latency: …`",
         ),
         // Its value may be a secret.
         (
             "version: 1\nhealthgate: { http: [{ name: a, url 'http://a/hunter2' }] }\n",
-            "2:33: `url` has no colon | write `url: ***`",
+            "2:33: `url` has no colon | write `url: …`",
+        ),
+        (
+            "version: 1\nhealthgate: { http: [{ name: a, 'url http://a/hunter2': }] }\n",
+            "2:33: `url` has no colon | write `url: …`",
         ),
     ] {
         assert_eq!(case(text).error(), expected, "{text}");

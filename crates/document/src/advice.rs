@@ -8,7 +8,7 @@ use serde_json::Value;
 use yaml::{ENTRY, Fault, Kind, Node, Place, UnknownKey, listed};
 
 use crate::keys::Part;
-use crate::naming::is_shouted;
+use crate::naming::{is_count, is_shouted};
 
 /// The fault with what to write instead, as far as that is known.
 pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) -> Fault {
@@ -91,20 +91,22 @@ fn unknown_key(
     if key.written.starts_with("x-") {
         return fault.hint("keys of your own, `x-…`, are allowed at the top level alone");
     }
-    let is_slip = fault
-        .hint
-        .as_deref()
-        .is_some_and(|hint| hint.starts_with("did you mean"));
-    if is_slip {
-        return fault;
-    }
     let parent = path.split_last().map_or(path, |(_, parent)| parent);
     if let Some((known, value)) = root.at(parent).and_then(|part| part.split(&key.written)) {
         let fault = Fault {
             message: format!("`{known}` has no colon"),
             ..fault
         };
+        // Anything else may be a secret.
+        let value = if is_count(value) { value } else { "…" };
         return fault.hint(format!("write `{known}: {value}`"));
+    }
+    let is_slip = fault
+        .hint
+        .as_deref()
+        .is_some_and(|hint| hint.starts_with("did you mean"));
+    if is_slip {
+        return fault;
     }
     match belongs(&key.written, parent, tree, root) {
         Some(hint) => fault.hint(hint),

@@ -45,6 +45,12 @@ pub(crate) fn is_shouted(name: &str) -> bool {
     is_variable(name) && !name.contains(char::is_lowercase)
 }
 
+/// A number as short as a count, and what is `true` or `false`, is not a secret.
+pub(crate) fn is_count(text: &str) -> bool {
+    let is_short = text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_short || text.parse::<bool>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

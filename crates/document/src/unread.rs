@@ -8,7 +8,7 @@ use yaml::{ENTRY, Node, Place, nearest};
 
 use crate::advice::new_name;
 use crate::keys::Part;
-use crate::naming::holds_secret;
+use crate::naming::{holds_secret, is_count};
 
 /// Where the values are that nothing reads, by the schema of the file.
 pub(crate) fn places(tree: &Node, schema: &Value) -> Vec<Place> {
@@ -80,12 +80,6 @@ fn unread(name: &str, value: &Node, beside: Part<'_>, found: &mut Vec<Place>) {
 fn is_known_elsewhere(name: &str, beside: Part<'_>) -> bool {
     let is_secret = holds_secret(name) || name.ends_with("-env") || name == "value";
     !is_secret && beside.whole().names().contains(name)
-}
-
-/// A number as short as a count, and what is `true` or `false`, is not a secret.
-fn is_count(text: &str) -> bool {
-    let is_short = text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_short || text.parse::<bool>().is_ok()
 }
 
 fn scalars(node: &Node, found: &mut Vec<Place>) {
