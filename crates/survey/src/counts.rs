@@ -278,10 +278,15 @@ fn waits_for_merge(workflow: &Workflow, job: &Job, depth: usize) -> bool {
         || depth < MAX_DEPTH && needed.any(|other| waits_for_merge(workflow, other, depth + 1))
 }
 
-/// Commands that AWS hands to a machine.
+/// Commands that a cloud hands to a machine.
 fn is_sent(event: &Event) -> bool {
     match &event.what {
-        EventDetail::Command { words, .. } => words.iter().any(|word| word == "send-command"),
+        EventDetail::Command { words, .. } => words.windows(2).any(|pair| {
+            matches!(
+                [&*pair[0], &*pair[1]],
+                ["ssm", "send-command"] | ["compute", "ssh"] | ["vm", "run-command"]
+            )
+        }),
         EventDetail::Action { name, .. } => name.contains("ssm"),
         EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
     }

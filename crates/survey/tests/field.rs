@@ -51,6 +51,27 @@ fn a_program_for_bash_behind_variables_is_read_on_its_machine() {
 }
 
 #[test]
+fn commands_that_a_cloud_hands_to_a_machine_deploy() {
+    for command in [
+        "gcloud compute ssh shop-a --zone=europe-west3-a --tunnel-through-iap --command='docker pull shop && docker run -d shop'",
+        "gcloud beta compute ssh ops@shop-a --zone europe-west3-a --command \"sudo systemctl restart shop\"",
+        "aws ssm send-command --instance-ids i-0 --document-name AWS-RunShellScript --parameters 'commands=[\"./deploy.sh\"]'",
+        "az vm run-command invoke -g shop -n shop-a --command-id RunShellScript --scripts @deploy.sh",
+    ] {
+        let survey = read(&[(FLOW, &steps(&format!("      - run: {command}\n")))]);
+        assert_eq!(survey.deployments.len(), 1, "{command}");
+        let one = only(&survey);
+        assert!(
+            matches!(one.tool, Tool::Commands),
+            "{command}: {:?}",
+            one.tool
+        );
+    }
+    let flow = steps("      - run: gcloud compute ssh shop-a --dry-run\n");
+    assert!(read(&[(FLOW, &flow)]).deployments.is_empty());
+}
+
+#[test]
 fn files_of_another_folder_are_not_this_repositorys() {
     let flow = steps(concat!(
         "      - run: rsync -a ./ ops@box.example:/srv/mill/source/\n",

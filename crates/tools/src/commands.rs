@@ -237,6 +237,9 @@ pub fn deeds(
                 app(&["-n", "--name"]),
                 APP_SERVICE_BACK,
             ),
+            ("vm", "run-command") => {
+                vec![CommandEffect::Deploys(Box::new(Tool::Commands))]
+            }
             ("containerapp", "update" | "up") => platform(
                 "Azure Container Apps",
                 app(&["-n", "--name"]),

@@ -1,4 +1,4 @@
-//! Cloud Run and App Engine: their command lines and their actions.
+//! Cloud Run, App Engine and machines at Google: their command lines and their actions.
 
 use crate::deed::{CommandEffect, With};
 use crate::tool::{APP_ENGINE_BACK, CLOUD_RUN_BACK, Live, PlatformCall, Tool};
@@ -11,7 +11,7 @@ const VALUED: &str = "--image --region --project --platform --port --memory --cp
     --service-account --set-env-vars --update-env-vars --set-secrets --update-secrets --concurrency --vpc-connector \
     --ingress --source --tag --add-cloudsql-instances --set-cloudsql-instances --labels --env-vars-file \
     --revision-suffix --execution-environment --vpc-egress --network --subnet --command --args --format --account \
-    --version -v --bucket --image-url --stop-previous-version --cluster --namespace";
+    --version -v --bucket --image-url --stop-previous-version --cluster --namespace --zone --ssh-key-file";
 
 /// The region of the action where none is named.
 const REGION: &str = "us-central1";
@@ -66,6 +66,10 @@ pub(crate) fn gcloud(words: &[String], at: &Line) -> Vec<CommandEffect> {
                 live: app_engine_live(has("--no-promote"), version.as_ref()),
                 ..app_engine(call, &files)
             })
+        }
+        // What it runs on the machine is quoted once more than by `ssh`, and by a login of Google's.
+        ["compute", "ssh", ..] if arguments.one(&["--command"]).is_some() => {
+            vec![CommandEffect::Deploys(Box::new(Tool::Commands))]
         }
         ["functions", "deploy", ..] => deploys(PlatformCall {
             name: "Cloud Functions",
