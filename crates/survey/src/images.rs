@@ -47,6 +47,13 @@ impl Started {
             self.release = Some(Fact::new(Value::new(tag.as_str()), at.clone()));
         }
         let own_tag = built.and_then(|built| compose::split_tag(built.name.text()).1);
+        let last = image.text().rsplit('/').next().unwrap_or_default();
+        let is_written =
+            own_tag.is_some() || tag.is_some() || fixed.is_some_and(|tag| tag != "latest");
+        if !is_written && last.starts_with("${{") {
+            // A secret may hold the tag with the name.
+            return;
+        }
         let own_tag = fixed.or(own_tag).unwrap_or("latest");
         self.images.push(OwnImage {
             service: service.to_owned(),

@@ -219,6 +219,24 @@ fn of_two_tags_the_release_is_the_one_that_does_not_move_and_the_file_tells_whic
 }
 
 #[test]
+fn a_secret_that_may_hold_the_tag_is_no_latest() {
+    for (image, tags) in [
+        ("eu.example/${{ secrets.IMAGE }}", &[][..]),
+        ("eu.example/${{ secrets.TEAM }}/shop", &["latest"][..]),
+    ] {
+        let flow = steps(&format!(
+            "      - run: docker build -t {image} . && docker push {image}\n      - run: ssh ops@box.example 'docker run -d {image}'\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        let images = only(&survey).images.iter();
+        let found: Vec<_> = images
+            .map(|one| one.fixed_tag.as_deref().unwrap())
+            .collect();
+        assert_eq!(found, tags, "{image}");
+    }
+}
+
+#[test]
 fn a_branch_that_is_checked_out_names_no_release() {
     let flow = "on:\n  push: { branches: [main] }\n  workflow_dispatch: { inputs: { ref: { default: main } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n        with: { ref: \"${{ inputs.ref || github.ref }}\" }\n      - run: ssh ops@box.example 'cd /srv/mill && git pull && systemctl restart mill'\n";
     assert_eq!(only(&read(&[(FLOW, flow)])).release, None);
