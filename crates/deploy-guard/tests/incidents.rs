@@ -1,5 +1,6 @@
 //! What `deploy-guard run` writes into the log of events, and whom it tells: blue-green behind a real nginx.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -143,6 +144,28 @@ fn a_good_deployment_is_a_start_and_an_end_and_no_incident() {
         .map(|call| body(call)["event"].clone())
         .collect();
     assert_eq!(json!(kinds), json!(world.kinds()));
+}
+
+/// The id of a deployment holds its release's name.
+#[test]
+fn a_secret_in_the_name_of_a_release_is_in_no_event_and_its_deployment_is_one() {
+    let secret = "canary-3b9d0c6e1f27";
+    let release = format!("v2-{secret}");
+    for run in [
+        &[][..],
+        &[("GITHUB_RUN_ID", "77"), ("GITHUB_RUN_ATTEMPT", "1")],
+    ] {
+        let world = World::with_log(&json!({
+            "pagerduty": [{"name": "page", "routing-key-env": "KEY", "events": ["note"]}],
+        }));
+        let ran = world.deploy(&release, &[&[HERE[0], ("KEY", secret)], run].concat());
+        assert_eq!(ran.code, 0, "{}", ran.text);
+        assert!(!world.log().contains(secret), "{}", world.log());
+        let events = world.events();
+        let ids = events.iter().map(|event| &event["deployment"]);
+        let ids: BTreeSet<&str> = ids.map(|id| id.as_str().unwrap()).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+    }
 }
 
 #[test]
