@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::text::{safe, span};
+use model::text::{safe, span, visible};
 use model::{Outcome, Report, Severity, Table, Verdict};
 use owo_colors::{OwoColorize as _, Style};
 use unicode_width::UnicodeWidthChar as _;
@@ -175,7 +175,7 @@ pub fn plain(text: &str, indent: usize) -> String {
         .collect();
     let text = lines.join("\n");
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(&text) {
         match c {
             '\n' => {
                 out.push('\n');

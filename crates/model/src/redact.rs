@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::secret::Secret;
-use crate::text::CUT;
+use crate::text::{CUT, is_invisible, visible};
 use view::View;
 
 pub use crate::secret::MASK;
@@ -108,8 +108,19 @@ impl Redactor {
         known.finder = Some(finder.expect("secrets are smaller than an automaton may be"));
     }
 
-    /// The text with every secret replaced by [`MASK`].
+    /// The text with every secret replaced by [`MASK`]. Where one is found only without the characters that no one sees,
+    /// they are left out: where the text is shown, they may be, too.
     pub fn redact(&self, text: &str) -> String {
+        let clean = self.covered(text);
+        if clean.is_ascii() || !clean.contains(is_invisible) {
+            return clean;
+        }
+        let shown: String = visible(&clean).collect();
+        let covered = self.covered(&shown);
+        if covered == shown { clean } else { covered }
+    }
+
+    fn covered(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(finder) = &known.finder else {
             return text.to_owned();
@@ -486,6 +497,17 @@ mod tests {
         assert!(hidden("c4n%2fry%2bs3cr%20et%22x"));
         assert!(hidden("c4n%2Fry%2Bs3cr+et%22x"));
         assert!(hidden(r#"{"k":"c4n/ry+s3cr et\"x"}"#));
+    }
+
+    #[test]
+    fn a_secret_is_found_with_what_is_invisible_between_its_letters() {
+        let redactor = Redactor::new(["tops3cretword"]);
+        for between in ["\u{200b}", "\u{ad}", "\u{e0041}\u{feff}"] {
+            let text = format!("é{between} tops3{between}cretword end");
+            assert_eq!(redactor.redact(&text), format!("é {MASK} end"));
+            let innocent = format!("é{between} tops3");
+            assert_eq!(redactor.redact(&innocent), innocent);
+        }
     }
 
     #[test]

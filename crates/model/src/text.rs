@@ -103,6 +103,11 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// What a text shows: it hides nothing, wherever it is shown.
+pub fn visible(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !is_invisible(*c))
+}
+
 /// As a person reads it: three digits and a unit.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn bytes(count: u64) -> String {
@@ -114,9 +119,9 @@ pub fn bytes(count: u64) -> String {
     format!("{count} bytes")
 }
 
-/// A whole text, [`safe`].
+/// A whole text, [`safe`] and without what is invisible.
 pub fn plain(text: &str) -> String {
-    text.chars().map(safe).collect()
+    visible(text).map(safe).collect()
 }
 
 /// What was measured, in at most two units: `87ms`, `1.5s`, `1m 55s`, `2h 5m`, `3d 4h`. From a minute on it is cut and
@@ -256,6 +261,7 @@ mod tests {
         let all = "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}\u{1b}\r";
         assert_eq!(plain(all), "\u{fffd}".repeat(14));
         assert_eq!(plain("é\n\t漢"), "é\n\t漢");
+        assert_eq!(plain("v1\u{200b}.2\u{ad}\u{e0041}\u{e007f}"), "v1.2");
     }
 
     #[test]

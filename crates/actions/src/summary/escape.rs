@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::text::{AT, calls, plain, safe};
+use model::text::{AT, calls, plain, safe, visible};
 
 /// A cell longer than this is cut: a table is read at a glance.
 pub(super) const CELL: usize = 300;
@@ -22,7 +22,7 @@ pub(super) fn long_cell(text: &str) -> String {
 /// Text of at most so many characters, the middle cut out of a longer one, as Markdown: nothing in it is
 /// markup, a link or a mention.
 pub fn escaped(text: &str, limit: usize) -> String {
-    let text = shorten(text.trim(), limit);
+    let text = shorten(visible(text).collect::<String>().trim(), limit);
     let mut escaped = String::new();
     let mut before = ' ';
     for (at, c) in text.char_indices() {
@@ -88,7 +88,7 @@ fn begins_block(text: &str, at: usize) -> bool {
 /// Text within `<pre>` or `<summary>`.
 pub(super) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text) {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -146,6 +146,10 @@ mod tests {
             ("shop@sha256:0a", "shop&#64;sha256:0a"),
             ("see #13 and # 1", "see &#35;<span></span>13 and &#35; 1"),
             (
+                "#\u{200b}13\u{e0068}\u{e0069}\u{e007f}",
+                "&#35;<span></span>13",
+            ),
+            (
                 "GH-13, gh-2, high-5, ügh-1",
                 "GH-<span></span>13, gh-<span></span>2, high-5, ügh-1",
             ),
@@ -170,7 +174,7 @@ mod tests {
             assert!(inner.iter().all(|line| !line.contains(fence)), "{block}");
         }
         assert_eq!(
-            fenced("a\r\x1b[0m\u{202e}\n\n"),
+            fenced("a\r\x1b[0m\u{202e}\u{e0041}\n\n"),
             "```text\na\u{fffd}\u{fffd}[0m\u{fffd}\n```\n"
         );
     }
