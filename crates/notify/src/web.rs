@@ -34,6 +34,8 @@ pub(crate) struct WebAnswer {
     pub(crate) status: u16,
     /// At most so many bytes as were wanted.
     pub(crate) body: Vec<u8>,
+    /// Its end did not come, or not in time.
+    pub(crate) is_cut: bool,
     after: Option<Duration>,
     redirect: Option<Redirect>,
     is_of_proxy: bool,
@@ -169,12 +171,16 @@ async fn read(url: &Url, mut response: Response, most: usize, until: Instant) ->
     let mut answer = WebAnswer {
         status,
         body: Vec::new(),
+        is_cut: false,
         after: wait(headers),
         redirect: redirect(url, text(LOCATION)),
         is_of_proxy: model::proxy::refuses(status, text(SERVER)),
     };
     // The status is known: what breaks off afterwards, or never ends, changes nothing of it.
-    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(until.into(), response.chunk()).await {
+    loop {
+        let chunk = tokio::time::timeout_at(until.into(), response.chunk()).await;
+        answer.is_cut = !matches!(chunk, Ok(Ok(_)));
+        let Ok(Ok(Some(chunk))) = chunk else { break };
         let room = most - answer.body.len();
         answer.body.extend(chunk.iter().take(room));
         if chunk.len() >= room {

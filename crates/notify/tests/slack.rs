@@ -288,3 +288,13 @@ async fn a_bots_message_says_who_made_it_and_unfurls_nothing() {
     let state = chat.0.lock().unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&state.messages[1]).unwrap());
 }
+
+/// Our own deadline, or the network, cuts it.
+#[tokio::test]
+async fn an_answer_that_does_not_end_is_not_somebody_elses() {
+    let chat = Raw::answering("HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{\"ok\": true, ");
+    let yaml = BOT.replace("URL", &format!("'{}'", chat.url));
+    let late = deliver(&yaml, ENV, &notice(), PreviousDelivery::default()).await;
+    let expected = "unsure: 127.0.0.1:PORT did not end its answer";
+    assert_eq!(told(late), expected);
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::DeliveryError;
-use crate::web::{MAX_BODY, Web, host};
+use crate::web::{MAX_BODY, Web, WebAnswer, host};
 
 pub(super) const EVENT_TYPE: &str = "deploy_guard";
 /// A hundred messages with their blocks.
@@ -133,7 +133,7 @@ impl Api {
         let answer = answer.map_err(DeliveryError::of_a_question)?;
         let accepted = self.web.accepted(&url, &answer, WRONG);
         accepted.map_err(DeliveryError::of_a_question)?;
-        let said = read(&url, &answer.body).map_err(DeliveryError::of_a_question)?;
+        let said = read(&url, &answer).map_err(DeliveryError::of_a_question)?;
         // Who may not look posts again, twice is better than never; a channel by its name is known to posts alone.
         let unknown = [
             "missing_scope",
@@ -175,7 +175,7 @@ impl Api {
         let request = request.header(AUTHORIZATION, self.token.clone());
         let answer = self.web.send(request, &url, deadline, MAX_BODY).await?;
         self.web.accepted(&url, &answer, WRONG)?;
-        let said = read(&url, &answer.body)?;
+        let said = read(&url, &answer)?;
         Ok((url, said))
     }
 }
@@ -211,7 +211,13 @@ fn good(url: &Url, said: &Said) -> Result<(), DeliveryError> {
 
 const WRONG: &str = "look at the app's page at api.slack.com/apps: is it installed, and the token its bot's, `xoxb-…`?";
 
-fn read(url: &Url, body: &[u8]) -> Result<Said, DeliveryError> {
-    serde_json::from_slice(body)
-        .map_err(|_| DeliveryError::unsure(format!("the answer of {} is not Slack's", host(url))))
+fn read(url: &Url, answer: &WebAnswer) -> Result<Said, DeliveryError> {
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        let host = host(url);
+        DeliveryError::unsure(if answer.is_cut {
+            format!("{host} did not end its answer")
+        } else {
+            format!("the answer of {host} is not Slack's")
+        })
+    })
 }
