@@ -15,7 +15,7 @@ use chronicle::{
 };
 use config::file::Incident;
 use config::value::StateAddress;
-use courier::{Courier, DeliveryMode, SinkTally};
+use courier::{Courier, DeliveryMode, SinkLocks, SinkTally};
 use jiff::Timestamp;
 use model::outcome::Requests;
 use model::report::v1::millis;
@@ -55,6 +55,7 @@ pub struct EventWriter<'a> {
     /// Whether other machines reach the log, too.
     pub is_shared: bool,
     store: state::Store,
+    locks: SinkLocks,
 }
 
 impl Job {
@@ -73,6 +74,7 @@ impl Job {
             section,
             chronicle: Chronicle::beside(&store, self.subject().owner()),
             store,
+            locks: SinkLocks::new(section.sinks().map(|(_, sink)| sink.name())),
             is_shared: !matches!(address, StateAddress::File(_)),
         }))
     }
@@ -581,7 +583,7 @@ pub struct Delivery {
 impl EventWriter<'_> {
     /// Tells the sinks what they have not heard, until `until`. What goes wrong is shown and changes no verdict.
     pub async fn deliver(&self, round: DeliveryMode, until: Instant) -> Delivery {
-        let told = self.job.with_recipients(async |recipients| {
+        let telling = self.job.with_recipients(async |recipients| {
             // Who asks is told of what waits for sinks that the configuration has no more.
             if recipients.is_empty() && round == DeliveryMode::BestEffort {
                 return Ok(Vec::new());
@@ -590,6 +592,7 @@ impl EventWriter<'_> {
             let courier = Courier {
                 chronicle: &self.chronicle,
                 recipients,
+                locks: &self.locks,
                 texts,
                 holder: self.job.holder(),
                 by: Writer {
@@ -601,7 +604,7 @@ impl EventWriter<'_> {
             };
             courier.deliver(round, until).await.map_err(failed)
         });
-        let told = tokio::time::timeout_at(until.into(), told).await;
+        let told = tokio::time::timeout_at(until.into(), Box::pin(telling)).await;
         let late = || Failure::error(format!("{} did not answer in time", self.chronicle.place()));
         match told.unwrap_or_else(|_| Err(late())).flatten() {
             Ok(told) => Delivery {

@@ -1,6 +1,7 @@
 //! One round of deliveries: claim, tell, write down.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chronicle::{
@@ -14,6 +15,7 @@ use notify::{
     DeliveryError, DeliveryFailure, PreviousDelivery, Recipient, Reference, TemplateError, Texts,
 };
 use state::Holder;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::notice;
 
@@ -25,12 +27,34 @@ const TO_WRITE: Duration = Duration::from_millis(300);
 const ROUND: Duration = MAX_CLAIM.saturating_sub(ATTEMPT);
 /// The longest back-off between a stage's attempts.
 const LONGEST_PAUSE: i64 = 300;
+/// The shortest pause that a sink asks for, whatever it says.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// One round at a time for each sink in a process: a second one would treat the claims of the first as stale. A sink that
+/// does not answer keeps no other waiting.
+#[derive(Clone, Debug, Default)]
+pub struct SinkLocks(BTreeMap<String, Arc<Mutex<()>>>);
+
+impl SinkLocks {
+    pub fn new<'a>(sinks: impl Iterator<Item = &'a str>) -> SinkLocks {
+        SinkLocks(
+            sinks
+                .map(|name| (name.to_owned(), Arc::default()))
+                .collect(),
+        )
+    }
+
+    fn of(&self, sink: &str) -> Arc<Mutex<()>> {
+        self.0.get(sink).cloned().unwrap_or_default()
+    }
+}
 
 /// What a courier works with.
 pub struct Courier<'a> {
     pub chronicle: &'a Chronicle,
     /// The sinks by their names.
     pub recipients: Vec<Recipient<'a>>,
+    pub locks: &'a SinkLocks,
     /// A template that cannot be used holds back what needs it, and nothing else.
     pub texts: Result<Texts, TemplateError>,
     pub holder: Holder,
@@ -58,6 +82,27 @@ struct Claimed {
     history: History,
 }
 
+/// The sinks of a round.
+type LockedSinks<'a> = BTreeMap<&'a str, OwnedMutexGuard<()>>;
+
+/// A thread at a sink.
+#[derive(Default)]
+struct ThreadState {
+    reference: Option<Reference>,
+    /// A delivery to it may have arrived.
+    is_unsure: bool,
+    /// What shows it shows the newest event of it.
+    is_shown: bool,
+}
+
+/// What is asked of a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Deliver,
+    /// To make what shows a thread show an event, where it has such a thing.
+    Show,
+}
+
 /// What became of the deliveries of one sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkTally {
@@ -78,7 +123,8 @@ pub struct SinkTally {
 
 impl Courier<'_> {
     /// Makes one attempt for each delivery that may be made now, all sinks side by side and each sink's in their
-    /// order, and ends by `until`. Of each sink with deliveries it tells what became of them.
+    /// order, and ends by `until`. A sink that another round of this process tells is told when that has ended. Of each
+    /// sink with deliveries it tells what became of them.
     ///
     /// # Errors
     /// Returns why the log could not be read or written. No sink is told then.
@@ -87,13 +133,52 @@ impl Courier<'_> {
         round: DeliveryMode,
         until: Instant,
     ) -> Result<Vec<SinkTally>, Error> {
+        let until = until.min(Instant::now() + ROUND);
+        let (mut free, mut busy) = (LockedSinks::new(), Vec::new());
+        for Recipient { name, .. } in &self.recipients {
+            let lock = self.locks.of(name);
+            match Arc::clone(&lock).try_lock_owned() {
+                Ok(guard) => drop(free.insert(*name, guard)),
+                Err(_) => busy.push((*name, lock)),
+            }
+        }
+        let was_busy = !busy.is_empty();
+        let later = busy.into_iter().map(async |(name, lock)| {
+            let left = until.saturating_duration_since(Instant::now());
+            let locked = tokio::time::timeout(left.saturating_sub(TO_WRITE * 2), lock.lock_owned());
+            let Ok(guard) = locked.await else {
+                return Ok((Vec::new(), History::default()));
+            };
+            let sinks = LockedSinks::from([(name, guard)]);
+            self.tell_sinks(round, sinks, until).await
+        });
+        let (now, later) = tokio::join!(self.tell_sinks(round, free, until), join_all(later));
+        let (mut claimed, history) = now?;
+        for one in later {
+            claimed.extend(one?.0);
+        }
+        // Where nothing was claimed, nothing has changed.
+        let now = match round {
+            _ if claimed.is_empty() && !was_busy => history,
+            DeliveryMode::BestEffort => self.chronicle.recent().await?,
+            DeliveryMode::Requested => self.chronicle.read().await?,
+        };
+        Ok(self.tally(&claimed, &now))
+    }
+
+    /// One round for these sinks: what was claimed, and what happened before.
+    async fn tell_sinks(
+        &self,
+        round: DeliveryMode,
+        mut sinks: LockedSinks<'_>,
+        until: Instant,
+    ) -> Result<(Vec<Pending>, History), Error> {
         let began = Instant::now();
-        let until = until.min(began + ROUND);
         let Claimed {
             by,
             deliveries: mut claimed,
             mut history,
-        } = self.claim(round).await?;
+        } = self.claim(round, &sinks).await?;
         // A log that was slow to take the claim is slow to take the end, too.
         let to_write = TO_WRITE.max(began.elapsed() * 2);
         let left = until.saturating_duration_since(Instant::now());
@@ -114,29 +199,32 @@ impl Courier<'_> {
             let sink = pending.delivery.sink.as_str();
             by_sink.entry(sink).or_default().push(pending);
         }
-        let telling = by_sink
-            .into_iter()
-            .map(|(sink, deliveries)| self.tell(sink, deliveries, by.as_ref(), &history, until));
-        let failed = join_all(telling).await;
-        for one in failed {
+        sinks.retain(|sink, _| by_sink.contains_key(sink));
+        let telling = by_sink.into_iter().map(|(sink, deliveries)| {
+            let guard = sinks.remove(sink);
+            let (by, history) = (by.as_ref(), &history);
+            async move {
+                let told = self.tell(sink, deliveries, by, history, until).await;
+                drop(guard);
+                told
+            }
+        });
+        for one in join_all(telling).await {
             one?;
         }
-        // Where nothing was claimed, nothing has changed.
-        let now = match round {
-            _ if claimed.is_empty() => history,
-            DeliveryMode::BestEffort => self.chronicle.recent().await?,
-            DeliveryMode::Requested => self.chronicle.read().await?,
-        };
-        Ok(self.tally(&claimed, &now))
+        Ok((claimed, history))
     }
 
-    /// Claims what may be told now. Nothing is written where there is nothing.
-    async fn claim(&self, round: DeliveryMode) -> Result<Claimed, Error> {
+    /// Claims what these sinks may be told now. Nothing is written where there is nothing.
+    async fn claim(&self, round: DeliveryMode, sinks: &LockedSinks<'_>) -> Result<Claimed, Error> {
         let mut claimed = Vec::new();
         let mut seen = History::default();
         let decide = |history: &History| {
             let now = Timestamp::now();
-            let intent = |pending: &Pending| self.intent(pending, round, now);
+            let intent = |pending: &Pending| match self.intent(pending, round, now) {
+                Intent::Send if !sinks.contains_key(&*pending.delivery.sink) => Intent::Wait,
+                intent => intent,
+            };
             claimed = claim(history, intent, &self.holder, now, self.is_shared);
             seen = history.clone();
             if claimed.is_empty() {
@@ -178,7 +266,8 @@ impl Courier<'_> {
         }
     }
 
-    /// Tells one sink, until it does not take one.
+    /// Tells one sink, until it does not take one. Of several events of a thread people see the newest first: it is what
+    /// is true, also where the time ends.
     async fn tell(
         &self,
         sink: &str,
@@ -190,32 +279,43 @@ impl Courier<'_> {
         let Some(recipient) = self.recipient(sink) else {
             return Ok(());
         };
-        let mut references: BTreeMap<String, Option<Reference>> = BTreeMap::new();
-        let mut deliveries = deliveries.into_iter();
-        for pending in deliveries.by_ref() {
+        let mut threads: BTreeMap<String, ThreadState> = BTreeMap::new();
+        for nth in 0..deliveries.len() {
+            let (pending, rest) = (deliveries[nth], &deliveries[nth..]);
             if Instant::now() >= until {
-                let rest = std::iter::once(pending).chain(deliveries);
                 return self.release(rest, by).await;
             }
             let thread = pending.event.thread();
-            let known = references.entry(thread).or_insert_with(|| {
-                let known = pending.reference.clone()?;
-                serde_json::from_value(known).ok()
-            });
-            let ended = self
-                .attempt(recipient, pending, history, known.as_ref(), until)
-                .await;
-            let (happening, goes_on) = match ended {
-                Ok(reference) => {
-                    if reference.is_some() {
-                        known.clone_from(&reference);
-                    }
-                    (delivered(&pending.delivery, reference.as_ref()), true)
+            let of_thread = rest.iter().filter(|one| one.event.thread() == thread);
+            let newest = of_thread
+                .clone()
+                .next_back()
+                .filter(|one| one.delivery != pending.delivery);
+            let is_unsure = of_thread.clone().any(|one| one.unsure);
+            let is_begun = threads.contains_key(&thread);
+            let known = threads.entry(thread.clone()).or_insert_with(|| {
+                let reference = pending.reference.clone();
+                ThreadState {
+                    reference: reference.and_then(|one| serde_json::from_value(one).ok()),
+                    is_unsure,
+                    is_shown: false,
                 }
-                Err(error) => {
-                    if error.reference.is_some() {
-                        known.clone_from(&error.reference);
-                    }
+            });
+            let about = (recipient, history, until);
+            let mut ended = match newest.filter(|_| !is_begun) {
+                Some(newest) => self.attempt_in_time(about, newest, known, Act::Show).await,
+                None => Ok(None),
+            };
+            if ended.is_ok() {
+                ended = self
+                    .attempt_in_time(about, pending, known, Act::Deliver)
+                    .await;
+            }
+            let (happening, goes_on) = match ended {
+                Ok(reference) => (delivered(&pending.delivery, reference.as_ref()), true),
+                Err(mut error) => {
+                    // What was shown is there, also where the answer to it is not.
+                    error.reference = error.reference.or_else(|| known.reference.clone());
                     let refused = matches!(error.why, DeliveryFailure::Refused { .. });
                     (not_delivered(&pending.delivery, by, &error), refused)
                 }
@@ -223,19 +323,50 @@ impl Courier<'_> {
             self.chronicle.write(&[self.event(happening)]).await?;
             // What follows must not overtake it.
             if !goes_on {
-                break;
+                return self.release(&deliveries[nth + 1..], by).await;
             }
         }
-        self.release(deliveries, by).await
+        Ok(())
+    }
+
+    /// Makes one attempt, and another one where the sink asks to wait for it and the time is there.
+    async fn attempt_in_time(
+        &self,
+        about: (&Recipient<'_>, &History, Instant),
+        pending: &Pending,
+        known: &mut ThreadState,
+        act: Act,
+    ) -> Result<Option<Reference>, DeliveryError> {
+        let (_, _, until) = about;
+        loop {
+            let ended = self.attempt(about, pending, known, act).await;
+            let left = match &ended {
+                Ok(reference) => reference,
+                Err(error) => &error.reference,
+            };
+            if left.is_some() {
+                known.reference.clone_from(left);
+                known.is_shown |= act == Act::Show;
+            }
+            let pause = match ended.as_ref().map_err(|error| &error.why) {
+                Err(DeliveryFailure::Later { after, .. }) => {
+                    after.map(|one| one.max(SHORTEST_WAIT))
+                }
+                _ => None,
+            };
+            match pause.filter(|pause| Instant::now() + *pause < until) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return ended,
+            }
+        }
     }
 
     async fn attempt(
         &self,
-        recipient: &Recipient<'_>,
+        (recipient, history, until): (&Recipient<'_>, &History, Instant),
         pending: &Pending,
-        history: &History,
-        reference: Option<&Reference>,
-        until: Instant,
+        known: &ThreadState,
+        act: Act,
     ) -> Result<Option<Reference>, DeliveryError> {
         let texts = self.texts.as_ref().map_err(unusable)?;
         let Some(notice) =
@@ -244,12 +375,17 @@ impl Courier<'_> {
             return Ok(None);
         };
         let earlier = PreviousDelivery {
-            reference,
-            unsure: pending.unsure,
-            is_overtaken: pending.is_overtaken,
+            reference: known.reference.as_ref(),
+            unsure: pending.unsure || act == Act::Show && known.is_unsure,
+            is_overtaken: pending.is_overtaken || known.is_shown,
         };
         let deadline = until.min(Instant::now() + ATTEMPT);
-        let attempt = recipient.deliver(&notice, earlier, deadline);
+        let attempt = async {
+            match act {
+                Act::Deliver => recipient.deliver(&notice, earlier, deadline).await,
+                Act::Show => recipient.show(&notice, earlier, deadline).await,
+            }
+        };
         // A sink ends by its deadline itself; this is for one that does not.
         let late = tokio::time::timeout_at((deadline + TO_WRITE / 2).into(), attempt);
         match late.await {
@@ -262,12 +398,10 @@ impl Courier<'_> {
         }
     }
 
-    async fn release(
-        &self,
-        rest: impl Iterator<Item = &Pending>,
-        by: Option<&EventId>,
-    ) -> Result<(), Error> {
-        let deliveries: Vec<Delivery> = rest.map(|pending| pending.delivery.clone()).collect();
+    async fn release(&self, rest: &[&Pending], by: Option<&EventId>) -> Result<(), Error> {
+        let deliveries: Vec<Delivery> = { rest.iter() }
+            .map(|pending| pending.delivery.clone())
+            .collect();
         if deliveries.is_empty() {
             return Ok(());
         }

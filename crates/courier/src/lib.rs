@@ -7,5 +7,5 @@
 mod deliver;
 mod notice;
 
-pub use deliver::{Courier, DeliveryMode, SinkTally};
+pub use deliver::{Courier, DeliveryMode, SinkLocks, SinkTally};
 pub use notice::notice;

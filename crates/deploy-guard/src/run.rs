@@ -99,7 +99,6 @@ impl cli::Stage for Stage {
         let running = Box::pin(run_while_notifying(running, &book, job));
         let telling = Box::pin(book.notify_cancelled());
         let ended = job.telling_early(running, telling).await;
-        let ended = notify_end(&book, ended).await;
         if deploy.after.is_empty() || job.dry_run {
             return ended;
         }
@@ -107,8 +106,8 @@ impl cli::Stage for Stage {
     }
 }
 
-/// Runs the deployment while the sinks are told that it started, and writes down its end. A sink that does not answer
-/// holds nothing up but the telling.
+/// Runs the deployment while the sinks are told that it started, writes down its end, and tells the sinks of it. A sink
+/// that does not answer holds nothing up. What goes wrong with that, and went wrong with the log, changes no verdict.
 async fn run_while_notifying(
     running: impl Future<Output = Result<Report, Failure>>,
     book: &RunLog<'_>,
@@ -134,13 +133,11 @@ async fn run_while_notifying(
             let _ = tokio::time::timeout_at(until.into(), telling).await;
         }
     };
-    tokio::join!(book.write_end(job, &ended), telling);
-    ended
-}
-
-/// Tells the sinks of the end. What goes wrong with that, and went wrong with the log, changes no verdict.
-async fn notify_end(book: &RunLog<'_>, ended: Result<Report, Failure>) -> Result<Report, Failure> {
-    let outcomes = book.notify_end().await;
+    let ending = async {
+        book.write_end(job, &ended).await;
+        book.notify_end().await
+    };
+    let (outcomes, ()) = tokio::join!(ending, telling);
     match ended {
         Ok(mut report) => {
             report.outcomes.extend(outcomes);

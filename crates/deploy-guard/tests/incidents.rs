@@ -298,9 +298,11 @@ fn who_was_told_that_a_rollback_is_in_progress_hears_that_it_failed() {
 #[test]
 fn the_end_is_on_disk_while_a_sink_hangs() {
     let hook = Receiver::start("hook", Reply::Hang);
+    let other = Receiver::start("other", Reply::Accept);
     // The sink is told of the start for longer than the run lasts.
     let world = World::with_log(&json!({
-        "webhook": [{"name": "hook", "url-env": "HOOK"}], "delivery-budget": "60s",
+        "webhook": [{"name": "hook", "url-env": "HOOK"}, {"name": "other", "url-env": "OTHER"}],
+        "delivery-budget": "60s",
     }));
     world.green.set_release("v2");
     world.green.set_health("unhealthy", 503);
@@ -309,7 +311,7 @@ fn the_end_is_on_disk_while_a_sink_hangs() {
     let mut run = command
         .current_dir(world.path("."))
         .args(["run", "--release", "v2"])
-        .envs([HERE[0], ("HOOK", &hook.url())])
+        .envs([HERE[0], ("HOOK", &hook.url()), ("OTHER", &other.url())])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -319,6 +321,18 @@ fn the_end_is_on_disk_while_a_sink_hangs() {
         wait_until(Duration::from_secs(60), is_over),
         "{}",
         world.log()
+    );
+    // And whoever answers has heard it.
+    let has_heard = || {
+        let calls = other.calls();
+        calls
+            .iter()
+            .any(|call| body(call)["event"] == "incident-resolved")
+    };
+    assert!(
+        wait_until(Duration::from_secs(5), has_heard),
+        "{:?}",
+        other.calls()
     );
     assert!(!world.log().contains("undelivered"), "{}", world.log());
     assert_eq!(run.try_wait().unwrap(), None, "it tells the sink");

@@ -374,6 +374,63 @@ fn a_message_shows_the_end_whatever_the_clocks_say() {
     assert!(opened.is_some() && opened < resolved, "{report}");
 }
 
+/// Where the time ends between two calls, people have the truth, and the details come later.
+#[test]
+fn of_several_events_a_message_shows_the_newest_first_and_its_thread_has_them_in_order() {
+    let receiver = Receiver::start(CANARY, Reply::Down);
+    let bed = Bed::new(&json!({"slack": [{
+        "name": "chat", "token-env": "KEY", "channel": "C1", "api-url": receiver.url(),
+    }]}));
+    for args in [
+        &["open", "--release", "v2", "first"][..],
+        &["update", "second"],
+        &["resolve", "third"],
+    ] {
+        bed.told(&receiver, args).code(0);
+    }
+    receiver.set(Reply::Accept);
+    bed.told(&receiver, &["deliver"]).code(0);
+    let calls = receiver.calls();
+    // It was looked for first: the connection was closed, and whether it had arrived was not known.
+    let told = { calls.iter() }.filter(|call| !call.path.contains("conversations."));
+    let shown = told.map(|call| {
+        assert!(call.path.ends_with("chat.postMessage"), "{call:?}");
+        let body: Value = serde_json::from_str(&call.body).unwrap();
+        let title = body["blocks"][0]["text"]["text"].as_str().unwrap();
+        let words = ["first", "second", "third"];
+        let word = words.into_iter().find(|word| title.contains(word));
+        let thread = if body["thread_ts"].is_null() {
+            ""
+        } else {
+            "  "
+        };
+        format!("{thread}{}", word.unwrap())
+    });
+    let shown: Vec<String> = shown.collect();
+    assert_eq!(shown, ["third", "  first", "  second", "  third"]);
+}
+
+#[test]
+fn a_sink_that_asks_for_a_second_is_asked_again_within_the_budget() {
+    let receiver = Receiver::start(CANARY, Reply::Busy);
+    let bed = bed();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let asked = || receiver.busy() > 0;
+            assert!(testkit::wait_until(Duration::from_secs(30), asked));
+            receiver.set(Reply::Accept);
+        });
+        let ran = bed.told(&receiver, &["open", "slow"]).code(0);
+        assert!(!ran.stdout.contains("sink/hook"), "{}", ran.stdout);
+    });
+    assert_eq!(receiver.calls().len(), 1);
+    assert!(
+        bed.events_of("undelivered").is_empty(),
+        "{:?}",
+        bed.events()
+    );
+}
+
 /// The message is in the first of the log's files, of which a decision reads the newest four.
 #[test]
 fn a_long_incident_is_one_message_all_the_same() {

@@ -20,6 +20,17 @@ pub trait Sink {
         deadline: Instant,
     ) -> Delivering<'a>;
 
+    /// Makes what shows a thread as it is now show the notice, and tells no one of it. `None` for a sink that has no such
+    /// thing.
+    fn show<'a>(
+        &'a self,
+        _notice: &'a Notice,
+        _earlier: PreviousDelivery<'a>,
+        _deadline: Instant,
+    ) -> Option<Delivering<'a>> {
+        None
+    }
+
     /// How `incident notify --test` proves it.
     fn proof(&self) -> Proof<'_> {
         Proof::Message(EventKind::Note)

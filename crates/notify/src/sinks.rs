@@ -55,12 +55,23 @@ impl Recipient<'_> {
         earlier: PreviousDelivery<'_>,
         deadline: Instant,
     ) -> Result<Delivered, DeliveryError> {
-        match &self.sink {
-            Ok(sink) => {
-                let notice = notice.redacted(self.redactor);
-                sink.deliver(&notice, earlier, deadline).await
-            }
-            Err(unusable) => Err(unusable.clone()),
+        let sink = self.sink.as_ref().map_err(Clone::clone)?;
+        let notice = notice.redacted(self.redactor);
+        sink.deliver(&notice, earlier, deadline).await
+    }
+
+    /// Makes what shows a thread show the notice, where the sink has such a thing: the reference is of it.
+    pub async fn show(
+        &self,
+        notice: &Notice,
+        earlier: PreviousDelivery<'_>,
+        deadline: Instant,
+    ) -> Result<Delivered, DeliveryError> {
+        let sink = self.sink.as_ref().map_err(Clone::clone)?;
+        let notice = notice.redacted(self.redactor);
+        match sink.show(&notice, earlier, deadline) {
+            Some(showing) => showing.await,
+            None => Ok(Delivered::default()),
         }
     }
 }

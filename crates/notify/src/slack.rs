@@ -88,11 +88,8 @@ impl Sink for Bot {
     ) -> Delivering<'a> {
         Box::pin(async move {
             // What the thread is at goes first: where the time ends, people see the truth.
-            let shown = self.show(notice, earlier, deadline).await?;
-            let reference = Some(Reference::Slack {
-                channel: shown.posted.channel.clone(),
-                ts: shown.posted.ts.clone(),
-            });
+            let shown = self.show_thread(notice, earlier, deadline).await?;
+            let reference = Some(shown.posted.reference());
             let looks = earlier.unsure && !shown.is_new;
             let answered = self.answer(notice, &shown.posted, looks, deadline).await;
             match answered {
@@ -100,6 +97,26 @@ impl Sink for Bot {
                 Err(error) => Err(error.leaving(reference)),
             }
         })
+    }
+
+    fn show<'a>(
+        &'a self,
+        notice: &'a Notice,
+        earlier: PreviousDelivery<'a>,
+        deadline: Instant,
+    ) -> Option<Delivering<'a>> {
+        Some(Box::pin(async move {
+            let shown = self.show_thread(notice, earlier, deadline).await?;
+            let reference = Some(shown.posted.reference());
+            Ok(Delivered { reference })
+        }))
+    }
+}
+
+impl Posted {
+    fn reference(&self) -> Reference {
+        let Posted { channel, ts } = self.clone();
+        Reference::Slack { channel, ts }
     }
 }
 
@@ -111,7 +128,7 @@ struct Shown {
 
 impl Bot {
     /// Makes the thread's message show the notice, unless it shows one that came after it.
-    async fn show(
+    async fn show_thread(
         &self,
         notice: &Notice,
         earlier: PreviousDelivery<'_>,

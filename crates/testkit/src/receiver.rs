@@ -52,6 +52,8 @@ struct Shared {
     calls: Vec<Call>,
     /// Requests that were read and never answered.
     hanging: usize,
+    /// Requests that were answered with [`Reply::Busy`].
+    busy: usize,
 }
 
 impl Receiver {
@@ -63,6 +65,7 @@ impl Receiver {
             reply,
             calls: Vec::new(),
             hanging: 0,
+            busy: 0,
         }));
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -117,6 +120,11 @@ impl Receiver {
         self.with(|shared| shared.hanging)
     }
 
+    /// How many requests were answered with [`Reply::Busy`].
+    pub fn busy(&self) -> usize {
+        self.with(|shared| shared.busy)
+    }
+
     fn with<T>(&self, using: impl FnOnce(&mut Shared) -> T) -> T {
         using(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -165,7 +173,10 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
             std::thread::sleep(Duration::from_mins(1));
             return None;
         }
-        Reply::Busy => ("429 Too Many Requests\r\nretry-after: 1", "no".to_owned()),
+        Reply::Busy => {
+            shared.lock().ok()?.busy += 1;
+            ("429 Too Many Requests\r\nretry-after: 1", "no".to_owned())
+        }
         Reply::Broken => ("500 Internal Server Error", "no".to_owned()),
         Reply::Gone => ("410 Gone", "no".to_owned()),
         Reply::Elsewhere => (

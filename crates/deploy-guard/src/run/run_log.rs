@@ -34,8 +34,6 @@ pub(super) struct RunLog<'a> {
     is_touched: Cell<bool>,
     /// What goes on for a while after a signal, and what is to be done where it is not finished.
     going_on: Cell<Option<&'static str>>,
-    /// One round of deliveries at a time: a second one would treat the claims of the first as stale.
-    telling: tokio::sync::Mutex<()>,
     /// Whether its end is written. That it was cancelled while something went on comes before that, or not at all.
     end: tokio::sync::Mutex<Written>,
 }
@@ -160,7 +158,6 @@ impl<'a> RunLog<'a> {
             before,
             is_touched: Cell::new(false),
             going_on: Cell::new(None),
-            telling: tokio::sync::Mutex::default(),
             end: tokio::sync::Mutex::default(),
         };
         book.flush().await;
@@ -190,7 +187,6 @@ impl<'a> RunLog<'a> {
 
     /// Tells the sinks that the deployment started. What a run that ends first cuts off is told at its end.
     pub(super) async fn notify_start(&self) {
-        let _one = self.telling.lock().await;
         if let Some(scribe) = &self.scribe {
             scribe
                 .deliver(DeliveryMode::BestEffort, scribe.until())
@@ -211,7 +207,6 @@ impl<'a> RunLog<'a> {
         let going_on = self.going_on.get();
         let reason = going_on.map_or(left.clone(), |what| format!("{left}; {what}"));
         let cancelled = self.end(scribe, self.cancelled(), &reason, Timestamp::now(), None);
-        let _one = self.telling.lock().await;
         {
             let end = self.end.lock().await;
             if *end == Written::Written {
