@@ -45,6 +45,8 @@ const LAST_WRITTEN: Duration = Duration::from_millis(9_300);
 const EARLY: Duration = Duration::from_millis(1_500);
 /// How long that may take: what follows needs time, too.
 const EARLY_TIME: Duration = Duration::from_secs(3);
+/// What is left of the time of all deliveries for telling what a release served.
+const TO_TELL_EXPOSURE: Duration = Duration::from_secs(1);
 
 /// The log of events, for one job.
 #[derive(Clone, Debug)]
@@ -154,19 +156,14 @@ impl Job {
         // One that was refused changed nothing: what was in progress is as it was.
         let has_tried = goes_back && report.verdict != Verdict::Refused;
         let action = scribe.not_put_back(report.verdict).filter(|_| has_tried);
-        let mut written = scribe.write_stage(name, report, action).await;
-        // What it served is asked when the end is on disk.
-        if written.is_ok() {
-            written = scribe.exposure_of_left(report).await;
-        }
-        if let Err(failure) = written {
+        if let Err(failure) = scribe.write_stage(name, report, action).await {
             let place = scribe.chronicle.place();
             report.outcomes.push(not_written(&place, &failure));
             return;
         }
-        report
-            .outcomes
-            .extend(scribe.deliver_in_passing(scribe.until()).await);
+        let asking = async |until| scribe.exposure_of_left(report, until).await;
+        let told = scribe.deliver_asking(scribe.until(), asking).await;
+        report.outcomes.extend(told);
     }
 }
 
@@ -639,6 +636,28 @@ impl EventWriter<'_> {
         match (interrupt.time_left(by), interrupt.time_left(last)) {
             (Some(left), Some(last)) => time.min(left.max(LEAST_TIME.min(last))),
             _ => time,
+        }
+    }
+
+    /// The same, while `asking` asks what a release served and writes it down: that is told last.
+    pub async fn deliver_asking(
+        &self,
+        until: Instant,
+        asking: impl AsyncFnOnce(Instant) -> Result<Option<Event>, Failure>,
+    ) -> Vec<Outcome> {
+        let asked_until = until.checked_sub(TO_TELL_EXPOSURE).unwrap_or(until);
+        let asking = Box::pin(asking(asked_until));
+        let (told, asked) = tokio::join!(self.deliver_in_passing(until), asking);
+        let is_told = |event: &Event| !event.sinks.is_empty() && Instant::now() < until;
+        match asked {
+            Ok(event) if event.as_ref().is_some_and(is_told) => {
+                self.deliver_in_passing(until).await
+            }
+            Ok(_) => told,
+            Err(failure) => {
+                let trouble = not_written(&self.chronicle.place(), &failure);
+                told.into_iter().chain([trouble]).collect()
+            }
         }
     }
 

@@ -695,7 +695,8 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     let ran = world.deploy("v2", HERE);
     drop(load);
     assert_eq!(ran.code, 1, "{}", ran.text);
-    let end = world.newest("deployment-ended");
+    let end = world.newest("exposure-measured");
+    assert_eq!(end["incident"], world.newest("incident-opened")["incident"]);
     let total = requests(&world);
     let failed = world.green.failures();
     // How many there are depends on how busy the machine is; what is claimed is that they are counted.
@@ -749,13 +750,40 @@ fn what_a_bad_release_served_is_counted_by_prometheus() {
     drop(prometheus);
     let ran = world.deploy("v4", HERE);
     assert_eq!(ran.code, 1, "{}", ran.text);
-    assert!(world.newest("deployment-ended")["exposure"].is_null());
+    assert_eq!(world.newest("exposure-measured")["release"], "v3");
     let outcomes = ran.report["outcomes"].as_array().unwrap();
     let unknown = outcomes
         .iter()
         .find(|one| one["id"] == "incident/exposure")
         .unwrap();
     assert_eq!(unknown["severity"], "advisory", "{unknown}");
+}
+
+/// What it served is a figure for later: people, and the next job, do not wait for it.
+#[test]
+fn the_end_is_told_before_it_is_asked_what_the_release_served() {
+    let prometheus = Receiver::start("", Reply::Hang);
+    let hook = Receiver::start("hook", Reply::Accept);
+    let mut incident = hooked();
+    incident["exposure"] = json!({"server": prometheus.url(), "total": "a", "failed": "b"});
+    let world = World::with_log(&incident);
+    world.green.set_health("unhealthy", 503);
+    let ran = told(&world, "v2", &hook);
+    let ended = Instant::now();
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    let calls = hook.calls();
+    let resolved = calls
+        .iter()
+        .find(|call| body(call)["event"] == "incident-resolved");
+    let after = ended.duration_since(resolved.unwrap().at);
+    assert!(after > Duration::from_secs(2), "{after:?}");
+    assert!(after < Duration::from_secs(7), "{after:?}");
+    let words = "no complete answer within ";
+    assert!(
+        ran.text.contains(words) && !ran.text.contains("µs"),
+        "{}",
+        ran.text
+    );
 }
 
 /// Nothing runs all the time: whatever is called looks at the clock.

@@ -14,6 +14,8 @@ use crate::tally::{CountedInterval, Counter, Tally, seconds};
 
 /// Between two questions whether the last scrape has come.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// What is left at least for the last question.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
 /// So long before a deployment a counter is looked for: one that is not there is born later. Prometheus itself
 /// takes a series for gone after it.
 const BEFORE: SignedDuration = SignedDuration::from_mins(5);
@@ -42,7 +44,8 @@ pub async fn of_prometheus(
     end: Instant,
 ) -> Result<Exposure, CountError> {
     let began = Instant::now();
-    let waited = began + wait;
+    // A question takes time, too.
+    let waited = (began + wait).min(end.checked_sub(ANSWER_TIME).unwrap_or(began));
     let mut seen = None;
     loop {
         let looked =

@@ -218,22 +218,20 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
     let Some(incident) = known else {
         return Ok(not_open(&session, "an update"));
     };
-    let trouble = session
-        .measure(&incident.id, ExposureQuery::WhereItIsGone)
-        .await;
     let id = incident.id.to_string();
     let told = match flags.by_hand.judged() {
         Some(judged) => format!("updated, {}: {}", judged.severity, judged.why),
         None => "updated".to_owned(),
     };
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident)).actual(told);
-    let mut report = session.report([outcome].into_iter().chain(trouble).collect());
+    let mut report = session.report(vec![outcome]);
     report.headline = Some(match written.len().saturating_sub(own) {
         0 => format!("{id} is updated"),
         1 => format!("{id} is updated, with one event that was due"),
         due => format!("{id} is updated, with {due} events that were due"),
     });
-    Ok(session.told(report).await)
+    let ask = ExposureQuery::WhereItIsGone;
+    Ok(session.told_and_measured(report, &incident.id, ask).await)
 }
 
 /// Ends the open incident.
@@ -256,17 +254,17 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let Some(incident) = known else {
         return Ok(not_open(&session, "a resolution"));
     };
-    let trouble = session.measure(&incident.id, ExposureQuery::Always).await;
     let id = incident.id.to_string();
     // As the log has it, and every command after this one.
     let ended = written.last().map_or_else(Timestamp::now, |event| event.at);
     let lasted = chronicle::lasted(incident.lasted(ended));
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
         .actual(format!("resolved after {lasted}"));
-    let mut report = session.report([outcome].into_iter().chain(trouble).collect());
+    let mut report = session.report(vec![outcome]);
     report.headline = Some(format!("{id} is resolved after {lasted}"));
     report.outputs.push(("incident".to_owned(), id));
-    Ok(session.told(report).await)
+    let ask = ExposureQuery::Always;
+    Ok(session.told_and_measured(report, &incident.id, ask).await)
 }
 
 /// Of a file with environments an incident must name its own: its severity follows from it, and who is told.

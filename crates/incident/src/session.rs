@@ -56,36 +56,34 @@ impl<'a> Session<'a> {
     /// Writes down what the bad release of an incident served, where that can be told now and is not told already.
     /// Gives what belongs into the report: why it is not known, or could not be written down.
     pub(crate) async fn measure(&self, id: &IncidentId, ask: ExposureQuery) -> Option<Outcome> {
-        let place = self.scribe.chronicle.place();
-        // It may be open for longer than the newest events tell.
-        let history = match self.scribe.chronicle.read().await {
-            Ok(history) => history,
-            Err(error) => return Some(not_written(&place, &failed(error))),
-        };
-        let all = incidents(&history);
-        let incident = all.iter().find(|one| one.id == *id)?;
-        let written = self.scribe.exposure_of(&history, incident, ask).await;
-        let event = match written {
-            Ok(event) => event?,
-            Err(failure) => return Some(not_written(&place, &failure)),
-        };
-        let unknown = match &event.what {
-            Happening::ExposureMeasured {
-                exposure: None,
-                unknown,
-            } => unknown.clone(),
-            _ => None,
-        };
-        let outcome = Outcome::inconclusive("incident/exposure", id.as_str());
-        let outcome = outcome.severity(Severity::Advisory);
-        unknown.map(|why| {
-            outcome
-                .expected("the requests that the bad release served")
-                .reason(why)
-                .hint("the report shows that it is not known; see `incident.exposure`")
-        })
+        let asked = self.ask_exposure(id, ask).await;
+        self.of_exposure(asked, id)
     }
 
+    fn of_exposure(
+        &self,
+        asked: Result<Option<Event>, Failure>,
+        id: &IncidentId,
+    ) -> Option<Outcome> {
+        match asked {
+            Ok(event) => unknown_exposure(&event?, id),
+            Err(failure) => Some(not_written(&self.scribe.chronicle.place(), &failure)),
+        }
+    }
+
+    async fn ask_exposure(
+        &self,
+        id: &IncidentId,
+        ask: ExposureQuery,
+    ) -> Result<Option<Event>, Failure> {
+        // It may be open for longer than the newest events tell.
+        let history = self.scribe.history().await?;
+        let all = incidents(&history);
+        match all.iter().find(|one| one.id == *id) {
+            Some(incident) => self.scribe.exposure_of(&history, incident, ask).await,
+            None => Ok(None),
+        }
+    }
     /// The report, with what became of telling the sinks: that changes no verdict.
     pub(crate) async fn told(&self, mut report: Report) -> Report {
         report
@@ -94,9 +92,45 @@ impl<'a> Session<'a> {
         report
     }
 
+    /// The same, and what the bad release of the incident served: asked when people know, who are told of it then.
+    pub(crate) async fn told_and_measured(
+        &self,
+        mut report: Report,
+        id: &IncidentId,
+        ask: ExposureQuery,
+    ) -> Report {
+        let told = self.scribe.deliver_in_passing(self.scribe.until()).await;
+        let asked = self.ask_exposure(id, ask).await;
+        let told = match &asked {
+            Ok(Some(event)) if !event.sinks.is_empty() => {
+                self.scribe.deliver_in_passing(self.scribe.until()).await
+            }
+            _ => told,
+        };
+        report.outcomes.extend(self.of_exposure(asked, id));
+        report.outcomes.extend(told);
+        report
+    }
+
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
         Report::from_outcomes(StageName::Incident.as_str(), self.started_at, outcomes)
     }
+}
+
+/// What belongs into a report where it is not known what a release served.
+fn unknown_exposure(event: &Event, id: &IncidentId) -> Option<Outcome> {
+    let Happening::ExposureMeasured {
+        exposure: None,
+        unknown: Some(why),
+    } = &event.what
+    else {
+        return None;
+    };
+    let outcome = Outcome::inconclusive("incident/exposure", id.as_str());
+    let outcome = outcome.severity(Severity::Advisory);
+    let outcome = outcome.expected("the requests that the bad release served");
+    let hint = "the report shows that it is not known; see `incident.exposure`";
+    Some(outcome.reason(why.clone()).hint(hint))
 }
 
 /// What a command does that must name an environment.

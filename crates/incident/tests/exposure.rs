@@ -1,10 +1,11 @@
 //! What a bad release served: from scrapes that are 15 s apart, and from access logs.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use testkit::{Nginx, Prometheus};
+use testkit::{Nginx, Prometheus, Receiver, Reply, wait_until};
 
 use crate::bed::Bed;
 use crate::past::minutes_ago;
@@ -190,6 +191,32 @@ fn what_users_have_still_is_at_least_so_much_and_what_was_not_counted_is_unknown
     assert!(report.contains(words), "{report}");
     bed.run(&["watch"]).code(0);
     assert_eq!(bed.events_of("exposure-measured").len(), 1);
+}
+
+/// Asking may take its time where a person waits; those who are told do not wait for it.
+#[test]
+fn an_end_is_told_before_it_is_asked_what_the_release_served() {
+    let prometheus = Receiver::start("", Reply::Hang);
+    let hook = Receiver::start("hook", Reply::Accept);
+    let mut bed = Bed::new(&json!({
+        "webhook": [{"name": "hook", "url-env": "HOOK"}],
+        "exposure": {"server": prometheus.url(), "total": "a", "failed": "b"},
+    }));
+    bed.variables.push(("HOOK", hook.url()));
+    bed.bad("v2", minutes_ago(20), None);
+    let mut resolve = bed.command(&["resolve", "fixed by hand"]).spawn().unwrap();
+    let is_told = || {
+        hook.calls()
+            .iter()
+            .any(|call| call.body.contains("incident-resolved"))
+    };
+    assert!(
+        wait_until(Duration::from_secs(8), is_told),
+        "{:?}",
+        hook.calls()
+    );
+    resolve.kill().unwrap();
+    resolve.wait().unwrap();
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub enum Error {
         server: Url,
         cause: Arc<reqwest::Error>,
     },
-    #[error("no complete answer within {}", model::text::duration(*.0))]
+    #[error("no complete answer within {}", model::text::span(*.0))]
     Late(Duration),
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),

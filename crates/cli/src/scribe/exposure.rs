@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, ReadScope};
+use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, ReadScope, Subject};
 use config::file::CanaryKind;
 use exposure::{
     CountError, ExposureWindow, News, Selectors, is_settled, news, of_incident, of_left, of_log,
@@ -20,8 +20,7 @@ use sections::incident::ExposureLog;
 use super::{Audience, EventWriter};
 use crate::Failure;
 
-/// How long asking may take within a deployment, for each of server and log; and where a person waits for it.
-const PASSING: Duration = Duration::from_secs(4);
+/// How long asking may take where a person waits for it.
 const BY_HAND: Duration = Duration::from_secs(20);
 /// How long a scrape is waited for, where the configuration does not say it.
 const DEFAULT_SCRAPE_WAIT: Duration = Duration::from_secs(2);
@@ -79,19 +78,15 @@ struct Server {
 }
 
 impl EventWriter<'_> {
-    /// What a release served; what the gate counted, where nothing else tells it.
-    pub async fn measure(&self, history: &History, stay: &ExposureWindow) -> Measured {
-        self.measured(history, stay, PASSING).await
-    }
-
-    async fn measured(
+    /// What a release served, by `until`; what the gate counted, where nothing else tells it.
+    pub async fn measure(
         &self,
         history: &History,
         stay: &ExposureWindow,
-        patience: Duration,
+        until: Instant,
     ) -> Measured {
         let judged = exposure::of_gate(history, stay);
-        match (self.measure_exposure(stay, patience).await, judged) {
+        match (self.measure_exposure(stay, until).await, judged) {
             (Ok(Some(asked)), Some(judged)) => Measured::Known(judged.or_later(&asked)),
             (Ok(Some(exposure)), None) | (_, Some(exposure)) => Measured::Known(exposure),
             (Ok(None), None) => Measured::NotAsked,
@@ -111,7 +106,7 @@ impl EventWriter<'_> {
     async fn measure_exposure(
         &self,
         stay: &ExposureWindow,
-        patience: Duration,
+        until: Instant,
     ) -> Result<Option<Exposure>, ExposureError> {
         if self.job.interrupt.caught().is_some() {
             return Err(ExposureError::Interrupted);
@@ -124,8 +119,11 @@ impl EventWriter<'_> {
         else {
             return Ok(None);
         };
+        let left = until.saturating_duration_since(Instant::now());
+        // The log has the other half of the time.
+        let asked_until = log.as_ref().map_or(until, |_| Instant::now() + left / 2);
         let asked = match &prometheus {
-            Some(server) => Some(self.scraped(server, stay, wait, patience).await),
+            Some(server) => Some(self.scraped(server, stay, wait, asked_until).await),
             None => None,
         };
         if let Some(Ok(exposure)) = &asked
@@ -144,8 +142,9 @@ impl EventWriter<'_> {
             hosts: Hosts::new(&self.job.config.hosts, &self.job.env),
             redactor: model::Redactor::clone(&self.job.redactor),
         };
-        let read = of_log(&log, &around, stay, patience);
-        let read = tokio::time::timeout(patience, read).await;
+        let left = until.saturating_duration_since(Instant::now());
+        let read = of_log(&log, &around, stay, left);
+        let read = tokio::time::timeout_at(until.into(), read).await;
         let read = match read {
             Ok(read) => read.map_err(ExposureError::from),
             Err(_) => Err(ExposureError::Late(log.file.clone())),
@@ -165,7 +164,7 @@ impl EventWriter<'_> {
         server: &Server,
         stay: &ExposureWindow,
         wait: Duration,
-        patience: Duration,
+        until: Instant,
     ) -> Result<Exposure, CountError> {
         let client = Client::new(&server.url, server.access.as_ref(), &self.job.env)?;
         let selectors = Selectors {
@@ -173,8 +172,7 @@ impl EventWriter<'_> {
             failed: &server.failed,
             of_all: server.of_all.as_deref(),
         };
-        let end = Instant::now() + wait + patience;
-        of_prometheus(&client, selectors, stay, wait, end).await
+        of_prometheus(&client, selectors, stay, wait, until).await
     }
 
     /// What is configured: `incident.exposure`, else what the canary is judged by.
@@ -263,20 +261,25 @@ impl EventWriter<'_> {
         let Some(stay) = stay.filter(|stay| stay.gone || ask == ExposureQuery::Always) else {
             return Ok(None);
         };
-        self.write_exposure(history, &stay, Some(incident), BY_HAND)
+        let until = Instant::now() + BY_HAND;
+        self.ask_exposure(history, &stay, Some(incident), until)
             .await
     }
 
     /// The same of a release that this stage left, whatever its verdict is: a ramp that fails takes it back, too.
-    pub(super) async fn exposure_of_left(&self, report: &Report) -> Result<(), Failure> {
+    pub(super) async fn exposure_of_left(
+        &self,
+        report: &Report,
+        until: Instant,
+    ) -> Result<Option<Event>, Failure> {
         // What is left on some hosts serves still.
         if report.verdict == Verdict::Partial || !takes_release_away(&report.stage) {
-            return Ok(());
+            return Ok(None);
         }
         let (Ok(Some(document)), Ok(history)) =
             (self.document().await, self.chronicle.recent().await)
         else {
-            return Ok(());
+            return Ok(None);
         };
         // The same where the stage names none: the state knows whose it is.
         let history = history.of_owner(&Owner {
@@ -284,7 +287,7 @@ impl EventWriter<'_> {
             environment: document.environment.clone(),
         });
         let Some(stay) = of_left(&history, &document, report.started_at) else {
-            return Ok(());
+            return Ok(None);
         };
         // That it was taken back may have resolved the incident by now.
         let is_of = |incident: &Incident| {
@@ -293,23 +296,22 @@ impl EventWriter<'_> {
         };
         let all = chronicle::incidents(&history).into_iter();
         let incident = { all.rev() }.find(is_of);
-        self.write_exposure(&history, &stay, incident.as_ref(), PASSING)
+        self.ask_exposure(&history, &stay, incident.as_ref(), until)
             .await
-            .map(drop)
     }
 
-    /// Asks, and writes the answer down where it is news: also beside another process that has asked meanwhile.
-    async fn write_exposure(
+    /// Asks, and writes the answer down.
+    async fn ask_exposure(
         &self,
         history: &History,
         stay: &ExposureWindow,
         incident: Option<&Incident>,
-        patience: Duration,
+        until: Instant,
     ) -> Result<Option<Event>, Failure> {
         if is_settled(history, stay, Timestamp::now()) {
             return Ok(None);
         }
-        let (exposure, unknown) = match self.measured(history, stay, patience).await {
+        let answer = match self.measure(history, stay, until).await {
             Measured::Known(exposure) => (Some(exposure), None),
             Measured::Unknown(outcome) => (None, outcome.reason),
             Measured::NotAsked => return Ok(None),
@@ -318,6 +320,20 @@ impl EventWriter<'_> {
         let mut subject = own.unwrap_or_else(|| self.job.subject());
         subject.release = Some(stay.release.clone());
         subject.deployment = stay.deployment.clone().or(subject.deployment);
+        self.write_exposure(stay, subject, answer, true).await
+    }
+
+    /// Writes an answer, or why there is none, down where it is news: also beside another process that has asked meanwhile.
+    ///
+    /// # Errors
+    /// Returns why the log could not be written.
+    pub async fn write_exposure(
+        &self,
+        stay: &ExposureWindow,
+        subject: Subject,
+        (exposure, unknown): (Option<Exposure>, Option<String>),
+        is_told: bool,
+    ) -> Result<Option<Event>, Failure> {
         let decide = |history: &History| {
             let exposure = exposure.as_ref();
             let exposure = exposure.map(|answer| with_known(history, stay, answer));
@@ -331,8 +347,8 @@ impl EventWriter<'_> {
                 ..event.clone()
             };
             Ok::<_, chronicle::Error>(match news(history, stay, exposure.as_ref(), event.at) {
-                News::New => vec![event.clone()],
-                News::Settled => vec![silent],
+                News::New if is_told => vec![event.clone()],
+                News::New | News::Settled => vec![silent],
                 News::Known => Vec::new(),
             })
         };

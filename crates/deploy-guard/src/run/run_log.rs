@@ -103,6 +103,13 @@ impl Ending {
     }
 }
 
+/// A release of which it is asked what it served.
+struct LeftRelease {
+    stay: ExposureWindow,
+    /// What it served is only a figure, of which no one is told.
+    is_good: bool,
+}
+
 /// What was noted until now.
 #[derive(Default)]
 struct Notes {
@@ -115,7 +122,9 @@ struct Notes {
     rollback: Option<RolledBack>,
     setback: Option<Setback>,
     ended: Option<Ending>,
-    /// Why it is not known what the release served.
+    /// The release at the end, where users may have got it.
+    left: Option<LeftRelease>,
+    /// Why it is not known what it served.
     unknown: Option<Outcome>,
     /// Why the log could not be written.
     trouble: Option<Outcome>,
@@ -391,19 +400,16 @@ impl<'a> RunLog<'a> {
         let conclusion = ending.conclusion;
         let serving = ending.serving.clone();
         let is_good = conclusion == Conclusion::Succeeded;
-        let (exposure, unknown) = if self.is_touched() {
-            // What the stages did is on disk while that is asked.
-            self.flush().await;
-            self.exposed(scribe, conclusion, ended_at).await
-        } else {
-            (None, None)
+        let stay = self.is_touched().then(|| self.stay(conclusion, ended_at));
+        let counted = match &stay {
+            Some(stay) => self.counted(scribe, stay).await,
+            None => None,
         };
-        let event = self.end(scribe, ending, &reason, ended_at, exposure);
+        let event = self.end(scribe, ending, &reason, ended_at, counted);
         let setback = {
             let mut notes = self.notes.borrow_mut();
             notes.waiting.push(event);
-            // What a good release served is only a figure.
-            notes.unknown = unknown.filter(|_| !is_good);
+            notes.left = stay.map(|stay| LeftRelease { stay, is_good });
             notes.setback.take()
         };
         match (conclusion, serving) {
@@ -429,10 +435,14 @@ impl<'a> RunLog<'a> {
         }
     }
 
-    /// Tells the sinks of the end, which is written. Gives what belongs into the report.
+    /// Tells the sinks of the end, which is written, and asks meanwhile what the release served. Gives what belongs into
+    /// the report.
     pub(super) async fn notify_end(&self) -> Vec<Outcome> {
         let told = match (&self.scribe, self.until()) {
-            (Some(scribe), Some(until)) => scribe.deliver_in_passing(until).await,
+            (Some(scribe), Some(until)) => {
+                let asking = async |until| self.ask_exposure(scribe, until).await;
+                scribe.deliver_asking(until, asking).await
+            }
             _ => Vec::new(),
         };
         let mut notes = self.notes.borrow_mut();
@@ -493,15 +503,10 @@ impl<'a> RunLog<'a> {
         end
     }
 
-    /// What the release served; or an outcome that says why it is not known.
-    async fn exposed(
-        &self,
-        scribe: &EventWriter<'_>,
-        conclusion: Conclusion,
-        until: Timestamp,
-    ) -> (Option<Exposure>, Option<Outcome>) {
+    /// When users had the release.
+    fn stay(&self, conclusion: Conclusion, until: Timestamp) -> ExposureWindow {
         let release = self.subject.release.clone().unwrap_or_default();
-        let stay = ExposureWindow {
+        ExposureWindow {
             fresh: self
                 .before
                 .as_ref()
@@ -511,15 +516,45 @@ impl<'a> RunLog<'a> {
             from: self.started_at,
             until,
             release,
-        };
-        // What a stage of this run counted may wait to be written still.
+        }
+    }
+
+    /// What the stages of this run counted.
+    async fn counted(&self, scribe: &EventWriter<'_>, stay: &ExposureWindow) -> Option<Exposure> {
+        // Some of it may wait to be written still.
         let waiting = History::of(self.notes.borrow().waiting.clone());
-        let written = scribe.chronicle.recent().await.unwrap_or_default();
-        let history = written.with(waiting);
-        match scribe.measure(&history, &stay).await {
-            Measured::Known(exposure) => (Some(exposure), None),
-            Measured::Unknown(outcome) => (None, Some(*outcome)),
-            Measured::NotAsked => (None, None),
+        let written = scribe.in_time(scribe.chronicle.recent()).await;
+        let written = written.ok().and_then(Result::ok).unwrap_or_default();
+        exposure::of_gate(&written.with(waiting), stay)
+    }
+
+    /// Asks what the release served, and writes the answer down.
+    async fn ask_exposure(
+        &self,
+        scribe: &EventWriter<'_>,
+        until: Instant,
+    ) -> Result<Option<Event>, Failure> {
+        let Some(LeftRelease { stay, is_good }) = self.notes.borrow_mut().left.take() else {
+            return Ok(None);
+        };
+        let history = scribe.chronicle.recent().await.map_err(failed)?;
+        match scribe.measure(&history, &stay, until).await {
+            Measured::Known(exposure) => {
+                let incident = self.notes.borrow().incident.clone();
+                let subject = Subject {
+                    incident,
+                    ..self.subject.clone()
+                };
+                let answer = (Some(exposure), None);
+                scribe
+                    .write_exposure(&stay, subject, answer, !is_good)
+                    .await
+            }
+            Measured::Unknown(outcome) => {
+                self.notes.borrow_mut().unknown = Some(*outcome).filter(|_| !is_good);
+                Ok(None)
+            }
+            Measured::NotAsked => Ok(None),
         }
     }
 
