@@ -114,6 +114,13 @@ pub struct Writer {
     pub automatic: bool,
 }
 
+impl Writer {
+    /// Whether a person acted: a step of a workflow is none, whoever started it.
+    pub fn is_person(&self) -> bool {
+        !self.automatic && self.run.is_none()
+    }
+}
+
 /// Where it can be seen that an event is true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

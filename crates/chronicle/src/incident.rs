@@ -102,7 +102,7 @@ impl Incident {
             phase: Phase::Investigating,
             identified: None,
             // A step that runs `if: failure()` opens one, and no person has seen it yet.
-            acknowledged: (!event.by.automatic && event.by.run.is_none()).then_some(event.at),
+            acknowledged: event.by.is_person().then_some(event.at),
             resolution: None,
             escalated: Vec::new(),
             told: event.sinks.iter().cloned().collect(),
@@ -182,7 +182,7 @@ impl Incident {
             _ => {}
         }
         let is_act = event.what.kind().is_some();
-        if is_act && !event.by.automatic && self.acknowledged.is_none() {
+        if is_act && event.by.is_person() && self.acknowledged.is_none() {
             self.acknowledged = Some(event.at);
         }
     }
@@ -393,8 +393,11 @@ mod tests {
             event.by.run = Some("77/1".to_owned());
         }
         assert_eq!(of(&by_hand).acknowledged, None);
+        by_hand.add(note("a step writes it"));
+        by_hand.events[1].by.run = Some("77/1".to_owned());
+        assert_eq!(of(&by_hand).acknowledged, None);
         by_hand.add(note("mine"));
-        assert_eq!(of(&by_hand).acknowledged, Some(second(1)));
+        assert_eq!(of(&by_hand).acknowledged, Some(second(2)));
     }
 
     #[test]
