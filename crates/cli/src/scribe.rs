@@ -597,6 +597,8 @@ impl EventWriter<'_> {
                     ..self.writer()
                 },
                 is_shared: self.is_shared,
+                // One that cannot be used here is one all the same.
+                can_go_back: !matches!(self.job.config.rollback(), Ok(None)),
                 redactor: self.job.redactor.clone(),
             };
             courier.deliver(round, until).await.map_err(failed)

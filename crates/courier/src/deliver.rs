@@ -61,6 +61,8 @@ pub struct Courier<'a> {
     pub by: Writer,
     /// Whether other machines reach the log, too.
     pub is_shared: bool,
+    /// Whether a rollback is configured.
+    pub can_go_back: bool,
     pub redactor: Redactor,
 }
 
@@ -369,8 +371,8 @@ impl Courier<'_> {
         act: Act,
     ) -> Result<Option<Reference>, DeliveryError> {
         let texts = self.texts.as_ref().map_err(unusable)?;
-        let Some(notice) =
-            notice(history, &pending.event, texts).map_err(|error| unusable(&error))?
+        let Some(notice) = notice(history, &pending.event, texts, self.can_go_back)
+            .map_err(|error| unusable(&error))?
         else {
             return Ok(None);
         };

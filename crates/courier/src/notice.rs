@@ -14,7 +14,7 @@ use sections::incident::{EventKind, Impact};
 /// A title is one line of this many characters.
 const MAX_TITLE_CHARS: usize = 140;
 
-/// The notice of an event; `None` for one that is no sink's business.
+/// The notice of an event; `None` for one that is no sink's business. `can_go_back`: whether a rollback is configured.
 ///
 /// # Errors
 /// Returns why a template of the configuration could not be used.
@@ -22,6 +22,7 @@ pub fn notice(
     history: &History,
     event: &Event,
     texts: &Texts,
+    can_go_back: bool,
 ) -> Result<Option<Notice>, TemplateError> {
     let Some(kind) = event.what.kind() else {
         return Ok(None);
@@ -48,6 +49,7 @@ pub fn notice(
         serving: serving(&past),
         incident: incident.as_ref(),
         deployment: deployment.as_ref(),
+        can_go_back,
     };
     let facts = known.facts();
     let body = match kind {
@@ -96,6 +98,8 @@ struct EventFacts<'a> {
     serving: Option<&'a str>,
     incident: Option<&'a Incident>,
     deployment: Option<&'a Deployment>,
+    /// A rollback is configured.
+    can_go_back: bool,
 }
 
 impl EventFacts<'_> {
@@ -231,6 +235,7 @@ impl EventFacts<'_> {
         let deployment = self.deployment?;
         match deployment.conclusion {
             _ if deployment.is_rolled_back() => Some(WayBack::Completed),
+            _ if !self.can_go_back => None,
             Some(Conclusion::Succeeded) => None,
             Some(_) => Some(WayBack::NotCompleted),
             // It corrects that something is in progress.
@@ -292,6 +297,7 @@ impl EventFacts<'_> {
             Some(WayBack::NotCompleted) => {
                 "`rollback status`, then `rollback run` or a release that fixes it".to_owned()
             }
+            _ if !self.can_go_back => "a release that fixes it, then `incident resolve`".to_owned(),
             Some(WayBack::InProgress) | None => {
                 "`rollback decide`, then `incident update`".to_owned()
             }

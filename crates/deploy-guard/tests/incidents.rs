@@ -901,3 +901,42 @@ fn each_stage_writes_its_end_once_and_what_only_shows_writes_nothing() {
         assert_eq!(stage(name, words), [""; 0], "{name} {words:?}");
     }
 }
+
+#[test]
+fn without_a_rollback_no_step_of_one_is_named_and_the_deployment_is_the_cause() {
+    let hook = Receiver::start("hook", Reply::Accept);
+    let world = World::new();
+    let policy = json!({"interval": "100ms", "success-threshold": 1, "deadline": "5s"});
+    let config = json!({
+        "version": 1, "service": "shop", "deploy": {"command": "exit 1"}, "incident": hooked(),
+        "healthgate": {
+            "release-identity": "optional", "policy": policy,
+            "command": [{"name": "ok", "run": "exit 0"}],
+        },
+    });
+    world.write("deploy-guard.yml", &config.to_string());
+    let ran = told(&world, "v2", &hook);
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    let calls = hook.calls();
+    assert!(
+        calls
+            .iter()
+            .any(|call| body(call)["event"] == "incident-opened")
+    );
+    for call in &calls {
+        let text = body(call)["text"].as_str().unwrap().to_owned();
+        for step in [
+            "`rollback decide",
+            "`rollback status",
+            "`rollback run",
+            "in progress",
+        ] {
+            assert!(!text.contains(step), "{step}: {text}");
+        }
+    }
+    let report = world.incident(&["report"]);
+    assert!(
+        report.contains("## Cause\n\n- deploy: v2 failed to deploy: "),
+        "{report}"
+    );
+}

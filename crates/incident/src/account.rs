@@ -104,7 +104,7 @@ impl Account {
             evidence: record.event.evidence.clone(),
             place: record.place.clone(),
         });
-        let findings = records
+        let mut findings: Vec<String> = records
             .iter()
             .filter_map(|record| match &record.event.what {
                 Happening::StageEnded {
@@ -116,7 +116,14 @@ impl Account {
                     Some(format!("{stage}: {verdict}: {reason}"))
                 }
                 _ => None,
-            });
+            })
+            .collect();
+        // Some parts of a run write no end of their own, such as the deployment.
+        if let Some(failed) = &incident.failed_stage
+            && !findings.iter().any(|finding| finding.starts_with(failed))
+        {
+            findings.insert(0, format!("{failed}: {}", incident.text));
+        }
         let updates = records
             .iter()
             .filter_map(|record| match &record.event.what {
@@ -127,7 +134,7 @@ impl Account {
             });
         Account {
             timeline: rows.collect(),
-            findings: findings.collect(),
+            findings,
             updates: updates.collect(),
             exposure: exposed(&records),
             times: times(&incident, deployment.as_ref()),
