@@ -83,6 +83,8 @@ pub const AT: char = '\u{ff20}';
 /// Whether an `@` between these may call someone. One within a word is an address of e-mail. An entity of HTML would
 /// not help: services look for mentions in what they have rendered.
 pub fn calls(before: char, behind: &str) -> bool {
+    // Discord has `<@!12>` for a person, and `<@&12>` for all of a role.
+    let behind = behind.trim_start_matches(['&', '!']);
     let is_name = behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let word: String = behind
         .chars()

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use url::Url;
 
 use crate::{Notice, Phase, outside};
 
@@ -43,7 +44,13 @@ struct Link {
 
 impl Body {
     pub(crate) fn of(notice: &Notice) -> Body {
-        let line = |text: &str| outside::line(text, LINE);
+        let own: Vec<Url> = notice.web_links(ENTRIES).map(|(_, url)| url).collect();
+        // Whose markup it becomes by a template is not known.
+        let plain = |text: String| {
+            let text = outside::unlinked(&text, &own);
+            text.replace("<!", "\u{ff1c}!").replace("<#", "\u{ff1c}#")
+        };
+        let line = |text: &str| plain(outside::line(text, LINE));
         let option = |text: &Option<String>| text.as_deref().map(line);
         Body {
             schema: "deploy-guard/notice/v1",
@@ -57,14 +64,14 @@ impl Body {
             severity: notice.severity.map(sections::incident::Severity::word),
             phase: notice.phase,
             title: line(&notice.title),
-            text: outside::text(notice.body.trim(), TEXT),
+            text: plain(outside::text(notice.body.trim(), TEXT)),
             fields: notice
                 .fields
                 .iter()
                 .take(ENTRIES)
                 .map(|(label, value)| Field {
                     label: line(label),
-                    value: outside::text(value, LINE),
+                    value: plain(outside::text(value, LINE)),
                 })
                 .collect(),
             links: notice

@@ -99,6 +99,7 @@ mod tests {
             ("@\u{200b}everyone", "＠everyone"),
             ("mail a@example.com", "mail a@example.com"),
             ("sha@", "sha@"),
+            ("<@&99> <@!12> a@&b", "<＠&99> <＠!12> a@&b"),
             ("\u{e9}@octocat", "\u{e9}＠octocat"),
         ] {
             assert_eq!(text(from, 100), expected);

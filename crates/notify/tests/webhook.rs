@@ -129,3 +129,35 @@ async fn teams_gets_a_card_that_fits() {
     };
     assert!(card(&large).await.to_string().len() <= 28 << 10);
 }
+
+/// A template may make Slack's, Discord's or any Markdown of it.
+#[tokio::test]
+async fn a_templates_text_calls_no_one_and_links_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = r#"{"content": "{{ title }}", "more": "{{ text }}"}"#;
+    std::fs::write(folder.path().join("body.json.j2"), template).unwrap();
+    let raw = Raw::answering(OK);
+    let yaml = "webhook: [{ name: hook, url-env: HOOK_URL, template: body.json.j2 }]";
+    let text = "<@&99> <@!12> <!here> <!channel> <!subteam^S01> [status](http://evil.example)";
+    let notice = Notice {
+        title: text.into(),
+        body: text.into(),
+        ..notice()
+    };
+    let env = [("HOOK_URL", raw.url.as_str())];
+    let earlier = PreviousDelivery::default();
+    deliver_in(
+        folder.path(),
+        yaml,
+        &env,
+        &notice,
+        earlier,
+        Duration::from_secs(5),
+    )
+    .await
+    .unwrap();
+    let got = raw.got();
+    for call in ["<@", "<!", "://evil"] {
+        assert!(!got.contains(call), "{call}: {got}");
+    }
+}
