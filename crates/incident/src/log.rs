@@ -370,7 +370,8 @@ fn updated(session: &Session<'_>, incident: &Incident, text: &str, update: &Upda
             to: judged.severity,
             why: judged.why,
         };
-        events.push(scribe.event_by_hand(subject(), happening, audience));
+        // The update tells what is true by then.
+        events.insert(0, scribe.event_by_hand(subject(), happening, audience));
     }
     events
 }

@@ -380,3 +380,27 @@ fn the_status_tells_whom_it_says_that_it_is_for() {
     assert!(!status.contains("wait"), "{status}");
     assert_eq!(told(&receiver), ["incident-opened", "escalated"]);
 }
+
+#[test]
+fn an_update_tells_the_severity_that_it_sets() {
+    let receiver = testkit::Receiver::start("hook", testkit::Reply::Accept);
+    let mut bed = Bed::new(&json!({"webhook": [{"name": "hook", "url-env": "HOOK_URL"}]}));
+    bed.variables.push(("HOOK_URL", receiver.url()));
+    bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    let before = receiver.calls().len();
+    bed.run(&[
+        "update",
+        "--severity",
+        "critical",
+        "--reason",
+        "all users",
+        "it is worse",
+    ])
+    .code(0);
+    let calls = receiver.calls();
+    assert_eq!(calls.len(), before + 2);
+    for call in &calls[before..] {
+        let body: Value = serde_json::from_str(&call.body).unwrap();
+        assert_eq!(body["severity"], "critical", "{body}");
+    }
+}
