@@ -45,6 +45,8 @@ pub enum Error {
     Server { status: u16 },
     #[error("GitHub's answer is not understood: {reason}")]
     Malformed { reason: String },
+    #[error("`{name}` is not the name of a repository: it is written OWNER/NAME")]
+    NoRepository { name: String },
 }
 
 impl Error {
@@ -98,6 +100,7 @@ impl Error {
             Error::Server { .. } => {
                 "look at GitHub's status page (githubstatus.com), then try again".into()
             }
+            Error::NoRepository { .. } => "for example `acme/shop`".into(),
             Error::Malformed { .. } => "does `GITHUB_API_URL` name GitHub's REST API?".into(),
         }
     }

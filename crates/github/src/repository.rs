@@ -23,8 +23,8 @@ impl Repository {
         {
             return Ok(Repository(text.to_owned()));
         }
-        Err(Error::Malformed {
-            reason: format!("`{text}` is not a name of a repository: it is written OWNER/NAME"),
+        Err(Error::NoRepository {
+            name: text.to_owned(),
         })
     }
 

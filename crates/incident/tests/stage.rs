@@ -347,3 +347,17 @@ async fn each_step_that_failed_is_told_and_the_first_is_the_cause() {
     let run = &json_of(&github, &bed, 1)["failed_run"];
     assert_eq!(run["other_steps"].as_array().unwrap().len(), 15);
 }
+
+#[test]
+fn a_repository_that_is_mistyped_is_our_callers_and_not_githubs() {
+    let ran = plain()
+        .run(&["stage", "--repo", "acme", "--run", "1"])
+        .code(2);
+    assert!(
+        ran.stderr
+            .contains("`acme` is not the name of a repository"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("GitHub's answer"), "{}", ran.stderr);
+}
