@@ -291,17 +291,28 @@ impl Diagnosis {
         let conclusion = job.conclusion.as_deref();
         let is_cancelled = conclusion == Some("cancelled");
         let never_taken = job.runner().is_none() && job.steps.as_ref().is_none_or(Vec::is_empty);
-        // Anybody's step can write such sentences; GitHub's own are there where it cancelled the job, or let none of its
-        // steps begin.
-        let told = messages.iter().filter_map(|message| said(message));
-        let told = told
-            .filter(|ended| match ended {
+        let steps = || job.steps.iter().flatten();
+        let is_unfinished = job.is_abandoned() || steps().next().is_none();
+        let has_cancelled_step =
+            steps().any(|step| step.conclusion.as_deref() == Some("cancelled"));
+        let own = suspect
+            .step
+            .map(|step| format!("The action '{}' has timed out after ", step.name));
+        // Anybody's step can write such sentences; GitHub's own are there where what they tell shows in the job.
+        let believed = |message: &String| {
+            said(message).filter(|ended| match ended {
                 Ended::Cancelled => is_cancelled,
-                Ended::Rejected => never_taken,
-                _ => true,
+                Ended::Rejected | Ended::NoRunner => never_taken,
+                Ended::RunnerLost => is_unfinished || has_cancelled_step && !is_cancelled,
+                Ended::TimedOut => {
+                    let is_own = own.as_ref().is_some_and(|own| message.starts_with(own));
+                    is_own || is_unfinished || is_cancelled
+                }
+                _ => false,
             })
-            .min();
-        let in_log = || self.error_lines.iter().find_map(|line| said(line));
+        };
+        let told = messages.iter().filter_map(believed).min();
+        let in_log = || self.error_lines.iter().find_map(believed);
         self.ended = match conclusion {
             Some("timed_out") => Some(Ended::TimedOut),
             Some("startup_failure") => Some(Ended::NotStarted),
@@ -319,7 +330,12 @@ impl Diagnosis {
             () => None,
         });
         if is_cancelled {
-            self.cancelled_by = messages.iter().find_map(|message| CancelledBy::of(message));
+            let mut all = messages
+                .iter()
+                .filter_map(|message| CancelledBy::of(message));
+            let first = all.next();
+            // Where they differ, a step wrote one of them.
+            self.cancelled_by = first.filter(|first| all.all(|other| other == *first));
         }
     }
 }

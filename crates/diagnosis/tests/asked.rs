@@ -449,6 +449,23 @@ async fn who_cancelled_is_told_where_github_tells_it() {
         ends("failure", failed, &by_user).await,
         (Stage::Deploy, None, None)
     );
+    for said in [
+        "waiting for rollout has timed out after 60s",
+        "The hosted runner encountered an error while mocking",
+        "The job was not started because of a joke",
+    ] {
+        let told = ends("failure", failed, &[said]).await;
+        assert_eq!(told, (Stage::Deploy, None, None), "{said}");
+    }
+    let own = ["The action 'Deploy' has timed out after 10 minutes."];
+    let told = ends("failure", failed, &own).await;
+    assert_eq!(told, (Stage::Deploy, Some(Ended::TimedOut), None));
+    // One of them is not GitHub's.
+    let two = ["The run was canceled by @innocent.", by_user[0]];
+    assert_eq!(
+        ends("cancelled", cancelled, &two).await,
+        (Stage::Deploy, Some(Ended::Cancelled), None)
+    );
     // GitHub calls a job whose time was up cancelled.
     let late = [
         "The job running on runner GitHub Actions 2 has exceeded the maximum execution time of 30 minutes.",
