@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use sections::incident::{Escalate, Unless};
 
-use crate::Incident;
+use crate::{AppliedRule, Incident};
 
 /// A rule whose time has come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DueEscalation {
     /// Its place under `escalate:`, from 0.
     pub rule: usize,
+    pub applied: AppliedRule,
     /// The sinks to be told.
     pub to: Vec<String>,
     pub text: String,
@@ -33,13 +34,26 @@ fn ahead<'a>(
             Unless::Resolved => false,
             Unless::Acknowledged => incident.acknowledged.is_some(),
         };
-        incident.is_open() && is_bad_enough && !is_answered && !incident.escalated.contains(nth)
+        let is_applied = incident.escalated.iter().any(|(place, known)| match known {
+            Some(known) => *known == applied(rule),
+            // An older program wrote down its place alone.
+            None => place == nth,
+        });
+        incident.is_open() && is_bad_enough && !is_answered && !is_applied
     };
     let rules = rules.iter().enumerate().filter(applies);
     rules.filter_map(|(nth, rule)| {
         let at = incident.opened.checked_add(rule.after.get()).ok()?;
         Some((nth, at, rule))
     })
+}
+
+/// What a rule is known by.
+fn applied(rule: &Escalate) -> AppliedRule {
+    AppliedRule {
+        after_ms: u64::try_from(rule.after.get().as_millis()).unwrap_or(u64::MAX),
+        to: rule.to.clone(),
+    }
 }
 
 /// The rule that comes next, if the incident goes on as it is.
@@ -55,6 +69,7 @@ pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<DueEs
         .filter(|(_, at, _)| *at <= now)
         .map(|(nth, _, rule)| DueEscalation {
             rule: nth,
+            applied: applied(rule),
             to: rule.to.clone(),
             text: rule
                 .text
@@ -103,11 +118,33 @@ mod tests {
         assert_eq!(at(&past, &rules, 60), [0, 1]);
         past.add(Happening::Escalated {
             rule: 0,
+            applied: None,
             text: String::new(),
         });
         assert_eq!(at(&past, &rules, 60), [1]);
+        past.add(Happening::Escalated {
+            rule: 1,
+            applied: Some(applied(&rules[1])),
+            text: String::new(),
+        });
+        assert_eq!(at(&past, &rules, 60), [0; 0]);
         past.add(resolved("done"));
         assert_eq!(at(&past, &rules, 60), [0; 0]);
+    }
+
+    #[test]
+    fn a_rule_is_known_again_at_another_place() {
+        let page = rule(20, Unless::Resolved, None);
+        let mut past = SampleHistory::new();
+        past.open(Severity::High);
+        past.add(Happening::Escalated {
+            rule: 0,
+            applied: Some(applied(&page)),
+            text: String::new(),
+        });
+        // Another one was put before it, or stands there in another environment.
+        let rules = [rule(10, Unless::Resolved, None), page];
+        assert_eq!(at(&past, &rules, 60), [0]);
     }
 
     #[test]

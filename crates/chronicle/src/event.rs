@@ -257,8 +257,10 @@ pub enum Happening {
     },
     /// It was not resolved, or not acknowledged, in time.
     Escalated {
-        /// The rule's place under `escalate:`, from 0.
+        /// The rule's place under `escalate:`, from 0: by it one is known where nothing else tells it.
         rule: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        applied: Option<AppliedRule>,
         text: String,
     },
     IncidentResolved {
@@ -329,6 +331,14 @@ impl Happening {
             | Happening::Undelivered { .. } => return None,
         })
     }
+}
+
+/// A rule under `escalate:` by what it is: others may come before it, and each environment has its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedRule {
+    pub after_ms: u64,
+    /// The sinks that it names.
+    pub to: Vec<String>,
 }
 
 /// An event for a sink.
@@ -518,6 +528,10 @@ mod tests {
             },
             Happening::Escalated {
                 rule: 2,
+                applied: Some(AppliedRule {
+                    after_ms: 900_000,
+                    to: vec!["page".to_owned()],
+                }),
                 text: text(),
             },
             resolved("done"),

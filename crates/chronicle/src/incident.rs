@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use sections::incident::{Impact, Severity};
 
-use crate::{Eta, Event, Happening, History, Hosts, IncidentId, Phase, Subject, Writer};
+use crate::{
+    AppliedRule, Eta, Event, Happening, History, Hosts, IncidentId, Phase, Subject, Writer,
+};
 
 /// An incident as the log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +42,8 @@ pub struct Incident {
     /// When a person first did something about it.
     pub acknowledged: Option<Timestamp>,
     pub resolution: Option<Resolution>,
-    /// The rules under `escalate:` that were applied, by their places.
-    pub escalated: Vec<usize>,
+    /// The rules under `escalate:` that were applied, with their places.
+    pub escalated: Vec<(usize, Option<AppliedRule>)>,
     /// The sinks that were told any of its events.
     pub told: BTreeSet<String>,
     /// Those of them that it was passed on to.
@@ -158,8 +160,8 @@ impl Incident {
                 }
                 self.why.clone_from(why);
             }
-            Happening::Escalated { rule, .. } => {
-                self.escalated.push(*rule);
+            Happening::Escalated { rule, applied, .. } => {
+                self.escalated.push((*rule, applied.clone()));
                 self.passed_on_to.extend(event.sinks.iter().cloned());
             }
             Happening::IncidentResolved {

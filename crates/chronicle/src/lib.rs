@@ -31,8 +31,8 @@ pub use error::Error;
 pub use escalation::{DueEscalation, Next, due, next};
 pub use eta::{Eta, eta};
 pub use event::{
-    Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts, IncidentId,
-    RolledBack, SCHEMA, Subject, Undelivered, Writer,
+    AppliedRule, Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts,
+    IncidentId, RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
 pub use exposure::{Bound, Exposure, Slice, Source, share};
 pub use history::{History, Record};

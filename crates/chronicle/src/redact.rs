@@ -210,8 +210,13 @@ impl Clean<'_> {
                 to,
                 why: self.text(&why),
             },
-            Happening::Escalated { rule, text } => Happening::Escalated {
+            Happening::Escalated {
                 rule,
+                applied,
+                text,
+            } => Happening::Escalated {
+                rule,
+                applied,
                 text: self.text(&text),
             },
             Happening::IncidentResolved {

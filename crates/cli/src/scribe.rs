@@ -449,7 +449,13 @@ impl EventWriter<'_> {
     /// Where something is of which an environment is named, or none.
     pub fn place(&self, environment: Option<&str>) -> Place {
         let has_environments = !self.job.config.environments.is_empty();
-        Place::of(self.section, environment, has_environments)
+        Place::of(self.section_of(environment), environment, has_environments)
+    }
+
+    /// The rules and the sinks of what happens in an environment: this command may name none, or another one.
+    pub fn section_of(&self, environment: Option<&str>) -> &Incident {
+        let own = environment.and_then(|name| self.job.config.incidents.get(name));
+        own.unwrap_or(self.section)
     }
 
     fn build_event(
@@ -480,7 +486,7 @@ impl EventWriter<'_> {
             ),
             before: Before::Nothing,
         });
-        let sinks = self.section.sinks();
+        let sinks = self.section_of(subject.environment.as_deref()).sinks();
         let addressed = |(_, sink): (String, &dyn sections::incident::SinkConfig)| {
             let before = audience.before(sink.name());
             let heard = heard.map(|heard| FilterInput { before, ..heard });
@@ -590,6 +596,12 @@ impl EventWriter<'_> {
                 chronicle: &self.chronicle,
                 recipients,
                 locks: &self.locks,
+                elsewhere: { self.job.config.incidents.iter() }
+                    .flat_map(|(environment, section)| {
+                        let sinks = section.sinks();
+                        sinks.map(move |(_, sink)| (environment.as_str(), sink.name()))
+                    })
+                    .collect(),
                 texts,
                 holder: self.job.holder(),
                 by: Writer {

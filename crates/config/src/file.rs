@@ -74,6 +74,9 @@ pub struct Config {
     /// lists replaced.
     #[serde(default)]
     pub environments: BTreeMap<String, Overlay>,
+    /// `incident` of the environments that are not selected, where it can be used.
+    #[serde(skip)]
+    pub incidents: BTreeMap<String, Incident>,
     /// The names of all hosts; `hosts` has those of which every variable is set.
     #[serde(skip)]
     pub(crate) host_names: BTreeSet<String>,

@@ -299,15 +299,14 @@ fn interpret(
         .collect();
     // The environments that are not selected are checked too: the day on which one is needed is
     // no day to learn of a typo.
+    let mut incidents = BTreeMap::new();
     for (key, part) in parts {
         if request.environment != Some(key.name.as_str()) {
-            typed(
-                laid(base.clone(), part),
-                &overlays,
-                None,
-                request.variables,
-                document,
-            )?;
+            let base = laid(base.clone(), part);
+            let other = typed(base, &overlays, None, request.variables, document)?;
+            if let Ok(Some(section)) = other.incident() {
+                incidents.insert(key.name.clone(), section.clone());
+            }
         }
     }
     let selected = parts
@@ -338,7 +337,14 @@ fn interpret(
         }
         _ => fault,
     })?;
-    Ok((config, merged, inventory))
+    Ok((
+        Config {
+            incidents,
+            ..config
+        },
+        merged,
+        inventory,
+    ))
 }
 
 /// What `hosts-from` names, where all its variables are set.

@@ -55,6 +55,8 @@ pub struct Courier<'a> {
     /// The sinks by their names.
     pub recipients: Vec<Recipient<'a>>,
     pub locks: &'a SinkLocks,
+    /// The sinks of other environments, each with its own.
+    pub elsewhere: Vec<(&'a str, &'a str)>,
     /// A template that cannot be used holds back what needs it, and nothing else.
     pub texts: Result<Texts, TemplateError>,
     pub holder: Holder,
@@ -467,6 +469,10 @@ impl Courier<'_> {
             }
             if recipient.is_none() {
                 told.reason = Some("the configuration has no sink of this name".to_owned());
+                let environment = pending.event.subject.environment.as_deref();
+                told.hint = environment
+                    .filter(|name| self.elsewhere.contains(&(*name, &*pending.delivery.sink)))
+                    .map(|name| format!("`incident deliver --environment {name}` has it"));
             }
         }
         all.into_values().collect()

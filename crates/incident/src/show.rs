@@ -162,7 +162,10 @@ fn state_of(
     } else {
         answered
     };
-    let next = next(incident, &session.scribe.section.escalate, now).map(|next| {
+    let section = session
+        .scribe
+        .section_of(incident.subject.environment.as_deref());
+    let next = next(incident, &section.escalate, now).map(|next| {
         let unless = next.rule.unless.word();
         Outcome::pass(format!("incident/{id}/escalation"), about)
             .severity(Weight::Advisory)
@@ -235,7 +238,10 @@ fn states<'a>(
     now: Timestamp,
 ) -> Vec<IncidentState> {
     let mut told = deliveries(history);
-    let rules = &session.scribe.section.escalate;
+    let rules = |incident: &Incident| {
+        let environment = incident.subject.environment.as_deref();
+        &session.scribe.section_of(environment).escalate
+    };
     let state = |incident: &Incident| IncidentState {
         id: incident.id.to_string(),
         service: incident.subject.service.clone(),
@@ -256,10 +262,12 @@ fn states<'a>(
         lasted: Duration::try_from(incident.lasted(now)).ok(),
         escalated_to: incident.passed_on_to.iter().cloned().collect(),
         // One whose time has passed is next until a command applies it.
-        next_escalation: next(incident, rules, Timestamp::MIN).map(|next| NextEscalation {
-            at: next.at,
-            to: next.rule.to.clone(),
-            unless: next.rule.unless,
+        next_escalation: next(incident, rules(incident), Timestamp::MIN).map(|next| {
+            NextEscalation {
+                at: next.at,
+                to: next.rule.to.clone(),
+                unless: next.rule.unless,
+            }
         }),
         deliveries: told.remove(&incident.id).unwrap_or_default(),
     };

@@ -157,3 +157,37 @@ fn an_environment_that_the_file_does_not_have_is_refused() {
         .code(0);
     assert_eq!(bed.events_of("incident-opened")[0]["severity"], "critical");
 }
+
+/// The command of a schedule may name no environment, and looks after all of them.
+#[test]
+fn an_incident_is_judged_by_the_rules_of_its_environment_and_told_to_its_sinks() {
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let mut bed = Bed::new(&json!({}));
+    bed.variables.push(("HOOK_URL", receiver.url()));
+    let sink = |name: &str| json!([{"name": name, "url-env": "HOOK_URL"}]);
+    let escalate = |after: &str, to: &str| json!([{"after": after, "to": to}]);
+    bed.configure(&json!({
+        "version": 1, "service": "shop",
+        "incident": {"webhook": sink("chat"), "escalate": escalate("1s", "chat")},
+        "environments": {
+            "production": {"incident": {"webhook": sink("page"), "escalate": escalate("1s", "page")}},
+            "staging": {"incident": {"escalate": escalate("1h", "chat")}},
+        },
+    }));
+    for environment in ["production", "staging"] {
+        let open = of(environment, &["open", "--release", "v2", "slow"]);
+        bed.run(&open).code(0);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bed.run(&["watch"]);
+    let escalated = bed.events_of("escalated");
+    assert_eq!(escalated.len(), 1, "{escalated:?}");
+    assert_eq!(escalated[0]["environment"], "production");
+    assert_eq!(escalated[0]["sinks"], json!(["page"]));
+    let heard = receiver.calls().len();
+    let waits = bed.run(&["deliver"]).stdout;
+    let hint = "`incident deliver --environment production` has it";
+    assert!(waits.contains(hint), "{waits}");
+    bed.run(&of("production", &["deliver"])).code(0);
+    assert_eq!(receiver.calls().len(), heard + 1);
+}

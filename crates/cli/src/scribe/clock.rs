@@ -8,8 +8,12 @@ use super::{Audience, EventWriter};
 impl EventWriter<'_> {
     /// Whether an incident may become anything by time alone.
     pub fn is_timed(&self) -> bool {
-        let mut rules = self.section.severity.iter();
-        !self.section.escalate.is_empty() || rules.any(|rule| rule.after.is_some())
+        let others = self.job.config.incidents.values();
+        let mut sections = others.chain([self.section]);
+        sections.any(|section| {
+            let mut rules = section.severity.iter();
+            !section.escalate.is_empty() || rules.any(|rule| rule.after.is_some())
+        })
     }
 
     /// The events that are due now for the incidents that are open, once the events `before` are written. Every stage, and
@@ -26,9 +30,11 @@ impl EventWriter<'_> {
     fn due_for(&self, incident: Incident, now: Timestamp) -> Vec<Event> {
         let mut events: Vec<Event> = self.risen(&incident, now).into_iter().collect();
         let incident = incident.after(&events);
-        for due in chronicle::due(&incident, &self.section.escalate, now) {
+        let section = self.section_of(incident.subject.environment.as_deref());
+        for due in chronicle::due(&incident, &section.escalate, now) {
             let happening = Happening::Escalated {
                 rule: due.rule,
+                applied: Some(due.applied),
                 text: due.text,
             };
             let subject = incident.subject.clone();
@@ -45,8 +51,9 @@ impl EventWriter<'_> {
 
     /// The event that an open incident is more severe by now, where it is.
     fn risen(&self, incident: &Incident, now: Timestamp) -> Option<Event> {
-        let place = self.place(incident.subject.environment.as_deref());
-        let judged = chronicle::escalated_severity(incident, self.section, place, now)?;
+        let environment = incident.subject.environment.as_deref();
+        let (section, place) = (self.section_of(environment), self.place(environment));
+        let judged = chronicle::escalated_severity(incident, section, place, now)?;
         let worst = incident.worst.max(judged.severity);
         let happening = Happening::SeverityChanged {
             from: incident.severity,
