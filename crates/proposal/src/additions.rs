@@ -458,10 +458,55 @@ fn by_environment(written: &str, known: &[(&str, &str)]) -> String {
     }
     let mut parts: Vec<String> = known
         .iter()
-        .map(|(name, url)| format!("{} && '{url}'", survey::equals(written, name)))
+        .map(|(name, url)| format!("{} && {}", survey::equals(written, name), within(url)))
         .collect();
     if let (Some(last), Some((_, url))) = (parts.last_mut(), known.last()) {
-        *last = format!("'{url}'");
+        *last = within(url);
     }
     expression(&format!("${{{{ {} }}}}", parts.join(" || ")))
+}
+
+/// A text with expressions as a part of one: `format('https://{0}/up', matrix.host)`.
+fn within(text: &str) -> String {
+    let quoted = |text: &str| text.replace('\'', "''");
+    let inners: Vec<&str> = survey::inners(text).map(str::trim).collect();
+    if inners.is_empty() {
+        return format!("'{}'", quoted(text));
+    }
+    let mut form = String::new();
+    let mut rest = text;
+    let mut count = 0;
+    while let Some((before, after)) = rest.split_once("${{") {
+        form.push_str(&before.replace('{', "{{").replace('}', "}}"));
+        form.push_str(&format!("{{{count}}}"));
+        count += 1;
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    }
+    form.push_str(&rest.replace('{', "{{").replace('}', "}}"));
+    if form == "{0}" {
+        return format!("({})", inners[0]);
+    }
+    format!("format('{}', {})", quoted(&form), inners.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_an_expression_is_a_part_of_another() {
+        for (text, expected) in [
+            ("https://a/it's", "'https://a/it''s'"),
+            (
+                "${{ vars.URL || 'https://a' }}",
+                "(vars.URL || 'https://a')",
+            ),
+            (
+                "https://${{ matrix.host }}/a{b}/${{ vars.PATH }}",
+                "format('https://{0}/a{{b}}/{1}', matrix.host, vars.PATH)",
+            ),
+        ] {
+            assert_eq!(within(text), expected);
+        }
+    }
 }

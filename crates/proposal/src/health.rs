@@ -39,7 +39,7 @@ fn best(
             on_host: reached && is_local(url),
         }];
     }
-    let mut all: Vec<HealthAddress> = Vec::new();
+    let mut all: Vec<&survey::Health> = Vec::new();
     for row in &group.rows {
         let usable = |health: &&survey::Health| {
             // A machine that is reached by SSH is asked from there, wherever it is.
@@ -55,16 +55,70 @@ fn best(
         let alike = |health: &&survey::Health| health.from == best.from && health.at == best.at;
         for health in row.health.iter().filter(usable).filter(alike) {
             if !all.iter().any(|there| there.url == health.url) {
-                all.push(HealthAddress {
-                    url: health.url.clone(),
-                    at: health.at.clone(),
-                    from: health.from,
-                    on_host: health.on_host,
-                });
+                all.push(health);
             }
         }
     }
-    all
+    let address = |health: &survey::Health, url: Value| HealthAddress {
+        url,
+        at: health.at.clone(),
+        from: health.from,
+        on_host: health.on_host,
+    };
+    match (all.first(), of_each_row(&all)) {
+        (Some(first), Some(url)) => vec![address(first, url)],
+        _ => (all.iter())
+            .map(|health| address(health, health.url.clone()))
+            .collect(),
+    }
+}
+
+/// The one text that gives each row of a matrix, or each call of the workflow, the address that it asks:
+/// `https://${{ matrix.host }}/healthz`.
+fn of_each_row(all: &[&survey::Health]) -> Option<Value> {
+    let [first, others @ ..] = all else {
+        return None;
+    };
+    if others.is_empty() {
+        return None;
+    }
+    let differs = |name: &str| {
+        let value = first.row.get(name);
+        others.iter().any(|other| other.row.get(name) != value)
+    };
+    let gives_each = |text: &String| {
+        all.iter().all(|health| {
+            let of_row = |path: &str| health.row.get(path).cloned();
+            survey::fill(text, &of_row) == health.url.text()
+        })
+    };
+    let texts = all.iter().map(|health| in_words_of_row(health, &differs));
+    texts.into_iter().find(gives_each).map(Value::new)
+}
+
+/// The address with the row's names for what differs among the rows, the longest value first.
+fn in_words_of_row(health: &survey::Health, differs: &dyn Fn(&str) -> bool) -> String {
+    let values = (health.row.iter()).filter(|(name, value)| !value.is_empty() && differs(name));
+    let mut values: Vec<(&String, &String)> = values.collect();
+    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    let mut text = String::new();
+    let mut rest = health.url.text();
+    while let Some(next) = rest.chars().next() {
+        let expression = rest.find("}}").filter(|_| rest.starts_with("${{"));
+        let found = values.iter().find(|(_, value)| rest.starts_with(&***value));
+        let length = match (expression, found) {
+            (Some(end), _) => end + 2,
+            (None, Some((name, value))) => {
+                text.push_str(&format!("${{{{ {name} }}}}"));
+                rest = &rest[value.len()..];
+                continue;
+            }
+            (None, None) => next.len_utf8(),
+        };
+        text.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    text
 }
 
 /// An address that a step can be given: words and expressions, with `http` in front where it is known.
@@ -116,6 +170,70 @@ impl HealthAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_asked_by_what_tells_them_apart() {
+        let health = |url: &str, row: &[(&str, &str)]| survey::Health {
+            url: Value::new(url),
+            at: Vec::new(),
+            from: HealthSource::Workflow,
+            on_host: false,
+            row: (row.iter())
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        let of = |rows: &[(&str, &[(&str, &str)])]| {
+            let all: Vec<survey::Health> = rows.iter().map(|(url, row)| health(url, row)).collect();
+            let all: Vec<&survey::Health> = all.iter().collect();
+            of_each_row(&all).map(|url| url.text().to_owned())
+        };
+        let host = "https://${{ matrix.host }}:81/up";
+        let both: [(&str, &[(&str, &str)]); 2] = [
+            (
+                "https://a1.io:81/up",
+                &[
+                    ("inputs.tag", "up"),
+                    ("matrix.host", "a1.io"),
+                    ("matrix.n", "1"),
+                ],
+            ),
+            (
+                "https://b.io:81/up",
+                &[
+                    ("inputs.tag", "up"),
+                    ("matrix.host", "b.io"),
+                    ("matrix.n", "2"),
+                ],
+            ),
+        ];
+        assert_eq!(of(&both).as_deref(), Some(host));
+        assert_eq!(of(&both[..1]), None);
+        // Each asks both: what one row asks is not told by its own values.
+        let same: &[(&str, &str)] = &[("matrix.host", "a.io")];
+        assert_eq!(
+            of(&[("https://a.io/", same), ("https://b.io/", same)]),
+            None
+        );
+        let numbered = [
+            ("https://web1.io:8081/", &[("matrix.n", "1")][..]),
+            ("https://web2.io:8081/", &[("matrix.n", "2")]),
+        ];
+        assert_eq!(
+            of(&numbered).as_deref(),
+            Some("https://web${{ matrix.n }}.io:8081/")
+        );
+        let called = [
+            (
+                "https://a/${{ vars.P }}",
+                &[("inputs.url", "https://a")][..],
+            ),
+            ("https://b/${{ vars.P }}", &[("inputs.url", "https://b")]),
+        ];
+        assert_eq!(
+            of(&called).as_deref(),
+            Some("${{ inputs.url }}/${{ vars.P }}")
+        );
+    }
 
     #[test]
     fn an_address_is_used_where_a_step_can_be_given_it() {

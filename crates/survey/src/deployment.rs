@@ -1,5 +1,6 @@
 //! How a workflow deploys: the tool, the place, the release, and the line that tells each.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use tools::Tool;
@@ -212,6 +213,8 @@ pub struct Health {
     pub from: HealthSource,
     /// Whether only the machine itself can ask: an address such as 127.0.0.1 of a machine reached by SSH.
     pub on_host: bool,
+    /// The values of the job's run that it is asked in, by what the workflow calls them: `matrix.host`, `inputs.host`.
+    pub row: BTreeMap<String, String>,
 }
 
 /// What told of an address.

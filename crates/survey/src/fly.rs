@@ -68,5 +68,6 @@ pub(crate) fn health(repository: &Repository, call: &PlatformCall) -> Option<Hea
         at,
         from,
         on_host: false,
+        row: std::collections::BTreeMap::new(),
     })
 }

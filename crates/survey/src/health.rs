@@ -52,6 +52,7 @@ impl Assembly<'_> {
                 at: vec![one.event.at.clone()],
                 from: HealthSource::Workflow,
                 on_host: local && there,
+                row: BTreeMap::new(),
             });
         }
         all.extend(self.of_jobs_after(run));
@@ -84,6 +85,7 @@ impl Assembly<'_> {
                 at: vec![url.at],
                 from: HealthSource::Environment,
                 on_host: false,
+                row: BTreeMap::new(),
             });
         }
         if all.is_empty() {
@@ -99,7 +101,8 @@ impl Assembly<'_> {
         }
         // The same address from two places is one.
         let mut unique: Vec<Health> = Vec::new();
-        for one in all {
+        for mut one in all {
+            one.row = run.scope.row();
             if !unique
                 .iter()
                 .any(|known| known.url == one.url && known.on_host == one.on_host)
@@ -138,6 +141,7 @@ impl Assembly<'_> {
                             at: vec![one.event.at.clone()],
                             from: HealthSource::Workflow,
                             on_host: false,
+                            row: BTreeMap::new(),
                         });
                     }
                 }
@@ -213,6 +217,7 @@ impl Assembly<'_> {
                 },
                 from: HealthSource::Tool,
                 on_host: remote,
+                row: BTreeMap::new(),
             });
         }
     }

@@ -116,5 +116,6 @@ pub(crate) fn health(repository: &Repository, call: &KamalCall) -> Option<Health
         at,
         from: HealthSource::Tool,
         on_host: false,
+        row: std::collections::BTreeMap::new(),
     })
 }

@@ -62,6 +62,7 @@ pub(crate) fn health(
         at: vec![host.at, path.at],
         from: HealthSource::Guess,
         on_host: false,
+        row: std::collections::BTreeMap::new(),
     })
 }
 

@@ -54,5 +54,6 @@ pub(crate) fn health(
             .collect(),
         from: HealthSource::Guess,
         on_host: false,
+        row: std::collections::BTreeMap::new(),
     })
 }

@@ -93,6 +93,17 @@ impl Scope {
         }
     }
 
+    /// What tells this run of the job from its others, by the workflow's names: `matrix.host`, `inputs.host`.
+    pub(crate) fn row(&self) -> BTreeMap<String, String> {
+        let all = [("matrix", &self.matrix), ("inputs", &self.inputs)].into_iter();
+        let named = all.flat_map(|(context, values)| {
+            values
+                .iter()
+                .map(move |(name, value)| (format!("{context}.{name}"), value.clone()))
+        });
+        named.collect()
+    }
+
     fn context(&self, path: &str) -> Option<String> {
         let (context, name) = path.split_once('.')?;
         match context {
