@@ -35,7 +35,9 @@ impl Patient {
     }
 
     pub(crate) fn write(self, name: &str, text: &str) -> Patient {
-        fs::write(self.folder.path().join(name), text).unwrap();
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
         self
     }
 

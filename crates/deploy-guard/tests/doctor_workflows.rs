@@ -99,6 +99,69 @@ fn a_step_of_another_version_is_not_judged_by_the_inputs_of_this_one() {
     }
 }
 
+const ACTION: &str = ".github/actions/gate/action.yml";
+
+/// An action of the repository that is one step of ours.
+fn action(with: &str) -> String {
+    format!(
+        "name: gate\ninputs: {{ stage: {{ default: healthgate }}, db: {{}} }}\nruns:\n  using: composite\n  steps:\n    - uses: org/deploy-guard@v1\n      with: {{ {with} }}\n      env: {{ DB: '${{{{ inputs.db }}}}' }}\n"
+    )
+}
+
+/// What a stage is, the step that calls the action tells.
+#[test]
+fn the_inputs_of_a_step_in_an_action_of_the_repository_are_judged() {
+    let stage = "stage: '${{ inputs.stage }}'";
+    let gate = |with: &str| format!("      - {{ uses: ./.github/actions/gate{with} }}\n");
+    let preflight = ", with: { Stage: preflight }";
+    for (with, call, expected) in [
+        (
+            format!("{stage}, colour: red"),
+            "",
+            "repository/input-colour",
+        ),
+        (
+            format!("{stage}, url: 'https://a'"),
+            preflight,
+            "repository/input-url",
+        ),
+        (
+            stage.to_owned(),
+            ", with: { stage: healthgat }",
+            "did you mean `healthgate`?",
+        ),
+        (format!("{stage}, url: 'https://a'"), "", ""),
+        (stage.to_owned(), preflight, ""),
+    ] {
+        let patient = Patient::new(GATE)
+            .write(".github/workflows/d.yml", &job(&gate(call)))
+            .write(ACTION, &action(&with));
+        let (_, report) = patient.ask(&["--only", "repository/input-*"]);
+        let text = report["outcomes"].to_string();
+        assert_eq!(
+            text.contains("repository/input-"),
+            !expected.is_empty(),
+            "{text}"
+        );
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(
+            text.contains(&format!("{ACTION}:7: ")),
+            !expected.is_empty(),
+            "{text}"
+        );
+    }
+    let told = |with: &str| {
+        let patient = Patient::new(GATE)
+            .write(".github/workflows/d.yml", &job(&gate(with)))
+            .write(ACTION, &action(stage));
+        patient.ask(&["--only", "repository/secret-DB"]).1
+    };
+    let report = told(", with: { db: '${{ secrets.DB }}' }");
+    let found = outcome(&report, "repository/secret-DB");
+    assert_eq!(found["subject"], ".github/workflows/d.yml:6", "{found}");
+    assert_eq!(found["verdict"], "pass", "{found}");
+}
+
 #[test]
 fn a_secret_that_a_step_before_fetches_is_not_missing() {
     let steps = ours("with: { stage: healthgate }");
@@ -287,6 +350,20 @@ fn labels_are_judged_by_whose_runners_they_are() {
         .write(".github/workflows/ci.yml", &own);
     let (_, report) = patient.ask(&["--only", "repository/label-*"]);
     stops(&report, "repository/label-gpu", "healthgate");
+    // An action of the repository that deploys, too, has the runner that it has always had.
+    let deploys = action("stage: healthgate").replace(
+        "  steps:\n",
+        "  steps:\n    - { run: docker compose up -d, shell: bash }\n",
+    );
+    let gate = workflow.replace(
+        &ours("with: { stage: healthgate }"),
+        "      - uses: ./.github/actions/gate\n",
+    );
+    let patient = patient
+        .write(".github/workflows/d.yml", &gate)
+        .write(ACTION, &deploys);
+    let (_, report) = patient.ask(&["--only", "repository/label-*"]);
+    assert!(!report.to_string().contains("label-gpu"), "{report:#}");
 }
 
 /// A file that a step writes is there again after the checkout.

@@ -393,6 +393,38 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     );
     let patched = fs::read_to_string(&path).unwrap();
     let gate = patched.find("      # Fails the job").unwrap();
+    for (step, is_alone) in [
+        ("run: deploy-guard healthgate --http $URL", true),
+        (
+            "run: deploy-guard healthgate --release-url https://shop.example.com/up",
+            false,
+        ),
+        (
+            "run: deploy-guard preflight && deploy-guard healthgate --http $URL",
+            false,
+        ),
+        (
+            "uses: org/deploy-guard@v1\n        with: { stage: healthgate, args: --http https://a }",
+            true,
+        ),
+        (
+            "uses: org/deploy-guard@v1\n        with: { stage: healthgate, url: '' }",
+            false,
+        ),
+    ] {
+        let setup = "      - uses: org/deploy-guard/setup@v1\n";
+        fs::write(
+            &path,
+            format!("{}{setup}      - {step}\n", &patched[..gate]),
+        )
+        .unwrap();
+        let text = run(&["doctor"]).1;
+        assert_eq!(
+            text.contains("asks an address by itself"),
+            is_alone,
+            "{step}: {text}"
+        );
+    }
     fs::write(&path, &patched[..gate]).unwrap();
     let (code, text) = run(&["init", "--check"]);
     assert_eq!(code, 1, "{text}");

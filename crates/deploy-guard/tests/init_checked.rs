@@ -141,6 +141,53 @@ fn a_workflow_that_names_us_in_a_command_gets_no_second_gate() {
     }
 }
 
+/// A gate in an action of the repository is one, and what it asks is compared without a configuration, too.
+#[test]
+fn a_gate_in_an_action_of_the_repository_is_judged() {
+    let action = "name: gate\ninputs: { url: {} }\nruns:\n  using: composite\n  steps:\n    - uses: org/deploy-guard@v1\n      with: { stage: healthgate, url: '${{ inputs.url }}' }\n";
+    let gate = |with: &str| format!("      - {{ uses: ./.github/actions/gate{with} }}\n");
+    let up = gate(", with: { url: 'https://shop.example.com/up' }");
+    let railway = "      - run: railway up\n".to_owned();
+    let curl = "      - run: curl -fsS https://shop.example.com/health\n";
+    let alone = "asks https://shop.example.com/up, and the workflows name no other address";
+    for (steps, code, expected) in [
+        (railway.clone() + &up, 0, alone),
+        (ssh("shop.example.com") + &up, 0, alone),
+        (
+            railway.clone() + &up.replace("/up'", "/health'") + curl,
+            0,
+            "asks what the workflow asks",
+        ),
+        (
+            railway.clone() + &up + curl,
+            1,
+            "asks https://shop.example.com/up, and the workflow asks https://shop.example.com/health",
+        ),
+        // It needs a configuration.
+        (
+            railway + &gate(""),
+            2,
+            "there is no configuration to compare",
+        ),
+    ] {
+        let workflow = format!(
+            "on: {{ push: {{ branches: [main] }} }}\njobs:\n{}",
+            job("deploy", "", &steps)
+        );
+        let files = [
+            (FLOW, &*workflow),
+            (".github/actions/gate/action.yml", action),
+        ];
+        let folder = testkit::repository(&files);
+        let (found, text) = init(&folder, &["--check"]);
+        assert_eq!(
+            (found, text.contains(expected)),
+            (code, true),
+            "{steps}{text}"
+        );
+    }
+}
+
 #[test]
 fn a_gate_is_what_runs_for_the_deployment() {
     let url = "https://shop.example.com";

@@ -1,7 +1,6 @@
 //! The actions that a job uses: those that run a program on a machine, and those of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use crate::event::{EventDetail, Place};
 use crate::run::{MAX_DEPTH, Reader};
@@ -9,7 +8,7 @@ use crate::session::Shell;
 use repository::{Repository, joined};
 use workflow::Value;
 use workflow::{Fact, Line};
-use workflow::{Step, Text};
+use workflow::{LocalAction, Step, Text};
 
 impl Reader<'_> {
     pub(crate) fn action(
@@ -90,7 +89,7 @@ impl Reader<'_> {
         by: &[Line],
         depth: usize,
     ) {
-        let Some((path, tree, action)) = local(self.repository, folder) else {
+        let Some(LocalAction { path, tree, steps }) = local(self.repository, folder) else {
             return;
         };
         let inputs = tree
@@ -107,7 +106,7 @@ impl Reader<'_> {
         let outside = std::mem::replace(&mut self.scope.in_action, true);
         let mut by = by.to_vec();
         by.push(at.clone());
-        for inner in &action {
+        for inner in &steps {
             self.one_step(inner, &path, &by, depth + 1);
         }
         if let Some(id) = &step.id {
@@ -125,15 +124,12 @@ impl Reader<'_> {
     }
 }
 
-/// The action in a folder of the repository: its path, all of it, and its steps.
-pub(crate) fn local(
-    repository: &Repository,
-    folder: &str,
-) -> Option<(String, Rc<yaml::Node>, Vec<Step>)> {
+/// The action in a folder of the repository.
+pub(crate) fn local(repository: &Repository, folder: &str) -> Option<LocalAction> {
     let mut names = ["action.yml", "action.yaml"].iter();
     let path = names.find_map(|name| joined(folder, name).filter(|path| repository.has(path)))?;
     let (tree, text) = (repository.tree(&path)?, repository.text(&path)?);
     // A composite action's `runs:` has the form of a job.
     let steps = workflow::steps_of(&text, tree.get("runs")?);
-    Some((path, tree, steps))
+    Some(LocalAction { path, tree, steps })
 }

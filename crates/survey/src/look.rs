@@ -187,11 +187,7 @@ fn workflows(repository: &Repository) -> Vec<Workflow> {
         .filter_map(|path| {
             let (text, tree) = (repository.text(path)?, repository.tree(path)?);
             let mut workflow = Workflow::read(path, &text, &tree);
-            let steps = |folder: &str| {
-                let action = crate::actions::local(repository, folder);
-                action.map_or_else(Vec::new, |(_, _, steps)| steps)
-            };
-            workflow.mark_actions(&steps);
+            workflow.mark_actions(&|folder| crate::actions::local(repository, folder));
             Some(workflow)
         })
         .collect()

@@ -643,26 +643,59 @@ fn a_call_of_watchtower_deploys() {
     assert!(matches!(only(&survey).tool, Tool::Hook { .. }));
 }
 
-/// A step of ours may be within an action of the repository.
+/// A step of ours may be within an action of the repository, which may be told what it does.
 #[test]
 fn an_action_of_the_repository_that_uses_us_is_ours() {
-    let flow = "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./.github/actions/gate\n";
-    let action =
-        |step: &str| format!("name: gate\nruns:\n  using: composite\n  steps:\n    - {step}\n");
-    for (step, is_ours) in [
-        (
-            "{ uses: org/deploy-guard@v1, with: { stage: healthgate } }",
-            true,
-        ),
-        ("{ run: deploy-guard healthgate, shell: bash }", true),
-        ("{ run: make, shell: bash }", false),
-    ] {
-        let survey = read(&[
-            (FLOW, flow),
-            (".github/actions/gate/action.yml", &action(step)),
-        ]);
-        let one = &survey.workflows[0];
-        assert_eq!(one.guards, is_ours, "{step}");
-        assert_eq!(one.jobs[0].steps[0].own.is_some(), is_ours, "{step}");
-    }
+    let flow = |rest: &str| {
+        format!(
+            "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./.github/actions/gate\n{rest}"
+        )
+    };
+    let action = |step: &str| {
+        format!(
+            "name: gate\ninputs: {{ stage: {{ default: preflight }}, url: {{}} }}\nruns:\n  using: composite\n  steps:\n    - {step}\n"
+        )
+    };
+    let calls = |flow: &str, step: &str| {
+        let files = [(FLOW, flow), (".github/actions/gate/action.yml", step)];
+        let survey = read(&files);
+        let steps = survey.workflows[0].jobs[0].steps.iter();
+        let own = steps.map(|step| match &step.own {
+            Some(workflow::Own::Runs(calls)) => {
+                let stages = calls
+                    .iter()
+                    .map(|call| call.stage.clone().unwrap_or_default());
+                let all: Vec<String> = stages.chain(step.asks().cloned()).collect();
+                all.join(" ")
+            }
+            Some(workflow::Own::Setup) => "setup".to_owned(),
+            None => String::new(),
+        });
+        let own: Vec<String> = own.collect();
+        assert_eq!(
+            survey.workflows[0].guards,
+            own.iter().any(|one| !one.is_empty())
+        );
+        own
+    };
+    let told = "        with: { Stage: healthgate, url: \"https://${{ vars.HOST }}/up\" }\n";
+    let stage = action(
+        "{ uses: org/deploy-guard@v1, with: { stage: \"${{ inputs.stage }}\", url: \"${{ inputs.url }}\" } }",
+    );
+    assert_eq!(calls(&flow(""), &stage), ["preflight"]);
+    assert_eq!(
+        calls(&flow(told), &stage),
+        ["healthgate https://${{ vars.HOST }}/up"]
+    );
+    assert_eq!(calls(&flow("        if: false\n"), &stage), [""]);
+    let run = action("{ run: 'deploy-guard healthgate --http ${{ inputs.url }}', shell: bash }");
+    assert_eq!(
+        calls(&flow(told), &run),
+        ["healthgate https://${{ vars.HOST }}/up"]
+    );
+    let make = action("{ run: make, shell: bash }");
+    assert_eq!(calls(&flow(""), &make), [""]);
+    let setup = action("{ uses: org/deploy-guard/setup@v1 }");
+    let then = flow("      - run: healthgate\n");
+    assert_eq!(calls(&then, &setup), ["setup", "healthgate"]);
 }

@@ -121,6 +121,19 @@ fn what_calls_itself_ends() {
 }
 
 #[test]
+fn an_action_that_uses_us_and_calls_itself_many_times_ends() {
+    let flow = format!("{HEAD}      - uses: ./act\n");
+    let calls = "    - uses: ./act\n".repeat(60);
+    let action =
+        format!("runs:\n  using: composite\n  steps:\n{calls}    - run: deploy-guard healthgate\n");
+    let folder = repository(&[
+        (".github/workflows/a.yml", flow),
+        ("act/action.yml", action),
+    ]);
+    ends(folder.path());
+}
+
+#[test]
 fn a_matrix_of_many_rows_ends() {
     let row = (0..200)
         .map(|nth| nth.to_string())

@@ -1,12 +1,14 @@
 //! A workflow as it is written: jobs and steps, each with its place in the text.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use yaml::{Kind, Node, Place};
 
 use crate::expression;
 use crate::fact::Line;
-use crate::own::{Own, OwnCall, is_own_image};
+use crate::own::{Own, is_own_image};
 use crate::program;
 use crate::value::Value;
 
@@ -82,9 +84,111 @@ pub struct Step {
     pub block: bool,
     /// What it is of ours, where it can run at all.
     pub own: Option<Own>,
+    /// What an action of the repository that it calls hands to us in `env:`, in the words of the workflow.
+    pub handed: Vec<(String, Value)>,
+    /// The actions of the repository that it calls, and those that these call, as far as they use us.
+    pub actions: Vec<ActionCall>,
 }
 
+/// An action of the repository that is made of steps.
+#[derive(Clone, Debug)]
+pub struct LocalAction {
+    /// Its file.
+    pub path: String,
+    pub tree: Rc<Node>,
+    pub steps: Vec<Step>,
+}
+
+/// An action of the repository that uses us, as a step calls it.
+#[derive(Clone, Debug)]
+pub struct ActionCall {
+    /// Its file.
+    pub path: String,
+    pub tree: Rc<Node>,
+    /// What the step gives it, by names in small letters, else the defaults.
+    inputs: BTreeMap<String, String>,
+}
+
+impl ActionCall {
+    fn of(action: &LocalAction, with: &[(String, Text)]) -> ActionCall {
+        let defaults = action.tree.get("inputs").map_or(&[][..], Node::entries);
+        let defaults = defaults.iter().filter_map(|(key, input)| {
+            let default = input.get("default")?.text()?;
+            Some((&key.name, default))
+        });
+        let given = with.iter().map(|(name, text)| (name, text.value.text()));
+        let all = defaults.chain(given);
+        ActionCall {
+            path: action.path.clone(),
+            tree: Rc::clone(&action.tree),
+            inputs: all
+                .map(|(name, text)| (name.to_ascii_lowercase(), text.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// A text of the action with its inputs filled in. One that is not given is empty.
+    pub fn fill(&self, text: &str) -> String {
+        expression::fill(text, &|path| {
+            let name = path.strip_prefix("inputs.")?.to_ascii_lowercase();
+            Some(self.inputs.get(&name).cloned().unwrap_or_default())
+        })
+    }
+}
+
+/// Actions within actions.
+const MAX_DEPTH: usize = 4;
+/// Calls of actions that one workflow's are followed to, those within actions too.
+const MAX_CALLS: usize = 500;
+
 impl Step {
+    /// Takes over what the action of the repository that it calls does of ours.
+    fn enter(&mut self, action: &dyn Fn(&str) -> Option<LocalAction>, depth: usize) {
+        let is_never = self.condition.as_deref().is_some_and(expression::is_never);
+        let uses = self.uses.as_ref().map(|uses| uses.value.text());
+        let folder = uses.and_then(|uses| uses.strip_prefix("./"));
+        let folder = folder.filter(|_| !is_never && depth < MAX_DEPTH);
+        let Some(called) = folder.and_then(action) else {
+            return;
+        };
+        let call = ActionCall::of(&called, &self.with);
+        let mut steps = called.steps;
+        for step in &mut steps {
+            let named = step.with.iter_mut().chain(&mut step.env);
+            for text in named.map(|(_, text)| text).chain(&mut step.run) {
+                text.value = Value::new(call.fill(text.value.text()));
+            }
+        }
+        mark(&mut steps, &[], false);
+        enter(&mut steps, &[], action, depth + 1);
+        let mut calls = Vec::new();
+        for step in steps {
+            match step.own {
+                Some(Own::Runs(own)) => calls.extend(own),
+                Some(Own::Setup) => self.own = Some(Own::Setup),
+                None => continue,
+            }
+            let env = step.env.into_iter().map(|(name, text)| (name, text.value));
+            self.handed.extend(env.chain(step.handed));
+            self.actions.extend(step.actions);
+        }
+        if !calls.is_empty() {
+            self.own = Some(Own::Runs(calls));
+        }
+        if self.own.is_some() {
+            self.actions.push(call);
+        }
+    }
+
+    /// What it asks instead of the configuration's probes, as a step of ours.
+    pub fn asks(&self) -> impl Iterator<Item = &String> {
+        let calls = match &self.own {
+            Some(Own::Runs(calls)) => &calls[..],
+            Some(Own::Setup) | None => &[],
+        };
+        calls.iter().flat_map(|call| &call.asks)
+    }
+
     /// The shell program that it runs, on the runner or by another's action on a machine.
     pub fn program(&self) -> Option<&Text> {
         self.run.as_ref().or_else(|| {
@@ -160,24 +264,18 @@ impl Workflow {
         }
     }
 
-    /// Marks the steps that call an action of the repository which uses us. `steps` gives those of the action in a folder.
-    pub fn mark_actions(&mut self, steps: &dyn Fn(&str) -> Vec<Step>) {
-        let all = self.jobs.iter_mut().flat_map(|job| &mut job.steps);
-        for step in all.filter(|step| step.own.is_none()) {
-            let uses = step.uses.as_ref().map(|uses| uses.value.text());
-            let Some(folder) = uses.and_then(|uses| uses.strip_prefix("./")) else {
-                continue;
-            };
-            let own = steps(folder).into_iter().filter_map(|inner| inner.own);
-            let calls = own.filter_map(|own| match own {
-                Own::Runs(calls) => Some(calls),
-                Own::Setup => None,
-            });
-            let calls: Vec<OwnCall> = calls.flatten().collect();
-            if !calls.is_empty() {
-                step.own = Some(Own::Runs(calls));
-                self.guards = true;
-            }
+    /// Marks the steps that call an action of the repository which uses us. `action` gives the one in a folder.
+    pub fn mark_actions(&mut self, action: &dyn Fn(&str) -> Option<LocalAction>) {
+        let jobs = self.jobs.iter_mut();
+        let jobs = jobs.filter(|job| !job.condition.as_deref().is_some_and(expression::is_never));
+        let left = Cell::new(MAX_CALLS);
+        let bounded = |folder: &str| {
+            left.set(left.get().checked_sub(1)?);
+            action(folder)
+        };
+        for job in jobs {
+            enter(&mut job.steps, &job.env, &bounded, 0);
+            self.guards |= job.steps.iter().any(|step| step.own.is_some());
         }
     }
 
@@ -249,8 +347,8 @@ impl Workflow {
     }
 }
 
-/// Marks the steps of a job that are ours; in an image of ours, the stages are installed.
-fn mark(steps: &mut [Step], mut is_installed: bool) {
+/// Marks the steps of a job that are ours; in an image of ours, the stages are installed. `env` is the job's.
+fn mark(steps: &mut [Step], env: &[(String, Text)], mut is_installed: bool) {
     let is_never = |step: &Step| step.condition.as_deref().is_some_and(expression::is_never);
     for step in steps.iter_mut().filter(|step| !is_never(step)) {
         let inputs = step.with.iter();
@@ -264,8 +362,27 @@ fn mark(steps: &mut [Step], mut is_installed: bool) {
             Some(_) => &mut there,
             None => &mut is_installed,
         };
-        step.own = own.or_else(|| Own::of_program(step.program()?.value.text(), is_there));
+        let given = env.iter().chain(&step.env);
+        let given = given.map(|(name, text)| (name.clone(), text.value.text().to_owned()));
+        let given: BTreeMap<String, String> = given.filter(|_| step.run.is_some()).collect();
+        step.own = own.or_else(|| Own::of_program(step.program()?.value.text(), given, is_there));
         is_installed |= step.own == Some(Own::Setup);
+    }
+}
+
+/// Marks those that call an action of the repository which uses us, likewise.
+fn enter(
+    steps: &mut [Step],
+    env: &[(String, Text)],
+    action: &dyn Fn(&str) -> Option<LocalAction>,
+    depth: usize,
+) {
+    for nth in 0..steps.len() {
+        let was_known = steps[nth].own.is_some();
+        steps[nth].enter(action, depth);
+        if !was_known && steps[nth].own == Some(Own::Setup) {
+            mark(&mut steps[nth + 1..], env, true);
+        }
     }
 }
 
@@ -290,11 +407,13 @@ impl Source<'_> {
         let steps = node.get("steps").map_or(&[][..], Node::items).iter();
         let mut steps: Vec<Step> = steps.map(|step| self.step(step)).collect();
         let never = condition.as_deref().is_some_and(expression::is_never);
+        let env = self.texts(node.get("env"));
         if !never {
             let container = node.get("container");
             let image = container.map(|one| one.get("image").unwrap_or(one));
             mark(
                 &mut steps,
+                &env,
                 image.and_then(Node::text).is_some_and(is_own_image),
             );
         }
@@ -310,7 +429,7 @@ impl Source<'_> {
             permissions: node.get("permissions").cloned(),
             environment: of_environment("name").or(environment),
             environment_url: of_environment("url"),
-            env: self.texts(node.get("env")),
+            env,
             steps,
             uses: self.entry(node, "uses"),
             with: self.texts(node.get("with")),
@@ -344,6 +463,8 @@ impl Source<'_> {
             place: node.place.clone(),
             block: !self.text[node.place.start..].starts_with(['{', '*', '&']),
             own: None,
+            handed: Vec::new(),
+            actions: Vec::new(),
         }
     }
 
@@ -420,6 +541,6 @@ pub fn steps_of(text: &str, runs: &Node) -> Vec<Step> {
     };
     let steps = runs.get("steps").map_or(&[][..], Node::items);
     let mut steps: Vec<Step> = steps.iter().map(|step| source.step(step)).collect();
-    mark(&mut steps, false);
+    mark(&mut steps, &[], false);
     steps
 }

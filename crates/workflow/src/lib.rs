@@ -11,7 +11,7 @@ mod program;
 mod value;
 
 pub use contract::{Contract, INPUTS, STAGES, default_command};
-pub use document::{Job, Lines, Step, Text, Workflow, steps_of};
+pub use document::{ActionCall, Job, Lines, LocalAction, Step, Text, Workflow, steps_of};
 pub use fact::{Fact, Line};
-pub use own::{Own, OwnAction, OwnCall, commands};
+pub use own::{Own, OwnAction, OwnCall};
 pub use value::Value;

@@ -22,6 +22,8 @@ pub struct OwnCall {
     pub stage: Option<String>,
     /// With that of the stage where none is written.
     pub command: Option<String>,
+    /// What it asks instead of the configuration's probes, by the input `url` and by `--http`.
+    pub asks: Vec<String>,
 }
 
 /// A slip in the name of an input is seen in a word of this length; a shorter one is soon near one of ours.
@@ -74,7 +76,7 @@ impl Own {
             // An image is called by its name where no other entry point is given.
             let program = with("entrypoint").unwrap_or(image);
             let text = format!("{program} {}", with("args").unwrap_or_default());
-            return Own::of_program(&text, &mut false);
+            return Own::of_program(&text, BTreeMap::new(), &mut false);
         }
         if OwnAction::of(uses, inputs)? == OwnAction::Setup {
             return Some(Own::Setup);
@@ -82,15 +84,25 @@ impl Own {
         let stage = with("stage").filter(|stage| !stage.contains("${{"));
         let default = stage.and_then(default_command);
         let default = default.filter(|_| with("args").is_none());
+        let urls = with("url").into_iter().flat_map(str::lines).map(str::trim);
+        let urls = urls.filter(|url| !url.is_empty()).map(str::to_owned);
+        let of_args = commands(with("args").unwrap_or_default());
+        let of_args = of_args.iter().flat_map(|command| asked(&words(command)));
         Some(Own::Runs(vec![OwnCall {
             stage: stage.map(str::to_owned),
             command: with("command").or(default).map(str::to_owned),
+            asks: urls.chain(of_args).collect(),
         }]))
     }
 
-    /// Of a shell program. Where they are installed, the stages are programs of their own, for what follows, too.
-    pub(crate) fn of_program(text: &str, is_installed: &mut bool) -> Option<Own> {
-        let calls = calls(text, is_installed);
+    /// Of a shell program, with the variables that it is given. Where they are installed, the stages are programs of their
+    /// own, for what follows, too.
+    pub(crate) fn of_program(
+        text: &str,
+        given: BTreeMap<String, String>,
+        is_installed: &mut bool,
+    ) -> Option<Own> {
+        let calls = calls(text, given, is_installed);
         (!calls.is_empty()).then_some(Own::Runs(calls))
     }
 }
@@ -100,16 +112,24 @@ const MAX_DEPTH: usize = 4;
 
 /// The commands of a shell program, with those that it hands to another shell: `bash -c '…'`, `ssh host '…'`. Its
 /// variables are filled in.
-pub fn commands(text: &str) -> Vec<Command> {
+fn commands(text: &str) -> Vec<Command> {
+    commands_with(text, BTreeMap::new())
+}
+
+fn commands_with(text: &str, given: BTreeMap<String, String>) -> Vec<Command> {
     let mut found = Vec::new();
-    collect(text, 0, &mut found);
+    collect(text, given, 0, &mut found);
     found
 }
 
-fn collect(text: &str, depth: usize, found: &mut Vec<Command>) {
+fn collect(
+    text: &str,
+    mut values: BTreeMap<String, String>,
+    depth: usize,
+    found: &mut Vec<Command>,
+) {
     const SHELLS: [&str; 8] = ["ssh", "sshpass", "bash", "sh", "zsh", "dash", "su", "eval"];
     let mut program = Program::new(text);
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
     while let Some(command) = program.next(&|name| values.get(name).cloned()) {
         if command.words.is_empty() || command.words[0].text == "export" {
             let exported = command.words.iter().skip(1);
@@ -130,7 +150,7 @@ fn collect(text: &str, depth: usize, found: &mut Vec<Command>) {
         }
         found.push(command);
         for text in inner {
-            collect(&text, depth + 1, found);
+            collect(&text, BTreeMap::new(), depth + 1, found);
         }
     }
 }
@@ -153,14 +173,10 @@ fn is_in_own_folder(word: &str) -> bool {
 }
 
 /// The stages that a shell program runs.
-fn calls(text: &str, is_installed: &mut bool) -> Vec<OwnCall> {
+fn calls(text: &str, given: BTreeMap<String, String>, is_installed: &mut bool) -> Vec<OwnCall> {
     let mut found = Vec::new();
-    for command in commands(text) {
-        let words: Vec<&str> = command
-            .words
-            .iter()
-            .map(|word| word.text.as_str())
-            .collect();
+    for command in commands_with(text, given) {
+        let words = words(&command);
         let Some(first) = words.first() else {
             continue;
         };
@@ -190,7 +206,41 @@ fn calls(text: &str, is_installed: &mut bool) -> Vec<OwnCall> {
         found.push(OwnCall {
             stage: Some(file_name(words[begin + stage]).to_owned()),
             command: next.map(|word| (*word).to_owned()),
+            asks: asked(&words[begin + stage + 1..]),
         });
+    }
+    found
+}
+
+fn words(command: &Command) -> Vec<&str> {
+    command.words.iter().map(|word| &*word.text).collect()
+}
+
+/// What `--http` is given: an address, or each of those among which an expression chooses.
+fn asked(words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let Some(rest) = word.strip_prefix("--http") else {
+            continue;
+        };
+        let value = match rest.strip_prefix('=') {
+            Some(value) => value,
+            None if rest.is_empty() => words.next().copied().unwrap_or_default(),
+            None => continue,
+        };
+        let several = value.split('\'').filter(|part| part.contains("://"));
+        let several: Vec<&str> = several.collect();
+        let all = if several.is_empty() {
+            vec![value]
+        } else {
+            several
+        };
+        found.extend(
+            all.into_iter()
+                .filter(|one| !one.is_empty())
+                .map(str::to_owned),
+        );
     }
     found
 }
@@ -224,7 +274,21 @@ mod tests {
         Own::Runs(vec![OwnCall {
             stage: Some(stage.to_owned()),
             command: command.map(str::to_owned),
+            asks: Vec::new(),
         }])
+    }
+
+    /// The steps' calls alone, without what they ask.
+    fn calls_of(steps: &str) -> Vec<Option<Own>> {
+        let mut all = own_of(steps);
+        for own in all.iter_mut().flatten() {
+            if let Own::Runs(calls) = own {
+                for call in calls {
+                    call.asks.clear();
+                }
+            }
+        }
+        all
     }
 
     #[test]
@@ -258,6 +322,7 @@ mod tests {
                 Some(Own::Runs(vec![OwnCall {
                     stage: None,
                     command: None,
+                    asks: Vec::new(),
                 }])),
             ),
             (
@@ -289,7 +354,7 @@ mod tests {
             ("run: healthgate", None),
         ] {
             assert_eq!(
-                own_of(&format!("      - {{ {step} }}\n")),
+                calls_of(&format!("      - {{ {step} }}\n")),
                 [expected],
                 "{step}"
             );
@@ -374,5 +439,63 @@ mod tests {
         assert_eq!(own_of(steps), [None, None]);
         let steps = "      - run: git clone https://a/deploy-guard\n      - run: ./run\n";
         assert_eq!(own_of(steps), [None, None]);
+    }
+
+    fn asks_of(step: &str) -> Vec<String> {
+        let own = own_of(&format!("      - {step}\n")).remove(0);
+        match own {
+            Some(Own::Runs(calls)) => calls.into_iter().flat_map(|call| call.asks).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_a_step_are_words_of_the_shell() {
+        for (run, expected) in [
+            (
+                "deploy-guard healthgate --http https://a/health;",
+                &["https://a/health"][..],
+            ),
+            (
+                "(deploy-guard healthgate --http https://a/health)",
+                &["https://a/health"],
+            ),
+            (
+                "deploy-guard healthgate --http=https://a/health?a=b&",
+                &["https://a/health?a=b"],
+            ),
+            (
+                "ssh h 'deploy-guard healthgate --http https://a/health --release ${{ github.sha }}'",
+                &["https://a/health"],
+            ),
+            (
+                "U=https://a/health; deploy-guard healthgate --http \"$U\"",
+                &["https://a/health"],
+            ),
+            (
+                "deploy-guard healthgate --http ${{ inputs.live && 'https://a' || 'https://b' }}",
+                &["https://a", "https://b"],
+            ),
+            (
+                "deploy-guard healthgate --http https://${{ vars.H }}/health",
+                &["https://${{ vars.H }}/health"],
+            ),
+            (
+                "deploy-guard healthgate --release-url https://a/version",
+                &[],
+            ),
+            ("curl -f https://a/health", &[]),
+        ] {
+            assert_eq!(asks_of(&format!("run: |\n          {run}")), expected);
+        }
+        for step in [
+            "{ uses: o/deploy-guard@v1, with: { stage: healthgate, url: https://a } }",
+            "{ uses: o/deploy-guard@v1, with: { stage: healthgate, args: '--http=https://a' } }",
+            "{ uses: 'docker://o/deploy-guard:v1', with: { args: healthgate --http https://a } }",
+            "{ uses: appleboy/ssh-action@v1, with: { script: deploy-guard healthgate --http https://a } }",
+            "{ run: deploy-guard healthgate --http $URL, env: { URL: https://a } }",
+        ] {
+            assert_eq!(asks_of(step), ["https://a"], "{step}");
+        }
     }
 }

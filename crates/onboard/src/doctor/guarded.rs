@@ -1,6 +1,6 @@
 //! The jobs that use us, as the repository's workflows have them.
 
-use survey::{Job, Line, Step, Survey, Value, Workflow};
+use survey::{Job, Line, Step, Survey, Text, Value, Workflow};
 use workflow::{Lines, expression};
 use yaml::Node;
 
@@ -68,10 +68,19 @@ impl<'s> GuardedJob<'s> {
 
     /// What a variable is given in one of them: in the step's `env:`, the job's or the workflow's.
     pub(super) fn given(self, name: &str) -> Option<(Line, &'s Value)> {
-        let of_steps = self.steps().flat_map(|step| &step.env);
-        let all = of_steps.chain(&self.job.env).chain(&self.workflow.env);
-        let (_, text) = all.into_iter().find(|(key, _)| key == name)?;
-        Some((Line::new(&self.workflow.path, text.key_line), &text.value))
+        fn of(env: &[(String, Text)]) -> impl Iterator<Item = (&String, usize, &Value)> {
+            env.iter()
+                .map(|(key, text)| (key, text.key_line, &text.value))
+        }
+        let of_steps = self.steps().flat_map(|step| {
+            let handed = step.handed.iter();
+            of(&step.env).chain(handed.map(|(key, value)| (key, step.line, value)))
+        });
+        let mut all = of_steps
+            .chain(of(&self.job.env))
+            .chain(of(&self.workflow.env));
+        let (_, line, value) = all.find(|(key, ..)| *key == name)?;
+        Some((self.workflow.line(line), value))
     }
 
     /// A step before ours that may set a variable for those after it: one that names it, one that writes the runner's file

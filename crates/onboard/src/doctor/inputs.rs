@@ -4,9 +4,9 @@
 use cli::Job;
 use document::Document;
 use model::{FoundAt, Outcome, StageName};
-use survey::Workflow;
-use workflow::{Contract, INPUTS, OwnAction, STAGES};
-use yaml::{Fault, Key, Node, Place, listed, nearest};
+use survey::{Survey, Workflow};
+use workflow::{ActionCall, Contract, INPUTS, OwnAction, STAGES};
+use yaml::{Fault, Key, Kind, Node, Place, listed, nearest};
 
 use super::finding::{ALL, Finding};
 use super::repository::Repository;
@@ -17,10 +17,26 @@ pub(super) fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     };
     let rules = Contract::read();
     let guarding = survey.workflows.iter().filter(|workflow| workflow.guards);
-    guarding
+    let mut found: Vec<Finding> = guarding
+        .clone()
         .flat_map(|workflow| of_workflow(workflow, &rules, job))
-        .collect()
+        .collect();
+    let jobs = guarding.flat_map(|workflow| &workflow.jobs);
+    let called = jobs
+        .flat_map(|job| &job.steps)
+        .flat_map(|step| &step.actions);
+    for finding in called.flat_map(|call| of_action(survey, call, &rules, job)) {
+        // What is wrong by itself is so for each step that calls the action.
+        let is_told = |one: &Finding| one.outcome.reason == finding.outcome.reason;
+        if !found.iter().any(is_told) {
+            found.push(finding);
+        }
+    }
+    found
 }
+
+/// An action is shorter.
+const MAX_FILE: u64 = 1 << 20;
 
 /// What is wrong with an input.
 struct Wrong {
@@ -36,17 +52,48 @@ fn of_workflow(workflow: &Workflow, rules: &Contract, job: &Job) -> Vec<Finding>
     };
     let jobs = tree.get("jobs").map_or(&[][..], Node::entries).iter();
     let steps = jobs.flat_map(|(_, job)| job.get("steps").map_or(&[][..], Node::items));
-    let wrong: Vec<Wrong> = steps.flat_map(|step| of_step(step, rules, job)).collect();
+    let wrong = steps.flat_map(|step| of_step(step, rules, job)).collect();
+    findings(wrong, &workflow.path, &workflow.text, &tree)
+}
+
+/// An action of the repository, with the inputs that a step gives it.
+fn of_action(survey: &Survey, call: &ActionCall, rules: &Contract, job: &Job) -> Vec<Finding> {
+    let runs = call.tree.get("runs").and_then(|runs| runs.get("steps"));
+    let steps = runs.map_or(&[][..], Node::items).iter();
+    let steps = steps.map(|step| filled(step, call));
+    let wrong = steps.flat_map(|step| of_step(&step, rules, job)).collect();
+    match files::read_text(&survey.root.join(&call.path), MAX_FILE) {
+        Ok(text) => findings(wrong, &call.path, &text, &call.tree),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// What is written there, with the inputs of the action.
+fn filled(node: &Node, call: &ActionCall) -> Node {
+    let mut node = node.clone();
+    match &mut node.kind {
+        Kind::Scalar(scalar) => scalar.text = call.fill(&scalar.text),
+        Kind::List(items) => *items = items.iter().map(|item| filled(item, call)).collect(),
+        Kind::Map(entries) => {
+            for (_, value) in entries {
+                *value = filled(value, call);
+            }
+        }
+    }
+    node
+}
+
+fn findings(wrong: Vec<Wrong>, path: &str, text: &str, tree: &Node) -> Vec<Finding> {
     if wrong.is_empty() {
         return Vec::new();
     }
-    let mut hidden = document::secrets::of(&tree, &workflow.text);
-    hide(&tree, &mut hidden.places);
+    let mut hidden = document::secrets::of(tree, text);
+    hide(tree, &mut hidden.places);
     let document = Document {
-        path: workflow.path.clone().into(),
-        text: workflow.text.clone(),
+        path: path.into(),
+        text: text.to_owned(),
         hidden,
-        tree: Some(tree),
+        tree: Some(tree.clone()),
         schema: || serde_json::Value::Null,
     };
     wrong

@@ -2,7 +2,8 @@
 
 use cli::Job;
 use model::Outcome;
-use survey::{Line, Step, Survey, Workflow};
+use survey::{Line, Survey, Workflow};
+use workflow::{Own, OwnCall};
 use yaml::{Kind, Node};
 
 use super::finding::Finding;
@@ -29,11 +30,22 @@ impl Repository {
             let steps = workflow.jobs.iter().flat_map(|job| &job.steps);
             steps.map(move |step| (workflow, step))
         });
-        let ours: Vec<_> = steps.filter(|(_, step)| step.own.is_some()).collect();
-        let has_url =
-            |(_, step): &(&Workflow, &Step)| step.with.iter().any(|(name, _)| name == "url");
-        let (workflow, step) = ours.first()?;
-        ours.iter().all(has_url).then(|| workflow.line(step.line))
+        let ours: Vec<_> = steps
+            .filter_map(|(workflow, step)| match &step.own {
+                Some(Own::Runs(calls)) => Some((workflow.line(step.line), calls)),
+                Some(Own::Setup) | None => None,
+            })
+            .collect();
+        let asks = |call: &OwnCall| {
+            // Only a gate is given an address; whether it is one, a run alone may know.
+            let is_gate = call
+                .stage
+                .as_deref()
+                .is_none_or(|stage| stage == "healthgate");
+            is_gate && !call.asks.is_empty()
+        };
+        let (first, _) = ours.first()?;
+        (ours.iter().all(|(_, calls)| calls.iter().all(asks))).then(|| first.clone())
     }
 
     /// What it contains, where it is one.

@@ -9,7 +9,7 @@ use cli::Job;
 use model::Outcome;
 use proposal::proposal::{is_of_every_own, is_own_runner};
 use repository::joined;
-use survey::{Deployment, Line, Survey, Tool};
+use survey::{Deployment, Line, Step, Survey, Tool};
 use yaml::Node;
 
 use super::finding::{ALL, Finding};
@@ -43,7 +43,9 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
                 let mut steps = job
                     .into_iter()
                     .flat_map(|job| one.steps.iter().filter_map(|nth| job.steps.get(*nth)));
-                workflow.path == path && steps.any(|step| step.own.is_none())
+                // An action of the repository may deploy and use us.
+                let is_other = |step: &Step| step.own.is_none() || !step.actions.is_empty();
+                workflow.path == path && steps.any(is_other)
             })
         })
     };

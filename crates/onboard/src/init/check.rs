@@ -65,7 +65,7 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
     let steps = survey.workflows.iter().flat_map(|one| &one.jobs);
     let steps = steps.flat_map(|job| &job.steps);
     // One for several environments is chosen by an expression.
-    let asked = steps.flat_map(urls).flat_map(|url| {
+    let asked = steps.flat_map(Step::asks).flat_map(|url| {
         let words = url.split(['\'', ' ']).filter(|word| word.contains("://"));
         words.map(str::to_owned).collect::<Vec<_>>()
     });
@@ -131,39 +131,6 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
     None
 }
 
-/// The addresses in a word: it may be `--http=URL`, or an expression that chooses among several. A program of its own is read
-/// by its own words.
-fn of_word(word: String) -> Vec<String> {
-    let outside = |part: &str| part.rsplit("}}").next().unwrap_or_default().to_owned();
-    if (word.split("${{").map(outside)).any(|text| text.contains([' ', '\n'])) {
-        return Vec::new();
-    }
-    let value = match word.split_once('=') {
-        Some((flag, value)) if flag.starts_with("--") => value.to_owned(),
-        _ => word,
-    };
-    let parts = value.split('\'').filter(|part| part.contains("://"));
-    parts.map(str::to_owned).collect()
-}
-
-/// The addresses that a step of ours asks.
-fn urls(step: &Step) -> Vec<String> {
-    let named = |input: &'static str| {
-        let mut with = step.with.iter();
-        with.find(|(name, _)| name.eq_ignore_ascii_case(input))
-            .map(|(_, text)| text)
-    };
-    let given = named("url").into_iter();
-    let given = given.flat_map(|text| text.value.text().lines());
-    let programs = step.program().into_iter().chain(named("args"));
-    let commands = programs.flat_map(|text| workflow::commands(text.value.text()));
-    let words = commands.flat_map(|command| command.words.into_iter().map(|word| word.text));
-    let all = given.map(str::to_owned).chain(words.flat_map(of_word));
-    let all = all.filter(|_| step.own.is_some());
-    let all = all.map(|line| line.trim().to_owned());
-    all.filter(|line| !line.is_empty()).collect()
-}
-
 fn compared(
     survey: &Survey,
     chosen: Chosen<'_>,
@@ -171,7 +138,7 @@ fn compared(
 ) -> Result<Compared, InitError> {
     let (proposal, means) = propose::proposal(survey, chosen, wishes)?;
     let (path, text) = match configuration(survey, wishes) {
-        Err(none) if !proposal.is_configured() => {
+        Err(none) if none.code == ExitCode::Usage => {
             return step_alone(survey, &proposal, &means).ok_or(none);
         }
         found => found?,
@@ -216,7 +183,7 @@ fn compared(
         };
         let before = rows.len();
         let jobs = around(survey, part).flat_map(|(_, job)| &job.steps);
-        let asked: Vec<String> = jobs.flat_map(urls).collect();
+        let asked: Vec<String> = jobs.flat_map(Step::asks).cloned().collect();
         compare(&laid(&ours), &laid(&proposed), part, &asked, &mut rows);
         if let (true, Some(name)) = (several, name) {
             for row in &mut rows[before..] {
@@ -243,21 +210,28 @@ fn compared(
     })
 }
 
-/// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where none is proposed.
+/// The gate's step that needs no configuration: whether it asks what the workflow asks. `None` where there is none, and
+/// none is proposed.
 fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option<Compared> {
     let part = proposal.parts.first()?;
-    let Gate::Step(urls_now) = &part.gate else {
-        return None;
+    let open = part.asked.iter().filter(|asked| !asked.on_host);
+    let open: Vec<String> = open.map(|asked| asked.url.text().to_owned()).collect();
+    let (urls_now, is_proposed) = match &part.gate {
+        Gate::Step(urls) => (urls, true),
+        Gate::Configured | Gate::Unknown(_) => (&open, false),
     };
     let mut ours = around(survey, part).flat_map(|(workflow, job)| {
         let steps = job
             .steps
             .iter()
             .filter(|_| guards_job(workflow, job, part, "healthgate"));
-        steps.map(move |step| (workflow.line(step.line), urls(step)))
+        steps.map(move |step| {
+            let asked: Vec<String> = step.asks().cloned().collect();
+            (workflow.line(step.line), asked)
+        })
     });
     let Some((at, asked)) = ours.find(|(_, urls)| !urls.is_empty()) else {
-        return Some(Compared::Differs {
+        return is_proposed.then(|| Compared::Differs {
             shown: String::new(),
             what: format!(
                 "no step of {} asks whether what {} deploys is healthy",
@@ -271,6 +245,12 @@ fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option
             },
         });
     };
+    if urls_now.is_empty() {
+        let asked = line(&asked.join(", "));
+        return Some(Compared::Same(format!(
+            "{at} asks {asked}, and the workflows name no other address that any machine can ask.\n"
+        )));
+    }
     // A step for several environments asks what each of them has.
     let changes = additions::changes(proposal, means);
     let steps = changes.iter().flat_map(|change| &change.jobs);
@@ -634,60 +614,4 @@ fn table(rows: &[Row], file: &str, text: &str) -> String {
         );
     }
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of_step(step: &str) -> Vec<String> {
-        let text = format!("on: push\njobs:\n  a:\n    steps:\n      - {step}\n");
-        let tree = Node::parse(&text).unwrap();
-        let workflow = Workflow::read("a.yml", &text, &tree);
-        urls(&workflow.jobs[0].steps[0])
-    }
-
-    #[test]
-    fn the_addresses_of_a_step_are_words_of_the_shell() {
-        for (run, expected) in [
-            (
-                "deploy-guard healthgate --http https://a/health;",
-                &["https://a/health"][..],
-            ),
-            (
-                "(deploy-guard healthgate --http https://a/health)",
-                &["https://a/health"],
-            ),
-            (
-                "deploy-guard healthgate --http=https://a/health?a=b&",
-                &["https://a/health?a=b"],
-            ),
-            (
-                "ssh h 'deploy-guard healthgate --http https://a/health --release ${{ github.sha }}'",
-                &["https://a/health"],
-            ),
-            (
-                "U=https://a/health; deploy-guard healthgate --http \"$U\"",
-                &["https://a/health"],
-            ),
-            (
-                "deploy-guard healthgate --http ${{ inputs.live && 'https://a' || 'https://b' }}",
-                &["https://a", "https://b"],
-            ),
-            (
-                "deploy-guard healthgate --http https://${{ vars.H }}/health",
-                &["https://${{ vars.H }}/health"],
-            ),
-            ("curl -f https://a/health", &[]),
-        ] {
-            assert_eq!(of_step(&format!("run: |\n          {run}")), expected);
-        }
-        for step in [
-            "{ uses: o/deploy-guard@v1, with: { stage: healthgate, args: '--http=https://a' } }",
-            "{ uses: 'docker://o/deploy-guard:v1', with: { args: healthgate --http https://a } }",
-            "{ uses: appleboy/ssh-action@v1, with: { script: deploy-guard healthgate --http https://a } }",
-        ] {
-            assert_eq!(of_step(step), ["https://a"]);
-        }
-    }
 }
