@@ -258,7 +258,6 @@ pub(crate) fn measure(metric: &CanaryMetric) -> Measure {
     match metric.kind {
         CanaryKind::Ratio => Measure::FailureRate,
         CanaryKind::Histogram => Measure::Quantile(metric.quantile()),
-        CanaryKind::Count if metric.total.is_some() => Measure::FailureRate,
         CanaryKind::Gauge | CanaryKind::Count => Measure::Mean,
     }
 }

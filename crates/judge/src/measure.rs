@@ -11,7 +11,7 @@ pub enum Measure {
     Availability,
     /// The value below which this share of a histogram lies, as `histogram_quantile` tells it.
     Quantile(f64),
-    /// The mean of a gauge's values; of events without a total, their number in an interval.
+    /// The mean of a gauge's values; of events their rate, or without a total their number in an interval.
     Mean,
 }
 
@@ -126,7 +126,7 @@ impl Tally {
     pub(crate) fn value(&self, measure: Measure) -> Option<f64> {
         let share = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
         match (measure, self) {
-            (Measure::FailureRate, Tally::Counts { failed, total }) => {
+            (Measure::FailureRate | Measure::Mean, Tally::Counts { failed, total }) => {
                 share(*failed as f64, *total)
             }
             (Measure::Availability, Tally::Counts { failed, total }) => {
@@ -140,9 +140,7 @@ impl Tally {
         }
         .filter(|value| value.is_finite())
     }
-}
 
-impl Tally {
     /// The largest bound, where the quantile is above it: how far is not known.
     pub(crate) fn beyond(&self, measure: Measure) -> Option<f64> {
         let (Measure::Quantile(share), Tally::Histogram { below, total }) = (measure, self) else {
@@ -231,7 +229,7 @@ mod tests {
             canary: Side::Whole(Events::new(3, None).unwrap()),
             stable: Side::Whole(Events::new(3, Some(6)).unwrap()),
         });
-        assert_eq!(pair(&reading, Measure::Mean), (Some(3.0), None));
+        assert_eq!(pair(&reading, Measure::Mean), (Some(3.0), Some(0.5)));
         assert_eq!(pair(&reading, Measure::FailureRate), (None, Some(0.5)));
     }
 
