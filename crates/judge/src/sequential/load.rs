@@ -64,7 +64,11 @@ impl Load {
         self.canary.add_each(canary);
         self.stable.add_each(stable);
         let is_list = |side: &Side<f64>| side.instances().is_some_and(|count| count > 1);
-        if stable.instances().is_some_and(|count| count > 0) && (is_list(stable) || is_list(canary))
+        let serves = |side: &Side<f64>| side.parts().iter().any(|requests| *requests > 0.0);
+        if stable.instances().is_some()
+            && (is_list(stable) || is_list(canary))
+            && serves(canary)
+            && serves(stable)
         {
             self.canary.add(canary.parts());
             self.stable.add(stable.parts());

@@ -153,7 +153,8 @@ impl State {
     }
 
     pub(crate) fn reasons(&self, intervals: u32) -> Vec<Reason> {
-        let mut reasons = Vec::new();
+        let idle = self.idle();
+        let mut reasons: Vec<Reason> = idle.map(Reason::NoRequests).into_iter().collect();
         if self.halves_differ {
             reasons.push(Reason::HalvesOfStable);
         }
@@ -166,11 +167,11 @@ impl State {
             .iter()
             .chain(self.causes.difference(&self.doubts));
         reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
-        match self.idle() {
-            Some(idle) => reasons.push(Reason::NoRequests(idle)),
-            None if self.no_common_bounds => reasons.push(Reason::NoCommonBounds),
-            None if self.seen == 0 => reasons.push(Reason::NoData),
-            None => {}
+        reasons.extend(self.gone().filter(|_| self.verdict.is_none()));
+        if idle.is_none() && self.no_common_bounds {
+            reasons.push(Reason::NoCommonBounds);
+        } else if idle.is_none() && self.seen == 0 {
+            reasons.push(Reason::NoData);
         }
         if let Test::Latency(latency) = &self.test
             && let [(lowest, _), ..] = latency.bounds()
