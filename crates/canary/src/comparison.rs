@@ -197,11 +197,11 @@ impl Comparison {
         is_decided || self.intervals >= self.deadline
     }
 
-    /// Whether nothing that comes before the deadline can decide.
-    pub fn is_futile(&self) -> bool {
+    /// The metric for which nothing that comes before the deadline can decide.
+    pub fn futile(&self) -> Option<usize> {
         match &self.by {
-            By::Sequential(watch) => watch.is_futile(),
-            By::Kayenta(_) | By::Threshold(_) => false,
+            By::Sequential(watch) => watch.futile(),
+            By::Kayenta(_) | By::Threshold(_) => None,
         }
     }
 

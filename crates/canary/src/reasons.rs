@@ -68,12 +68,12 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::Futile {
             missing_requests: Some(requests),
         } => format!(
-            "it cannot be decided before the deadline: about {} more requests are needed",
+            "neither verdict can be reached before the deadline: about {} more requests are needed",
             about(*requests)
         ),
         Reason::Futile {
             missing_requests: None,
-        } => "it cannot be decided before the deadline".to_owned(),
+        } => "neither verdict can be reached before the deadline".to_owned(),
     }
 }
 

@@ -31,7 +31,7 @@ fn few_rollouts_that_were_called_futile_are_decided_after_all() {
             let mut called = None;
             for n in 0..60 {
                 watch.observe(&traffic.draw(times, &mut random)).unwrap();
-                if called.is_none() && watch.is_futile() {
+                if called.is_none() && watch.futile().is_some() {
                     called = Some(n + 1);
                 }
             }
@@ -59,7 +59,7 @@ fn hopeless_traffic_is_told_at_once_with_what_is_missing() {
     for n in 0..60 {
         let failed = u64::from(n % 20 == 0);
         watch.observe(&counted((0, 10), (failed, 90))).unwrap();
-        if at.is_none() && watch.is_futile() {
+        if at.is_none() && watch.futile().is_some() {
             at = Some(n + 1);
         }
     }
@@ -85,10 +85,10 @@ fn a_side_without_requests_yet_is_waited_for() {
         let mut watch = watch(ratio(2.0, None));
         for _ in 0..10 {
             watch.observe(&early).unwrap();
-            assert!(!watch.is_futile(), "{early:?}");
+            assert!(watch.futile().is_none(), "{early:?}");
         }
         while watch.verdict() == Verdict::Inconclusive {
-            assert!(!watch.is_futile(), "{early:?}");
+            assert!(watch.futile().is_none(), "{early:?}");
             watch.observe(&counted(late, (9, 900))).unwrap();
         }
         assert_eq!(watch.verdict(), verdict, "{early:?}");
@@ -108,7 +108,7 @@ fn slow_requests_of_a_side_without_any_are_waited_for() {
     let mut watch = watch(rule);
     for _ in 0..10 {
         watch.observe(&minute(side(0, 0), side(9, 900))).unwrap();
-        assert!(!watch.is_futile());
+        assert!(watch.futile().is_none());
     }
     let finding = &watch.findings()[0];
     assert_eq!(finding.reasons, [Reason::NoRequests(Idle::Canary)]);

@@ -62,7 +62,8 @@ pub(crate) struct Live<'a> {
 enum End {
     Over,
     Deadline,
-    Futile,
+    /// For this metric.
+    Futile(usize),
     Interrupted,
     FailedBeside(String),
     Error(feed::Error, u32),
@@ -159,13 +160,13 @@ impl<'a> Live<'a> {
             if self.comparison.is_over() {
                 return End::Over;
             }
-            futile = if self.comparison.is_futile() {
-                futile + 1
+            if let Some(metric) = self.comparison.futile() {
+                futile += 1;
+                if futile >= FUTILE {
+                    return End::Futile(metric);
+                }
             } else {
-                0
-            };
-            if futile >= FUTILE {
-                return End::Futile;
+                futile = 0;
             }
             slot = self.next_slot(slot, began, interval);
             let due = began + interval * slot;
@@ -290,8 +291,13 @@ impl<'a> Live<'a> {
             self.comparison.observe(&waiting);
         }
         let findings = self.comparison.findings();
-        let open = match end {
-            End::Over | End::Deadline | End::Futile | End::Error(..) => None,
+        let open = |nth: usize| match end {
+            End::Over | End::Deadline | End::Error(..) => None,
+            End::Futile(metric) if *metric == nth => Some("the watch ended early".to_owned()),
+            End::Futile(metric) => Some(format!(
+                "the watch ended early, because neither verdict on {} can be reached before the deadline",
+                metric_notes::id(&self.names[*metric])
+            )),
             End::Interrupted => Some("interrupted".to_owned()),
             End::FailedBeside(failed) => Some(format!("not decided when {failed} had failed")),
         };
@@ -300,7 +306,7 @@ impl<'a> Live<'a> {
             let mut outcome = self.told.outcome(nth, finding, took);
             let served = self.served.filter(|(counts, _)| *counts == nth);
             outcome.requests = served.map(|(_, requests)| requests);
-            if let (Some(open), true) = (&open, is_open) {
+            if let (Some(open), true) = (open(nth), is_open) {
                 let reason = outcome.reason.take().unwrap_or_default();
                 outcome.reason = Some(format!("{open}: {reason}"));
             }

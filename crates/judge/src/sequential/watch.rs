@@ -280,24 +280,19 @@ impl Watch {
         }
     }
 
-    /// Whether neither verdict can be reached any more before the deadline.
-    pub fn is_futile(&self) -> bool {
-        let Some(left) = self.intervals_left() else {
-            return false;
-        };
-        if self.verdict.is_some() {
-            return false;
-        }
+    /// The metric that cannot pass any more before the deadline, where a fail cannot be reached either.
+    pub fn futile(&self) -> Option<usize> {
+        let left = self.intervals_left().filter(|_| self.verdict.is_none())?;
         let required = self.required();
         let best: Vec<_> = required
             .iter()
             .map(|n| self.metrics[*n].at_best(self.time(left)))
             .collect();
         let fails: Vec<f64> = best.iter().map(|(fail, _)| *fail).collect();
-        let cannot_pass = required.iter().zip(&best).any(|(n, (_, pass))| {
+        let (futile, _) = required.into_iter().zip(best).find(|(n, (_, pass))| {
             self.metrics[*n].verdict.is_none() && *pass < self.settings.beta.limit()
-        });
-        cannot_pass && ln_mean_exp(&fails) < self.settings.alpha.limit()
+        })?;
+        (ln_mean_exp(&fails) < self.settings.alpha.limit()).then_some(futile)
     }
 
     /// Intervals until the deadline.

@@ -235,7 +235,7 @@ mod tests {
                 decided_at: None,
                 expected: String::new(),
                 actual: None,
-                reason: "it cannot be decided before the deadline".to_owned(),
+                reason: "neither verdict can be reached before the deadline".to_owned(),
                 hint: Some("set a longer `deadline`".to_owned()),
             };
             let outcome = notes.outcome(0, finding, Duration::ZERO);
