@@ -94,7 +94,9 @@ impl<'a> Live<'a> {
             record,
             timeout: section.policy.timeout.get(),
             error_limit: section.policy.error_limit,
-            told: MetricNotes::new(comparison.metrics(), canary, Source::hint(canary, section)),
+            told: MetricNotes::new(comparison.metrics(), canary, |metric| {
+                Source::hint(canary, section, metric)
+            }),
             names,
             comparison,
             from: None,

@@ -19,8 +19,6 @@ pub(super) struct MetricNotes {
     policy: Policy,
     error: Option<String>,
     wrong: Option<String>,
-    /// Where a person looks next.
-    hint: String,
 }
 
 struct OfMetric {
@@ -33,6 +31,8 @@ struct OfMetric {
     /// What was wrong with its numbers at the last look, and what spoilt them for good.
     flaw: Option<Flaw>,
     lasting: Option<Flaw>,
+    /// Where a person looks next.
+    hint: String,
 }
 
 /// What is wrong with numbers, and where a person looks.
@@ -43,7 +43,11 @@ struct Flaw {
 }
 
 impl MetricNotes {
-    pub(super) fn new(metrics: &[CanaryMetric], canary: &Canary, hint: String) -> MetricNotes {
+    pub(super) fn new(
+        metrics: &[CanaryMetric],
+        canary: &Canary,
+        hint: impl Fn(&CanaryMetric) -> String,
+    ) -> MetricNotes {
         let of = |metric: &CanaryMetric| OfMetric {
             name: metric.name.clone(),
             subject: subject(canary, metric),
@@ -53,6 +57,7 @@ impl MetricNotes {
             decided: false,
             flaw: None,
             lasting: None,
+            hint: hint(metric),
         };
         MetricNotes {
             metrics: metrics.iter().map(of).collect(),
@@ -63,7 +68,6 @@ impl MetricNotes {
             },
             error: None,
             wrong: None,
-            hint,
         }
     }
 
@@ -147,16 +151,21 @@ impl MetricNotes {
         let mut reason = finding.reason;
         let mut hint = finding.hint;
         if finding.verdict == Verdict::Inconclusive {
-            let flaw = metric.lasting.take().or(metric.flaw.take());
-            if let Some(flaw) = &flaw {
+            // What is wrong now, before what was.
+            let present = metric.flaw.take();
+            let is_told = |lasting: &Flaw| {
+                let present = present.as_ref();
+                present.is_some_and(|present| present.text.contains(&lasting.text))
+            };
+            let lasting = metric.lasting.take().filter(|lasting| !is_told(lasting));
+            let flaws = [present, lasting].into_iter().flatten();
+            let flaws: Vec<Flaw> = flaws.collect();
+            if let Some(flaw) = flaws.first() {
                 hint = Some(flaw.hint.to_owned());
             }
-            let causes = [
-                flaw.map(|flaw| flaw.text),
-                self.error.clone(),
-                self.wrong.clone(),
-            ];
-            let causes: Vec<String> = causes.into_iter().flatten().collect();
+            let told = [self.error.clone(), self.wrong.clone()];
+            let causes = flaws.into_iter().map(|flaw| flaw.text);
+            let causes: Vec<String> = causes.chain(told.into_iter().flatten()).collect();
             if !causes.is_empty() {
                 reason = format!("{}; {reason}", causes.join("; "));
             }
@@ -170,7 +179,7 @@ impl MetricNotes {
         let nothing = || "nothing was compared".to_owned();
         outcome.actual = Some(finding.actual.unwrap_or_else(nothing));
         if finding.verdict != Verdict::Pass {
-            outcome.hint = hint.or_else(|| Some(self.hint.clone()));
+            outcome.hint = hint.or_else(|| Some(metric.hint.clone()));
         }
         outcome
     }
@@ -209,25 +218,37 @@ mod tests {
     #[test]
     fn the_hint_is_about_what_is_wrong_with_the_numbers() {
         let query = || "requests".to_owned();
-        for (flaw, hint) in [
+        let stale = DataDefect::Stale {
+            side: SideName::Canary,
+            seconds: 103.0,
+        };
+        let fraction = DataDefect::Fraction {
+            query: query(),
+            value: 107.5,
+        };
+        let reset = DataDefect::Reset {
+            side: SideName::Stable,
+            instance: "a".to_owned(),
+            from: 2.0,
+            to: 1.0,
+        };
+        let of_scrapes = "check that both sides are scraped";
+        for (flaws, hint, told_first) in [
+            (vec![stale.clone()], of_scrapes, "stale: "),
+            (vec![fraction], "count with raw counters", "107.5 of"),
+            // The present one first, and then what keeps it from passing for good.
+            (vec![reset.clone(), stale], of_scrapes, "stale: "),
             (
-                DataDefect::Stale {
-                    side: SideName::Canary,
-                    seconds: 103.0,
-                },
-                "check that both sides are scraped",
-            ),
-            (
-                DataDefect::Fraction {
-                    query: query(),
-                    value: 107.5,
-                },
-                "count with raw counters",
+                vec![reset.clone(), reset],
+                "look why the instance",
+                "reset: ",
             ),
         ] {
             let metrics = [CanaryMetric::new("errors", CanaryKind::Ratio)];
-            let mut notes = MetricNotes::new(&metrics, &Canary::default(), String::new());
-            notes.flaws(&[vec![flaw]]);
+            let mut notes = MetricNotes::new(&metrics, &Canary::default(), |_| String::new());
+            for flaw in flaws {
+                notes.flaws(&[vec![flaw]]);
+            }
             let finding = Finding {
                 metric: "errors".to_owned(),
                 severity: Severity::Required,
@@ -241,6 +262,9 @@ mod tests {
             let outcome = notes.outcome(0, finding, Duration::ZERO);
             let told = outcome.hint.unwrap();
             assert!(told.starts_with(hint), "{told}");
+            let reason = outcome.reason.unwrap();
+            assert!(reason.starts_with(told_first), "{reason}");
+            assert!(reason.matches("reset: ").count() <= 1, "{reason}");
         }
     }
 }

@@ -110,7 +110,7 @@ impl Source {
     }
 
     /// Where a person sees the numbers.
-    pub(super) fn hint(canary: &Canary, section: &Healthgate) -> String {
+    pub(super) fn hint(canary: &Canary, section: &Healthgate, metric: &CanaryMetric) -> String {
         if let Some(log) = &canary.access_log {
             let at = { log.host.as_ref() }.map_or_else(String::new, |host| format!("at {host}: "));
             return format!(
@@ -128,11 +128,8 @@ impl Source {
             |_| server.to_owned(),
             |url| prometheus::without_credentials(&url),
         );
-        let compared = canary.compared();
-        let first = compared.first().and_then(|metric| {
-            let queries = [&metric.total, &metric.buckets, &metric.query];
-            queries.into_iter().flatten().next()
-        });
+        let queries = [&metric.total, &metric.buckets, &metric.query];
+        let first = queries.into_iter().flatten().next();
         let name = first
             .and_then(|query| query.split('{').next())
             .map(str::trim);
