@@ -58,7 +58,7 @@ impl Flags {
         let metrics = canary.compared();
         let recent = match self.requests_per_minute {
             Some(_) => None,
-            None => Some(Recent::of(job, &canary)?),
+            None => Some(Recent::of(job, &canary).await?),
         };
         // One that is named twice is planned once.
         let mut shares = self.share.clone();
@@ -91,6 +91,8 @@ impl Flags {
                 (CanaryKind::Ratio, None, Some((per_minute, rate))) => Requests {
                     per_minute,
                     errors: Errors::Failed(rate.get()),
+                    instances: 0,
+                    of: String::new(),
                 },
                 (CanaryKind::Count | CanaryKind::Gauge, None, _) => {
                     skip(

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use testkit::{Load, Nginx, Prometheus, Shop, Sshd, wait_until};
@@ -157,7 +157,10 @@ fn a_plan_asks_for_the_traffic_of_failures_of_events_and_of_buckets() {
     let of_events = outcome["planned"]["error_rate"].as_f64().unwrap();
     assert!((rate / 1.5..rate * 1.5).contains(&of_events), "{outcome}");
     let subject = outcome["subject"].as_str().unwrap();
-    assert!(subject.ends_with("as many events"), "{subject}");
+    assert!(
+        subject.contains("as many events (of all series"),
+        "{subject}"
+    );
     let outcome = ran.outcome("plan/latency/25%");
     let of_buckets = &outcome["planned"];
     assert!(of_buckets["error_rate"].is_null(), "{of_buckets}");
@@ -180,6 +183,73 @@ fn a_plan_asks_for_the_traffic_of_failures_of_events_and_of_buckets() {
     };
     assert!(sided("v2", "${LAST_KNOWN_GOOD}") > 1000.0);
     assert!(sided("v8", "v9") < 1.0);
+}
+
+/// 6,000 requests a minute of release v1 on three instances, over the last 40 minutes, and as many of
+/// another service.
+fn served() -> Prometheus {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (now, mut text) = (now.as_secs(), String::new());
+    let ours = |nth: u32| format!("instance=\"{nth}\",release=\"v1\"");
+    let all = (0..3).map(|nth| (ours(nth), 500));
+    for (labels, each) in all.chain([("instance=\"other\"".to_owned(), 1500)]) {
+        for (status, part) in [("200", 98), ("500", 2)] {
+            for n in 0..=160 {
+                let (at, count) = (now - 2400 + n * 15, n * each * part / 100);
+                let _ = writeln!(
+                    text,
+                    "http_requests_total{{{labels},status=\"{status}\"}} {count} {at}"
+                );
+            }
+        }
+    }
+    Prometheus::recorded(&format!("{text}# EOF\n"), &[])
+}
+
+/// A plan promises no pass that the judge does not give, and counts no other service's requests.
+#[test]
+fn a_plan_counts_the_release_that_serves_and_its_instances() {
+    let prometheus = served();
+    let section = format!(
+        "  canary: {{ server: '{}', label: release, metrics: [{{ name: errors, kind: ratio }}] }}\n",
+        prometheus.url()
+    );
+    let plan = |before: &str, share: &str| {
+        let ran = gate(&section).env("LAST_KNOWN_GOOD", before);
+        ran.args(&["plan", "--share", share]).run()
+    };
+    let ran = plan("v1", "10%").code(3);
+    let outcome = ran.outcome("plan/errors/10%");
+    let subject = outcome["subject"].as_str().unwrap();
+    assert_eq!(subject, "6000 requests a minute, 2% of them fail");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("each of the 3 instances") && reason.contains("a share of 14.3% on"),
+        "{reason}"
+    );
+    assert!(
+        outcome["planned"]["pass"]["typical_ms"].is_null(),
+        "{outcome}"
+    );
+    let found = &outcome["planned"]["five_times"]["median_ms"];
+    assert!(found.as_u64().is_some(), "{outcome}");
+    plan("v1", "25%").code(0);
+    let ran = plan("v1", "50%").code(0);
+    let expected = ran.outcome("plan/errors/50%")["expected"].clone();
+    assert_eq!(
+        expected,
+        "both verdicts within 30m, with 2 or more instances of the canary"
+    );
+    // A release that never served is no reason to tell nothing.
+    for before in ["", "v0"] {
+        let ran = plan(before, "25%");
+        let subject = ran.outcome("plan/errors/25%")["subject"].clone();
+        let subject = subject.as_str().unwrap_or_default();
+        assert!(
+            subject.starts_with("12000 requests a minute") && subject.contains("(of all series"),
+            "{subject}"
+        );
+    }
 }
 
 /// 1 % of its requests one second slower.

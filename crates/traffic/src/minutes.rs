@@ -38,7 +38,7 @@ impl Minutes {
     pub(crate) async fn ask(job: &Job, gate: Option<Healthgate>, duration: Span) -> Minutes {
         let mut compared = Vec::new();
         if let Some(canary) = gate.as_ref().and_then(|gate| gate.canary.as_ref()) {
-            let recent = recent(job, canary);
+            let recent = recent(job, canary).await;
             for metric in canary.compared() {
                 let requests = match (&recent, unplanned(&metric)) {
                     (Err(why), _) => Err(why.clone()),
@@ -150,7 +150,7 @@ fn advisory(outcome: Outcome) -> Outcome {
 }
 
 /// The source of the recent traffic, or why it is unknown.
-fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
+async fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
     match canary.judge {
         Judge::Sequential => {}
         Judge::Kayenta => return Err("`judge: kayenta` has no plan".to_owned()),
@@ -162,7 +162,8 @@ fn recent(job: &Job, canary: &Canary) -> Result<Recent, String> {
     if canary.command.is_some() {
         return Err("a command reports what comes, and not what was".to_owned());
     }
-    Recent::of(job, canary).map_err(|failure| job.redactor.redact(&failure.chain()))
+    let recent = Recent::of(job, canary).await;
+    recent.map_err(|failure| job.redactor.redact(&failure.chain()))
 }
 
 impl StageTime {

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod compared;
+mod last_known_good;
 mod live;
 pub mod outlook;
 mod view;

@@ -5,7 +5,6 @@
 //! `healthgate judge` comes to the same verdict.
 
 mod first_failure;
-mod last_known_good;
 mod lines;
 mod metric_notes;
 mod source;

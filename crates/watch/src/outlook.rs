@@ -13,6 +13,8 @@ use model::planned;
 use model::{Outcome, Verdict};
 use prometheus::{Client, Sample};
 
+use crate::last_known_good;
+
 /// Over which times the traffic is asked for. The longest one counts that there was traffic in.
 const WINDOWS: [&str; 4] = ["30m", "10m", "3m", "1m"];
 /// A window with less than such a part of the requests a second that another one has reaches back to
@@ -32,6 +34,10 @@ const NEAR: u32 = 83;
 pub struct Requests {
     pub per_minute: f64,
     pub errors: Errors,
+    /// That served them, where it is known.
+    pub instances: u32,
+    /// What was added up, where the sides are not known yet.
+    pub of: String,
 }
 
 /// What is wrong with some of them.
@@ -66,7 +72,24 @@ impl Requests {
                 }
             }
         };
-        format!("{per_minute} requests a minute, {of_them}")
+        let of = &self.of;
+        format!("{per_minute} requests a minute, {of_them}{of}")
+    }
+
+    /// The share from which on one instance of the canary has half of the requests of each of stable's.
+    fn least_share(&self) -> f64 {
+        match self.instances {
+            0 | 1 => 0.0,
+            stable => 1.0 / (2.0 * f64::from(stable) + 1.0),
+        }
+    }
+
+    /// How many instances of the canary have no more than twice the requests of each of stable's.
+    fn fewest_instances(&self, share: Quantity) -> f64 {
+        match self.instances {
+            0 | 1 => 1.0,
+            stable => (share.get() * f64::from(stable) / (2.0 * (1.0 - share.get()))).ceil(),
+        }
     }
 }
 
@@ -74,6 +97,8 @@ impl Requests {
 pub struct Recent {
     server: String,
     client: Client,
+    /// The release that serves now, where a side is told by it.
+    before: Option<String>,
 }
 
 /// How long a metric takes at a share.
@@ -104,7 +129,7 @@ impl Recent {
     ///
     /// # Errors
     /// Returns an error if neither is configured, or its login is not.
-    pub fn of(job: &Job, canary: &Canary) -> Result<Recent, Failure> {
+    pub async fn of(job: &Job, canary: &Canary) -> Result<Recent, Failure> {
         let gate = job.config.healthgate_of_any().ok().flatten();
         let first = gate.and_then(|gate: &Healthgate| gate.prometheus.first());
         let (server, access) = match (&canary.server, first) {
@@ -118,9 +143,15 @@ impl Recent {
             }
         };
         let client = Client::new(server, access, &job.env).map_err(Failure::usage)?;
+        let before = if canary.needs_last_known_good() {
+            Box::pin(last_known_good::of(job)).await.ok()
+        } else {
+            None
+        };
         Ok(Recent {
             server: server.clone(),
             client,
+            before,
         })
     }
 
@@ -133,9 +164,22 @@ impl Recent {
         metric: &CanaryMetric,
         canary: &Canary,
     ) -> Result<Requests, Failure> {
+        let before = self.before.as_deref();
+        let requests = Box::pin(self.requests_of(metric, both_sides(canary, before))).await?;
+        if requests.per_minute > 0.0 || before.is_none() {
+            return Ok(requests);
+        }
+        Box::pin(self.requests_of(metric, both_sides(canary, None))).await
+    }
+
+    async fn requests_of(
+        &self,
+        metric: &CanaryMetric,
+        sides: Selected,
+    ) -> Result<Requests, Failure> {
         match metric.kind {
-            CanaryKind::Histogram => durations(self, metric, canary).await,
-            _ => failures_or_events(self, metric, canary).await,
+            CanaryKind::Histogram => durations(self, metric, sides).await,
+            _ => failures_or_events(self, metric, sides).await,
         }
     }
 }
@@ -149,11 +193,29 @@ impl Outlook {
         requests: &Requests,
         share: Quantity,
     ) -> Outlook {
-        let expected = format!("both verdicts within {}", canary.deadline);
+        let mut expected = format!("both verdicts within {}", canary.deadline);
+        let fewest = requests.fewest_instances(share);
+        if fewest > 1.0 {
+            expected += &format!(", with {fewest} or more instances of the canary");
+        }
+        let least = requests.least_share();
         match planned(canary, metric, requests, share) {
-            Ok(plan) => {
+            Ok(mut plan) => {
                 let outcome = Outcome::pass(id, requests.describe()).expected(expected);
-                reach_outlook(outcome, canary, plan, requests, share)
+                if share.get() >= least {
+                    return reach_outlook(outcome, canary, plan, requests, share);
+                }
+                plan.pass = Reach::Beyond { needed: None };
+                let mut outlook = reach_outlook(outcome, canary, plan, requests, share);
+                let least = Quantity::percent((least * 1000.0).ceil() / 10.0);
+                let instances = requests.instances;
+                outlook.outcome = outlook
+                    .outcome
+                    .reason(format!(
+                        "a good release does not pass: an instance of the canary has less than half of the requests of each of the {instances} instances that serve now; from a share of {least} on it can"
+                    ))
+                    .hint(format!("give the canary at least {least} of the requests"));
+                outlook
             }
             Err(error) => {
                 let why = if requests.per_minute > 0.0 {
@@ -181,17 +243,18 @@ impl Outlook {
 async fn failures_or_events(
     recent: &Recent,
     metric: &CanaryMetric,
-    canary: &Canary,
+    sides: Selected,
 ) -> Result<Requests, Failure> {
     let value = |samples: &[Sample]| samples.first().map_or(0.0, |sample| sample.value);
     let sum = Sum {
         metric,
-        canary,
+        sides: &sides,
         query: metric.total.as_deref(),
         by: "sum",
     };
     let (window, samples) = sum.lately(recent, value).await?;
     let total = value(&samples);
+    let instances = sum.instances(recent, window).await?;
     let is_count = metric.kind == CanaryKind::Count;
     let counted = if is_count {
         &metric.query
@@ -210,13 +273,15 @@ async fn failures_or_events(
         } else {
             Errors::Failed(part_of(counted, total))
         },
+        instances,
+        of: sides.of,
     })
 }
 
 async fn durations(
     recent: &Recent,
     metric: &CanaryMetric,
-    canary: &Canary,
+    sides: Selected,
 ) -> Result<Requests, Failure> {
     let bound = |sample: &Sample| sample.labels.get("le")?.parse::<f64>().ok();
     let all = |samples: &[Sample]| {
@@ -226,11 +291,11 @@ async fn durations(
     };
     let sum = Sum {
         metric,
-        canary,
+        sides: &sides,
         query: metric.buckets.as_deref(),
         by: "sum by (le)",
     };
-    let (_, samples) = sum.lately(recent, all).await?;
+    let (window, samples) = sum.lately(recent, all).await?;
     let total = all(&samples);
     let finite = samples.iter().filter_map(|sample| {
         let bound = bound(sample).filter(|bound| bound.is_finite())?;
@@ -241,6 +306,8 @@ async fn durations(
     Ok(Requests {
         per_minute: total * 60.0,
         errors: Errors::Slower(slower),
+        instances: sum.instances(recent, window).await?,
+        of: sides.of,
     })
 }
 
@@ -256,7 +323,7 @@ fn part_of(part: f64, total: f64) -> f64 {
 #[derive(Clone, Copy)]
 struct Sum<'c> {
     metric: &'c CanaryMetric,
-    canary: &'c Canary,
+    sides: &'c Selected,
     query: Option<&'c str>,
     by: &'static str,
 }
@@ -278,10 +345,21 @@ impl Sum<'_> {
         Ok(full.unwrap_or((WINDOWS[0], Vec::new())))
     }
 
+    /// How many served anything.
+    async fn instances(self, recent: &Recent, window: &str) -> Result<u32, Failure> {
+        let each = Sum {
+            by: "sum by (instance)",
+            ..self
+        };
+        let each = each.query_rates(recent, window).await?;
+        let serves = |one: &&Sample| one.value > 0.0 && one.labels.contains_key("instance");
+        Ok(u32::try_from(each.iter().filter(serves).count()).unwrap_or(u32::MAX))
+    }
+
     async fn query_rates(&self, recent: &Recent, window: &str) -> Result<Vec<Sample>, Failure> {
         let query = self.query.unwrap_or_default();
-        let rates: Vec<String> = { both_sides(self.canary).into_iter() }
-            .map(|side| format!("rate({}[{window}])", query.replace("{side}", &side)))
+        let rates: Vec<String> = { self.sides.matchers.iter() }
+            .map(|side| format!("rate({}[{window}])", query.replace("{side}", side)))
             .collect();
         let query = format!("{} ({})", self.by, rates.join(" or "));
         recent
@@ -299,25 +377,42 @@ impl Sum<'_> {
     }
 }
 
-/// What selects the series of either side, each of them once. The release before this one may not be
-/// known yet: then any is.
-fn both_sides(canary: &Canary) -> BTreeSet<String> {
+/// What selects the series of either side, each of them once.
+struct Selected {
+    matchers: BTreeSet<String>,
+    /// In words, where it may be more than the sides.
+    of: String,
+}
+
+/// The release before this one may not be known yet: then any is.
+fn both_sides(canary: &Canary, before: Option<&str>) -> Selected {
     const SOME: &str = ".+";
-    if canary.sides.is_some()
-        && let Some(sides) = canary.sides_of(SOME, SOME)
-    {
-        let some = |side: String| side.replace("=\".+\"", "=~\".+\"");
-        return [sides.canary, sides.stable].map(some).into();
-    }
-    let labels: Vec<String> = { canary.labels.iter() }
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
-    let all = if labels.is_empty() {
-        ANY.to_owned()
-    } else {
-        labels.join(",")
+    let sides = canary.sides_of(SOME, before.unwrap_or(SOME));
+    let matchers: BTreeSet<String> = match (sides, before) {
+        (Some(sides), _) if canary.sides.is_some() => {
+            let some = |side: String| side.replace("=\".+\"", "=~\".+\"");
+            [sides.canary, sides.stable].map(some).into()
+        }
+        (Some(sides), Some(_)) => [sides.stable].into(),
+        _ => {
+            let labels: Vec<String> = { canary.labels.iter() }
+                .map(|(name, value)| format!("{name}={value:?}"))
+                .collect();
+            let all = labels.join(",");
+            let (all, of) = if all.is_empty() {
+                (ANY.to_owned(), "of all series".to_owned())
+            } else {
+                let of = format!("of all series with {all}");
+                (all, of)
+            };
+            return Selected {
+                matchers: [all].into(),
+                of: format!(" ({of}: which of them are of the release that serves is not known)"),
+            };
+        }
     };
-    [all].into()
+    let of = String::new();
+    Selected { matchers, of }
 }
 
 fn planned(

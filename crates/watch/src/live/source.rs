@@ -17,7 +17,7 @@ use net::hosts::Hosts;
 use probe::ProbeContext;
 use probe::shell::Shell;
 
-use super::last_known_good;
+use crate::last_known_good;
 
 /// In the place of a side's matchers.
 const SIDE: &str = "{side}";

@@ -4,7 +4,7 @@ use cli::{Failure, Job};
 
 const VARIABLE: &str = "LAST_KNOWN_GOOD";
 
-pub(super) async fn of(job: &Job) -> Result<String, Failure> {
+pub(crate) async fn of(job: &Job) -> Result<String, Failure> {
     if let Some(release) = job.env.non_empty(VARIABLE) {
         return Ok(release.trim().to_owned());
     }
