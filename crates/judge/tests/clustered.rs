@@ -323,3 +323,43 @@ fn the_assumption_is_part_of_the_report() {
     };
     assert!((2.5..6.0).contains(&variance), "{variance}");
 }
+
+/// Of a hundred requests each, at the canary and at three instances of stable.
+const MONOTONE: [(u64, [u64; 3]); 11] = [
+    (5, [0, 2, 1]),
+    (6, [0, 1, 1]),
+    (5, [0, 1, 1]),
+    (0, [0, 0, 2]),
+    (1, [1, 2, 0]),
+    (0, [2, 1, 2]),
+    (9, [2, 2, 1]),
+    (7, [0, 0, 0]),
+    (8, [0, 1, 1]),
+    (9, [1, 0, 1]),
+    (7, [1, 1, 1]),
+];
+
+/// Six errors more in the first interval change which intervals are taken for a spell.
+#[test]
+fn more_errors_of_the_canary_do_not_take_a_fail_back() {
+    let run = |first: u64| {
+        let mut watch = watch(ratio(1.01, None));
+        for (failed, stable) in MONOTONE {
+            let failed = if watch.intervals() == 0 {
+                first
+            } else {
+                failed
+            };
+            let stable = stable.map(|failed| counts(failed, 100));
+            let reading = Reading::Ratio(Sides {
+                canary: Side::Whole(counts(failed, 100)),
+                stable: Side::Instances(stable.into()),
+            });
+            watch.observe(&one(reading)).unwrap();
+        }
+        watch.verdict()
+    };
+    for (less, more) in (0..60).zip(1..) {
+        assert!(run(less) <= run(more), "{less}");
+    }
+}

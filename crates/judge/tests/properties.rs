@@ -28,6 +28,15 @@ fn rollout() -> impl Strategy<Value = Vec<Numbers>> {
     })
 }
 
+/// Of a canary that may be bad, in traffic that changes little, and with stable by instance.
+fn close_rollout() -> impl Strategy<Value = Vec<Numbers>> {
+    let of = |failed: u64, total: std::ops::Range<u64>| (0..=failed, total);
+    (2..4_usize, 2..12_u64).prop_flat_map(move |(instances, most)| {
+        let stable = proptest::collection::vec(of(4, 200..400), instances);
+        proptest::collection::vec((of(most, 80..200), stable), 3..40)
+    })
+}
+
 fn interval((canary, stable): &Numbers) -> Interval {
     let stable: Vec<_> = stable
         .iter()
@@ -75,6 +84,25 @@ proptest! {
         let slack = 1e-9 * (1.0 + before.0.abs() + before.1.abs());
         prop_assert!(after.0 >= before.0 - slack, "{before:?} {after:?}");
         prop_assert!(after.1 <= before.1 + slack, "{before:?} {after:?}");
+    }
+
+    /// A fail leaves out what may be a spell or a burst of the canary: never more than was added.
+    #[test]
+    fn more_errors_of_the_canary_never_take_a_fail_back(
+        numbers in close_rollout(), added in proptest::collection::vec((any::<prop::sample::Index>(), 1..20_u64), 1..6),
+    ) {
+        let mut worse = numbers.clone();
+        for (at, more) in added {
+            let canary = &mut worse[at.index(numbers.len())].0;
+            canary.0 = (canary.0 + more).min(canary.1);
+        }
+        let fails_at = |numbers: &[Numbers]| {
+            let watch = watched(numbers, None);
+            let at = watch.decided_at().filter(|_| watch.verdict() == Verdict::Fail);
+            at.unwrap_or(u32::MAX)
+        };
+        let (before, after) = (fails_at(&numbers), fails_at(&worse));
+        prop_assert!(after <= before, "{before} {after}");
     }
 
     #[test]

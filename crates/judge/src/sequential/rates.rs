@@ -8,6 +8,8 @@
 //! - PASS refutes "harm", under which both e-values are valid: so is their mean. It is reached at
 //!   the latest where one of them exceeds `2/β`.
 
+use std::sync::Arc;
+
 use crate::sequential::absolute::{Absolute, Shown};
 use crate::sequential::band::{Band, Strata};
 use crate::sequential::bursts::Bursts;
@@ -47,7 +49,8 @@ pub(crate) struct Rates {
 struct Instances {
     clustering: Clustering,
     bursts: Bursts,
-    spells: Spells,
+    /// Shared with what is projected from here on.
+    spells: Arc<Spells>,
     serial: Serial,
     placebo: Placebo,
 }
@@ -78,7 +81,8 @@ impl Rates {
         if let Some(instances) = &mut self.instances {
             let weights = self.harm.ratio.weights();
             instances.bursts.add(canary, all.rate(), weights);
-            instances.spells.add(canary, all.rate(), weights);
+            let spells = Arc::make_mut(&mut instances.spells);
+            spells.add(canary, all.rate(), weights);
         }
     }
 
@@ -108,7 +112,7 @@ impl Rates {
             Box::new(Instances {
                 clustering: Clustering::default(),
                 bursts: Bursts::default(),
-                spells: Spells::default(),
+                spells: Arc::default(),
                 serial: Serial::default(),
                 placebo: Placebo::new(limits),
             })

@@ -7,17 +7,24 @@
 //! intervals have, and somewhat more. A release that is bad has no such spell, because its other
 //! intervals are bad as well. In the first intervals nothing tells the two apart.
 //!
+//! The time is divided into blocks of each length, in every way, and in each division the
+//! highest blocks are cut. What counts of a block grows with the canary's errors, those of the block and
+//! all others: a block is cut no deeper than to the height of the first one that is not cut, so that it
+//! does not matter which of two equal ones that is, and of its errors those that weigh least are cut. The
+//! least evidence of all divisions then grows with them as well: more errors never help the canary.
+//!
 //! The evidence itself does not depend on the order of the intervals, and is not changed: a verdict
 //! waits. Fewer errors of the canary are less evidence, so no bound depends on which are cut.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::sequential::mixture::{LEVELS, POINTS, Weights};
+use crate::sequential::mixture::Weights;
 use crate::sequential::part::Part;
 
 /// A longer one is no spell.
 pub const MAX_SPELL: usize = 5;
+/// Two spells that no division into blocks of their length has as blocks are mostly within two of these.
+const PAIR: usize = 8;
 /// Before so many intervals a spell may be all there is.
 const FEWEST: usize = 3;
 /// No spell has so large a part of the requests fail, and so many times as many as stable.
@@ -25,7 +32,7 @@ const FLAGRANT: f64 = 0.5;
 const TIMES: f64 = 5.0;
 /// Of so many intervals as `e`, the square of the standard deviations that a spell may be above what is
 /// usual.
-const HIGHEST: f64 = 5.0;
+const HIGHEST: f64 = 6.0;
 /// So many spells are left out.
 const MAX_SPELLS: usize = 2;
 
@@ -33,11 +40,7 @@ const MAX_SPELLS: usize = 2;
 pub(crate) struct Spells {
     intervals: usize,
     all: Errors,
-    /// The latest first.
-    last: VecDeque<Interval>,
-    /// Of each length, those with the most errors above stable's rate, in standard deviations. They have
-    /// no interval in common.
-    highest: [Vec<Spell>; MAX_SPELL],
+    divisions: Vec<Division>,
 }
 
 /// The canary's errors, and how many stable's rate makes of its requests.
@@ -48,19 +51,22 @@ struct Errors {
     requests: f64,
 }
 
+/// The time in blocks of one length.
 #[derive(Clone, Debug)]
-struct Interval {
-    errors: Errors,
-    weights: Option<Arc<Weights>>,
+struct Division {
+    length: usize,
+    /// Of the first block, the intervals that are before the first one.
+    offset: usize,
+    open: Block,
+    /// Of those that are over, the highest first, and one more than are cut.
+    highest: Vec<Block>,
 }
 
-#[derive(Clone, Debug)]
-struct Spell {
-    /// Its last interval.
-    end: usize,
+#[derive(Clone, Debug, Default)]
+struct Block {
     errors: Errors,
-    /// What one of its errors weighs, on average.
-    weights: Arc<Weights>,
+    /// The errors of each interval that has some, with what one of them weighs: the least first.
+    each: Vec<(f64, Arc<Weights>)>,
 }
 
 impl Spells {
@@ -69,82 +75,29 @@ impl Spells {
         if canary.exposure <= 0.0 {
             return;
         }
+        if self.divisions.is_empty() {
+            let lengths = (1..=MAX_SPELL).chain([PAIR]);
+            let each = lengths.flat_map(|length| (0..length).map(move |at| (length, at)));
+            self.divisions = each
+                .map(|(length, offset)| Division {
+                    length,
+                    offset,
+                    open: Block::default(),
+                    highest: Vec::new(),
+                })
+                .collect();
+        }
         let errors = Errors {
             canary: canary.failed,
             even: stable * canary.exposure,
             requests: canary.exposure,
         };
+        let weights = weights.filter(|_| canary.failed > 0.0);
+        for division in &mut self.divisions {
+            division.add(self.intervals, errors, weights);
+        }
         self.intervals += 1;
         self.all = self.all.plus(errors);
-        self.last.truncate(MAX_SPELL - 1);
-        self.last.push_front(Interval {
-            errors,
-            weights: weights.filter(|_| canary.failed > 0.0).cloned(),
-        });
-        let mut errors = Errors::default();
-        for length in 1..=self.last.len() {
-            errors = errors.plus(self.last[length - 1].errors);
-            self.add_spell(length, errors);
-        }
-    }
-
-    /// The last intervals, so many of them.
-    fn add_spell(&mut self, length: usize, errors: Errors) {
-        let own = &self.highest[length - 1];
-        let height = |at: &usize| own[*at].errors.height();
-        let overlapping = own
-            .iter()
-            .position(|spell| spell.end + length > self.intervals);
-        let lowest = || (0..own.len()).min_by(|a, b| height(a).total_cmp(&height(b)));
-        let at = overlapping.or_else(|| lowest().filter(|_| own.len() == MAX_SPELLS));
-        if at.is_some_and(|at| errors.height() <= height(&at)) {
-            return;
-        }
-        let Some(new) = self.spell(length, errors) else {
-            return;
-        };
-        let own = &mut self.highest[length - 1];
-        match at {
-            Some(at) => own[at] = new,
-            None => own.push(new),
-        }
-    }
-
-    fn spell(&self, length: usize, errors: Errors) -> Option<Spell> {
-        if errors.canary <= errors.even {
-            return None;
-        }
-        let mut own = self.last.iter().take(length);
-        let first = own.find_map(|interval| interval.weights.as_ref())?;
-        if own
-            .filter_map(|interval| interval.weights.as_ref())
-            .all(|weights| Arc::ptr_eq(weights, first))
-        {
-            let weights = Arc::clone(first);
-            return Some(Spell {
-                end: self.intervals,
-                errors,
-                weights,
-            });
-        }
-        let mut mean = [[0.0; POINTS]; LEVELS.len()];
-        for interval in self.last.iter().take(length) {
-            let part = interval.errors.canary / errors.canary;
-            for (mean, own) in mean
-                .iter_mut()
-                .zip(interval.weights.iter().flat_map(|own| own.iter()))
-            {
-                for (mean, weight) in mean.iter_mut().zip(own) {
-                    *mean += part * weight;
-                }
-            }
-        }
-        let weights = Arc::new(mean);
-        Some(Spell {
-            end: self.intervals,
-            errors,
-            weights,
-        })
     }
 
     /// Whether what there was may be all of a spell.
@@ -158,32 +111,65 @@ impl Spells {
         self.intervals < FEWEST && !is_flagrant
     }
 
-    /// Of the spells of each length, their errors beyond what is usual, each with what one of them weighs.
+    /// Of the spells of each division, their errors beyond what is usual, each with what one of them weighs.
     /// The errors vary so many times more than by chance.
     pub(crate) fn beyond(&self, variance: f64) -> impl Iterator<Item = Vec<(f64, &Weights)>> {
         // The highest of many is high by chance.
-        let deviations = (HIGHEST * (self.intervals as f64).ln()).sqrt();
-        let lengths = self.highest.iter().zip(1..);
-        lengths.filter_map(move |(spells, length)| {
-            let left_out = (self.intervals.saturating_sub(1) / length).min(spells.len());
-            let mut spells: Vec<&Spell> = spells.iter().collect();
-            spells.sort_by(|a, b| b.errors.height().total_cmp(&a.errors.height()));
-            spells.truncate(left_out);
-            let in_spells = spells
-                .iter()
-                .fold(Errors::default(), |sum, spell| sum.plus(spell.errors));
+        let deviations = (HIGHEST * (self.intervals as f64).ln() * variance).sqrt();
+        let each = self.divisions.iter();
+        let each = each.map(move |division| division.beyond(self.intervals, self.all, deviations));
+        each.filter(|beyond| !beyond.is_empty())
+    }
+}
+
+impl Division {
+    fn add(&mut self, before: usize, errors: Errors, weights: Option<&Arc<Weights>>) {
+        if before > 0 && (before + self.offset).is_multiple_of(self.length) {
+            let over = std::mem::take(&mut self.open);
+            let at = { &self.highest }
+                .partition_point(|one| one.errors.height() >= over.errors.height());
+            self.highest.insert(at, over);
+            self.highest.truncate(MAX_SPELLS + 1);
+        }
+        self.open.errors = self.open.errors.plus(errors);
+        if let Some(weights) = weights {
+            // The order is the same at each point.
+            let at = { &self.open.each }.partition_point(|(_, own)| own[0][0] <= weights[0][0]);
+            self.open
+                .each
+                .insert(at, (errors.canary, Arc::clone(weights)));
+        }
+    }
+
+    fn beyond(&self, intervals: usize, all: Errors, deviations: f64) -> Vec<(f64, &Weights)> {
+        let mut blocks: Vec<&Block> = self.highest.iter().chain([&self.open]).collect();
+        blocks.sort_by(|a, b| b.errors.height().total_cmp(&a.errors.height()));
+        let left_out = (intervals.saturating_sub(1) / self.length).min(MAX_SPELLS);
+        let left_out = left_out - usize::from(self.length == PAIR) * (left_out % MAX_SPELLS);
+        let floor = blocks
+            .get(left_out)
+            .map_or(f64::NEG_INFINITY, |one| one.errors.height());
+        blocks.truncate(left_out);
+        let least = |block: &Block| block.errors.at(floor).clamp(0.0, block.errors.canary);
+        let cut = blocks
+            .iter()
+            .map(|block| block.errors.canary - least(block));
+        let counted = all.canary - cut.sum::<f64>();
+        let mut beyond = Vec::new();
+        for block in blocks {
             // Of few errors no ratio is known.
-            let canary = self.all.canary - in_spells.canary + 1.0;
-            let ratio = (canary / (self.all.even - in_spells.even + 1.0)).max(1.0);
-            let beyond = spells.into_iter().filter_map(|spell| {
-                let usual = ratio * spell.errors.even;
-                let most = usual + deviations * (variance * (usual + 1.0)).sqrt();
-                let beyond = spell.errors.canary - most;
-                (beyond > 0.0).then_some((beyond, &*spell.weights))
-            });
-            let beyond: Vec<_> = beyond.collect();
-            (!beyond.is_empty()).then_some(beyond)
-        })
+            let (canary, even) = (counted - least(block), all.even - block.errors.even);
+            let usual = ((canary + 1.0) / (even + 1.0)).max(1.0) * block.errors.even;
+            let most = usual + deviations * (usual + 1.0).sqrt();
+            let mut left = block.errors.canary - most.max(least(block));
+            for (errors, weights) in &block.each {
+                if left > 0.0 {
+                    beyond.push((left.min(*errors), &**weights));
+                    left -= errors;
+                }
+            }
+        }
+        beyond
     }
 }
 
@@ -196,14 +182,21 @@ impl Errors {
         }
     }
 
+    /// Standard deviations above stable's rate, of a sort.
     fn height(self) -> f64 {
         (self.canary - self.even) / (self.even + 1.0).sqrt()
+    }
+
+    /// How many the canary would have at a height.
+    fn at(self, height: f64) -> f64 {
+        self.even + height * (self.even + 1.0).sqrt()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sequential::mixture::{LEVELS, POINTS};
 
     /// Of the canary's 100 requests in each interval so many fail, and of stable's one in a hundred:
     /// the most errors of a length that do not count.
