@@ -76,7 +76,7 @@ pub(crate) struct Counters {
 
 #[derive(Debug)]
 struct Instance {
-    /// When it was new, if it was seen to begin.
+    /// When it was new, if it was seen to begin, or to begin again.
     born: Option<f64>,
     /// Its newest sample.
     newest: f64,
@@ -100,6 +100,8 @@ struct Counted {
     until: f64,
     /// What a series that was not there before is counted from.
     new: New,
+    /// From then on nothing is counted: it restarted, and warms up.
+    restarted: f64,
 }
 
 #[derive(Clone, Copy)]
@@ -229,6 +231,11 @@ impl Counters {
         let (counted, gap) = self.instances_of(leading, look);
         flaws.extend(gap);
         flaws.extend(self.newly_gone_instances());
+        if self.times.warm_up > 0.0 {
+            for (part, series) in &kept {
+                self.note_restarts(*part, series, &mut counted);
+            }
+        }
         for (part, series) in kept {
             self.failed_seen |= part == QueryPart::Failed && !series.is_empty();
             for (one, replica) in series {
@@ -305,6 +312,7 @@ impl Counters {
                     from,
                     until: last,
                     new,
+                    restarted: f64::INFINITY,
                 },
             );
             self.newest = Some(self.newest.unwrap_or(last).max(last));
@@ -323,6 +331,38 @@ impl Counters {
             seconds,
         });
         (counted, gap)
+    }
+
+    /// An instance whose counters fell warms up again.
+    fn note_restarts(
+        &mut self,
+        part: QueryPart,
+        series: &[(RawSeries, Option<String>)],
+        counted: &mut BTreeMap<String, Counted>,
+    ) {
+        for (one, replica) in series {
+            let last = self.series.get(&(part, one.labels.clone()));
+            let Some(last) = last.filter(|last| last.replica == *replica) else {
+                continue;
+            };
+            let new = one.samples.iter().filter(|(at, _)| *at > last.at);
+            let mut before = last.value;
+            let mut restarted = None;
+            for (at, value) in new {
+                if *value < before {
+                    restarted = Some(*at);
+                }
+                before = *value;
+            }
+            let name = instance(&one.labels);
+            if let Some(at) = restarted
+                && let (Some(instance), Some(counted)) =
+                    (self.instances.get_mut(name), counted.get_mut(name))
+            {
+                instance.born = Some(at.max(instance.born.unwrap_or(at)));
+                counted.restarted = counted.restarted.min(at);
+            }
+        }
     }
 
     fn newly_gone_instances(&mut self) -> Vec<DataDefect> {
@@ -386,7 +426,7 @@ impl Counters {
                 }
                 Some(before) => *value - before,
             };
-            if *at > counted.from {
+            if *at > counted.from && *at < counted.restarted {
                 increase += step;
             }
             (last, newest) = (Some(*value), *at);

@@ -249,6 +249,44 @@ fn a_new_instance_is_counted_after_its_warm_up() {
 }
 
 #[test]
+fn an_instance_that_restarts_in_place_warms_up_again() {
+    let queries = Bench::ratio().metric.queries;
+    let mut bench = Bench::new(queries, 60);
+    let stable = |from: u32| {
+        let count = |more: u32| 900 + 100 * ((from - 100) / 30 + more);
+        format!("s 200={}@{from},{}@{}", count(0), count(1), from + 30)
+    };
+    bench.read_series(
+        101.0,
+        &["c 200=0@-95,0@-80,100@100", "c 500=0@-95,0@-80,1@100"],
+        &["s 200=0@-95,0@-80,900@100"],
+    );
+    // What it served before it restarted counts.
+    let (sample, flaws) = bench.read_series(
+        131.0,
+        &["c 200=100@100,120@115,7@130", "c 500=1@100,2@115,5@130"],
+        &[&stable(100)],
+    );
+    assert_eq!(counted(&sample), "1/21 against 0/100");
+    assert!(flaws.starts_with("reset: "), "{flaws}");
+    let mut warming = |from: u32, requests: &str, failed: &str| {
+        let canary = [format!("c 200={requests}"), format!("c 500={failed}")];
+        let canary: Vec<&str> = canary.iter().map(String::as_str).collect();
+        let now = f64::from(from) + 31.0;
+        counted(&bench.read_series(now, &canary, &[&stable(from)]).0)
+    };
+    // It is slow to start, until 190.
+    assert_eq!(warming(130, "7@130,20@160", "5@130,15@160"), "nothing");
+    assert_eq!(warming(160, "20@160,40@190", "15@160,19@190"), "nothing");
+    assert_eq!(warming(190, "40@190,60@220", "19@190,19@220"), "nothing");
+    // From there on both sides count the same time.
+    assert_eq!(
+        warming(220, "60@220,80@250", "19@220,20@250"),
+        "1/21 against 0/100"
+    );
+}
+
+#[test]
 fn both_sides_count_the_same_time() {
     let mut bench = Bench::ratio();
     bench.read_series(101.0, &[], &["s 200=900@100", "s 500=0@100"]);
