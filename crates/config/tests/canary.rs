@@ -59,6 +59,11 @@ fn a_label_and_a_server_are_enough() {
         ]
     );
     assert_eq!(compared[0].name, "errors");
+    // A service without errors passes.
+    assert_eq!(
+        compared[0].at_most.map(|most| most.to_string()).as_deref(),
+        Some("0.1%")
+    );
     assert_eq!(compared[1].name, "latency");
 }
 

@@ -121,7 +121,7 @@ pub enum Judge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CanaryPreset {
-    /// `errors`, the share of requests that fail, and `latency`.
+    /// `errors`, the share of requests that fail, with `at-most: 0.1%`, and `latency`.
     Requests,
     /// `error-rate`, `p95` (latency) and `availability`.
     #[serde(rename = "runbook-003")]

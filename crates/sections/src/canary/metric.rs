@@ -130,10 +130,10 @@ impl CanaryMetric {
 }
 
 pub(super) fn of_requests() -> Vec<CanaryMetric> {
-    vec![
-        CanaryMetric::new("errors", CanaryKind::Ratio),
-        CanaryMetric::new("latency", CanaryKind::Histogram),
-    ]
+    let mut errors = CanaryMetric::new("errors", CanaryKind::Ratio);
+    // Of a service that has hardly any errors, no traffic shows a ratio.
+    errors.at_most = Some(Quantity::percent(0.1));
+    vec![errors, CanaryMetric::new("latency", CanaryKind::Histogram)]
 }
 
 /// The runbook's three, with what each of them may be.
