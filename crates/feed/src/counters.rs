@@ -18,8 +18,8 @@ use crate::side::SideName;
 const MOST_SERIES: usize = 50_000;
 /// Scrapes that may be missed: what comes after more of them is no longer counted.
 const MISSED: f64 = 3.5;
-/// Above it a float skips whole numbers.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// Above it a float may stand for more than one whole number.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// What was asked for, and what came.
 pub(crate) struct QueriedSeries<'q> {
@@ -228,7 +228,7 @@ impl Counters {
                 .iter()
                 .flat_map(|(one, _)| one.labels.keys().cloned()),
         );
-        let (counted, gap) = self.instances_of(leading, look);
+        let (mut counted, gap) = self.instances_of(leading, look);
         flaws.extend(gap);
         flaws.extend(self.newly_gone_instances());
         if self.times.warm_up > 0.0 {

@@ -2,8 +2,8 @@
 
 use crate::reading::error::ReadingError;
 
-/// Above it a float skips whole numbers.
-const MAX_EXACT: u64 = 1 << 53;
+/// Above it a float may stand for more than one whole number.
+const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// Failures among all requests of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
