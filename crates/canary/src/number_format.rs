@@ -7,6 +7,10 @@ pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return if value > 0.0 { "∞" } else { "0" }.to_owned();
     }
+    // Its further digits are not known.
+    if value.abs() >= 1e15 {
+        return format!("{value:.2e}");
+    }
     let digits = match value.abs() {
         0.0 | 100.0.. => 0,
         10.0.. => 1,
@@ -63,10 +67,13 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_not_rounded_to_nothing() {
-        let shown: Vec<_> = [2.136, 0.0, 0.00123, 250.4, 31.25, f64::INFINITY]
+        let shown: Vec<_> = [2.136, 0.0, 0.00123, 250.4, 31.25, f64::INFINITY, 1e90]
             .map(number)
             .into();
-        assert_eq!(shown, ["2.14", "0", "0.0012", "250", "31.2", "∞"]);
+        assert_eq!(
+            shown,
+            ["2.14", "0", "0.0012", "250", "31.2", "∞", "1.00e90"]
+        );
         let shown: Vec<_> = [0, 7, 99, 101, 1_327_778, u64::MAX].map(about).into();
         let most = u64::MAX.to_string();
         assert_eq!(shown, ["0", "7", "99", "110", "1400000", &most]);

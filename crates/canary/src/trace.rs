@@ -193,6 +193,8 @@ struct Clock {
     steps: Vec<f64>,
     /// The longest step that was not told to be a gap.
     longest: f64,
+    /// Intervals since the last new time that had an old one.
+    repeated: u32,
 }
 
 impl Clock {
@@ -203,6 +205,7 @@ impl Clock {
             times: BTreeSet::new(),
             steps: vec![interval],
             longest: 0.0,
+            repeated: 0,
         }
     }
 
@@ -217,8 +220,10 @@ impl Clock {
     fn doubt(&mut self, at: Timestamp, from: Option<Timestamp>) -> Option<ClockDoubt> {
         let last = self.times.last().copied();
         if !self.times.insert(at) {
+            self.repeated += 1;
             return Some(ClockDoubt::SameTime);
         }
+        let intervals = 1 + std::mem::take(&mut self.repeated);
         if self.times.len() > MAX_STEPS {
             self.times.pop_first();
         }
@@ -227,7 +232,7 @@ impl Clock {
             return Some(ClockDoubt::Backwards);
         }
         if from.is_none_or(|from| from > last) {
-            let step = at.duration_since(last).as_secs_f64();
+            let step = at.duration_since(last).as_secs_f64() / f64::from(intervals);
             self.longest = self.longest.max(step);
             if self.steps.len() < MAX_STEPS {
                 let place = self.steps.partition_point(|other| *other < step);

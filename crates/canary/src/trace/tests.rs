@@ -240,6 +240,23 @@ fn an_interval_that_comes_twice_counts_once() {
     assert!(problem.contains("two intervals with one time"), "{problem}");
 }
 
+/// The interval whose time was written twice is there, and nothing is missing after it.
+#[test]
+fn a_time_that_comes_twice_makes_no_gap() {
+    let line = |second: u32| {
+        let at = format!("2026-11-21T02:{:02}:{:02}Z", second / 60, second % 60);
+        format!(r#"{{"at": "{at}", "metrics": {{"memory": {{"canary": 1, "stable": 1}}}}}}"#)
+    };
+    let doubts = |seconds: &[u32]| {
+        let lines: Vec<String> = seconds.iter().map(|second| line(*second)).collect();
+        interval(&lines.join("\n")).interval.metrics[2]
+            .doubts
+            .clone()
+    };
+    assert!(doubts(&[0, 30, 60, 60, 120]).is_empty());
+    assert!(doubts(&[0, 30, 60, 120]).contains(&Doubt::Gap));
+}
+
 #[test]
 fn a_long_name_is_cut_and_none_is_unnamed() {
     let name = |text: &str| match read(text).unwrap().pop() {
