@@ -1,14 +1,15 @@
 //! A canary against stable, by the judge of the configuration.
 
 use config::file::{Canary, CanaryMetric, Judge};
-use judge::Interval;
 use judge::sequential;
+use judge::{Attendance, Doubt, Interval};
 use model::report::Curve;
 use model::{Severity, Verdict};
 
 use crate::curve::Points;
 use crate::finding::Finding;
 use crate::kayenta::Kayenta;
+use crate::reasons::{INSTANCE_GONE, LOOK_FOR_INSTANCE, of_doubt};
 use crate::settings::{self, SettingsError, intervals};
 use crate::threshold::Thresholds;
 
@@ -20,7 +21,7 @@ pub struct Comparison {
     intervals: u32,
     deadline: u32,
     /// Of each metric, the first that was wrong with its numbers.
-    problems: Vec<Option<String>>,
+    problems: Vec<Option<Obstacle>>,
     /// Of each metric, the first that was wrong after the verdict, in a recording that goes on.
     later: Vec<Option<String>>,
     /// Intervals after the verdict that were not observed.
@@ -30,7 +31,15 @@ pub struct Comparison {
     /// Of each metric, the intervals without data, and the share of them with which it may pass.
     missing: Vec<u32>,
     most_missing: f64,
+    attendance: Vec<Attendance>,
     points: Option<Points>,
+}
+
+/// What keeps a metric from passing, and where a person looks for it.
+#[derive(Clone, Debug)]
+struct Obstacle {
+    reason: String,
+    hint: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +71,7 @@ impl Comparison {
             has_ended: false,
             missing: vec![0; metrics.len()],
             most_missing,
+            attendance: vec![Attendance::default(); metrics.len()],
             deadline: intervals(canary.deadline, canary.interval),
             metrics,
             by,
@@ -103,12 +113,16 @@ impl Comparison {
         }
         self.intervals += 1;
         self.rest = self.rest.saturating_sub(1);
+        self.attend(interval);
         match &mut self.by {
             By::Sequential(watch) => {
                 if let Err(error) = watch.observe(interval) {
                     // Nothing of it was taken: without it, the others cannot be trusted either.
                     for problem in &mut self.problems {
-                        problem.get_or_insert_with(|| error.to_string());
+                        problem.get_or_insert_with(|| Obstacle {
+                            reason: error.to_string(),
+                            hint: None,
+                        });
                     }
                 }
                 if let Some(points) = &mut self.points {
@@ -123,23 +137,34 @@ impl Comparison {
         }
         // The others know of no doubts, and count no gaps.
         for (nth, sample) in interval.metrics.iter().enumerate() {
-            let doubt = sample.doubts.first().map(ToString::to_string);
-            match (&sample.reading, doubt) {
+            match (&sample.reading, sample.doubts.first()) {
                 (None, _) => {
                     if let Some(missing) = self.missing.get_mut(nth) {
                         *missing += 1;
                     }
                 }
-                (Some(_), Some(doubt)) => self.note(nth, doubt),
+                (Some(_), Some(doubt)) => {
+                    let hint = Some(of_doubt(*doubt, self.metrics[nth].kind));
+                    let reason = doubt.to_string();
+                    self.problems[nth].get_or_insert(Obstacle { reason, hint });
+                }
                 (Some(_), None) => {}
             }
         }
     }
 
+    fn attend(&mut self, interval: &Interval) {
+        for (attendance, sample) in self.attendance.iter_mut().zip(&interval.metrics) {
+            if let Some(reading) = &sample.reading {
+                attendance.note(reading);
+            }
+        }
+    }
+
     /// Notes why a metric's numbers were not what it counts: it can no longer pass.
-    pub fn note(&mut self, metric: usize, problem: String) {
+    pub fn note(&mut self, metric: usize, reason: String) {
         if let Some(noted) = self.problems.get_mut(metric) {
-            noted.get_or_insert(problem);
+            noted.get_or_insert(Obstacle { reason, hint: None });
         }
     }
 
@@ -151,6 +176,7 @@ impl Comparison {
             return;
         }
         self.rest += 1;
+        self.attend(interval);
         let samples = interval.metrics.iter().zip(problems);
         for (later, (sample, problem)) in self.later.iter_mut().zip(samples) {
             let doubt = || {
@@ -216,16 +242,7 @@ impl Comparison {
             By::Threshold(thresholds) => thresholds.findings(&self.metrics),
         };
         for (nth, finding) in findings.iter_mut().enumerate() {
-            let missing = self.missing.get(nth).copied().unwrap_or_default();
-            // The rules with fixed limits have counted them.
-            let gap = f64::from(missing) > self.most_missing * f64::from(self.intervals)
-                && !matches!(self.by, By::Threshold(_));
-            let gap = gap.then(|| {
-                let of = self.intervals;
-                format!("a gap: {missing} of {of} intervals have no data")
-            });
-            let problem = self.problems.get(nth).cloned().flatten();
-            let Some(problem) = problem.or(gap) else {
+            let Some(problem) = self.obstacle(nth) else {
                 continue;
             };
             if finding.verdict == Verdict::Pass && !matches!(self.by, By::Sequential(_)) {
@@ -234,11 +251,21 @@ impl Comparison {
             }
             // What was decided before the first of them stands.
             if finding.verdict == Verdict::Inconclusive {
-                finding.reason = format!("{problem}; {}", finding.reason);
+                finding.reason = format!("{}; {}", problem.reason, finding.reason);
+                let hint = problem.hint.map(str::to_owned);
+                let own = finding.hint.take();
+                // What is wrong with the numbers explains more than the judge can.
+                finding.hint = if self.problems[nth].is_some() {
+                    hint.or(own)
+                } else {
+                    own.or(hint)
+                };
             }
         }
-        for (finding, later) in findings.iter_mut().zip(&self.later) {
-            if let Some(later) = later
+        for (nth, finding) in findings.iter_mut().enumerate() {
+            let is_gone = self.attendance[nth].is_one_gone();
+            let gone = is_gone.then_some(INSTANCE_GONE);
+            if let Some(later) = self.later[nth].as_deref().or(gone)
                 && finding.verdict == Verdict::Pass
             {
                 finding.verdict = Verdict::Inconclusive;
@@ -250,6 +277,28 @@ impl Comparison {
             }
         }
         findings
+    }
+
+    /// What keeps a metric from passing. The sequential judge knows by itself what is missing.
+    fn obstacle(&self, nth: usize) -> Option<Obstacle> {
+        let noted = self.problems[nth].clone();
+        if noted.is_some() || matches!(self.by, By::Sequential(_)) {
+            return noted;
+        }
+        let (missing, of) = (self.missing[nth], self.intervals);
+        let is_gap = f64::from(missing) > self.most_missing * f64::from(of);
+        // The rules with fixed limits have counted them.
+        let (reason, hint) = if is_gap && !matches!(self.by, By::Threshold(_)) {
+            let hint = of_doubt(Doubt::Stale, self.metrics[nth].kind);
+            let reason = format!("a gap: {missing} of {of} intervals have no data");
+            (reason, hint)
+        } else if self.attendance[nth].is_one_gone() {
+            (INSTANCE_GONE.to_owned(), LOOK_FOR_INSTANCE)
+        } else {
+            return None;
+        };
+        let hint = Some(hint);
+        Some(Obstacle { reason, hint })
     }
 
     /// The pictures of a metric, where it is drawn; `of` is what they are called after.

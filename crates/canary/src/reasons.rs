@@ -7,10 +7,15 @@ use judge::sequential::{
 };
 use model::Severity;
 
-use crate::number_format::about;
+use crate::number_format::{about, seconds};
 
 const LONGER: &str =
     "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
+
+/// Of the canary's list, for every judge.
+pub(crate) const INSTANCE_GONE: &str = "an instance of the canary is not scraped any more";
+pub(crate) const LOOK_FOR_INSTANCE: &str =
+    "look whether the instance crashed or was moved, and compare again";
 
 pub(crate) fn reason(reason: &Reason) -> String {
     match reason {
@@ -22,6 +27,11 @@ pub(crate) fn reason(reason: &Reason) -> String {
             format!("a gap: {missing} of {intervals} intervals have no data")
         }
         Reason::Doubt(doubt) => doubt.to_string(),
+        Reason::InstanceGone => INSTANCE_GONE.to_owned(),
+        Reason::BoundGone(bound) => format!(
+            "the histograms no longer have the bound {} in common",
+            seconds(*bound)
+        ),
         Reason::HalvesOfStable => {
             "two halves of stable differ as a bad canary would: the comparison cannot be trusted"
                 .to_owned()
@@ -53,7 +63,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
                 .to_owned()
         }
         Reason::HeldUp => {
-            "the evidence is enough for a pass, and the gap holds it up".to_owned()
+            "the evidence is enough for a pass, and what was not seen holds it up".to_owned()
         }
         Reason::Undecided => "neither limit is reached".to_owned(),
         Reason::Cut {
@@ -147,6 +157,7 @@ pub(crate) fn hint(found: &Finding<'_>, metric: &CanaryMetric) -> Option<String>
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }
         Reason::Doubt(doubt) => of_doubt(*doubt, metric.kind),
+        Reason::InstanceGone => LOOK_FOR_INSTANCE,
         Reason::NoRequests(Idle::Canary) => {
             "send a share of the requests to the canary, or set a longer `deadline`"
         }
@@ -156,7 +167,7 @@ pub(crate) fn hint(found: &Finding<'_>, metric: &CanaryMetric) -> Option<String>
         Reason::NoData | Reason::HeldUp | Reason::Missing { .. } => {
             of_doubt(Doubt::Stale, metric.kind)
         }
-        Reason::NoCommonBounds | Reason::BoundsTellNothing { .. } => {
+        Reason::NoCommonBounds | Reason::BoundGone(_) | Reason::BoundsTellNothing { .. } => {
             "give both releases the same buckets, of which some lie where requests do"
         }
         Reason::FewBlocks { .. } if metric.severity == Severity::Advisory => {

@@ -2,7 +2,7 @@
 
 use config::file::{CanaryKind, CanaryMetric};
 use config::value::{Quantity, Unit};
-use judge::sequential::{Band, Figures, Margin, Reason, Verdict as Found, Watch};
+use judge::sequential::{Band, Figures, Margin, NEGLIGIBLE, Reason, Verdict as Found, Watch};
 use model::Verdict;
 use model::text::bytes;
 
@@ -111,10 +111,14 @@ pub(crate) fn tolerance(metric: &CanaryMetric) -> String {
     }
 }
 
-/// The absolute rate up to which nothing is harm.
+/// The absolute rate up to which nothing keeps a metric from passing.
 fn or_at_most(metric: &CanaryMetric) -> String {
-    let most = metric.at_most.map(|most| format!(", or at most {most}"));
-    most.unwrap_or_default()
+    let floor = || match metric.kind {
+        CanaryKind::Histogram => Some(Quantity::percent(100.0 * NEGLIGIBLE)),
+        _ => None,
+    };
+    let most = metric.at_most.or_else(floor);
+    most.map_or_else(String::new, |most| format!(", or at most {most}"))
 }
 
 fn expected(metric: &CanaryMetric) -> String {
@@ -122,6 +126,9 @@ fn expected(metric: &CanaryMetric) -> String {
     let or = or_at_most(metric);
     match metric.kind {
         CanaryKind::Ratio => format!("at most {limit} times stable's failures{or}"),
+        CanaryKind::Histogram if metric.at_most.is_none() => {
+            format!("at most {limit} times stable's slow requests; for a pass{or}")
+        }
         CanaryKind::Histogram => format!("at most {limit} times stable's slow requests{or}"),
         CanaryKind::Count => format!("at most {limit} times stable's events"),
         CanaryKind::Gauge => format!("at most {limit} above stable"),

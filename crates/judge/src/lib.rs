@@ -14,5 +14,6 @@ pub mod threshold;
 
 pub use measure::Measure;
 pub use reading::{
-    Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides, whole,
+    Attendance, Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side,
+    Sides, whole,
 };

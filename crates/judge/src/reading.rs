@@ -71,6 +71,38 @@ pub enum Reading {
     Count(Sides<Events>),
 }
 
+impl Reading {
+    fn canary_instances(&self) -> Option<usize> {
+        match self {
+            Reading::Ratio(sides) => sides.canary.instances(),
+            Reading::Histogram(sides) => sides.canary.instances(),
+            Reading::Gauge { canary, .. } => Some(canary.len()),
+            Reading::Count(sides) => sides.canary.instances(),
+        }
+    }
+}
+
+/// The canary's instances: the most that it had, and those of the last interval. One that comes back
+/// had nothing to tell; one that stays away may have crashed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attendance {
+    most: usize,
+    last: usize,
+}
+
+impl Attendance {
+    pub fn note(&mut self, reading: &Reading) {
+        if let Some(instances) = reading.canary_instances() {
+            self.most = self.most.max(instances);
+            self.last = instances;
+        }
+    }
+
+    pub fn is_one_gone(self) -> bool {
+        self.last < self.most
+    }
+}
+
 /// What makes two sides hard to compare, as the source of the data saw it. Beside a reading it keeps
 /// the metric from passing for good: what was not seen may be what was wrong. Without a reading it
 /// is why there is none, and data that comes later may still decide.

@@ -34,6 +34,7 @@ mod watch;
 pub use band::Band;
 pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Idle, Reason, Verdict};
 pub use gauge::{FEWEST_BLOCKS, Margin};
+pub use latency::NEGLIGIBLE;
 pub use load::Spread;
 pub use outlook::Outlook;
 pub use plan::{Plan, Reach, Traffic, plan, plan_latency};

@@ -41,38 +41,6 @@ pub struct Rule {
     pub no_data: NoData,
 }
 
-/// The rules of runbook 003 by what they are called there.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Runbook {
-    pub errors: Rule,
-    pub latency: Rule,
-    pub availability: Rule,
-}
-
-/// Runbook 003's table: fail if the canary's error rate is more than five points above stable's, its
-/// p95 latency more than three seconds above stable's (in seconds), or its availability below 95 %.
-/// The page has windows of five minutes: `window` is how many intervals these are.
-pub const fn runbook_003(window: usize) -> Runbook {
-    const fn rule(measure: Measure, limit: Limit, window: usize) -> Rule {
-        Rule {
-            measure,
-            limit,
-            window,
-            failures: 1,
-            no_data: NoData::Inconclusive,
-        }
-    }
-    Runbook {
-        errors: rule(Measure::FailureRate, Limit::AtMostAboveStable(0.05), window),
-        latency: rule(
-            Measure::Quantile(0.95),
-            Limit::AtMostAboveStable(3.0),
-            window,
-        ),
-        availability: rule(Measure::Availability, Limit::AtLeast(0.95), window),
-    }
-}
-
 impl Rule {
     /// Flagger's: the number of one interval against a fixed limit, with its `threshold` of failed
     /// checks over the whole rollout.

@@ -1,12 +1,43 @@
 //! Fixed limits: the runbook's and Flagger's rules.
 
 use judge::sequential::Verdict;
-use judge::threshold::{Check, Limit, Rule, Runbook, Standing, Watch, runbook_003};
+use judge::threshold::{Check, Limit, NoData, Rule, Standing, Watch};
 use judge::{Buckets, Counts, Measure, Reading, Side, Sides};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 const RUNBOOK: Runbook = runbook_003(5);
+
+/// The rules of runbook 003 by what they are called there.
+struct Runbook {
+    errors: Rule,
+    latency: Rule,
+    availability: Rule,
+}
+
+/// Runbook 003's table: fail if the canary's error rate is more than five points above stable's, its
+/// p95 latency more than three seconds above stable's (in seconds), or its availability below 95 %.
+/// The page has windows of five minutes: `window` is how many intervals these are.
+const fn runbook_003(window: usize) -> Runbook {
+    const fn rule(measure: Measure, limit: Limit, window: usize) -> Rule {
+        Rule {
+            measure,
+            limit,
+            window,
+            failures: 1,
+            no_data: NoData::Inconclusive,
+        }
+    }
+    Runbook {
+        errors: rule(Measure::FailureRate, Limit::AtMostAboveStable(0.05), window),
+        latency: rule(
+            Measure::Quantile(0.95),
+            Limit::AtMostAboveStable(3.0),
+            window,
+        ),
+        availability: rule(Measure::Availability, Limit::AtLeast(0.95), window),
+    }
+}
 
 fn ratio(canary: (u64, u64), stable: (u64, u64)) -> Reading {
     let side = |(failed, total)| Side::Whole(Counts::new(failed, total).unwrap());

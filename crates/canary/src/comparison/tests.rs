@@ -95,7 +95,7 @@ fn a_gap_is_told_to_hold_up_a_pass() {
     let mut intervals = vec![ratio((10, 1000), (90, 9000)); 60];
     intervals[1] = nothing();
     let (reason, _) = recorded(errors(), &intervals);
-    let told = "a gap: 1 of 60 intervals have no data; the evidence is enough for a pass, and the gap holds it up";
+    let told = "a gap: 1 of 60 intervals have no data; the evidence is enough for a pass, and what was not seen holds it up";
     assert!(reason.contains(told), "{reason}");
     assert!(!reason.contains("neither limit"), "{reason}");
 }
@@ -216,5 +216,155 @@ proptest! {
         let good = vec![ratio((10, 1000), (90, 9000)); after];
         let all = [few, gap, good].concat();
         prop_assert_ne!(over(judge, &all).verdict, Verdict::Pass);
+    }
+}
+
+/// A list with these numbers of the canary's instances, one after the other.
+fn attended(canary: impl IntoIterator<Item = usize>) -> Vec<Interval> {
+    let counts = |failed, total| Counts::new(failed, total).unwrap();
+    let interval = |instances| Interval {
+        metrics: vec![
+            Reading::Ratio(Sides {
+                canary: Side::Instances(vec![counts(1, 100); instances]),
+                stable: Side::Instances(vec![counts(1, 100); 4]),
+            })
+            .into(),
+        ],
+    };
+    canary.into_iter().map(interval).collect()
+}
+
+#[test]
+fn a_canary_that_lost_an_instance_passes_by_no_judge() {
+    for judge in [Judge::Sequential, Judge::Kayenta, Judge::Threshold] {
+        let (back, gone) = ([4, 3, 2], [4, 4, 1]);
+        let after =
+            |first: [usize; 3], then| over(judge, &attended(first.into_iter().chain([then; 57])));
+        // One that had nothing to tell for a while is back.
+        assert_eq!(after(back, 4).verdict, Verdict::Pass, "{judge:?}");
+        let lost = after(gone, 1);
+        assert_eq!(lost.verdict, Verdict::Inconclusive, "{judge:?}: {lost:?}");
+        assert!(
+            lost.reason.contains(INSTANCE_GONE),
+            "{judge:?}: {}",
+            lost.reason
+        );
+        assert_eq!(lost.hint.as_deref(), Some(LOOK_FOR_INSTANCE), "{judge:?}");
+    }
+}
+
+#[test]
+fn an_instance_that_is_lost_after_a_pass_takes_it_back_in_a_recording() {
+    let all = attended([4; 58].into_iter().chain([3; 2]));
+    let mut comparison = Comparison::new(&canary(Judge::Sequential, errors()), 0.0).unwrap();
+    for interval in &all {
+        if comparison.is_over() {
+            comparison.observe_rest(interval, &[None]);
+        } else {
+            comparison.observe(interval);
+        }
+    }
+    let finding = comparison.findings().remove(0);
+    assert_eq!(finding.verdict, Verdict::Inconclusive, "{finding:?}");
+    assert!(finding.reason.starts_with(INSTANCE_GONE), "{finding:?}");
+}
+
+#[test]
+fn the_hint_of_every_judge_is_about_the_numbers_that_are_wrong() {
+    let mut intervals = vec![ratio((1, 100), (9, 900)); 60];
+    intervals[3].metrics[0].doubts.insert(Doubt::NotWhole);
+    for judge in [Judge::Kayenta, Judge::Threshold] {
+        let finding = over(judge, &intervals);
+        assert_eq!(finding.verdict, Verdict::Inconclusive, "{judge:?}");
+        let hint = finding.hint.unwrap();
+        assert!(
+            hint.starts_with("count with raw counters"),
+            "{judge:?}: {hint}"
+        );
+    }
+}
+
+/// Events with a total are a rate by every judge, whatever query they came from.
+#[test]
+fn fixed_limits_hold_the_rate_of_events_that_have_a_total() {
+    let events = |count, total| Side::Whole(Events::new(count, total).unwrap());
+    let told = |count: u64, total: Option<u64>, limit: &str| {
+        let mut restarts = CanaryMetric::new("restarts", CanaryKind::Count);
+        restarts.max = Some(limit.parse().unwrap());
+        let settings = canary(Judge::Threshold, vec![restarts]);
+        let mut comparison = Comparison::new(&settings, 0.0).unwrap();
+        let reading = Reading::Count(Sides {
+            canary: events(count, total),
+            stable: events(count, total),
+        });
+        for _ in 0..60 {
+            let metrics = vec![reading.clone().into()];
+            comparison.observe(&Interval { metrics });
+        }
+        let finding = comparison.findings().remove(0);
+        (finding.verdict, finding.actual.unwrap_or_default())
+    };
+    let rate = told(4, Some(100), "5%");
+    assert_eq!(rate, (Verdict::Pass, "4%, limit 5%".to_owned()));
+    assert_eq!(told(6, Some(100), "5%").0, Verdict::Fail);
+    assert_eq!(told(4, None, "5").1, "4, limit 5");
+}
+
+/// Whatever else is seen of a canary that serves nothing, that is why nothing is known of it.
+#[test]
+fn a_canary_without_requests_is_told_before_all_else() {
+    let counts = |failed, total| Counts::new(failed, total).unwrap();
+    let reading = Reading::Ratio(Sides {
+        canary: Side::Instances(vec![counts(0, 0)]),
+        stable: Side::Instances(vec![counts(3, 100), counts(2, 100), counts(1, 100)]),
+    });
+    let interval = Interval {
+        metrics: vec![reading.into()],
+    };
+    let (reason, hint) = recorded(errors(), &vec![interval; 60]);
+    assert!(
+        reason.starts_with("the canary has had no requests"),
+        "{reason}"
+    );
+    assert!(!reason.contains("requests per instance"), "{reason}");
+    assert!(hint.starts_with("send a share of the requests"), "{hint}");
+}
+
+fn latency(bounds: &[f64]) -> Interval {
+    let of = |total: u64, bounds: &[f64]| {
+        let buckets = bounds.iter().map(|bound| (*bound, total * 98 / 100));
+        let buckets = buckets.chain([(f64::INFINITY, total)]);
+        Side::Whole(Buckets::new(buckets).unwrap())
+    };
+    let reading = Reading::Histogram(Sides {
+        canary: of(1000, bounds),
+        stable: of(9000, &[0.1, 0.5]),
+    });
+    Interval {
+        metrics: vec![reading.into()],
+    }
+}
+
+#[test]
+fn a_bound_that_the_canary_no_longer_has_holds_up_a_pass_and_is_named() {
+    let metrics = || vec![CanaryMetric::new("latency", CanaryKind::Histogram)];
+    let mut intervals = vec![latency(&[0.1, 0.5]); 2];
+    intervals.extend(vec![latency(&[0.1]); 58]);
+    let (reason, hint) = recorded(metrics(), &intervals);
+    let told = "the histograms no longer have the bound 500ms in common";
+    assert!(reason.contains(told), "{reason}");
+    assert!(
+        hint.starts_with("give both releases the same buckets"),
+        "{hint}"
+    );
+    let mut comparison = Comparison::new(&canary(Judge::Sequential, metrics()), 0.0).unwrap();
+    for _ in 0..60 {
+        comparison.observe(&latency(&[0.1, 0.5]));
+    }
+    let finding = comparison.findings().remove(0);
+    assert_eq!(finding.verdict, Verdict::Pass);
+    // What holds up no pass is part of what is expected.
+    for text in [&finding.expected, &finding.reason] {
+        assert!(text.contains(", or at most 0.25%"), "{text}");
     }
 }

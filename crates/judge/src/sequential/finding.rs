@@ -96,6 +96,10 @@ pub enum Reason {
         intervals: u32,
     },
     Doubt(Doubt),
+    /// The canary has fewer instances than it had.
+    InstanceGone,
+    /// The histograms no longer have a bound in common that they had.
+    BoundGone(f64),
     /// The same test found a difference between two halves of stable.
     HalvesOfStable,
     /// It may still find one: a pass waits.
@@ -120,7 +124,7 @@ pub enum Reason {
     },
     /// The limit of a pass was reached with so few errors of stable that it was by luck.
     Early,
-    /// The limit of a pass was reached, and intervals without data hold it up.
+    /// The limit of a pass was reached, and what was not seen holds it up.
     HeldUp,
     /// A limit was reached, and it rests on one spell of errors.
     Spell,

@@ -26,7 +26,7 @@ use crate::sequential::part::Part;
 use crate::sequential::rates::Rates;
 
 /// Such a part of the requests may be slower without harm to a pass.
-pub(crate) const NEGLIGIBLE: f64 = 0.0025;
+pub const NEGLIGIBLE: f64 = 0.0025;
 /// Where more of stable's requests are slower, no ratio tells much.
 const MOST_SLOWER: f64 = 0.9;
 /// A new tail may be any number of times as frequent as before.
@@ -48,6 +48,8 @@ pub(crate) struct Latency {
     joined: Vec<f64>,
     /// The bound that held up a pass last.
     holds_up: usize,
+    /// The lowest bound that both sides had, and did not have in the last interval.
+    pub(crate) lost: Option<f64>,
 }
 
 impl Latency {
@@ -66,6 +68,7 @@ impl Latency {
             of_stable: Vec::new(),
             joined: Vec::new(),
             holds_up: 0,
+            lost: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl Latency {
         }
         self.add_buckets(stable);
         let mut is_common = false;
+        self.lost = None;
         for (bound, rates) in &mut self.bounds {
             let slower = |parts: &[Buckets]| -> Option<Vec<Part>> {
                 let slower = parts.iter().map(|part| {
@@ -93,6 +97,8 @@ impl Latency {
             if let (Some(canary), Some(stable)) = (slower(canary), slower(stable)) {
                 rates.add(Part::sum(&canary), &stable);
                 is_common = true;
+            } else {
+                self.lost.get_or_insert(*bound);
             }
         }
         is_common

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use crate::reading::{Doubt, Sample};
+use crate::reading::{Attendance, Doubt, Sample};
 use crate::sequential::band::Band;
 use crate::sequential::finding::{Assumption, BoundFigures, Figures, Idle, Reason, Verdict};
 use crate::sequential::latency::Latency;
@@ -17,6 +17,7 @@ use crate::sequential::test::{Added, Test, Weighed};
 pub(crate) struct State {
     pub(crate) test: Test,
     pub(crate) load: Load,
+    attendance: Attendance,
     /// Of the intervals so far, once it was needed.
     weighed: OnceLock<Weighed>,
     /// Intervals with data of both sides, and those without a reading.
@@ -38,6 +39,7 @@ impl State {
         State {
             test: Test::new(rule),
             load: Load::default(),
+            attendance: Attendance::default(),
             weighed: OnceLock::new(),
             seen: 0,
             missing: 0,
@@ -57,6 +59,7 @@ impl State {
             return;
         };
         self.doubts.extend(&sample.doubts);
+        self.attendance.note(reading);
         match self.test.add(reading, &mut self.load) {
             Added::Data => self.seen += 1,
             Added::NoRequests => self.without_requests = true,
@@ -195,6 +198,15 @@ impl State {
             reasons.push(Reason::FewBlocks { blocks, scrapes });
         }
         reasons
+    }
+
+    /// What was compared and is not there any more: a pass waits until it is back.
+    pub(crate) fn gone(&self) -> Option<Reason> {
+        match &self.test {
+            _ if self.attendance.is_one_gone() => Some(Reason::InstanceGone),
+            Test::Latency(latency) => latency.lost.map(Reason::BoundGone),
+            _ => None,
+        }
     }
 
     /// Whether the evidence for a fail would reach a limit, if the errors of single intervals counted.

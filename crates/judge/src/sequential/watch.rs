@@ -127,6 +127,7 @@ impl Watch {
                 && state.ln_pass() >= beta.limit()
                 && state.ln_lasting_pass() >= beta.limit()
                 && !state.halves_may_differ()
+                && state.gone().is_none()
                 && (is_last || state.test.is_placebo_told())
                 && (is_last || !state.test.is_early(beta.limit()))
             {
@@ -250,7 +251,10 @@ impl Watch {
                     pass_in_reach: false,
                     missing_requests,
                 }) => Reason::Futile { missing_requests },
-                _ if pass.ln_e >= pass.limit && f64::from(state.missing) > self.most_missing() => {
+                _ if pass.ln_e >= pass.limit
+                    && (f64::from(state.missing) > self.most_missing()
+                        || state.gone().is_some()) =>
+                {
                     Reason::HeldUp
                 }
                 _ if pass.ln_e >= pass.limit

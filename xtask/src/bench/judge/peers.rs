@@ -3,7 +3,7 @@
 
 use judge::kayenta::{self, Direction, Grade, Metric, Watched};
 use judge::sequential::Verdict;
-use judge::threshold::{self, Limit, Rule};
+use judge::threshold::{self, Limit, NoData, Rule};
 use judge::{Interval, Measure, Reading, Side};
 
 use super::traffic::Minute;
@@ -73,7 +73,14 @@ impl Threshold {
 
     /// Five points more errors than stable, over so many minutes.
     pub(super) fn runbook(window: usize) -> Threshold {
-        let rule = threshold::runbook_003(window).errors;
+        // Runbook 003: five points above stable's.
+        let rule = Rule {
+            measure: Measure::FailureRate,
+            limit: Limit::AtMostAboveStable(0.05),
+            window,
+            failures: 1,
+            no_data: NoData::Inconclusive,
+        };
         Threshold(threshold::Watch::new(rule))
     }
 }
