@@ -205,7 +205,9 @@ pub fn subject(canary: &Canary, metric: &CanaryMetric) -> String {
         &metric.query,
     ];
     let first = queries.into_iter().flatten().next();
-    first.map_or_else(|| metric.name.clone(), Clone::clone)
+    // A query of a preset has no space there.
+    let told = |query: &String| query.replace("{{side}", "{ {side}");
+    first.map_or_else(|| metric.name.clone(), told)
 }
 
 #[cfg(test)]
@@ -213,6 +215,18 @@ mod tests {
     use feed::SideName;
 
     use super::*;
+
+    #[test]
+    fn the_query_of_a_preset_is_told_as_a_file_has_it() {
+        let canary = Canary::default();
+        let metrics = canary.compared();
+        let told: Vec<String> = { metrics.iter() }
+            .map(|metric| subject(&canary, metric))
+            .collect();
+        let errors = r#"http_requests_total{ {side},status=~"5.."}"#;
+        let latency = "http_request_duration_seconds_bucket{ {side}}";
+        assert_eq!(told, [errors, latency]);
+    }
 
     /// Where a side is not scraped any more, no longer deadline helps.
     #[test]
