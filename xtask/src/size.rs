@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::command::{Failure, target};
 
 /// Of `deploy-guard` after `cargo build --release`, in bytes. A commit that raises it tells why.
-const LIMIT: u64 = 21_000_000;
+const LIMIT: u64 = 21_500_000;
 
 /// Holds the release build in the target folder against the limit.
 pub(crate) fn check() -> Result<(), Failure> {
