@@ -8,6 +8,7 @@ use state::{Document, Lease, Rollout};
 
 use crate::promotion::{Promotion, left};
 use crate::provable::{ProofTime, stays};
+use crate::refuse;
 use crate::resume::{Asked, changed, go_on, is_taken_back};
 use crate::session::{Session, rollout};
 
@@ -97,6 +98,10 @@ async fn unprovable(
     let work = session.work(document);
     let context = work.context();
     let router = work.router(&context)?;
+    let refused = refuse::gone(&*router, current);
+    if !refused.is_empty() {
+        return Ok(refused);
+    }
     let sides = sides_of(&*router, current);
     let proof = ProofTime::measure(&work, &*router, &sides, &current.release).await;
     let shares = left(&promotion.of(current));

@@ -2,9 +2,11 @@
 
 use cli::Failure;
 use cli::rollout::in_progress;
-use model::{Id, Outcome};
-use state::Document;
+use model::{Id, Outcome, Verdict};
+use operation::shares::work::{places_gone, unconfigured};
+use router::Router;
 use state::journal::ROLLBACK;
+use state::{Document, Rollout};
 
 use crate::session::{Session, rollout};
 
@@ -49,6 +51,24 @@ pub(crate) async fn begin(
         ));
     }
     Ok(None)
+}
+
+/// The rule that forbids to go on with a rollout: a place of it is not configured any more, so that its share there could not
+/// be changed, watched or taken back.
+pub(crate) fn gone(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+    let gone = places_gone(router, rollout).into_iter();
+    let outcomes = gone.map(|place| {
+        let outcome = unconfigured(
+            Id::refused(format!("share/{place}")),
+            place,
+            &rollout.release,
+        );
+        Outcome {
+            verdict: Verdict::Refused,
+            ..outcome
+        }
+    });
+    outcomes.collect()
 }
 
 /// Where nothing is in progress: not an error, for a second `resume` must do nothing.

@@ -47,6 +47,10 @@ async fn would_go_on(
         let work = session.work(document);
         let context = work.context();
         let router = work.router(&context)?;
+        let refused = refuse::gone(&*router, current);
+        if !refused.is_empty() {
+            return Ok(session.report(refused));
+        }
         match changed(session, &*router, current).await {
             Some(change) => format!("set {share} again: {change}"),
             None if is_at_its_end(current) => {
@@ -83,12 +87,16 @@ pub(crate) async fn go_on(
     if is_taken_back(current) {
         return Box::pin(taken_back(session, lease, document)).await;
     }
-    if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
-        journal.end(Ending::Superseded).await?;
-    }
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
+    let refused = refuse::gone(&*router, current);
+    if !refused.is_empty() {
+        return session.give_up(lease, refused).await;
+    }
+    if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
+        journal.end(Ending::Superseded).await?;
+    }
     let ramp =
         |rollout: Rollout, no_wait| Ramp::new(session, &work, &*router, lease, rollout, no_wait);
     if let Asked::Promote { promotion, no_wait } = asked {

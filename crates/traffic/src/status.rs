@@ -12,6 +12,7 @@ use operation::shares::observe::{
     Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
 };
 use operation::shares::sides::BothSides;
+use operation::shares::work::{places_gone, unconfigured};
 use place::{Error, Place};
 use router::{Router, Split, Splits, leaves_no_split};
 use state::{Document, Phase, Rollout};
@@ -70,6 +71,8 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let told = places.iter().map(|place| place.outcome(recorded));
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
+        let gone = places_gone(router, rollout).into_iter();
+        outcomes.extend(gone.map(|place| unconfigured(format!("share/{place}"), place, place)));
         outcomes.push(of_rollout(job, document.as_ref(), rollout, &places).await);
     }
     if let Some((_, old)) = document.as_ref().and_then(Document::side_to_stop) {
@@ -375,7 +378,8 @@ async fn of_rollout(
                 .all(|split| split.is_some_and(|split| split.of(*side).is_none()))
         })
     };
-    let found = if places.iter().all(has_none) {
+    let is_known = |place: &String| places.iter().any(|known| known.place.to_string() == *place);
+    let found = if rollout.sides.keys().all(is_known) && places.iter().all(has_none) {
         "0% is set, not yet proved"
     } else {
         "not every place has 0%"

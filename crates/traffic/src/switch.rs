@@ -120,6 +120,12 @@ async fn under(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
+    if let Some(rollout) = &document.rollout {
+        let refused = refuse::gone(&*router, rollout);
+        if !refused.is_empty() {
+            return session.give_up(lease, refused).await;
+        }
+    }
     let beside = if wish.share.is_all() {
         OtherSide::MayBeDown
     } else {

@@ -229,6 +229,7 @@ fn three_may_fail_and_the_others_have_the_share() {
         let wanted = if bad.contains(&nth) { "v1" } else { "v2" };
         assert_eq!(fleet.serves(nth), wanted, "{}", name(nth));
     }
+    fleet.bed.traffic(&["history"]).is(0, &["partial"]);
 }
 
 /// What another changed is told of each machine, with both values, and what was known of it before is not told any more.
@@ -314,4 +315,49 @@ fn proofs_one_after_another_share_the_deadline() {
         5,
         &["(45 answers), and `traffic.deadline` (30s) leaves 1s for it"],
     );
+}
+
+/// A machine that is taken out of the configuration keeps its share, and nothing passes before it is back.
+#[test]
+fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
+    let more = "  stages: [50%, 100%]\n  stage-duration: 60s\n";
+    let mut fleet = Fleet::new(more);
+    let mut child = fleet.bed.spawn(&["ramp", "--release", "v2"]);
+    fleet.bed.phase("judging");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let all = fleet.lines.clone();
+    let last = all.lines().next_back().unwrap();
+    fleet.lines = all.replace(last, "");
+    fleet.configure(more);
+    let told = "web-19 is not in the configuration any more";
+    fleet
+        .bed
+        .traffic(&["status"])
+        .is(1, &["share/web-19", told]);
+    for args in [&["resume"][..], &["resume", "--dry-run"], &["promote"]] {
+        fleet
+            .bed
+            .traffic(args)
+            .is(5, &["refused/share/web-19", told]);
+    }
+    for _ in 0..2 {
+        fleet
+            .bed
+            .traffic(&["abort"])
+            .is(6, &["share/0%/web-19", told, "configure web-19 again"]);
+        assert_eq!(fleet.serves(0), "v1");
+        assert_eq!(fleet.bed.state()["rollout"]["sides"]["web-19"], "green");
+    }
+    fleet.bed.traffic(&["history"]).is(0, &["partial"]);
+    fleet.bed.traffic(&["resume"]).is(6, &[told]);
+    fleet
+        .bed
+        .traffic(&["status"])
+        .is(1, &["not every place has 0%"]);
+    fleet.lines = all;
+    fleet.configure(more);
+    fleet.bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(fleet.serves(19), "v1");
+    assert!(fleet.bed.state()["rollout"].is_null());
 }

@@ -79,6 +79,8 @@ pub struct Shift<'a> {
     pub interrupt: Interrupt,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
+    /// At so many places the release has a share, and they are not configured any more.
+    pub gone: usize,
     /// Why it is made, where that is not its stage.
     pub reason: Option<String>,
     /// What each place was found to be in since the share was set there.

@@ -104,7 +104,8 @@ impl ChangeEnd {
         let verdict = match self {
             ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => return None,
             ChangeEnd::Foreign(_) => return Some(Ending::ForeignChange),
-            ChangeEnd::Made { .. } => Verdict::Pass,
+            ChangeEnd::Made { failed: 0 } => Verdict::Pass,
+            ChangeEnd::Made { .. } => Verdict::Partial,
             ChangeEnd::Unproved => Verdict::Inconclusive,
             ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => Verdict::Fail,
         };
@@ -252,6 +253,11 @@ impl<'a> Work<'a> {
                 outcome.hint = Some("`traffic resume` proves it".to_owned());
             }
         }
+        let gone = places_gone(router, rollout).into_iter();
+        outcomes.extend(gone.map(|place| {
+            let id = format!("step/share/{}/{place}", router.kind());
+            unconfigured(id, place, &shift.to())
+        }));
         Ok(WayBack {
             outcomes,
             bars,
@@ -398,6 +404,7 @@ impl<'a> Work<'a> {
             look_every: self.section.watch_interval.get(),
             interrupt: self.job.interrupt.clone(),
             is_way_back,
+            gone: places_gone(router, rollout).len(),
             reason: None,
             found: RefCell::default(),
         }
@@ -491,6 +498,9 @@ impl<'a> Work<'a> {
             ChangeEnd::Failed | ChangeEnd::Made { .. } if shift.is_unproved() => {
                 ChangeEnd::Unproved
             }
+            ChangeEnd::Made { failed } => ChangeEnd::Made {
+                failed: failed + shift.gone,
+            },
             end => end,
         };
         if let Some(ending) = end.ending() {
@@ -523,6 +533,28 @@ fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec
     };
     let failed = plan.impossible(max_failed)?;
     Some(failed.into_iter().map(outcome).collect())
+}
+
+/// The places of a rollout that are not configured any more.
+pub fn places_gone<'r>(router: &dyn Router, rollout: &'r Rollout) -> Vec<&'r str> {
+    let configured: BTreeSet<String> = router.places().iter().map(Place::to_string).collect();
+    let recorded = rollout.sides.keys().map(String::as_str);
+    recorded
+        .filter(|place| !configured.contains(*place))
+        .collect()
+}
+
+/// What is told of such a place.
+pub fn unconfigured(id: impl Into<Id>, place: &str, subject: &str) -> Outcome {
+    let told =
+        format!("{place} is not in the configuration any more, and the rollout has a share there");
+    Outcome::fail(id, subject)
+        .expected("each place of the rollout is in the configuration")
+        .actual(told.clone())
+        .reason(told)
+        .hint(format!(
+            "configure {place} again until the rollout is over: `traffic abort` takes it back there, too"
+        ))
 }
 
 /// The side of the rollout's release at each place that is still configured.
