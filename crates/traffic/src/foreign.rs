@@ -136,7 +136,8 @@ pub(crate) async fn watch(
     let served = futures_util::future::select_all(served);
     tokio::select! {
         disturbed = changed => disturbed,
-        (disturbed, _, _) = served => disturbed,
+        // Where another changed it, that is the cause, and it is not overwritten.
+        (disturbed, _, _) = served => look(router, rollout, share, interval).await.unwrap_or(disturbed),
     }
 }
 

@@ -4,7 +4,7 @@ use cli::{Failure, Job};
 use model::{Outcome, Report};
 use operation::shares::work::TRAFFIC;
 use router::Router;
-use state::journal::Ending;
+use state::journal::{Ending, Event};
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::abort::taken_back;
@@ -53,7 +53,7 @@ async fn would_go_on(
         }
         match changed(session, &*router, current).await {
             Some(change) => format!("set {share} again: {change}"),
-            None if is_at_its_end(current) => {
+            None if is_left_alone(session, current).await? => {
                 return Ok(session.report(vec![nothing_left(current)]));
             }
             None => format!("go on with {release} at {share}"),
@@ -107,7 +107,8 @@ pub(crate) async fn go_on(
         return Box::pin(ramp.up()).await;
     }
     // Where another changed it, it is set again.
-    if is_at_its_end(current) && changed(session, &*router, current).await.is_none() {
+    if is_left_alone(session, current).await? && changed(session, &*router, current).await.is_none()
+    {
         return session.give_up(lease, vec![nothing_left(current)]).await;
     }
     if let Some(share) = current.set_by_hand() {
@@ -135,6 +136,28 @@ pub(crate) async fn changed(
     }
     let limit = session.section.watch_interval.get();
     foreign::look(router, current, current.share, limit).await
+}
+
+/// Whether the last share was set, proved and judged. One that another changed before that was not, also where it is set again
+/// meanwhile.
+async fn is_left_alone(session: &Session<'_>, current: &Rollout) -> Result<bool, Failure> {
+    if !is_at_its_end(current) {
+        return Ok(false);
+    }
+    let journals = session.store.journals().await?;
+    let mut journals = journals.iter().rev().map(|(_, lines)| lines);
+    let last = journals.find(|lines| {
+        let first = lines.first().map(|line| &line.event);
+        matches!(first, Some(Event::Begin { operation: Some(name), .. }) if name == TRAFFIC)
+    });
+    let end = last.and_then(|lines| lines.last()).map(|line| &line.event);
+    let is_foreign = matches!(
+        end,
+        Some(Event::End {
+            ending: Ending::ForeignChange
+        })
+    );
+    Ok(!is_foreign)
 }
 
 fn nothing_left(current: &Rollout) -> Outcome {

@@ -463,3 +463,69 @@ fn users_divided_by_a_cookie_stay_on_their_side_through_a_ramp() {
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
     assert!(with_v2().is_empty());
 }
+
+/// Another's change kept a share from its proof or its verdict: also where it was put back since, `resume` does that first.
+#[test]
+fn a_share_that_another_changed_and_put_back_is_judged_when_it_is_resumed() {
+    let bed = Bed::new("", "");
+    let gate = format!(
+        "healthgate:\n  http: [{{ name: ready, url: {} }}]\n",
+        bed.nginx.url("/health/ready")
+    );
+    bed.configure(
+        "  stages: [100%]\n  stage-duration: 60s\n  watch-interval: 200ms\n",
+        &gate,
+    );
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.weigh(1, 1);
+    End::from(child.wait_with_output().unwrap()).is(1, &["the ramp stops"]);
+    bed.nginx.read(&format!(
+        "upstream shop {{\n    server {} down;\n    server {};\n}}\n",
+        bed.blue.address(),
+        bed.green.address()
+    ));
+    bed.green.set_health("unhealthy", 503);
+    bed.traffic(&["resume", "--dry-run"])
+        .is(3, &["would go on with v2 at 100%"]);
+    bed.traffic(&["resume"])
+        .is(1, &["status 503", "v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
+/// The same of a share that a person set: it is proved, and then nothing is left.
+#[test]
+fn a_share_that_another_changed_and_put_back_is_proved_when_it_is_resumed() {
+    let bed = Bed::new("", "");
+    bed.slow_answers(Duration::from_millis(30));
+    let child = bed.spawn(&["set", "25%", "--release", "v2"]);
+    bed.proof();
+    bed.weigh(1, 1);
+    End::from(child.wait_with_output().unwrap()).is(1, &["another changed it"]);
+    bed.slow_answers(Duration::ZERO);
+    bed.weigh(3, 1);
+    bed.traffic(&["resume"]).is(0, &["v2 has 25%"]);
+    bed.traffic(&["resume"])
+        .is(0, &["nothing to resume: v2 has 25%, as it was set"]);
+}
+
+/// Where the answers show it before the next look at the file, it is another's change all the same.
+#[test]
+fn a_foreign_change_that_the_answers_show_first_is_not_overwritten() {
+    let bed = Bed::new(
+        "  stages: [100%]\n  stage-duration: 60s\n  watch-interval: 10s\n",
+        "",
+    );
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.weigh(1, 1);
+    End::from(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            "blue 0%, green 100% was set: another changed it",
+            "the ramp stops",
+        ],
+    );
+    assert_eq!(bed.configured(), 50);
+    bed.traffic(&["history"]).is(0, &["foreign-change"]);
+}
