@@ -3,8 +3,8 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report, Verdict};
 use operation::shares::recall::recall;
-use operation::shares::work::WayBackEnd;
-use state::{AbortRequest, Document, Lease, release_shown};
+use operation::shares::work::{WayBackEnd, places_gone};
+use state::{AbortRequest, Document, Lease, Rollout, release_shown};
 
 use crate::found::RolloutReport;
 use crate::refuse;
@@ -18,12 +18,16 @@ pub(crate) struct Flags {
     /// Why, for the job that has the ramp and for `traffic history`
     #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
     reason: String,
+    /// A machine that is gone for good: its share stays what it was. It must be out of the configuration. Repeatable
+    #[arg(long, value_name = "PLACE")]
+    forget: Vec<String>,
 }
 
 impl Flags {
     pub(crate) fn because(reason: &str) -> Self {
         Flags {
             reason: reason.to_owned(),
+            forget: Vec::new(),
         }
     }
 }
@@ -35,14 +39,71 @@ pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let Some(current) = rollout(document.as_ref()) else {
         return Ok(session.report(vec![refuse::nothing("abort")]));
     };
+    let reason = if flags.forget.is_empty() {
+        flags.reason.clone()
+    } else {
+        check_gone(&session, document.as_ref(), current, &flags.forget)?;
+        format!("{}; let go: {}", flags.reason, flags.forget.join(", "))
+    };
     if job.dry_run {
         let stable = current.stable_shown();
-        let reason = format!("dry run: would give everything back to {stable}");
+        let reason = format!("dry run: would give everything back to {stable}: {reason}");
         return Ok(session.report(vec![Outcome::skipped("abort", &current.release, reason)]));
     }
-    let (lease, document) = recall(job, session.section, &session.store, &flags.reason).await?;
-    let ended = Box::pin(taken_back(&session, &lease, &document)).await;
+    let (lease, document) = recall(job, session.section, &session.store, &reason).await?;
+    let ended = Box::pin(forget_and_take_back(
+        &session,
+        &lease,
+        document,
+        &flags.forget,
+    ))
+    .await;
     session.or_release(&lease, ended).await
+}
+
+/// Refuses to let a place go that the rollout does not have, or that can be reached.
+fn check_gone(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    current: &Rollout,
+    forget: &[String],
+) -> Result<(), Failure> {
+    let work = session.work(document);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let gone = places_gone(&*router, current);
+    let other = forget.iter().find(|place| !gone.contains(&place.as_str()));
+    other.map_or(Ok(()), |place| {
+        let fault =
+            format!("`{place}` is not a place of the rollout that is out of the configuration");
+        let hint = match &gone[..] {
+            [] => "all of its places are configured: leave `--forget` out".to_owned(),
+            gone => format!("these are: {}", gone.join(", ")),
+        };
+        Err(Failure::usage(fault).hint(hint))
+    })
+}
+
+async fn forget_and_take_back(
+    session: &Session<'_>,
+    lease: &Lease,
+    mut document: Document,
+    forget: &[String],
+) -> Result<Report, Failure> {
+    if !forget.is_empty() {
+        let without = |document: &mut Document| {
+            if let Some(rollout) = &mut document.rollout {
+                rollout.sides.retain(|place, _| !forget.contains(place));
+            }
+        };
+        let forgotten = session.store.update(Some(lease), |document| {
+            without(document);
+            Ok(())
+        });
+        forgotten.await?;
+        without(&mut document);
+    }
+    taken_back(session, lease, &document).await
 }
 
 /// The same under the lease.

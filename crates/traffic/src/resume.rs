@@ -40,7 +40,8 @@ async fn would_go_on(
     document: Option<&Document>,
     current: &Rollout,
 ) -> Result<Report, Failure> {
-    let Rollout { release, share, .. } = current;
+    let release = &current.release;
+    let share = current.set_by_hand().unwrap_or(current.share);
     let does = if is_taken_back(current) {
         format!("take {release} back, and prove 0%")
     } else {

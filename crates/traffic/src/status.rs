@@ -379,10 +379,16 @@ async fn of_rollout(
         })
     };
     let is_known = |place: &String| places.iter().any(|known| known.place.to_string() == *place);
-    let found = if rollout.sides.keys().all(is_known) && places.iter().all(has_none) {
-        "0% is set, not yet proved"
-    } else {
+    let is_another = |place: &PlaceStatus<'_>| {
+        let answers = place.observed.as_ref();
+        answers.is_some_and(|observed| !observed.is_shown && !observed.is_cut_short)
+    };
+    let found = if !rollout.sides.keys().all(is_known) || !places.iter().all(has_none) {
         "not every place has 0%"
+    } else if places.iter().any(is_another) {
+        "0% is set, and users get another share"
+    } else {
+        "0% is set, not yet proved"
     };
     outcome
         .reason(format!(

@@ -361,3 +361,38 @@ fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
     assert_eq!(fleet.serves(19), "v1");
     assert!(fleet.bed.state()["rollout"].is_null());
 }
+
+/// A machine that is gone for good ends no rollout by itself: a person lets it go, and it is told.
+#[test]
+fn a_host_that_is_gone_for_good_is_let_go_by_name() {
+    let more = "  stages: [50%, 100%]\n  stage-duration: 60s\n";
+    let mut fleet = Fleet::new(more);
+    let mut child = fleet.bed.spawn(&["ramp", "--release", "v2"]);
+    fleet.bed.phase("judging");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let all = fleet.lines.clone();
+    let last = all.lines().next_back().unwrap();
+    fleet.lines = all.replace(last, "");
+    let forget = ["abort", "--forget", "web-19", "--reason", "its disk died"];
+    fleet
+        .bed
+        .traffic(&forget)
+        .is(2, &["all of its places are configured"]);
+    fleet.configure(more);
+    fleet
+        .bed
+        .traffic(&["abort", "--forget", "web-3"])
+        .is(2, &["`web-3` is not a place", "these are: web-19"]);
+    fleet
+        .bed
+        .traffic(&["abort"])
+        .is(6, &["`traffic abort --forget web-19`"]);
+    fleet
+        .bed
+        .traffic(&forget)
+        .is(0, &["v1 has 100% again", "its disk died; let go: web-19"]);
+    assert_eq!(fleet.serves(0), "v1");
+    assert!(fleet.bed.state()["rollout"].is_null());
+    fleet.bed.traffic(&["history"]).is(0, &["let go: web-19"]);
+}

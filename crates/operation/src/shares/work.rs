@@ -553,7 +553,8 @@ pub fn unconfigured(id: impl Into<Id>, place: &str, subject: &str) -> Outcome {
         .actual(told.clone())
         .reason(told)
         .hint(format!(
-            "configure {place} again until the rollout is over: `traffic abort` takes it back there, too"
+            "configure {place} again until the rollout is over: `traffic abort` takes it back there, too; \
+             `traffic abort --forget {place}` if it is gone for good"
         ))
 }
 
