@@ -160,6 +160,8 @@ fn style(verdict: Verdict) -> Style {
 /// Text from outside without what a terminal or the runner would obey; further lines are
 /// indented. The runner reads commands from stdout too, also behind leading spaces.
 pub fn plain(text: &str, indent: usize) -> String {
+    // First: what is invisible may stand before a command, or within one.
+    let text: String = visible(text).collect();
     let text = text.replace("##[", "# #[");
     let lines: Vec<String> = text
         .trim_end()
@@ -175,7 +177,7 @@ pub fn plain(text: &str, indent: usize) -> String {
         .collect();
     let text = lines.join("\n");
     let mut out = String::with_capacity(text.len());
-    for c in visible(&text) {
+    for c in text.chars() {
         match c {
             '\n' => {
                 out.push('\n');
@@ -243,6 +245,13 @@ mod tests {
     fn remote_text_cannot_drive_the_terminal() {
         let commands = plain("x\n  ::error::y\n##[error]z", 2);
         assert_eq!(commands, "x\n    : :error::y\n  # #[error]z");
+        assert_eq!(
+            plain(
+                "\u{200b}::error::y\n#\u{200b}#[error]z\n:\u{ad}:error::x",
+                0
+            ),
+            ": :error::y\n# #[error]z\n: :error::x"
+        );
         assert_eq!(
             plain("a\u{1b}[2Jb\r\nc\u{202e}", 2),
             "a\u{fffd}[2Jb\u{fffd}\n  c\u{fffd}"
