@@ -31,6 +31,8 @@ struct Fleet {
     folder: PathBuf,
 }
 
+const TWO_STAGES: &str = "  stages: [50%, 100%]\n  stage-duration: 60s\n";
+
 impl Fleet {
     /// Blue runs v1 and has everything at each host, green runs v2.
     fn new(more: &str) -> Fleet {
@@ -49,6 +51,20 @@ impl Fleet {
         }
         fleet.configure(more);
         fleet
+    }
+
+    /// Each host gives v2 half, no process watches it, and the next configuration lacks the last host. With the lines of
+    /// all hosts.
+    fn left_by_a_killed_ramp() -> (Fleet, String) {
+        let mut fleet = Fleet::new(TWO_STAGES);
+        let mut child = fleet.bed.spawn(&["ramp", "--release", "v2"]);
+        fleet.bed.phase("judging");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let all = fleet.lines.clone();
+        let last = all.lines().next_back().unwrap();
+        fleet.lines = all.replace(last, "");
+        (fleet, all)
     }
 
     fn add(&mut self, nth: usize) {
@@ -320,16 +336,8 @@ fn proofs_one_after_another_share_the_deadline() {
 /// A machine that is taken out of the configuration keeps its share, and nothing passes before it is back.
 #[test]
 fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
-    let more = "  stages: [50%, 100%]\n  stage-duration: 60s\n";
-    let mut fleet = Fleet::new(more);
-    let mut child = fleet.bed.spawn(&["ramp", "--release", "v2"]);
-    fleet.bed.phase("judging");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let all = fleet.lines.clone();
-    let last = all.lines().next_back().unwrap();
-    fleet.lines = all.replace(last, "");
-    fleet.configure(more);
+    let (mut fleet, all) = Fleet::left_by_a_killed_ramp();
+    fleet.configure(TWO_STAGES);
     let told = "web-19 is not in the configuration any more";
     fleet
         .bed
@@ -356,7 +364,7 @@ fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
         .traffic(&["status"])
         .is(1, &["not every place has 0%"]);
     fleet.lines = all;
-    fleet.configure(more);
+    fleet.configure(TWO_STAGES);
     fleet.bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
     assert_eq!(fleet.serves(19), "v1");
     assert!(fleet.bed.state()["rollout"].is_null());
@@ -365,21 +373,13 @@ fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
 /// A machine that is gone for good ends no rollout by itself: a person lets it go, and it is told.
 #[test]
 fn a_host_that_is_gone_for_good_is_let_go_by_name() {
-    let more = "  stages: [50%, 100%]\n  stage-duration: 60s\n";
-    let mut fleet = Fleet::new(more);
-    let mut child = fleet.bed.spawn(&["ramp", "--release", "v2"]);
-    fleet.bed.phase("judging");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let all = fleet.lines.clone();
-    let last = all.lines().next_back().unwrap();
-    fleet.lines = all.replace(last, "");
+    let (fleet, _) = Fleet::left_by_a_killed_ramp();
     let forget = ["abort", "--forget", "web-19", "--reason", "its disk died"];
     fleet
         .bed
         .traffic(&forget)
         .is(2, &["all of its places are configured"]);
-    fleet.configure(more);
+    fleet.configure(TWO_STAGES);
     fleet
         .bed
         .traffic(&["abort", "--forget", "web-3"])
