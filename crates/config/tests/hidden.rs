@@ -76,6 +76,7 @@ const WITH_A_SECRET: [(&str, &[&str]); 3] = [
             "SECRET\n",
             "\"SECRET\"\n",
             "- SECRET\n",
+            "healthgate:\n  http:\n    - name: a\n      url: https://a.example\n      default: ${{ secrets.A || 'SECRET' }}\n",
             "      headers: { Authorization: Bearer SECRET, X: }\n      jq: \"SECRET[\"\n",
             "      body-regex: \"token=SECRET(\"\n",
             "traffic: { command: { set: \"curl -u a:SECRET x\", gt: b } }\n",

@@ -235,6 +235,24 @@ fn every_job_that_hands_a_secret_over_is_looked_at() {
     }
 }
 
+#[test]
+fn a_job_that_two_workflows_call_is_named_once() {
+    let called = job(&ours("with: { stage: healthgate }")).replace("on: push", "on: workflow_call");
+    let caller = "on: push\njobs:\n  live: { uses: ./.github/workflows/d.yml }\n";
+    let patient = Patient::new(GATE)
+        .write(".github/workflows/d.yml", &called)
+        .write(".github/workflows/one.yml", caller)
+        .write(".github/workflows/two.yml", caller);
+    let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+    let found = outcome(&report, "repository/secret-DB");
+    assert_eq!(found["verdict"], "fail", "{found}");
+    assert_eq!(
+        found["subject"].as_str().unwrap().matches("d.yml").count(),
+        1,
+        "{found}"
+    );
+}
+
 /// By itself it is for staging; another workflow calls it for production.
 #[test]
 fn a_workflow_that_starts_by_itself_and_is_called_is_judged_for_both() {

@@ -11,7 +11,7 @@ use model::redact::MASK;
 use serde_json::Value;
 use values::is_variable;
 
-use crate::interpolate::of_workflow;
+use crate::interpolate::is_plain;
 use crate::keys::Part;
 use crate::naming::holds_secret;
 use crate::secrets::{Located, Secrets, in_words};
@@ -123,8 +123,7 @@ fn harmless(text: &str) -> usize {
     let bare = text.trim_start_matches(quotes);
     let rest = if let Some(inside) = bare.strip_prefix("${{") {
         let end = inside.find("}}").map(|end| end + "}}".len());
-        end.filter(|_| of_workflow(inside).is_some_and(|(_, name)| !name.is_empty()))
-            .map(|end| &inside[end..])
+        end.filter(|_| is_plain(inside)).map(|end| &inside[end..])
     } else if let Some((name, rest)) = bare
         .strip_prefix("${")
         .and_then(|bare| bare.split_once('}'))

@@ -152,7 +152,7 @@ pub(crate) fn in_line(text: &str, fault: Fault) -> Fault {
 }
 
 /// The context and the last name of an expression such as `secrets.API_TOKEN }}`.
-pub(crate) fn of_workflow(inside: &str) -> Option<(&str, &str)> {
+fn of_workflow(inside: &str) -> Option<(&str, &str)> {
     const CONTEXTS: [&str; 11] = [
         "env", "github", "inputs", "job", "jobs", "matrix", "needs", "runner", "secrets", "steps",
         "vars",
@@ -164,6 +164,11 @@ pub(crate) fn of_workflow(inside: &str) -> Option<(&str, &str)> {
     let name = name.rsplit('.').next().unwrap_or(name);
     let context = CONTEXTS.into_iter().find(|one| *one == context)?;
     Some((context, if is_plain { name } else { "" }))
+}
+
+/// Whether an expression is one name of a context alone, so that it holds no text of its own.
+pub(crate) fn is_plain(inside: &str) -> bool {
+    of_workflow(inside).is_some_and(|(_, name)| !name.is_empty())
 }
 
 fn shouted(name: &str) -> String {

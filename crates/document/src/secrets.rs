@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use model::{Address, Secret};
 
 use crate::clear_text::{Clear, secrets_in, tokens_in};
-use crate::interpolate::{names, of_workflow};
+use crate::interpolate::{is_plain, names};
 use crate::naming::{ends_as_secrets_do, holds_secret, is_shouted};
 use values::is_variable;
 use values::template::{Piece, pieces};
@@ -90,8 +90,7 @@ impl Located {
 
 /// Whether a secret is the value of a variable, which is known by the variable's name. An expression of a workflow may
 /// have the secret itself, as in `${{ secrets.A || 'b' }}`.
-fn names_its_source(text: &str) -> bool {
-    let is_plain = |inside| of_workflow(inside).is_some_and(|(_, name)| !name.is_empty());
+pub(crate) fn names_its_source(text: &str) -> bool {
     text.contains("${") && text.split("${{").skip(1).all(is_plain)
 }
 

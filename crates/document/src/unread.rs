@@ -9,6 +9,7 @@ use yaml::{ENTRY, Node, Place, nearest};
 use crate::advice::new_name;
 use crate::keys::Part;
 use crate::naming::{holds_secret, is_count};
+use crate::secrets::names_its_source;
 
 /// Where the values are that nothing reads, by the schema of the file.
 pub(crate) fn places(tree: &Node, schema: &Value) -> Vec<Place> {
@@ -37,9 +38,7 @@ fn below(node: &Node, part: Part<'_>, found: &mut Vec<Place>) {
     }
     for (key, value) in node.entries() {
         // `{ X-Key abc }`: without its colon, the value is a part of the key.
-        let has_value = value.text().is_some_and(|text| !text.is_empty())
-            || !value.entries().is_empty()
-            || !value.items().is_empty();
+        let has_value = value.children() > 0 || value.text().is_some_and(|text| !text.is_empty());
         if !has_value && key.name.contains(char::is_whitespace) {
             let known = part.split(&key.name);
             let known = known.filter(|(known, _)| !holds_secret(known));
@@ -87,8 +86,7 @@ fn scalars(node: &Node, found: &mut Vec<Place>) {
     for child in node.items().iter().chain(values) {
         scalars(child, found);
     }
-    // What is written as `${NAME}` is in the variable.
-    let text = node.text().filter(|text| !text.contains("${"));
+    let text = node.text().filter(|text| !names_its_source(text));
     if text.is_some_and(|text| !text.trim().is_empty() && !is_count(text)) {
         found.push(node.place.clone());
     }

@@ -89,20 +89,12 @@ impl Reader<'_> {
         by: &[Line],
         depth: usize,
     ) {
-        let Some(LocalAction { path, tree, steps }) = local(self.repository, folder) else {
+        let Some(action) = local(self.repository, folder) else {
             return;
         };
-        let inputs = tree
-            .get("inputs")
-            .map_or(&[][..], yaml::Node::entries)
-            .iter();
-        let inputs = inputs.filter_map(|(name, input)| {
-            let given = with.get(&name.name.to_ascii_lowercase());
-            let default = input.get("default").and_then(yaml::Node::text);
-            let value = given.map(|fact| fact.value.text()).or(default);
-            Some((name.name.clone(), value?.to_owned()))
-        });
-        let outer = std::mem::replace(&mut self.scope.inputs, inputs.collect());
+        let inputs = action.inputs(&|name| Some(with.get(name)?.value.text().to_owned()));
+        let LocalAction { path, tree, steps } = action;
+        let outer = std::mem::replace(&mut self.scope.inputs, inputs);
         let outside = std::mem::replace(&mut self.scope.in_action, true);
         let mut by = by.to_vec();
         by.push(at.clone());

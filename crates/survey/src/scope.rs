@@ -108,10 +108,11 @@ impl Scope {
         let (context, name) = path.split_once('.')?;
         match context {
             "env" => self.env.get(name).cloned(),
-            "inputs" => {
-                let empty = || self.in_action.then(String::new);
-                self.inputs.get(name).cloned().or_else(empty)
+            "inputs" if self.in_action => {
+                let value = self.inputs.get(&name.to_ascii_lowercase()).cloned();
+                Some(value.unwrap_or_default())
             }
+            "inputs" => self.inputs.get(name).cloned(),
             "matrix" => self.matrix.get(name).cloned(),
             "needs" => {
                 let (job, name) = name.split_once(".outputs.")?;

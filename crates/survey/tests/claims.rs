@@ -593,13 +593,14 @@ fn an_action_of_the_repository_has_its_own_inputs() {
         ("default: /up", "https://mill.example.com/up"),
         ("required: false", "https://mill.example.com"),
     ] {
-        let survey = read(&[
-            (FLOW, flow),
-            (".github/actions/ship/action.yml", &action(health)),
-        ]);
-        let one = only(&survey);
-        assert_eq!(one.folder.as_ref().unwrap().value, "/srv/mill");
-        assert_eq!(one.health[0].url.text(), url);
+        // GitHub ignores the case of an input's name.
+        let declared = action(health);
+        for action in [&declared, &declared.replace("  host: {", "  Host: {")] {
+            let survey = read(&[(FLOW, flow), (".github/actions/ship/action.yml", action)]);
+            let one = only(&survey);
+            assert_eq!(one.folder.as_ref().unwrap().value, "/srv/mill");
+            assert_eq!(one.health[0].url.text(), url);
+        }
     }
 }
 

@@ -99,6 +99,21 @@ pub struct LocalAction {
     pub steps: Vec<Step>,
 }
 
+impl LocalAction {
+    /// The values of its inputs, by names in small letters, because GitHub ignores their case: what `given` has, else the
+    /// default.
+    pub fn inputs(&self, given: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+        let declared = self.tree.get("inputs").map_or(&[][..], Node::entries);
+        let each = declared.iter().filter_map(|(key, input)| {
+            let name = key.name.to_ascii_lowercase();
+            let default = || input.get("default")?.text().map(str::to_owned);
+            let value = given(&name).or_else(default)?;
+            Some((name, value))
+        });
+        each.collect()
+    }
+}
+
 /// An action of the repository that uses us, as a step calls it.
 #[derive(Clone, Debug)]
 pub struct ActionCall {
@@ -111,19 +126,16 @@ pub struct ActionCall {
 
 impl ActionCall {
     fn of(action: &LocalAction, with: &[(String, Text)]) -> ActionCall {
-        let defaults = action.tree.get("inputs").map_or(&[][..], Node::entries);
-        let defaults = defaults.iter().filter_map(|(key, input)| {
-            let default = input.get("default")?.text()?;
-            Some((&key.name, default))
-        });
-        let given = with.iter().map(|(name, text)| (name, text.value.text()));
-        let all = defaults.chain(given);
+        let given = |name: &str| {
+            let mut given = with
+                .iter()
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+            given.next().map(|(_, text)| text.value.text().to_owned())
+        };
         ActionCall {
             path: action.path.clone(),
             tree: Rc::clone(&action.tree),
-            inputs: all
-                .map(|(name, text)| (name.to_ascii_lowercase(), text.to_owned()))
-                .collect(),
+            inputs: action.inputs(&given),
         }
     }
 
@@ -540,7 +552,5 @@ pub fn steps_of(text: &str, runs: &Node) -> Vec<Step> {
         defaults: None,
     };
     let steps = runs.get("steps").map_or(&[][..], Node::items);
-    let mut steps: Vec<Step> = steps.iter().map(|step| source.step(step)).collect();
-    mark(&mut steps, &[], false);
-    steps
+    steps.iter().map(|step| source.step(step)).collect()
 }

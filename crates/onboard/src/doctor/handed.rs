@@ -112,7 +112,9 @@ async fn of_variable(
 }
 
 fn not_handed(id: String, name: &str, context: &str, guarded: &[GuardedJob<'_>]) -> Outcome {
-    let at: Vec<String> = guarded.iter().map(|one| one.line().to_string()).collect();
+    let mut at: Vec<String> = guarded.iter().map(|one| one.line().to_string()).collect();
+    // A job that several others call is guarded once for each.
+    at.dedup();
     Outcome::fail(id, at.join(", "))
         .expected("a step that hands it over")
         .actual("none does")
