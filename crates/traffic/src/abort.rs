@@ -18,7 +18,7 @@ pub(crate) struct Flags {
     /// Why, for the job that has the ramp and for `traffic history`
     #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
     reason: String,
-    /// A machine that is gone for good: its share stays what it was. It must be out of the configuration. Repeatable
+    /// A machine that is gone for good and keeps the share it had. Remove it from the configuration first. Repeatable
     #[arg(long, value_name = "PLACE")]
     forget: Vec<String>,
 }
@@ -43,7 +43,7 @@ pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         flags.reason.clone()
     } else {
         check_gone(&session, document.as_ref(), current, &flags.forget)?;
-        format!("{}; let go: {}", flags.reason, flags.forget.join(", "))
+        format!("{}; forgotten: {}", flags.reason, flags.forget.join(", "))
     };
     if job.dry_run {
         let stable = current.stable_shown();
@@ -74,11 +74,10 @@ fn check_gone(
     let gone = places_gone(&*router, current);
     let other = forget.iter().find(|place| !gone.contains(&place.as_str()));
     other.map_or(Ok(()), |place| {
-        let fault =
-            format!("`{place}` is not a place of the rollout that is out of the configuration");
+        let fault = format!("`{place}` is not an unconfigured place of the rollout");
         let hint = match &gone[..] {
-            [] => "all of its places are configured: leave `--forget` out".to_owned(),
-            gone => format!("these are: {}", gone.join(", ")),
+            [] => "all places of the rollout are configured: leave `--forget` out".to_owned(),
+            gone => format!("the places that can be forgotten: {}", gone.join(", ")),
         };
         Err(Failure::usage(fault).hint(hint))
     })
@@ -91,17 +90,13 @@ async fn forget_and_take_back(
     forget: &[String],
 ) -> Result<Report, Failure> {
     if !forget.is_empty() {
-        let without = |document: &mut Document| {
+        let forgotten = session.store.update(Some(lease), |document| {
             if let Some(rollout) = &mut document.rollout {
                 rollout.sides.retain(|place, _| !forget.contains(place));
             }
-        };
-        let forgotten = session.store.update(Some(lease), |document| {
-            without(document);
-            Ok(())
+            Ok(document.clone())
         });
-        forgotten.await?;
-        without(&mut document);
+        document = forgotten.await?;
     }
     taken_back(session, lease, &document).await
 }

@@ -84,7 +84,7 @@ pub(crate) fn reported(rollout: &Rollout, change: &ForeignChange) -> Option<Fore
         place: change.place.to_string(),
         release: rollout.release.clone(),
         set: change.set.of(side).fraction(),
-        found: { change.found.as_ref().ok() }.map(|split| split.of(side).fraction()),
+        found: change.share(rollout).map(Share::fraction),
         reason: change.to_string(),
     })
 }

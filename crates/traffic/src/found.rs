@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use config::value::Share;
 use engine::PlaceRelease;
 use model::report::{Bar, Curve, Moment, Stroke};
+use model::shares::ForeignShare;
 use model::{Outcome, Report, Verdict};
 use operation::gantt;
 use operation::shares::foreign::ForeignChange;
-use operation::shares::shift::label;
 use operation::shares::work::{ShareChanged, WayBack, WayBackEnd};
 use state::Rollout;
 
@@ -31,6 +31,7 @@ pub(crate) struct RolloutReport {
     marks: Vec<ShareChange>,
     /// The verdict of each share that was judged.
     verdicts: Vec<(Share, Verdict, Duration)>,
+    foreign_changes: Vec<ForeignShare>,
 }
 
 impl RolloutReport {
@@ -43,6 +44,7 @@ impl RolloutReport {
             places: Vec::new(),
             marks: Vec::new(),
             verdicts: Vec::new(),
+            foreign_changes: Vec::new(),
         }
     }
 
@@ -74,18 +76,14 @@ impl RolloutReport {
             let known = [format!("runs/{share}/{place}"), format!("runs/{share}")];
             self.outcomes
                 .retain(|outcome| !known.contains(&outcome.id.to_string()));
-            let side = rollout.sides.get(&place);
-            let found = change.found.as_ref().ok().zip(side);
-            let found = found.map_or_else(
-                || change.found(),
-                |(split, side)| label(&rollout.release, split.of(*side)),
-            );
             if let Some(row) = { self.places.iter_mut() }.find(|row| row.place == place) {
-                row.find(found, "another changed it");
+                row.find(change.label(rollout), "another changed it");
             }
         }
         let outcomes = foreign::outcomes(id, &rollout.release, changes, follows);
         self.outcomes.extend(outcomes);
+        let reported = { changes.iter() }.filter_map(|change| foreign::reported(rollout, change));
+        self.foreign_changes.extend(reported);
     }
 
     pub(crate) fn back(&mut self, back: &mut WayBack) {
@@ -134,6 +132,7 @@ impl RolloutReport {
         report.pictures.extend(gantt::drawn(&self.bars));
         report.curves.extend(curve(&self.marks, &self.verdicts));
         report.curves.append(&mut self.curves);
+        report.foreign_changes.append(&mut self.foreign_changes);
         report.timeline = self.bars;
         if self.places.len() > 1 {
             report.tables.push(PlaceRelease::table(&self.places));

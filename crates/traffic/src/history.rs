@@ -34,9 +34,12 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
             _ => None,
         };
         let ended = ending.map_or_else(|| "unfinished".to_owned(), Ending::to_string);
-        let reason = reason.clone().or_else(|| match ending {
-            Some(Ending::ForeignChange) => failures(&lines),
-            _ => failure(&lines),
+        let reason = reason.clone().or_else(|| {
+            let mut failed = failures(&lines);
+            if ending == Some(&Ending::ForeignChange) {
+                return (!failed.is_empty()).then(|| failed.join("; "));
+            }
+            failed.pop().map(str::to_owned)
         });
         rows.push(vec![
             format!("{:.0}", first.at),
@@ -79,20 +82,11 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Why a change did not take effect, as its journal has it.
-fn failure(lines: &[JournalLine]) -> Option<String> {
-    lines.iter().rev().find_map(|line| match &line.event {
-        Event::Failed { reason, .. } => Some(reason.clone()),
-        _ => None,
-    })
-}
-
-/// The same of each machine.
-fn failures(lines: &[JournalLine]) -> Option<String> {
-    let reasons = lines.iter().filter_map(|line| match &line.event {
-        Event::Failed { reason, .. } => Some(reason.clone()),
+/// Why a change did not take effect at each machine, as its journal has it.
+fn failures(lines: &[JournalLine]) -> Vec<&str> {
+    let failed = lines.iter().filter_map(|line| match &line.event {
+        Event::Failed { reason, .. } => Some(reason.as_str()),
         _ => None,
     });
-    let reasons: Vec<String> = reasons.collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
+    failed.collect()
 }

@@ -3,11 +3,12 @@
 use cli::{Failure, Job};
 use config::value::Share;
 use model::{ExitCode, Id, Outcome, Report};
-use operation::shares::work::sides_of;
+use operation::shares::work::Work;
+use router::Router;
 use state::{Document, Lease, Rollout};
 
 use crate::promotion::{Promotion, left};
-use crate::provable::{ProofTime, stays};
+use crate::provable::{self, stays};
 use crate::refuse;
 use crate::resume::{Asked, changed, go_on, is_taken_back};
 use crate::session::{Session, rollout};
@@ -59,7 +60,12 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return go_on(lease, document).await;
     }
     // Its own process goes on with it.
-    let refused = unprovable(&session, document.as_ref(), current, promotion).await?;
+    let refused = {
+        let work = session.work(document.as_ref());
+        let context = work.context();
+        let router = work.router(&context)?;
+        unprovable(&work, &*router, current, promotion).await
+    };
     if !refused.is_empty() {
         return Ok(session.report(refused));
     }
@@ -88,29 +94,19 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
     }
 }
 
-/// Why shares that a promotion allows cannot be proved in time; empty where all can.
+/// Why shares that a promotion allows cannot be set or proved in time; empty where all can.
 async fn unprovable(
-    session: &Session<'_>,
-    document: Option<&Document>,
+    work: &Work<'_>,
+    router: &dyn Router,
     current: &Rollout,
     promotion: Promotion,
-) -> Result<Vec<Outcome>, Failure> {
-    let work = session.work(document);
-    let context = work.context();
-    let router = work.router(&context)?;
-    let refused = refuse::gone(&*router, current);
+) -> Vec<Outcome> {
+    let refused = refuse::gone(router, current);
     if !refused.is_empty() {
-        return Ok(refused);
+        return refused;
     }
-    let sides = sides_of(&*router, current);
-    let proof = ProofTime::measure(&work, &*router, &sides, &current.release).await;
     let shares = left(&promotion.of(current));
-    Ok(stays(proof.refusals(
-        &*router,
-        &sides,
-        current.share,
-        &shares,
-    )))
+    stays(provable::refusals(work, router, current, &shares).await)
 }
 
 /// What `promote` would do: what another changed stays as it is.
@@ -127,7 +123,7 @@ async fn would_promote(
     let reason = if let Some(change) = changed(session, &*router, current).await {
         format!("dry run: would promote nothing: {change}")
     } else {
-        let refused = unprovable(session, document, current, promotion).await?;
+        let refused = unprovable(&work, &*router, current, promotion).await;
         if !refused.is_empty() {
             return Ok(session.report(refused));
         }

@@ -9,9 +9,10 @@ use futures_util::future::join_all;
 use model::text::span;
 use model::{Id, Outcome};
 use operation::shares::observe::{AnswerTimes, proof_needed};
-use operation::shares::work::Work;
+use operation::shares::work::{Work, sides_of};
 use place::Place;
 use router::{Router, Split};
+use state::Rollout;
 
 /// What proves a share at a place.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,7 @@ impl ProofTime {
         let needed = proof_needed(router, before, split).map_err(|error| Unprovable {
             split,
             reason: error.to_string(),
-            hint: "choose another share, with `--stages` or for `traffic set`".to_owned(),
+            hint: "choose another share (`--stages`, `promote --to` or `traffic set`)".to_owned(),
         })?;
         let answers = self.answers.get(place).copied().unwrap_or_default();
         let takes = answers.proof(split, needed);
@@ -141,7 +142,19 @@ impl ProofTime {
     }
 }
 
-/// The same of a share that stays as it is.
+/// Why a rollout cannot have these shares one after another; empty where all can be proved.
+pub(crate) async fn refusals(
+    work: &Work<'_>,
+    router: &dyn Router,
+    rollout: &Rollout,
+    shares: &[Share],
+) -> Vec<Outcome> {
+    let sides = sides_of(router, rollout);
+    let proof = ProofTime::measure(work, router, &sides, &rollout.release).await;
+    proof.refusals(router, &sides, rollout.share, shares)
+}
+
+/// The same refusals, where the share stays as it is: `traffic abort` is a way out, too.
 pub(crate) fn stays(mut refused: Vec<Outcome>) -> Vec<Outcome> {
     let hints = { refused.iter_mut() }.filter_map(|outcome| outcome.hint.as_mut());
     for hint in hints {

@@ -7,7 +7,7 @@ use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
 use operation::shares::foreign::ForeignChange;
-use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, WayBackEnd, Work, sides_of};
+use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, WayBackEnd, Work};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
@@ -20,7 +20,7 @@ use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
 use crate::old_side::Keep;
 use crate::promotion::{Promotion, insert, left};
-use crate::provable::{ProofTime, stays};
+use crate::provable::{self, stays};
 use crate::refuse;
 use crate::session::{Session, is_at_work, rollout};
 
@@ -266,12 +266,8 @@ impl<'a> Ramp<'a> {
     /// From the share that is recorded to the last stage, if each can be proved. Whatever goes wrong, no share stays that
     /// no process watches.
     pub(crate) async fn up(mut self) -> Result<Report, Failure> {
-        let sides = sides_of(self.router, &self.rollout);
-        let proof = ProofTime::measure(self.work, self.router, &sides, &self.rollout.release);
-        let before = self.rollout.share;
-        let refused = proof
-            .await
-            .refusals(self.router, &sides, before, &left(&self.rollout));
+        let shares = left(&self.rollout);
+        let refused = provable::refusals(self.work, self.router, &self.rollout, &shares).await;
         if !refused.is_empty() {
             return self.unprovable(refused).await;
         }
@@ -314,8 +310,7 @@ impl<'a> Ramp<'a> {
         if !is_at_work(self.rollout.phase) {
             return self.session.give_up(self.lease, stays(refused)).await;
         }
-        let started = self.session.started_at;
-        let reason = Report::from_outcomes("traffic", started, refused.clone()).reason;
+        let reason = self.session.report(refused.clone()).reason;
         self.found.mark(self.rollout.share);
         self.found.outcomes.extend(refused);
         let why = BackReason {
@@ -419,8 +414,7 @@ impl<'a> Ramp<'a> {
             curves,
         } = judged;
         self.found.judged(share, verdict, curves);
-        let reason =
-            Report::from_outcomes("traffic", self.session.started_at, outcomes.clone()).reason;
+        let reason = self.session.report(outcomes.clone()).reason;
         self.found.outcomes.extend(outcomes);
         match verdict {
             Verdict::Pass | Verdict::Skipped => Ok(None),
@@ -460,8 +454,7 @@ impl<'a> Ramp<'a> {
     /// It failed while it waited for a promotion.
     async fn worse(&mut self, judged: JudgedShare) -> Result<Report, Failure> {
         let JudgedShare { outcomes, .. } = judged;
-        let started = self.session.started_at;
-        let reason = Report::from_outcomes("traffic", started, outcomes.clone()).reason;
+        let reason = self.session.report(outcomes.clone()).reason;
         self.found.outcomes.extend(outcomes);
         let why = BackReason {
             verdict: Verdict::Fail,
@@ -528,14 +521,15 @@ impl<'a> Ramp<'a> {
             _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
         };
         // What was counted while another share was in effect decides nothing.
-        let foreign = self.overwritten(share).await;
+        if matches!(end, StageEnd::Judged(_) | StageEnd::Interrupted)
+            && let Some(foreign) = self.overwritten(share).await
+        {
+            return Ok(StageEnd::Disturbed(foreign));
+        }
         let is_interrupted = self.session.job.interrupt.caught().is_some();
-        Ok(match (foreign, end) {
-            (Some(foreign), StageEnd::Judged(_) | StageEnd::Interrupted) => {
-                StageEnd::Disturbed(foreign)
-            }
-            (None, StageEnd::Judged(_)) if is_interrupted => StageEnd::Interrupted,
-            (_, end) => end,
+        Ok(match end {
+            StageEnd::Judged(_) if is_interrupted => StageEnd::Interrupted,
+            end => end,
         })
     }
 
@@ -668,12 +662,7 @@ impl<'a> Ramp<'a> {
         let of = (&self.rollout, self.rollout.share);
         self.found
             .overtaken("ramp/foreign-change", of, changes, "; the ramp stops");
-        let mut report = self.report(None).await?;
-        let reported = changes
-            .iter()
-            .filter_map(|change| foreign::reported(&self.rollout, change));
-        report.foreign_changes.extend(reported);
-        Ok(report)
+        self.report(None).await
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {

@@ -158,7 +158,7 @@ pub(crate) fn rollout(document: Option<&Document>) -> Option<&Rollout> {
     document.and_then(|document| document.rollout.as_ref())
 }
 
-/// Whether a process watches or changes the share. In the other phases it was left as it is.
+/// Whether the share needs a process that watches or changes it. In the other phases it may stay without one.
 pub(crate) fn is_at_work(phase: Phase) -> bool {
     match phase {
         Phase::Setting | Phase::Judging | Phase::Aborting => true,

@@ -71,9 +71,11 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let told = places.iter().map(|place| place.outcome(recorded));
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
-        let gone = places_gone(router, rollout).into_iter();
-        outcomes.extend(gone.map(|place| unconfigured(format!("share/{place}"), place, place)));
-        outcomes.push(of_rollout(job, document.as_ref(), rollout, &places).await);
+        let gone = places_gone(router, rollout);
+        let told =
+            { gone.iter() }.map(|place| unconfigured(format!("share/{place}"), place, place));
+        outcomes.extend(told);
+        outcomes.push(of_rollout(job, document.as_ref(), rollout, (&places, &gone)).await);
     }
     if let Some((_, old)) = document.as_ref().and_then(Document::side_to_stop) {
         outcomes.push(old_side::status(&session, old).await);
@@ -342,7 +344,7 @@ async fn of_rollout(
     job: &Job,
     document: Option<&Document>,
     rollout: &Rollout,
-    places: &[PlaceStatus<'_>],
+    (places, gone): (&[PlaceStatus<'_>], &[&str]),
 ) -> Outcome {
     let told = format!(
         "{rollout} since {:.0}, begun by {}",
@@ -378,12 +380,11 @@ async fn of_rollout(
                 .all(|split| split.is_some_and(|split| split.of(*side).is_none()))
         })
     };
-    let is_known = |place: &String| places.iter().any(|known| known.place.to_string() == *place);
     let is_another = |place: &PlaceStatus<'_>| {
         let answers = place.observed.as_ref();
         answers.is_some_and(|observed| !observed.is_shown && !observed.is_cut_short)
     };
-    let found = if !rollout.sides.keys().all(is_known) || !places.iter().all(has_none) {
+    let found = if !gone.is_empty() || !places.iter().all(has_none) {
         "not every place has 0%"
     } else if places.iter().any(is_another) {
         "0% is set, and users get another share"

@@ -5,17 +5,16 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::value::{Share, Side};
 use model::{Outcome, Report, Verdict};
-use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work, sides_of};
+use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
 use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::finish;
-use crate::foreign;
 use crate::found::RolloutReport;
 use crate::old_side::Keep;
 use crate::plan;
-use crate::provable::ProofTime;
+use crate::provable::{self, ProofTime};
 use crate::ramp::Ramp;
 use crate::refuse;
 use crate::session::{Session, is_at_work, rollout};
@@ -256,9 +255,7 @@ pub(crate) async fn again(
         restores: !was_at_work,
     };
     let back = || Ramp::new(session, work, router, lease, rollout.clone(), true);
-    let sides = sides_of(router, rollout);
-    let proof = ProofTime::measure(work, router, &sides, &rollout.release).await;
-    let refused = proof.refusals(router, &sides, change.before, &[share]);
+    let refused = provable::refusals(work, router, rollout, &[share]).await;
     if !refused.is_empty() {
         return back().unprovable(refused).await;
     }
@@ -323,17 +320,14 @@ async fn conclude(
             let held = work.note(lease, |noted| noted.phase = Phase::Held);
             held.await?;
             found.overtaken("share/foreign-change", (rollout, change.after), &others, "");
-            let mut report = reported(session, lease, found).await?;
-            let reported = { others.iter() }.filter_map(|one| foreign::reported(rollout, one));
-            report.foreign_changes.extend(reported);
-            return Ok(report);
+            return reported(session, lease, found).await;
         }
         ChangeEnd::Interrupted => {
             found.outcomes.push(
                 Outcome::inconclusive("share/interrupted", &rollout.release)
                     .expected(format!("{} is in effect", change.after))
                     .actual("interrupted")
-                    .reason("interrupted; the journal is kept")
+                    .reason(format!("interrupted before {} was proved", change.after))
                     .hint("`traffic resume` finishes it, `traffic abort` gives everything back"),
             );
             return reported(session, lease, found).await;

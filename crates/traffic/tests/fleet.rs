@@ -378,21 +378,27 @@ fn a_host_that_is_gone_for_good_is_let_go_by_name() {
     fleet
         .bed
         .traffic(&forget)
-        .is(2, &["all of its places are configured"]);
+        .is(2, &["all places of the rollout are configured"]);
     fleet.configure(TWO_STAGES);
-    fleet
-        .bed
-        .traffic(&["abort", "--forget", "web-3"])
-        .is(2, &["`web-3` is not a place", "these are: web-19"]);
+    fleet.bed.traffic(&["abort", "--forget", "web-3"]).is(
+        2,
+        &[
+            "`web-3` is not an unconfigured place",
+            "the places that can be forgotten: web-19",
+        ],
+    );
     fleet
         .bed
         .traffic(&["abort"])
         .is(6, &["`traffic abort --forget web-19`"]);
-    fleet
-        .bed
-        .traffic(&forget)
-        .is(0, &["v1 has 100% again", "its disk died; let go: web-19"]);
+    fleet.bed.traffic(&forget).is(
+        0,
+        &["v1 has 100% again", "its disk died; forgotten: web-19"],
+    );
     assert_eq!(fleet.serves(0), "v1");
     assert!(fleet.bed.state()["rollout"].is_null());
-    fleet.bed.traffic(&["history"]).is(0, &["let go: web-19"]);
+    fleet
+        .bed
+        .traffic(&["history"])
+        .is(0, &["forgotten: web-19"]);
 }

@@ -1,7 +1,11 @@
 //! What another changed at a place since its share was set: a person, a configuration manager, infrastructure code.
 
+use config::value::Share;
 use place::{Error, Place};
 use router::{Router, Split, leaves_no_split};
+use state::Rollout;
+
+use super::shift::label;
 
 /// A place that has something else than what was set.
 #[derive(Clone, Debug)]
@@ -29,6 +33,18 @@ impl ForeignChange {
             set,
             found,
         })
+    }
+
+    /// The share that the rollout's release has there; `None` where that is no split between the two sides.
+    pub fn share(&self, rollout: &Rollout) -> Option<Share> {
+        let side = rollout.sides.get(&self.place.to_string())?;
+        Some(self.found.as_ref().ok()?.of(*side))
+    }
+
+    /// The same in words.
+    pub fn label(&self, rollout: &Rollout) -> String {
+        let share = self.share(rollout);
+        share.map_or_else(|| self.found(), |share| label(&rollout.release, share))
     }
 
     /// What is there, in words.

@@ -79,7 +79,7 @@ pub struct Shift<'a> {
     pub interrupt: Interrupt,
     /// A way back does not ask first whether it is possible.
     pub is_way_back: bool,
-    /// At so many places the release has a share, and they are not configured any more.
+    /// How many places have a share of the release and are not configured any more.
     pub gone: usize,
     /// Why it is made, where that is not its stage.
     pub reason: Option<String>,
@@ -457,7 +457,7 @@ impl Observe for Shift<'_> {
         Box::pin(async move {
             let asking = self.share_at(&step.place);
             let asked = self.in_time(self.after_signal().look, asking).await;
-            let late = || Error::Interrupted("a signal left no time to ask it".to_owned());
+            let late = || Error::Interrupted("a signal left no time to ask the router".to_owned());
             asked.unwrap_or_else(|| Err(late())).map(Some)
         })
     }

@@ -335,24 +335,19 @@ impl<'a> Work<'a> {
         if is_noted {
             return Ok(());
         }
-        let found = |change: &ForeignChange| {
-            let side = rollout.sides.get(&change.place.to_string())?;
-            Some(change.found.as_ref().ok()?.of(*side))
-        };
         let all: BTreeSet<String> = { changes.iter() }
-            .map(|change| {
-                found(change).map_or_else(|| change.found(), |share| label(release, share))
-            })
+            .map(|change| change.label(rollout))
             .collect();
         let all: Vec<String> = all.into_iter().collect();
         let destination = clean(&all.join(", "));
-        let shares = { changes.iter().filter_map(found).max() }.map(|after| SharePlan {
+        let found = { changes.iter() }.filter_map(|change| change.share(rollout));
+        let shares = found.max().map(|after| SharePlan {
             release: release.clone(),
             stable: rollout.stable.clone(),
             before: *share,
             after,
             foreign: { changes.iter() }
-                .map(|change| (change.place.to_string(), found(change)))
+                .map(|change| (change.place.to_string(), change.share(rollout)))
                 .collect(),
         });
         let left = label(release, *share);
@@ -412,7 +407,7 @@ impl<'a> Work<'a> {
 
     /// How long the proof at one place may take: a part of the time of the whole change, so that a place
     /// where it fails can still be put back.
-    pub fn proof_time(&self) -> Duration {
+    fn proof_time(&self) -> Duration {
         self.section.deadline.get() / 3
     }
 
@@ -553,8 +548,8 @@ pub fn unconfigured(id: impl Into<Id>, place: &str, subject: &str) -> Outcome {
         .actual(told.clone())
         .reason(told)
         .hint(format!(
-            "configure {place} again until the rollout is over: `traffic abort` takes it back there, too; \
-             `traffic abort --forget {place}` if it is gone for good"
+            "configure {place} again until the rollout is over: `traffic abort` takes the share back there, too; if it is \
+             gone for good, `traffic abort --forget {place}`"
         ))
 }
 
