@@ -237,12 +237,12 @@ fn every_job_that_hands_a_secret_over_is_looked_at() {
 
 #[test]
 fn a_job_that_two_workflows_call_is_named_once() {
-    let called = job(&ours("with: { stage: healthgate }")).replace("on: push", "on: workflow_call");
-    let caller = "on: push\njobs:\n  live: { uses: ./.github/workflows/d.yml }\n";
+    let flow = job(&ours("with: { stage: healthgate }")).replace("on: push", "on: workflow_call");
+    let calling = "on: push\njobs:\n  live: { uses: ./.github/workflows/d.yml }\n";
     let patient = Patient::new(GATE)
-        .write(".github/workflows/d.yml", &called)
-        .write(".github/workflows/one.yml", caller)
-        .write(".github/workflows/two.yml", caller);
+        .write(".github/workflows/d.yml", &flow)
+        .write(".github/workflows/one.yml", calling)
+        .write(".github/workflows/two.yml", calling);
     let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
     let found = outcome(&report, "repository/secret-DB");
     assert_eq!(found["verdict"], "fail", "{found}");

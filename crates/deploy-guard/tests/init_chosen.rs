@@ -145,7 +145,7 @@ fn a_machine_of_each_row_is_not_asked_in_the_name_of_another() {
     assert!(ran.workflow.contains(own), "{}", ran.workflow);
     assert!(
         ran.printed
-            .contains("web2.example.com, in other rows of its matrix")
+            .contains("web2.example.com, in other runs of its job")
     );
 }
 

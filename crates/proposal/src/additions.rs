@@ -469,24 +469,22 @@ fn by_environment(written: &str, known: &[(&str, &str)]) -> String {
 /// A text with expressions as a part of one: `format('https://{0}/up', matrix.host)`.
 fn within(text: &str) -> String {
     let quoted = |text: &str| text.replace('\'', "''");
-    let inners: Vec<&str> = survey::inners(text).map(str::trim).collect();
-    if inners.is_empty() {
-        return format!("'{}'", quoted(text));
+    let braces = |text: &str| text.replace('{', "{{").replace('}', "}}");
+    let (mut form, mut inners, mut rest) = (String::new(), Vec::new(), text);
+    while let Some((before, after)) = rest.split_once("${{")
+        && let Some((inner, after)) = after.split_once("}}")
+    {
+        form.push_str(&braces(before));
+        form.push_str(&format!("{{{}}}", inners.len()));
+        inners.push(inner.trim());
+        rest = after;
     }
-    let mut form = String::new();
-    let mut rest = text;
-    let mut count = 0;
-    while let Some((before, after)) = rest.split_once("${{") {
-        form.push_str(&before.replace('{', "{{").replace('}', "}}"));
-        form.push_str(&format!("{{{count}}}"));
-        count += 1;
-        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    form.push_str(&braces(rest));
+    match &inners[..] {
+        [] => format!("'{}'", quoted(text)),
+        [inner] if form == "{0}" => format!("({inner})"),
+        _ => format!("format('{}', {})", quoted(&form), inners.join(", ")),
     }
-    form.push_str(&rest.replace('{', "{{").replace('}', "}}"));
-    if form == "{0}" {
-        return format!("({})", inners[0]);
-    }
-    format!("format('{}', {})", quoted(&form), inners.join(", "))
 }
 
 #[cfg(test)]

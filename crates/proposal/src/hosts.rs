@@ -44,7 +44,7 @@ pub enum LoginObstacle {
     NoKeyBetween,
     #[error("only the shell of the workflow knows the login's {0}")]
     Unknown(&'static str),
-    #[error("each row of the job's matrix goes to a machine of its own ({0})")]
+    #[error("each run of the job goes to a machine of its own ({0})")]
     OneEach(String),
     #[error(
         "the `ssh` program is told the way by an option ({0}); in `~/.ssh/config`, or in a file that `ssh-config` names, `ssh: openssh` \

@@ -118,7 +118,7 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         && !besides.is_empty()
     {
         let all = besides.join(", ");
-        table.row("and", &format!("{all}, in other rows of its matrix"));
+        table.row("and", &format!("{all}, in other runs of its job"));
     }
     if let Some(folder) = &lead.folder {
         table.row("folder", &format!("{} ({})", folder.value, folder.at));

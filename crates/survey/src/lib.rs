@@ -45,7 +45,7 @@ mod ssh;
 
 use std::path::PathBuf;
 
-pub use workflow::expression::{equals, fill, inners};
+pub use workflow::expression::{equals, fill};
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;

@@ -184,7 +184,9 @@ fn lacking(
             .reason(format!(
                 "{at} hands {name} over from the {kind} {missing}, and the job of {caller}, which calls this workflow, does not hand it over"
             ))
-            .hint(format!("there: add `secrets: inherit` to the job of {caller}"));
+            .hint(format!(
+                "there: add `secrets: inherit` to the job of {caller}, or `{missing}: ${{{{ secrets.{missing} }}}}` to the `secrets:` that it has"
+            ));
     }
     let stores = match &environment {
         Some(name) => format!("neither the repository nor its environment {name} has one"),
