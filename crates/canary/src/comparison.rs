@@ -13,6 +13,8 @@ use crate::reasons::{INSTANCE_GONE, LOOK_FOR_INSTANCE, of_doubt};
 use crate::settings::{self, SettingsError, intervals};
 use crate::threshold::Thresholds;
 
+const CUT_RECORDING: &str = "judge a recording without broken data, or cut it before they begin";
+
 /// Takes intervals in until it is over.
 #[derive(Clone, Debug)]
 pub struct Comparison {
@@ -263,17 +265,18 @@ impl Comparison {
             }
         }
         for (nth, finding) in findings.iter_mut().enumerate() {
+            let later = self.later[nth]
+                .as_deref()
+                .map(|later| (later, CUT_RECORDING));
             let is_gone = self.attendance[nth].is_one_gone();
-            let gone = is_gone.then_some(INSTANCE_GONE);
-            if let Some(later) = self.later[nth].as_deref().or(gone)
+            let gone = is_gone.then_some((INSTANCE_GONE, LOOK_FOR_INSTANCE));
+            if let Some((later, hint)) = later.or(gone)
                 && finding.verdict == Verdict::Pass
             {
                 finding.verdict = Verdict::Inconclusive;
                 finding.decided_at = None;
                 finding.reason = format!("{later}, after what would pass: {}", finding.reason);
-                finding.hint = Some(
-                    "judge a recording without broken data, or cut it before they begin".to_owned(),
-                );
+                finding.hint = Some(hint.to_owned());
             }
         }
         findings

@@ -11,8 +11,8 @@ use crate::stay::ExposureWindow;
 const MAX_SLICES: u32 = 20;
 /// How long a part is: the first that makes not too many.
 const STEPS: [u32; 12] = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21_600, 86_400];
-/// Above it a float skips whole numbers.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// Above it a float may stand for more than one whole number.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// Requests after one time and by another, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]

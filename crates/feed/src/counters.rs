@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use judge::ReadingError;
 use prometheus::raw::RawSeries;
 
 use crate::flaw::DataDefect;
@@ -18,8 +19,6 @@ use crate::side::SideName;
 const MOST_SERIES: usize = 50_000;
 /// Scrapes that may be missed: what comes after more of them is no longer counted.
 const MISSED: f64 = 3.5;
-/// Above it a float may stand for more than one whole number.
-const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// What was asked for, and what came.
 pub(crate) struct QueriedSeries<'q> {
@@ -550,13 +549,11 @@ fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Opti
 fn uncountable(query: &str, series: &[(RawSeries, Option<String>)]) -> Option<DataDefect> {
     let mut values = series.iter().flat_map(|(one, _)| &one.samples);
     values.find_map(|(_, value)| {
+        let wrong = judge::whole(*value).err()?;
         let (query, value) = (query.to_owned(), *value);
-        if !(0.0..=MAX_EXACT).contains(&value) {
-            Some(DataDefect::NoCounter { query, value })
-        } else if value.fract() != 0.0 {
-            Some(DataDefect::Fraction { query, value })
-        } else {
-            None
-        }
+        Some(match wrong {
+            ReadingError::Fraction(_) if !value.is_nan() => DataDefect::Fraction { query, value },
+            _ => DataDefect::NoCounter { query, value },
+        })
     })
 }

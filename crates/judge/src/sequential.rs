@@ -35,7 +35,7 @@ pub use band::Band;
 pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Idle, Reason, Verdict};
 pub use gauge::{FEWEST_BLOCKS, Margin};
 pub use latency::NEGLIGIBLE;
-pub use load::Spread;
+pub use load::{MAX_RATIO, Spread};
 pub use outlook::Outlook;
 pub use plan::{Plan, Reach, Traffic, plan, plan_latency};
 pub use serial::BLOCK;

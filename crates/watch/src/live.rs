@@ -128,7 +128,7 @@ impl<'a> Live<'a> {
         }
         let metrics = self.comparison.metrics().iter().enumerate();
         let curves = metrics.flat_map(|(nth, metric)| {
-            let id = format!("canary/{}", metric.name);
+            let id = id(&metric.name);
             self.comparison.curves(nth, &id)
         });
         (outcomes, curves.collect())
@@ -297,7 +297,7 @@ impl<'a> Live<'a> {
             End::Futile(metric) if *metric == nth => Some("the watch ended early".to_owned()),
             End::Futile(metric) => Some(format!(
                 "the watch ended early, because neither verdict on {} can be reached before the deadline",
-                metric_notes::id(&self.names[*metric])
+                id(&self.names[*metric])
             )),
             End::Interrupted => Some("interrupted".to_owned()),
             End::FailedBeside(failed) => Some(format!("not decided when {failed} had failed")),

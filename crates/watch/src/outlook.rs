@@ -7,7 +7,7 @@ use cli::{Failure, Job};
 use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate};
 use config::value::{Quantity, Span, Unit};
 use judge::sequential::{
-    Chance, Plan, Reach, SettingsError, Tolerance, Traffic, plan, plan_latency,
+    Chance, MAX_RATIO, Plan, Reach, SettingsError, Tolerance, Traffic, plan, plan_latency,
 };
 use model::planned;
 use model::{Outcome, Verdict};
@@ -80,7 +80,7 @@ impl Requests {
     fn least_share(&self) -> f64 {
         match self.instances {
             0 | 1 => 0.0,
-            stable => 1.0 / (2.0 * f64::from(stable) + 1.0),
+            stable => 1.0 / (MAX_RATIO * f64::from(stable) + 1.0),
         }
     }
 
@@ -88,7 +88,7 @@ impl Requests {
     fn fewest_instances(&self, share: Quantity) -> f64 {
         match self.instances {
             0 | 1 => 1.0,
-            stable => (share.get() * f64::from(stable) / (2.0 * (1.0 - share.get()))).ceil(),
+            stable => (share.get() * f64::from(stable) / (MAX_RATIO * (1.0 - share.get()))).ceil(),
         }
     }
 }
@@ -212,7 +212,7 @@ impl Outlook {
                 outlook.outcome = outlook
                     .outcome
                     .reason(format!(
-                        "a good release does not pass: an instance of the canary has less than half of the requests of each of the {instances} instances that serve now; from a share of {least} on it can"
+                        "a good release does not pass: an instance of the canary has less than half of the requests of each of the {instances} instances that serve now; with a share of {least} or more it can pass"
                     ))
                     .hint(format!("give the canary at least {least} of the requests"));
                 outlook

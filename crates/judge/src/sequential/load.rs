@@ -54,7 +54,7 @@ pub struct Spread {
 }
 
 /// One may have so many times the requests of the other.
-const MAX_RATIO: f64 = 2.0;
+pub const MAX_RATIO: f64 = 2.0;
 /// Standard deviations of chance.
 const DEVIATIONS: f64 = 3.0;
 

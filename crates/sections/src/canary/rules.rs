@@ -62,7 +62,7 @@ impl Canary {
         }
         if self.warm_up >= self.deadline {
             let message = format!(
-                "`warm-up` ({}) lasts until the `deadline` ({}): a new instance is never compared",
+                "`warm-up` ({}) is not shorter than `deadline` ({}): a new instance is never compared",
                 self.warm_up, self.deadline
             );
             let fault = spot.key("warm-up").fault(message);
