@@ -249,7 +249,7 @@ fn later(found: &mut [Deployment], reports: &mut Reports, event: &Event) {
                 duration_ms: *duration_ms,
                 verdict: Verdict::Pass,
             };
-            put_back(found, restored, (rollback, *resumed), event.at);
+            put_back(found, restored, rollback, *resumed, event.at);
         }
         _ => {}
     }
@@ -261,7 +261,8 @@ fn later(found: &mut [Deployment], reports: &mut Reports, event: &Event) {
 fn put_back(
     found: &mut [Deployment],
     release: &str,
-    (rollback, is_resumed): (RolledBack, bool),
+    rollback: RolledBack,
+    is_resumed: bool,
     at: Timestamp,
 ) {
     let served = found.iter().rposition(|one| one.may_serve);
@@ -279,10 +280,8 @@ fn put_back(
             }
         } else {
             deployment.may_serve = false;
-            let begun = deployment
-                .rollback
-                .filter(|own| own.verdict != Verdict::Pass);
-            let begun = begun.filter(|_| is_resumed);
+            let begun = deployment.rollback;
+            let begun = begun.filter(|own| is_resumed && own.verdict != Verdict::Pass);
             let rollback = begun.map_or(rollback, |own| own.finished_by(rollback));
             let before = deployment.taken_back.replace((rollback, at));
             deployment

@@ -10,9 +10,8 @@ use crate::{AppliedRule, Incident};
 pub struct DueEscalation {
     /// Its place under `escalate:`, from 0.
     pub rule: usize,
+    /// With the sinks to be told.
     pub applied: AppliedRule,
-    /// The sinks to be told.
-    pub to: Vec<String>,
     pub text: String,
 }
 
@@ -70,7 +69,6 @@ pub fn due(incident: &Incident, rules: &[Escalate], now: Timestamp) -> Vec<DueEs
         .map(|(nth, _, rule)| DueEscalation {
             rule: nth,
             applied: applied(rule),
-            to: rule.to.clone(),
             text: rule
                 .text
                 .clone()

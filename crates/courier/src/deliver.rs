@@ -1,6 +1,7 @@
 //! One round of deliveries: claim, tell, write down.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,7 +91,6 @@ struct Claimed {
 type LockedSinks<'a> = BTreeMap<&'a str, OwnedMutexGuard<()>>;
 
 /// A thread at a sink.
-#[derive(Default)]
 struct ThreadState {
     reference: Option<Reference>,
     /// A delivery to it may have arrived.
@@ -289,24 +289,25 @@ impl Courier<'_> {
             if Instant::now() >= until {
                 return self.release(rest, by).await;
             }
-            let thread = pending.event.thread();
-            let of_thread = rest.iter().filter(|one| one.event.thread() == thread);
-            let newest = of_thread
-                .clone()
-                .next_back()
-                .filter(|one| one.delivery != pending.delivery);
-            let is_unsure = of_thread.clone().any(|one| one.unsure);
-            let is_begun = threads.contains_key(&thread);
-            let known = threads.entry(thread.clone()).or_insert_with(|| {
-                let reference = pending.reference.clone();
-                ThreadState {
-                    reference: reference.and_then(|one| serde_json::from_value(one).ok()),
-                    is_unsure,
-                    is_shown: false,
+            let (known, newest) = match threads.entry(pending.event.thread()) {
+                Entry::Occupied(known) => (known.into_mut(), None),
+                Entry::Vacant(place) => {
+                    let of_thread =
+                        { rest.iter() }.filter(|one| one.event.thread() == *place.key());
+                    let newest = of_thread.clone().next_back();
+                    let newest = newest.filter(|one| one.delivery != pending.delivery);
+                    let is_unsure = of_thread.clone().any(|one| one.unsure);
+                    let reference = pending.reference.clone();
+                    let state = ThreadState {
+                        reference: reference.and_then(|one| serde_json::from_value(one).ok()),
+                        is_unsure,
+                        is_shown: false,
+                    };
+                    (place.insert(state), newest)
                 }
-            });
+            };
             let about = (recipient, history, until);
-            let mut ended = match newest.filter(|_| !is_begun) {
+            let mut ended = match newest.filter(|_| recipient.shows_threads()) {
                 Some(newest) => self.attempt_in_time(about, newest, known, Act::Show).await,
                 None => Ok(None),
             };
@@ -468,11 +469,14 @@ impl Courier<'_> {
                 told.hint = unusable.hint().map(str::to_owned);
             }
             if recipient.is_none() {
-                told.reason = Some("the configuration has no sink of this name".to_owned());
                 let environment = pending.event.subject.environment.as_deref();
-                told.hint = environment
-                    .filter(|name| self.elsewhere.contains(&(*name, &*pending.delivery.sink)))
-                    .map(|name| format!("`incident deliver --environment {name}` has it"));
+                let own = environment
+                    .filter(|name| self.elsewhere.contains(&(*name, &*pending.delivery.sink)));
+                told.reason = Some(own.map_or_else(
+                    || "the configuration has no sink of this name".to_owned(),
+                    |name| format!("only the environment `{name}` has a sink of this name"),
+                ));
+                told.hint = own.map(|name| format!("run `incident deliver --environment {name}`"));
             }
         }
         all.into_values().collect()

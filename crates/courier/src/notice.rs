@@ -297,7 +297,9 @@ impl EventFacts<'_> {
             Some(WayBack::NotCompleted) => {
                 "`rollback status`, then `rollback run` or a release that fixes it".to_owned()
             }
-            _ if !self.can_go_back => "a release that fixes it, then `incident resolve`".to_owned(),
+            _ if !self.can_go_back => {
+                "deploy a release that fixes it, then run `incident resolve`".to_owned()
+            }
             Some(WayBack::InProgress) | None => {
                 "`rollback decide`, then `incident update`".to_owned()
             }

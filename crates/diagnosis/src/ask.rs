@@ -290,11 +290,11 @@ impl Diagnosis {
         let job = suspect.job;
         let conclusion = job.conclusion.as_deref();
         let is_cancelled = conclusion == Some("cancelled");
-        let never_taken = job.runner().is_none() && job.steps.as_ref().is_none_or(Vec::is_empty);
-        let steps = || job.steps.iter().flatten();
-        let is_unfinished = job.is_abandoned() || steps().next().is_none();
-        let has_cancelled_step =
-            steps().any(|step| step.conclusion.as_deref() == Some("cancelled"));
+        let has_no_steps = job.steps.as_ref().is_none_or(Vec::is_empty);
+        let never_taken = job.runner().is_none() && has_no_steps;
+        let is_unfinished = job.is_abandoned() || has_no_steps;
+        let has_cancelled_step = { job.steps.iter().flatten() }
+            .any(|step| step.conclusion.as_deref() == Some("cancelled"));
         let own = suspect
             .step
             .map(|step| format!("The action '{}' has timed out after ", step.name));
@@ -308,7 +308,8 @@ impl Diagnosis {
                     let is_own = own.as_ref().is_some_and(|own| message.starts_with(own));
                     is_own || is_unfinished || is_cancelled
                 }
-                _ => false,
+                // No sentence tells these.
+                Ended::NotStarted | Ended::NeverBegan => false,
             })
         };
         let told = messages.iter().filter_map(believed).min();

@@ -86,12 +86,8 @@ pub fn calls(before: char, behind: &str) -> bool {
     // Discord has `<@!12>` for a person, and `<@&12>` for all of a role.
     let behind = behind.trim_start_matches(['&', '!']);
     let is_name = behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    let word: String = behind
-        .chars()
-        .filter(|c| !is_invisible(*c))
-        .take_while(|c| c.is_alphanumeric())
-        .take(16)
-        .collect();
+    let word = visible(behind).take_while(|c| c.is_alphanumeric());
+    let word: String = word.take(16).collect();
     let is_call = CALLS.iter().any(|call| word.eq_ignore_ascii_case(call));
     // What is no letter of ASCII is the end of a word to GitHub.
     is_call || is_name && !before.is_ascii_alphanumeric()

@@ -44,8 +44,8 @@ struct Link {
 
 impl Body {
     pub(crate) fn of(notice: &Notice) -> Body {
-        let own: Vec<Url> = notice.web_links(ENTRIES).map(|(_, url)| url).collect();
-        // Whose markup it becomes by a template is not known.
+        let (labels, own): (Vec<&str>, Vec<Url>) = notice.web_links(ENTRIES).unzip();
+        // A template may put it into any markup.
         let plain = |text: String| {
             let text = outside::unlinked(&text, &own);
             text.replace("<!", "\u{ff1c}!").replace("<#", "\u{ff1c}#")
@@ -74,11 +74,10 @@ impl Body {
                     value: plain(outside::text(value, LINE)),
                 })
                 .collect(),
-            links: notice
-                .web_links(ENTRIES)
+            links: { labels.into_iter().zip(&own) }
                 .map(|(label, url)| Link {
                     label: line(label),
-                    url: url.into(),
+                    url: url.to_string(),
                 })
                 .collect(),
         }

@@ -20,14 +20,8 @@ pub trait Sink {
         deadline: Instant,
     ) -> Delivering<'a>;
 
-    /// Makes what shows a thread as it is now show the notice, and tells no one of it. `None` for a sink that has no such
-    /// thing.
-    fn show<'a>(
-        &'a self,
-        _notice: &'a Notice,
-        _earlier: PreviousDelivery<'a>,
-        _deadline: Instant,
-    ) -> Option<Delivering<'a>> {
+    /// What shows a thread as it is now, where the sink has such a thing.
+    fn thread_view(&self) -> Option<&dyn ThreadView> {
         None
     }
 
@@ -35,6 +29,17 @@ pub trait Sink {
     fn proof(&self) -> Proof<'_> {
         Proof::Message(EventKind::Note)
     }
+}
+
+/// Shows a thread as it is now.
+pub trait ThreadView {
+    /// Makes it show the notice, and tells no one of it.
+    fn show<'a>(
+        &'a self,
+        notice: &'a Notice,
+        earlier: PreviousDelivery<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a>;
 }
 
 /// How it is proved that a sink can be reached.

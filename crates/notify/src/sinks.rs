@@ -68,11 +68,16 @@ impl Recipient<'_> {
         deadline: Instant,
     ) -> Result<Delivered, DeliveryError> {
         let sink = self.sink.as_ref().map_err(Clone::clone)?;
+        let Some(view) = sink.thread_view() else {
+            return Ok(Delivered::default());
+        };
         let notice = notice.redacted(self.redactor);
-        match sink.show(&notice, earlier, deadline) {
-            Some(showing) => showing.await,
-            None => Ok(Delivered::default()),
-        }
+        view.show(&notice, earlier, deadline).await
+    }
+
+    /// Whether there is anything that [`show`](Self::show) changes.
+    pub fn shows_threads(&self) -> bool {
+        { self.sink.as_ref() }.is_ok_and(|sink| sink.thread_view().is_some())
     }
 }
 

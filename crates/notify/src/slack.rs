@@ -12,7 +12,7 @@ use sections::incident::SlackSink;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext, ThreadView};
 use crate::sinks::Kind;
 use crate::web::Web;
 use crate::{DeliveryError, Notice, Reference, secret};
@@ -99,17 +99,23 @@ impl Sink for Bot {
         })
     }
 
+    fn thread_view(&self) -> Option<&dyn ThreadView> {
+        Some(self)
+    }
+}
+
+impl ThreadView for Bot {
     fn show<'a>(
         &'a self,
         notice: &'a Notice,
         earlier: PreviousDelivery<'a>,
         deadline: Instant,
-    ) -> Option<Delivering<'a>> {
-        Some(Box::pin(async move {
+    ) -> Delivering<'a> {
+        Box::pin(async move {
             let shown = self.show_thread(notice, earlier, deadline).await?;
             let reference = Some(shown.posted.reference());
             Ok(Delivered { reference })
-        }))
+        })
     }
 }
 

@@ -32,6 +32,7 @@ impl EventWriter<'_> {
         let incident = incident.after(&events);
         let section = self.section_of(incident.subject.environment.as_deref());
         for due in chronicle::due(&incident, &section.escalate, now) {
+            let sinks = due.applied.to.clone();
             let happening = Happening::Escalated {
                 rule: due.rule,
                 applied: Some(due.applied),
@@ -39,7 +40,7 @@ impl EventWriter<'_> {
             };
             let subject = incident.subject.clone();
             let mut event = self.event(subject, happening, Audience::of(&incident));
-            for sink in due.to {
+            for sink in sinks {
                 if !event.sinks.contains(&sink) {
                     event.sinks.push(sink);
                 }

@@ -150,11 +150,11 @@ impl<'a> RunLog<'a> {
                 committed_at: committed(job, release).await,
             };
             let mut event = scribe.event(subject.clone(), happening, Audience::None);
-            // On a laptop no run names the deployment: its first event does. It has no secret in any of its events.
-            let own = event.subject.release.as_deref().unwrap_or_default();
-            let own = format!("{own}#{}", event.id);
-            subject.deployment = Some(event.subject.deployment.take().unwrap_or(own));
-            event.subject.deployment.clone_from(&subject.deployment);
+            // On a laptop no run names the deployment: its first event does, with the release as that event has it, redacted.
+            let release = event.subject.release.as_deref().unwrap_or_default();
+            let deployment = &mut event.subject.deployment;
+            deployment.get_or_insert_with(|| format!("{release}#{}", event.id));
+            subject.deployment.clone_from(deployment);
             event.at = started_at;
             notes.waiting.push(event);
         }
