@@ -224,7 +224,7 @@ fn a_plan_counts_the_release_that_serves_and_its_instances() {
     assert_eq!(subject, "6000 requests a minute, 2% of them fail");
     let reason = outcome["reason"].as_str().unwrap();
     assert!(
-        reason.contains("each of the 3 instances") && reason.contains("a share of 14.3% on"),
+        reason.contains("each of the 3 instances") && reason.contains("a share of 14.3% or more"),
         "{reason}"
     );
     assert!(

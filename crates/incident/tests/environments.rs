@@ -186,7 +186,7 @@ fn an_incident_is_judged_by_the_rules_of_its_environment_and_told_to_its_sinks()
     assert_eq!(escalated[0]["sinks"], json!(["page"]));
     let heard = receiver.calls().len();
     let waits = bed.run(&["deliver"]).stdout;
-    let hint = "`incident deliver --environment production` has it";
+    let hint = "run `incident deliver --environment production`";
     assert!(waits.contains(hint), "{waits}");
     bed.run(&of("production", &["deliver"])).code(0);
     assert_eq!(receiver.calls().len(), heard + 1);
