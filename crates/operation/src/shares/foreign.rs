@@ -5,7 +5,7 @@ use place::{Error, Place};
 use router::{Router, Split, leaves_no_split};
 use state::Rollout;
 
-use super::shift::label;
+use super::sides::label;
 
 /// A place that has something else than what was set.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@ use super::foreign::ForeignChange;
 use super::observe::{
     Answers, Releases, contradicts, is_visible, proof_needed, prove, sample, time_until,
 };
+use super::sides::label;
 
 /// So often a side is asked before it is taken for dead.
 const MAX_ATTEMPTS: u32 = 3;
@@ -49,12 +50,6 @@ const BACK: AfterSignal = AfterSignal {
     proof: FINISH,
     look: Duration::from_millis(6500),
 };
-
-/// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
-/// and nothing takes it apart.
-pub fn label(release: &str, share: Share) -> String {
-    format!("{release} at {share}")
-}
 
 /// A change of the share that a release has.
 pub struct Shift<'a> {

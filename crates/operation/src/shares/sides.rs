@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config::value::Side;
+use config::value::{Share, Side};
 use futures_util::future::join_all;
 use place::{Error, Place};
 use router::{Health, Router};
@@ -96,4 +96,10 @@ pub async fn ask_all(router: &dyn Router, likely: &str) -> BTreeMap<Place, BothS
         (place.clone(), both)
     });
     join_all(asking).await.into_iter().collect()
+}
+
+/// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
+/// and nothing takes it apart.
+pub fn label(release: &str, share: Share) -> String {
+    format!("{release} at {share}")
 }

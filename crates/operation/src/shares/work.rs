@@ -22,8 +22,8 @@ use state::journal::{Ending, Event, Intention, SharePlan};
 use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
 use super::foreign::{self, ForeignChange};
-use super::shift::{Shift, label};
-use super::sides::BothSides;
+use super::shift::Shift;
+use super::sides::{BothSides, label};
 use crate::tree::Tree;
 
 /// A way back waits no longer to hear what the stable side runs.
