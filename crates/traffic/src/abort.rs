@@ -114,6 +114,10 @@ pub(crate) async fn taken_back(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
+    let refused = work.no_way_back(&*router, lease, current).await?;
+    if !refused.is_empty() {
+        return session.give_up(lease, refused).await;
+    }
     let mut found = RolloutReport::new(work.clock);
     found.mark(current.share);
     let reason = current.abort.as_ref().map(AbortRequest::to_string);

@@ -101,7 +101,7 @@ async fn unprovable(
     current: &Rollout,
     promotion: Promotion,
 ) -> Vec<Outcome> {
-    let refused = refuse::gone(router, current);
+    let refused = refuse::go_on(router, current).await;
     if !refused.is_empty() {
         return refused;
     }

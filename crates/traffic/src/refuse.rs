@@ -3,7 +3,7 @@
 use cli::Failure;
 use cli::rollout::in_progress;
 use model::{Id, Outcome, Verdict};
-use operation::shares::work::{places_gone, unconfigured};
+use operation::shares::work::{places_gone, runs_beside, unconfigured};
 use router::Router;
 use state::journal::ROLLBACK;
 use state::{Document, Rollout};
@@ -53,7 +53,14 @@ pub(crate) async fn begin(
     Ok(None)
 }
 
-/// The rule that forbids to go on with a rollout: a place of it is not configured any more, so that its share there could not
+/// The rules that forbid to go on with a rollout: [`gone`], or its release runs on the other side, too.
+pub(crate) async fn go_on(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+    let mut refused = gone(router, rollout);
+    refused.extend(runs_beside(router, rollout).await);
+    refused
+}
+
+/// The rule that forbids to change a rollout: a place of it is not configured any more, so that its share there could not
 /// be changed, watched or taken back.
 pub(crate) fn gone(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
     let gone = places_gone(router, rollout).into_iter();

@@ -48,7 +48,7 @@ async fn would_go_on(
         let work = session.work(document);
         let context = work.context();
         let router = work.router(&context)?;
-        let refused = refuse::gone(&*router, current);
+        let refused = refuse::go_on(&*router, current).await;
         if !refused.is_empty() {
             return Ok(session.report(refused));
         }
@@ -91,7 +91,7 @@ pub(crate) async fn go_on(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    let refused = refuse::gone(&*router, current);
+    let refused = refuse::go_on(&*router, current).await;
     if !refused.is_empty() {
         return session.give_up(lease, refused).await;
     }

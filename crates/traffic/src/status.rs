@@ -11,8 +11,8 @@ use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{
     Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
 };
-use operation::shares::sides::BothSides;
-use operation::shares::work::{places_gone, unconfigured};
+use operation::shares::sides::{BothSides, runs_too};
+use operation::shares::work::{parting, places_gone, unconfigured};
 use place::{Error, Place};
 use router::{Router, Split, Splits, leaves_no_split};
 use state::{Document, Phase, Rollout};
@@ -162,20 +162,25 @@ impl<'a> PlaceStatus<'a> {
             return outcome;
         }
         let reasons: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
+        let hint = match verdict {
+            Verdict::Fail if self.in_use().is_none() => {
+                "let blue and green alone share the requests, then ask again".to_owned()
+            }
+            Verdict::Fail => match recorded {
+                Some(rollout) if self.runs_beside(rollout).is_some() => parting(rollout),
+                Some(_) => {
+                    "`traffic resume` goes on with the rollout, `traffic abort` takes it back"
+                        .to_owned()
+                }
+                None => "`traffic set SHARE --release R` sets a share and proves it".to_owned(),
+            },
+            Verdict::Inconclusive => "find out why answers take so long, then ask again".to_owned(),
+            _ => "see whether the router runs and its file can be read".to_owned(),
+        };
         outcome
             .expected("the configuration, the router and the answers agree")
             .reason(reasons.join("; "))
-            .hint(match verdict {
-                Verdict::Fail if self.in_use().is_none() => {
-                    "let blue and green alone share the requests, then ask again"
-                }
-                Verdict::Fail if recorded.is_some() => {
-                    "`traffic resume` goes on with the rollout, `traffic abort` takes it back"
-                }
-                Verdict::Fail => "`traffic set SHARE --release R` sets a share and proves it",
-                Verdict::Inconclusive => "find out why answers take so long, then ask again",
-                _ => "see whether the router runs and its file can be read",
-            })
+            .hint(hint)
     }
 
     /// Whatever does not agree: the configuration, what is loaded, the answers, and what was recorded.
@@ -204,6 +209,7 @@ impl<'a> PlaceStatus<'a> {
         }
         if let Some(rollout) = recorded {
             doubts.extend(self.differs(rollout).map(Discrepancy::fail));
+            doubts.extend(self.runs_beside(rollout).map(Discrepancy::fail));
         }
         for side in Side::BOTH {
             if let Some(share) = in_use.map(|split| split.of(side))
@@ -239,6 +245,13 @@ impl<'a> PlaceStatus<'a> {
                 rollout.release, rollout.share
             )
         })
+    }
+
+    /// Where the release of the rollout runs on the other side, too.
+    fn runs_beside(&self, rollout: &Rollout) -> Option<String> {
+        let side = *rollout.sides.get(&self.place.to_string())?;
+        let other = self.both.of(side.other()).release.as_ref().ok()?;
+        runs_too(self.router, side, &rollout.release, other)
     }
 
     /// What another made of the share of a rollout here.

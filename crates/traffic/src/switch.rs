@@ -120,7 +120,7 @@ async fn under(
     let context = work.context();
     let router = work.router(&context)?;
     if let Some(rollout) = &document.rollout {
-        let refused = refuse::gone(&*router, rollout);
+        let refused = refuse::go_on(&*router, rollout).await;
         if !refused.is_empty() {
             return session.give_up(lease, refused).await;
         }

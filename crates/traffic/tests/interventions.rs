@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::End;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, signal};
 
 #[test]
 fn a_ramp_waits_for_its_promotion() {
@@ -66,6 +66,62 @@ fn an_abort_goes_back_to_what_the_stable_side_runs_now() {
     bed.blue.set_release("v1.1");
     bed.traffic(&["abort"]).is(0, &["v1.1 has 100% again"]);
     assert!(bed.state()["rollout"].is_null());
+}
+
+/// `blue` and `green` change places in the configuration, or the release is deployed to both: a way back would give it all.
+#[test]
+fn a_share_of_a_release_that_runs_on_the_other_side_too_is_not_changed() {
+    let bed = Bed::new("", "");
+    bed.traffic(&["set", "10%", "--release", "v2"]).is(0, &[]);
+    let rollout = bed.state()["rollout"].clone();
+    let router = bed.router();
+    let (blue, green) = (bed.blue.address(), bed.green.address());
+    let swapped = router
+        .replace(&format!("blue: {blue}"), &format!("blue: {green}"))
+        .replace(
+            &format!("green: {green}\n    r"),
+            &format!("green: {blue}\n    r"),
+        );
+    let refused = |at: &str| {
+        let why = format!("blue {at} runs v2, and the rollout has v2 at green");
+        for command in [
+            &["abort"][..],
+            &["resume"],
+            &["promote"],
+            &["set", "50%", "--release", "v2"],
+        ] {
+            bed.traffic(command).is(5, &[&why, "nothing was changed"]);
+            assert_eq!(bed.state()["rollout"], rollout, "{command:?}");
+            assert_eq!(bed.configured(), 10, "{command:?}");
+        }
+        bed.traffic(&["status"])
+            .is(1, &[&why, "change them back", "deploy v1 there again"]);
+    };
+    bed.write(&swapped, "");
+    refused(&green);
+    bed.write(&router, "");
+    bed.blue.set_release("v2");
+    refused(&blue);
+    bed.blue.set_release("v1");
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+/// The release is deployed to both sides while its ramp goes on, which then fails.
+#[test]
+fn a_ramp_takes_nothing_back_to_the_release_itself() {
+    let bed = Bed::new("  stage-duration: 60s\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.blue.set_release("v2");
+    signal("TERM", child.id());
+    End::from(child.wait_with_output().unwrap()).is(
+        143,
+        &[
+            "runs v2, and the rollout has v2 at green",
+            "v1 does not have 100% everywhere again",
+        ],
+    );
+    assert_eq!((bed.configured(), bed.recorded()), (10, Some(10)));
 }
 
 /// Nothing is taken from the side that has nothing: it may be what another job prepares.

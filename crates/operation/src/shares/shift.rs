@@ -18,7 +18,7 @@ use super::foreign::ForeignChange;
 use super::observe::{
     Answers, Releases, contradicts, is_visible, proof_needed, prove, sample, time_until,
 };
-use super::sides::label;
+use super::sides::{label, runs_too};
 
 /// So often a side is asked before it is taken for dead.
 const MAX_ATTEMPTS: u32 = 3;
@@ -203,7 +203,7 @@ impl Shift<'_> {
             && let Ok(Some(why)) =
                 tokio::time::timeout(DEAD_WITHIN, self.leads_nowhere(place, side)).await
         {
-            return Err(Error::Down(why));
+            return Err(why);
         }
         let (before, after) = (
             Split::giving(side, self.before),
@@ -263,14 +263,17 @@ impl Shift<'_> {
         if self.is_way_back { BACK } else { FORWARD }
     }
 
-    /// Why users are better off as they are than after a way back: the side that it leads to is dead, and the release
-    /// answers.
-    async fn leads_nowhere(&self, place: &Place, side: Side) -> Option<String> {
+    /// Why users are better off as they are than after a way back: the side that it leads to runs the release itself, or is
+    /// dead, and the release answers.
+    async fn leads_nowhere(&self, place: &Place, side: Side) -> Option<Error> {
         let stable = self.stable.as_deref().unwrap_or_default();
         let mut tries = 1;
         let dead = loop {
             match self.router.side_release(place, side.other(), stable).await {
-                Ok(_) => return None,
+                Ok(answer) => {
+                    return runs_too(self.router, side, &self.release, &answer)
+                        .map(Error::Contradicts);
+                }
                 Err(dead) if tries == MAX_ATTEMPTS => break dead,
                 Err(_) => tokio::time::sleep(RETRY_DELAY).await,
             }
@@ -280,11 +283,11 @@ impl Shift<'_> {
             { self.router.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
         let serves = self.router.side_release(place, side, &self.release).await;
         (!is_left && serves.is_ok()).then(|| {
-            format!(
+            Error::Down(format!(
                 "{} cannot be asked ({dead}), so that {} keeps what it has",
                 side.other(),
                 self.release
-            )
+            ))
         })
     }
 

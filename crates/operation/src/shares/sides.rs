@@ -1,6 +1,7 @@
 //! Which side runs which release at each place.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use config::value::{Share, Side};
 use futures_util::future::join_all;
@@ -8,6 +9,9 @@ use place::{Error, Place};
 use router::{Health, Router};
 
 use super::observe::Releases;
+
+/// A change of a share waits no longer to hear what runs beside it.
+const BESIDE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a side of a router answered when it was asked itself.
 #[derive(Clone, Debug)]
@@ -102,4 +106,31 @@ pub async fn ask_all(router: &dyn Router, likely: &str) -> BTreeMap<Place, BothS
 /// and nothing takes it apart.
 pub fn label(release: &str, share: Share) -> String {
     format!("{release} at {share}")
+}
+
+/// Why a release on this side is not to be changed beside what the other side answers: that is the release, too. What the
+/// release loses would go to itself.
+pub fn runs_too(router: &dyn Router, side: Side, release: &str, other: &str) -> Option<String> {
+    let beside = side.other();
+    (router.releases().named(other, release) == release).then(|| {
+        format!(
+            "{beside} {} runs {release}, and the rollout has {release} at {side}",
+            router.name(beside)
+        )
+    })
+}
+
+/// The same at each place that answers in time.
+pub async fn all_that_run_too(
+    router: &dyn Router,
+    sides: &BTreeMap<Place, Side>,
+    release: &str,
+) -> BTreeMap<Place, String> {
+    let asking = sides.iter().map(|(place, side)| async move {
+        let answer = router.side_release(place, side.other(), release);
+        let answer = tokio::time::timeout(BESIDE_WITHIN, answer).await;
+        let why = runs_too(router, *side, release, &answer.ok()?.ok()?)?;
+        Some((place.clone(), why))
+    });
+    join_all(asking).await.into_iter().flatten().collect()
 }

@@ -23,7 +23,7 @@ use state::{Entry, Lease, Phase, Rollout, Status, Store};
 
 use super::foreign::{self, ForeignChange};
 use super::shift::Shift;
-use super::sides::{BothSides, label};
+use super::sides::{BothSides, all_that_run_too, label};
 use crate::tree::Tree;
 
 /// A way back waits no longer to hear what the stable side runs.
@@ -265,6 +265,27 @@ impl<'a> Work<'a> {
             stable: rollout.stable.clone(),
             end,
         })
+    }
+
+    /// Why nothing of a rollout can be taken back: at each of its places its release runs on the other side, too. What asked
+    /// for it is forgotten, and nothing else is changed.
+    pub async fn no_way_back(
+        &self,
+        router: &dyn Router,
+        lease: &Lease,
+        rollout: &Rollout,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let refused = no_way_back(router, rollout).await;
+        if !refused.is_empty() && rollout.phase != Phase::Aborting {
+            let forgotten = self.store.update(Some(lease), |document| {
+                if let Some(rollout) = &mut document.rollout {
+                    rollout.abort = None;
+                }
+                Ok(())
+            });
+            forgotten.await?;
+        }
+        Ok(refused)
     }
 
     /// The stable release of a rollout: by what answers, for it may have been replaced in its place meanwhile, or not have
@@ -528,6 +549,40 @@ fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec
     };
     let failed = plan.impossible(max_failed)?;
     Some(failed.into_iter().map(outcome).collect())
+}
+
+/// Why nothing of a rollout can be taken back, by what its sides answer; empty where something can be.
+pub async fn no_way_back(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+    let refused = runs_beside(router, rollout).await;
+    if refused.len() == sides_of(router, rollout).len() {
+        refused
+    } else {
+        Vec::new()
+    }
+}
+
+/// A refusal for each place where the side beside a rollout's release runs that release, too.
+pub async fn runs_beside(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+    let Rollout { release, .. } = rollout;
+    let found = all_that_run_too(router, &sides_of(router, rollout), release).await;
+    let refusal = |(place, why): (Place, String)| {
+        Outcome::refused(Id::refused(format!("share/{place}")), release)
+            .expected(format!(
+                "{release} runs where the rollout has it, and there alone"
+            ))
+            .actual(why.clone())
+            .reason(format!("{place}: {why}"))
+            .hint(format!("nothing was changed; {}", parting(rollout)))
+    };
+    found.into_iter().map(refusal).collect()
+}
+
+/// What to do where both sides run the release of a rollout, or each the other's.
+pub fn parting(rollout: &Rollout) -> String {
+    format!(
+        "where `blue` and `green` changed places in the configuration, change them back; else deploy {} there again",
+        rollout.stable_shown()
+    )
 }
 
 /// The places of a rollout that are not configured any more.

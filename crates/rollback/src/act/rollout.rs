@@ -38,32 +38,39 @@ pub(super) async fn end(
         .show(&format!("the rollout of {} is taken back", rollout.release));
     let (lease, document) = recall(job, section, store, "a rollback").await?;
     let back = match &document.rollout {
-        None => Ok(None),
+        None => Ok(Ok(None)),
         Some(current) => Box::pin(take_back(session, section, &lease, &document, current))
             .await
-            .map(Some),
+            .map(|back| back.map(Some)),
     };
     let released = store.release(&lease, |_| ()).await;
     let back = back?;
     released?;
-    Ok(rollout_end(session, rollout, back))
+    Ok(match back {
+        Ok(back) => rollout_end(session, rollout, back),
+        Err(refused) => RolloutEnd::Remains(Box::new(session.report(refused))),
+    })
 }
 
-/// Gives everything back, under the rollout's lease.
+/// Gives everything back, under the rollout's lease; or why nothing of it can be.
 async fn take_back(
     session: &Session<'_>,
     section: &Traffic,
     lease: &Lease,
     document: &Document,
     rollout: &Rollout,
-) -> Result<WayBack, Failure> {
+) -> Result<Result<WayBack, Vec<Outcome>>, Failure> {
     let (store, known) = (session.store.clone(), document.history.clone());
     let work = Work::new(session.job, section, store, known);
     let context = work.context();
     let router = work.router(&context)?;
+    let refused = work.no_way_back(&*router, lease, rollout).await?;
+    if !refused.is_empty() {
+        return Ok(Err(refused));
+    }
     let reason = rollout.abort.as_ref().map_or("", |asked| &asked.reason);
     let left = (Some(Status::RolledBack), reason);
-    work.back(&*router, lease, rollout, left).await
+    work.back(&*router, lease, rollout, left).await.map(Ok)
 }
 
 /// Why the rollout is not ended by a rollback.
