@@ -7,6 +7,50 @@ use model::{Outcome, Report};
 use state::{Document, Entry, Lease, Lock, Store};
 use target::{Context, PlaceAccess};
 
+/// A job with its state, whichever section names it: what looks after the state needs no `rollback:`.
+pub(crate) struct StateSession<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) store: Store,
+    started_at: Timestamp,
+}
+
+impl<'a> StateSession<'a> {
+    pub(crate) fn open(job: &'a Job) -> Result<Self, Failure> {
+        job.config.github()?;
+        let address = job.config.state_address()?.ok_or_else(unconfigured)?;
+        Ok(StateSession {
+            job,
+            store: job.store(address)?,
+            started_at: Timestamp::now(),
+        })
+    }
+
+    pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
+        read(self.job, &self.store).await
+    }
+
+    pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
+        report(self.started_at, outcomes)
+    }
+}
+
+fn unconfigured() -> Failure {
+    Failure::usage("no rollback is configured")
+        .hint("add `rollback: { state: FILE, command: { run: … } }` to the configuration")
+}
+
+async fn read(job: &Job, store: &Store) -> Result<Option<Document>, Failure> {
+    let document = store.read().await?;
+    if let Some(document) = &document {
+        job.check_owner(document, &store.place())?;
+    }
+    Ok(document)
+}
+
+fn report(started_at: Timestamp, outcomes: Vec<Outcome>) -> Report {
+    Report::from_outcomes("rollback", started_at, outcomes)
+}
+
 /// A job with its `rollback:` section.
 pub(crate) struct Session<'a> {
     pub(crate) job: &'a Job,
@@ -21,9 +65,7 @@ impl<'a> Session<'a> {
         job.config.healthgate_of_any()?;
         job.config.github()?;
         let Some(section) = job.config.rollback()? else {
-            return Err(Failure::usage("no rollback is configured").hint(
-                "add `rollback: { state: FILE, command: { run: … } }` to the configuration",
-            ));
+            return Err(unconfigured());
         };
         let store = job.store(&section.state)?;
         Ok(Session {
@@ -41,11 +83,7 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
-        let document = self.store.read().await?;
-        if let Some(document) = &document {
-            self.job.check_owner(document, &self.store.place())?;
-        }
-        Ok(document)
+        read(self.job, &self.store).await
     }
 
     /// What a target may know; `known` is what the state contains about each release.
@@ -73,6 +111,6 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
-        Report::from_outcomes("rollback", self.started_at, outcomes)
+        report(self.started_at, outcomes)
     }
 }

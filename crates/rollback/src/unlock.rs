@@ -9,7 +9,7 @@ use model::report::v1::millis;
 use model::{Id, Outcome, Report};
 use state::RehearsedRollback;
 
-use crate::session::Session;
+use crate::session::{Session, StateSession};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct UnlockFlags {
@@ -31,7 +31,7 @@ impl force::Rule for LockedRule {
 
 /// Takes the lock away.
 pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
+    let session = StateSession::open(job)?;
     let lock = session.read().await?.and_then(|document| document.lock);
     let Some(lock) = lock else {
         return Ok(session.report(vec![

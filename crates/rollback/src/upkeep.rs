@@ -9,13 +9,13 @@ use model::{Outcome, Report, Verdict};
 use state::store::Snapshot;
 use state::{Document, Error};
 
-use crate::session::Session;
+use crate::session::StateSession;
 
 #[derive(clap::Subcommand, Clone, Debug)]
 pub(crate) enum Action {
     /// List every problem of the state, with its JSON pointer; changes nothing
     Validate {
-        /// Another file than `rollback.state`
+        /// Another file than the configured state
         file: Option<PathBuf>,
     },
     /// Bring a state that was written by hand or by an older release to version 1
@@ -44,7 +44,7 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
     let (place, bytes) = if let Some(path) = file {
         (path.display().to_string(), Ok(read(path)?))
     } else {
-        let session = Session::open(job)?;
+        let session = StateSession::open(job)?;
         let seen = session.store.snapshot().await;
         let bytes = seen.map(|seen| seen.bytes().map(<[u8]>::to_vec));
         (session.store.place(), bytes)
@@ -54,7 +54,7 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             // Gone is not the same as never written.
-            Session::open(job)?.read().await?;
+            StateSession::open(job)?.read().await?;
             return report(vec![crate::view::nothing_recorded(place)]);
         }
         // What lies there has none that can be looked at.
@@ -63,7 +63,7 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
     };
     let mut problems = state::validate::problems(&bytes);
     if file.is_none() && problems.is_empty() {
-        let session = Session::open(job)?;
+        let session = StateSession::open(job)?;
         if let Err(foreign) = session.read().await {
             problems.push(state::validate::Finding {
                 pointer: String::new(),
@@ -115,7 +115,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 async fn migrate(job: &Job) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
+    let session = StateSession::open(job)?;
     let place = session.store.place();
     match session.store.read().await {
         Ok(None) => return Ok(session.report(vec![crate::view::nothing_recorded(place)])),
@@ -165,7 +165,7 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
 }
 
 async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
+    let session = StateSession::open(job)?;
     let place = session.store.place();
     let read = session.store.read().await;
     let never = matches!(read, Ok(None));
@@ -191,13 +191,18 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
         if never {
             return Ok(session.report(vec![crate::view::nothing_recorded(place)]));
         }
+        let next = if job.config.rollback()?.is_some() {
+            "record what runs: `rollback record --release VERSION`"
+        } else {
+            "begin anew; `traffic status` shows what is in use"
+        };
         return Ok(session.report(vec![
             Outcome::fail("state/repaired", &place)
                 .expected("a backup or a journal to repair it from")
                 .actual("neither can be used")
                 .reason(format!("{reason}, and nothing is left to repair it from"))
                 .hint(format!(
-                    "nothing was changed; move {place}, {place}.bak and {place}.journals away, and record what runs: `rollback record --release VERSION`"
+                    "nothing was changed; move {place}, {place}.bak and {place}.journals away, and {next}"
                 )),
         ]));
     };
@@ -222,7 +227,7 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
 }
 
 async fn write(
-    session: &Session<'_>,
+    session: &StateSession<'_>,
     seen: &Snapshot,
     document: &Document,
     aside: &str,
@@ -260,13 +265,17 @@ fn notes(id: &str, place: &str, notes: &[String]) -> Vec<Outcome> {
 fn describe_document(document: &Document, id: &str, place: &str) -> Outcome {
     let or_none = |release: &Option<String>| release.clone().unwrap_or("none".to_owned());
     Outcome::pass(id, place).actual(format!(
-        "current {}, last-known-good {}, {} releases, {}",
+        "current {}, last-known-good {}, {} releases, {}{}",
         or_none(&document.current),
         or_none(&document.last_known_good),
         document.history.len(),
         match &document.frozen {
             Some(frozen) => format!("frozen: {}", frozen.reason),
             None => "not frozen".to_owned(),
+        },
+        match &document.rollout {
+            Some(rollout) => format!("; {rollout}"),
+            None => String::new(),
         }
     ))
 }

@@ -6,11 +6,11 @@ use model::{Outcome, Report};
 use state::Journal;
 use state::journal::ROLLBACK;
 
-use crate::session::Session;
+use crate::session::{Session, StateSession};
 
 /// What runs, what can be gone back to, who holds the lock.
 pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
+    let session = StateSession::open(job)?;
     let place = session.store.place();
     let Some(document) = session.read().await? else {
         return Ok(session.report(vec![nothing_recorded(place)]));

@@ -258,6 +258,44 @@ fn a_rollback_that_cannot_take_the_rollout_back_changes_nothing() {
     site.v1_has_everything();
 }
 
+/// `traffic:` alone has the state, and its file is gone: what looks after a state needs no `rollback:`.
+#[test]
+fn a_lost_state_is_put_back_without_a_section_rollback() {
+    let site = Site::new();
+    let file = site.folder.path().join("deploy-guard.yml");
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    config.as_object_mut().unwrap().remove("rollback");
+    config["traffic"]["state"] = "state.json".into();
+    fs::write(file, config.to_string()).unwrap();
+    let mut ramp = site.waiting_ramp();
+    ramp.kill().unwrap();
+    ramp.wait().unwrap();
+    fs::remove_file(site.folder.path().join("state.json")).unwrap();
+    site.run("traffic", &["abort"])
+        .assert()
+        .code(5)
+        .stderr(contains("`rollback state repair`"));
+    site.run("rollback", &["state", "repair"])
+        .assert()
+        .code(1)
+        .stdout(contains("v2 has 10% beside v1"));
+    site.run("rollback", &["state", "repair", "--yes"])
+        .assert()
+        .code(0);
+    for args in [&["status"][..], &["unlock"], &["state", "validate"]] {
+        site.run("rollback", args).assert().code(0);
+    }
+    site.run("rollback", &["run"])
+        .assert()
+        .code(2)
+        .stderr(contains("no rollback is configured"));
+    site.run("traffic", &["abort"])
+        .assert()
+        .code(0)
+        .stdout(contains("v1 has 100% again"));
+    site.v1_has_everything();
+}
+
 #[test]
 fn a_deployment_goes_to_the_idle_side_and_gets_share_after_share() {
     let site = Site::new();

@@ -37,7 +37,8 @@ pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let Some(current) = rollout(document.as_ref()) else {
-        return Ok(session.report(vec![refuse::nothing("abort")]));
+        let nothing = refuse::nothing(&session, document.as_ref(), "abort").await?;
+        return Ok(session.report(nothing));
     };
     let reason = if flags.forget.is_empty() {
         flags.reason.clone()

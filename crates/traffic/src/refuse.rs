@@ -2,6 +2,7 @@
 
 use cli::Failure;
 use cli::rollout::in_progress;
+use futures_util::future::join_all;
 use model::{Id, Outcome, Verdict};
 use operation::shares::work::{places_gone, runs_beside, unconfigured};
 use router::Router;
@@ -62,7 +63,7 @@ pub(crate) async fn go_on(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome
 
 /// The rule that forbids to change a rollout: a place of it is not configured any more, so that its share there could not
 /// be changed, watched or taken back.
-pub(crate) fn gone(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+fn gone(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
     let gone = places_gone(router, rollout).into_iter();
     let outcomes = gone.map(|place| {
         let outcome = unconfigured(
@@ -78,8 +79,40 @@ pub(crate) fn gone(router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
     outcomes.collect()
 }
 
-/// Where nothing is in progress: not an error, for a second `resume` must do nothing.
-pub(crate) fn nothing(what: &str) -> Outcome {
-    Outcome::pass(format!("{what}/nothing"), "")
-        .actual(format!("nothing to {what}: no rollout is in progress"))
+/// Where nothing is in progress: not an error, for a second `resume` must do nothing. But where both sides have a share, none
+/// of them is known to be right: its rollout was lost with the state, or another set it.
+pub(crate) async fn nothing(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    what: &str,
+) -> Result<Vec<Outcome>, Failure> {
+    let work = session.work(document);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let looking = router.places().iter().map(async |place| {
+        let split = router.in_use(place).await.ok()?;
+        split.whole().is_none().then_some((place, split))
+    });
+    let divided = join_all(looking).await.into_iter().flatten();
+    let refused: Vec<Outcome> = divided
+        .map(|(place, split)| {
+            Outcome::refused(Id::refused(format!("share/{place}")), place.to_string())
+                .expected("a rollout in the state, or all requests on one side")
+                .actual(split.to_string())
+                .reason(format!(
+                    "nothing to {what} is recorded, and {place} has {split}"
+                ))
+                .hint(
+                    "nothing was changed; `traffic switch --to blue`, or green, gives everything to that side and \
+                     proves it",
+                )
+        })
+        .collect();
+    if !refused.is_empty() {
+        return Ok(refused);
+    }
+    let told = format!("nothing to {what}: no rollout is in progress");
+    Ok(vec![
+        Outcome::pass(format!("{what}/nothing"), "").actual(told),
+    ])
 }

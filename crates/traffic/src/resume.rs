@@ -21,10 +21,11 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let Some(current) = rollout(document.as_ref()) else {
-        return match document.as_ref().and_then(Document::side_to_stop) {
-            Some((document, old)) => old_side::resume(&session, document, old).await,
-            None => Ok(session.report(vec![refuse::nothing("resume")])),
-        };
+        if let Some((document, old)) = document.as_ref().and_then(Document::side_to_stop) {
+            return old_side::resume(&session, document, old).await;
+        }
+        let nothing = refuse::nothing(&session, document.as_ref(), "resume").await?;
+        return Ok(session.report(nothing));
     };
     if job.dry_run {
         return would_go_on(&session, document.as_ref(), current).await;
@@ -81,9 +82,8 @@ pub(crate) async fn go_on(
     asked: Asked,
 ) -> Result<Report, Failure> {
     let Some(current) = rollout(Some(document)) else {
-        return session
-            .give_up(lease, vec![refuse::nothing("resume")])
-            .await;
+        let nothing = refuse::nothing(session, Some(document), "resume").await?;
+        return session.give_up(lease, nothing).await;
     };
     if is_taken_back(current) {
         return Box::pin(taken_back(session, lease, document)).await;

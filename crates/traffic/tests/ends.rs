@@ -358,7 +358,6 @@ fn a_ramp_whose_state_is_gone_for_a_while_takes_the_share_back_when_it_is_there_
     assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
 }
 
-/// The state is where both machines reach it, and the second one has nothing but the configuration.
 /// A work folder that is cleaned takes the state with it: no other operation knows of the share.
 #[test]
 fn a_ramp_whose_state_is_deleted_takes_the_share_back() {
@@ -371,6 +370,32 @@ fn a_ramp_whose_state_is_deleted_takes_the_share_back() {
     assert_eq!(bed.configured(), 0);
 }
 
+/// The state was on a machine that is gone: what is in use is told, and leads to one side.
+#[test]
+fn a_share_that_no_state_knows_is_refused_and_ended_by_hand() {
+    for (by_hand, told) in [
+        (&["switch", "--to", "blue"][..], "v1 has 100%"),
+        (&["set", "0%", "--release", "v2"], "v2 has 0%"),
+    ] {
+        let bed = Bed::new("  stage-duration: 60s\n", "");
+        let mut child = bed.spawn(&["ramp", "--release", "v2"]);
+        bed.phase("judging");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bed.forget();
+        for command in ["abort", "resume"] {
+            let both = "is recorded, and localhost has blue 90%, green 10%";
+            bed.traffic(&[command])
+                .is(5, &[both, "`traffic switch --to blue`"]);
+            assert_eq!(bed.configured(), 10);
+        }
+        bed.traffic(by_hand).is(0, &[told]);
+        assert_eq!(bed.configured(), 0);
+        bed.traffic(&["abort"]).is(0, &["nothing to abort"]);
+    }
+}
+
+/// The state is where both machines reach it, and the second one has nothing but the configuration.
 #[test]
 fn a_promotion_and_an_abort_come_from_another_machine() {
     let bed = Bed::new("", "");
