@@ -1,10 +1,11 @@
 //! What was read of the log.
 
+use model::incident::{UnreadCause, UnreadLine};
 use model::text::cut;
 use serde_json::Value;
 use state::Lines;
 
-use crate::{Error, Event, Happening, SCHEMA};
+use crate::{Event, Happening, SCHEMA};
 
 /// An event and its line in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,37 +13,62 @@ pub struct Record {
     pub event: Event,
     /// Its file and line, such as `state.json.events/00000001.jsonl:7`.
     pub place: String,
+    /// A line after it cannot be read: that may tell what became of it.
+    pub is_before_unread: bool,
 }
 
 /// Events in the order in which they were written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     records: Vec<Record>,
+    /// The lines that tell something that is not among them, of whichever service and environment.
+    unread: Vec<UnreadLine>,
     is_cut: bool,
 }
 
 impl History {
-    /// Reads the log's lines. A line that this build does not know is an error: what it tells would be missing.
-    pub fn parse(files: &[Lines]) -> Result<History, Error> {
-        let mut records = Vec::new();
+    /// Reads the log's lines. What this build cannot read is left out, and told: someone may need the rest at once.
+    pub fn parse(files: &[Lines]) -> History {
+        let mut history = History::default();
         for file in files {
             for (line, text) in file.iter() {
-                let event = parse(text).map_err(|unread| unread.at(&file.place, line))?;
-                let place = format!("{}:{line}", file.place);
-                records.push(Record { event, place });
+                match parse(text) {
+                    Ok(event) => history.records.push(Record {
+                        event,
+                        place: format!("{}:{line}", file.place),
+                        is_before_unread: false,
+                    }),
+                    Err((cause, reason)) => {
+                        history.unread.push(UnreadLine {
+                            file: file.place.clone(),
+                            line,
+                            cause,
+                            reason: cut(&reason, MAX_REASON),
+                        });
+                        for record in history.records.iter_mut().rev() {
+                            if record.is_before_unread {
+                                break;
+                            }
+                            record.is_before_unread = true;
+                        }
+                    }
+                }
             }
         }
-        Ok(History {
-            records,
-            is_cut: false,
-        })
+        history
     }
 
     /// The newest files of a log, of which at most so many were read.
-    pub(crate) fn newest(files: &[Lines], most: usize) -> Result<History, Error> {
-        let is_cut = files.len() >= most;
-        let history = History::parse(files)?;
-        Ok(History { is_cut, ..history })
+    pub(crate) fn newest(files: &[Lines], most: usize) -> History {
+        History {
+            is_cut: files.len() >= most,
+            ..History::parse(files)
+        }
+    }
+
+    /// The lines that could not be read: nothing of them is among the events.
+    pub fn unread(&self) -> &[UnreadLine] {
+        &self.unread
     }
 
     /// Whether there may be events before these.
@@ -73,10 +99,11 @@ impl History {
         let record = |(at, event)| Record {
             event,
             place: format!("event {at}"),
+            is_before_unread: false,
         };
         History {
             records: events.into_iter().enumerate().map(record).collect(),
-            is_cut: false,
+            ..History::default()
         }
     }
 
@@ -84,6 +111,7 @@ impl History {
     #[must_use]
     pub fn with(mut self, later: History) -> History {
         self.records.extend(later.records);
+        self.unread.extend(later.unread);
         self
     }
 
@@ -96,42 +124,31 @@ impl History {
     }
 }
 
-enum LineError {
-    Damaged(String),
-    Newer(String),
-}
+/// The most of a reason, in characters: it may cite the line.
+const MAX_REASON: usize = 200;
 
-impl LineError {
-    fn at(self, place: &str, line: usize) -> Error {
-        let place = place.to_owned();
-        match self {
-            LineError::Damaged(reason) => Error::Damaged {
-                place,
-                line,
-                reason,
-            },
-            LineError::Newer(reason) => Error::Newer {
-                place,
-                line,
-                reason,
-            },
-        }
-    }
-}
+/// How each format begins.
+const FORMATS: &str = "deploy-guard/event/";
 
-fn parse(text: &[u8]) -> Result<Event, LineError> {
-    let value: Value = serde_json::from_slice(text)
-        .map_err(|error| LineError::Damaged(format!("not JSON: {error}")))?;
-    if value["schema"] != SCHEMA {
-        let shown = cut(&value["schema"].to_string(), 100);
-        let reason = format!("its schema is {shown}, this release reads `{SCHEMA}`");
-        return Err(if value["schema"].is_string() {
-            LineError::Newer(reason)
+/// A line's event, or why it is not one.
+fn parse(text: &[u8]) -> Result<Event, (UnreadCause, String)> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| {
+        let reason = format!("not JSON from column {} on", error.column());
+        (UnreadCause::Damaged, reason)
+    })?;
+    let schema = &value["schema"];
+    if schema != SCHEMA {
+        let is_format = schema.as_str().is_some_and(|it| it.starts_with(FORMATS));
+        let cause = if is_format {
+            UnreadCause::Newer
         } else {
-            LineError::Damaged(reason)
-        });
+            UnreadCause::Damaged
+        };
+        let shown = cut(&schema.to_string(), 100);
+        let reason = format!("its schema is {shown}, this release reads `{SCHEMA}`");
+        return Err((cause, reason));
     }
-    serde_json::from_value(value).map_err(|error| LineError::Newer(error.to_string()))
+    serde_json::from_value(value).map_err(|error| (UnreadCause::Unknown, error.to_string()))
 }
 
 #[cfg(test)]
@@ -140,35 +157,22 @@ mod tests {
     use crate::sample::{SampleHistory, note};
 
     #[test]
-    fn a_line_of_a_newer_release_and_one_that_is_damaged_are_told_apart() {
+    fn why_a_line_is_not_read_is_told() {
         let mut past = SampleHistory::new();
         past.add(note("one"));
         let line = serde_json::to_string(&past.events[0]).expect("it can be written");
         assert!(parse(line.as_bytes()).is_ok());
-        for (line, is_newer) in [
-            (line.replace("event/v1", "event/v2"), true),
-            (line.replace("\"note\"", "\"dance\""), true),
-            (line[..20].to_owned(), false),
-            ("{}".to_owned(), false),
+        for (line, cause) in [
+            (line.replace("event/v1", "event/v2"), UnreadCause::Newer),
+            (line.replace("event/v1", "evemt/v1"), UnreadCause::Damaged),
+            (line.replace("\"note\"", "\"dance\""), UnreadCause::Unknown),
+            (line.replace("\"at\"", "\"et\""), UnreadCause::Unknown),
+            (line[..20].to_owned(), UnreadCause::Damaged),
+            (line.clone() + &line, UnreadCause::Damaged),
+            ("{}".to_owned(), UnreadCause::Damaged),
         ] {
-            let unread = parse(line.as_bytes()).err();
-            let unread = unread.expect("it is not read").at("state.json.events/1", 7);
-            assert_eq!(
-                matches!(unread, Error::Newer { .. }),
-                is_newer,
-                "{line}: {unread}"
-            );
-            let told = unread.to_string();
-            assert!(
-                told.starts_with("line 7 of the log state.json.events/1 was")
-                    || told.starts_with("line 7 of the log state.json.events/1 is"),
-                "{told}"
-            );
-            assert!(
-                unread.hint().starts_with("it was left untouched"),
-                "{}",
-                unread.hint()
-            );
+            let unread = parse(line.as_bytes()).expect_err("it is not read");
+            assert_eq!(unread.0, cause, "{line}: {}", unread.1);
         }
     }
 }

@@ -15,8 +15,11 @@ pub struct Incident {
     pub id: IncidentId,
     /// What it is about; the deployment that caused it, where one did.
     pub subject: Subject,
+    /// Where the line that opened it cannot be read: when the first event that can be read was written.
     pub opened: Timestamp,
     pub opened_by: Writer,
+    /// The line that opened it cannot be read: what it was, and since when, is not known.
+    pub is_opening_unread: bool,
     pub text: String,
     pub severity: Severity,
     /// By which rule it has this severity, or why a person set it.
@@ -86,6 +89,7 @@ impl Incident {
             subject: event.subject.clone(),
             opened: event.at,
             opened_by: event.by.clone(),
+            is_opening_unread: false,
             text: text.clone(),
             severity: *severity,
             why: why.clone(),
@@ -111,6 +115,49 @@ impl Incident {
             passed_on_to: BTreeSet::new(),
             latest: text.clone(),
         })
+    }
+
+    /// One whose opening cannot be read, by the first of its events that can be: it counts as the worst, so that people
+    /// are called.
+    fn of_rest(event: &Event, id: &IncidentId) -> Incident {
+        let severity = match event.what {
+            Happening::SeverityChanged { from, .. } => from,
+            _ => Severity::Critical,
+        };
+        let why = "the line that opened it cannot be read";
+        let mut incident = Incident {
+            id: id.clone(),
+            subject: event.subject.clone(),
+            opened: event.at,
+            opened_by: Writer {
+                actor: "unknown".to_owned(),
+                run: None,
+                automatic: true,
+            },
+            is_opening_unread: true,
+            text: why.to_owned(),
+            severity,
+            why: why.to_owned(),
+            by_hand: false,
+            opened_as: severity,
+            worst: severity,
+            worst_why: why.to_owned(),
+            impact: Impact::Unknown,
+            hosts: None,
+            failed_stage: None,
+            action: None,
+            eta: None,
+            phase: Phase::Investigating,
+            identified: None,
+            acknowledged: None,
+            resolution: None,
+            escalated: Vec::new(),
+            told: BTreeSet::new(),
+            passed_on_to: BTreeSet::new(),
+            latest: why.to_owned(),
+        };
+        incident.learn(event);
+        incident
     }
 
     /// The incident once these events are written, too.
@@ -214,16 +261,20 @@ impl Incident {
     }
 }
 
-/// All incidents, the oldest first.
+/// All incidents, the oldest first. One is known by its other events where a line cannot be read, which opened it then;
+/// only the whole log shows that none of its lines that can be read did.
 pub fn incidents(history: &History) -> Vec<Incident> {
+    let may_be_unread = !history.unread().is_empty() && !history.is_cut();
     let mut incidents: Vec<Incident> = Vec::new();
     for event in history.events() {
         let Some(id) = &event.subject.incident else {
             continue;
         };
-        match incidents.iter_mut().find(|one| one.id == *id) {
-            Some(incident) => incident.learn(event),
-            None => incidents.extend(Incident::opened(event, id)),
+        if let Some(incident) = incidents.iter_mut().find(|one| one.id == *id) {
+            incident.learn(event);
+        } else {
+            let rest = || may_be_unread.then(|| Incident::of_rest(event, id));
+            incidents.extend(Incident::opened(event, id).or_else(rest));
         }
     }
     incidents

@@ -1,5 +1,9 @@
 //! The log of events itself.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::incident::UnreadLine;
 use state::{Lines, Log, Store};
 
 use crate::{Error, Event, History, Owner};
@@ -20,12 +24,17 @@ pub enum ReadScope {
 pub struct Chronicle {
     log: Log,
     owner: Owner,
+    /// Of all that was read by now.
+    unread: Arc<Mutex<BTreeSet<UnreadLine>>>,
 }
 
 impl Chronicle {
     pub fn beside(store: &Store, owner: Owner) -> Chronicle {
-        let log = store.log();
-        Chronicle { log, owner }
+        Chronicle {
+            log: store.log(),
+            owner,
+            unread: Arc::default(),
+        }
     }
 
     /// What people call it: `state.json.events`.
@@ -33,16 +42,29 @@ impl Chronicle {
         self.log.place()
     }
 
+    /// The lines that could not be read, as far as the log was looked at.
+    pub fn unread(&self) -> Vec<UnreadLine> {
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.iter().cloned().collect()
+    }
+
+    /// Its owner's part of what was read.
+    fn own(&self, read: History) -> History {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.extend(read.unread().iter().cloned());
+        read.of_owner(&self.owner)
+    }
+
     /// Everything that was written down.
     pub async fn read(&self) -> Result<History, Error> {
-        History::parse(&self.log.read(None).await?).map(|all| all.of_owner(&self.owner))
+        Ok(self.own(History::parse(&self.log.read(None).await?)))
     }
 
     /// What was written down lately: about the newest thousand events, and never less than what a
     /// decision of [`Chronicle::append`] sees.
     pub async fn recent(&self) -> Result<History, Error> {
         let read = self.log.read(Some(RECENT_FILES)).await?;
-        History::newest(&read, RECENT_FILES).map(|all| all.of_owner(&self.owner))
+        Ok(self.own(History::newest(&read, RECENT_FILES)))
     }
 
     /// Appends the events that `decide` makes of what happened, all of them in one write. It is asked again where
@@ -58,9 +80,8 @@ impl Chronicle {
             ReadScope::Full => usize::MAX,
         };
         let written = self.log.append(files, |read: &[Lines]| {
-            let history =
-                History::newest(read, files).map_err(|error| AppendError::Decided(error.into()))?;
-            let events = decide(&history.of_owner(&self.owner)).map_err(AppendError::Decided)?;
+            let history = self.own(History::newest(read, files));
+            let events = decide(&history).map_err(AppendError::Decided)?;
             let lines = lines(&events).map_err(|error| AppendError::Decided(error.into()))?;
             attempts.push((lines.clone(), events));
             Ok(lines)
@@ -76,8 +97,8 @@ impl Chronicle {
         }
     }
 
-    /// Appends events whatever happened. What the log holds need not be understood. An event that is there already is
-    /// not written again: how an earlier attempt ended may not be known.
+    /// Appends events whatever happened. An event that is there already is not written again: how an earlier attempt
+    /// ended may not be known.
     pub async fn write(&self, events: &[Event]) -> Result<(), Error> {
         let lines = lines(events)?;
         let missing = |read: &[Lines]| {

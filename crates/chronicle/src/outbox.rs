@@ -11,7 +11,7 @@ use model::incident::SinkDeliveries;
 use state::Holder;
 
 use crate::clocks::TOLERANCE;
-use crate::{Delivery, Event, EventId, Happening, History, IncidentId, Undelivered};
+use crate::{Delivery, Event, EventId, Happening, History, IncidentId, Record, Undelivered};
 
 /// How long a claim keeps other processes away, where it is not known that its process has ended.
 pub const MAX_CLAIM: Duration = Duration::from_secs(120);
@@ -75,9 +75,9 @@ impl Event {
 /// with what it said.
 pub fn pending(history: &History) -> Vec<Pending> {
     let mut ledger = Ledger::default();
-    for (at, event) in history.events().enumerate() {
-        ledger.add(at, event);
-        ledger.learn(event);
+    for (at, record) in history.records().iter().enumerate() {
+        ledger.add(at, record);
+        ledger.learn(&record.event);
     }
     ledger.left()
 }
@@ -144,8 +144,9 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// The deliveries of an event.
-    fn add(&mut self, at: usize, event: &Event) {
+    /// The deliveries of an event. One that an unread line may tell of was made, perhaps.
+    fn add(&mut self, at: usize, record: &Record) {
+        let event = &record.event;
         for sink in &event.sinks {
             let delivery = Delivery {
                 event: event.id.clone(),
@@ -156,7 +157,7 @@ impl Ledger {
             let pending = Pending {
                 delivery: delivery.clone(),
                 event: event.clone(),
-                unsure: false,
+                unsure: record.is_before_unread,
                 failed: None,
                 attempts: 0,
                 claim: None,

@@ -17,6 +17,7 @@ use config::file::Incident;
 use config::value::StateAddress;
 use courier::{Courier, DeliveryMode, SinkLocks, SinkTally};
 use jiff::Timestamp;
+use model::incident::UnreadLine;
 use model::outcome::Requests;
 use model::report::v1::millis;
 use model::{Decision, Outcome, Report, Severity, StageName, Verdict};
@@ -164,6 +165,8 @@ impl Job {
         let asking = async |until| scribe.exposure_of_left(report, until).await;
         let told = scribe.deliver_asking(scribe.until(), asking).await;
         report.outcomes.extend(told);
+        report.outcomes.extend(scribe.unread(Severity::Advisory));
+        report.unread_lines = scribe.chronicle.unread();
     }
 }
 
@@ -246,16 +249,7 @@ impl EventWriter<'_> {
             events.extend(self.due(history, &events));
             Ok::<_, chronicle::Error>(events)
         });
-        let written = async {
-            match written.await {
-                // A log that is not understood, such as a newer program's, takes events all the same.
-                Err(error) if !matches!(error, chronicle::Error::State(_)) => {
-                    let event = self.event(self.job.subject(), happening.clone(), Audience::None);
-                    self.chronicle.write(&[event]).await
-                }
-                written => written.map(drop),
-            }
-        };
+        let written = async { written.await.map(drop) };
         self.in_time(written).await?.map_err(failed)
     }
 
@@ -392,6 +386,29 @@ pub fn not_written(place: &str, failure: &Failure) -> Outcome {
         .reason(failure.chain())
         .hint(hint.unwrap_or_else(|| "it changes no verdict; see `incident status`".to_owned()))
 }
+
+/// What a report shows of the lines that could not be read, where there are any: at most a few of them by name.
+fn unread_lines(unread: &[UnreadLine]) -> Option<Outcome> {
+    let first = unread.first()?;
+    let named = unread.iter().take(MAX_NAMED).map(ToString::to_string);
+    let more = match unread.len().saturating_sub(MAX_NAMED) {
+        0 => None,
+        1 => Some("1 more line".to_owned()),
+        more => Some(format!("{more} more lines")),
+    };
+    let told: Vec<String> = named.chain(more).collect();
+    let outcome = Outcome::inconclusive("incident/unread", first.file.clone());
+    let outcome = outcome
+        .expected("every line of the log can be read")
+        .actual(match unread.len() {
+            1 => "1 line cannot be read".to_owned(),
+            count => format!("{count} lines cannot be read"),
+        });
+    Some(outcome.reason(told.join("; ")).hint(first.hint()))
+}
+
+/// Lines that could not be read of which a reason tells.
+const MAX_NAMED: usize = 3;
 
 /// Of which incident an event is: by that the sinks are chosen that hear it.
 #[derive(Clone, Copy, Debug)]
@@ -557,6 +574,11 @@ impl EventWriter<'_> {
         Ok(document)
     }
 
+    /// Which lines of the log could not be read, as far as this job looked, where there are any.
+    pub fn unread(&self, weight: Severity) -> Option<Outcome> {
+        Some(unread_lines(&self.chronicle.unread())?.severity(weight))
+    }
+
     /// Everything that was written down.
     ///
     /// # Errors
@@ -571,7 +593,7 @@ pub fn failed(error: chronicle::Error) -> Failure {
     let hint = error.hint();
     match error {
         chronicle::Error::State(error) => error.into(),
-        error => Failure::error(error).hint(hint),
+        error @ chronicle::Error::Unwritable(_) => Failure::error(error).hint(hint),
     }
 }
 

@@ -141,6 +141,7 @@ async fn run_while_notifying(
     match ended {
         Ok(mut report) => {
             report.outcomes.extend(outcomes);
+            report.unread_lines = book.unread();
             Ok(report)
         }
         Err(mut failure) => {

@@ -207,6 +207,29 @@ fn a_bad_deployment_is_an_incident_that_its_rollback_resolves() {
     assert_eq!(world.live(), "v1");
 }
 
+/// Someone is called for a bad release whatever became of what the log had before.
+#[test]
+fn a_run_tells_people_also_where_a_line_of_the_log_is_damaged() {
+    let hook = Receiver::start("hook", Reply::Accept);
+    let world = World::with_log(&hooked());
+    std::fs::create_dir_all(world.path("state.json.events")).unwrap();
+    let damaged = "{\"schema\":\"deploy-guard/event/v1\",\"id\":\"01\n";
+    world.write("state.json.events/00000001.jsonl", damaged);
+    world.green.set_health("unhealthy", 503);
+    let ran = told(&world, "v2", &hook);
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(ran.text.contains("line 1 of the log"), "{}", ran.text);
+    let calls = hook.calls();
+    let kinds: Vec<Value> = calls
+        .iter()
+        .map(|call| body(call)["event"].clone())
+        .collect();
+    for kind in ["incident-opened", "incident-resolved"] {
+        assert!(kinds.contains(&json!(kind)), "{kinds:?}");
+    }
+    assert!(world.log().starts_with(damaged), "{}", world.log());
+}
+
 #[test]
 fn a_rollback_that_fails_leaves_the_incident_open_until_a_release_is_good() {
     let world = World::with_log(&json!({}));

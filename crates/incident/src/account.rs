@@ -7,6 +7,7 @@ use chronicle::{
     timeline,
 };
 use jiff::Timestamp;
+use model::incident::UnreadLine;
 use model::text::span;
 
 /// Everything that the report of an incident holds.
@@ -21,6 +22,8 @@ pub(crate) struct Account {
     pub(crate) times: Times,
     /// Where the clocks of the writers disagree.
     pub(crate) skew: Option<ClockSkew>,
+    /// The lines of the log that could not be read.
+    pub(crate) unread: Vec<UnreadLine>,
     /// What the stages reported of the cause.
     pub(crate) findings: Vec<String>,
     /// What people were told, in order.
@@ -71,12 +74,13 @@ pub(crate) struct Times {
 }
 
 impl Account {
-    /// What a reader of the times must know, where there is something.
-    pub(crate) fn caution(&self) -> Option<String> {
-        let skew = self.skew.as_ref()?;
-        Some(format!(
+    /// What a reader of the timeline must know, where there is something.
+    pub(crate) fn cautions(&self) -> impl Iterator<Item = String> {
+        let skew = self.skew.iter().map(|skew| format!(
             "The {skew}. The rows are in the order of the log; a time between two clocks is unknown, or wrong by as much."
-        ))
+        ));
+        let missing = |unread| format!("Missing: {unread}. What it tells is not in this report.");
+        skew.chain(self.unread.iter().map(missing))
     }
 
     /// From its beginning to its end; unknown where clocks disagree.
@@ -139,6 +143,7 @@ impl Account {
             exposure: exposed(&records),
             times: times(&incident, deployment.as_ref()),
             skew: ClockSkew::of(records.iter().map(|record| &record.event)),
+            unread: history.unread().to_vec(),
             deployment,
             incident,
         }
@@ -173,17 +178,18 @@ fn times(incident: &Incident, deployment: Option<&Deployment>) -> Times {
     let resolved = incident.resolution.as_ref().map(|end| end.at);
     // A person who opens it is the first evidence where no stage saw any.
     let failed = deployment.and_then(|one| one.failed_at);
-    let failed = failed.unwrap_or(incident.opened);
-    let began = failed.min(incident.opened);
+    let opened = (!incident.is_opening_unread).then_some(incident.opened);
+    let failed = failed.or(opened);
+    let began = [failed, opened].into_iter().flatten().min();
     let taken_back = deployment.and_then(Deployment::taken_back_at);
     let restored = deployment.and_then(|one| one.restored_at);
     let restored = taken_back.or(restored);
-    let restored = restored.filter(|at| *at >= began).or(resolved);
+    let restored = restored.filter(|at| Some(*at) >= began).or(resolved);
     Times {
-        detection: deployment.and_then(|one| between(one.started, Some(failed))),
-        response: between(incident.opened, incident.acknowledged),
+        detection: deployment.and_then(|one| between(Some(one.started), failed)),
+        response: between(opened, incident.acknowledged),
         recovery: between(began, restored),
-        whole: between(incident.opened, resolved),
+        whole: between(opened, resolved),
     }
 }
 
@@ -193,8 +199,8 @@ pub(crate) fn known(time: Option<Duration>) -> String {
 }
 
 /// `None` also where the second is before the first: two clocks differ, and nothing is known.
-fn between(from: Timestamp, to: Option<Timestamp>) -> Option<Duration> {
-    Duration::try_from(to?.duration_since(from)).ok()
+fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
+    Duration::try_from(to?.duration_since(from?)).ok()
 }
 
 /// What a machine cannot know.

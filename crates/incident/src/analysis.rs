@@ -3,7 +3,7 @@
 use chronicle::{Conclusion, Evidence, Exposure};
 use jiff::Timestamp;
 use model::outcome::Requests;
-use model::report::v1::millis;
+use model::report::v1::{UnreadLine, millis};
 use sections::incident::{Impact, Severity};
 use serde::Serialize;
 
@@ -53,6 +53,8 @@ struct Analysis<'a> {
     /// By how much the clocks of the machines disagree at least; `null` where the order of the times is that of the log.
     clocks_disagree_ms: Option<u64>,
     timeline: Vec<Row<'a>>,
+    /// Lines of the log that could not be read: what they tell is not in this document.
+    unread_lines: Vec<UnreadLine>,
     findings: &'a [String],
     questions: [&'static str; 6],
     action_items: [&'static str; 6],
@@ -128,6 +130,7 @@ pub(crate) fn render(account: &Account) -> String {
                 log: &row.place,
             })
             .collect(),
+        unread_lines: account.unread.iter().map(UnreadLine::from).collect(),
         findings: &account.findings,
         questions: QUESTIONS,
         action_items: ACTIONS,

@@ -79,7 +79,7 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
         outcomes.push(Outcome::pass("incident/clock", "").actual(reason.clone()));
     }
     outcomes.extend(deliver(&session, !open.is_empty()).await?);
-    let mut report = session.report(outcomes);
+    let mut report = session.report_of_whole(outcomes);
     report.headline = Some(reason);
     Ok(report)
 }

@@ -100,7 +100,7 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
         let place = session.scribe.chronicle.place();
         outcomes.push(Outcome::pass("incident/delivery", place).actual("nothing waits"));
     }
-    Ok(session.report(outcomes))
+    Ok(session.report_of_whole(outcomes))
 }
 
 /// What would be told.

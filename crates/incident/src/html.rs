@@ -47,7 +47,7 @@ pub(crate) fn render(account: &Account) -> String {
                     @if let Some(end) = &incident.resolution { p { "Resolved: " (shown(&end.text)) } }
                     (exposure(account))
                     (timeline(&account.timeline))
-                    @if let Some(caution) = account.caution() { p { (shown(&caution)) } }
+                    @for caution in account.cautions() { p { (shown(&caution)) } }
                     h2 { "Times" }
                     (pairs(&[
                         ("detection: deployment → first evidence", known(account.times.detection)),

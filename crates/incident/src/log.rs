@@ -211,12 +211,12 @@ pub(crate) async fn update(job: &Job, flags: &Update) -> Result<Report, Failure>
                     events.extend(session.scribe.due(history, &events));
                     events
                 }
-                None => Vec::new(),
+                None => kept_as_note(&session, history, &text),
             })
         })
         .await?;
     let Some(incident) = known else {
-        return Ok(not_open(&session, "an update"));
+        return Ok(not_open(&session, "an update", &written));
     };
     let id = incident.id.to_string();
     let told = match flags.by_hand.judged() {
@@ -245,19 +245,23 @@ pub(crate) async fn resolve(job: &Job, flags: &Resolve) -> Result<Report, Failur
     let written = session
         .append(|history| {
             known = open_one(job, history)?;
-            Ok(known
-                .iter()
-                .map(|incident| resolved(&session, history, incident, &text, flags))
-                .collect())
+            Ok(match &known {
+                Some(incident) => vec![resolved(&session, history, incident, &text, flags)],
+                None => kept_as_note(&session, history, &text),
+            })
         })
         .await?;
     let Some(incident) = known else {
-        return Ok(not_open(&session, "a resolution"));
+        return Ok(not_open(&session, "a resolution", &written));
     };
     let id = incident.id.to_string();
     // As the log has it, and every command after this one.
     let ended = written.last().map_or_else(Timestamp::now, |event| event.at);
-    let lasted = chronicle::lasted(incident.lasted(ended));
+    let lasted = if incident.is_opening_unread {
+        "an unknown time".to_owned()
+    } else {
+        chronicle::lasted(incident.lasted(ended))
+    };
     let outcome = Outcome::pass(format!("incident/{id}"), subject_of(&incident))
         .actual(format!("resolved after {lasted}"));
     let mut report = session.report(vec![outcome]);
@@ -376,7 +380,31 @@ fn updated(session: &Session<'_>, incident: &Incident, text: &str, update: &Upda
     events
 }
 
-fn not_open(session: &Session<'_>, what: &str) -> Report {
+/// The text as a note where no incident is known to be open, and a line that cannot be read may have opened one: what a
+/// person wrote is not lost.
+fn kept_as_note(session: &Session<'_>, history: &History, text: &str) -> Vec<Event> {
+    if history.unread().is_empty() {
+        return Vec::new();
+    }
+    let happening = Happening::Note {
+        text: text.to_owned(),
+    };
+    let subject = session.job.subject();
+    vec![{ &session.scribe }.event_by_hand(subject, happening, Audience::None)]
+}
+
+/// No incident is open that `what` could be about; `kept` is the note in its place.
+fn not_open(session: &Session<'_>, what: &str, kept: &[Event]) -> Report {
+    if !kept.is_empty() {
+        let outcome = Outcome::inconclusive("incident/open", session.scribe.chronicle.place())
+            .expected("an open incident")
+            .actual("not known; the text is written down as a note")
+            .reason(format!(
+                "no incident is known to be open, {what} needs one, and a line that cannot be read may have opened it"
+            ))
+            .hint("`incident open TEXT` opens one, and tells people");
+        return session.report(vec![outcome]);
+    }
     let reason = format!("no incident is open: {what} needs one");
     let outcome = Outcome::fail("incident/open", session.scribe.chronicle.place())
         .expected("an open incident")

@@ -77,7 +77,7 @@ pub(crate) fn render(account: &Account) -> String {
             evidence(row)
         );
     }
-    if let Some(caution) = account.caution() {
+    for caution in account.cautions() {
         let _ = writeln!(text, "\n{}", long_cell(&caution));
     }
     times(&mut text, account);

@@ -77,7 +77,10 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     let document = session.scribe.document().await?;
     let window = window(session.started_at, flags.since.map_or(WINDOW, Age::get));
     let past = MeasuredHistory::of(&history, document.as_ref(), window.until);
-    let measures = Measures::of(&past.deployments, &past.incidents, window);
+    let measures = Measures {
+        unread_lines: history.unread().len() as u64,
+        ..Measures::of(&past.deployments, &past.incidents, window)
+    };
     let labels = Labels {
         service: job.service().unwrap_or_default(),
         environment: job.environment.clone().unwrap_or_default(),

@@ -65,7 +65,7 @@ impl MeasuredHistory {
                     resolved: incident.resolution.as_ref().map(|end| end.at),
                     opened_as: incident.opened_as.word().to_owned(),
                     severity: incident.worst.word().to_owned(),
-                    caused_by_deployment: Some(incident.subject.deployment.is_some()),
+                    is_opening_known: !incident.is_opening_unread,
                 })
                 .collect(),
         }

@@ -39,7 +39,12 @@ pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> 
             .actual("no incident was ever open")
             .reason("no incident was ever open, so nothing can be reported")
             .hint("`incident open TEXT` opens one");
-        return Ok(session.report(vec![outcome]));
+        // One that was may be in what cannot be read.
+        let outcomes = match history.unread() {
+            [] => vec![outcome],
+            _ => Vec::new(),
+        };
+        return Ok(session.report_of_whole(outcomes));
     };
     let account = Account::of(&history, incident.clone());
     let id = account.incident.id.to_string();

@@ -112,8 +112,22 @@ impl<'a> Session<'a> {
         report
     }
 
+    /// A report to which the lines of the log that could not be read are a warning.
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
-        Report::from_outcomes(StageName::Incident.as_str(), self.started_at, outcomes)
+        self.weighing(Severity::Advisory, outcomes)
+    }
+
+    /// One that cannot be true without them: it tells that there is nothing, and they may tell of something.
+    pub(crate) fn report_of_whole(&self, outcomes: Vec<Outcome>) -> Report {
+        self.weighing(Severity::Required, outcomes)
+    }
+
+    fn weighing(&self, weight: Severity, mut outcomes: Vec<Outcome>) -> Report {
+        outcomes.extend(self.scribe.unread(weight));
+        let stage = StageName::Incident.as_str();
+        let mut report = Report::from_outcomes(stage, self.started_at, outcomes);
+        report.unread_lines = self.scribe.chronicle.unread();
+        report
     }
 }
 

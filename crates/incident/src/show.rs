@@ -45,6 +45,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let all = incidents(&history);
     let open: Vec<&Incident> = all.iter().filter(|incident| incident.is_open()).collect();
     let headline = match &open[..] {
+        [] if !history.unread().is_empty() => "no incident is known to be open".to_owned(),
         [] => "no incident is open".to_owned(),
         [one] => format!(
             "{} is open, {}, for {}: {}",
@@ -93,7 +94,11 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     }
     let of_open = open.iter().flat_map(|one| timeline(&history, one));
     outcomes.extend(clocks(of_open.map(|record| &record.event)));
-    let mut report = session.report(outcomes);
+    let mut report = if open.is_empty() {
+        session.report_of_whole(outcomes)
+    } else {
+        session.report(outcomes)
+    };
     report.headline = Some(headline);
     report.tables.extend(table(&all, now, Incident::is_open));
     let open = open.into_iter().rev();

@@ -285,29 +285,18 @@ fn what_is_told_of_a_copy_of_the_log_is_the_same() {
 }
 
 #[test]
-fn a_line_of_a_newer_release_or_a_damaged_one_is_told_and_left() {
+fn half_a_line_at_the_end_is_what_a_kill_leaves() {
     let bed = Bed::new(&json!({}));
     bed.run(&["open", "slow"]).code(0);
     let file = bed.path(".deploy-guard/state.json.events/00000001.jsonl");
     let good = std::fs::read_to_string(&file).unwrap();
-    for (line, told) in [
-        (
-            "{\"schema\":\"deploy-guard/event/v2\"}\n",
-            "a newer deploy-guard",
-        ),
-        ("not json\n", "line 2 of the log"),
-    ] {
-        std::fs::write(&file, format!("{good}{line}")).unwrap();
-        let status = bed.run(&["status"]).code(4);
-        assert!(status.stderr.contains(told), "{}", status.stderr);
-        assert_eq!(
-            std::fs::read_to_string(&file).unwrap(),
-            format!("{good}{line}")
-        );
-    }
-    // Half a line is what a kill leaves.
     std::fs::write(&file, format!("{good}{{\"schema\":\"deploy-gu")).unwrap();
-    bed.run(&["status"]).code(0);
+    let status = bed.run(&["status"]).code(0);
+    assert!(
+        !status.stdout.contains("cannot be read"),
+        "{}",
+        status.stdout
+    );
     bed.run(&["note", "goes on"]).code(0);
     assert_eq!(bed.events().len(), 2);
 }

@@ -16,3 +16,4 @@ mod runbooks;
 mod severity;
 mod stage;
 mod texts;
+mod unread;

@@ -12,7 +12,7 @@ pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
 }
 
 impl Bed {
-    fn log_file(&self) -> std::path::PathBuf {
+    pub(crate) fn log_file(&self) -> std::path::PathBuf {
         self.path(".deploy-guard/state.json.events/00000001.jsonl")
     }
 

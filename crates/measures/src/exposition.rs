@@ -56,6 +56,11 @@ impl std::fmt::Display for Exposition<'_> {
         text.newest(whole.newest.as_ref());
         text.running(whole.running_since);
         text.incidents(whole);
+        text.gauge(
+            names::UNREAD_LINES,
+            "Lines of the log that could not be read; what they tell is in no other series.",
+            &[(vec![], self.measures.unread_lines.to_string())],
+        );
         text.canary(self.canary);
         text.window(self.measures.window.length());
         for figure in &self.measures.figures {

@@ -108,7 +108,8 @@ pub struct Incident {
     pub opened_as: String,
     /// The worst that it has been.
     pub severity: String,
-    pub caused_by_deployment: Option<bool>,
+    /// Whether it is known when it was opened: else that is at the latest by `opened`.
+    pub is_opening_known: bool,
 }
 
 /// The time that is looked at: `from` belongs to it, `until` does not. A deployment is in it if it

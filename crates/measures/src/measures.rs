@@ -23,6 +23,8 @@ pub struct Measures {
     pub tally: Tally,
     /// Over the whole history.
     pub whole: HistoryTotals,
+    /// Lines of the log that could not be read: what they tell is in no figure.
+    pub unread_lines: u64,
 }
 
 /// What is counted over the whole history. What a counter counts is never taken back: a deployment counts by how its
@@ -73,6 +75,7 @@ impl Measures {
                 .collect(),
             tally: Tally::of(within.iter().copied()),
             whole: HistoryTotals::of(deployments, incidents),
+            unread_lines: 0,
         }
     }
 
@@ -150,9 +153,10 @@ fn figure(
         Kind::DeploymentDuration => times(kind, decided().map(duration).chain(untimed())),
         Kind::MeanTimeToRecovery => times(
             kind,
-            incidents
-                .iter()
-                .map(|incident| between(Some(incident.opened), incident.resolved)),
+            incidents.iter().map(|incident| {
+                let opened = incident.is_opening_known.then_some(incident.opened);
+                between(opened, incident.resolved)
+            }),
         ),
         Kind::PostDeploymentErrors => {
             let known = decided().map(|it| it.errors_after);

@@ -16,6 +16,7 @@ pub(crate) const NEWEST_RETRIES: &str = "deploy_guard_newest_deployment_health_r
 pub(crate) const RUNNING_SINCE: &str = "deploy_guard_running_deployment_started_timestamp_seconds";
 pub(crate) const INCIDENTS: &str = "deploy_guard_incidents_total";
 pub(crate) const OPEN_INCIDENTS: &str = "deploy_guard_open_incidents";
+pub(crate) const UNREAD_LINES: &str = "deploy_guard_unread_log_lines";
 pub(crate) const CANARY_SHARE: &str = "deploy_guard_canary_share_ratio";
 pub(crate) const WINDOW: &str = "deploy_guard_window_seconds";
 pub(crate) const COUNTED: &str = "deploy_guard_figure_counted";

@@ -28,7 +28,18 @@ impl Measures {
             }
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        text + "\n" + &self.counts()
+        text + "\n" + &self.counts() + &self.unread()
+    }
+
+    /// One line where a part of the log could not be read.
+    fn unread(&self) -> String {
+        match self.unread_lines {
+            0 => String::new(),
+            1 => "1 line of the log could not be read: what it tells is in no figure\n".to_owned(),
+            count => format!(
+                "{count} lines of the log could not be read: what they tell is in no figure\n"
+            ),
+        }
     }
 
     /// One line: how many deployments, and what became of them.

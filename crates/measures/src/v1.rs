@@ -35,6 +35,9 @@ pub struct Measures {
     /// RFC 3339 in UTC; what started or was opened at this time or later does not count.
     pub until: String,
     pub deployments: Deployments,
+    /// Lines of the log that could not be read: what they tell is in no figure.
+    #[serde(default)]
+    pub unread_lines: u64,
     /// By name: DORA's five and those of the runbooks' tables. `value` is the median of
     /// `change_lead_time` and `failed_deployment_recovery_time`, and the mean of other durations.
     pub figures: BTreeMap<String, Figure>,
@@ -134,6 +137,7 @@ impl Measures {
             from: from.to_string(),
             until: until.to_string(),
             deployments: measures.tally.into(),
+            unread_lines: measures.unread_lines,
             figures: measures
                 .figures
                 .iter()

@@ -48,7 +48,7 @@ prop_compose! {
             resolved: lasts.map(|time| opened + SignedDuration::from_millis(time)),
             opened_as: "high".into(),
             severity: "critical".into(),
-            caused_by_deployment: None,
+            is_opening_known: true,
         }
     }
 }
@@ -159,7 +159,7 @@ proptest! {
             resolved: None,
             opened_as: "high".into(),
             severity: "critical".into(),
-            caused_by_deployment: None,
+            is_opening_known: true,
         });
         for (before, after) in figures(&deployments, &incidents).iter().zip(figures(&more, &open)) {
             prop_assert_eq!(before.value, after.value);

@@ -105,7 +105,7 @@ pub(crate) fn incident(opened: &str, resolved: Option<&str>, severity: &str) -> 
         resolved: resolved.map(at),
         opened_as: severity.into(),
         severity: severity.into(),
-        caused_by_deployment: Some(true),
+        is_opening_known: true,
     }
 }
 

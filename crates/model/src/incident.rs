@@ -176,6 +176,75 @@ pub struct SinkDeliveries {
     pub reason: Option<String>,
 }
 
+/// A line of the log of events that could not be read: what it tells is missing from everything else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnreadLine {
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    pub cause: UnreadCause,
+    pub reason: String,
+}
+
+/// Why a line could not be read.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadCause {
+    /// It is not what any release writes.
+    Damaged,
+    /// Its format is of a newer release.
+    Newer,
+    /// Its format is known, and it is not: a newer release wrote it, or someone changed it.
+    Unknown,
+}
+
+impl UnreadLine {
+    /// The next step for a person.
+    pub fn hint(&self) -> String {
+        let UnreadLine { file, line, .. } = self;
+        let look = format!("`sed -n {line}p {file}`");
+        match self.cause {
+            UnreadCause::Damaged => {
+                format!("it was left untouched: see {look}, and restore the line or take it out")
+            }
+            UnreadCause::Newer => {
+                "it was left untouched: use the release of this tool that wrote it".to_owned()
+            }
+            UnreadCause::Unknown => format!(
+                "it was left untouched: use the release of this tool that wrote it, or see {look}, and restore the line"
+            ),
+        }
+    }
+
+    pub(crate) fn redacted(self, redactor: &Redactor) -> UnreadLine {
+        UnreadLine {
+            file: redactor.redact(&self.file),
+            reason: redactor.redact(&self.reason),
+            ..self
+        }
+    }
+}
+
+/// `line 7 of the log state.json.events/00000001.jsonl is damaged: not JSON from column 20 on`
+impl fmt::Display for UnreadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnreadLine {
+            file,
+            line,
+            cause,
+            reason,
+        } = self;
+        let is = match cause {
+            UnreadCause::Damaged => "is damaged",
+            UnreadCause::Newer => "was written by a newer deploy-guard",
+            UnreadCause::Unknown => "is not an event that this release knows",
+        };
+        write!(f, "line {line} of the log {file} {is}: {reason}")
+    }
+}
+
 impl IncidentState {
     /// The same with every secret in every text replaced.
     #[must_use]

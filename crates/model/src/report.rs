@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::incident::IncidentState;
+use crate::incident::{IncidentState, UnreadLine};
 use crate::release::Match;
 use crate::shares::{ForeignShare, ShareChange, SideShare};
 use crate::{FailedRun, Outcome, Redactor, Verdict};
@@ -183,6 +183,8 @@ pub struct Report {
     pub failed_run: Option<FailedRun>,
     /// Those that `incident status` and `incident list` show.
     pub incidents: Option<Vec<IncidentState>>,
+    /// Of the log of events, where the stage looked.
+    pub unread_lines: Vec<UnreadLine>,
     /// Of `traffic status`: what each side has.
     pub shares: Vec<SideShare>,
     /// Of `traffic`: what another made of a share that was set.
@@ -276,6 +278,7 @@ impl Report {
             decision: None,
             failed_run: None,
             incidents: None,
+            unread_lines: Vec::new(),
             shares: Vec::new(),
             foreign_changes: Vec::new(),
             share_changes: Vec::new(),
@@ -318,6 +321,7 @@ impl Report {
             decision,
             failed_run,
             incidents,
+            unread_lines,
             shares,
             foreign_changes,
             share_changes,
@@ -359,6 +363,9 @@ impl Report {
                 let all = all.into_iter();
                 all.map(|incident| incident.redacted(redactor)).collect()
             }),
+            unread_lines: { unread_lines.into_iter() }
+                .map(|line| line.redacted(redactor))
+                .collect(),
             shares: { shares.into_iter() }
                 .map(|share| share.redacted(redactor))
                 .collect(),

@@ -13,6 +13,7 @@ use cli::{EventWriter, Failure, Job};
 use courier::DeliveryMode;
 use exposure::ExposureWindow;
 use jiff::Timestamp;
+use model::incident::UnreadLine;
 use model::report::v1::millis;
 use model::{Outcome, Report, Severity as Weight, StageName, Verdict};
 use remote::local::Script;
@@ -447,7 +448,15 @@ impl<'a> RunLog<'a> {
         };
         let mut notes = self.notes.borrow_mut();
         let outcomes = notes.unknown.take().into_iter().chain(notes.trouble.take());
-        outcomes.chain(told).collect()
+        let unread = self.scribe.as_ref();
+        let unread = unread.and_then(|scribe| scribe.unread(Weight::Advisory));
+        outcomes.chain(told).chain(unread).collect()
+    }
+
+    /// The lines of the log that could not be read.
+    pub(super) fn unread(&self) -> Vec<UnreadLine> {
+        let scribe = self.scribe.as_ref();
+        scribe.map_or_else(Vec::new, |scribe| scribe.chronicle.unread())
     }
 
     /// Corrects what people were told of the incident of this run: its rollback put no release back.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failed_run::{Ended, Stage};
-use crate::incident::{Impact, Phase, Unless};
+use crate::incident::{Impact, Phase, Unless, UnreadCause};
 use crate::release::Match;
 pub use crate::watched::Policy;
 use crate::{Id, Severity, Verdict};
@@ -63,6 +63,9 @@ pub struct Report {
     /// In `incident status` the open incidents, in `incident list` all of them, the newest first; null elsewhere.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incidents: Option<Vec<IncidentState>>,
+    /// Lines of the log of events that could not be read: what they tell is missing from everything else.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unread_lines: Vec<UnreadLine>,
     /// Of `traffic status`: what each side of each place has.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shares: Vec<SideShare>,
@@ -355,6 +358,36 @@ pub struct IncidentState {
     pub next_escalation: Option<NextEscalation>,
     /// Each sink that is to be told of it.
     pub deliveries: Vec<SinkDeliveries>,
+}
+
+/// A line of the log of events that could not be read. It was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct UnreadLine {
+    /// The file of the log.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// Whether it is damaged, or of a newer release.
+    pub cause: UnreadCause,
+    pub reason: String,
+}
+
+impl From<&crate::incident::UnreadLine> for UnreadLine {
+    fn from(unread: &crate::incident::UnreadLine) -> Self {
+        let crate::incident::UnreadLine {
+            file,
+            line,
+            cause,
+            reason,
+        } = unread.clone();
+        UnreadLine {
+            file,
+            line,
+            cause,
+            reason,
+        }
+    }
 }
 
 /// Whom an incident is passed on to if it goes on as it is.
@@ -677,6 +710,7 @@ impl From<&crate::Report> for Report {
                 .incidents
                 .as_ref()
                 .map(|all| all.iter().map(IncidentState::from).collect()),
+            unread_lines: report.unread_lines.iter().map(UnreadLine::from).collect(),
             shares: report.shares.iter().map(SideShare::from).collect(),
             foreign_changes: { report.foreign_changes.iter() }
                 .map(ForeignShare::from)
