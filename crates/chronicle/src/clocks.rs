@@ -58,10 +58,62 @@ impl fmt::Display for ClockSkew {
     }
 }
 
+/// What a clock may be ahead of ours without a word: a few minutes change no decision.
+const UNSEEN: SignedDuration = SignedDuration::from_mins(2);
+
+/// An event of our future: its writer's clock is ahead, or ours is behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockAhead {
+    pub at: Timestamp,
+    pub writer: String,
+    /// How far it is in the future.
+    pub by: Duration,
+}
+
+impl ClockAhead {
+    /// The event that is the farthest in the future; `None` where there is none beyond a few minutes.
+    pub fn of<'a>(
+        events: impl IntoIterator<Item = &'a Event>,
+        now: Timestamp,
+    ) -> Option<ClockAhead> {
+        let latest = events.into_iter().max_by_key(|event| event.at)?;
+        let by = latest.at.duration_since(now);
+        (by > UNSEEN).then(|| ClockAhead {
+            at: latest.at,
+            writer: latest.by.actor.clone(),
+            by: by.unsigned_abs(),
+        })
+    }
+}
+
+/// `what ann wrote is dated 2026-11-21 02:45:00 UTC, 58m 3s after now by the clock of this machine: …`
+impl fmt::Display for ClockAhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClockAhead { at, writer, by } = self;
+        let by = span(Duration::from_secs(by.as_secs()));
+        let at = at.strftime("%F %T");
+        write!(
+            f,
+            "what {writer} wrote is dated {at} UTC, {by} after now by the clock of this machine: times, figures and escalations are wrong by as much"
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample::{SampleHistory, note, second};
+
+    #[test]
+    fn an_event_of_the_future_is_told_from_a_few_minutes_on() {
+        let mut past = SampleHistory::new();
+        past.by(Some("ann"));
+        past.add(note(""));
+        let ahead = |now| ClockAhead::of(past.history().events(), second(now));
+        assert_eq!(ahead(-120), None);
+        let found = ahead(-3600).map(|found| (found.writer, found.by.as_secs()));
+        assert_eq!(found, Some(("ann".to_owned(), 3600)));
+    }
 
     #[test]
     fn the_event_that_is_dated_back_the_farthest_is_named() {

@@ -119,7 +119,7 @@ impl History {
         &self.records
     }
 
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + Clone {
         self.records.iter().map(|record| &record.event)
     }
 }

@@ -25,7 +25,7 @@ mod severity;
 mod timeline;
 mod words;
 
-pub use clocks::{CLOCK_HINT, ClockSkew};
+pub use clocks::{CLOCK_HINT, ClockAhead, ClockSkew};
 pub use deployment::{Deployment, deployments, served};
 pub use error::Error;
 pub use escalation::{DueEscalation, Next, due, next};

@@ -498,7 +498,8 @@ fn is_rested(pending: &Pending, now: Timestamp) -> bool {
     };
     let pause = 1_i64 << pending.attempts.min(16);
     let pause = SignedDuration::from_secs(pause.min(LONGEST_PAUSE));
-    now.duration_since(*at) >= pause
+    // What failed in our future was dated by a clock that is ahead.
+    *at > now || now.duration_since(*at) >= pause
 }
 
 fn delivered(delivery: &Delivery, reference: Option<&Reference>) -> Happening {

@@ -130,7 +130,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
         )),
     );
     let recent = history.events().filter(|event| event.at >= window.from);
-    outcomes.extend(clocks(recent));
+    outcomes.extend(clocks(recent, session.started_at));
     let mut report = session.report(outcomes);
     report.written = Some(Written {
         text: match job.publisher.format() {

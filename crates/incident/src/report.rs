@@ -1,6 +1,6 @@
 //! `incident report`: what happened, for the people who were not there.
 
-use chronicle::{Incident, incidents};
+use chronicle::{Incident, incidents, timeline};
 use clap::Args;
 use cli::{Failure, Job};
 use model::report::Written;
@@ -8,6 +8,7 @@ use model::{Outcome, Report};
 
 use crate::account::Account;
 use crate::session::Session;
+use crate::show::clocks;
 use crate::{analysis, html, issue, markdown};
 
 #[derive(Args, Clone, Debug)]
@@ -54,7 +55,10 @@ pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> 
         Some(tracker) => Some(tracker.file(&account.incident, &text).await),
         None => None,
     };
-    let mut report = session.report([outcome].into_iter().chain(filed).collect());
+    let of_incident = timeline(&history, &account.incident).into_iter();
+    let clocks = clocks(of_incident.map(|record| &record.event), session.started_at);
+    let outcomes = [outcome].into_iter().chain(filed).chain(clocks);
+    let mut report = session.report(outcomes.collect());
     report.written = Some(Written {
         text,
         json: Some(analysis::render(&account)),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chronicle::{
-    CLOCK_HINT, ClockSkew, Deployment, Event, History, Incident, deliveries, deployments,
-    incidents, lasted, next, pending, timeline,
+    CLOCK_HINT, ClockAhead, ClockSkew, Deployment, Event, History, Incident, deliveries,
+    deployments, incidents, lasted, next, pending, timeline,
 };
 use cli::{Failure, Job};
 use jiff::{SignedDuration, Timestamp};
@@ -93,7 +93,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
         );
     }
     let of_open = open.iter().flat_map(|one| timeline(&history, one));
-    outcomes.extend(clocks(of_open.map(|record| &record.event)));
+    outcomes.extend(clocks(of_open.map(|record| &record.event), now));
     let mut report = if open.is_empty() {
         session.report_of_whole(outcomes)
     } else {
@@ -184,15 +184,22 @@ fn state_of(
     told.chain(way_back).chain(next).collect()
 }
 
-/// That the clocks of the writers disagree, where they do: every duration between two of them is wrong or not known.
-pub(crate) fn clocks<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Outcome> {
-    let told = events
-        .into_iter()
-        .filter(|event| event.what.kind().is_some());
-    let skew = ClockSkew::of(told)?;
+/// That the clocks of the writers disagree, with one another or with ours, where they do: every duration between two of
+/// them is wrong or not known.
+pub(crate) fn clocks<'a>(
+    events: impl Iterator<Item = &'a Event> + Clone,
+    now: Timestamp,
+) -> Option<Outcome> {
+    let told = events.filter(|event| event.what.kind().is_some());
+    let skew = ClockSkew::of(told.clone()).map(|skew| skew.to_string());
+    let ahead = ClockAhead::of(told, now).map(|ahead| ahead.to_string());
+    let reasons: Vec<String> = skew.into_iter().chain(ahead).collect();
+    if reasons.is_empty() {
+        return None;
+    }
     let outcome = Outcome::inconclusive("incident/clocks", "").severity(Weight::Advisory);
-    let outcome = outcome.expected("events in the order of their times");
-    Some(outcome.reason(skew.to_string()).hint(CLOCK_HINT))
+    let outcome = outcome.expected("events in the order of their times, and none of the future");
+    Some(outcome.reason(reasons.join("; ")).hint(CLOCK_HINT))
 }
 
 /// All incidents, the newest first.
@@ -227,7 +234,7 @@ pub(crate) async fn list(job: &Job) -> Result<Report, Failure> {
         let place = session.scribe.chronicle.place();
         outcomes.push(Outcome::pass("incident", place).actual(told.clone()));
     }
-    outcomes.extend(clocks(history.events()));
+    outcomes.extend(clocks(history.events(), now));
     let mut report = session.report(outcomes);
     report.headline = Some(told);
     report.tables.extend(table(&all, now, |_| true));

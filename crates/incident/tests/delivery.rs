@@ -431,6 +431,18 @@ fn a_sink_that_asks_for_a_second_is_asked_again_within_the_budget() {
     );
 }
 
+/// A clock that is an hour ahead dated the attempt that failed.
+#[test]
+fn what_failed_in_the_future_is_tried_again_now() {
+    let receiver = Receiver::start(CANARY, Reply::Down);
+    let bed = bed();
+    bed.told(&receiver, &["open", "slow"]).code(0);
+    bed.age(-60);
+    receiver.set(Reply::Accept);
+    bed.told(&receiver, &["note", "meanwhile"]).code(0);
+    assert_eq!(receiver.calls().len(), 2, "{:?}", receiver.calls());
+}
+
 /// The message is in the first of the log's files, of which a decision reads the newest four.
 #[test]
 fn a_long_incident_is_one_message_all_the_same() {

@@ -519,3 +519,30 @@ fn no_duration_is_negative_where_clocks_disagree_and_it_is_said() {
         json!([null, 1])
     );
 }
+
+/// Who opened it has a clock that is an hour ahead.
+#[test]
+fn an_event_of_the_future_is_told_and_no_time_is_made_of_it() {
+    let bed = Bed::new(&json!({}));
+    bed.run(&["open", "--release", "v2", "slow"]).code(0);
+    bed.age(-60);
+    for command in ["status", "list", "report", "metrics"] {
+        let ran = bed.run(&[command]).code(0);
+        let told = [ran.stdout, ran.stderr].concat();
+        assert!(
+            told.contains("after now by the clock of this machine"),
+            "{command}: {told}"
+        );
+        assert!(
+            told.contains("what ann wrote is dated"),
+            "{command}: {told}"
+        );
+        assert!(told.contains("by NTP"), "{command}: {told}");
+    }
+    let status = bed.run(&["status"]).code(0).stdout;
+    assert!(status.contains("open for an unknown time"), "{status}");
+    bed.age(57);
+    let status = bed.run(&["status"]).code(0);
+    let told = [status.stdout, status.stderr].concat();
+    assert!(told.contains("2m 5"), "{told}");
+}
