@@ -14,4 +14,6 @@ pub struct Finding {
     pub actual: Option<String>,
     pub reason: String,
     pub hint: Option<String>,
+    /// How many more requests of both sides would decide it, where that is known.
+    pub missing_requests: Option<u64>,
 }

@@ -112,6 +112,7 @@ impl Kayenta {
                         "check that both sides have data; Kayenta counts a metric without it for nothing"
                             .to_owned()
                     }),
+                    missing_requests: None,
                 }
             })
             .collect();

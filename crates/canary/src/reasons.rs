@@ -123,6 +123,18 @@ pub(crate) fn assumption(figures: &Figures) -> Option<String> {
     })
 }
 
+/// How many more requests would decide it, where it is not decided and that is known.
+pub(crate) fn missing_requests(found: &Finding<'_>) -> Option<u64> {
+    if found.verdict != Verdict::Inconclusive {
+        return None;
+    }
+    found.reasons.iter().find_map(|reason| match reason {
+        Reason::Cut { missing_requests } | Reason::Futile { missing_requests } => *missing_requests,
+        Reason::Undecided => found.outlook.and_then(|outlook| outlook.missing_requests),
+        _ => None,
+    })
+}
+
 pub(crate) fn hint(found: &Finding<'_>, metric: &CanaryMetric) -> Option<String> {
     if found.verdict != Verdict::Inconclusive {
         return None;
@@ -133,8 +145,7 @@ pub(crate) fn hint(found: &Finding<'_>, metric: &CanaryMetric) -> Option<String>
         return Some(hint.to_owned());
     }
     let first = found.reasons.first()?;
-    let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
-    if let (Reason::Undecided, Some(missing)) = (first, missing) {
+    if let (Reason::Undecided, Some(missing)) = (first, missing_requests(found)) {
         return Some(format!(
             "about {} more requests are needed: {LONGER}",
             about(missing)

@@ -8,7 +8,7 @@ use model::text::bytes;
 
 use crate::finding::Finding;
 use crate::number_format::{evidence, number, percent, plural, seconds};
-use crate::reasons::{assumption, hint, reason};
+use crate::reasons::{assumption, hint, missing_requests, reason};
 use crate::settings::margin;
 
 /// `is_cut` where the data ended before the deadline: what is missing is counted from there.
@@ -86,6 +86,7 @@ fn finding(
         } else {
             hint(found, metric)
         },
+        missing_requests: missing_requests(found).filter(|_| ended.is_none()),
     }
 }
 

@@ -103,6 +103,7 @@ impl Thresholds {
                 actual: None,
                 reason: "no limit is set for it, and the runbook has none".to_owned(),
                 hint: Some("add `max`, `min` or `max-increase`".to_owned()),
+                missing_requests: None,
             };
         };
         let expected: Vec<String> = rules.iter().map(Ruled::expected).collect();
@@ -119,6 +120,7 @@ impl Thresholds {
             actual: worst.actual,
             reason: worst.reason,
             hint: (worst.verdict == Verdict::Inconclusive).then(|| worst.hint.to_owned()),
+            missing_requests: None,
         }
     }
 }

@@ -383,6 +383,22 @@ fn a_gap_that_is_the_only_step_does_not_pass() {
     }
 }
 
+/// With as many more requests as the report has, the same recording passes.
+#[test]
+fn a_report_has_the_requests_that_are_missing_as_a_number() {
+    let short = trace(20, 1);
+    let folder = folder(CONFIG, &[("trace.jsonl", &short)]);
+    let missing = |told: &Value| told["outcomes"][0]["missing_requests"].as_u64();
+    let told = report(folder.path(), &["judge", "trace.jsonl"]);
+    assert_eq!(told["verdict"], "inconclusive");
+    let requests = usize::try_from(missing(&told).unwrap()).unwrap();
+    let longer = trace(20 + requests.div_ceil(1000), 1);
+    std::fs::write(folder.path().join("trace.jsonl"), longer).unwrap();
+    let told = report(folder.path(), &["judge", "trace.jsonl"]);
+    assert_eq!(told["verdict"], "pass");
+    assert_eq!(missing(&told), None);
+}
+
 /// The times of a recording are its own, and not those of the command that judged it.
 #[test]
 fn explain_tells_the_times_of_a_recording() {

@@ -90,6 +90,8 @@ pub struct Outcome {
     pub members: Option<crate::MemberCounts>,
     /// Of a plan.
     pub planned: Option<crate::planned::Planned>,
+    /// Of a comparison that could not be decided: how many more requests would decide it, where that is known.
+    pub missing_requests: Option<u64>,
     /// Where in the repository's files it is found.
     pub found_at: Option<FoundAt>,
     /// What the release under test served while it was compared. Not part of the JSON document.
@@ -129,6 +131,7 @@ impl Outcome {
             limits: crate::Limits::default(),
             members: None,
             planned: None,
+            missing_requests: None,
             found_at: None,
             requests: None,
         }
@@ -151,6 +154,7 @@ impl Outcome {
             limits,
             members,
             planned,
+            missing_requests,
             found_at,
             requests,
         } = self;
@@ -171,6 +175,7 @@ impl Outcome {
             limits,
             members: members.map(|members| members.redacted(redactor)),
             planned,
+            missing_requests,
             found_at: found_at.map(|found| FoundAt {
                 file: redactor.redact(&found.file),
                 ..found

@@ -192,6 +192,7 @@ impl Run {
             .measurements(measurements);
         outcome.actual = finding.actual;
         outcome.hint = finding.hint;
+        outcome.missing_requests = finding.missing_requests;
         outcome
     }
 }

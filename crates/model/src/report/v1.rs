@@ -546,6 +546,10 @@ pub struct Outcome {
     /// Of `healthgate plan`: how long the verdicts will take.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned: Option<Planned>,
+    /// Of a canary's metric that is inconclusive: about how many more requests, of both sides together, would
+    /// decide it at the rates seen so far. Absent where no number of them would, or that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub missing_requests: Option<u64>,
     /// Of `migrate lint`: where in a file it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub found_at: Option<FoundAt>,
@@ -739,6 +743,7 @@ impl From<&crate::Outcome> for Outcome {
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
             members: outcome.members.as_ref().map(MemberCounts::from),
             planned: outcome.planned.as_ref().map(Planned::from),
+            missing_requests: outcome.missing_requests,
             found_at: outcome.found_at.as_ref().map(FoundAt::from),
         }
     }

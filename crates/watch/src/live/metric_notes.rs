@@ -177,6 +177,7 @@ impl MetricNotes {
             .took(took)
             .measurements(std::mem::take(&mut metric.measurements));
         let nothing = || "nothing was compared".to_owned();
+        outcome.missing_requests = finding.missing_requests;
         outcome.actual = Some(finding.actual.unwrap_or_else(nothing));
         if finding.verdict != Verdict::Pass {
             outcome.hint = hint.or_else(|| Some(metric.hint.clone()));
@@ -272,6 +273,7 @@ mod tests {
                 actual: None,
                 reason: "neither verdict can be reached before the deadline".to_owned(),
                 hint: Some("set a longer `deadline`".to_owned()),
+                missing_requests: None,
             };
             let outcome = notes.outcome(0, finding, Duration::ZERO);
             let told = outcome.hint.unwrap();
