@@ -1,6 +1,8 @@
 //! The parts of a URL, as written. A text that is not a URL, or one with variables, has the same
 //! parts.
 
+use crate::redact::MASK;
+
 /// The parts of `scheme://user@host:port/path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address<'a> {
@@ -38,9 +40,65 @@ impl<'a> Address<'a> {
     }
 }
 
+/// The text with the password of each address replaced by [`MASK`]; an expression or a variable in its place is none.
+pub fn without_passwords(text: &str) -> String {
+    const SIGN: &str = "://";
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>');
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(SIGN) {
+        let after = &rest[at + SIGN.len()..];
+        let address = &rest[at..];
+        let address = &address[..address.find(ends).unwrap_or(address.len())];
+        clean.push_str(&rest[..at + SIGN.len()]);
+        rest = after;
+        if let Some(password) = Address::of(address).password()
+            && !password.is_empty()
+            && !password.contains('$')
+            && let Some((user, _)) = after.split_once(':')
+        {
+            clean.push_str(user);
+            clean.push(':');
+            clean.push_str(MASK);
+            rest = &after[user.len() + 1 + password.len()..];
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_hidden_and_a_variable_is_not() {
+        for (text, clean) in [
+            (
+                "curl 'https://u:p@ss@h:8/a' x",
+                "curl 'https://u:***@h:8/a' x",
+            ),
+            ("a://b:c@d e://f:g@h", "a://b:***@d e://f:***@h"),
+            (
+                "https://u:${{ secrets.A }}@h",
+                "https://u:${{ secrets.A }}@h",
+            ),
+            (
+                "https://u:$PW@h/x https://u@h h://:p@h",
+                "https://u:$PW@h/x https://u@h h://:***@h",
+            ),
+            (
+                "postgres://postgres:postgres@db postgres",
+                "postgres://postgres:***@db postgres",
+            ),
+            ("://", "://"),
+            ("http://a?b=c://d:e@f", "http://a?b=c://d:***@f"),
+            ("http://h:80/a:b@c", "http://h:80/a:b@c"),
+            ("ä://ü:ö@ß", "ä://ü:***@ß"),
+        ] {
+            assert_eq!(without_passwords(text), clean);
+        }
+    }
 
     #[test]
     fn each_part_is_found_as_it_is_written() {

@@ -1,15 +1,15 @@
 //! What is printed, and a person's consent.
 
 use cli::write_stdout;
-use model::ExitCode;
+use model::{ExitCode, address};
 
 use super::ask::Prompter;
 use super::problem::InitError;
 use super::write::NewFile;
 
-/// Text on standard output; half of it would be worse than none.
+/// Text on standard output; half of it would be worse than none. A workflow may have a password in an address.
 pub(super) fn tell(text: &str) -> Result<(), InitError> {
-    match write_stdout(text) {
+    match write_stdout(&address::without_passwords(text)) {
         ExitCode::Pass => Ok(()),
         code => Err(InitError {
             code,
