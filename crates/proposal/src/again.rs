@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use survey::{Job, Survey, Tool, Workflow};
+use survey::{Job, OwnImage, Step, Survey, Text, Tool, Workflow, inners};
 use yaml::Node;
 
 use crate::checkout::{Source, gets_own_artifacts, input_of, source};
@@ -15,8 +15,8 @@ pub(crate) enum Again {
     Revert,
     /// A request starts it that names no commit.
     Unnamed,
-    /// Nothing of a run says which release it deploys.
-    Newest,
+    /// Nothing of a run is seen to say which release it deploys.
+    Unseen,
     /// Its own rollback, with the inputs that ask for it.
     Rollback { file: String, inputs: Inputs },
     /// A run that is given the release in an input.
@@ -61,8 +61,8 @@ impl fmt::Display for Again {
             Again::Unnamed => out.write_str(
                 "a revert on its branch: the request names no commit, so an earlier run that is made again may start the newest one",
             ),
-            Again::Newest => out.write_str(
-                "an earlier release started there by hand, since each run starts the newest",
+            Again::Unseen => out.write_str(
+                "an earlier release started there by hand: an earlier run that is made again may start the newest one",
             ),
             Again::Rollback { file, inputs } => {
                 write!(out, "its own rollback (`gh workflow run {file}{inputs}`)")
@@ -109,12 +109,22 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
     let own = survey.workflows.get(lead.job.workflow);
     let job = own.and_then(|own| Some((own, own.jobs.get(lead.job.job)?)));
     let source = job.map_or(Source::Run, |(own, job)| source_of(own, job));
-    let is_named = lead.release.is_some() || !lead.images.is_empty();
+    let names_run = job.is_some_and(|(own, job)| names_its_run(own, job, &lead.steps));
+    // A tag that another workflow, or another repository, overwrites is not what this run had.
+    let is_of_others = |own: &OwnImage| own.overwritten().is_some() && !own.pushed;
+    let is_of_run = lead.images.is_empty() || !lead.images.iter().all(is_of_others);
+    let is_named = names_run || (lead.release.is_some() || !lead.images.is_empty()) && is_of_run;
+    let of_release = (lead.release.as_ref()).and_then(|it| input_of(it.value.expression()?));
+    // What is checked out is not what images on a machine are made of.
+    let pulls = matches!(&lead.tool, Tool::Compose(call) if call.builds.is_none());
+    let pulls_unseen = pulls && lead.images.is_empty() && !names_run && of_release.is_none();
     match (&source, &lead.tool) {
         (Source::Branch, _) => return Again::Revert,
         (_, Tool::Hook { .. }) if !is_named => return Again::Unnamed,
         (_, Tool::Platform(call)) if call.fetches && !is_named => return Again::Unnamed,
-        (Source::Nothing, _) if !is_named => return Again::Newest,
+        (Source::Nothing, _) if !is_named => return Again::Unseen,
+        _ if pulls_unseen => return Again::Unseen,
+        (_, Tool::Helm(_)) if !is_named => return Again::Unseen,
         _ => {}
     }
     let is_dispatched = workflow.triggers.iter().any(|it| it == "workflow_dispatch");
@@ -141,7 +151,6 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
         Source::Input(name) => Some(name.as_str()),
         Source::Run | Source::Branch | Source::Nothing => None,
     };
-    let of_release = (lead.release.as_ref()).and_then(|it| input_of(it.value.expression()?));
     let named = of_release.into_iter().chain(of_checkout);
     if let Some(name) = named.into_iter().find(|name| has_input(workflow, name)) {
         let first = (name.to_owned(), "EARLIER".to_owned());
@@ -157,6 +166,24 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
         };
     }
     Again::Run { file }
+}
+
+/// Whether a deploying step names the commit, the tag or the number of its run.
+fn names_its_run(workflow: &Workflow, job: &Job, steps: &[usize]) -> bool {
+    let of_tags = workflow.is_of_tags();
+    let is_name = |inner: &str| {
+        ["github.sha", "github.run_number", "github.run_id"]
+            .iter()
+            .any(|name| inner.contains(name))
+            || of_tags && inner.contains("github.ref_name")
+    };
+    let names = |text: &Text| inners(text.value.text()).any(is_name);
+    let steps = steps.iter().filter_map(|nth| job.steps.get(*nth));
+    let is_one = |step: &Step| {
+        let texts = step.env.iter().chain(&step.with).map(|(_, text)| text);
+        texts.chain(&step.run).any(names)
+    };
+    { steps }.any(is_one) || job.env.iter().any(|(_, text)| names(text))
 }
 
 /// What the job deploys, by the checkout that it, or one before it, makes.

@@ -1,6 +1,8 @@
 //! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
 
-use survey::{ByHand, ComposeCall, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow};
+use survey::{
+    ByHand, ComposeCall, HealthSource, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow,
+};
 
 use crate::again::{again, started};
 use crate::dispatch;
@@ -37,7 +39,14 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan
     };
     if let Some(at) = &group.lead.own_back {
         return RollbackPlan::None(format!(
-            "the job has one of its own ({at}), and a second one would act on the same release"
+            "the workflow has one of its own ({at}), and a second one would act on the same release"
+        ));
+    }
+    let warned = group.lead.health.first();
+    if let Some(asked) = warned.filter(|asked| asked.from == HealthSource::Warning) {
+        return RollbackPlan::None(format!(
+            "the workflow itself only warns where {} does not answer, so nothing is taken back for that",
+            asked.url
         ));
     }
     let by_tool = match by_tool {
@@ -172,7 +181,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
             "`docker service rollback SERVICE` goes back by hand, or {again}"
         )),
         Tool::Container { .. } => RollbackPlan::None(format!(
-            "the container of before is gone once the new one runs; the way back is {again}"
+            "no container of the release before is seen that stays; the way back is {again}"
         )),
         Tool::Commands => RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}")),
         Tool::Systemd { .. } if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
@@ -225,18 +234,17 @@ fn has_own_kubectl(place: &Place<'_>) -> bool {
 fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &str) -> RollbackPlan {
     if !call.besides.is_empty() {
         RollbackPlan::None(format!(
-            "the services go live one after the other: where a later one fails, the ones before it are on the new release \
-             already, and a way back for all would have to know it; the way back is {again}"
+            "several services go live: where one fails, others are on the new release already, and a way back for all would \
+             have to know it; the way back is {again}"
         ))
     } else if call.cluster.is_some() && call.service.is_some() && usable(release) {
         RollbackPlan::Configured
     } else {
         let is_placed = call.cluster.is_some() && call.service.is_some();
         RollbackPlan::None(if is_placed && release.is_none() {
-            format!(
-                "the call names no release: the service starts what its task definition names; whether {again} goes back \
-                 depends on the image there"
-            )
+            "the call names no release: the service starts what its task definition names, and whether an earlier release \
+             has another image there is not seen"
+                .to_owned()
         } else {
             format!(
                 "cluster, service or release are only known to the workflow's shell; the way back is {again}"
@@ -245,8 +253,7 @@ fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &st
     }
 }
 
-const OVERWRITTEN: &str =
-    "the deployment overwrites its only copy, so there is nothing to switch back to";
+const OVERWRITTEN: &str = "no copy of the release before is seen that stays there";
 
 /// The step of the job that deploys.
 fn place<'p>(job: Option<&'p Job>, group: &Group<'_>) -> Option<Place<'p>> {
@@ -403,9 +410,7 @@ fn compose(
         );
     }
     if released.is_empty() && call.builds.is_some() {
-        return none(
-            "no image has a release's name: each build replaces the one before".to_owned(),
-        );
+        return none("no image is seen that has the name of a release".to_owned());
     }
     let fixed = group
         .rows
@@ -431,7 +436,9 @@ fn compose(
         );
     }
     if released.is_empty() {
-        return none("no image is seen that this repository builds or pushes for it".to_owned());
+        return none(
+            "it is not seen which image of this repository's the machine starts".to_owned(),
+        );
     }
     // What is started by another tag than the release's could never be recorded as the release.
     if lead.release_variables.is_empty() {
@@ -753,8 +760,7 @@ fn script_of(takes_release: Option<bool>, path: &str, again: &str) -> RollbackPl
              deploys, goes back; with the commit as an argument, the script could: that is a proposal"
         ),
         None => format!(
-            "{path} is no program for a shell and is not read, so whether it can go to an earlier release is not known; the way back is \
-             {again}"
+            "whether {path} can go to an earlier release is not seen; the way back is {again}"
         ),
     })
 }

@@ -84,9 +84,14 @@ pub(crate) fn gets_artifacts(job: &Job) -> bool {
 /// Whether what it gets was made in the same run.
 pub(crate) fn gets_own_artifacts(job: &Job) -> bool {
     let has_run = |step: &survey::Step| step.with.iter().any(|(name, _)| name == "run-id");
+    // Pages takes that of its run by itself.
+    let is_pages = |step: &survey::Step| {
+        let uses = step.uses.as_ref();
+        uses.is_some_and(|uses| uses.value.text().starts_with("actions/deploy-pages@"))
+    };
     job.steps
         .iter()
-        .any(|step| is_download(step) && !has_run(step))
+        .any(|step| is_pages(step) || is_download(step) && !has_run(step))
 }
 
 fn is_download(step: &survey::Step) -> bool {

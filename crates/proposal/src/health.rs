@@ -163,6 +163,7 @@ impl HealthAddress {
                 format!("put together from {at}")
             }
             HealthSource::Workflow | HealthSource::Tool => at,
+            HealthSource::Warning => format!("{at}, where the workflow only warns"),
         }
     }
 }

@@ -135,7 +135,7 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         let release = match script.takes_release {
             Some(true) => "takes the release",
             Some(false) => "takes no release",
-            None => "not read: it is no program for a shell",
+            None => "whether it takes the release is not seen",
         };
         table.row(
             "script",

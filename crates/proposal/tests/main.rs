@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 mod again;
+mod seen;
 mod steps;
 
 use proposal::additions::{Means, changes};
@@ -42,4 +43,10 @@ fn back(flow: &str, files: &[(&str, &str)]) -> String {
     let told = proposed(flow, files, Some("https://shop.example.com/up"));
     let line = told.lines().find(|line| line.contains("way back  "));
     line.unwrap_or_default().trim().to_owned()
+}
+
+/// What a person is told of the repository.
+fn looked(flow: &str, files: &[(&str, &str)]) -> String {
+    let folder = testkit::repository(&[files, &[(FLOW, flow)]].concat());
+    words::told(&survey::look(folder.path()).unwrap())
 }

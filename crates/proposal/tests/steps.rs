@@ -150,7 +150,7 @@ fn what_goes_live_besides_or_goes_back_by_itself_gets_a_gate_alone() {
         ),
         (
             own,
-            "the job has one of its own (.github/workflows/ship.yml:9)",
+            "the workflow has one of its own (.github/workflows/ship.yml:9)",
         ),
     ] {
         let told = proposed(&flow(steps), &[], Some("https://shop.example.com/up"));

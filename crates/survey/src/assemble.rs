@@ -180,6 +180,13 @@ impl Assembly<'_> {
             .chain(script.iter().map(|(_, event)| *event))
             .filter_map(place)
             .min();
+        // Of two calls of a platform the last one makes it live: a swap of slots.
+        let is_platform = matches!(tool, Tool::Platform(_));
+        let last_call = calls
+            .last()
+            .filter(|_| is_platform)
+            .and_then(|one| place(one.event));
+        let start = start.max(last_call);
         // An action may ask by itself what it has deployed.
         let is_after = |one: &&RecordedEffect<'_>| place(one.event) >= start;
         let asks: Vec<&RecordedEffect<'_>> = (done.iter())
@@ -204,6 +211,11 @@ impl Assembly<'_> {
         let copied = || deploying.iter().find_map(|one| copied_to(one, run));
         let folder = main.place.folder.clone().filter(|_| login.is_some());
         let folder = folder.or_else(|| main.place.folder.clone()).or_else(copied);
+        // Several processes have a folder each.
+        let is_one = |one: &&&RecordedEffect<'_>| one.event.place.folder == main.place.folder;
+        let is_apart =
+            matches!(tool, Tool::Pm2 { app: None }) && !calls.iter().all(|one| is_one(&one));
+        let folder = folder.filter(|_| !is_apart);
         let env = match &main.what {
             EventDetail::Command { env, .. }
             | EventDetail::Action { env, .. }
@@ -255,16 +267,20 @@ impl Assembly<'_> {
             // A variable that the program never reads is handed over in vain.
             let text = self.repository.text(&script.path).unwrap_or_default();
             let reads = |name: &str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
+            // Another argument may be a release, too: a branch, a tag.
+            let is_open = ["$1", "${1", "$@", "$*", "getopts"].iter().any(|word| text.contains(word));
             let takes_release = script.arguments.iter().any(handed)
                 || matches!(&event.what, EventDetail::Script { env, .. }
                     if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
-            script.takes_release = (takes_release || !is_powershell(&script.path)).then_some(takes_release);
+            let is_known = takes_release || !is_open && !is_powershell(&script.path);
+            script.takes_release = is_known.then_some(takes_release);
             script
         });
         let links = linked(run, &steps);
         let migration = migration(done, first, job);
         let besides = beside::besides(&calls, deploying);
-        let own_back = beside::own_back(backs, run, first, login.as_ref());
+        let own_back = beside::own_back(backs, run, first, login.as_ref())
+            .or_else(|| self.named_back(run, first));
         let returns_early = beside::returns_early(&tool, run);
         let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
         let mut handed: Vec<(String, Value)> = Vec::new();
@@ -402,7 +418,7 @@ fn takes_newest(words: &[String]) -> bool {
         word.starts_with("origin/")
             || matches!(word.as_str(), "FETCH_HEAD" | "@{u}" | "@{upstream}")
     });
-    has(&["pull"]) || newest && has(&["reset", "merge", "checkout", "switch", "rebase"])
+    has(&["pull"]) || newest && has(&["reset", "merge", "checkout", "switch", "rebase", "push"])
 }
 
 /// Whether a tool may start an image, and not only files.

@@ -1,6 +1,7 @@
 //! What a job does beside the calls that its deployment is told by: what else goes live, a way back of its own, and
 //! whether anything waits for the release.
 
+use crate::counts::{after_failure, is_way_back};
 use crate::deployment::Login;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
@@ -133,6 +134,27 @@ impl Assembly<'_> {
             .chain(run.events.iter().filter(says))
             .filter(|event| self.is_undone(run, event))
             .collect()
+    }
+
+    /// What the workflow calls a way back and runs after a failure: a later step of the job, or a job that waits for it.
+    pub(crate) fn named_back(&self, run: &Run, first: usize) -> Option<Line> {
+        let workflow = &self.workflows[run.id.workflow];
+        let job = &workflow.jobs[run.id.job];
+        let is_one = |condition: &Option<String>, names: [Option<&String>; 2]| {
+            after_failure(condition.as_deref())
+                && names.into_iter().flatten().any(|name| is_way_back(name))
+        };
+        let mut steps = job.steps.iter().skip(first + 1);
+        let step =
+            steps.find(|step| is_one(&step.condition, [step.name.as_ref(), step.id.as_ref()]));
+        let mut jobs = workflow
+            .jobs
+            .iter()
+            .filter(|other| other.needs.contains(&job.id));
+        let mut other =
+            || jobs.find(|other| is_one(&other.condition, [other.name.as_ref(), Some(&other.id)]));
+        let line = step.map(|step| step.line).or_else(|| Some(other()?.line))?;
+        Some(workflow.line(line))
     }
 }
 

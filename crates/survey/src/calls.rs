@@ -1,11 +1,11 @@
 //! The tool that the calls of a job make together.
 
-use crate::compose;
 use crate::deployment::Login;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, RecordedEffect};
 use tools::CommandEffect;
+use tools::compose;
 use tools::{ComposeCall, EcsCall, KubectlCall, Tool};
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -71,6 +71,10 @@ impl Assembly<'_> {
                 )
             }
             Tool::Ecs(_) => (self.ecs(&tools, done), at),
+            // Several processes have no name together.
+            Tool::Pm2 { .. } if tools.iter().any(|(tool, _)| tool != &first) => {
+                (Tool::Pm2 { app: None }, at)
+            }
             Tool::Kamal(call) => (
                 Tool::Kamal(crate::kamal::completed(self.repository, call.clone())),
                 at,
@@ -143,6 +147,10 @@ impl Assembly<'_> {
         call.build_arguments.dedup();
         call.known_files = self.compose_files(&call, event, run);
         let project = compose::project(self.repository, &call.known_files);
+        // `--build` builds nothing where no service has a `build`.
+        let builds =
+            project.services.is_empty() || project.services.values().any(|service| service.builds);
+        call.builds = call.builds.filter(|_| builds);
         let started: Vec<&str> = call
             .services
             .iter()

@@ -1,11 +1,11 @@
 //! Which of what a job does makes a release live: not a way back, upkeep, a preview or a test.
 
-use crate::compose;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, RecordedEffect, is_own, machine, rank};
 use tools::CommandEffect;
 use tools::Tool;
+use tools::compose;
 use workflow::{Job, Step, Workflow};
 
 impl Assembly<'_> {
@@ -229,7 +229,7 @@ fn inner(condition: &str) -> &str {
     inside.unwrap_or(condition).trim()
 }
 
-fn after_failure(condition: Option<&str>) -> bool {
+pub(crate) fn after_failure(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
         let fails = text.contains("failure()")
             || text.contains("cancelled()")
@@ -244,7 +244,7 @@ fn after_failure(condition: Option<&str>) -> bool {
 }
 
 /// A name such as "Rollback production"; "Deploy with rollback" is a deployment.
-fn is_way_back(name: &str) -> bool {
+pub(crate) fn is_way_back(name: &str) -> bool {
     let lower = name.to_ascii_lowercase().replace(['-', '_'], " ");
     let lower = lower.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
     let back = ["rollback", "roll back", "revert"];

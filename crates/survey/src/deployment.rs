@@ -63,7 +63,7 @@ pub struct Deployment {
     pub release_variables: Vec<String>,
     /// What else goes live in the job, by another call than the tool's: another chart, another app.
     pub besides: Vec<Fact<String>>,
-    /// The line of the job that goes back by itself after a failure.
+    /// The line where the workflow goes back by itself after a failure: a step of the job, or a job after it.
     pub own_back: Option<Line>,
     /// Whether the calls end before the release runs: it is started elsewhere, and nothing waits for it.
     pub returns_early: bool,
@@ -222,6 +222,8 @@ pub struct Health {
 pub enum HealthSource {
     /// The workflow asks it itself after the deployment.
     Workflow,
+    /// The same, and where it does not answer, the job goes on: `curl … || echo …`.
+    Warning,
     /// The configuration of the tool (Kamal's proxy, Fly's checks, a health check of Compose, a Dockerfile).
     Tool,
     /// The platform gives it to the app: that it answers says something, which answer is a good one it does not.
@@ -242,8 +244,8 @@ pub struct Script {
     /// As the workflow gives them.
     pub arguments: Vec<Value>,
     pub called_at: Line,
-    /// Whether an argument or a variable names the release, so that it can go to an earlier one; `None` where the program
-    /// is not read and no argument of it is the release.
+    /// Whether an argument or a variable names the release, so that it can go to an earlier one; `None` where that is not
+    /// seen.
     pub takes_release: Option<bool>,
     /// The files that it uses or writes, and that tell a reader what it does.
     pub files: Vec<Fact<String>>,

@@ -1,11 +1,11 @@
 //! The Compose files of the repository that a call reads.
 
-use crate::compose::{self, OVERRIDES, USUAL};
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, copied_to, machine};
 use repository::{ends_in, joined};
 use tools::ComposeCall;
+use tools::compose::{self, OVERRIDES, USUAL};
 
 /// What the folder of a call is to the repository.
 enum Folder {
@@ -121,6 +121,8 @@ impl Assembly<'_> {
         let here = address(event);
         let user = machine(event, run).and_then(|login| login.user);
         let user = user.as_ref().map(|user| user.value.text());
+        // A login begins in the user's home.
+        let folder = if folder.is_empty() { "~" } else { folder };
         let folder = &*from_home(folder, user);
         let mut fetched: Vec<String> = Vec::new();
         let mut sent: Vec<String> = Vec::new();

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose;
 use crate::deployment::{Environment, Health, HealthSource};
 use crate::jobs::Run;
 use crate::record::{Assembly, RecordedEffect, is_own};
 use tools::CommandEffect;
+use tools::compose;
 use tools::{ComposeCall, Tool};
-use workflow::Fact;
-use workflow::Value;
+use workflow::{Fact, Line, Value};
 
 impl Assembly<'_> {
     pub(crate) fn health(
@@ -50,7 +49,11 @@ impl Assembly<'_> {
             all.push(Health {
                 url: Value::new(text),
                 at: vec![one.event.at.clone()],
-                from: HealthSource::Workflow,
+                from: if self.only_warns(&one.event.at) {
+                    HealthSource::Warning
+                } else {
+                    HealthSource::Workflow
+                },
                 on_host: local && there,
                 row: BTreeMap::new(),
             });
@@ -99,6 +102,7 @@ impl Assembly<'_> {
             });
             all.extend(crate::nginx::health(self.repository, tool, path.as_ref()));
         }
+        all.sort_by_key(|health| health.from == HealthSource::Warning);
         // The same address from two places is one.
         let mut unique: Vec<Health> = Vec::new();
         for mut one in all {
@@ -111,6 +115,22 @@ impl Assembly<'_> {
             }
         }
         unique
+    }
+
+    /// Whether the job goes on where the command of a line fails.
+    fn only_warns(&self, at: &Line) -> bool {
+        let text = self.repository.text(&at.path).unwrap_or_default();
+        let line = text
+            .lines()
+            .nth(at.number.saturating_sub(1))
+            .unwrap_or_default();
+        let then = line
+            .split_once("||")
+            .map_or("", |(_, then)| then.trim_start());
+        let goes_on = ["echo", "true", ":", "printf"]
+            .iter()
+            .any(|word| then.starts_with(word));
+        goes_on && !then.contains("exit")
     }
 
     /// What a job that waits for this one asks: a smoke test of its own.

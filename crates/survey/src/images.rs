@@ -1,15 +1,17 @@
 //! The images that a release changes.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::compose;
 use crate::deployment::OwnImage;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
+use crate::kubernetes;
 use crate::record::{Assembly, Built};
 use tools::CommandEffect;
-use tools::Tool;
+use tools::compose;
+use tools::{HelmCall, Tool};
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -179,7 +181,9 @@ impl Assembly<'_> {
                 let name = built.map_or_else(|| image.to_owned(), name_of);
                 // A tag that the file itself names is started, whichever others the image gets.
                 let written_down = tag.unwrap_or("latest");
-                let literal = is_overwritten(own, &plain, written_down);
+                // A default is started where nothing else is set, and a file of the machine may set it.
+                let literal =
+                    !is_default(&written.value, env) && is_overwritten(own, &plain, written_down);
                 // What is built where it runs, each time by the same name, has no release's name.
                 let tag = tag.filter(|tag| tag.contains("${{") && !self.moves(run, tag));
                 if built.is_none() && tag.is_none() {
@@ -194,6 +198,12 @@ impl Assembly<'_> {
             }
             return (started.images, started.release);
         }
+        if let Tool::Helm(call) = tool
+            && !sets_image(run)
+            && self.chart_images(call, own, &mut started)
+        {
+            return (started.images, started.release);
+        }
         // What a container is started from is written down, whichever others the image gets.
         let ran = match tool {
             Tool::Container { image, .. } => Some(compose::split_tag(image.text())),
@@ -204,6 +214,7 @@ impl Assembly<'_> {
             let (plain, tag) = (plain.to_ascii_lowercase(), tag.unwrap_or("latest"));
             (same_image(&built.plain, &plain) && is_overwritten(own, &plain, tag)).then_some(tag)
         };
+        let own = self.may_start(run, tool);
         // A job that builds its own image starts that one.
         let here = own.iter().any(|one| one.job == run.id);
         let mut seen: Vec<String> = Vec::new();
@@ -227,6 +238,51 @@ impl Assembly<'_> {
             seen.push(name);
         }
         (started.images, started.release)
+    }
+
+    /// What a tool may start that nothing names: an image of the workflow that led here, and elsewhere only a pushed one.
+    fn may_start(&self, run: &Run, tool: &Tool) -> Vec<Built> {
+        let handed = self.handed_tags(run);
+        // A chart is given the tag alone.
+        let is_handed = |one: &Built| {
+            let names = handed.iter().map(|image| {
+                compose::split_tag(image.value.text())
+                    .0
+                    .to_ascii_lowercase()
+            });
+            handed.is_empty() || { names }
+                .any(|name| name.is_empty() || same_image(&one.plain, &name))
+        };
+        let is_elsewhere = matches!(tool, Tool::Kubectl(_) | Tool::Helm(_) | Tool::Ecs(_));
+        let may_start = |one: &&Built| (one.pushed || !is_elsewhere) && is_handed(one);
+        let own = self.built(Some(run.started));
+        own.iter().filter(may_start).cloned().collect()
+    }
+
+    /// What the values of a chart name: an image by a tag that stays, or one of ours. Whether they name any.
+    fn chart_images(&self, call: &HelmCall, own: &[Built], started: &mut Started) -> bool {
+        let named = kubernetes::images_of_chart(self.repository, call);
+        for image in &named {
+            let (name, tag) = compose::split_tag(&image.value);
+            let plain = name.to_ascii_lowercase();
+            let built = own.iter().find(|one| same_image(&one.plain, &plain));
+            match tag {
+                Some(tag @ "latest") => {
+                    started.add(
+                        "",
+                        Value::new(name),
+                        built,
+                        Tag::Fixed(tag, None),
+                        &image.at,
+                    );
+                }
+                _ if built.is_some() => {
+                    started.add("", Value::new(name), built, Tag::AsBuilt(None), &image.at);
+                }
+                _ => {}
+            }
+        }
+        !named.is_empty()
     }
 
     /// The images that a job gives to Kubernetes, by their tags.
@@ -278,6 +334,33 @@ fn same_image(pushed: &str, started: &str) -> bool {
     let last = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
     let (one, other) = (&pushed[last(pushed)..], &started[last(started)..]);
     one == other && !one.contains('$') && (pushed.contains('$') || started.contains('$'))
+}
+
+/// Whether a call of Helm's sets an image or its tag, over what the files of the chart have.
+fn sets_image(run: &Run) -> bool {
+    run.events.iter().any(|event| match &event.what {
+        EventDetail::Command { words, .. } => {
+            words.first().is_some_and(|program| program == "helm")
+                && words
+                    .iter()
+                    .any(|word| word.contains("tag=") || word.contains("image"))
+        }
+        EventDetail::Action { with, .. } => {
+            let mut texts = with.values().map(|fact| fact.value.text());
+            texts.any(|text| text.contains("tag"))
+        }
+        EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
+    })
+}
+
+/// Whether the tag, or all of the image, is the default of variables that the workflow does not set.
+fn is_default(image: &str, env: &BTreeMap<String, String>) -> bool {
+    let is_set = Cell::new(false);
+    shell::filled(image, &|name| {
+        is_set.set(is_set.get() || env.contains_key(name));
+        None
+    });
+    compose::varies(image) && !is_set.get()
 }
 
 /// Whether a tag is the same for each release of an image: `latest`, or another that a workflow pushes again.

@@ -3,10 +3,10 @@
 use regex::Regex;
 use yaml::Node;
 
-use crate::compose;
 use crate::deployment::{Environment, Health, HealthSource};
 use repository::{Repository, ends_in};
-use tools::{KubectlCall, Tool};
+use tools::compose;
+use tools::{HelmCall, KubectlCall, Tool};
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -98,6 +98,42 @@ fn host_of_values(repository: &Repository, file: &str) -> Option<Fact<String>> {
         })
     };
     found(&tree).or_else(ingress)
+}
+
+/// The images that the values of a chart in the repository name, with their tags.
+pub(crate) fn images_of_chart(repository: &Repository, call: &HelmCall) -> Vec<Fact<String>> {
+    let chart = call
+        .chart
+        .text()
+        .trim_start_matches("./")
+        .trim_end_matches('/');
+    let own: String = format!("{chart}/values.yaml");
+    let more = call
+        .values
+        .iter()
+        .map(|file| file.text().trim_start_matches("./").to_owned());
+    let files = std::iter::once(own)
+        .chain(more)
+        .filter(|file: &String| repository.has(file));
+    let mut found = Vec::new();
+    for file in files {
+        if let (Some(text), Some(tree)) = (repository.text(&file), repository.tree(&file)) {
+            add_images(&tree, &Lines::of(&text), &file, &mut found);
+        }
+    }
+    found
+}
+
+fn add_images(node: &Node, lines: &Lines, file: &str, found: &mut Vec<Fact<String>>) {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    if let (Some(name), Some(tag)) = (text("repository"), text("tag")) {
+        let registry = text("registry").map_or(String::new(), |host| format!("{host}/"));
+        let at = Line::new(file, lines.at(node.place.start));
+        found.push(Fact::new(format!("{registry}{name}:{tag}"), at));
+    }
+    for (_, inner) in node.entries() {
+        add_images(inner, lines, file, found);
+    }
 }
 
 /// The host of the only ingress; of two, neither is known to be the one.

@@ -16,7 +16,6 @@ mod called;
 mod called_so;
 mod calls;
 mod choice;
-pub mod compose;
 mod counts;
 mod deployment;
 mod environment;
@@ -45,7 +44,7 @@ mod ssh;
 
 use std::path::PathBuf;
 
-pub use workflow::expression::{equals, fill};
+pub use workflow::expression::{equals, fill, inners};
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;
@@ -54,6 +53,7 @@ pub use deployment::{
     Rank, Script, SetUp,
 };
 pub use look::look;
+pub use tools::compose;
 pub use tools::{
     ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
 };

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::called_so;
-use crate::compose;
 use crate::deployment::{Deployment, JobId, Rank};
 use crate::event::EventDetail;
 use crate::jobs;
@@ -12,6 +11,7 @@ use crate::record::Assembly;
 use crate::{Survey, Unused};
 use repository::{Repository, ends_in};
 use tools::Tool;
+use tools::compose;
 use workflow::{Fact, Value, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.

@@ -96,7 +96,10 @@ impl Assembly<'_> {
             .filter(|event| event.by.contains(&script.at))
         {
             match &event.what {
-                EventDetail::Writes { file } => add(file.clone(), &event.at),
+                // A name that a command makes is no file that a reader finds.
+                EventDetail::Writes { file } if !file.contains(['`', '(']) => {
+                    add(file.clone(), &event.at);
+                }
                 EventDetail::Command { words, .. } => {
                     for word in words.iter().skip(1) {
                         for path in self.like(word) {

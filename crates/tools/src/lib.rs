@@ -1,8 +1,10 @@
 //! What a command line, or an action of the marketplace, does: the tool that makes a release live, the image that is
-//! built, the address that is asked. One line at a time; what several make together is `survey`'s.
+//! built, the address that is asked; and the services of Compose files. One line at a time: what several make together is
+//! `survey`'s.
 
 mod clusters;
 mod commands;
+pub mod compose;
 mod containers;
 mod deed;
 mod google;

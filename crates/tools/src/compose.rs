@@ -78,13 +78,13 @@ pub fn is_developers(path: &str) -> bool {
 }
 
 /// Whether Compose reads a file of this name by itself.
-pub(crate) const USUAL: [&str; 4] = [
+pub const USUAL: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",
     "docker-compose.yaml",
 ];
-pub(crate) const OVERRIDES: [&str; 4] = [
+pub const OVERRIDES: [&str; 4] = [
     "compose.override.yaml",
     "compose.override.yml",
     "docker-compose.override.yml",
@@ -306,7 +306,7 @@ pub fn varies(image: &str) -> bool {
     let digest = image.split_once('@').map(|(_, digest)| digest);
     match tag.or(digest) {
         Some(tag) => tag.contains('$'),
-        None => name.starts_with('$') && !name.contains('/'),
+        None => name.starts_with('$') && name.find('/').is_none_or(|at| name[at..].ends_with('}')),
     }
 }
 
@@ -411,7 +411,13 @@ mod tests {
 
     #[test]
     fn what_a_release_changes_has_a_variable_for_its_tag() {
-        for image in ["a/b:${TAG:-1}", "a/b:v$TAG", "a/b@$DIGEST", "$IMAGE"] {
+        for image in [
+            "a/b:${TAG:-1}",
+            "a/b:v$TAG",
+            "a/b@$DIGEST",
+            "$IMAGE",
+            "${IMAGE:-a/b:1}",
+        ] {
             assert!(varies(image), "{image}");
         }
         for image in ["a/b:1", "a/b", "${REGISTRY:-r}/b:1", "a/b@sha256:01"] {
