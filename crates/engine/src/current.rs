@@ -26,7 +26,7 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
     let steps = target.steps(Transition::to(destination));
     let asking = steps.iter().map(|step| async move {
         let asked = tokio::time::timeout(QUERY_TIMEOUT, target.current(step, destination)).await;
-        (step, asked.unwrap_or_else(|_| Err(late())))
+        (step, asked.unwrap_or_else(|_| Err(late(QUERY_TIMEOUT))))
     });
     let mut at = BTreeMap::new();
     let (mut silent, mut unable) = (None, false);
@@ -56,10 +56,10 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
 }
 
 /// The error for a place that did not answer in time.
-pub fn late() -> Error {
+pub fn late(within: Duration) -> Error {
     Error::Late {
         what: "no answer",
-        within: QUERY_TIMEOUT,
+        within,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Settings {
     /// Whether what was before is put back where more fail.
     pub restores: bool,
     pub deadline: Span,
+    /// How long after that the places may still be asked what they run.
+    pub last_query: Duration,
     /// How long the lease is renewed for.
     pub lock_ttl: Span,
 }
@@ -645,10 +647,12 @@ impl<'a> Execution<'a> {
     async fn places(&self) -> Vec<PlaceRelease> {
         let target = self.means.target;
         let reverting = target.capabilities().self_reverting;
+        let left = self.until.saturating_duration_since(Instant::now());
+        let within = QUERY_TIMEOUT.min(left + self.means.settings.last_query);
         let asking = self.steps.iter().map(|step| async move {
-            let asked = tokio::time::timeout(QUERY_TIMEOUT, target.current(step, &self.to)).await;
+            let asked = tokio::time::timeout(within, target.current(step, &self.to)).await;
             let status = status::of(&*self.journal.lock().await, &step.name);
-            let asked = asked.unwrap_or_else(|_| Err(late()));
+            let asked = asked.unwrap_or_else(|_| Err(late(within)));
             let told = matches!(asked, Ok(Some(_)));
             let (release, how) = match (asked, status) {
                 (Ok(Some(release)), _) => (

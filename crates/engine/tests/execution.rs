@@ -198,6 +198,7 @@ impl Bench {
                 max_failed: Portion::Count(0),
                 restores: true,
                 deadline: Span::from_secs(60),
+                last_query: Duration::from_secs(1),
                 lock_ttl: Span::from_secs(60),
             },
         }

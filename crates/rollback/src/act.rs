@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use cli::Failure;
 use config::file::{Healthgate, OnBreach};
+use engine::current::QUERY_TIMEOUT;
 use engine::{CurrentRelease, ExecutionContext, Settings, Watch};
 use model::{Outcome, Report};
 use state::{Document, Entry, Lease};
@@ -141,6 +142,7 @@ impl Rollback<'_> {
             max_failed: section.max_failed,
             restores: section.on_breach == OnBreach::Restore,
             deadline: section.deadline,
+            last_query: QUERY_TIMEOUT,
             lock_ttl: section.lock_ttl,
         }
     }

@@ -415,7 +415,7 @@ async fn facts(
         return Ok(None);
     };
     let asked = tokio::time::timeout(QUERY_TIMEOUT, target.facts(release)).await;
-    asked.unwrap_or_else(|_| Err(current::late()))
+    asked.unwrap_or_else(|_| Err(current::late(QUERY_TIMEOUT)))
 }
 
 /// What the parts of all places run. What cannot be asked is left out.

@@ -164,6 +164,26 @@ fn an_abort_gives_everything_back_to_a_side_that_answers_again() {
     assert!(bed.state()["rollout"].is_null());
 }
 
+/// Both sides accept requests and answer none while a share is proved: whatever is still asked, the change has ended by then.
+#[test]
+fn a_change_whose_answers_hang_ends_within_its_deadline() {
+    for args in [&["switch"][..], &["set", "50%", "--release", "v2"]] {
+        let bed = Bed::new("  deadline: 8s\n", "");
+        bed.slow_answers(Duration::from_millis(30));
+        let began = Instant::now();
+        let child = bed.spawn(args);
+        bed.proof();
+        bed.slow_answers(Duration::from_secs(120));
+        let end = End::from(child.wait_with_output().unwrap());
+        let took = began.elapsed();
+        let end = end.is(1, &["in time", "was put back", "as before"]);
+        // With the start of the process, on a busy machine.
+        assert!(took < Duration::from_secs(15), "{took:?}: {}", end.text);
+        assert_eq!(bed.configured(), 0);
+        assert!(bed.state()["rollout"].is_null());
+    }
+}
+
 /// Who gives everything to a dead side takes the service down, which the release keeps up.
 #[test]
 fn a_way_back_to_a_dead_side_leaves_users_where_they_are_served() {

@@ -188,6 +188,25 @@ pub async fn sample_until(
     answers
 }
 
+/// The same, without those that are under way at `end`.
+pub async fn sample_within(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    wanted: u32,
+    end: Instant,
+) -> Answers {
+    let mut answers = Answers::default();
+    while answers.asked() < wanted {
+        let asking = batch(router, place, releases, wanted - answers.asked());
+        let Ok(others) = tokio::time::timeout_at(end.into(), asking).await else {
+            break;
+        };
+        answers.merge(others);
+    }
+    answers
+}
+
 /// As many as are asked at the same time.
 async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most: u32) -> Answers {
     let asking =

@@ -16,7 +16,7 @@ use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition
 
 use super::foreign::ForeignChange;
 use super::observe::{
-    Answers, Releases, contradicts, is_visible, proof_needed, prove, sample, time_until,
+    Answers, Releases, contradicts, is_visible, proof_needed, prove, sample_within, time_until,
 };
 use super::sides::{label, runs_too};
 
@@ -69,6 +69,10 @@ pub struct Shift<'a> {
     pub proof_end: Instant,
     /// When putting back ends what was not proved: a deadline that cuts it off would hide why.
     pub undo_end: Instant,
+    /// When the change ends, but for the question what each place has.
+    pub end: Instant,
+    /// How long after that they may be asked.
+    pub last_query: Duration,
     /// How often a proof looks whether another changed the share.
     pub look_every: Duration,
     pub interrupt: Interrupt,
@@ -80,6 +84,8 @@ pub struct Shift<'a> {
     pub reason: Option<String>,
     /// What each place was found to be in since the share was set there.
     pub found: RefCell<BTreeMap<Place, Found>>,
+    /// Where what was before is back already, and how that is known.
+    pub put_back: RefCell<BTreeMap<Place, String>>,
 }
 
 /// What is known of a place where the share was set.
@@ -250,7 +256,11 @@ impl Shift<'_> {
         let undoing = self.put_back(place, snapshot, within);
         let undoing = tokio::time::timeout_at(self.undo_end.into(), undoing);
         match self.in_time(self.after_signal().set, undoing).await {
-            Some(Ok(Ok(done))) => error.then(done),
+            Some(Ok(Ok(done))) => {
+                let mut put_back = self.put_back.borrow_mut();
+                put_back.insert(place.clone(), done.clone());
+                error.then(done)
+            }
             Some(Ok(Err(back))) => error.stuck(back),
             Some(Err(_)) => error.then("what was before could not be put back in time"),
             None => Error::Interrupted(format!(
@@ -418,13 +428,18 @@ impl Shift<'_> {
         }
     }
 
+    /// What answers, as far as the change has time for it.
+    async fn some_answers(&self, place: &Place, side: Side) -> Answers {
+        let end = self.end.max(Instant::now()) + self.last_query / 2;
+        sample_within(self.router, place, self.releases(side), ASKED, end).await
+    }
+
     /// What answers, where it can hardly come from a split, and a signal leaves the time to ask.
     async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
         if !is_visible(self.router, split) {
             return None;
         }
-        let releases = self.releases(side);
-        let asking = sample(self.router, place, releases, ASKED);
+        let asking = self.some_answers(place, side);
         let answers = self.in_time(self.after_signal().proof, asking).await?;
         contradicts(&answers, split).then_some(answers)
     }
@@ -436,8 +451,7 @@ impl Shift<'_> {
             Ok(split) => split,
             // Users get something all the same.
             Err(error) if leaves_no_split(&error) => {
-                let answers = sample(self.router, place, self.releases(side), ASKED).await;
-                return Err(error.then(answers));
+                return Err(error.then(self.some_answers(place, side).await));
             }
             Err(error) => return Err(error),
         };
@@ -504,6 +518,10 @@ impl Switch for Shift<'_> {
         snapshot: Option<&'a str>,
     ) -> StepFuture<'a, String> {
         Box::pin(async move {
+            let done = self.put_back.borrow().get(&step.place).cloned();
+            if let Some(done) = done {
+                return Ok(done);
+            }
             let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
             // It has its own time.
             let within = self.proof / 2;

@@ -163,6 +163,7 @@ impl<'a> Work<'a> {
             max_failed,
             restores,
             deadline: section.deadline,
+            last_query: self.last_query(),
             lock_ttl: section.lock_ttl,
         }
     }
@@ -413,16 +414,19 @@ impl<'a> Work<'a> {
             before: change.before,
             after: change.after,
             proof: self.proof_time(),
-            // What is left is for the report, and for what was before: a proof that the deadline cuts off does not say how
-            // far it came.
+            // What is left is for what was before, and to ask what there is: a proof that the deadline cuts off does not say
+            // how far it came.
             proof_end: now + deadline.mul_f64(0.9),
-            undo_end: now + deadline.mul_f64(0.97),
+            undo_end: now + deadline.mul_f64(0.94),
+            end: now + deadline.mul_f64(0.95),
+            last_query: self.last_query(),
             look_every: self.section.watch_interval.get(),
             interrupt: self.job.interrupt.clone(),
             is_way_back,
             gone: places_gone(router, rollout).len(),
             reason: None,
             found: RefCell::default(),
+            put_back: RefCell::default(),
         }
     }
 
@@ -440,6 +444,11 @@ impl<'a> Work<'a> {
         self.proof_time().min(share)
     }
 
+    /// What of its time a change has to ask what each place has in the end.
+    fn last_query(&self) -> Duration {
+        self.section.deadline.get() / 20
+    }
+
     async fn execute(
         &self,
         tree: &Tree,
@@ -455,7 +464,6 @@ impl<'a> Work<'a> {
         };
         let (to, from) = (shift.to(), shift.from());
         let current = CurrentRelease::known(from.clone(), "the state records it");
-        let until = Instant::now() + self.section.deadline.get();
         let drafting = Plan::draft(
             watch,
             shift,
@@ -495,7 +503,7 @@ impl<'a> Work<'a> {
             reason: shift.reason.as_deref(),
             ..Grounds::plain(Timestamp::now())
         };
-        let begun = Execution::begin(means, &plan, grounds, until);
+        let begun = Execution::begin(means, &plan, grounds, shift.end);
         let mut execution = begun.await?;
         let unready = plan.unready();
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
