@@ -9,11 +9,12 @@ use futures_util::future::join_all;
 use model::Outcome;
 use model::shares::ForeignShare;
 use operation::shares::foreign::{self, ForeignChange};
-use operation::shares::observe::{Answers, Releases, contradicts, sample, window};
+use operation::shares::observe::{Answers, Releases, contradicts, sample, unusual_gap, window};
 use operation::shares::work::sides_of;
 use place::Place;
 use router::{Router, Side, Split};
 use state::Rollout;
+use tokio::sync::Notify;
 
 /// The requests of ours in one interval: so few that they come as a user's do.
 const ASKED: u32 = 20;
@@ -107,14 +108,59 @@ pub(crate) async fn look(
     (!changes.is_empty()).then_some(Disturbed::Foreign(changes))
 }
 
-/// Looks every `interval`, and asks in between as a user does, until something is found. At so many places
-/// as `may_fail`, missing answers are tolerated.
+/// Whether users are seen to get the release at each place. At so many as `may_fail` they need not be.
+pub(crate) struct Served {
+    may_fail: usize,
+    /// Where nobody has answered for [`SILENT`] requests in a row.
+    silent: Cell<usize>,
+    /// Where none of the last answers was of the release.
+    unserved: Cell<usize>,
+    changed: Notify,
+}
+
+impl Served {
+    /// Before the first answer. With all requests a release cannot be starved.
+    pub(crate) fn new(
+        router: &dyn Router,
+        rollout: &Rollout,
+        share: Share,
+        may_fail: usize,
+    ) -> Served {
+        let is_seen = share.is_all() || !router.capabilities().can_sample;
+        let places = sides_of(router, rollout).len();
+        Served {
+            may_fail,
+            silent: Cell::new(0),
+            unserved: Cell::new(if is_seen { 0 } else { places }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Ends when users are seen to get the release. A short stage, or one whose end is starved, would pass without.
+    pub(crate) async fn everywhere(&self) {
+        while self.unserved.get() > self.may_fail {
+            self.changed.notified().await;
+        }
+    }
+
+    fn count(&self, is_served: bool) {
+        let unserved = self.unserved.get();
+        self.unserved.set(if is_served {
+            unserved.saturating_sub(1)
+        } else {
+            unserved + 1
+        });
+        self.changed.notify_one();
+    }
+}
+
+/// Looks every `interval`, and asks in between as a user does, until something is found.
 pub(crate) async fn watch(
     router: &dyn Router,
     rollout: &Rollout,
     share: Share,
     interval: Duration,
-    may_fail: usize,
+    served_at: &Served,
 ) -> Disturbed {
     let changed = async {
         loop {
@@ -125,13 +171,9 @@ pub(crate) async fn watch(
         }
     };
     let sides = sides_of(router, rollout);
-    let silent = SilentPlaces {
-        places: Cell::new(0),
-        may_fail,
-    };
     let served = sides.iter().map(|(place, side)| {
         let at = (place, *side);
-        Box::pin(not_served(router, rollout, at, share, interval, &silent))
+        Box::pin(not_served(router, rollout, at, share, interval, served_at))
     });
     let served = futures_util::future::select_all(served);
     tokio::select! {
@@ -141,12 +183,6 @@ pub(crate) async fn watch(
     }
 }
 
-/// The places where nobody has answered for [`SILENT`] requests in a row.
-struct SilentPlaces {
-    places: Cell<usize>,
-    may_fail: usize,
-}
-
 /// Ends when nobody answers any more at too many places, or when the answers at a place, one after another over time, contradict its share.
 async fn not_served(
     router: &dyn Router,
@@ -154,7 +190,7 @@ async fn not_served(
     (place, side): (&Place, Side),
     share: Share,
     interval: Duration,
-    silent: &SilentPlaces,
+    served: &Served,
 ) -> Disturbed {
     let set = Split::giving(side, share);
     if !router.capabilities().can_sample {
@@ -164,23 +200,34 @@ async fn not_served(
     // All, and those since a while: what was good for an hour would hide for half of one that it is not now.
     let (mut answers, mut recent) = (Answers::default(), Answers::default());
     let mut in_a_row = 0;
+    // Since the last one of the release.
+    let (mut gap, unusual) = (None, unusual_gap(set, side));
     loop {
         tokio::time::sleep(interval / ASKED).await;
         let answer = sample(router, place, releases, 1).await;
         if answer.unknown == 0 {
             if in_a_row >= SILENT {
-                silent.places.set(silent.places.get() - 1);
+                served.silent.set(served.silent.get() - 1);
             }
             in_a_row = 0;
         } else {
             in_a_row += 1;
             if in_a_row == SILENT {
-                silent.places.set(silent.places.get() + 1);
+                served.silent.set(served.silent.get() + 1);
             }
+        }
+        let was_served = gap.is_some_and(|gap| gap < unusual);
+        gap = match (answer.of(side), answer.of(side.other())) {
+            (0, others) => gap.map(|gap| gap + others),
+            _ => Some(0),
+        };
+        let is_served = gap.is_some_and(|gap| gap < unusual);
+        if is_served != was_served {
+            served.count(is_served);
         }
         answers.merge(answer.clone());
         recent.merge(answer);
-        let is_silent = in_a_row >= SILENT && silent.places.get() > silent.may_fail;
+        let is_silent = in_a_row >= SILENT && served.silent.get() > served.may_fail;
         let is_strange = contradicts(&recent, set);
         if is_silent || is_strange || contradicts(&answers, set) {
             return Disturbed::NotServed {

@@ -14,7 +14,7 @@ use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 use crate::abort::UNPROVED;
 use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
-use crate::foreign::{self, Disturbed};
+use crate::foreign::{self, Disturbed, Served};
 use crate::found::RolloutReport;
 use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
@@ -353,10 +353,11 @@ impl<'a> Ramp<'a> {
         Ok(None)
     }
 
-    /// At how many places the router may be gone.
-    fn may_fail(&self) -> usize {
+    /// The places that are watched at a share. At as many as may fail, the router may be gone.
+    fn served(&self, share: Share) -> Served {
         let places = self.router.places().len();
-        self.session.section.max_failed.at_most(places)
+        let may_fail = self.session.section.max_failed.at_most(places);
+        Served::new(self.router, &self.rollout, share, may_fail)
     }
 
     /// The largest share that it may have without a promotion.
@@ -513,9 +514,18 @@ impl<'a> Ramp<'a> {
 
     async fn judged(&self, share: Share) -> Result<StageEnd, Failure> {
         let interval = self.session.section.watch_interval.get();
+        let served = self.served(share);
+        let judging = async {
+            let judged = judge::judge(self.session, self.router, &self.rollout, share);
+            let judged = Box::pin(judged).await?;
+            if matches!(judged.verdict, Verdict::Pass | Verdict::Skipped) {
+                served.everywhere().await;
+            }
+            Ok::<_, Failure>(judged)
+        };
         let end = tokio::select! {
-            judged = judge::judge(self.session, self.router, &self.rollout, share) => StageEnd::Judged(judged?),
-            foreign = foreign::watch(self.router, &self.rollout, share, interval, self.may_fail()) => StageEnd::Disturbed(foreign),
+            judged = judging => StageEnd::Judged(judged?),
+            foreign = foreign::watch(self.router, &self.rollout, share, interval, &served) => StageEnd::Disturbed(foreign),
             error = self.session.keep(self.lease) => StageEnd::Lost(error),
             request = self.requests() => StageEnd::Requested(request?),
             _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
@@ -577,6 +587,7 @@ impl<'a> Ramp<'a> {
         ));
         let interval = self.session.section.watch_interval.get();
         let current = self.rollout.share;
+        let served = self.served(current);
         let promotion = async {
             loop {
                 if let Ok(Some(document)) = self.session.store.read().await
@@ -595,7 +606,7 @@ impl<'a> Ramp<'a> {
                 // What another changed since the last look is not written over.
                 self.overwritten(current).await.map_or(WaitEnd::Promoted, WaitEnd::Disturbed)
             }
-            foreign = foreign::watch(self.router, &self.rollout, current, interval, self.may_fail()) => WaitEnd::Disturbed(foreign),
+            foreign = foreign::watch(self.router, &self.rollout, current, interval, &served) => WaitEnd::Disturbed(foreign),
             judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => WaitEnd::Failed(judged?),
             error = self.session.keep(self.lease) => WaitEnd::Lost(error),
             request = self.requests() => WaitEnd::Requested(request?),

@@ -130,6 +130,26 @@ fn a_canary_starves_under_reloads() {
     assert_eq!(bed.configured(), 0);
 }
 
+/// The stage is over long before so many answers are missing that they cannot be chance, and the proofs ask faster than the
+/// reloads come.
+#[test]
+fn a_canary_that_starves_passes_no_short_stage() {
+    let bed = Bed::new("  stage-duration: 2s\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "25%,100%"]);
+    bed.phase("judging");
+    let reload = bed.nginx.reload_command();
+    let mut other = std::process::Command::new("sh")
+        .args(["-c", &format!("while :; do {reload}; sleep 0.1; done")])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = End::from(child.wait_with_output().unwrap());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    end.is(1, &["and over time 0 of ", "v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0);
+}
+
 /// Honest switches raise no alarm. `SWITCHES=500` makes so many.
 #[test]
 fn honest_switches_raise_no_alarm() {

@@ -82,6 +82,22 @@ pub(crate) fn noticed_after(share: f64) -> u32 {
     n
 }
 
+/// How likely it is that so many answers in a row of a share that is in effect are not of it.
+const UNUSUAL: f64 = 0.05;
+
+/// So many answers in a row without one of a share are unusual.
+pub(crate) fn unusual_after(share: f64) -> u32 {
+    let share = share.clamp(0.0001, 0.9999);
+    let n = (UNUSUAL.ln() / (-share).ln_1p()).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 1 to 29,956"
+    )]
+    let n = n as u32;
+    n
+}
+
 /// The answers that tell a share from another one, each with this error: the smallest number for which a
 /// cut between them exists. At most `most`; `None` where that is too few.
 pub(crate) fn needed(share: f64, other: f64, error: f64, most: u32) -> Option<u32> {

@@ -351,6 +351,11 @@ pub fn window(split: Split) -> u32 {
     2 * binomial::noticed_after(share)
 }
 
+/// So many answers in a row without one of a side are unusual: its users may get none of its share.
+pub fn unusual_gap(split: Split, side: Side) -> u32 {
+    binomial::unusual_after(split.of(side).fraction())
+}
+
 /// How long a proof may be given that has ended by then, whatever its answers are.
 pub fn time_until(end: Instant) -> Duration {
     let left = end.saturating_duration_since(Instant::now());
