@@ -79,7 +79,7 @@ impl Client {
             .unwrap_or(REGION);
         if !is_region(region) {
             return Err(Error::Setup {
-                reason: format!("`{region}` is no region"),
+                reason: format!("`{region}` is not a region"),
             });
         }
         let named = |name: &str| env.non_empty(name).map(str::to_owned);

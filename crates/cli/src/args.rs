@@ -19,7 +19,7 @@ pub struct Global {
     #[arg(
         long,
         global = true,
-        value_name = "VERSION",
+        value_name = "RELEASE",
         allow_hyphen_values = true
     )]
     pub release: Option<String>,

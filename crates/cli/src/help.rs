@@ -192,5 +192,5 @@ fn with_flags(command: Command, flags: &[String]) -> Command {
         .disable_help_subcommand(true)
         .mut_args(|arg| if shown(&arg) { arg } else { arg.hide(true) })
         .help_template(template)
-        .after_help(format!("{example}All of it: `--help`"))
+        .after_help(format!("{example}More options: `--help`"))
 }

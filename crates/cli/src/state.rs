@@ -142,7 +142,7 @@ impl Job {
         let malformed = |reason: String| github::Error::Malformed { reason };
         let number = run
             .parse()
-            .map_err(|_| malformed(format!("the lock names run `{run}`, which is no number")))?;
+            .map_err(|_| malformed(format!("the lock names run `{run}`, which is not a number")))?;
         let repository = holder.repository.as_deref();
         let repository = repository.or(self.actions.repository.as_deref());
         let repository = repository.ok_or_else(|| {

@@ -383,7 +383,7 @@ fn an_unset_variable_matters_only_in_a_section_that_is_used() {
     let typo = text.replace("name: a", "nme: a");
     assert!(case(&typo).error().contains("unknown key `nme`"));
     let release = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x/${RELEASE}' }] }\n";
-    assert!(case(release).error().ends_with("pass `--release VERSION`"));
+    assert!(case(release).error().ends_with("pass `--release RELEASE`"));
 }
 
 #[test]

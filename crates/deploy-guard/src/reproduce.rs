@@ -21,10 +21,10 @@ pub(crate) struct Stage {
     /// The report, as `--report` wrote it in CI
     #[arg(value_name = "REPORT")]
     file: PathBuf,
-    /// Only say what it had and whether that is here
+    /// Compare what it had with what is here, and run nothing
     #[arg(long)]
     check: bool,
-    /// Run it although something is not here
+    /// Run it even if something is missing here
     #[arg(long, conflicts_with = "check")]
     anyway: bool,
 }

@@ -58,7 +58,7 @@ impl cli::Stage for Stage {
                 .hint("add `deploy: { command: ./deploy.sh \"$RELEASE\" }` to the configuration"));
         };
         let Some(release) = &job.release else {
-            return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+            return Err(Failure::usage("no release is named").hint("pass `--release RELEASE`"));
         };
         // What a later phase uses is asked for before anything is deployed.
         config.preflight()?;

@@ -499,7 +499,7 @@ fn an_input_that_is_latest_where_nobody_names_one_has_no_way_back() {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        printed.contains("the release is the input `version`, and `latest` where nobody gives one"),
+        printed.contains("the release is the input `version`, and `latest` by default"),
         "{printed}"
     );
     let config = fs::read_to_string(folder.path().join(".github/deploy-guard.yml"));

@@ -163,7 +163,7 @@ fn fault(variables: &[Unset<'_>]) -> Option<Fault> {
         ..Fault::new(format!("the variable `{name}` is not set")).at((*place).clone())
     };
     Some(if *name == RELEASE {
-        fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
+        fault.hint("`${RELEASE}` is the release under test: pass `--release RELEASE`")
     } else {
         fault.hint(format!(
             "set it in the step's `env:`, or write `${{{name}:-default}}` to give it a default"

@@ -286,7 +286,7 @@ fn the_releases_must_be_known() {
     ran.says("the release to compare with is not known")
         .says("LAST_KNOWN_GOOD");
     let ran = gate(section).env("LAST_KNOWN_GOOD", "v1").run().code(2);
-    ran.says("--release VERSION");
+    ran.says("--release RELEASE");
     let same = gate(section).env("LAST_KNOWN_GOOD", "v2");
     let ran = same.args(&["--release", "v2"]).run().code(2);
     ran.says("compared with itself");

@@ -53,7 +53,7 @@ enum Action {
     Run(run::Flags),
     /// Finish what was interrupted
     Resume,
-    /// Undo the last migration, or those behind a revision
+    /// Undo the last migration, or all after a revision
     Undo(undo::Flags),
     /// Restore a backup in the place of the database, which is kept under another name
     Restore(restore::Flags),

@@ -37,7 +37,7 @@ pub(crate) struct Flags {
 pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let Some(release) = &job.release else {
-        return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+        return Err(Failure::usage("no release is named").hint("pass `--release RELEASE`"));
     };
     let forced = flags.force.forced(job);
     let intent = Intent {

@@ -18,7 +18,7 @@ pub(crate) struct Flags {
     force: Force<Rule>,
 }
 
-/// Undoes the last migration, or those behind a revision.
+/// Undoes the last migration, or all after a revision.
 pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let forced = flags.force.forced(job);

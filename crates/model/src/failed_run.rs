@@ -214,10 +214,19 @@ impl FailedRun {
             job: job.map(clean),
             step: step.map(clean),
             other_steps: other_steps.into_iter().map(clean).collect(),
-            dockerfile_step: dockerfile_step.map(|step| DockerfileStep {
-                stage: step.stage.map(clean),
-                instruction: clean(step.instruction),
-                ..step
+            dockerfile_step: dockerfile_step.map(|step| {
+                let DockerfileStep {
+                    number,
+                    of,
+                    stage,
+                    instruction,
+                } = step;
+                DockerfileStep {
+                    number,
+                    of,
+                    stage: stage.map(clean),
+                    instruction: clean(instruction),
+                }
             }),
             ended,
             cancelled_by: cancelled_by.map(clean),

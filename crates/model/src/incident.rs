@@ -219,10 +219,17 @@ impl UnreadLine {
     }
 
     pub(crate) fn redacted(self, redactor: &Redactor) -> UnreadLine {
+        let UnreadLine {
+            file,
+            line,
+            cause,
+            reason,
+        } = self;
         UnreadLine {
-            file: redactor.redact(&self.file),
-            reason: redactor.redact(&self.reason),
-            ..self
+            file: redactor.redact(&file),
+            line,
+            cause,
+            reason: redactor.redact(&reason),
         }
     }
 }
@@ -273,10 +280,23 @@ impl IncidentState {
             next_escalation,
             deliveries,
         } = self;
-        let deliveries = deliveries.into_iter().map(|one| SinkDeliveries {
-            sink: clean(one.sink),
-            reason: one.reason.map(clean),
-            ..one
+        let deliveries = deliveries.into_iter().map(|of_sink| {
+            let SinkDeliveries {
+                sink,
+                delivered,
+                waiting,
+                refused,
+                given_up,
+                reason,
+            } = of_sink;
+            SinkDeliveries {
+                sink: clean(sink),
+                delivered,
+                waiting,
+                refused,
+                given_up,
+                reason: reason.map(clean),
+            }
         });
         IncidentState {
             id: clean(id),
@@ -297,9 +317,9 @@ impl IncidentState {
             resolved_at,
             lasted,
             escalated_to: all(escalated_to),
-            next_escalation: next_escalation.map(|next| NextEscalation {
-                to: all(next.to),
-                ..next
+            next_escalation: next_escalation.map(|NextEscalation { at, to, unless }| {
+                let to = all(to);
+                NextEscalation { at, to, unless }
             }),
             deliveries: deliveries.collect(),
         }

@@ -20,6 +20,16 @@ pub enum Severity {
     Advisory,
 }
 
+impl Severity {
+    /// What a verdict counts for in its stage: an advisory one for nothing worse than a pass.
+    pub fn weighs(self, verdict: Verdict) -> Verdict {
+        match self {
+            Severity::Required => verdict,
+            Severity::Advisory => verdict.min(Verdict::Pass),
+        }
+    }
+}
+
 /// One reading of a probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -176,9 +186,9 @@ impl Outcome {
             members: members.map(|members| members.redacted(redactor)),
             planned,
             missing_requests,
-            found_at: found_at.map(|found| FoundAt {
-                file: redactor.redact(&found.file),
-                ..found
+            found_at: found_at.map(|FoundAt { file, line }| FoundAt {
+                file: redactor.redact(&file),
+                line,
             }),
             requests,
         }
@@ -273,10 +283,7 @@ impl Outcome {
     /// What this outcome counts for in its stage: an advisory finding counts for nothing worse
     /// than a pass.
     pub fn weighs(&self) -> Verdict {
-        match self.severity {
-            Severity::Required => self.verdict,
-            Severity::Advisory => self.verdict.min(Verdict::Pass),
-        }
+        self.severity.weighs(self.verdict)
     }
 }
 

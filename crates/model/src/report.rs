@@ -432,10 +432,13 @@ impl Curve {
             length,
             moments,
         } = self;
-        let moments = moments.into_iter().map(|moment| Moment {
-            told: redactor.redact(&moment.told),
-            ..moment
-        });
+        let moments = moments
+            .into_iter()
+            .map(|Moment { at, told, stroke }| Moment {
+                at,
+                told: redactor.redact(&told),
+                stroke,
+            });
         Curve {
             title: redactor.redact(&title),
             along,

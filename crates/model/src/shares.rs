@@ -61,11 +61,23 @@ pub struct ShareChange {
 impl SideShare {
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
+        let SideShare {
+            place,
+            side,
+            name,
+            release,
+            configured,
+            loaded,
+            observed,
+        } = self;
         SideShare {
-            place: redactor.redact(&self.place),
-            name: redactor.redact(&self.name),
-            release: self.release.map(|release| redactor.redact(&release)),
-            ..self
+            place: redactor.redact(&place),
+            side,
+            name: redactor.redact(&name),
+            release: release.map(|release| redactor.redact(&release)),
+            configured,
+            loaded,
+            observed,
         }
     }
 }
@@ -73,11 +85,19 @@ impl SideShare {
 impl ForeignShare {
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
+        let ForeignShare {
+            place,
+            release,
+            set,
+            found,
+            reason,
+        } = self;
         ForeignShare {
-            place: redactor.redact(&self.place),
-            release: redactor.redact(&self.release),
-            reason: redactor.redact(&self.reason),
-            ..self
+            place: redactor.redact(&place),
+            release: redactor.redact(&release),
+            set,
+            found,
+            reason: redactor.redact(&reason),
         }
     }
 }
@@ -85,17 +105,33 @@ impl ForeignShare {
 impl ShareChange {
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
+        let ShareChange {
+            at,
+            from,
+            to,
+            release,
+            stable,
+            before,
+            after,
+            foreign,
+            ended,
+            reason,
+        } = self;
         let clean = |text: Option<String>| text.map(|text| redactor.redact(&text));
+        let foreign = foreign.into_iter();
         ShareChange {
-            from: clean(self.from),
-            to: redactor.redact(&self.to),
-            release: clean(self.release),
-            stable: clean(self.stable),
-            foreign: { self.foreign.into_iter() }
+            at,
+            from: clean(from),
+            to: redactor.redact(&to),
+            release: clean(release),
+            stable: clean(stable),
+            before,
+            after,
+            foreign: foreign
                 .map(|(place, share)| (redactor.redact(&place), share))
                 .collect(),
-            reason: clean(self.reason),
-            ..self
+            ended: redactor.redact(&ended),
+            reason: clean(reason),
         }
     }
 }

@@ -108,7 +108,7 @@ fn moving_input(survey: &Survey, group: &Group<'_>) -> Option<String> {
         .and_then(yaml::Node::text)?;
     MOVING.contains(&default).then(|| {
         format!(
-            "the release is the input `{name}`, and `{default}` where nobody gives one: a tag that moves has nothing to go back to"
+            "the release is the input `{name}`, and `{default}` by default: a tag that moves has nothing to go back to"
         )
     })
 }

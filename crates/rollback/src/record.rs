@@ -157,7 +157,7 @@ impl Flags {
 pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let Some(release) = &job.release else {
-        return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+        return Err(Failure::usage("no release is named").hint("pass `--release RELEASE`"));
     };
     let status = if flags.pending {
         Status::Pending

@@ -44,7 +44,7 @@ fn nowhere() -> Box<Outcome> {
             .expected("a release that was recorded good")
             .actual("none")
             .reason("no last-known-good release is recorded")
-            .hint("after a deployment whose gate passed: `rollback record --release VERSION`"),
+            .hint("after a deployment whose gate passed: `rollback record --release RELEASE`"),
     )
 }
 
@@ -134,10 +134,10 @@ pub(crate) fn already_there(document: &Document, destination: &str, evidence: &s
         .map(|entry| entry.release.as_str());
     let hint = match earlier {
         Some(earlier) => format!(
-            "the newest good release before it: `rollback run --to {earlier}`; if a release that was not recorded runs, name it: `--release VERSION`"
+            "the newest good release before it: `rollback run --to {earlier}`; if a release that was not recorded runs, name it: `--release RELEASE`"
         ),
         None => {
-            "if a release that was not recorded runs, name it: `rollback run --release VERSION`"
+            "if a release that was not recorded runs, name it: `rollback run --release RELEASE`"
                 .to_owned()
         }
     };

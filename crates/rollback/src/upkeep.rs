@@ -192,7 +192,7 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
             return Ok(session.report(vec![crate::view::nothing_recorded(place)]));
         }
         let next = if job.config.rollback()?.is_some() {
-            "record what runs: `rollback record --release VERSION`"
+            "record what runs: `rollback record --release RELEASE`"
         } else {
             "begin anew; `traffic status` shows what is in use"
         };

@@ -137,7 +137,7 @@ pub(crate) fn nothing_recorded(path: String) -> Outcome {
         .expected("a state file")
         .actual("no file")
         .reason("no release was recorded yet")
-        .hint("after a deployment whose gate passed: `rollback record --release VERSION`")
+        .hint("after a deployment whose gate passed: `rollback record --release RELEASE`")
 }
 
 /// What `status` reports about a rollback that has not ended.

@@ -149,7 +149,7 @@ fn nothing_to_promote() -> Outcome {
         .expected("a rollout in progress")
         .actual("none")
         .reason("there is nothing to promote: no rollout is in progress")
-        .hint("`traffic ramp --release VERSION` begins one")
+        .hint("`traffic ramp --release RELEASE` begins one")
 }
 
 /// To go on with it would end with the stable release everywhere, and with success.

@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
         self.job
             .release
             .as_deref()
-            .ok_or_else(|| Failure::usage("no release is named").hint("pass `--release VERSION`"))
+            .ok_or_else(|| Failure::usage("no release is named").hint("pass `--release RELEASE`"))
     }
 
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {

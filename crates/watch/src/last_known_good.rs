@@ -26,7 +26,7 @@ pub(crate) async fn of(job: &Job) -> Result<String, Failure> {
         Some(release) => Ok(release),
         None => Err(
             unknown(format!("the state {place} has no good release")).hint(format!(
-                "{set}, or record it: `rollback record --release VERSION`"
+                "{set}, or record it: `rollback record --release RELEASE`"
             )),
         ),
     }

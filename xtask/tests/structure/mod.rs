@@ -133,6 +133,28 @@ fn a_crate_has_no_more_than_seven_thousand_lines() {
     }
 }
 
+/// A new field of a report does not compile until it is redacted, or passed on by its name.
+#[test]
+fn what_is_redacted_is_taken_apart_whole() {
+    for file in rust_files(&testkit::workspace().join("crates/model/src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let redacts = text.contains("fn redacted");
+        let rest = text
+            .lines()
+            .map(str::trim)
+            .filter(|_| redacts)
+            .find(|line| {
+                let rest = line
+                    .strip_prefix("..")
+                    .map(|rest| rest.trim_end_matches(','));
+                rest.is_some_and(|rest| {
+                    !rest.is_empty() && rest.chars().all(|c| c.is_ascii_lowercase())
+                })
+            });
+        assert_eq!(rest, None, "{}", file.display());
+    }
+}
+
 /// Rust files in `folder` that `file`, or a module below it, does not declare.
 fn undeclared(file: &Path, folder: &Path) -> Vec<PathBuf> {
     let text = std::fs::read_to_string(file).unwrap();

@@ -59,7 +59,7 @@ pub(crate) struct StoryAnswer {
 pub(crate) fn build_story(told: &TimedReport) -> Story {
     let report = &told.report;
     let mut order: Vec<usize> = (0..report.outcomes.len()).collect();
-    let weight = |n: &usize| (weighs(&report.outcomes[*n]), report.outcomes[*n].verdict);
+    let weight = |n: &usize| (report.outcomes[*n].weighs(), report.outcomes[*n].verdict);
     order.sort_by_key(|n| std::cmp::Reverse(weight(n)));
     let (shown, rest) = order.split_at(order.len().min(CHAPTERS));
     Story {
@@ -159,7 +159,7 @@ fn decision(told: &TimedReport) -> Option<String> {
         .outcomes
         .iter()
         .enumerate()
-        .filter(|(_, one)| weighs(one) == report.verdict && one.verdict != Verdict::Skipped);
+        .filter(|(_, one)| one.weighs() == report.verdict && one.verdict != Verdict::Skipped);
     let (n, outcome) = match report.verdict {
         Verdict::Pass => decisive.max_by_key(|(n, _)| turning_points::decided(told, *n)),
         _ => decisive.min_by_key(|(n, _)| turning_points::decided(told, *n)),
@@ -307,12 +307,4 @@ fn rules(policy: &Policy) -> String {
         ));
     }
     text
-}
-
-/// What an outcome counts for.
-fn weighs(outcome: &Outcome) -> Verdict {
-    match outcome.severity {
-        Severity::Required => outcome.verdict,
-        Severity::Advisory => outcome.verdict.min(Verdict::Pass),
-    }
 }

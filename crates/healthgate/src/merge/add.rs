@@ -68,7 +68,7 @@ fn merge_outcome(same: Vec<v1::Outcome>) -> Outcome {
         return group(same);
     }
     // The first of the worst; a shard that skipped it does not count.
-    let weight = |one: &v1::Outcome| (weighs(one), one.verdict);
+    let weight = |one: &v1::Outcome| (one.weighs(), one.verdict);
     let worst = same.iter().map(weight).max();
     let first = same.into_iter().find(|one| Some(weight(one)) == worst);
     let outcome = first.map_or_else(|| Outcome::inconclusive("", ""), read);
@@ -86,14 +86,6 @@ fn unasked(outcome: Outcome) -> Outcome {
         .actual("skipped by all")
         .reason("no shard asked it")
         .hint("run all shards with the same configuration, and with the same `--only`")
-}
-
-/// What an outcome counts for.
-pub(super) fn weighs(one: &v1::Outcome) -> Verdict {
-    match one.severity {
-        Severity::Required => one.verdict,
-        Severity::Advisory => one.verdict.min(Verdict::Pass),
-    }
 }
 
 fn group(same: Vec<v1::Outcome>) -> Outcome {

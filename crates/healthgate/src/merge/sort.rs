@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::release::Match;
 use model::{Outcome, Shard, Verdict};
 
-use super::add;
+use model::report::v1;
 use super::part::Part;
 
 /// What the merge itself was asked for.
@@ -179,7 +179,7 @@ fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
 /// What a shard's report says beyond its outcomes: it may have ended before it had any.
 fn beyond_its_outcomes(part: &Part) -> Option<Outcome> {
     let report = &part.report;
-    let known = Verdict::of(report.outcomes.iter().map(add::weighs));
+    let known = Verdict::of(report.outcomes.iter().map(v1::Outcome::weighs));
     if report.verdict <= known && !report.outcomes.is_empty() {
         return None;
     }

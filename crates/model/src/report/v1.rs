@@ -726,6 +726,13 @@ impl From<&crate::Report> for Report {
     }
 }
 
+impl Outcome {
+    /// What it counts for in its stage.
+    pub fn weighs(&self) -> Verdict {
+        self.severity.weighs(self.verdict)
+    }
+}
+
 impl From<&crate::Outcome> for Outcome {
     fn from(outcome: &crate::Outcome) -> Self {
         Outcome {

@@ -47,7 +47,7 @@ pub struct Certificate {
 pub enum Error {
     #[error("the body is packed {0} times over")]
     TooOften(usize),
-    #[error("the body is packed as `{0}`, which was not asked for")]
+    #[error("the body is packed as `{0}`, which was not requested")]
     Coding(String),
     /// What is wrong, in the words of the library that unpacks.
     #[error("the body cannot be unpacked: {0}")]
@@ -290,7 +290,7 @@ mod tests {
             ("gzip", TEXT.to_vec(), "invalid gzip header"),
             ("gzip", gzip(TEXT)[..20].to_vec(), "cannot be unpacked"),
             ("deflate", TEXT.to_vec(), "cannot be unpacked"),
-            ("br", TEXT.to_vec(), "`br`, which was not asked for"),
+            ("br", TEXT.to_vec(), "`br`, which was not requested"),
             ("gzip", bomb.clone(), "larger than max-body"),
             ("gzip, gzip", gzip(&bomb), "larger than max-body"),
             ("gzip, gzip", gzip(&members), "larger than max-body"),

@@ -312,7 +312,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
     if let Some(own) = own {
         let name = own.path.file_name().unwrap_or_default().to_string_lossy();
         step(format!(
-            "commit it, then: gh workflow run {name} -f release=VERSION"
+            "commit it, then: gh workflow run {name} -f release=RELEASE"
         ));
     } else if !patch {
         let gap = changes.iter().any(|change| change.has_gap);

@@ -118,7 +118,7 @@ impl Question<'_> {
                     .expected(expected)
                     .actual("no state file")
                     .reason("nothing is recorded, so there is nothing to go back to")
-                    .hint("record what runs and is good: `rollback record --release VERSION`"),
+                    .hint("record what runs and is good: `rollback record --release RELEASE`"),
             )),
             Err(error) => Err(Box::new(self.unusable(&error))),
         }
@@ -223,7 +223,7 @@ impl Question<'_> {
                     .expected("a release that was recorded good")
                     .actual("none")
                     .reason("no last-known-good release is recorded")
-                    .hint("after a gate that passed: `rollback record --release VERSION`"),
+                    .hint("after a gate that passed: `rollback record --release RELEASE`"),
             )
         })
     }

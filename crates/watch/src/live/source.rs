@@ -190,7 +190,7 @@ async fn sides(job: &Job, canary: &Canary) -> Result<PerSide<String>, Failure> {
         return Err(Failure::usage(
             "`canary.label` needs the release under test, and none is given",
         )
-        .hint("pass `--release VERSION`"));
+        .hint("pass `--release RELEASE`"));
     }
     let before = if canary.needs_last_known_good() {
         last_known_good::of(job).await?

@@ -333,7 +333,7 @@ impl Plan {
             ));
         }
         steps.push(format!(
-            "commit both files, then: gh workflow run {} -f release=VERSION",
+            "commit both files, then: gh workflow run {} -f release=RELEASE",
             self.workflow.rsplit('/').next().unwrap_or_default()
         ));
         steps
