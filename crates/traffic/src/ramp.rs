@@ -607,7 +607,17 @@ impl<'a> Ramp<'a> {
                 self.overwritten(current).await.map_or(WaitEnd::Promoted, WaitEnd::Disturbed)
             }
             foreign = foreign::watch(self.router, &self.rollout, current, interval, &served) => WaitEnd::Disturbed(foreign),
-            judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => WaitEnd::Failed(judged?),
+            judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => {
+                let judged = judged?;
+                // It may have failed by what another changed.
+                match self.overwritten(current).await {
+                    None => WaitEnd::Failed(judged),
+                    Some(disturbed) => {
+                        self.found.outcomes.extend(judged.outcomes);
+                        WaitEnd::Disturbed(disturbed)
+                    }
+                }
+            }
             error = self.session.keep(self.lease) => WaitEnd::Lost(error),
             request = self.requests() => WaitEnd::Requested(request?),
             _ = self.session.job.interrupt.wait() => {

@@ -323,6 +323,32 @@ fn a_release_that_fails_while_it_waits_is_taken_back() {
     assert_eq!(bed.configured(), 0);
 }
 
+/// Another changed the share before the gate failed, and the ramp has not looked since.
+#[test]
+fn a_failure_while_a_ramp_waits_does_not_write_over_what_another_changed() {
+    let bed = Bed::new("", "");
+    let url = bed.nginx.url("/health/ready");
+    let gate = format!(
+        "healthgate:\n  policy: {{ interval: 50ms }}\n  http: [{{ name: ready, url: {url} }}]\n"
+    );
+    let more = "  stage-duration: 300ms\n  auto-promote: false\n  watch-interval: 30s\n";
+    bed.configure(more, &gate);
+    let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "50%,100%"]);
+    bed.phase("waiting");
+    bed.weigh(9, 1);
+    bed.green.set_health("unhealthy", 503);
+    End::from(child.wait_with_output().unwrap()).is(
+        1,
+        &[
+            "status 503",
+            "blue 90%, green 10%",
+            "blue 50%, green 50% was set: another changed it",
+        ],
+    );
+    assert_eq!(bed.configured(), 10);
+    assert_eq!(bed.state()["rollout"]["phase"], "held");
+}
+
 #[test]
 fn a_ramp_that_ends_below_is_resumed_to_nothing_and_promoted_to_all() {
     let bed = Bed::new("  stage-duration: 200ms\n", "");
