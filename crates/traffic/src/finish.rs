@@ -40,10 +40,15 @@ pub(crate) async fn finish(
     });
     recorded.await?;
     found.mark(Share::ALL);
-    found
-        .outcomes
-        .extend(old_side::after(session, work, router, (lease, rollout), old).await?);
+    let after = old_side::after(session, work, router, (lease, rollout), old).await?;
+    let left: Vec<String> = { after.iter() }
+        .filter_map(|outcome| outcome.reason.clone())
+        .collect();
+    found.outcomes.extend(after);
     let mut report = session.report(found.outcomes.clone());
+    if !left.is_empty() {
+        report.reason = left.join("; ");
+    }
     let Rollout { release, .. } = rollout;
     report.headline = Some(match keep {
         Some(Keep::Serves(failed)) => {

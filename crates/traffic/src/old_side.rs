@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cli::{Failure, hooks};
 use config::file::{Hook, Traffic};
 use config::value::{Side, Span};
+use engine::FINISH;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use model::{Outcome, Report, Severity, Verdict};
@@ -255,8 +256,10 @@ impl OldSideStop<'_> {
             let left = side.other();
             async move {
                 let within = self.session.section.drain_timeout;
-                let open = drained(self.router, place, left, within).await;
-                self.stopped((place, left), open).await
+                tokio::select! {
+                    open = drained(self.router, place, left, within) => self.stopped((place, left), open).await,
+                    _ = self.session.job.interrupt.wait() => self.interrupted(place, left),
+                }
             }
         });
         tokio::select! {
@@ -273,11 +276,18 @@ impl OldSideStop<'_> {
         }
     }
 
+    /// A signal came while it was drained.
+    fn interrupted(&self, place: &Place, side: Side) -> Outcome {
+        let release = self.old.stable_shown();
+        let why = format!(
+            "interrupted while {side} was drained: {} serves, and {release} still runs; `traffic resume` drains and stops it",
+            self.old.release
+        );
+        Outcome::skipped(id_at(place), release, why)
+    }
+
     async fn stopped(&self, (place, side): (&Place, Side), open: Option<u64>) -> Outcome {
-        let id = match place {
-            Place::Here => ID.to_owned(),
-            Place::Host(name) => format!("{ID}/{name}"),
-        };
+        let id = id_at(place);
         let section: &Traffic = self.session.section;
         let left = match open {
             Some(0) => "nothing was open there".to_owned(),
@@ -324,9 +334,21 @@ impl OldSideStop<'_> {
                 let places = &self.work.places;
                 let ran =
                     places.full_output(place, "`traffic.stop`", &text, &env, effect, limit.get());
-                ran.await.map(drop).map_err(|error| error.to_string())
+                tokio::select! {
+                    ran = ran => ran.map(drop).map_err(|error| error.to_string()),
+                    () = self.session.job.interrupt.and(FINISH) => {
+                        Err("interrupted: whether it is stopped is not known".to_owned())
+                    }
+                }
             }
         }
+    }
+}
+
+fn id_at(place: &Place) -> String {
+    match place {
+        Place::Here => ID.to_owned(),
+        Place::Host(name) => format!("{ID}/{name}"),
     }
 }
 

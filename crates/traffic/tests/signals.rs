@@ -106,6 +106,33 @@ fn a_signal_in_the_proof_of_a_switch_ends_it_at_once() {
         .is(0, &["v2 has 100%, v1 has none"]);
 }
 
+/// The switch is over: what serves is told, and that the side that was left still runs.
+#[test]
+fn a_signal_in_the_drain_is_told_and_left_to_resume() {
+    let more = |drain: &str| {
+        format!("  keep-old: false\n  drain-timeout: {drain}\n  stop: touch stopped\n")
+    };
+    let bed = Bed::new(&more("60s"), "");
+    let child = bed.spawn(&["switch"]);
+    bed.wait_for("the drain", |bed| bed.state()["old_side"].is_object());
+    std::thread::sleep(Duration::from_millis(500));
+    let asked = Instant::now();
+    signal("TERM", child.id());
+    let end = End::from(child.wait_with_output().unwrap());
+    assert!(asked.elapsed() < RUNNER, "{:?}", asked.elapsed());
+    end.is(
+        143,
+        &[
+            "v2 has 100%, v1 has none",
+            "interrupted while blue was drained: v2 serves, and v1 still runs",
+        ],
+    );
+    assert!(!bed.path("stopped").exists() && bed.state()["lock"].is_null());
+    bed.traffic(&["status"]).is(1, &["`traffic resume`"]);
+    bed.configure(&more("0s"), "");
+    bed.traffic(&["resume"]).is(0, &["blue is stopped"]);
+}
+
 /// Both values are told, and the other's stays: while the share is proved, while it is judged, and while it waits.
 #[test]
 fn a_signal_after_a_change_behind_our_back_overwrites_nothing() {
