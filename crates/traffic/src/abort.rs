@@ -3,7 +3,7 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report, Verdict};
 use operation::shares::recall::recall;
-use operation::shares::work::{WayBackEnd, places_gone};
+use operation::shares::work::{WayBackEnd, no_way_back, places_gone, unconfigured};
 use state::{AbortRequest, Document, Lease, Rollout, release_shown};
 
 use crate::found::RolloutReport;
@@ -47,9 +47,7 @@ pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         format!("{}; forgotten: {}", flags.reason, flags.forget.join(", "))
     };
     if job.dry_run {
-        let stable = current.stable_shown();
-        let reason = format!("dry run: would give everything back to {stable}: {reason}");
-        return Ok(session.report(vec![Outcome::skipped("abort", &current.release, reason)]));
+        return would_take_back(&session, document.as_ref(), (current, flags), &reason).await;
     }
     let (lease, document) = recall(job, session.section, &session.store, &reason).await?;
     let ended = Box::pin(forget_and_take_back(
@@ -60,6 +58,39 @@ pub(crate) async fn abort(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     ))
     .await;
     session.or_release(&lease, ended).await
+}
+
+/// What `abort` would do, by the rules of [`taken_back`].
+async fn would_take_back(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    (current, flags): (&Rollout, &Flags),
+    reason: &str,
+) -> Result<Report, Failure> {
+    let work = session.work(document);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let refused = no_way_back(&*router, current).await;
+    if !refused.is_empty() {
+        return Ok(session.report(refused));
+    }
+    let Rollout { release, .. } = current;
+    let stable = current.stable_shown();
+    let told = format!("dry run: would give everything back to {stable}: {reason}");
+    let mut outcomes = vec![Outcome::skipped("abort", release, told)];
+    let mut gone = places_gone(&*router, current);
+    gone.retain(|place| !flags.forget.iter().any(|forgotten| forgotten == place));
+    let kept = { gone.iter() }.map(|place| unconfigured(format!("share/{place}"), place, release));
+    outcomes.extend(kept);
+    let mut report = session.report(outcomes);
+    if !gone.is_empty() {
+        report.verdict = Verdict::Partial;
+        report.reason = format!(
+            "dry run: would give everything back to {stable}, and not at {}",
+            gone.join(", ")
+        );
+    }
+    Ok(report)
 }
 
 /// Refuses to let a place go that the rollout does not have, or that can be reached.

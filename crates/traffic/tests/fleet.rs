@@ -349,6 +349,10 @@ fn a_host_that_is_not_configured_any_more_keeps_the_rollout() {
             .traffic(args)
             .is(5, &["refused/share/web-19", told]);
     }
+    fleet.bed.traffic(&["abort", "--dry-run"]).is(
+        6,
+        &["would give everything back to v1, and not at web-19", told],
+    );
     for _ in 0..2 {
         fleet
             .bed

@@ -86,6 +86,7 @@ fn a_share_of_a_release_that_runs_on_the_other_side_too_is_not_changed() {
         let why = format!("blue {at} runs v2, and the rollout has v2 at green");
         for command in [
             &["abort"][..],
+            &["abort", "--dry-run"],
             &["resume"],
             &["promote"],
             &["set", "50%", "--release", "v2"],
