@@ -80,8 +80,12 @@ impl Folder {
                 "[duration]",
             ),
             (r" +\+\[duration\]", " +[duration]"),
+            (r"\[duration\] {2,}", "[duration] "),
+            (r"\binc-[0-9a-f]{8}\b", "inc-[id]"),
             (r"\bprocess \d+\b", "process [pid]"),
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),
+            (r"\b\d+ of \d+ answers", "[n] of [m] answers"),
+            (r"/\S*/\.tmp[A-Za-z0-9]+", "/there"),
             (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
         ] {
             let what = Regex::new(what).unwrap();

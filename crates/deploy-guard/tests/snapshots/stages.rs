@@ -87,3 +87,72 @@ fn a_configuration_is_begun_and_looked_at() {
     folder.shows("doctor_without_a_configuration", "deploy-guard doctor");
     folder.shows("init_finds_nothing", "deploy-guard init --yes");
 }
+
+#[test]
+fn a_rollout_tells_each_share_and_its_proof() {
+    let (blue, green) = (testkit::Shop::start("v1"), testkit::Shop::start("v2"));
+    let nginx = testkit::Nginx::start(&blue.address());
+    let (one, other) = (blue.address(), green.address());
+    nginx.read(&format!(
+        "upstream shop {{\n    server {one};\n    server {other} down;\n}}\n"
+    ));
+    let configuration = format!(
+        "version: 1
+service: shop
+traffic:
+  state: state.json
+  stages: [50%, 100%]
+  stage-duration: 100ms
+  watch-interval: 20ms
+  nginx:
+    upstream-file: {}
+    test: {}
+    reload: {}
+    blue: {one}
+    green: {other}
+    release: {{ url: {}, jq: .version }}
+",
+        nginx.upstream_file().display(),
+        nginx.test_command(),
+        nginx.reload_command(),
+        nginx.url("/api/v1/version"),
+    );
+    let shop = Folder::new(&[("deploy-guard.yml", &configuration)]);
+    shop.shows("traffic_status", "traffic status");
+    shop.shows("traffic_plan", "traffic plan --release v2");
+    shop.shows("traffic_set", "traffic set 50% --release v2");
+    shop.shows("traffic_set_status", "traffic status");
+    shop.shows("traffic_abort", "traffic abort --reason tested");
+    shop.shows("traffic_ramp", "traffic ramp --release v2");
+    shop.shows("traffic_resume", "traffic resume");
+    shop.shows("traffic_promote", "traffic promote");
+    shop.shows("traffic_switch", "traffic switch");
+    shop.shows("traffic_refused", "traffic switch --to v3");
+    shop.shows("traffic_history", "traffic history");
+}
+
+#[test]
+fn an_incident_tells_what_it_is_and_what_was_written() {
+    let configuration = "version: 1
+service: shop
+incident: { state: state.json, stdout: [{ name: here }] }
+";
+    let shop = Folder::new(&[("deploy-guard.yml", configuration)]);
+    shop.shows("incident_nothing", "incident status");
+    shop.shows("incident_note_nothing", "incident note alone");
+    shop.shows(
+        "incident_open",
+        "incident open --release v2 --impact degraded slow",
+    );
+    shop.shows("incident_note", "incident note restarted");
+    shop.shows(
+        "incident_update",
+        "incident update --severity critical --reason sales calmer",
+    );
+    shop.shows("incident_status", "incident status");
+    shop.shows("incident_resolve", "incident resolve healed");
+    shop.shows("incident_list", "incident list");
+    shop.shows("incident_report", "incident report");
+    shop.shows("incident_deliver", "incident deliver");
+    shop.shows("incident_watch", "incident watch");
+}

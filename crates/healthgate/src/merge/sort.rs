@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::release::Match;
 use model::{Outcome, Shard, Verdict};
 
-use model::report::v1;
 use super::part::Part;
+use model::report::v1;
 
 /// What the merge itself was asked for.
 #[derive(Clone, Debug, Default)]
