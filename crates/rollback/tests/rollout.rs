@@ -245,9 +245,12 @@ fn a_rollback_that_cannot_take_the_rollout_back_changes_nothing() {
     // v2 is deployed to the stable side: what it loses would go to itself.
     let rollout = site.state()["rollout"].clone();
     site.blue.set_release("v2");
-    site.run("rollback", &["run"]).assert().code(5).stdout(
-        contains("runs v2, and the rollout has v2 at green").and(contains("deploy v1 there again")),
-    );
+    for args in [&["run"][..], &["run", "--dry-run"]] {
+        site.run("rollback", args).assert().code(5).stdout(
+            contains("runs v2, and the rollout has v2 at green")
+                .and(contains("deploy v1 there again")),
+        );
+    }
     assert_eq!(
         fs::read_to_string(site.nginx.upstream_file()).unwrap(),
         before

@@ -11,7 +11,7 @@ use router::{Health, Router};
 use super::observe::Releases;
 
 /// A change of a share waits no longer to hear what runs beside it.
-const BESIDE_WITHIN: Duration = Duration::from_secs(2);
+const BESIDE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a side of a router answered when it was asked itself.
 #[derive(Clone, Debug)]

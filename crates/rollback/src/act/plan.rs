@@ -25,8 +25,9 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let rollout = document.rollout.clone();
     let mut first = Vec::new();
     if let Some(rollout) = &rollout {
-        if let Some(outcome) = rollout::refused(&session, &document, rollout, flags.to())? {
-            return Ok(session.report(vec![outcome]));
+        let refused = rollout::refused_by_plan(&session, &document, rollout, flags.to()).await?;
+        if !refused.is_empty() {
+            return Ok(session.report(refused));
         }
         first.push(
             Outcome::pass("plan/rollout", &rollout.release).actual(format!(

@@ -5,7 +5,7 @@ use cli::rollout::in_progress;
 use config::file::Traffic;
 use model::{Id, Outcome, Report, Verdict};
 use operation::shares::recall::recall;
-use operation::shares::work::{WayBack, WayBackEnd, Work};
+use operation::shares::work::{WayBack, WayBackEnd, Work, no_way_back};
 use state::{Document, Lease, Rollout, Status, release_shown};
 
 use crate::session::Session;
@@ -74,7 +74,7 @@ async fn take_back(
 }
 
 /// Why the rollout is not ended by a rollback.
-pub(super) fn refused(
+fn refused(
     session: &Session<'_>,
     document: &Document,
     rollout: &Rollout,
@@ -96,6 +96,27 @@ pub(super) fn refused(
         in_progress(Id::refused("rollout"), rollout)
             .hint("`traffic promote` lets it have more; `traffic abort` takes it back")
     }))
+}
+
+/// The same for a plan, which also asks what the sides of the rollout run.
+pub(super) async fn refused_by_plan(
+    session: &Session<'_>,
+    document: &Document,
+    rollout: &Rollout,
+    to: Option<&str>,
+) -> Result<Vec<Outcome>, Failure> {
+    if let Some(outcome) = refused(session, document, rollout, to)? {
+        return Ok(vec![outcome]);
+    }
+    let Some(section) = session.job.config.traffic()? else {
+        // It was refused above.
+        return Ok(Vec::new());
+    };
+    let (store, known) = (session.store.clone(), document.history.clone());
+    let work = Work::new(session.job, section, store, known);
+    let context = work.context();
+    let router = work.router(&context)?;
+    Ok(no_way_back(&*router, rollout).await)
 }
 
 /// `back` is `None` where its own process has taken it back.
