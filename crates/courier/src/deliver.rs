@@ -1,7 +1,6 @@
 //! One round of deliveries: claim, tell, write down.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,8 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use model::Redactor;
 use notify::{
-    DeliveryError, DeliveryFailure, PreviousDelivery, Recipient, Reference, TemplateError, Texts,
+    Delivered, DeliveryError, DeliveryFailure, Notice, PreviousDelivery, Recipient, Reference,
+    TemplateError, Texts,
 };
 use state::Holder;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -99,12 +99,25 @@ struct ThreadState {
     is_shown: bool,
 }
 
+/// Deliveries of a thread that are told together.
+#[derive(Debug, Default)]
+struct Batch {
+    count: usize,
+    /// What tells them, where there is something to tell.
+    notices: Vec<Notice>,
+    /// One of them may have arrived.
+    is_unsure: bool,
+    /// The sink was told a later event of the thread.
+    is_overtaken: bool,
+}
+
 /// What is asked of a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Deliver,
-    /// To make what shows a thread show an event, where it has such a thing.
-    Show,
+#[derive(Clone, Copy, Debug)]
+enum Act<'a> {
+    /// To tell these; whether the newest event of the thread is among them.
+    Deliver(&'a Batch, bool),
+    /// To make what shows a thread show this; whether it shows a later event already.
+    Show(&'a Notice, bool),
 }
 
 /// What became of the deliveries of one sink.
@@ -284,74 +297,146 @@ impl Courier<'_> {
             return Ok(());
         };
         let mut threads: BTreeMap<String, ThreadState> = BTreeMap::new();
-        for nth in 0..deliveries.len() {
-            let (pending, rest) = (deliveries[nth], &deliveries[nth..]);
+        let mut rest = &deliveries[..];
+        let mut most = usize::MAX;
+        while let Some(pending) = rest.first() {
             if Instant::now() >= until {
                 return self.release(rest, by).await;
             }
-            let (known, newest) = match threads.entry(pending.event.thread()) {
-                Entry::Occupied(known) => (known.into_mut(), None),
-                Entry::Vacant(place) => {
-                    let of_thread =
-                        { rest.iter() }.filter(|one| one.event.thread() == *place.key());
-                    let newest = of_thread.clone().next_back();
-                    let newest = newest.filter(|one| one.delivery != pending.delivery);
-                    let is_unsure = of_thread.clone().any(|one| one.unsure);
-                    let reference = pending.reference.clone();
-                    let state = ThreadState {
-                        reference: reference.and_then(|one| serde_json::from_value(one).ok()),
-                        is_unsure,
-                        is_shown: false,
-                    };
-                    (place.insert(state), newest)
+            let thread = pending.event.thread();
+            let of_thread = { rest.iter() }.filter(|one| one.event.thread() == thread);
+            let known = threads.entry(thread.clone()).or_insert_with(|| {
+                let reference = pending.reference.clone();
+                ThreadState {
+                    reference: reference.and_then(|one| serde_json::from_value(one).ok()),
+                    is_unsure: of_thread.clone().any(|one| one.unsure),
+                    is_shown: false,
                 }
-            };
+            });
             let about = (recipient, history, until);
-            let mut ended = match newest.filter(|_| recipient.shows_threads()) {
-                Some(newest) => self.attempt_in_time(about, newest, known, Act::Show).await,
-                None => Ok(None),
-            };
-            if ended.is_ok() {
-                ended = self
-                    .attempt_in_time(about, pending, known, Act::Deliver)
-                    .await;
-            }
-            let (happening, goes_on) = match ended {
-                Ok(reference) => (delivered(&pending.delivery, reference.as_ref()), true),
+            let (count, ended) = self.tell_next(about, rest, most, known).await;
+            let (told, later) = rest.split_at(count);
+            let (happenings, goes_on): (Vec<Happening>, bool) = match ended {
+                Ok(reference) => {
+                    let delivered = |one: &&Pending| delivered(&one.delivery, reference.as_ref());
+                    (told.iter().map(delivered).collect(), true)
+                }
                 Err(mut error) => {
+                    let is_refused = matches!(error.why, DeliveryFailure::Refused { .. });
+                    if is_refused && count > 1 {
+                        // It may be one of them, or that they are several.
+                        most = 1;
+                        continue;
+                    }
                     // What was shown is there, also where the answer to it is not.
                     error.reference = error.reference.or_else(|| known.reference.clone());
-                    let refused = matches!(error.why, DeliveryFailure::Refused { .. });
-                    (not_delivered(&pending.delivery, by, &error), refused)
+                    let not_delivered = |one: &&Pending| not_delivered(&one.delivery, by, &error);
+                    (told.iter().map(not_delivered).collect(), is_refused)
                 }
             };
-            self.chronicle.write(&[self.event(happening)]).await?;
+            let events: Vec<Event> = happenings.into_iter().map(|one| self.event(one)).collect();
+            self.chronicle.write(&events).await?;
             // What follows must not overtake it.
             if !goes_on {
-                return self.release(&deliveries[nth + 1..], by).await;
+                return self.release(later, by).await;
             }
+            rest = later;
         }
         Ok(())
+    }
+
+    /// Tells the deliveries that come next, at most so many: how many they are, and how that ended.
+    async fn tell_next(
+        &self,
+        (recipient, history, until): (&Recipient<'_>, &History, Instant),
+        rest: &[&Pending],
+        most: usize,
+        known: &mut ThreadState,
+    ) -> (usize, Result<Option<Reference>, DeliveryError>) {
+        let batch = match self.batch(recipient, history, rest, most) {
+            Ok(batch) => batch,
+            Err(error) => return (1, Err(error)),
+        };
+        let thread = rest.first().map(|one| one.event.thread());
+        let later = { rest[batch.count..].iter() }.rfind(|one| Some(one.event.thread()) == thread);
+        if let Some(newest) = later
+            && recipient.shows_threads()
+            && !known.is_shown
+        {
+            let shown = match self.notice(history, newest) {
+                Ok(Some(notice)) => {
+                    let act = Act::Show(&notice, newest.is_overtaken);
+                    self.attempt_in_time(recipient, act, known, until).await
+                }
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            };
+            if shown.is_err() {
+                return (1, shown);
+            }
+        }
+        let act = Act::Deliver(&batch, later.is_none());
+        let ended = self.attempt_in_time(recipient, act, known, until).await;
+        (batch.count, ended)
+    }
+
+    /// The deliveries of one thread that come next and that the sink takes together, at most so many.
+    fn batch(
+        &self,
+        recipient: &Recipient<'_>,
+        history: &History,
+        rest: &[&Pending],
+        most: usize,
+    ) -> Result<Batch, DeliveryError> {
+        let thread = rest.first().map(|one| one.event.thread());
+        let same = { rest.iter() }.take_while(|one| Some(one.event.thread()) == thread);
+        let mut batch = Batch::default();
+        for pending in same.take(most) {
+            let notice = match self.notice(history, pending) {
+                // What is before it is told without it.
+                Err(_) if batch.count > 0 => break,
+                notice => notice?,
+            };
+            let before = batch.notices.len();
+            batch.notices.extend(notice);
+            if !recipient.fits(&batch.notices) {
+                batch.notices.truncate(before);
+                break;
+            }
+            batch.count += 1;
+            batch.is_unsure |= pending.unsure;
+            batch.is_overtaken = pending.is_overtaken;
+        }
+        Ok(batch)
+    }
+
+    fn notice(
+        &self,
+        history: &History,
+        pending: &Pending,
+    ) -> Result<Option<Notice>, DeliveryError> {
+        let texts = self.texts.as_ref().map_err(unusable)?;
+        let notice = notice(history, &pending.event, texts, self.can_go_back);
+        notice.map_err(|error| unusable(&error))
     }
 
     /// Makes one attempt, and another one where the sink asks to wait for it and the time is there.
     async fn attempt_in_time(
         &self,
-        about: (&Recipient<'_>, &History, Instant),
-        pending: &Pending,
+        recipient: &Recipient<'_>,
+        act: Act<'_>,
         known: &mut ThreadState,
-        act: Act,
+        until: Instant,
     ) -> Result<Option<Reference>, DeliveryError> {
-        let (_, _, until) = about;
         loop {
-            let ended = self.attempt(about, pending, known, act).await;
+            let ended = attempt(recipient, act, known, until).await;
             let left = match &ended {
                 Ok(reference) => reference,
                 Err(error) => &error.reference,
             };
             if left.is_some() {
                 known.reference.clone_from(left);
-                known.is_shown |= act == Act::Show;
+                known.is_shown |= matches!(act, Act::Show(..) | Act::Deliver(_, true));
             }
             let pause = match ended.as_ref().map_err(|error| &error.why) {
                 Err(DeliveryFailure::Later { after, .. }) => {
@@ -363,43 +448,6 @@ impl Courier<'_> {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return ended,
             }
-        }
-    }
-
-    async fn attempt(
-        &self,
-        (recipient, history, until): (&Recipient<'_>, &History, Instant),
-        pending: &Pending,
-        known: &ThreadState,
-        act: Act,
-    ) -> Result<Option<Reference>, DeliveryError> {
-        let texts = self.texts.as_ref().map_err(unusable)?;
-        let Some(notice) = notice(history, &pending.event, texts, self.can_go_back)
-            .map_err(|error| unusable(&error))?
-        else {
-            return Ok(None);
-        };
-        let earlier = PreviousDelivery {
-            reference: known.reference.as_ref(),
-            unsure: pending.unsure || act == Act::Show && known.is_unsure,
-            is_overtaken: pending.is_overtaken || known.is_shown,
-        };
-        let deadline = until.min(Instant::now() + ATTEMPT);
-        let attempt = async {
-            match act {
-                Act::Deliver => recipient.deliver(&notice, earlier, deadline).await,
-                Act::Show => recipient.show(&notice, earlier, deadline).await,
-            }
-        };
-        // A sink ends by its deadline itself; this is for one that does not.
-        let late = tokio::time::timeout_at((deadline + TO_WRITE / 2).into(), attempt);
-        match late.await {
-            Ok(ended) => Ok(ended?.reference),
-            Err(_) => Err(DeliveryFailure::Unsure {
-                reason: "no answer in time".to_owned(),
-                after: None,
-            }
-            .into()),
         }
     }
 
@@ -480,6 +528,46 @@ impl Courier<'_> {
             }
         }
         all.into_values().collect()
+    }
+}
+
+async fn attempt(
+    recipient: &Recipient<'_>,
+    act: Act<'_>,
+    known: &ThreadState,
+    until: Instant,
+) -> Result<Option<Reference>, DeliveryError> {
+    let deadline = until.min(Instant::now() + ATTEMPT);
+    let earlier = |unsure, is_overtaken| PreviousDelivery {
+        reference: known.reference.as_ref(),
+        unsure,
+        is_overtaken: is_overtaken || known.is_shown,
+    };
+    let attempt = async {
+        match act {
+            Act::Deliver(Batch { notices, .. }, _) if notices.is_empty() => {
+                Ok(Delivered::default())
+            }
+            Act::Deliver(batch, _) => {
+                let earlier = earlier(batch.is_unsure, batch.is_overtaken);
+                let told = recipient.deliver_together(&batch.notices, earlier, deadline);
+                told.await
+            }
+            Act::Show(notice, is_overtaken) => {
+                let earlier = earlier(known.is_unsure, is_overtaken);
+                recipient.show(notice, earlier, deadline).await
+            }
+        }
+    };
+    // A sink ends by its deadline itself; this is for one that does not.
+    let late = tokio::time::timeout_at((deadline + TO_WRITE / 2).into(), attempt);
+    match late.await {
+        Ok(ended) => Ok(ended?.reference),
+        Err(_) => Err(DeliveryFailure::Unsure {
+            reason: "no answer in time".to_owned(),
+            after: None,
+        }
+        .into()),
     }
 }
 

@@ -230,6 +230,31 @@ fn a_run_tells_people_also_where_a_line_of_the_log_is_damaged() {
     assert!(world.log().starts_with(damaged), "{}", world.log());
 }
 
+/// A Slack that takes a second for each answer.
+#[test]
+fn a_slow_slack_has_the_whole_thread_at_the_end_of_the_run() {
+    let chat = Receiver::start("api", Reply::AcceptLate);
+    let world = World::with_log(&json!({"slack": [{
+        "name": "chat", "token-env": "TOKEN", "channel": "C1", "api-url": chat.url(),
+    }]}));
+    world.green.set_health("unhealthy", 503);
+    let ran = world.deploy("v2", &[HERE[0], ("TOKEN", "xoxb-1")]);
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(!ran.text.contains("sink/chat"), "{}", ran.text);
+    let calls: Vec<Value> = chat.calls().iter().map(body).collect();
+    let in_thread = calls.iter().filter(|call| !call["thread_ts"].is_null());
+    let told: usize = in_thread
+        .map(|call| {
+            let payload = &call["metadata"]["event_payload"];
+            payload["ids"].as_array().map_or(1, Vec::len)
+        })
+        .sum();
+    assert_eq!(told, world.kinds().len(), "{calls:#?}");
+    let events = world.events();
+    let left = events.iter().filter(|event| event["kind"] == "undelivered");
+    assert_eq!(left.count(), 0, "{events:#?}");
+}
+
 #[test]
 fn a_rollback_that_fails_leaves_the_incident_open_until_a_release_is_good() {
     let world = World::with_log(&json!({}));

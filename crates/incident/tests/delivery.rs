@@ -85,20 +85,30 @@ impl Bed {
 
 /// How often each of the events was told, by its text.
 fn heard(kind: &str, receiver: &Receiver) -> BTreeMap<&'static str, usize> {
-    let calls = receiver.calls();
-    // A bot shows each event in its message, and answers with each once. What it asks has no body.
-    let counted = calls.iter().filter(|call| {
-        let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
-        !body.is_null() && (kind != "bot" || !body["thread_ts"].is_null())
-    });
     let mut all = BTreeMap::new();
-    for call in counted {
+    let mut count = |told: &str| {
         for text in ["slow", "meanwhile"] {
-            let is_it = call.body.contains(&format!(": {text}"))
-                || call.body.contains(&format!(" {text}\""));
-            if is_it && (text == "meanwhile" || !call.body.contains("meanwhile")) {
+            let is_it = told.contains(&format!(": {text}")) || told.contains(&format!(" {text}\""));
+            if is_it && (text == "meanwhile" || !told.contains("meanwhile")) {
                 *all.entry(text).or_default() += 1;
             }
+        }
+    };
+    for call in receiver.calls() {
+        let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
+        if kind != "bot" && !body.is_null() {
+            count(&call.body);
+        }
+        // A bot shows each event in its message, and tells it once in the thread. What it asks has no body.
+        let in_thread = body["blocks"]
+            .as_array()
+            .filter(|_| !body["thread_ts"].is_null());
+        let titles = in_thread
+            .into_iter()
+            .flatten()
+            .filter(|one| one["type"] == "header");
+        for title in titles.filter(|_| kind == "bot") {
+            count(&title.to_string());
         }
     }
     all
@@ -396,18 +406,59 @@ fn of_several_events_a_message_shows_the_newest_first_and_its_thread_has_them_in
     let shown = told.map(|call| {
         assert!(call.path.ends_with("chat.postMessage"), "{call:?}");
         let body: Value = serde_json::from_str(&call.body).unwrap();
-        let title = body["blocks"][0]["text"]["text"].as_str().unwrap();
-        let words = ["first", "second", "third"];
-        let word = words.into_iter().find(|word| title.contains(word));
         let thread = if body["thread_ts"].is_null() {
             ""
         } else {
             "  "
         };
-        format!("{thread}{}", word.unwrap())
+        format!("{thread}{}", titles(&body).join(", "))
     });
     let shown: Vec<String> = shown.collect();
-    assert_eq!(shown, ["third", "  first", "  second", "  third"]);
+    assert_eq!(shown, ["third", "  first, second, third"]);
+}
+
+/// The word of each event that a message of Slack tells.
+fn titles(message: &Value) -> Vec<&'static str> {
+    let blocks = message["blocks"].as_array().unwrap();
+    let titles = blocks.iter().filter(|block| block["type"] == "header");
+    let words = titles.map(|title| {
+        let title = title["text"]["text"].as_str().unwrap();
+        let mut words = ["first", "second", "third", "note"].into_iter();
+        words.find(|word| title.contains(word)).unwrap()
+    });
+    words.collect()
+}
+
+/// What one message cannot hold, or what Slack takes alone only, is told in several.
+#[test]
+fn many_events_are_told_in_as_few_messages_as_slack_takes() {
+    let receiver = Receiver::start(CANARY, Reply::Accept);
+    let bed = Bed::new(&json!({"slack": [{
+        "name": "chat", "token-env": "KEY", "channel": "C1", "api-url": receiver.url(),
+    }]}));
+    // Without the token they wait.
+    bed.run(&["open", "--release", "v2", "first"]).code(0);
+    for _ in 0..15 {
+        bed.run(&["note", &format!("note {}", "x".repeat(900))])
+            .code(0);
+    }
+    bed.run(&["resolve", "third"]).code(0);
+    bed.told(&receiver, &["deliver"]).code(0);
+    let calls = receiver.calls();
+    let bodies: Vec<Value> = { calls.iter() }
+        .map(|call| serde_json::from_str(&call.body).unwrap())
+        .collect();
+    let told: Vec<Vec<&str>> = bodies.iter().map(titles).collect();
+    assert_eq!(told[0], ["third"], "the message shows the newest");
+    let thread: Vec<&str> = told[1..].iter().flatten().copied().collect();
+    let expected = [&["first"][..], &["note"; 15], &["third"]].concat();
+    assert_eq!(thread, expected);
+    assert!((2..=4).contains(&told[1..].len()), "{told:?}");
+    for body in &bodies {
+        let blocks = body["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50, "{}", blocks.len());
+        assert!(body["blocks"].to_string().chars().count() < 20_000);
+    }
 }
 
 #[test]

@@ -101,6 +101,15 @@ impl Kept {
     fn seen(&self) -> Vec<usize> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for message in &self.messages {
+            let together = message["metadata"]["event_payload"]["ids"].as_array();
+            for id in together.into_iter().flatten() {
+                // As an answer of its own has it.
+                let alone = json!({"id": id}).to_string();
+                *counts.entry(alone).or_default() += 1;
+            }
+            if together.is_some() {
+                continue;
+            }
             let id = match &message["metadata"]["event_payload"] {
                 Value::Null => {
                     let text = message["body"].as_str().unwrap();
@@ -177,6 +186,41 @@ async fn slacks_bot_shows_each_event_once_after_a_kill_at_each_write() {
         let kept = service.0.lock().unwrap();
         assert!(kept.writes > unanswered);
         assert_eq!(kept.seen(), [1; 4], "{unanswered}: {:#?}", kept.messages);
+    }
+}
+
+/// Several events wait, are told together, and the process is killed meanwhile; one more comes after that.
+#[tokio::test]
+async fn slacks_bot_shows_each_of_several_events_once_after_a_kill() {
+    let (service, server) = started().await;
+    let sink = json!({"slack": [{
+        "name": "bot", "token-env": "KEY", "channel": "C1", "api-url": server.uri(),
+    }]});
+    // The message, and the answer that tells all three.
+    for unanswered in 0..2 {
+        let mut bed = Bed::new(&sink);
+        *service.0.lock().unwrap() = Kept {
+            unanswered: Some(unanswered),
+            ..Kept::default()
+        };
+        bed.run(&["open", "slow"]).code(0);
+        bed.run(&["update", "still slow"]).code(0);
+        bed.run(&["note", "the pool is empty"]).code(0);
+        bed.variables = vec![("KEY", "key-2b7d".to_owned())];
+        let mut child = bed.command(&["deliver"]).spawn().unwrap();
+        let is_stuck = || service.0.lock().unwrap().writes == unanswered + 1;
+        assert!(testkit::wait_until(Duration::from_secs(30), is_stuck));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bed.variables.clear();
+        bed.run(&["resolve", "v1 serves"]).code(0);
+        bed.variables = vec![("KEY", "key-2b7d".to_owned())];
+        bed.run(&["deliver"]).code(0);
+        let kept = service.0.lock().unwrap();
+        // The message of the thread, and four events.
+        assert_eq!(kept.seen(), [1; 5], "{unanswered}: {:#?}", kept.messages);
+        let shown = kept.messages[0]["blocks"].to_string();
+        assert!(shown.contains("v1 serves"), "{shown}");
     }
 }
 

@@ -40,6 +40,17 @@ pub trait ThreadView {
         earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a>;
+
+    /// Whether these notices of a thread, the oldest first, can be told together.
+    fn fits(&self, notices: &[Notice]) -> bool;
+
+    /// Tells them together: in one attempt, which takes all or none.
+    fn deliver_together<'a>(
+        &'a self,
+        notices: &'a [Notice],
+        earlier: PreviousDelivery<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a>;
 }
 
 /// How it is proved that a sink can be reached.

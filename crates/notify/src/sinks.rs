@@ -55,9 +55,8 @@ impl Recipient<'_> {
         earlier: PreviousDelivery<'_>,
         deadline: Instant,
     ) -> Result<Delivered, DeliveryError> {
-        let sink = self.sink.as_ref().map_err(Clone::clone)?;
-        let notice = notice.redacted(self.redactor);
-        sink.deliver(&notice, earlier, deadline).await
+        let notices = std::slice::from_ref(notice);
+        self.deliver_together(notices, earlier, deadline).await
     }
 
     /// Makes what shows a thread show the notice, where the sink has such a thing: the reference is of it.
@@ -73,6 +72,29 @@ impl Recipient<'_> {
         };
         let notice = notice.redacted(self.redactor);
         view.show(&notice, earlier, deadline).await
+    }
+
+    /// Makes one attempt at several notices of a thread, the oldest first, that [fit](Self::fits).
+    pub async fn deliver_together(
+        &self,
+        notices: &[Notice],
+        earlier: PreviousDelivery<'_>,
+        deadline: Instant,
+    ) -> Result<Delivered, DeliveryError> {
+        let sink = self.sink.as_ref().map_err(Clone::clone)?;
+        let redacted = |notice: &Notice| notice.redacted(self.redactor);
+        let notices: Vec<Notice> = notices.iter().map(redacted).collect();
+        match (sink.thread_view(), &notices[..]) {
+            (Some(view), _) => view.deliver_together(&notices, earlier, deadline).await,
+            (None, [notice]) => sink.deliver(notice, earlier, deadline).await,
+            (None, _) => Err(DeliveryError::later("more than one at once", None)),
+        }
+    }
+
+    /// Whether notices of a thread, the oldest first, can be told together: one always can.
+    pub fn fits(&self, notices: &[Notice]) -> bool {
+        let view = self.sink.as_ref().ok().and_then(|sink| sink.thread_view());
+        notices.len() < 2 || view.is_some_and(|view| view.fits(notices))
     }
 
     /// Whether there is anything that [`show`](Self::show) changes.

@@ -66,7 +66,7 @@ impl Sink for Webhook {
         deadline: Instant,
     ) -> Delivering<'a> {
         Box::pin(async move {
-            let request = self.web.post(&self.url).json(&message::of(notice));
+            let request = self.web.post(&self.url).json(&message::of(&[notice]));
             let wrong = "make a new incoming webhook for the channel, and store its URL";
             self.web.tell(request, &self.url, deadline, wrong).await?;
             Ok(Delivered::default())
@@ -86,17 +86,7 @@ impl Sink for Bot {
         earlier: PreviousDelivery<'a>,
         deadline: Instant,
     ) -> Delivering<'a> {
-        Box::pin(async move {
-            // What the thread is at goes first: where the time ends, people see the truth.
-            let shown = self.show_thread(notice, earlier, deadline).await?;
-            let reference = Some(shown.posted.reference());
-            let looks = earlier.unsure && !shown.is_new;
-            let answered = self.answer(notice, &shown.posted, looks, deadline).await;
-            match answered {
-                Ok(()) => Ok(Delivered { reference }),
-                Err(error) => Err(error.leaving(reference)),
-            }
-        })
+        self.deliver_together(std::slice::from_ref(notice), earlier, deadline)
     }
 
     fn thread_view(&self) -> Option<&dyn ThreadView> {
@@ -115,6 +105,32 @@ impl ThreadView for Bot {
             let shown = self.show_thread(notice, earlier, deadline).await?;
             let reference = Some(shown.posted.reference());
             Ok(Delivered { reference })
+        })
+    }
+
+    fn fits(&self, notices: &[Notice]) -> bool {
+        message::fits(notices)
+    }
+
+    fn deliver_together<'a>(
+        &'a self,
+        notices: &'a [Notice],
+        earlier: PreviousDelivery<'a>,
+        deadline: Instant,
+    ) -> Delivering<'a> {
+        Box::pin(async move {
+            let Some(newest) = notices.last() else {
+                return Ok(Delivered::default());
+            };
+            // What the thread is at goes first: where the time ends, people see the truth.
+            let shown = self.show_thread(newest, earlier, deadline).await?;
+            let reference = Some(shown.posted.reference());
+            let looks = earlier.unsure && !shown.is_new;
+            let answered = self.answer(notices, &shown.posted, looks, deadline).await;
+            match answered {
+                Ok(()) => Ok(Delivered { reference }),
+                Err(error) => Err(error.leaving(reference)),
+            }
         })
     }
 }
@@ -147,8 +163,10 @@ impl Bot {
             }),
             _ if earlier.unsure => {
                 let payload = thread(notice);
-                let found = self.api.find(&self.channel, None, &payload, deadline);
-                found.await?
+                let ours = self.api.ours(&self.channel, None, deadline).await?;
+                let mut ours = ours.into_iter();
+                let found = ours.find(|message| message.payload == payload);
+                found.map(|message| message.posted)
             }
             _ => None,
         };
@@ -159,7 +177,7 @@ impl Bot {
                     is_new: false,
                 });
             }
-            let mut question = self.question(notice, &thread(notice));
+            let mut question = self.question(&[notice], &thread(notice));
             question["channel"] = posted.channel.clone().into();
             question["ts"] = posted.ts.clone().into();
             match self.api.update(&question, deadline).await? {
@@ -173,7 +191,7 @@ impl Bot {
                 api::Updated::Gone => {}
             }
         }
-        let question = self.question(notice, &thread(notice));
+        let question = self.question(&[notice], &thread(notice));
         let posted = self.api.post(&question, deadline).await?;
         Ok(Shown {
             posted,
@@ -181,30 +199,32 @@ impl Bot {
         })
     }
 
-    /// Answers the thread's message with the notice, unless it is there already.
+    /// Answers the thread's message with the notices in one message, but for those that are there already.
     async fn answer(
         &self,
-        notice: &Notice,
+        notices: &[Notice],
         to: &Posted,
         looks: bool,
         deadline: Instant,
     ) -> Result<(), DeliveryError> {
-        if looks {
-            let payload = event(notice);
-            let thread = Some((to.ts.as_str(), notice.at));
-            let found = self.api.find(&to.channel, thread, &payload, deadline);
-            if found.await?.is_some() {
-                return Ok(());
-            }
+        let mut missing: Vec<&Notice> = notices.iter().collect();
+        let oldest = notices.iter().map(|notice| notice.at).min();
+        if let Some(oldest) = oldest.filter(|_| looks) {
+            let thread = Some((to.ts.as_str(), oldest));
+            let ours = self.api.ours(&to.channel, thread, deadline).await?;
+            missing.retain(|notice| !ours.iter().any(|message| tells(&message.payload, notice)));
         }
-        let mut question = self.question(notice, &event(notice));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut question = self.question(&missing, &events(&missing));
         question["channel"] = to.channel.clone().into();
         question["thread_ts"] = to.ts.clone().into();
         self.api.post(&question, deadline).await.map(drop)
     }
 
-    fn question(&self, notice: &Notice, payload: &Value) -> Value {
-        let mut question = message::of(notice);
+    fn question(&self, notices: &[&Notice], payload: &Value) -> Value {
+        let mut question = message::of(notices);
         question["channel"] = self.channel.clone().into();
         question["metadata"] = json!({"event_type": api::EVENT_TYPE, "event_payload": payload});
         question
@@ -216,7 +236,20 @@ fn thread(notice: &Notice) -> Value {
     json!({"thread": crate::digest::of(&notice.thread)})
 }
 
-/// What identifies the answer of a notice.
-fn event(notice: &Notice) -> Value {
-    json!({"id": crate::digest::of(&notice.id)})
+/// What identifies the answer that tells these notices.
+fn events(notices: &[&Notice]) -> Value {
+    let ids: Vec<String> = { notices.iter() }
+        .map(|notice| crate::digest::of(&notice.id))
+        .collect();
+    match &ids[..] {
+        [id] => json!({"id": id}),
+        ids => json!({"ids": ids}),
+    }
+}
+
+/// Whether an answer with this payload tells a notice.
+fn tells(payload: &Value, notice: &Notice) -> bool {
+    let id = json!(crate::digest::of(&notice.id));
+    let is_among = |ids: &Vec<Value>| ids.contains(&id);
+    payload["id"] == id || payload["ids"].as_array().is_some_and(is_among)
 }

@@ -24,6 +24,8 @@ pub enum Reply {
     Slow,
     /// Takes it, and then is as slow.
     AcceptSlowly,
+    /// Takes it, and answers a second later.
+    AcceptLate,
     /// What is no text.
     Garbage,
 }
@@ -156,7 +158,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8_lossy(&body).into_owned();
     let (head, answer) = match reply {
-        Reply::Accept | Reply::AcceptSlowly => {
+        Reply::Accept | Reply::AcceptSlowly | Reply::AcceptLate => {
             let mut shared = shared.lock().ok()?;
             let answer = accepted(&body, shared.calls.len());
             let at = Instant::now();
@@ -191,6 +193,9 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
         }
         Reply::Down => return None,
     };
+    if reply == Reply::AcceptLate {
+        std::thread::sleep(Duration::from_secs(1));
+    }
     if matches!(reply, Reply::Slow | Reply::AcceptSlowly) {
         return drip(&mut stream, head, &answer);
     }

@@ -33,6 +33,12 @@ pub(super) struct Posted {
     pub(super) ts: String,
 }
 
+/// A message of ours, and what identifies it.
+pub(super) struct Ours {
+    pub(super) posted: Posted,
+    pub(super) payload: Value,
+}
+
 pub(super) enum Updated {
     Yes,
     Gone,
@@ -102,14 +108,13 @@ impl Api {
         Ok(Updated::Yes)
     }
 
-    /// The message with this payload: in the channel, or among the answers to one of its messages since a time.
-    pub(super) async fn find(
+    /// Our messages: in the channel, or among the answers to one of its messages since a time.
+    pub(super) async fn ours(
         &self,
         channel: &str,
         thread: Option<(&str, Timestamp)>,
-        payload: &Value,
         deadline: Instant,
-    ) -> Result<Option<Posted>, DeliveryError> {
+    ) -> Result<Vec<Ours>, DeliveryError> {
         let method = match thread {
             Some(_) => "conversations.replies",
             None => "conversations.history",
@@ -145,19 +150,18 @@ impl Api {
             .as_deref()
             .is_some_and(|error| unknown.contains(&error))
         {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         good(&url, &said).map_err(DeliveryError::of_a_question)?;
-        let found = said.messages.into_iter().find(|message| {
-            message.metadata.as_ref().is_some_and(|metadata| {
-                let is_ours = metadata.event_type.as_deref() == Some(EVENT_TYPE);
-                is_ours && metadata.event_payload == *payload
+        let ours = |Message { ts, metadata }| {
+            let metadata: Metadata = metadata?;
+            let channel = channel.to_owned();
+            (metadata.event_type.as_deref() == Some(EVENT_TYPE)).then_some(Ours {
+                posted: Posted { channel, ts },
+                payload: metadata.event_payload,
             })
-        });
-        Ok(found.map(|message| Posted {
-            channel: channel.to_owned(),
-            ts: message.ts,
-        }))
+        };
+        Ok(said.messages.into_iter().filter_map(ours).collect())
     }
 
     fn url(&self, method: &str) -> Url {

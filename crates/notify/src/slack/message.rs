@@ -18,9 +18,50 @@ const MAX_FIELD_CHARS: usize = 400;
 const MAX_LINKS: usize = 4;
 const LABEL: usize = 75;
 const BETWEEN: &str = "  ·  ";
+/// What Slack takes in a message.
+const MAX_BLOCKS: usize = 50;
+const MAX_MESSAGE: usize = 13_200;
 
-/// The message, without the channel.
-pub(super) fn of(notice: &Notice) -> Value {
+/// The message that tells these notices, without the channel.
+pub(super) fn of(notices: &[&Notice]) -> Value {
+    let mut all = Vec::new();
+    for notice in notices {
+        if !all.is_empty() {
+            all.push(json!({"type": "divider"}));
+        }
+        all.extend(blocks(notice));
+    }
+    let titles: Vec<String> = notices.iter().map(|notice| title(notice)).collect();
+    json!({
+        // What a notification on a phone shows.
+        "text": escaped(&outside::line(&titles.join(BETWEEN), HEADER), 3 * HEADER),
+        "mrkdwn": false,
+        "parse": "none",
+        "link_names": false,
+        "unfurl_links": false,
+        "unfurl_media": false,
+        "blocks": all,
+    })
+}
+
+/// Whether one message can tell them.
+pub(super) fn fits(notices: &[Notice]) -> bool {
+    let blocks: Vec<Value> = notices.iter().flat_map(blocks).collect();
+    let length: usize = blocks.iter().map(length).sum();
+    blocks.len() + notices.len() <= MAX_BLOCKS && length <= MAX_MESSAGE
+}
+
+/// The characters of all texts in it.
+fn length(block: &Value) -> usize {
+    match block {
+        Value::String(text) => text.chars().count(),
+        Value::Array(all) => all.iter().map(length).sum(),
+        Value::Object(all) => all.values().map(length).sum(),
+        _ => 0,
+    }
+}
+
+fn blocks(notice: &Notice) -> Vec<Value> {
     let title = title(notice);
     let mut blocks = vec![json!({"type": "header", "text": plain(&title, HEADER)})];
     if !notice.body.trim().is_empty() {
@@ -45,16 +86,7 @@ pub(super) fn of(notice: &Notice) -> Value {
         let text = json!({"type": "mrkdwn", "text": links.join(BETWEEN), "verbatim": true});
         blocks.push(json!({"type": "context", "elements": [text]}));
     }
-    json!({
-        // What a notification on a phone shows.
-        "text": escaped(&outside::line(&title, HEADER), 3 * HEADER),
-        "mrkdwn": false,
-        "parse": "none",
-        "link_names": false,
-        "unfurl_links": false,
-        "unfurl_media": false,
-        "blocks": blocks,
-    })
+    blocks
 }
 
 fn title(notice: &Notice) -> String {
