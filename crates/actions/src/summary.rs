@@ -18,8 +18,8 @@ use model::text::{short_digests, span};
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 use detail::{detail, needs_detail};
-pub use escape::escaped as markdown;
-use escape::{cell, fenced, long_cell, shorten};
+use escape::{cell, long_cell, shorten};
+pub use escape::{escaped as markdown, fenced};
 pub use fit::fit;
 use mark::mark;
 pub use run::{run, so_far, stages};

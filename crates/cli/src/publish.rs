@@ -164,7 +164,11 @@ impl Publisher {
             write_report(path, &page);
         }
         let summary = if let Some(written) = written {
-            written.text.clone()
+            if written.is_markdown {
+                written.text.clone()
+            } else {
+                actions::summary::fenced(&written.text)
+            }
         } else if of_run {
             actions::summary::run(&report, &parts.reports)
         } else {

@@ -65,7 +65,9 @@ pub(crate) struct Resolve {
 fn phase(text: &str) -> Result<Phase, ParseError> {
     let phases = [Phase::Investigating, Phase::Identified, Phase::Monitoring];
     let found = phases.into_iter().find(|phase| phase.word() == text);
-    found.ok_or(ParseError("one of investigating, identified, monitoring"))
+    found.ok_or(ParseError(
+        "one of investigating, identified, monitoring; `incident resolve TEXT` ends it",
+    ))
 }
 
 /// Opens an incident. Several people may do so at once: one of them opens it, and what the others write are

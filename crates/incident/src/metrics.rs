@@ -137,6 +137,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
             Format::Prometheus => series,
             Format::Text | Format::Json => measures.table(),
         },
+        is_markdown: false,
         json: Some(json(&labels, &measures)?),
         html: None,
     });

@@ -61,6 +61,7 @@ pub(crate) async fn report(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     let mut report = session.report(outcomes.collect());
     report.written = Some(Written {
         text,
+        is_markdown: true,
         json: Some(analysis::render(&account)),
         html: Some(html::render(&account)),
     });

@@ -298,3 +298,19 @@ async fn no_secret_is_in_anything_that_is_written_or_sent() {
         assert_eq!(found, None, "{name}");
     }
 }
+
+/// What a job's page shows of the figures: rows, and neither headings nor one long line.
+#[test]
+fn the_summary_shows_figures_as_they_are_printed() {
+    let mut bed = Bed::new(&json!({}));
+    let summary = bed.path("summary.md");
+    bed.variables
+        .push(("GITHUB_STEP_SUMMARY", summary.display().to_string()));
+    for args in [&["metrics"][..], &["metrics", "--format", "prometheus"]] {
+        let printed = bed.run(args).code(0).stdout;
+        let text = std::fs::read_to_string(&summary).unwrap();
+        std::fs::remove_file(&summary).unwrap();
+        assert_eq!(text.trim(), format!("```text\n{}\n```", printed.trim()));
+        assert_eq!(markdown(&text).0.keys().collect::<Vec<_>>(), ["CodeBlock"]);
+    }
+}

@@ -69,7 +69,7 @@ impl Measures {
             "deployments"
         };
         format!(
-            "{} {noun} from {} until {}{what}\n",
+            "{} {noun} from {:.0} until {:.0}{what}\n",
             tally.started, self.window.from, self.window.until
         )
     }

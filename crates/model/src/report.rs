@@ -233,6 +233,8 @@ impl Decision {
 pub struct Written {
     /// For `--format text`, and in the summary: Markdown, or a format of another program.
     pub text: String,
+    /// The summary shows anything else as it is.
+    pub is_markdown: bool,
     /// For `--format json`. `None`: the stage's report.
     pub json: Option<String>,
     /// For `--html`. `None`: the page of the stage's report.
@@ -241,9 +243,15 @@ pub struct Written {
 
 impl Written {
     fn redacted(self, redactor: &Redactor) -> Self {
-        let Written { text, json, html } = self;
+        let Written {
+            text,
+            is_markdown,
+            json,
+            html,
+        } = self;
         Written {
             text: redactor.redact(&text),
+            is_markdown,
             json: json.map(|json| redactor.redact(&json)),
             html: html.map(|html| redactor.redact(&html)),
         }

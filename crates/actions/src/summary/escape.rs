@@ -104,7 +104,7 @@ pub(super) fn html(text: &str) -> String {
 }
 
 /// Text as it is, between fences that are longer than any row of backticks in it.
-pub(super) fn fenced(text: &str) -> String {
+pub fn fenced(text: &str) -> String {
     let clean = plain(text);
     let longest = clean.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat((longest + 1).max(3));
