@@ -1,7 +1,7 @@
 //! The parts of a URL, as written. A text that is not a URL, or one with variables, has the same
 //! parts.
 
-use crate::redact::MASK;
+use crate::redact::{MASK, is_secret_name};
 
 /// The parts of `scheme://user@host:port/path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,14 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The text with the password of each address replaced by [`MASK`]; an expression or a variable in its place is none.
-pub fn without_passwords(text: &str) -> String {
+/// The text with the password of each address, and each `TOKEN=value`, replaced by [`MASK`]; an expression or a variable
+/// in its place is none.
+pub fn without_secrets(text: &str) -> String {
     const SIGN: &str = "://";
+    let text = without_values(text);
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>');
     let mut clean = String::new();
-    let mut rest = text;
+    let mut rest = &*text;
     while let Some(at) = rest.find(SIGN) {
         let after = &rest[at + SIGN.len()..];
         let address = &rest[at..];
@@ -61,6 +63,29 @@ pub fn without_passwords(text: &str) -> String {
             clean.push(':');
             clean.push_str(MASK);
             rest = &after[user.len() + 1 + password.len()..];
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// The text without what stands behind the `=` of a name that speaks of a secret.
+fn without_values(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '&' | ')');
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('=') {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        let name = &before[before.trim_end_matches(is_of_name).len()..];
+        let value = &after[..after.find(ends).unwrap_or(after.len())];
+        let is_secret = is_secret_name(&name.to_ascii_lowercase())
+            && !name.to_ascii_lowercase().ends_with("_env");
+        clean.push_str(&rest[..=at]);
+        rest = after;
+        if is_secret && !value.is_empty() && !value.contains(['$', '=']) {
+            clean.push_str(MASK);
+            rest = &after[value.len()..];
         }
     }
     clean.push_str(rest);
@@ -92,11 +117,19 @@ mod tests {
                 "postgres://postgres:***@db postgres",
             ),
             ("://", "://"),
+            (
+                "run -e JWT_SECRET=abc -e B=c --token=x app",
+                "run -e JWT_SECRET=*** -e B=c --token=*** app",
+            ),
+            (
+                "TOKEN=$T KEY=${{ secrets.KEY }} KEY== KEY= x",
+                "TOKEN=$T KEY=${{ secrets.KEY }} KEY== KEY= x",
+            ),
             ("http://a?b=c://d:e@f", "http://a?b=c://d:***@f"),
             ("http://h:80/a:b@c", "http://h:80/a:b@c"),
             ("ä://ü:ö@ß", "ä://ü:***@ß"),
         ] {
-            assert_eq!(without_passwords(text), clean);
+            assert_eq!(without_secrets(text), clean);
         }
     }
 

@@ -334,7 +334,7 @@ fn is_query_key(name: &str) -> bool {
 }
 
 /// Whether a name in lower case speaks of a secret.
-fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     const NAMES: [&str; 7] = [
         "pass",
         "pwd",

@@ -25,6 +25,8 @@ pub(crate) enum Again {
     Tag { file: String, inputs: Inputs },
     /// The run of then once more, with its commit and its inputs.
     Run { file: String },
+    /// The same of a workflow that calls this one and is not in the repository.
+    Caller,
 }
 
 /// Inputs and their values as a person gives them: ` -f version=EARLIER`.
@@ -75,6 +77,7 @@ impl fmt::Display for Again {
                 out,
                 "the same workflow for the earlier tag (`gh workflow run {file} --ref EARLIER{inputs}`)"
             ),
+            Again::Caller => out.write_str("the calling workflow's run of the earlier release, made again"),
             Again::Run { file } => write!(
                 out,
                 "the same workflow's run of the earlier commit, made again (`gh run list -w {file}`, then `gh run rerun ID`)"
@@ -126,6 +129,9 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
         _ if pulls_unseen => return Again::Unseen,
         (_, Tool::Helm(_)) if !is_named => return Again::Unseen,
         _ => {}
+    }
+    if matches!(&workflow.triggers[..], [only] if only == "workflow_call") {
+        return Again::Caller;
     }
     let is_dispatched = workflow.triggers.iter().any(|it| it == "workflow_dispatch");
     let chosen = chosen(workflow, group);

@@ -206,10 +206,10 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
             "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
         )),
         Tool::Called { .. } => RollbackPlan::None(format!(
-            "what it does is not known here; the way back is {again}"
+            "what it does is not known here; perhaps it goes back by {again}"
         )),
         Tool::Other { name } => RollbackPlan::None(format!(
-            "how {name} goes back is not known here; the way back is {again}"
+            "how {name} goes back is not known here; perhaps by {again}"
         )),
         Tool::Hook { .. } => RollbackPlan::None(format!(
             "what the request starts is not in this repository; the way back is {again}"
@@ -286,6 +286,17 @@ fn platform(
             ),
         })
     };
+    let overwritten = group
+        .lead
+        .images
+        .iter()
+        .find_map(|own| Some((own, own.overwritten()?)));
+    if let (Some((own, tag)), ByHand::Command(_)) = (overwritten, call.back) {
+        return RollbackPlan::None(format!(
+            "each release has the tag {tag} of {}, so an earlier revision may start the same image again; the way back is {again}",
+            own.image
+        ));
+    }
     match call.live {
         Live::New => {}
         Live::HeldBack => {
@@ -563,6 +574,17 @@ fn kubectl(
     }
     if let Some(why) = no_undo("kubectl rollout undo", call.kubeconfig.as_ref(), job, group) {
         return RollbackPlan::None(format!("{why}; the way back is {again}"));
+    }
+    let steps = job.map_or(&[][..], |job| &job.steps);
+    let has = |words: &str| {
+        let mut runs = steps.iter().filter_map(|step| step.run.as_ref());
+        runs.any(|run| run.value.text().contains(words))
+    };
+    if has("kubectl apply") && has("kubectl set image") {
+        return RollbackPlan::None(format!(
+            "the workflow applies files and sets the image then, which may be two revisions, so `kubectl rollout undo` may go back \
+             to one in between; the way back is {again}"
+        ));
     }
     if call.workloads.is_empty() {
         return RollbackPlan::None(format!(

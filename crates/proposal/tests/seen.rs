@@ -205,3 +205,118 @@ fn programs_and_processes_are_told_as_far_as_they_are_seen() {
     );
     assert!(told.contains(FLOW), "{told}");
 }
+
+#[test]
+fn no_gate_stands_before_the_release_is_live() {
+    let key = "host: h.example, username: me, key: '${{ secrets.KEY }}'";
+    let flow = steps(&format!(
+        "      - uses: appleboy/scp-action@v1\n        with: {{ {key}, source: dist, target: /srv/incoming }}\n      - name: Start\n        uses: appleboy/ssh-action@v1\n        with: {{ {key}, script: 'cd /srv/app && if have; then C_COMPOSE=docker-compose; else C_COMPOSE=\"docker compose\"; fi; $C_COMPOSE up -d' }}\n      - name: Wait for it\n        run: sleep 30\n"
+    ));
+    let folder = testkit::repository(&[(FLOW, &flow)]);
+    let survey = survey::look(folder.path()).unwrap();
+    let [deployment] = &survey.deployments[..] else {
+        panic!("{:?}", survey.deployments)
+    };
+    assert!(
+        matches!(deployment.tool, survey::Tool::Compose(_)),
+        "{:?}",
+        deployment.tool
+    );
+    assert_eq!(deployment.last_step, 3);
+}
+
+#[test]
+fn a_call_for_the_way_back_is_no_deployment() {
+    let flow = over_ssh(
+        "cd /srv/app\nif [ \"$BACK\" = true ]; then\n  ./deploy.sh rollback\nelse\n  ./deploy.sh auto\nfi",
+    );
+    let script = "#!/bin/bash\nship() {\n  docker compose up -d \"web-$1\"\n}\nship green\n";
+    let told = looked(&flow, &[("deploy.sh", script)]);
+    assert!(
+        told.contains("deploy.sh auto") && !told.contains("rollback"),
+        "{told}"
+    );
+    assert!(!told.contains("web-auto"), "{told}");
+}
+
+#[test]
+fn an_address_that_only_another_machine_or_name_answers_is_not_asked() {
+    let inner = over_ssh(
+        "ssh me@10.0.2.1 'docker compose -f /srv/app/live.yml up -d'\nssh me@10.0.2.2 'curl -f http://localhost:8080/health'",
+    );
+    let told = looked(&inner, &[]);
+    assert!(!told.contains("localhost:8080"), "{told}");
+    let named = steps(
+        "      - run: kubectl set image deployment/shop shop=acme/shop:${{ github.sha }}\n      - run: |\n          curl -f -H 'Host: shop.example.com' http://edge.example.com/health\n",
+    );
+    let told = proposed(&named, &[], None);
+    assert!(!told.contains("edge.example.com"), "{told}");
+    let compose = over_ssh("cd /srv/app\ngit pull\ndocker compose up -d --build");
+    for (path, expected) in [
+        ("${PREFIX:-api/v1}", Some("3000/api/v1 (")),
+        ("$PREFIX", None),
+    ] {
+        let file = format!(
+            "services: {{ api: {{ build: ., ports: ['3000:3000'], healthcheck: {{ test: 'curl -f http://localhost:3000/{path}' }} }} }}\n"
+        );
+        let told = looked(&compose, &[("docker-compose.yml", &file)]);
+        match expected {
+            Some(expected) => assert!(told.contains(expected), "{told}"),
+            None => assert!(!told.contains("health  "), "{told}"),
+        }
+    }
+}
+
+#[test]
+fn what_would_start_the_bad_release_again_is_no_way_back() {
+    let kubectl = steps(
+        "      - run: kubectl apply -f k8s.yml\n      - run: kubectl set image deployment/shop app=ghcr.io/acme/shop:${{ github.sha }}\n",
+    );
+    let told = back(&kubectl, &[]);
+    assert!(told.contains("two revisions"), "{told}");
+    let azure = steps(
+        "      - run: docker build -t acme.azurecr.io/api:prod . && docker push acme.azurecr.io/api:prod\n      - run: az containerapp update -n api -g live --image acme.azurecr.io/api:prod\n",
+    );
+    let told = back(&azure, &[]);
+    assert!(
+        told.contains("tag prod of acme.azurecr.io/api") && !told.contains("revision activate"),
+        "{told}"
+    );
+    let profile = steps(
+        "      - uses: azure/webapps-deploy@v3\n        with: { app-name: reports, publish-profile: '${{ secrets.PROFILE }}' }\n",
+    );
+    let told = back(&profile, &[]);
+    assert!(!told.contains("slot swap"), "{told}");
+    let unknown = steps(
+        "      - uses: somebody/dokku-deploy@v1\n        with: { app-name: shop, key: '${{ secrets.KEY }}' }\n",
+    );
+    let told = back(&unknown, &[]);
+    assert!(told.contains("perhaps by"), "{told}");
+    let called = "on: { workflow_call: { inputs: { tag: { required: true, type: string } } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: terraform apply -auto-approve -var tag=${{ inputs.tag }}\n";
+    let told = back(called, &[]);
+    assert!(
+        told.contains("calling workflow") && !told.contains("gh run"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_compose_file_that_the_job_sends_is_the_one_that_is_read() {
+    let flow = steps(
+        "      - run: |\n          mkdir -p ~/.ssh\n          echo '${{ secrets.KEY }}' >~/.ssh/id_ed25519\n      - run: scp live/docker-compose.yml me@h.example:~/api/\n      - run: ssh me@h.example 'cd ~/api && docker compose up -d'\n",
+    );
+    let told = looked(
+        &flow,
+        &[
+            (
+                "docker-compose.yml",
+                "services: { mysql: { image: 'mysql:8' } }\n",
+            ),
+            (
+                "live/docker-compose.yml",
+                "services: { app: { image: 'acme/app:1' }, cache: { image: 'redis:7' } }\n",
+            ),
+        ],
+    );
+    assert!(told.contains("cache") && !told.contains("mysql"), "{told}");
+}

@@ -15,7 +15,7 @@ use crate::release::{named_in, named_release, release_variables, step_env};
 use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
-use workflow::{Fact, Line};
+use workflow::{Fact, Line, Step};
 
 /// More than a person reads.
 const MAX_DEPLOYMENTS: usize = 64;
@@ -257,7 +257,7 @@ impl Assembly<'_> {
             &tool,
             &asks,
             environment.as_ref(),
-            login.is_some(),
+            login.as_ref(),
             &env,
         );
         let script = script.map(|(mut script, event)| {
@@ -332,7 +332,18 @@ impl Assembly<'_> {
             |event: &Event| !self.is_always(run, event) && !self.is_undone(run, event);
         let waits = |event: &&Event| event.step > last && event.waits() && is_of_release(event);
         let steps = run.events.iter().filter(waits).map(|event| event.step);
-        steps.max().unwrap_or(last)
+        let last = steps.max().unwrap_or(last);
+        // A step that is called so waits in a way of its own.
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        let is_wait = |step: &&Step| {
+            let name = step
+                .name
+                .as_deref()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            name.starts_with("wait") && step.run.is_some() && step.condition.is_none()
+        };
+        last + job.steps.iter().skip(last + 1).take_while(is_wait).count()
     }
 
     /// How the release is called, by what is known of the tool and of the images that it starts.

@@ -228,7 +228,11 @@ impl Reader<'_> {
         };
         let is_shell = interpreter
             .is_none_or(|name| matches!(name.as_str(), "bash" | "sh" | "dash" | "zsh" | "ash"));
-        if depth >= MAX_DEPTH || !is_shell {
+        // What a script does for its way back is no deployment.
+        let goes_back = arguments
+            .iter()
+            .any(|word| matches!(word.trim_start_matches('-'), "rollback" | "revert" | "undo"));
+        if depth >= MAX_DEPTH || !is_shell || goes_back {
             return;
         }
         let mut by = by.to_vec();
@@ -249,8 +253,35 @@ impl Reader<'_> {
             ..shell.clone()
         };
         let line = |nth: usize| Line::new(&file, first + nth + 1);
+        let text = with_own_arguments(&text);
         self.program(&text, &line, &by, &mut inner, step_id, depth + 1);
     }
+}
+
+/// A script whose functions have other arguments than it has: theirs are not known.
+fn with_own_arguments(text: &str) -> String {
+    let mut inside: Option<&str> = None;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let rest = line.trim();
+        if inside.is_none()
+            && rest.ends_with('{')
+            && (rest.contains("()") || rest.starts_with("function "))
+        {
+            inside = Some(indent);
+        } else if rest == "}" && inside == Some(indent) {
+            inside = None;
+        }
+        let mut line = line.to_owned();
+        for nth in (1..=9).filter(|_| inside.is_some()) {
+            line = line
+                .replace(&format!("${nth}"), &format!("$argument_{nth}"))
+                .replace(&format!("${{{nth}"), &format!("${{argument_{nth}"));
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 /// A script of PowerShell: it is called, and what it does is not read.

@@ -2,7 +2,7 @@
 
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, copied_to, machine};
+use crate::record::{Assembly, copied_to, machine, same_machine};
 use repository::{ends_in, joined};
 use tools::ComposeCall;
 use tools::compose::{self, OVERRIDES, USUAL};
@@ -37,7 +37,15 @@ impl Assembly<'_> {
         } else {
             Folder::MayBe
         };
+        let sent = if remote {
+            self.sent(folder, event, run)
+        } else {
+            Vec::new()
+        };
         let find = |name: &str| match &place {
+            _ if sent.iter().any(|path| has_name(path, name)) => {
+                sent.iter().find(|path| has_name(path, name)).cloned()
+            }
             Folder::Another => None,
             Folder::Is(below) => {
                 let name = name
@@ -68,18 +76,45 @@ impl Assembly<'_> {
         let project = compose::project(self.repository, &files);
         let named = |name: &str| name.contains('$') || project.services.contains_key(name);
         let all_named = call.services.iter().all(|service| named(&service.value));
-        let of_this = !remote || matches!(place, Folder::Is(_)) || call.builds.is_some() || {
-            let mut images = project
-                .services
-                .values()
-                .filter_map(|service| service.image.as_ref());
-            images.any(|image| image.value.contains('$') || self.is_own_image(run, &image.value))
-        };
+        let is_sent = files.iter().any(|file| sent.contains(file));
+        let of_this =
+            !remote || is_sent || matches!(place, Folder::Is(_)) || call.builds.is_some() || {
+                let mut images = project
+                    .services
+                    .values()
+                    .filter_map(|service| service.image.as_ref());
+                images
+                    .any(|image| image.value.contains('$') || self.is_own_image(run, &image.value))
+            };
         if all_named && of_this {
             files
         } else {
             Vec::new()
         }
+    }
+
+    /// The files of the repository that the job itself copies into a folder of the machine.
+    fn sent(&self, folder: &str, event: &Event, run: &Run) -> Vec<String> {
+        let login = machine(event, run);
+        let user = login.as_ref().and_then(|login| login.user.as_ref());
+        let user = user.map(|user| user.value.text());
+        let folder = from_home(if folder.is_empty() { "~" } else { folder }, user);
+        let mut found = Vec::new();
+        for one in self.done(run) {
+            let EventDetail::Command { words, .. } = &one.event.what else {
+                continue;
+            };
+            let target = copied_to(one, run).filter(|_| one.event.place.login.is_none());
+            let is_here = target.is_some_and(|target| from_home(&target.value, user) == folder)
+                && same_machine(machine(one.event, run).as_ref(), login.as_ref());
+            let names = words.iter().map(|word| word.trim_start_matches("./"));
+            found.extend(
+                names
+                    .filter(|name| is_here && self.repository.has(name))
+                    .map(str::to_owned),
+            );
+        }
+        found
     }
 
     fn find(&self, folder: &str, name: &str, remote: bool) -> Option<String> {
@@ -200,4 +235,10 @@ fn checkout_of(words: &[String], event: &Event) -> Option<String> {
     has(&["pull", "fetch", "reset", "checkout", "switch"])
         .then(|| other.cloned().or(folder))
         .flatten()
+}
+
+/// Whether a path ends with the file's name.
+fn has_name(path: &str, name: &str) -> bool {
+    let base = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    base(path) == base(name)
 }

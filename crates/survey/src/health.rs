@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::deployment::{Environment, Health, HealthSource};
+use crate::deployment::{Environment, Health, HealthSource, Login};
 use crate::jobs::Run;
-use crate::record::{Assembly, RecordedEffect, is_own};
+use crate::record::{Assembly, RecordedEffect, is_own, same_machine};
 use tools::CommandEffect;
 use tools::compose;
 use tools::{ComposeCall, Tool};
 use workflow::{Fact, Line, Value};
+
+/// Lines of an `if` that are looked at.
+const MAX_BRANCHES: usize = 20;
 
 impl Assembly<'_> {
     pub(crate) fn health(
@@ -17,7 +20,7 @@ impl Assembly<'_> {
         tool: &Tool,
         asks: &[&RecordedEffect<'_>],
         environment: Option<&Environment>,
-        remote: bool,
+        login: Option<&Login>,
         env: &BTreeMap<String, String>,
     ) -> Vec<Health> {
         let mut all: Vec<Health> = Vec::new();
@@ -37,12 +40,13 @@ impl Assembly<'_> {
                 format!("http://{text}")
             };
             let there = one.event.place.login.is_some();
+            let is_another = there && !same_machine(one.event.place.login.as_ref(), login);
             let local = is_local(&text)
                 || there && text.contains("'http://127.0.0.1")
                 || there && text.contains("'http://localhost");
             if is_of_others(&text)
                 || text.replace("${{", "").contains('$')
-                || local && !there && !is_own(job)
+                || local && (is_another || !there && !is_own(job))
             {
                 continue;
             }
@@ -68,7 +72,7 @@ impl Assembly<'_> {
         };
         all.sort_by_key(is_check);
         match tool {
-            Tool::Compose(call) => self.compose_health(call, remote, env, &mut all),
+            Tool::Compose(call) => self.compose_health(call, login.is_some(), env, &mut all),
             Tool::Kamal(call) => all.extend(crate::kamal::health(self.repository, call)),
             Tool::Platform(call) if call.name == "Fly" => {
                 all.extend(crate::fly::health(self.repository, call));
@@ -120,17 +124,31 @@ impl Assembly<'_> {
     /// Whether the job goes on where the command of a line fails.
     fn only_warns(&self, at: &Line) -> bool {
         let text = self.repository.text(&at.path).unwrap_or_default();
-        let line = text
+        let mut lines = text
             .lines()
-            .nth(at.number.saturating_sub(1))
-            .unwrap_or_default();
+            .map(str::trim)
+            .skip(at.number.saturating_sub(1));
+        let line = lines.next().unwrap_or_default();
+        let ends = |text: &str| {
+            ["exit", "false", "return"]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        if line.starts_with("if ") {
+            let rest: Vec<&str> = lines
+                .take_while(|line| *line != "fi")
+                .take(MAX_BRANCHES)
+                .collect();
+            let otherwise = rest.iter().skip_while(|line| **line != "else");
+            return !rest.iter().any(|line| ends(line)) && otherwise.count() > 1;
+        }
         let then = line
             .split_once("||")
             .map_or("", |(_, then)| then.trim_start());
         let goes_on = ["echo", "true", ":", "printf"]
             .iter()
             .any(|word| then.starts_with(word));
-        goes_on && !then.contains("exit")
+        goes_on && !ends(then)
     }
 
     /// What a job that waits for this one asks: a smoke test of its own.

@@ -1,7 +1,7 @@
 //! Inputs of workflows, by their names.
 
 /// What a person calls the input with the release.
-const INPUTS: [&str; 11] = [
+const INPUTS: [&str; 14] = [
     "version",
     "release",
     "tag",
@@ -13,6 +13,9 @@ const INPUTS: [&str; 11] = [
     "docker_tag",
     "git_sha",
     "commit_sha",
+    "deploy_tag",
+    "deploy_version",
+    "app_version",
 ];
 
 /// Whether an input's name is one that a person gives to the release.

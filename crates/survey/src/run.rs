@@ -248,7 +248,21 @@ impl<'r> Reader<'r> {
             // A secret or a namespace that is made anew, and no release.
             return;
         }
-        let words: Vec<String> = command.words.iter().map(|word| word.text.clone()).collect();
+        let mut words: Vec<String> = command.words.iter().map(|word| word.text.clone()).collect();
+        // `$COMPOSE up`, where the variable is `docker compose`, or one of its two programs.
+        if let Some(first) = words.first_mut()
+            && first.starts_with('$')
+            && first.to_ascii_lowercase().contains("compose")
+        {
+            "docker compose".clone_into(first);
+        }
+        if let Some(first) = words
+            .first()
+            .filter(|first| first.starts_with("docker "))
+            .cloned()
+        {
+            words.splice(..1, first.split_whitespace().map(str::to_owned));
+        }
         let Some(program) = words.first().cloned() else {
             for (name, value) in &command.assignments {
                 shell.set(name, value);
@@ -349,7 +363,6 @@ impl<'r> Reader<'r> {
             self.script(&path, rest, &at, by, shell, env, step_id, depth);
             return;
         }
-        let mut words = words;
         let program = format!("{}{program}", command.runner);
         words[0].clone_from(&name);
         self.event(

@@ -35,9 +35,20 @@ impl Assembly<'_> {
         };
         (run.events.iter())
             .filter(|event| match &event.what {
-                EventDetail::Script { path, known, .. } => {
+                EventDetail::Script {
+                    path,
+                    known,
+                    arguments,
+                    ..
+                } => {
+                    let back = arguments
+                        .iter()
+                        .any(|word| word.text().trim_start_matches('-') == "rollback");
                     let there = event.place.login.is_some() || own;
-                    says(path) && (there || *known && here(path)) && !self.is_undone(run, event)
+                    !back
+                        && says(path)
+                        && (there || *known && here(path))
+                        && !self.is_undone(run, event)
                 }
                 _ => false,
             })

@@ -212,7 +212,8 @@ impl FilePlace<'_> {
         if let Some(test) = node.get("healthcheck").and_then(|check| check.get("test")) {
             let mut words = Vec::new();
             test.texts(&mut words);
-            service.health = check(&words.join(" ")).map(|check| Fact::new(check, line(test)));
+            let text = filled(&words.join(" "), &BTreeMap::new());
+            service.health = check(&text).map(|check| Fact::new(check, line(test)));
         }
         if let Some(profiles) = node.get("profiles") {
             let mut words = Vec::new();
@@ -314,6 +315,10 @@ pub fn varies(image: &str) -> bool {
 pub fn check(text: &str) -> Option<Check> {
     let pattern = r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?";
     let found = Regex::new(pattern).ok()?.captures(text)?;
+    // What a variable is when it runs is a part of the address, too.
+    if text[found.get(0)?.end()..].starts_with('$') {
+        return None;
+    }
     let tls = found[0].starts_with("https");
     let port = found
         .get(1)

@@ -112,6 +112,10 @@ pub fn deeds(
             with: "FTP",
             target: input("server").map(|fact| fact.value).unwrap_or_default(),
         }),
+        // A publish profile deploys, and can swap nothing.
+        "azure/webapps-deploy" if with.contains_key("publish-profile") => {
+            platform("Azure App Service", &["app-name"], ByHand::Again)
+        }
         "azure/webapps-deploy" => platform("Azure App Service", &["app-name"], APP_SERVICE_BACK),
         "azure/functions-action" => platform("Azure Functions", &["app-name"], ByHand::Again),
         "azure/container-apps-deploy-action" => platform(

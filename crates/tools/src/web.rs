@@ -85,11 +85,13 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
             url: Value::new(*url),
         }))];
     }
-    // What needs a login is the interface of something, and what changes something is no question.
+    // What needs a login is the interface of something, and what changes something is no question. By another `Host`,
+    // the same address is another service.
     let header = arguments.all(&["-H", "--header"]);
     let logs_in = header.iter().any(|header| {
         let header = header.to_ascii_lowercase();
         header.starts_with("authorization")
+            || header.starts_with("host:")
             || header.contains("token")
             || header.contains("api-key")
     });

@@ -7,9 +7,9 @@ use super::ask::Prompter;
 use super::problem::InitError;
 use super::write::NewFile;
 
-/// Text on standard output; half of it would be worse than none. A workflow may have a password in an address.
+/// Text on standard output; half of it would be worse than none. A workflow may have a password in its text.
 pub(super) fn tell(text: &str) -> Result<(), InitError> {
-    match write_stdout(&address::without_passwords(text)) {
+    match write_stdout(&address::without_secrets(text)) {
         ExitCode::Pass => Ok(()),
         code => Err(InitError {
             code,
