@@ -26,6 +26,7 @@ mod stage_name;
 pub mod text;
 pub mod verdict;
 mod watched;
+pub mod written;
 
 pub use address::Address;
 pub use env::Env;

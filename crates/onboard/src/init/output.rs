@@ -1,7 +1,7 @@
 //! What is printed, and a person's consent.
 
 use cli::write_stdout;
-use model::{ExitCode, address};
+use model::{ExitCode, written};
 
 use super::ask::Prompter;
 use super::problem::InitError;
@@ -9,7 +9,7 @@ use super::write::NewFile;
 
 /// Text on standard output; half of it would be worse than none. A workflow may have a password in its text.
 pub(super) fn tell(text: &str) -> Result<(), InitError> {
-    match write_stdout(&address::without_secrets(text)) {
+    match write_stdout(&written::without_secrets(text)) {
         ExitCode::Pass => Ok(()),
         code => Err(InitError {
             code,
