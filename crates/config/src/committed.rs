@@ -3,11 +3,15 @@
 
 use std::io::{self, Read as _};
 
+use document::Paths;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
 /// `build.rs` compresses it.
 const COMPRESSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/deploy-guard.schema.json.gz"));
+
+/// The keys whose text a shell runs.
+pub(crate) const SHELL_TEXTS: Paths = include!(concat!(env!("OUT_DIR"), "/shell_texts.rs"));
 
 /// `schema/deploy-guard.schema.json`.
 pub fn committed_schema() -> io::Result<String> {

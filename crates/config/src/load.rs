@@ -8,7 +8,7 @@ use std::time::Duration;
 use inventory::{HostsFrom, Inventory, InventorySource};
 
 use crate::check::{check, defined};
-use crate::committed;
+use crate::committed::{self, SHELL_TEXTS};
 
 use crate::file::{Canary, CanaryMetric, Config, Healthgate, Overlay};
 
@@ -213,7 +213,8 @@ fn canary_without(
         env: &source.env,
         release: None,
     };
-    let read = resolve(&mut canary, &mut Vec::new(), variables);
+    let mut path = ["healthgate", "canary"].map(str::to_owned).to_vec();
+    let read = resolve(&mut canary, &mut path, SHELL_TEXTS, variables);
     let read = read.and_then(|()| match unset::first(&canary) {
         Some(fault) => Err(fault),
         None => canary.decode().map(Some),
@@ -356,6 +357,7 @@ fn read_inventory(tree: &Node, request: Request<'_>) -> Result<Option<Inventory>
     resolve(
         &mut from,
         &mut vec!["hosts-from".to_owned()],
+        SHELL_TEXTS,
         request.variables,
     )?;
     if from.is_null() || unset::has_unset(&from) {
@@ -403,7 +405,7 @@ fn typed(
     variables: Variables<'_>,
     document: &Document,
 ) -> Result<Config, Fault> {
-    resolve(&mut tree, &mut Vec::new(), variables)?;
+    resolve(&mut tree, &mut Vec::new(), SHELL_TEXTS, variables)?;
     let mut config: Config = unset::decode_set(&tree)?;
     config.environments.clone_from(overlays);
     let unset = unset::sections(&tree, |key| Section::of(key).is_some()).into_iter();

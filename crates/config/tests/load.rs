@@ -441,7 +441,7 @@ fn a_gate_can_be_asked_for_another_release_than_the_one_that_was_named() {
     assert_eq!(equals(&config, "v2").as_deref(), Some("v2"));
     let any = config.healthgate_of_any().unwrap().unwrap();
     assert_eq!((any.command.len(), &any.command[0].equals), (2, &None));
-    let other = text.replace("run: d", "run: '${D}'");
+    let other = text.replace("run: d", "run: d, contains: '${D}'");
     let other = case(&other).ok();
     assert!(other.healthgate_of_any().is_err());
     assert!(config::healthgate_for(&other, "v2").is_err());
@@ -515,7 +515,7 @@ fn an_address_where_a_variable_is_to_be_named_is_a_secret() {
 fn shell_text_is_left_to_the_shell() {
     let text = "version: 1\ndeploy: { command: './deploy.sh \"${RELEASE}\" $$ ${NOT_SET}' }\n";
     assert_eq!(
-        case(text).ok().deploy().unwrap().unwrap().command,
+        &*case(text).ok().deploy().unwrap().unwrap().command,
         "./deploy.sh \"${RELEASE}\" $$ ${NOT_SET}"
     );
 }

@@ -8,6 +8,7 @@ mod incident;
 mod load;
 mod migrate;
 mod runners;
+mod shell_texts;
 
 use config::{Config, LoadError, Request, Variables, load as load_from};
 use model::Env;

@@ -1,10 +1,10 @@
 //! `${NAME}` in string values, after the YAML is parsed, so that no value can change the
 //! structure.
 
-use model::Env;
+use std::collections::BTreeSet;
 
-use yaml::Fault;
-use yaml::{Kind, Node};
+use model::Env;
+use yaml::{Fault, Kind, Node};
 
 /// What may replace `${NAME}`.
 #[derive(Clone, Copy, Debug)]
@@ -26,69 +26,76 @@ impl Variables<'_> {
             self.env.get(name)
         }
     }
+
+    /// What the shell gets that runs a text: the release, and what the text names as `${NAME}`.
+    fn of_shell_text(&self, text: &str) -> Vec<(String, String)> {
+        let named = text.split("${").skip(1).map(|rest| {
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            &rest[..end.unwrap_or(rest.len())]
+        });
+        let names: BTreeSet<&str> = named
+            .filter(|name| is_name(name) && !OF_LOGIN.contains(name))
+            .chain([RELEASE])
+            .collect();
+        let set = names.into_iter().filter_map(|name| {
+            let value = self.get(name)?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        set.collect()
+    }
 }
 
-/// Keys whose value is shell text. The shell expands `${NAME}` there, from its environment and
-/// quoted as its author wants; to paste values into it would make them code.
-const SHELL: &[&[&str]] = &[
-    &["deploy", "command"],
-    &["hosts-from", "command"],
-    &["deploy", "after", "run"],
-    &["rollback", "backup", "run"],
-    &["rollback", "after", "run"],
-    &["rollback", "capture", "run"],
-    &["rollback", "command", "run"],
-    &["rollback", "command", "current"],
-    &["rollback", "command", "check"],
-    &["rollback", "nginx", "test"],
-    &["rollback", "nginx", "reload"],
-    &["traffic", "nginx", "test"],
-    &["traffic", "nginx", "reload"],
-    &["traffic", "command", "set"],
-    &["traffic", "command", "get"],
-    &["traffic", "stop"],
-];
+/// The paths of keys; `*` stands for any key.
+pub type Paths = &'static [&'static [&'static str]];
+
+/// What every login has of its own: on a host, its own is meant.
+const OF_LOGIN: [&str; 6] = ["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "USER"];
 
 /// Keys in which `${LAST_KNOWN_GOOD}` is left for the stage, which knows the state.
-const LATE: &[&[&str]] = &[
+const LATE: Paths = &[
     &["preflight", "rollback-ready", "image"],
     &["healthgate", "canary", "sides", "canary"],
     &["healthgate", "canary", "sides", "stable"],
 ];
 const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
-/// Replaces every `${NAME}` below `node`. A scalar with a variable that is not set is marked.
+/// Replaces every `${NAME}` below `node`. A scalar with a variable that is not set is marked. Texts that a shell
+/// runs stay as they are, and get the variables that they name: a value that is pasted into one would be code.
 pub fn resolve(
     node: &mut Node,
     path: &mut Vec<String>,
+    shell_texts: Paths,
     variables: Variables<'_>,
 ) -> Result<(), Fault> {
     match &mut node.kind {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 path.push(key.name.clone());
-                resolve(value, path, variables)?;
+                resolve(value, path, shell_texts, variables)?;
                 path.pop();
             }
         }
         Kind::List(items) => {
             for item in items {
-                resolve(item, path, variables)?;
+                resolve(item, path, shell_texts, variables)?;
             }
         }
         Kind::Scalar(scalar) => {
+            let is_shell = is_among(path, shell_texts);
+            if is_shell {
+                scalar.variables = variables.of_shell_text(&scalar.text);
+            }
             if !scalar.text.contains('$') {
                 return Ok(());
             }
             let place = node.place.clone();
-            let is_shell = SHELL.iter().any(|shell| path == shell);
             if let Some(fault) = expression(&scalar.text, is_shell) {
                 return Err(fault.at(place));
             }
             if is_shell {
                 return Ok(());
             }
-            let late = LATE.iter().any(|late| path == late);
+            let late = is_among(path, LATE);
             match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place))? {
                 Expanded::Text(text) => {
                     if text != scalar.text {
@@ -100,6 +107,17 @@ pub fn resolve(
         }
     }
     Ok(())
+}
+
+fn is_among(path: &[String], paths: Paths) -> bool {
+    let is = |key: &str, wanted: &str| key == wanted || wanted == "*";
+    paths.iter().any(|wanted| {
+        wanted.len() == path.len()
+            && path
+                .iter()
+                .zip(*wanted)
+                .all(|(key, wanted)| is(key, wanted))
+    })
 }
 
 /// `${{ … }}`, which GitHub replaces in workflow files and nowhere else.
@@ -288,6 +306,36 @@ mod tests {
             Ok(Expanded::Unset(names)) => format!("unset {}", names.join(" ")),
             Err(fault) => fault.message,
         }
+    }
+
+    #[test]
+    fn a_text_of_a_shell_stays_as_it_is_and_gets_what_it_names() {
+        let env = Env::from_iter([("A", "$(x)"), ("HOME", "/h"), ("RELEASE", "of the caller")]);
+        let variables = Variables {
+            env: &env,
+            release: Some("v2\"; x"),
+        };
+        const SHELL: Paths = &[&["own", "run"], &["any", "*"]];
+        let mut node = Node::parse(
+            "own: { run: '${A#x} $A ${HOME} ${B} ${' }\nany: { b: '${A:-1}' }\nrun: '${A}'",
+        )
+        .unwrap();
+        resolve(&mut node, &mut Vec::new(), SHELL, variables).unwrap();
+        let read = |of: Option<&Node>, key: &str| {
+            let text: yaml::Verbatim = of.unwrap().get(key).unwrap().decode().unwrap();
+            let all = text.variables.iter();
+            let all: Vec<_> = all.map(|(name, value)| format!("{name}={value}")).collect();
+            (text.text, all.join(" "))
+        };
+        let given = "A=$(x) RELEASE=v2\"; x".to_owned();
+        assert_eq!(
+            read(node.get("own"), "run"),
+            ("${A#x} $A ${HOME} ${B} ${".to_owned(), given.clone())
+        );
+        assert_eq!(read(node.get("any"), "b"), ("${A:-1}".to_owned(), given));
+        assert_eq!(node.get("run").unwrap().text(), Some("$(x)"));
+        // A text that was filled in is read as it was written.
+        assert_eq!(read(Some(&node), "run"), ("${A}".to_owned(), String::new()));
     }
 
     #[test]

@@ -16,5 +16,5 @@ pub mod unset;
 pub use advice::{blank, foreign};
 pub use broken::in_broken;
 pub use error::{Document, Error};
-pub use interpolate::{RELEASE, Variables, resolve};
+pub use interpolate::{Paths, RELEASE, Variables, resolve};
 pub use secrets::Secrets;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use values::Span;
+use values::{ShellText, Span};
 
 use crate::error::Error;
 use crate::host::{Client, Host};
@@ -17,7 +17,7 @@ pub struct HostsFrom {
     /// `ansible-inventory --list`, with its groups.
     pub ansible: Option<PathBuf>,
     /// A shell command that prints JSON or YAML, as `file` has it.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
     /// A list of hosts as JSON or YAML, each a name or a mapping with the keys of a host under `hosts:`
     /// and with `name` and `groups`; or the JSON of `ansible-inventory --list`.
     pub file: Option<PathBuf>,

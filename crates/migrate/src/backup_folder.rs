@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use config::value::StateAddress;
+use config::value::{ShellText, StateAddress};
 use dump::{Backup, Contents, Expected, Folder, Programs, Taking};
 use jiff::Timestamp;
 use migrator::Session;
@@ -101,14 +101,18 @@ impl<'s> BackupFolder<'s> {
         taken.map_err(|error| failure(&error))
     }
 
-    async fn by_command(&self, command: &str, revision: Option<String>) -> Result<Backup, Failure> {
+    async fn by_command(
+        &self,
+        command: &ShellText,
+        revision: Option<String>,
+    ) -> Result<Backup, Failure> {
         let session = self.session;
+        let mut env = command.variables().to_vec();
+        let url = session.url.expose().to_owned();
+        env.push((session.section.url_env.clone(), url));
         let script = Script {
             text: command,
-            env: vec![(
-                session.section.url_env.clone(),
-                session.url.expose().to_owned(),
-            )],
+            env,
             timeout: self.timeout(),
         };
         let mut last = String::new();

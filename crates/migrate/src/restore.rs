@@ -1,6 +1,7 @@
 //! Back to a backup: into a new database that takes the place of the one that is served, which is kept under another name.
 
 use cli::{Failure, Job};
+use config::value::ShellText;
 use database::System;
 use dump::{Backup, Contents, Scratch, Source, Swap, Swapped};
 use migrator::{MIGRATE, Recorded, Session, record};
@@ -474,12 +475,12 @@ async fn hook(
     session: &Session<'_>,
     id: &str,
     key: &str,
-    command: &str,
+    command: &ShellText,
 ) -> Result<Outcome, Failure> {
     session.job.progress.show(key);
     let script = Script {
         text: command,
-        env: Vec::new(),
+        env: command.variables().to_vec(),
         timeout: session.section.deadline.get(),
     };
     let redactor = &session.job.redactor;
@@ -488,9 +489,9 @@ async fn hook(
     let ran =
         ran.map_err(|error| Failure::error(format!("`{key}` could not be started: {error}")))?;
     if ran.success() {
-        return Ok(Outcome::pass(id, command).actual("done"));
+        return Ok(Outcome::pass(id, &**command).actual("done"));
     }
-    Ok(Outcome::fail(id, command)
+    Ok(Outcome::fail(id, &**command)
         .expected(format!("`{key}` ends with exit status 0"))
         .actual(ran.exit.to_string())
         .reason(redactor.redact(&ran.summary()))

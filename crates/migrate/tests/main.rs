@@ -18,5 +18,6 @@ mod restore_kills;
 mod run;
 mod runbooks;
 mod secrets;
+mod shell_texts;
 mod states;
 mod status;

@@ -1,6 +1,7 @@
 //! What applies, undoes or prints migrations: data, which others run.
 
 use remote::quote;
+use values::ShellText;
 
 /// A call of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,25 @@ impl Command {
             words: words.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             folder: None,
+        }
+    }
+
+    /// A text of the user's, with the variables that it names; words may follow it.
+    pub(crate) fn of(text: &ShellText) -> Command {
+        let mut command = Command::new::<String>(text, []);
+        command.env.extend_from_slice(text.variables());
+        command
+    }
+
+    /// What the user calls a tool by, or else what it is called by.
+    pub(crate) fn calling<T: Into<String>>(
+        call: Option<&ShellText>,
+        default: &str,
+        words: impl IntoIterator<Item = T>,
+    ) -> Command {
+        match call {
+            Some(call) => Command::of(call).and(words),
+            None => Command::new(default, words),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use database::{QueryRows, Rows, System, literal};
 use place::Effect;
+use remote::with_variables;
 
 use crate::error::Error;
 use crate::files;
@@ -26,9 +27,10 @@ pub async fn read(
     tree.add(files::fetch(at, &wanted).await?);
     let lines = match tool.prints() {
         Some(command) => {
-            let printed =
-                at.places
-                    .must(at.place, "`pending`", command, Effect::Changes, at.timeout);
+            let text = with_variables(command);
+            let printed = at
+                .places
+                .must(at.place, "`pending`", &text, Effect::Changes, at.timeout);
             let printed = printed.await.map_err(Error::Files)?;
             let lines = printed.lines().map(str::trim);
             lines

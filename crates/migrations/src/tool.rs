@@ -1,6 +1,7 @@
 //! What every migration tool is to us.
 
 use database::System;
+use values::ShellText;
 
 use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
@@ -37,7 +38,7 @@ pub trait Tool {
     }
 
     /// A command of the user's whose lines it needs.
-    fn prints(&self) -> Option<&str> {
+    fn prints(&self) -> Option<&ShellText> {
         None
     }
 

@@ -71,6 +71,7 @@ fn files_inside_a_container_are_the_same_files() {
         docker.address(),
         tool("docker").display()
     );
+    let exec = exec.into();
     let places =
         PlaceAccess::new(&config::file::Hosts::default(), &Env::default()).inside(Some(&exec));
     let up = testkit::wait_until(std::time::Duration::from_secs(20), || {

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cli::Failure;
+use config::value::ShellText;
 use database::System;
 use migrations::{Command, Settings};
 use model::Secret;
 use place::{Effect, Place};
 use remote::local::{Exit, Script, Stream};
-use remote::quote;
+use remote::{exports, quote, with_variables};
 
 use crate::own_url::own_url;
 use crate::session::Session;
@@ -129,10 +130,8 @@ impl Session<'_> {
         env: &[(String, String)],
         timeout: Duration,
     ) -> Result<ToolEnd, Failure> {
-        let export = |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-        let exports: String = env.iter().map(export).collect();
         // The place keeps fewer lines of stderr than a tool needs for its error.
-        let text = format!("{exports}{{ {text}\n}} 2>&1");
+        let text = format!("{}{{ {text}\n}} 2>&1", exports(env));
         let ran = self
             .places
             .run(&self.place, &text, Effect::Changes, timeout)
@@ -162,12 +161,13 @@ impl Session<'_> {
     }
 
     /// As `exec` gets it: the variables are words of it, so none of them is a secret.
-    fn handed(&self, exec: &str, text: &str, env: &[(String, String)]) -> String {
+    fn handed(&self, exec: &ShellText, text: &str, env: &[(String, String)]) -> String {
         let words = env
             .iter()
             .map(|(name, value)| quote(&format!("{name}={value}")));
         let words: Vec<String> = words.collect();
         let text = self.in_directory(text);
+        let exec = with_variables(exec);
         format!("{exec} env {} sh -c {}", words.join(" "), quote(&text))
     }
 

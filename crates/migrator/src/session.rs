@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
 
     /// Where the tool's files are: inside the container, where the tool runs in one.
     pub(crate) fn inside(&self) -> PlaceAccess {
-        self.places.inside(self.section.exec.as_deref())
+        self.places.inside(self.section.exec.as_ref())
     }
 
     pub(crate) fn at<'p>(&'p self, inside: &'p PlaceAccess) -> ToolSite<'p> {

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::file::{Config, HostList, Hosts as Configured};
+use config::value::ShellText;
 use model::Env;
 use net::hosts::Hosts;
 use remote::local::{Script, Stream};
 use remote::ssh::Limits;
-use remote::{CommandResult, quote, quote_path};
+use remote::{CommandResult, exports, quote, quote_path, with_variables};
 
 use crate::error::Error;
 
@@ -69,7 +70,7 @@ pub enum Effect {
 pub struct PlaceAccess {
     hosts: Hosts,
     /// A command that runs the words after it inside a container of a place.
-    inside: Option<String>,
+    inside: Option<ShellText>,
     /// Variables with secrets that no script of ours needs.
     withheld: Vec<String>,
 }
@@ -99,9 +100,9 @@ impl PlaceAccess {
     /// The same places, whose scripts and files are those inside a container: `exec` is a command of
     /// the user's, such as `docker exec nginx`, that runs the words after it there.
     #[must_use]
-    pub fn inside(&self, exec: Option<&str>) -> PlaceAccess {
+    pub fn inside(&self, exec: Option<&ShellText>) -> PlaceAccess {
         PlaceAccess {
-            inside: exec.map(str::to_owned),
+            inside: exec.cloned(),
             ..self.clone()
         }
     }
@@ -111,7 +112,7 @@ impl PlaceAccess {
         let Some(exec) = &self.inside else {
             return Ok(Cow::Borrowed(text));
         };
-        let handed = format!("{exec} sh -c {}", quote(text));
+        let handed = format!("{} sh -c {}", with_variables(exec), quote(text));
         // It is one argument of a program, for which the kernel has a limit.
         if handed.len() > MAX_ARGUMENT {
             return Err(Error::TooLarge.at(format!("a script for `{exec}`")));
@@ -224,9 +225,7 @@ impl PlaceAccess {
                 (CommandResult { dropped, ..ran }, printed)
             }
             _ => {
-                let export =
-                    |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-                let text: String = env.iter().map(export).chain([text]).collect();
+                let text = exports(env) + &text;
                 let limits = Limits {
                     timeout,
                     max_output: MAX_FILE,
@@ -291,22 +290,18 @@ impl PlaceAccess {
     pub async fn command(
         &self,
         place: &Place,
-        text: &str,
+        text: &ShellText,
         timeout: Duration,
     ) -> Result<String, Error> {
         let what = format!("`{text}`");
-        match place {
-            Place::Here => {
-                self.must(place, &what, text, Effect::Changes, timeout)
-                    .await
-            }
+        let text = match place {
+            Place::Here if self.inside.is_none() => text.to_string(),
+            Place::Here => with_variables(text),
             // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
-            Place::Host(_) => {
-                let text = format!("(\n{text}\n)");
-                self.must(place, &what, &text, Effect::Changes, timeout)
-                    .await
-            }
-        }
+            Place::Host(_) => format!("(\n{}\n)", with_variables(text)),
+        };
+        self.must(place, &what, &text, Effect::Changes, timeout)
+            .await
     }
 
     /// A text file; `None` if it does not exist.

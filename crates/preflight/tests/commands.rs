@@ -41,7 +41,7 @@ fn a_command_is_judged_by_its_status_and_its_output() {
     command("run: 'echo not ready', matches: '(?m)^ready$'")
         .code(1)
         .stdout(contains("does not match `(?m)^ready$`"));
-    command("run: 'kill -9 $$$$'")
+    command("run: 'kill -9 $$'")
         .code(1)
         .stdout(contains("killed by signal 9"));
 }
@@ -102,7 +102,7 @@ fn a_command_runs_on_hosts_and_names_them() {
     )
     .code(1)
     .stdout(contains("✗ command/own@web-01").and(contains("✓ command/own@web-02")));
-    run("run: 'kill -9 $$$$'", &known)
+    run("run: 'kill -9 $$'", &known)
         .code(1)
         .stdout(contains("killed by signal KILL"));
     // Neither `exit` nor `exec` keeps the shell from its proof.
@@ -122,6 +122,16 @@ fn a_command_runs_on_hosts_and_names_them() {
     run("run: 'true'", "")
         .code(4)
         .stdout(contains("it was not run").and(contains("is not in known_hosts")));
+}
+
+#[test]
+fn a_release_reaches_a_command_by_environment_and_is_never_code() {
+    let release = "v2\"; touch pwned; \"";
+    let (folder, mut command) = preflight(
+        "version: 1\npreflight:\n  command:\n    - { name: check, run: 'echo \"$RELEASE=${RELEASE}=\"', contains: 'v2\"; touch pwned; \"=v2\"; touch pwned; \"=' }\n",
+    );
+    command.args(["--release", release]).assert().code(0);
+    assert!(!folder.path().join("pwned").exists());
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Command {
 
 impl Kind for CommandProbe {
     fn subject(&self) -> String {
-        self.run.clone()
+        self.run.to_string()
     }
 
     fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {

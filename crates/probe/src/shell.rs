@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use config::value::ShellText;
 use model::Redactor;
 use net::ConnectError;
 use net::hosts::Host;
 use remote::ssh::{self, Limits};
-use remote::{CommandResult, MAX_KEPT_BYTES, local, local_error};
+use remote::{CommandResult, MAX_KEPT_BYTES, local, local_error, with_variables};
 
 use crate::error::Error;
 use crate::probe::ProbeContext;
@@ -31,10 +32,17 @@ impl Shell {
     }
 
     /// Runs a text: in `sh` here, in the user's login shell at a host.
-    pub async fn run(&self, text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
+    pub async fn run(
+        &self,
+        text: &ShellText,
+        timeout: Duration,
+    ) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
-            None => run_locally(text, timeout).await,
-            Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
+            None => run_locally(text, text.variables(), timeout).await,
+            Some(host) => {
+                let ran = host.run(&with_variables(text), limits(timeout)).await;
+                at(host, ran, timeout).await
+            }
         };
         ran.map(|ran| self.redacted(ran))
     }
@@ -46,7 +54,7 @@ impl Shell {
         timeout: Duration,
     ) -> Result<CommandResult, ConnectError> {
         let ran = match &self.host {
-            None => run_locally(text, timeout).await,
+            None => run_locally(text, &[], timeout).await,
             Some(host) => at(host, host.script(text, limits(timeout)).await, timeout).await,
         };
         ran.map(|ran| self.redacted(ran))
@@ -96,10 +104,14 @@ fn limits(timeout: Duration) -> Limits {
     }
 }
 
-async fn run_locally(text: &str, timeout: Duration) -> Result<CommandResult, ConnectError> {
+async fn run_locally(
+    text: &str,
+    env: &[(String, String)],
+    timeout: Duration,
+) -> Result<CommandResult, ConnectError> {
     let script = local::Script {
         text,
-        env: Vec::new(),
+        env: env.to_vec(),
         timeout,
     };
     let mut unseen = |_, _: &str| ();

@@ -35,7 +35,7 @@ pub(crate) fn section(deployment: &Deployment, job: &Job, handed: &mut StepEnv) 
     }
     // `docker compose exec -T api alembic …`: the tool and its files are in the container.
     if words[..at].contains(&"docker") {
-        map.add("exec", Tree::text(&words[..at].join(" ")));
+        map.add("exec", Tree::shell(&words[..at].join(" ")));
     }
     Some(map.with(key, Tree::plain("{}")))
 }

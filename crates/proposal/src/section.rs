@@ -427,12 +427,12 @@ fn rollback(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             let command = Map::default()
                 .with(
                     "run",
-                    Tree::filled(&format!("{program} rollback \"$RELEASE\"{destination}")),
+                    Tree::shell(&format!("{program} rollback \"$RELEASE\"{destination}")),
                 )
                 .with(
                     "current",
                     // Its last word: the lines before say which host was asked.
-                    Tree::filled(&format!(
+                    Tree::shell(&format!(
                         "{program} app version --primary{destination} | awk 'NF {{ last = $NF }} END {{ print last }}'"
                     )),
                 );
@@ -444,7 +444,7 @@ fn rollback(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
                 let command = Map::default()
                     .with("hosts", Tree::texts(names))
                     .with("on-hosts", Tree::plain("true"))
-                    .with("run", Tree::filled(&run));
+                    .with("run", Tree::shell(&run));
                 map.add_noted(
                     "The script that is on the machine, with the release to go back to.",
                     "command",

@@ -110,9 +110,10 @@ fn router(sides: &Sides, folder: Option<&str>) -> Result<(&'static str, Map), Sh
                 ),
             }
             for (key, value) in keys {
-                if let Some(value) = value {
-                    map.add(key, Tree::text(&value));
-                }
+                let Some(value) = value else { continue };
+                let is_key = key == "sticky";
+                let tree = if is_key { Tree::text } else { Tree::shell };
+                map.add(key, tree(&value));
             }
             "nginx"
         }

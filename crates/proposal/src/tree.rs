@@ -51,6 +51,11 @@ impl Tree {
         Tree::Word(scalar(&text.replace('$', "$$")))
     }
 
+    /// Text that a shell runs: nothing is filled in.
+    pub fn shell(text: &str) -> Tree {
+        Tree::Word(scalar(text))
+    }
+
     /// A number, a duration, a boolean of ours.
     pub fn plain(text: &str) -> Tree {
         Tree::Word(text.to_owned())
@@ -250,7 +255,8 @@ mod tests {
     #[test]
     fn whatever_is_written_is_read_back() {
         let inner = Map::default()
-            .with("run", Tree::text("kamal rollback \"$RELEASE\""))
+            .with("run", Tree::shell("kamal rollback \"$RELEASE\""))
+            .with("text", Tree::text("$5"))
             .with(
                 "long",
                 Tree::texts(["x".repeat(60).as_str(), "y".repeat(60).as_str()]),
@@ -260,7 +266,8 @@ mod tests {
             Tree::List(vec![Tree::Map(inner), Tree::plain("3s")]),
         );
         let tree = yaml::read(&map.yaml()).unwrap();
-        assert_eq!(tree["list"][0]["run"], "kamal rollback \"$$RELEASE\"");
+        assert_eq!(tree["list"][0]["run"], "kamal rollback \"$RELEASE\"");
+        assert_eq!(tree["list"][0]["text"], "$$5");
         assert_eq!(tree["list"][1], "3s");
     }
 }

@@ -16,4 +16,4 @@ pub mod sudo;
 mod target;
 
 pub use command_result::{CommandResult, Expectation, MAX_KEPT_BYTES, Mismatch};
-pub use quote::{quote, quote_path};
+pub use quote::{exports, quote, quote_path, with_variables};

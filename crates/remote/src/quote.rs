@@ -1,5 +1,7 @@
 //! Words for a POSIX shell.
 
+use config::value::ShellText;
+
 /// A text as one word of `sh`: whatever it holds, the shell hands it on as it is.
 ///
 /// ```
@@ -12,6 +14,17 @@ pub fn quote(text: &str) -> String {
     }
     // No shell accepts a NUL; a word ends there for every program.
     format!("'{}'", text.replace('\0', "").replace('\'', r"'\''"))
+}
+
+/// Lines that give a shell these variables.
+pub fn exports(variables: &[(String, String)]) -> String {
+    let line = |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
+    variables.iter().map(line).collect()
+}
+
+/// A text of the user's as a shell gets it that does not have the variables of ours: behind those that it names.
+pub fn with_variables(text: &ShellText) -> String {
+    exports(text.variables()) + text
 }
 
 /// A path as one word of `sh`, in which `~/` at its beginning is the user's home.

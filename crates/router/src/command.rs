@@ -72,7 +72,7 @@ impl Command<'_> {
 
     async fn get(&self, place: &Place) -> Result<Split, Error> {
         let what = "`traffic.command.get`";
-        let get = (what, self.config.get.as_str());
+        let get = (what, &*self.config.get);
         let printed = self
             .run(
                 place,
@@ -102,7 +102,7 @@ impl Command<'_> {
         let side = { Side::BOTH.into_iter() }
             .find(|side| split.of(*side) > now.of(*side))
             .unwrap_or(Side::Green);
-        let set = ("`traffic.command.set`", self.config.set.as_str());
+        let set = ("`traffic.command.set`", &*self.config.set);
         // By the side's own word: a way back gives requests to the one that does not run the job's release.
         let release = self.side_release(place, side, &self.release).await;
         let release = release.unwrap_or_default();

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use values::Span;
+use values::{ShellText, Span};
 
 use crate::KeyPosition;
 
@@ -21,7 +21,7 @@ pub struct Hook {
     /// Under `rollback`, `RELEASE` is the destination, and `EVIDENCE` the folder with what was
     /// captured; those under `capture` run once for each host, with `HOST` set to its address. Under
     /// `deploy`, `RELEASE` is what was deployed, and `PREVIOUS_RELEASE` the last good one before it.
-    pub run: String,
+    pub run: ShellText,
     /// How long it may take. Default 1m.
     #[serde(default = "timeout")]
     pub timeout: Span,
@@ -37,7 +37,7 @@ impl Hook {
     pub fn check(hooks: &[Hook], list: KeyPosition<'_>) -> Result<(), Fault> {
         list.unique("name")?;
         for (nth, hook) in hooks.iter().enumerate() {
-            for (key, text) in [("name", &hook.name), ("run", &hook.run)] {
+            for (key, text) in [("name", hook.name.as_str()), ("run", &hook.run)] {
                 if text.trim().is_empty() {
                     return list.item(nth).refuse(key, format!("`{key}` is empty"));
                 }

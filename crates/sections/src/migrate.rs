@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use values::{Span, StateAddress};
+use values::{ShellText, Span, StateAddress};
 use yaml::Fault;
 
 use crate::KeyPosition;
@@ -84,7 +84,7 @@ macro_rules! section {
             pub host: Option<String>,
             /// A command that runs the words after it in a container, such as `docker compose exec -T api`: the
             /// tool runs there, and its files are read there.
-            pub exec: Option<String>,
+            pub exec: Option<ShellText>,
             /// The folder in which the tool is called. Default: the current one.
             pub directory: Option<PathBuf>,
             /// Further variables of the tool's environment.
@@ -118,9 +118,9 @@ macro_rules! section {
             #[serde(default)]
             pub rehearse: Rehearse,
             /// Stops what uses the database before a restore; run by `sh -c`.
-            pub stop: Option<String>,
+            pub stop: Option<ShellText>,
             /// Starts it again.
-            pub start: Option<String>,
+            pub start: Option<ShellText>,
             /// How long an operation may hold the lock before another may take it over. Default 30m.
             #[serde(default = "lock_ttl")]
             pub lock_ttl: Span,

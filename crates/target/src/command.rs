@@ -8,7 +8,7 @@ use config::file::{CommandTarget, Hosts};
 use model::Redactor;
 use model::release::Releases;
 use remote::local::Script;
-use remote::{CommandResult, quote};
+use remote::{CommandResult, exports};
 
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
@@ -58,11 +58,8 @@ impl<'a> Command<'a> {
         ));
         let timeout = self.config.timeout.get();
         if self.config.on_hosts {
-            let export =
-                |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-            let exports: String = env.iter().map(export).collect();
             // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
-            let text = format!("{exports}(\n{text}\n)");
+            let text = format!("{}(\n{text}\n)", exports(&env));
             return self.places.run(place, &text, effect, timeout).await;
         }
         let script = Script { text, env, timeout };

@@ -322,7 +322,7 @@ impl OldSideStop<'_> {
             Place::Here => {
                 let hook = Hook {
                     name: "stop".to_owned(),
-                    run: self.stop.to_owned(),
+                    run: self.stop.to_owned().into(),
                     timeout: limit,
                 };
                 let ran = hooks::script(self.session.job, &hook, env, Duration::ZERO).await;

@@ -8,6 +8,7 @@ use serde::de::{
 
 use crate::fault::{Fault, display_value, listed};
 use crate::node::{Key, Kind, Node, Scalar};
+use crate::verbatim;
 
 impl Node {
     pub fn decode<'de, T: de::Deserialize<'de>>(&'de self) -> Result<T, Fault> {
@@ -182,9 +183,12 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == verbatim::NAME {
+            return verbatim::visit(self.scalar("text")?, visitor);
+        }
         visitor.visit_newtype_struct(self)
     }
 

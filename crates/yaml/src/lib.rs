@@ -9,8 +9,10 @@ mod json;
 mod node;
 mod place;
 mod scan;
+mod verbatim;
 
 pub use fault::{Fault, UnknownKey, listed, nearest};
 pub use json::read;
 pub use node::{ENTRY, Key, Kind, Node, Scalar, leaves};
 pub use place::Place;
+pub use verbatim::Verbatim;

@@ -51,6 +51,8 @@ pub struct Scalar {
     /// As written, where it contained `${NAME}`: a variable's value is text where any type is allowed,
     /// and no error shows it.
     pub written: Option<String>,
+    /// The variables that it names and that are set, where nothing replaces them in it.
+    pub variables: Vec<(String, String)>,
 }
 
 /// The keys that lead to each value of a YAML text, in its order; those of a list lead to the list.
@@ -369,6 +371,7 @@ impl<'t> Builder<'t> {
                     plain,
                     unset: Vec::new(),
                     written: None,
+                    variables: Vec::new(),
                 };
                 (
                     Node {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::file::Hook;
-use crate::value::Span;
+use crate::value::{ShellText, Span};
 
 /// How `deploy-guard run` deploys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -12,7 +12,7 @@ use crate::value::Span;
 pub struct Deploy {
     /// Deploys `$RELEASE`; run by `sh -c`. With `traffic:` it deploys to `$SIDE`, `blue` or `green`, which has
     /// no requests, and leaves the other side alone.
-    pub command: String,
+    pub command: ShellText,
     /// How long it may take. Default 15m.
     #[serde(default = "timeout")]
     pub timeout: Span,

@@ -8,8 +8,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::pool_rules::{Members, Owner, members, owner};
-use crate::value::HTTP_URL;
-use crate::value::Span;
+use crate::value::{HTTP_URL, ShellText, Span};
 use sections::KeyPosition;
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
@@ -160,7 +159,7 @@ pub struct Emergency {
     /// A name under `runners:`, whose service is started over SSH.
     pub runner: Option<String>,
     /// A command for `sh` that starts it, on this machine.
-    pub run: Option<String>,
+    pub run: Option<ShellText>,
     /// The pool that must be able to take jobs afterwards. Default: the one named `emergency`.
     pub pool: Option<String>,
 }

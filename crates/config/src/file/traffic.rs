@@ -5,7 +5,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use crate::file::rollback::{HaproxyTarget, NginxTarget, Rollback, TargetConfig};
-use crate::value::{Portion, Share, Span, StateAddress};
+use crate::value::{Portion, Share, ShellText, Span, StateAddress};
 use sections::KeyPosition;
 
 mod alb;
@@ -74,7 +74,7 @@ macro_rules! section {
             pub keep_for: Span,
             /// Stops the old side; run by `sh -c` with `SIDE`, `RELEASE` and `HOST` in its environment, where the
             /// router is. `RELEASE` is empty where that side did not answer. Needs `keep-old: false`.
-            pub stop: Option<String>,
+            pub stop: Option<ShellText>,
             /// How long requests and connections that are still open on the side that was left are waited for.
             /// Default 30s.
             #[serde(default = "drain_timeout")]

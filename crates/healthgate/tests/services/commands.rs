@@ -40,7 +40,7 @@ fn status_and_output_decide_here_as_on_a_host() {
                 "what it prints is not `pong`",
             ),
             ("run: 'echo x', matches: '^rows'", "does not match `^rows`"),
-            ("run: 'kill -9 $$$$'", "signal"),
+            ("run: 'kill -9 $$'", "signal"),
         ] {
             bed.gate(QUICK, &probes(&[&with(line)])).is(1, &[why]);
             assert_eq!(bed.report()["verdict"], "fail");
@@ -122,6 +122,24 @@ fn a_host_that_cannot_be_asked_is_an_error_and_no_failure() {
     let bed = Bed::new().ssh("web-01", &sshd);
     bed.gate(policy, &probes(&line))
         .is(4, &["without proof that it ran"]);
+}
+
+#[test]
+fn releases_and_variables_reach_a_command_by_environment_and_are_never_code() {
+    let sshd = Sshd::start();
+    let value = "it's \"; touch pwned; $(touch pwned) `touch pwned` \\";
+    let bed = Bed::new().ssh("web-01", &sshd).env("OURS", value);
+    let release = "v2\"; touch pwned; \"$(touch pwned)";
+    for place in ["", ", host: web-01"] {
+        let run = r#"run: 'printf "%s\n" "${RELEASE}" "$RELEASE" "${OURS}" "${OURS#it}"; [ ! -e pwned ]'"#;
+        let printed = format!("{release}\n{release}\n{value}\n{}", &value[2..]);
+        let equals = serde_json::to_string(&printed).unwrap();
+        let line = format!("{run}, equals: {equals}{place}");
+        let probes = format!("  release-identity: optional\n{}", probes(&[&line]));
+        let gate = bed.gate_with(QUICK, &probes, &["--release", release]);
+        gate.is(0, &[]);
+        assert!(!bed.path("pwned").exists());
+    }
 }
 
 #[test]

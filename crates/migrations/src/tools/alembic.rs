@@ -25,8 +25,8 @@ use layout::{Layout, PYPROJECT, configs, of_env};
 
 impl Configured<Alembic> {
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("alembic");
-        let mut command = Command::new::<String>(call, []);
+        let call = self.config.command.as_ref();
+        let mut command = Command::calling::<String>(call, "alembic", []);
         if let Some(config) = &self.config.config {
             command = command.and(["-c", config.as_str()]);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use database::System;
 use sections::migrate::CommandTool;
+use values::ShellText;
 
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
@@ -34,8 +35,8 @@ impl Tool for Configured<CommandTool> {
         vec![Query { table: None, sql }]
     }
 
-    fn prints(&self) -> Option<&str> {
-        self.config.pending.as_deref()
+    fn prints(&self) -> Option<&ShellText> {
+        self.config.pending.as_ref()
     }
 
     fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
@@ -59,7 +60,7 @@ impl Tool for Configured<CommandTool> {
     }
 
     fn apply(&self, _: &Reading) -> Command {
-        Command::new::<String>(&self.config.apply, [])
+        Command::of(&self.config.apply)
     }
 
     fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
@@ -78,7 +79,7 @@ impl Tool for Configured<CommandTool> {
             Some(to) if to.is_empty() || reading.is_applied(to) => to.to_owned(),
             Some(to) => return Err(UndoError::NotApplied(to.to_owned())),
         };
-        let mut command = Command::new::<String>(undo, []);
+        let mut command = Command::of(undo);
         command.env.push(("REVISION".to_owned(), to));
         Ok(vec![command])
     }
@@ -88,7 +89,7 @@ impl Tool for Configured<CommandTool> {
             return Pending::Scripts(Vec::new());
         }
         match &self.config.sql {
-            Some(sql) => Pending::Commands(vec![(None, Command::new::<String>(sql, []))]),
+            Some(sql) => Pending::Commands(vec![(None, Command::of(sql))]),
             None => Pending::Unavailable("`command.sql` is not configured"),
         }
     }

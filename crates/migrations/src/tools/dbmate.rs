@@ -28,8 +28,9 @@ impl Configured<Dbmate> {
     }
 
     fn call(&self, word: &str) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("dbmate");
-        let mut command = Command::new(call, ["--env", &self.url_env, "--no-dump-schema"]);
+        let call = self.config.command.as_ref();
+        let mut command =
+            Command::calling(call, "dbmate", ["--env", &self.url_env, "--no-dump-schema"]);
         if let Some(folder) = &self.config.folder {
             command = command.and(["--migrations-dir", folder.as_str()]);
         }

@@ -40,7 +40,7 @@ impl Configured<Django> {
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
         let mut command = match &self.config.command {
-            Some(call) => Command::new(call, words),
+            Some(call) => Command::of(call).and(words),
             None => Command::new("python", [self.manage()]).and(words),
         };
         for (flag, value) in [

@@ -28,8 +28,8 @@ impl Configured<Flyway> {
 
     fn call(&self, word: &str) -> Command {
         let Flyway { table, schema, .. } = &self.config;
-        let call = self.config.command.as_deref().unwrap_or("flyway");
-        let mut command = Command::new::<String>(call, []);
+        let call = self.config.command.as_ref();
+        let mut command = Command::calling::<String>(call, "flyway", []);
         if let Some(folder) = &self.config.folder {
             command = command.and([format!("-locations=filesystem:{folder}")]);
         }

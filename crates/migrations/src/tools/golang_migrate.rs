@@ -29,8 +29,8 @@ impl Configured<GolangMigrate> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("migrate");
-        Command::new(call, ["-path", self.folder()]).and(words)
+        let call = self.config.command.as_ref();
+        Command::calling(call, "migrate", ["-path", self.folder()]).and(words)
     }
 }
 

@@ -41,8 +41,8 @@ impl Configured<Knex> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("npx knex");
-        let mut command = Command::new(call, words);
+        let call = self.config.command.as_ref();
+        let mut command = Command::calling(call, "npx knex", words);
         for (flag, value) in [
             ("--knexfile", &self.config.knexfile),
             ("--env", &self.config.environment),

@@ -28,12 +28,8 @@ impl Configured<NodePgMigrate> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self
-            .config
-            .command
-            .as_deref()
-            .unwrap_or("npx node-pg-migrate");
-        let mut command = Command::new(call, words);
+        let call = self.config.command.as_ref();
+        let mut command = Command::calling(call, "npx node-pg-migrate", words);
         command = command.and(["--database-url-var", self.url_env.as_str()]);
         for (flag, value) in [
             ("--migrations-dir", &self.config.folder),

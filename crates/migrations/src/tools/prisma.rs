@@ -29,8 +29,8 @@ impl Configured<Prisma> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("npx prisma");
-        Command::new(call, ["migrate"]).and(words)
+        let call = self.config.command.as_ref();
+        Command::calling(call, "npx prisma", ["migrate"]).and(words)
     }
 }
 

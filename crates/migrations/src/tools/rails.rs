@@ -21,9 +21,9 @@ impl Configured<Rails> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("bin/rails");
+        let call = self.config.command.as_ref();
         // Without it, a failed or finished migration rewrites `db/schema.rb` of the deployed release.
-        let mut command = Command::new(call, words);
+        let mut command = Command::calling(call, "bin/rails", words);
         let env = ("DUMP_SCHEMA_AFTER_MIGRATION", "false");
         command.env.push((env.0.to_owned(), env.1.to_owned()));
         command

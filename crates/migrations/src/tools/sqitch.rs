@@ -62,8 +62,9 @@ impl Configured<Sqitch> {
     }
 
     fn call<'w>(&self, words: impl IntoIterator<Item = &'w str>) -> Command {
-        let call = self.config.command.as_deref().unwrap_or("sqitch");
-        let mut command = Command::new(call, words).in_folder(self.config.folder.as_deref());
+        let call = self.config.command.as_ref();
+        let mut command =
+            Command::calling(call, "sqitch", words).in_folder(self.config.folder.as_deref());
         if let Some(registry) = &self.config.registry {
             command = command.and(["--registry", registry.as_str()]);
         }

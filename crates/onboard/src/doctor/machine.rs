@@ -184,7 +184,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
         .ok()
         .flatten()
         .into_iter()
-        .map(|deploy| (deploy.command.as_str(), StageName::Run));
+        .map(|deploy| (&*deploy.command, StageName::Run));
     let target = config
         .rollback()
         .ok()
@@ -197,10 +197,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
             target.check.as_ref(),
         ]
     });
-    let commands = deploy.chain(
-        back.flatten()
-            .map(|text| (text.as_str(), StageName::Rollback)),
-    );
+    let commands = deploy.chain(back.flatten().map(|text| (&**text, StageName::Rollback)));
     for (command, who) in commands {
         files.extend(scripts(command).map(|path| (path, vec![who])));
     }

@@ -7,7 +7,7 @@ use config::value::Span;
 use model::Outcome;
 use model::text::duration;
 use remote::ssh::{self, Limits, Target};
-use remote::{CommandResult, Expectation, MAX_KEPT_BYTES, local};
+use remote::{CommandResult, Expectation, MAX_KEPT_BYTES, local, with_variables};
 
 use super::{Check, Context, Planned};
 
@@ -27,7 +27,7 @@ fn plan<'a>(check: &'a CommandCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>>
         let id = format!("command/{}", check.name);
         return vec![Planned {
             id: id.clone(),
-            subject: check.run.clone(),
+            subject: check.run.to_string(),
             severity: check.severity,
             weight: check.weight,
             asks: format!("run `{}`", check.run),
@@ -43,7 +43,7 @@ fn plan<'a>(check: &'a CommandCheck, scene: &'a Context<'a>) -> Vec<Planned<'a>>
         let id = format!("command/{}@{name}", check.name);
         Planned {
             id: id.clone(),
-            subject: check.run.clone(),
+            subject: check.run.to_string(),
             severity: check.severity,
             weight,
             asks: format!("run `{}` at {name}", check.run),
@@ -65,7 +65,7 @@ async fn run_locally(
 ) -> Outcome {
     let script = local::Script {
         text: &check.run,
-        env: Vec::new(),
+        env: check.run.variables().to_vec(),
         timeout,
     };
     let redactor = &scene.job.redactor;
@@ -75,7 +75,7 @@ async fn run_locally(
             let ran = redacted(captured.into(), scene);
             judge(id, check, &ran, timeout, "run it yourself")
         }
-        Err(error) => Outcome::error(id, &check.run)
+        Err(error) => Outcome::error(id, &*check.run)
             .expected(expected(check))
             .actual("it was not run")
             .reason(format!("`sh` cannot be started: {error}"))
@@ -91,7 +91,7 @@ async fn run_on_host(
     timeout: Duration,
 ) -> Outcome {
     let not_run = |id: String, reason: String, hint: String| {
-        Outcome::error(id, &check.run)
+        Outcome::error(id, &*check.run)
             .expected(expected(check))
             .actual("it was not run")
             .reason(format!("host `{name}`: {reason}"))
@@ -114,7 +114,7 @@ async fn run_on_host(
         timeout: timeout.saturating_sub(clock.elapsed()),
         max_output: MAX_KEPT_BYTES,
     };
-    match session.run(&check.run, limits).await {
+    match session.run(&with_variables(&check.run), limits).await {
         Ok(output) if output.exit == ssh::Exit::Unproven => {
             let tail = scene.job.redactor.redact(&output.tail());
             let reason = format!("it {}: {}", output.exit, output_end(&tail));
@@ -151,7 +151,7 @@ fn judge(
     } else {
         format!("{}: {said}", ran.exit)
     };
-    let run = &check.run;
+    let run = &*check.run;
     let outcome = match expectation(check).judge(ran) {
         Ok(()) => {
             return Outcome::pass(&id, run)

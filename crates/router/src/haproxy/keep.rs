@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
-use config::value::Side;
+use config::value::{ShellText, Side};
 use place::{Effect, Error, Place, PlaceAccess, word};
 
 use super::cfg::{Cfg, LineEdit};
@@ -24,9 +24,9 @@ impl StoredFiles<'_> {
         self.target.timeout.get()
     }
 
-    fn test(&self, file: &Path) -> String {
+    fn test(&self, file: &Path) -> ShellText {
         let test = self.target.test.clone();
-        test.unwrap_or_else(|| format!("haproxy -c -f {}", word(file)))
+        test.unwrap_or_else(|| format!("haproxy -c -f {}", word(file)).into())
     }
 
     /// Proves that the files can be written; changes nothing.

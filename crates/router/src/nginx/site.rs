@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::file::NginxTarget;
+use config::value::ShellText;
 use place::{Effect, Error, Place, PlaceAccess};
 
 use super::division::Division;
@@ -36,7 +37,7 @@ impl<'a> Site<'a> {
         Site {
             config,
             section,
-            places: places.inside(config.exec.as_deref()),
+            places: places.inside(config.exec.as_ref()),
             reloaded: RefCell::default(),
         }
     }
@@ -119,9 +120,9 @@ impl<'a> Site<'a> {
     async fn test_unchanged(&self, place: &Place) -> Result<(), Error> {
         let test = &self.config.test;
         let (what, limit) = (format!("`{test}`"), self.limit());
-        let asking = self
-            .places
-            .full_output(place, &what, test, &[], Effect::Reads, limit);
+        let asking =
+            self.places
+                .full_output(place, &what, test, test.variables(), Effect::Reads, limit);
         let ran = asking.await.map(drop);
         ran.map_err(|error| error.at("the configuration is broken before any change"))
     }
@@ -191,7 +192,7 @@ impl<'a> Site<'a> {
     }
 
     /// One of the user's own commands, as they wrote it.
-    async fn command(&self, place: &Place, text: &str) -> Result<(), Error> {
+    async fn command(&self, place: &Place, text: &ShellText) -> Result<(), Error> {
         let ran = self.places.command(place, text, self.limit()).await;
         ran.map(drop)
     }
@@ -202,10 +203,10 @@ impl<'a> Site<'a> {
         let (command, rest) = self.config.test.rsplit_once(" -t")?;
         let whole = rest.is_empty() || rest.starts_with(' ');
         let text = format!("(\n{command} {action}{rest}\n) 2>&1");
-        let (what, limit) = ("nginx", self.limit());
+        let (env, limit) = (self.config.test.variables(), self.limit());
         let asking = self
             .places
-            .full_output(place, what, &text, &[], Effect::Reads, limit);
+            .full_output(place, "nginx", &text, env, Effect::Reads, limit);
         if whole { asking.await.ok() } else { None }
     }
 

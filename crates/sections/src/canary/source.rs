@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::prometheus::TimeUnit;
-use values::Span;
+use values::{ShellText, Span};
 
 /// The access log of a router that has both sides behind it. Requests whose status `names.errors`
 /// matches are failures.
@@ -62,9 +62,10 @@ pub struct LogSide {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CanaryCommand {
-    /// What `sh -c` runs at the end of each interval; on a host, its login shell. `$NAME` is the
-    /// shell's, `${NAME}` is filled in before. `$CANARY` and `$STABLE` are the sides.
-    pub run: String,
+    /// What `sh -c` runs at the end of each interval, with the variables of the stage; on a host, its
+    /// login shell, with those of the stage that it names as `${NAME}`. `$CANARY` and `$STABLE` are the
+    /// sides, `$RELEASE` is `--release`.
+    pub run: ShellText,
     /// A name under `hosts:` where it runs. Default: the machine that runs us.
     pub host: Option<String>,
     /// How long it may take. Default 10s.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use values::Span;
+use values::{ShellText, Span};
 use yaml::Fault;
 
 use crate::KeyPosition;
@@ -17,7 +17,7 @@ pub struct MigrateBackup {
     pub folder: Option<PathBuf>,
     /// A command of yours that takes the backup, run by `sh -c`: the last line that it prints is the path of the dump, which
     /// is read to its end like one of ours and stays where it is. Default: `pg_dump` or `mariadb-dump`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
     /// How many are kept. Default 5.
     pub keep: u32,
     /// `run` takes a new backup unless the newest is at most so old. Default: it always takes one.

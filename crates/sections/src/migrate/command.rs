@@ -2,30 +2,31 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::ShellText;
 use yaml::Fault;
 
 use super::ToolConfig;
 use crate::spot::KeyPosition;
 
-/// A tool of yours: its commands, and where the truth about it is.
+/// A tool of yours: its commands, run by `sh -c`, and where the truth about it is. `$RELEASE` is `--release`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommandTool {
-    /// Applies all pending migrations; run by `sh -c`.
-    pub apply: String,
+    /// Applies all pending migrations.
+    pub apply: ShellText,
     /// A query whose first column has the applied revisions, in their order; the last is the current one:
     /// `select version from schema_version order by installed_at`. A second column names them.
     pub current: String,
     /// A command that prints the pending revisions, a line each, in their order. With `folder` the files tell
     /// more: also which applied revisions have no file.
-    pub pending: Option<String>,
+    pub pending: Option<ShellText>,
     /// The folder with the migrations: the name of each file, up to its first `_`, `.` or `-` or, where that
     /// is no applied revision, without its extension, is the revision.
     pub folder: Option<String>,
     /// Undoes the migrations behind `$REVISION`, which is empty where all are undone.
-    pub undo: Option<String>,
+    pub undo: Option<ShellText>,
     /// Prints the SQL of the pending migrations.
-    pub sql: Option<String>,
+    pub sql: Option<ShellText>,
 }
 
 impl ToolConfig for CommandTool {
@@ -39,11 +40,11 @@ impl ToolConfig for CommandTool {
 
     fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let texts = [
-            ("apply", Some(&self.apply)),
-            ("current", Some(&self.current)),
-            ("pending", self.pending.as_ref()),
-            ("undo", self.undo.as_ref()),
-            ("sql", self.sql.as_ref()),
+            ("apply", Some(&*self.apply)),
+            ("current", Some(self.current.as_str())),
+            ("pending", self.pending.as_deref()),
+            ("undo", self.undo.as_deref()),
+            ("sql", self.sql.as_deref()),
         ];
         for (key, text) in texts {
             if let Some(text) = text {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::ShellText;
 
 use super::tool_config::tool_config;
 
@@ -21,7 +22,7 @@ pub struct Knex {
     /// The schema of that table. Default: the connection's search path.
     pub schema: Option<String>,
     /// What calls knex. Default: `npx knex`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Knex {
@@ -40,7 +41,7 @@ pub struct NodePgMigrate {
     /// The schema of that table (`--migrations-schema`). Default: `public`.
     pub schema: Option<String>,
     /// What calls node-pg-migrate. Default: `npx node-pg-migrate`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(NodePgMigrate {
@@ -59,7 +60,7 @@ pub struct Prisma {
     /// connection's search path.
     pub schema: Option<String>,
     /// What calls Prisma. Default: `npx prisma`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Prisma {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::ShellText;
 
 use super::ToolConfig;
 use super::tool_config::tool_config;
@@ -25,7 +26,7 @@ pub struct Alembic {
     /// else the connection's search path.
     pub schema: Option<String>,
     /// What calls Alembic, such as `poetry run alembic`. Default: `alembic`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 impl ToolConfig for Alembic {
@@ -66,7 +67,7 @@ pub struct Django {
     /// The name of the database in `DATABASES` (`--database`). Default: Django's `default`.
     pub database: Option<String>,
     /// What calls `manage.py`, such as `poetry run python manage.py`. Default: `python` and `manage`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Django {

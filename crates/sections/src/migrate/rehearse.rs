@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use values::Span;
+use values::{ShellText, Span};
 use yaml::Fault;
 
 use crate::KeyPosition;
@@ -13,7 +13,7 @@ use crate::KeyPosition;
 pub struct Rehearse {
     /// The smoke test of the release before, run by `sh -c` against the changed copy: the variable of `url-env`
     /// holds the copy's URL, `RELEASE` that release.
-    pub smoke: Option<String>,
+    pub smoke: Option<ShellText>,
     /// Whether `run` needs a rehearsal of the same migrations that passed. Default false.
     pub required: bool,
     /// How old it may be. Default: any age.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::ShellText;
 
 use super::tool_config::tool_config;
 
@@ -16,7 +17,7 @@ pub struct Dbmate {
     /// The schema of that table. Default: the connection's search path.
     pub schema: Option<String>,
     /// What calls dbmate. Default: `dbmate`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Dbmate {
@@ -37,7 +38,7 @@ pub struct Sqitch {
     /// the one of `sqitch.conf`.
     pub target: Option<String>,
     /// What calls Sqitch. Default: `sqitch`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Sqitch {
@@ -56,7 +57,7 @@ pub struct Flyway {
     /// The schema of that table (`-defaultSchema`). Default: the connection's search path.
     pub schema: Option<String>,
     /// What calls Flyway. Default: `flyway`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Flyway {
@@ -75,7 +76,7 @@ pub struct GolangMigrate {
     /// The schema of that table. Default: the connection's search path.
     pub schema: Option<String>,
     /// What calls golang-migrate. Default: `migrate`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(GolangMigrate {
@@ -92,7 +93,7 @@ pub struct Rails {
     /// The schema of the table `schema_migrations`. Default: the connection's search path.
     pub schema: Option<String>,
     /// What calls Rails. Default: `bin/rails`.
-    pub command: Option<String>,
+    pub command: Option<ShellText>,
 }
 
 tool_config!(Rails {

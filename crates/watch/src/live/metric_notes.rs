@@ -197,7 +197,7 @@ pub fn subject(canary: &Canary, metric: &CanaryMetric) -> String {
         return log.file.display().to_string();
     }
     if let Some(command) = &canary.command {
-        return command.run.clone();
+        return command.run.to_string();
     }
     let queries = [
         &metric.failed,

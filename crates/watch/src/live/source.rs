@@ -93,7 +93,7 @@ impl Source {
             } else {
                 None
             };
-            let mut run = String::new();
+            let mut run = remote::exports(command.run.variables());
             if let Some(sides) = sides {
                 for (name, side) in [("CANARY", sides.canary), ("STABLE", sides.stable)] {
                     run.push_str(&format!("{name}={}; export {name}\n", remote::quote(&side)));

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
-use crate::value::{Pattern, Portion};
+use crate::value::{Pattern, Portion, ShellText};
 use sections::KeyPosition;
 
 /// A command that must end with an expected status and print what is expected.
@@ -17,9 +17,9 @@ pub struct CommandProbe {
     /// The probe's name.
     pub name: String,
     /// What `sh -c` runs, in the folder and with the variables of the stage; on a host, what its
-    /// login shell runs, with that user's. `$NAME` is the shell's, `${NAME}` is filled in before,
-    /// `$$` is one dollar. It must change nothing: it is run again and again.
-    pub run: String,
+    /// login shell runs, with that user's, and with those of the stage that it names as `${NAME}`.
+    /// `$RELEASE` is `--release`. It must change nothing: it is run again and again.
+    pub run: ShellText,
     /// A name under `hosts:` where it runs. Default: on the machine that runs us.
     pub host: Option<String>,
     /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a

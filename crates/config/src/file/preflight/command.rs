@@ -6,7 +6,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{CheckConfig, hosts::named_hosts};
-use crate::value::{Pattern, Span, Weight};
+use crate::value::{Pattern, ShellText, Span, Weight};
 use sections::KeyPosition;
 
 /// A command that must end with an expected status and print what is expected.
@@ -16,9 +16,9 @@ pub struct CommandCheck {
     /// The check's name.
     pub name: String,
     /// What `sh -c` runs, in the folder and with the variables of the stage; on a host, what its
-    /// login shell (`sh`, `bash`, `zsh` and the like) runs, with that user's. `$NAME` is the shell's, `${NAME}` is filled in before,
-    /// `$$` is one dollar.
-    pub run: String,
+    /// login shell (`sh`, `bash`, `zsh` and the like) runs, with that user's, and with those of the stage
+    /// that it names as `${NAME}`. `$RELEASE` is `--release`.
+    pub run: ShellText,
     /// Where it runs: a name under `hosts:`, a pattern such as `web-*`, or `all`.
     /// Default: on the machine that runs us.
     pub host: Option<String>,

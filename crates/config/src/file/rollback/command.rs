@@ -5,7 +5,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::TargetConfig;
-use crate::value::Span;
+use crate::value::{ShellText, Span};
 use sections::KeyPosition;
 
 /// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
@@ -14,11 +14,11 @@ use sections::KeyPosition;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommandTarget {
     /// Makes `$RELEASE` live.
-    pub run: String,
+    pub run: ShellText,
     /// Prints the release that is live, for a rollback that must know what it leaves.
-    pub current: Option<String>,
+    pub current: Option<ShellText>,
     /// Proves that `$RELEASE` can be made live, without changing anything; run before the first change.
-    pub check: Option<String>,
+    pub check: Option<ShellText>,
     /// Names under `hosts:`; the command runs here once for each, with `HOST` set to its address.
     /// Default: once, with `HOST=localhost`.
     #[serde(default)]

@@ -8,7 +8,7 @@ use yaml::Fault;
 
 use super::{Sockets, TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
-use crate::value::Span;
+use crate::value::{ShellText, Span};
 use sections::KeyPosition;
 
 /// Blue-green behind HAProxy: two servers of a backend, of which one gets the traffic. Switched
@@ -33,7 +33,7 @@ pub struct HaproxyTarget {
     pub config_file: Option<PathBuf>,
     /// Checks `config-file`, such as `sudo -n haproxy -c -f /etc/haproxy/haproxy.cfg`. Default: `haproxy -c
     /// -f` with that file.
-    pub test: Option<String>,
+    pub test: Option<ShellText>,
     /// Whether the server that traffic leaves finishes the requests it has and keeps the users whose
     /// `cookie` names it. `false` takes it out at once (`maint`), and it is not checked any more.
     /// Default true.

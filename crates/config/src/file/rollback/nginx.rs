@@ -8,7 +8,7 @@ use yaml::Fault;
 
 use super::{TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
-use crate::value::Span;
+use crate::value::{ShellText, Span};
 use sections::KeyPosition;
 
 /// Blue-green behind nginx: one upstream file names the colour that gets the traffic, or both with
@@ -40,13 +40,13 @@ pub struct NginxTarget {
     /// Runs the words after it where nginx is, if that is a container: `docker exec nginx`, with `sudo -n`
     /// before it where that is needed. `test`, `reload` and the upstream file are then those inside, and
     /// its folder must be mounted, not the file alone. Default: nginx is no container.
-    pub exec: Option<String>,
+    pub exec: Option<ShellText>,
     /// Checks nginx's configuration, such as `sudo -n nginx -t`. Default: `nginx -t`.
     #[serde(default = "nginx_test")]
-    pub test: String,
+    pub test: ShellText,
     /// Makes nginx read it. Default: `nginx -s reload`.
     #[serde(default = "nginx_reload")]
-    pub reload: String,
+    pub reload: ShellText,
     /// How long each command, and the proof through nginx, may take. Default 10s.
     #[serde(default = "nginx_timeout")]
     pub timeout: Span,
@@ -56,12 +56,12 @@ fn nginx_timeout() -> Span {
     Span::from_secs(10)
 }
 
-fn nginx_test() -> String {
-    "nginx -t".to_owned()
+fn nginx_test() -> ShellText {
+    "nginx -t".to_owned().into()
 }
 
-fn nginx_reload() -> String {
-    "nginx -s reload".to_owned()
+fn nginx_reload() -> ShellText {
+    "nginx -s reload".to_owned().into()
 }
 
 impl TargetConfig for NginxTarget {

@@ -6,7 +6,7 @@ use yaml::Fault;
 
 use crate::file::rollback::{TargetConfig, machines};
 use crate::file::{HostList, Match, ReleaseSource};
-use crate::value::Span;
+use crate::value::{ShellText, Span};
 use sections::KeyPosition;
 
 /// Commands that set and print the share, run by `sh -c`.
@@ -16,9 +16,9 @@ pub struct CommandRouter {
     /// Gives the share `$SHARE`, a number of percent such as `10` or `0.5`, to `$SIDE` (`blue` or `green`),
     /// which answers `$RELEASE` (empty where it does not answer); the other side gets the rest. It must be safe
     /// to run twice.
-    pub set: String,
+    pub set: ShellText,
     /// Prints the share of `$SIDE` in percent, such as `10` or `10%`.
-    pub get: String,
+    pub get: ShellText,
     /// `host:port` of the blue side.
     pub blue: String,
     /// `host:port` of the green side.
