@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use jiff::Timestamp;
 use model::id::Kind;
-use model::{Id, Outcome, Severity};
+use model::{Id, Outcome, Severity, Verdict};
 use state::Forced;
 
 use crate::Job;
@@ -21,6 +21,24 @@ pub trait Rule: Copy + Eq + Debug + Send + Sync + 'static {
 
     /// Its name on the command line, in `refused/NAME` and in the state.
     fn name(self) -> &'static str;
+}
+
+/// A rule of the state that forbids to deploy a release, whichever stage finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateRule {
+    KnownBad,
+    Frozen,
+}
+
+impl Rule for StateRule {
+    const ALL: &'static [Self] = &[StateRule::KnownBad, StateRule::Frozen];
+
+    fn name(self) -> &'static str {
+        match self {
+            StateRule::KnownBad => "known-bad",
+            StateRule::Frozen => "frozen",
+        }
+    }
 }
 
 /// The flags of a command that lets rules be lifted.
@@ -54,6 +72,18 @@ impl<R: Rule> Force<R> {
         let reason = self.reason.as_deref().unwrap_or_default();
         forced(&self.rules, &job.redactor.redact(reason), &job.actor())
     }
+
+    /// The rules among them that another command has, too.
+    pub fn known_to<S: Rule>(&self) -> Force<S> {
+        let rules = self.rules.iter().filter_map(|rule| {
+            let mut all = S::ALL.iter().copied();
+            all.find(|own| own.name() == rule.name())
+        });
+        Force {
+            rules: rules.collect(),
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 /// What is written down of rules that `by` lifts now.
@@ -73,12 +103,82 @@ pub fn of<R: Rule>(rule: R, forced: &[Forced]) -> Option<&Forced> {
     forced.iter().find(|forced| forced.rule == rule.name())
 }
 
-/// The end of a hint where a rule stops a command.
-pub fn insist<R: Rule>(rule: R) -> String {
-    format!("to insist: `--force {} --reason TEXT`", rule.name())
+/// The rules that a command was asked to lift, and what came of each.
+#[derive(Clone, Debug, Default)]
+pub struct Lifting {
+    requested: Vec<Forced>,
+    /// Those that were in the way. One without an outcome is shown with another outcome of the command.
+    lifted: Vec<(Forced, Option<Outcome>)>,
 }
 
-/// The outcome of a rule that was lifted: it is shown, and stops nothing.
+impl Lifting {
+    /// The rules of the command line, or those of a change that was interrupted.
+    pub fn new(requested: Vec<Forced>) -> Self {
+        Lifting {
+            requested,
+            lifted: Vec::new(),
+        }
+    }
+
+    pub fn requested(&self) -> &[Forced] {
+        &self.requested
+    }
+
+    /// The refusal with the flag that lifts its rule, unless the rule is lifted; which is noted.
+    pub fn refuse<R: Rule>(&mut self, rule: R, refusal: Outcome) -> Result<(), Box<Outcome>> {
+        let Some(forced) = of(rule, &self.requested).cloned() else {
+            let flag = flag(rule);
+            let hint = refusal.hint.as_ref();
+            let hint = hint.map_or(flag.clone(), |hint| format!("{hint}; {flag}"));
+            return Err(Box::new(refusal.hint(hint)));
+        };
+        let outcome = Outcome {
+            id: Id::forced(&forced.rule),
+            verdict: Verdict::Inconclusive,
+            ..refusal
+        };
+        let outcome = lifted(outcome, &forced);
+        self.note(forced, Some(outcome));
+        Ok(())
+    }
+
+    /// What was lifted of a rule that is in the way, if it was; an outcome of the command shows it.
+    pub fn lifts<R: Rule>(&mut self, rule: R) -> Option<Forced> {
+        let forced = of(rule, &self.requested).cloned()?;
+        self.note(forced.clone(), None);
+        Some(forced)
+    }
+
+    fn note(&mut self, forced: Forced, outcome: Option<Outcome>) {
+        self.lifted.retain(|(known, _)| known.rule != forced.rule);
+        self.lifted.push((forced, outcome));
+    }
+
+    /// The rules that would have forbidden it.
+    pub fn lifted(&self) -> Vec<Forced> {
+        let all = self.lifted.iter();
+        all.map(|(forced, _)| forced.clone()).collect()
+    }
+
+    /// What a report has of them, and of those that forbade nothing.
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |requested: &Forced| {
+            let mut all = self.lifted.iter();
+            match all.find(|(forced, _)| forced.rule == requested.rule) {
+                Some((_, outcome)) => outcome.clone(),
+                None => Some(unused(requested)),
+            }
+        };
+        self.requested.iter().filter_map(outcome).collect()
+    }
+}
+
+/// The end of a hint where a rule stops a command.
+pub fn flag<R: Rule>(rule: R) -> String {
+    format!("to lift this rule: `--force {} --reason TEXT`", rule.name())
+}
+
+/// The outcome of a rule that was lifted: it is shown, stops nothing, and there is nothing left to do about it.
 pub fn lifted(outcome: Outcome, forced: &Forced) -> Outcome {
     let why = outcome.reason.as_deref().unwrap_or_default();
     let colon = if why.is_empty() { "" } else { ": " };
@@ -86,6 +186,10 @@ pub fn lifted(outcome: Outcome, forced: &Forced) -> Outcome {
         "lifted by {}, because: {}{colon}{why}",
         forced.by, forced.reason
     );
+    let outcome = Outcome {
+        hint: None,
+        ..outcome
+    };
     outcome.severity(Severity::Advisory).reason(reason)
 }
 
@@ -93,6 +197,12 @@ pub fn lifted(outcome: Outcome, forced: &Forced) -> Outcome {
 pub fn unused(forced: &Forced) -> Outcome {
     let id = Id::forced(&forced.rule);
     Outcome::skipped(id, "", "the rule forbade nothing: nothing was lifted")
+}
+
+/// The outcome of a rule that was named, and of which nothing is known.
+pub fn not_asked(forced: &Forced) -> Outcome {
+    let id = Id::forced(&forced.rule);
+    Outcome::skipped(id, "", "whether the rule forbids it was not asked")
 }
 
 #[derive(Clone, Copy)]
@@ -241,13 +351,50 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_in_the_way_is_lifted() {
+        let mut lifting = Lifting::new(forced(&[Sample::Busy], "why", "me"));
+        let refusal = || {
+            Outcome::refused(Id::refused("x"), "v1")
+                .reason("no")
+                .hint("wait")
+        };
+        let refused = lifting.refuse(Sample::Frozen, refusal()).unwrap_err();
+        assert_eq!(
+            refused.hint.as_deref(),
+            Some("wait; to lift this rule: `--force frozen --reason TEXT`")
+        );
+        assert_eq!(lifting.outcomes(), [unused(&lifting.requested()[0])]);
+        assert!(lifting.lifted().is_empty());
+        for _ in 0..2 {
+            assert!(lifting.refuse(Sample::Busy, refusal()).is_ok());
+        }
+        assert_eq!(lifting.lifted(), lifting.requested());
+        let [outcome] = &lifting.outcomes()[..] else {
+            panic!("{:?}", lifting.outcomes());
+        };
+        assert_eq!(outcome.id, Id::forced("busy"));
+        assert_eq!(
+            outcome.reason.as_deref(),
+            Some("lifted by me, because: why: no")
+        );
+        assert_eq!(
+            (outcome.hint.as_deref(), outcome.weighs()),
+            (None, Verdict::Pass)
+        );
+        assert_eq!(lifting.lifts(Sample::Frozen), None);
+        assert!(lifting.lifts(Sample::Busy).is_some() && lifting.outcomes().is_empty());
+    }
+
+    #[test]
     fn what_was_lifted_is_shown_and_stops_nothing() {
         let all = forced(&[Sample::Busy], "we looked", "me");
         assert_eq!(of(Sample::Busy, &all), Some(&all[0]));
         assert_eq!(of(Sample::Frozen, &all), None);
         let outcome = Outcome::refused("refused/busy", "x").reason("a job runs");
+        let outcome = outcome.hint("wait for it");
         let outcome = lifted(outcome, &all[0]);
         assert_eq!(outcome.severity, Severity::Advisory);
+        assert_eq!(outcome.hint, None);
         assert_eq!(
             outcome.reason.as_deref(),
             Some("lifted by me, because: we looked: a job runs")

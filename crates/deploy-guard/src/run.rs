@@ -2,6 +2,7 @@
 //! configured, the schema is changed before the deployment; where `traffic:` is, `shares.rs` deploys to the
 //! idle side and ramps it up before the gate.
 
+mod rule;
 mod run_log;
 mod shares;
 
@@ -18,10 +19,10 @@ use model::report::Bar;
 use model::text::span;
 use model::{Id, Outcome, Report, StageName, Verdict};
 use remote::local::{Captured, Script};
-use rollback::record::Rule;
 use sections::incident::Impact;
 use tempfile::NamedTempFile;
 
+use rule::Rule;
 use run_log::{Ending, RunLog};
 
 /// The stage and its flags.
@@ -77,6 +78,7 @@ impl cli::Stage for Stage {
             )
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration"));
         }
+        rule::check(&self.force.rules, config)?;
         let started_at = jiff::Timestamp::now();
         let previous = OnceCell::new();
         let book = RunLog::start(job, release, started_at).await;
@@ -194,15 +196,6 @@ fn write_temporary(text: &str) -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The name of its rule in preflight.
-fn of_preflight(rule: Rule) -> Option<preflight::Rule> {
-    match rule {
-        Rule::KnownBad => Some(preflight::Rule::KnownBad),
-        Rule::Frozen => Some(preflight::Rule::Frozen),
-        Rule::NotRunning | Rule::NoWayBack => None,
-    }
-}
-
 /// What the lease is held for.
 const OPERATION: &str = "deploy";
 
@@ -263,7 +256,7 @@ impl Run<'_> {
         }
         if self.job.dry_run {
             if self.job.config.migrate()?.is_some() {
-                let would = migrate::apply(self.job).await;
+                let would = migrate::apply(self.job, self.force.known_to()).await;
                 self.stage(would, StageName::Migrate)?;
             }
             let mut deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
@@ -313,7 +306,7 @@ impl Run<'_> {
         if self.job.config.migrate()?.is_some() {
             self.book
                 .goes_on("the schema may be changed; `migrate status` shows it");
-            let migrated = Box::pin(migrate::apply(self.job)).await;
+            let migrated = Box::pin(migrate::apply(self.job, self.force.known_to())).await;
             let migrated = self.stage(migrated, StageName::Migrate)?;
             if self.job.interrupt.caught().is_some() {
                 let ending = self.book.cancelled();
@@ -432,12 +425,8 @@ impl Run<'_> {
             (report.verdict, report.reason) = (Verdict::Pass, reason.to_owned());
             return Ok(report);
         }
-        let rules = self.force.rules.iter();
         let flags = preflight::Stage {
-            force: Force {
-                rules: rules.filter_map(|rule| of_preflight(*rule)).collect(),
-                reason: self.force.reason.clone(),
-            },
+            force: self.force.known_to(),
             ..preflight::Stage::default()
         };
         let report = flags.run(self.job).await;
@@ -519,7 +508,7 @@ impl Run<'_> {
         let before = self.last_good().await?;
         let flags = rollback::record::Flags {
             pending: true,
-            force: self.force.clone(),
+            force: self.force.known_to(),
             ..Default::default()
         };
         let report = rollback::record::record(self.job, &flags).await?;
@@ -606,7 +595,7 @@ impl Run<'_> {
             return Ok(self.end(ending, Verdict::Pass, reason.clone(), reason));
         }
         let flags = rollback::record::Flags {
-            force: self.force.clone(),
+            force: self.force.known_to(),
             ..Default::default()
         };
         let report = self.stage(

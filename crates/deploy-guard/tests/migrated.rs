@@ -296,3 +296,53 @@ fn a_change_of_the_schema_is_an_event_of_the_log_and_a_look_at_it_is_none() {
         .collect();
     assert_eq!(seen, expected);
 }
+
+/// A rule is lifted in each stage that has it; what no stage has is refused before anything is asked.
+#[test]
+fn a_rule_that_a_person_lifts_is_lifted_in_every_stage_of_the_run() {
+    let service = Service::new();
+    service.migration("1_orders.sql", "CREATE TABLE orders (id int, note text);");
+    service.deploy("v1", 0);
+    service.migration("2_note.sql", "ALTER TABLE orders DROP COLUMN note;");
+    let (report, _) = service.deploy("v2", 5);
+    let (id, _) = phases(&report).pop().unwrap();
+    assert_eq!(id, "run/migrate");
+    let hint = report["outcomes"].as_array().unwrap().last().unwrap()["hint"].to_string();
+    assert!(hint.contains("--force contract --reason TEXT"), "{hint}");
+    let mut state = service.state();
+    let mut bad = state["history"][0].clone();
+    bad["release"] = json!("v2");
+    bad["status"] = json!("bad");
+    state["history"].as_array_mut().unwrap().push(bad);
+    state["frozen"] = json!({"reason": "an incident", "by": "eve", "at": "2026-01-01T00:00:00Z"});
+    fs::write(service.path("state.json"), state.to_string()).unwrap();
+    service.noted();
+    let forced = |rules: &[&str]| {
+        let mut command = service.command(&["run", "--release", "v2", "--reason", "tested"]);
+        for rule in rules {
+            command.args(["--force", rule]);
+        }
+        command.assert()
+    };
+    forced(&["frozen", "known-bad"]).code(5);
+    assert_eq!(service.live(), "v1");
+    forced(&["frozen", "known-bad", "contract"]).code(0);
+    assert_eq!(service.live(), "v2");
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'note' AND table_name = 'orders'";
+    assert_eq!(service.postgres.sql_in("shop", columns).trim(), "0");
+
+    // Without the section there is no such rule.
+    let path = service.path("deploy-guard.yml");
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    config.as_object_mut().unwrap().remove("migrate");
+    fs::write(&path, config.to_string()).unwrap();
+    service.noted();
+    let refused = forced(&["contract"]).code(2);
+    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(
+        told.contains("no stage of this run has the rule `contract`")
+            && told.contains("it is of `migrate:`, which is not configured"),
+        "{told}"
+    );
+    assert!(service.noted().is_empty());
+}

@@ -147,3 +147,38 @@ fn a_run_that_is_cancelled_in_a_slow_proof_leaves_nothing_but_a_proof_to_resume(
     assert!(!end.text.contains("traffic promote"), "{}", end.text);
     assert_eq!(world.rollout()["phase"], "aborting");
 }
+
+/// Of a release that is known bad, in an environment that is frozen.
+#[test]
+fn a_rule_that_a_person_lifts_is_lifted_for_the_ramp_of_the_run() {
+    let world = World::new(json!({"stage-duration": "200ms"}));
+    let run = |args: &[&str]| {
+        let mut command = testkit::bin("deploy-guard");
+        command.current_dir(world.folder.path()).args(args);
+        command.assert()
+    };
+    run(&["rollback", "record", "--release", "v1"]).code(0);
+    let mut state: Value =
+        serde_json::from_str(&fs::read_to_string(world.state()).unwrap()).unwrap();
+    let mut bad = state["history"][0].clone();
+    bad["release"] = json!("v2");
+    bad["status"] = json!("bad");
+    state["history"].as_array_mut().unwrap().push(bad);
+    state["frozen"] = json!({"reason": "an incident", "by": "eve", "at": "2026-01-01T00:00:00Z"});
+    fs::write(world.state(), state.to_string()).unwrap();
+    run(&["run", "--release", "v2"]).code(5);
+    run(&[
+        "run",
+        "--release",
+        "v2",
+        "--force",
+        "known-bad",
+        "--force",
+        "frozen",
+        "--reason",
+        "tested",
+    ])
+    .code(0);
+    let state: Value = serde_json::from_str(&fs::read_to_string(world.state()).unwrap()).unwrap();
+    assert_eq!(state["last_known_good"], "v2", "{state}");
+}

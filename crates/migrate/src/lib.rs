@@ -25,6 +25,7 @@ mod verify;
 
 use std::time::Duration;
 
+use cli::force::Force;
 use cli::{Failure, Job};
 use model::{Report, StageName};
 
@@ -113,6 +114,10 @@ impl cli::Stage for Stage {
 }
 
 /// Applies what is pending for the job's release.
-pub async fn apply(job: &Job) -> Result<Report, Failure> {
-    run::run(job, &run::Flags::default()).await
+pub async fn apply(job: &Job, force: Force<Rule>) -> Result<Report, Failure> {
+    let flags = run::Flags {
+        force,
+        ..run::Flags::default()
+    };
+    run::run(job, &flags).await
 }

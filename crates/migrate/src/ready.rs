@@ -1,7 +1,7 @@
 //! What is refused before anything is changed.
 
 use cli::Failure;
-use cli::force::{insist, lifted, of};
+use cli::force::Lifting;
 use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Verdict};
 use state::journal::ROLLBACK;
@@ -19,7 +19,7 @@ pub(crate) struct Intent<'i> {
     pub(crate) forced: &'i [Forced],
 }
 
-/// The refusals, else what is noted of rules that were lifted.
+/// The refusals, else what became of the rules that a person lifts.
 pub(crate) async fn refusals(
     session: &Session<'_>,
     document: Option<&Document>,
@@ -54,7 +54,7 @@ pub(crate) async fn refusals(
         }
         if document.known_bad(intent.release).is_some() {
             found.push((
-                None,
+                Some(Rule::KnownBad),
                 Outcome::refused(Id::refused("known-bad"), intent.release)
                     .expected("a release that is not known bad")
                     .actual(format!("{} is recorded bad", intent.release))
@@ -83,19 +83,13 @@ pub(crate) async fn refusals(
     }
     let unrehearsed = migrator::required(session, document, truth).await?;
     found.extend(unrehearsed.map(|outcome| (Some(Rule::Unrehearsed), outcome)));
-    let (mut refused, mut notes) = (Vec::new(), Vec::new());
-    for (rule, outcome) in found {
-        let forced = rule.and_then(|rule| of(rule, intent.forced));
-        match (rule, forced) {
-            (_, Some(forced)) => notes.push(lifted(outcome, forced)),
-            (Some(rule), None) => {
-                let hint = outcome.hint.clone().unwrap_or_default();
-                refused.push(outcome.hint(format!("{hint}; {}", insist(rule))));
-            }
-            (None, None) => refused.push(outcome),
-        }
-    }
-    Ok((refused, notes))
+    let mut lifting = Lifting::new(intent.forced.to_vec());
+    let refused = found.into_iter().filter_map(|(rule, outcome)| match rule {
+        Some(rule) => lifting.refuse(rule, outcome).err().map(|refused| *refused),
+        None => Some(outcome),
+    });
+    let refused = refused.collect();
+    Ok((refused, lifting.outcomes()))
 }
 
 /// What is wrong with the database as the reason not to touch it.

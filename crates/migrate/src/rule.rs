@@ -7,12 +7,19 @@ pub enum Rule {
     Contract,
     /// Deployments are frozen.
     Frozen,
+    /// The release was taken back before.
+    KnownBad,
     /// The way back was never tried.
     Unrehearsed,
 }
 
 impl cli::force::Rule for Rule {
-    const ALL: &'static [Self] = &[Rule::Contract, Rule::Frozen, Rule::Unrehearsed];
+    const ALL: &'static [Self] = &[
+        Rule::Contract,
+        Rule::Frozen,
+        Rule::KnownBad,
+        Rule::Unrehearsed,
+    ];
     const FIXED: &'static [(&'static str, &'static str)] = &[
         (
             "locked",
@@ -25,7 +32,21 @@ impl cli::force::Rule for Rule {
         match self {
             Rule::Contract => "contract",
             Rule::Frozen => "frozen",
+            Rule::KnownBad => "known-bad",
             Rule::Unrehearsed => "unrehearsed",
         }
+    }
+}
+
+/// The rule of an undo: that the way back was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rehearsed;
+
+impl cli::force::Rule for Rehearsed {
+    const ALL: &'static [Self] = &[Rehearsed];
+    const FIXED: &'static [(&'static str, &'static str)] = Rule::FIXED;
+
+    fn name(self) -> &'static str {
+        cli::force::Rule::name(Rule::Unrehearsed)
     }
 }

@@ -1,6 +1,6 @@
 //! Applies what is pending: refuse → lock → prove → apply → prove → verify → record.
 
-use cli::force::Force;
+use cli::force::{self, Force};
 use cli::{Failure, Job};
 use database::Break;
 use migrator::{
@@ -10,7 +10,7 @@ use migrator::{
 use model::text::tenths;
 use model::{Id, Outcome, Report, Verdict};
 use state::journal::Intention;
-use state::{Document, Journal, Lease};
+use state::{Document, Forced, Journal, Lease};
 
 use crate::backup;
 use crate::interrupted::Interrupted;
@@ -96,7 +96,7 @@ async fn run_migration(session: &Session<'_>, intent: Intent<'_>) -> Result<Repo
     };
     if truth.is_at_head() && unfinished.is_none() && is_recorded(document.as_ref(), &truth) {
         session.give_back_left(document.as_ref()).await;
-        return Ok(done_already(session, &truth));
+        return Ok(done_already(session, &truth, intent.forced));
     }
     if session.job.dry_run {
         return dry(session, document.as_ref(), &truth, intent).await;
@@ -108,8 +108,9 @@ async fn run_migration(session: &Session<'_>, intent: Intent<'_>) -> Result<Repo
     session.under_lease(working).await
 }
 
-fn done_already(session: &Session<'_>, truth: &SchemaState) -> Report {
-    let mut report = session.report(truth.outcomes());
+fn done_already(session: &Session<'_>, truth: &SchemaState, forced: &[Forced]) -> Report {
+    let unused = forced.iter().map(force::unused);
+    let mut report = session.report(truth.outcomes().into_iter().chain(unused).collect());
     report.headline = Some(match truth.revision() {
         Some(revision) => format!("nothing to do: the schema is at {revision}, the head"),
         None => "nothing to do: there is no migration".to_owned(),

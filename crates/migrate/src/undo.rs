@@ -1,13 +1,13 @@
 //! Back down, by the tool's own way.
 
-use cli::force::{Force, insist, of};
+use cli::force::{Force, Lifting};
 use cli::{Failure, Job};
 use migrator::{ChangeEnd, SchemaState, Session, ToolFailure, UndoRequest, Undone, Unfinished};
 use model::{Id, Outcome, Report, Verdict};
-use state::{Document, Forced, Lease};
+use state::{Document, Lease};
 
 use crate::interrupted::Interrupted;
-use crate::rule::Rule;
+use crate::rule::Rehearsed;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -15,13 +15,13 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     #[command(flatten)]
-    force: Force<Rule>,
+    force: Force<Rehearsed>,
 }
 
 /// Undoes the last migration, or all after a revision.
 pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let forced = flags.force.forced(job);
+    let mut lifting = Lifting::new(flags.force.forced(job));
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
@@ -32,16 +32,19 @@ pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         document.as_ref(),
         &truth,
         flags.to.as_deref(),
-        &forced,
+        &mut lifting,
     );
     if let Some(outcome) = refused.await? {
         return Ok(session.report(vec![outcome]));
     }
     if job.dry_run {
-        return Ok(dry(&session, &truth, flags.to.as_deref()));
+        return Ok(dry(&session, &truth, flags.to.as_deref(), &lifting));
     }
-    let wish = UndoRequest::new(flags.to.as_deref(), job.release.as_deref());
-    undo_with_lease(&session, &wish).await
+    let lifted = lifting.lifted();
+    let wish = UndoRequest::new(flags.to.as_deref(), job.release.as_deref()).lifting(&lifted);
+    let mut report = undo_with_lease(&session, &wish).await?;
+    report.outcomes.extend(lifting.outcomes());
+    Ok(report)
 }
 
 async fn refused(
@@ -49,7 +52,7 @@ async fn refused(
     document: Option<&Document>,
     truth: &SchemaState,
     to: Option<&str>,
-    forced: &[Forced],
+    lifting: &mut Lifting,
 ) -> Result<Option<Outcome>, Failure> {
     if let Some((_, interrupted)) = Interrupted::find(session).await? {
         return Ok(Some(interrupted.refused(session).await?));
@@ -57,11 +60,8 @@ async fn refused(
     if let Err(none) = session.tool.undo(&truth.reading, to) {
         return Ok(Some(no_way(truth, &none)));
     }
-    if of(Rule::Unrehearsed, forced).is_some() {
-        return Ok(None);
-    }
     let unknown = migrator::way_down(session, document, truth, to).await?;
-    Ok(unknown.map(|reason| {
+    let refusal = unknown.map(|reason| {
         Outcome::refused(
             Id::refused("unrehearsed"),
             truth.revision().unwrap_or_default(),
@@ -69,11 +69,10 @@ async fn refused(
         .expected("a rehearsal that undid it and found the schema of before")
         .actual("none is recorded")
         .reason(reason)
-        .hint(format!(
-            "`migrate rehearse` tries it on a copy, before it is applied; {}",
-            insist(Rule::Unrehearsed)
-        ))
-    }))
+        .hint("`migrate rehearse` tries it on a copy, before it is applied")
+    });
+    let refused = refusal.and_then(|refusal| lifting.refuse(Rehearsed, refusal).err());
+    Ok(refused.map(|refused| *refused))
 }
 
 fn no_way(truth: &SchemaState, none: &migrations::UndoError) -> Outcome {
@@ -84,13 +83,14 @@ fn no_way(truth: &SchemaState, none: &migrations::UndoError) -> Outcome {
         .hint("`migrate decide` shows the other ways")
 }
 
-fn dry(session: &Session<'_>, truth: &SchemaState, to: Option<&str>) -> Report {
+fn dry(session: &Session<'_>, truth: &SchemaState, to: Option<&str>, lifting: &Lifting) -> Report {
     let commands = session.tool.undo(&truth.reading, to).unwrap_or_default();
     let outcome = |command: &migrations::Command| {
         let reason = format!("dry run: would run `{}`", command.text());
         Outcome::skipped("undo", truth.revision().unwrap_or_default(), reason)
     };
-    session.report(commands.iter().map(outcome).collect())
+    let commands = commands.iter().map(outcome);
+    session.report(commands.chain(lifting.outcomes()).collect())
 }
 
 /// Goes on with an undo that was interrupted. What was lifted for it is lifted still.

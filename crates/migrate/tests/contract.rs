@@ -229,11 +229,48 @@ fn a_frozen_environment_is_refused_until_a_person_insists() {
         "v3",
         "--force",
         "frozen",
+        "--force",
+        "unrehearsed",
         "--reason",
         "it is the fix",
     ])
     .assert()
-    .code(0);
+    .code(0)
+    .stdout(contains("forced/frozen").and(contains("because: it is the fix")))
+    .stdout(contains("forced/unrehearsed").and(contains("nothing was lifted")))
+    .stdout(contains("--force frozen").not());
+    // Also where there is nothing to do.
+    bed.run(&["run", "--release=v3", "--force=contract", "--reason=test"])
+        .assert()
+        .code(0)
+        .stdout(contains("forced/contract").and(contains("nothing was lifted")));
+}
+
+#[test]
+fn a_release_that_is_known_bad_is_refused_until_a_person_lifts_the_rule() {
+    let bed = deployed(json!({}));
+    pending(&bed, "ALTER TABLE orders ADD COLUMN x int;");
+    let mut state = bed.state();
+    state["history"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .find(|entry| entry["release"] == "v1")
+        .unwrap()["status"] = json!("bad");
+    std::fs::write(
+        bed.path().join(".deploy-guard/state.json"),
+        state.to_string(),
+    )
+    .unwrap();
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(5)
+        .stdout(contains("--force known-bad --reason TEXT"));
+    let lift = ["run", "--release=v1", "--force=known-bad", "--reason=fixed"];
+    bed.run(&lift)
+        .assert()
+        .code(0)
+        .stdout(contains("forced/known-bad").and(contains("because: fixed")));
 }
 
 #[test]

@@ -256,10 +256,23 @@ fn what_was_undone_is_recorded_and_only_on_insistence_where_it_was_never_tried()
         .assert()
         .code(5)
         .stdout(contains("was never tried").and(contains("--force unrehearsed")));
+    bed.run(&["undo", "--force", "contract", "--reason", "it is small"])
+        .assert()
+        .code(2)
+        .stderr(contains("rules that can be lifted: unrehearsed"));
     bed.run(&["undo", "--force", "unrehearsed", "--reason", "it is small"])
         .assert()
         .code(0)
-        .stdout(contains("undone, as the tables say"));
+        .stdout(contains("undone, as the tables say"))
+        .stdout(contains("forced/unrehearsed").and(contains("because: it is small")));
+    let journals = std::fs::read_dir(bed.path().join(".deploy-guard/state.json.journals")).unwrap();
+    let texts =
+        journals.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
+    let lines: Vec<String> = texts
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let begun = |line: &&String| line.contains("\"begin\"") && line.contains("it is small");
+    assert_eq!(lines.iter().filter(begun).count(), 1, "{lines:?}");
     assert_eq!(bed.state()["database"]["revision"], "20240101");
     bed.run(&["status"])
         .assert()

@@ -7,7 +7,7 @@ use cli::Failure;
 use migrations::{Command, Reading, UndoError};
 use model::{Outcome, Verdict};
 use state::journal::{Ending, Event, Intention};
-use state::{Journal, Lease};
+use state::{Forced, Journal, Lease};
 
 use crate::change::{Change, ChangeEnd, ChangeResult, change};
 use crate::record::{Recorded, record};
@@ -26,6 +26,8 @@ pub struct Unfinished {
     /// The revision from which it began.
     pub from: Option<String>,
     pub release: Option<String>,
+    /// The rules that a person lifted for it.
+    pub forced: Vec<Forced>,
 }
 
 impl Unfinished {
@@ -40,6 +42,7 @@ impl Unfinished {
             to: step.split_once('/').map(|(_, to)| to.to_owned()),
             from: journal.before(&step).map(str::to_owned),
             release: Some(release.to_owned()).filter(|release| !release.is_empty()),
+            forced: journal.forced().to_vec(),
         })
     }
 
@@ -71,6 +74,8 @@ fn begun_steps(journal: &Journal) -> Vec<String> {
 pub struct UndoRequest<'w> {
     to: Option<&'w str>,
     release: Option<&'w str>,
+    /// The rules that a person lifted for it.
+    forced: &'w [Forced],
     /// Set once it was begun.
     begun: OnceCell<Unfinished>,
 }
@@ -78,8 +83,18 @@ pub struct UndoRequest<'w> {
 impl<'w> UndoRequest<'w> {
     /// The migrations behind a revision; without one, the last alone. `release` is for whom.
     pub fn new(to: Option<&'w str>, release: Option<&'w str>) -> UndoRequest<'w> {
-        let begun = OnceCell::new();
-        UndoRequest { to, release, begun }
+        UndoRequest {
+            to,
+            release,
+            forced: &[],
+            begun: OnceCell::new(),
+        }
+    }
+
+    /// The same, for which a person lifted these rules: the journal keeps them.
+    #[must_use]
+    pub fn lifting(self, forced: &'w [Forced]) -> UndoRequest<'w> {
+        UndoRequest { forced, ..self }
     }
 
     /// What a run that is gone has begun.
@@ -87,6 +102,7 @@ impl<'w> UndoRequest<'w> {
         UndoRequest {
             to: unfinished.to.as_deref(),
             release: unfinished.release.as_deref(),
+            forced: &unfinished.forced,
             begun: OnceCell::from(unfinished.clone()),
         }
     }
@@ -117,12 +133,13 @@ impl<'w> UndoRequest<'w> {
             to: self.to.map(str::to_owned),
             from: truth.revision(),
             release: self.release.map(str::to_owned),
+            forced: self.forced.to_vec(),
         });
         // It is begun anew, with a journal of its own.
         if let Some(mut journal) = unfinished {
             journal.end(Ending::Superseded).await?;
         }
-        undo(session, lease, truth, self.to, self.release).await
+        undo(session, lease, truth, self).await
     }
 }
 
@@ -173,9 +190,9 @@ async fn undo(
     session: &Session<'_>,
     lease: &Lease,
     truth: &SchemaState,
-    to: Option<&str>,
-    release: Option<&str>,
+    wish: &UndoRequest<'_>,
 ) -> Result<Result<Undone, UndoError>, Failure> {
+    let (to, release) = (wish.to, wish.release);
     let commands = match session.tool.undo(&truth.reading, to) {
         Ok(commands) => commands,
         Err(none) => return Ok(Err(none)),
@@ -183,6 +200,7 @@ async fn undo(
     let before = truth.revision();
     let begun = session.store.begin_journal(Intention {
         left: before.as_deref(),
+        forced: wish.forced,
         started: Some(session.started_at),
         ..Intention::new(MIGRATE, release.unwrap_or_default(), lease.token)
     });
@@ -205,12 +223,12 @@ async fn undo(
         None => applied(reading).len() < first.len(),
     };
     let commands = |_: &Reading| -> Vec<Command> { commands.clone() };
-    let wish = Change {
+    let wanted = Change {
         commands: &commands,
         is_made: &is_made,
         token: lease.token,
     };
-    let made = change(session, &wish).await?;
+    let made = change(session, &wanted).await?;
     let left = made
         .truth
         .as_ref()

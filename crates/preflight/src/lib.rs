@@ -10,12 +10,12 @@ mod score;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use cli::force::{self, Force, StateRule};
 use cli::{Failure, Job};
 use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind};
 use config::value::Weight;
 use model::{Outcome, Report, Severity, StageName, Verdict};
 
-pub use crate::check::release::Rule;
 use crate::check::{Context, Planned, waiver};
 use crate::score::Weighed;
 
@@ -32,7 +32,7 @@ pub struct Stage {
     #[arg(long, value_name = "SCORE")]
     pub pass_score: Option<f64>,
     #[command(flatten)]
-    pub force: cli::force::Force<Rule>,
+    pub force: Force<StateRule>,
     #[command(subcommand)]
     pub action: Option<Action>,
 }
@@ -137,14 +137,18 @@ impl cli::Stage for Stage {
         report.score = readiness.score;
         report.verdict = readiness.verdict;
         report.reason = readiness.reason;
-        let forbade_nothing = |forced: &&state::Forced| {
+        let told = scene.forced.iter().filter_map(|forced| {
             let id = check::release::id(&forced.rule);
             let mut all = report.outcomes.iter();
-            !all.any(|outcome| outcome.id == id && outcome.verdict == Verdict::Refused)
-        };
-        let unused = scene.forced.iter().filter(forbade_nothing);
-        let unused: Vec<Outcome> = unused.map(cli::force::unused).collect();
-        report.outcomes.extend(unused);
+            let found = all.find(|outcome| outcome.id == id);
+            match found.map(|outcome| outcome.verdict) {
+                Some(Verdict::Refused) => None,
+                Some(Verdict::Skipped) => Some(force::not_asked(forced)),
+                _ => Some(force::unused(forced)),
+            }
+        });
+        let told: Vec<Outcome> = told.collect();
+        report.outcomes.extend(told);
         Ok(report)
     }
 }
@@ -232,6 +236,7 @@ fn complete(mut outcome: Outcome) -> Outcome {
     }
     debug_assert!(
         outcome.verdict == Verdict::Skipped
+            || score::is_lifted(&outcome)
             || [
                 &outcome.expected,
                 &outcome.actual,

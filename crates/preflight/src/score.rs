@@ -21,16 +21,20 @@ pub(crate) struct Readiness {
 }
 
 /// Required checks decide the verdict whatever the score; a score below `pass_score` fails too.
-/// What was skipped counts for nothing.
+/// What was skipped counts for nothing, and neither does a rule that a person lifted.
 pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
-    let asked: Vec<&Weighed> = checks
-        .iter()
-        .filter(|check| check.outcome.verdict != Verdict::Skipped)
-        .collect();
+    let (lifted, kept): (Vec<&Weighed>, Vec<&Weighed>) =
+        checks.iter().partition(|check| is_lifted(&check.outcome));
+    let mut asked = kept;
+    asked.retain(|check| check.outcome.verdict != Verdict::Skipped);
     let verdict = Verdict::of(checks.iter().map(|check| check.outcome.weighs()));
     let total: f64 = asked.iter().map(|check| check.weight).sum();
     if asked.is_empty() {
-        let reason = format!("nothing was asked ({} skipped)", checks.len());
+        let skipped = checks.len() - lifted.len();
+        let reason = match lifted.len() {
+            0 => format!("nothing was asked ({skipped} skipped)"),
+            lifted => format!("nothing else was asked ({lifted} lifted, {skipped} skipped)"),
+        };
         return Readiness {
             score: None,
             verdict,
@@ -102,6 +106,11 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
         verdict,
         reason,
     }
+}
+
+/// Whether a person lifted the rule: only then does a refusal not count.
+pub(crate) fn is_lifted(outcome: &Outcome) -> bool {
+    outcome.verdict == Verdict::Refused && outcome.severity == Severity::Advisory
 }
 
 /// Where a weight is not the usual one, its share in words.
@@ -211,5 +220,14 @@ mod tests {
         assert_eq!(judged(&[], 8.0).1, Verdict::Inconclusive);
         assert_eq!(judged(&[(S, MUST, 1.0)], 8.0).1, Verdict::Inconclusive);
         assert_eq!(judged(&[(P, MUST, 0.0)], 8.0).1, P);
+    }
+
+    #[test]
+    fn what_a_person_lifted_counts_for_nothing() {
+        let all = [(P, MUST, 1.0), (R, MAY, 1.0)];
+        assert_eq!(judged(&all, 8.0), (Some(10.0), P, "10.0 of 10".into()));
+        let alone = "nothing else was asked (1 lifted, 1 skipped)";
+        let all = [(R, MAY, 1.0), (S, MUST, 1.0)];
+        assert_eq!(judged(&all, 8.0), (None, P, alone.into()));
     }
 }

@@ -388,3 +388,64 @@ fn what_can_be_wrong_in_the_file_is_told_with_its_place() {
         "version: 1\npreflight:\n  images: [{ name: a, image: 'a:${LAST_KNOWN_GOOD}' }]\n";
     refused(elsewhere, "`LAST_KNOWN_GOOD` is not set");
 }
+
+/// What is lifted does not count, and there is nothing left to do about it; what was not asked is not known.
+#[test]
+fn a_rule_that_a_person_lifts_costs_no_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let config = "version: 1\nrollback:\n  state: state.json\n  command: { run: 'true' }\n";
+    std::fs::write(here.join("deploy-guard.yml"), config).unwrap();
+    rollback(here, &["record", "--release", "v1"]);
+    rollback(here, &["record", "--pending", "--release", "v2"]);
+    change(here, |state| {
+        let history = state["history"].as_array_mut().unwrap();
+        let entry = history.iter_mut().find(|entry| entry["release"] == "v2");
+        entry.unwrap()["status"] = "bad".into();
+        state["frozen"] = serde_json::json!({"reason": "an incident", "by": "eve", "at": ago(0)});
+    });
+    let asked = |rules: &[&str], further: &[&str]| {
+        let mut command = testkit::bin("preflight");
+        command.current_dir(here).args(["--release", "v2"]);
+        command.args(["--format", "json"]).args(further);
+        for rule in rules {
+            command.args(["--force", rule]);
+        }
+        if !rules.is_empty() {
+            command.args(["--reason", "tested"]);
+        }
+        let output = command.output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), report)
+    };
+    let of = |report: &serde_json::Value, id: &str| {
+        let mut all = report["outcomes"].as_array().unwrap().iter();
+        all.find(|outcome| outcome["id"] == id).cloned().unwrap()
+    };
+    let (code, report) = asked(&["known-bad"], &[]);
+    assert_eq!(code, 5, "{report}");
+    let hint = of(&report, "release/frozen")["hint"].to_string();
+    assert!(
+        hint.contains("to lift this rule: `--force frozen --reason TEXT`"),
+        "{hint}"
+    );
+    let (code, report) = asked(&["known-bad", "frozen"], &[]);
+    assert_eq!(
+        (code, &report["score"]),
+        (0, &serde_json::Value::Null),
+        "{report}"
+    );
+    assert_eq!(
+        report["reason"],
+        "nothing else was asked (2 lifted, 0 skipped)"
+    );
+    for id in ["release/known-bad", "release/frozen"] {
+        let lifted = of(&report, id);
+        let reason = lifted["reason"].as_str().unwrap();
+        assert!(reason.contains("because: tested: "), "{lifted}");
+        assert!(lifted["hint"].is_null(), "{lifted}");
+    }
+    let (_, report) = asked(&["frozen"], &["--dry-run"]);
+    let reason = of(&report, "forced/frozen")["reason"].clone();
+    assert_eq!(reason, "whether the rule forbids it was not asked");
+}

@@ -23,6 +23,7 @@ mod verify;
 use std::time::{Duration, Instant};
 
 use cli::Failure;
+use cli::force::Lifting;
 use config::file::{Healthgate, OnBreach};
 use engine::current::QUERY_TIMEOUT;
 use engine::{CurrentRelease, ExecutionContext, Settings, Watch};
@@ -30,7 +31,7 @@ use model::{Outcome, Report};
 use state::{Document, Entry, Lease};
 use target::{Context, PlaceAccess, Target, kinds};
 
-use crate::force::{Force, Rule};
+use crate::force::Rule;
 use crate::session::Session;
 use operation::tree::Tree;
 
@@ -71,8 +72,8 @@ impl Flags {
         self.gate == Some(StepOutcome::Skipped)
     }
 
-    fn force(&self, session: &Session<'_>) -> Force {
-        Force::new(self.force.forced(session.job))
+    fn force(&self, session: &Session<'_>) -> Lifting {
+        Lifting::new(self.force.forced(session.job))
     }
 }
 

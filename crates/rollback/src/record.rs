@@ -2,7 +2,7 @@
 //!
 //! Every later rollback goes to a good release, so a source that reports the running release is queried first.
 
-use cli::force::{self, Rule as _};
+use cli::force::{self, Lifting, Rule as _};
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
 use engine::current::{self, QUERY_TIMEOUT, ReleaseAnswer};
@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::journal::{Ending, ROLLBACK};
-use state::{Document, Entry, Forced, Status};
+use state::{Document, Entry, Status};
 use target::fit::Switchability;
 use target::{Error, Place, PlaceAccess, PlaceParts, ReleaseFacts, Target, Transition, kinds};
 
@@ -164,12 +164,12 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     } else {
         Status::Good
     };
-    let forced = flags.force.forced(job);
-    let mut insisted = LiftedRules::new(&forced);
-    let misfit = switchable(&session, flags, &mut insisted).await?;
+    let mut lifting = Lifting::new(flags.force.forced(job));
+    let misfit = switchable(&session, flags, &mut lifting).await?;
     let before = session.read().await?;
     let refused = before.as_ref().and_then(|document| {
-        beside_rollout(document, release, status).or_else(|| insisted.forbidden(document, release))
+        beside_rollout(document, release, status)
+            .or_else(|| forbidden(document, release, &mut lifting))
     });
     if let Some(outcome) = refused {
         return Ok(session.report(vec![outcome]));
@@ -182,7 +182,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut told = flags.clone();
     let mut outcomes = Vec::from_iter(misfit);
     if !flags.pending && !busy {
-        outcomes.extend(running(&session, &known, release, &mut told, &mut insisted).await);
+        outcomes.extend(running(&session, &known, release, &mut told, &mut lifting).await);
         if outcomes.iter().any(stops) {
             return Ok(session.report(outcomes));
         }
@@ -194,7 +194,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let (lease, again) = session
         .acquire("record", |document, _| {
             beside_rollout(document, release, status)
-                .or_else(|| insisted.forbidden(document, release))
+                .or_else(|| forbidden(document, release, &mut lifting))
         })
         .await?;
     // A rollback may have ended between the question and the lease.
@@ -203,7 +203,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
-        outcomes.extend(running(&session, &known, release, &mut told, &mut insisted).await);
+        outcomes.extend(running(&session, &known, release, &mut told, &mut lifting).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
             released?;
@@ -222,7 +222,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
             told.apply_to(entry, &session);
-            document.forced(release, &insisted.lifted());
+            document.forced(release, &lifting.lifted());
         })
         .await?;
     outcomes.push(Outcome::pass("record/release", release).actual(format!(
@@ -230,7 +230,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         status.as_str(),
         session.store.place()
     )));
-    outcomes.extend(insisted.ended());
+    outcomes.extend(lifting.outcomes());
     Ok(session.report(outcomes))
 }
 
@@ -253,7 +253,7 @@ fn beside_rollout(document: &Document, release: &str, status: Status) -> Option<
 async fn switchable(
     session: &Session<'_>,
     flags: &Flags,
-    insisted: &mut LiftedRules<'_>,
+    lifting: &mut Lifting,
 ) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
@@ -269,7 +269,7 @@ async fn switchable(
             misfit.reason
         );
         let rule = Rule::NoWayBack;
-        let Some(forced) = insisted.lifts(rule) else {
+        let Some(forced) = lifting.lifts(rule) else {
             let hint = format!("nothing was recorded; {}", misfit.hint);
             return Err(Failure::usage(reason).hint(hint));
         };
@@ -278,77 +278,28 @@ async fn switchable(
             .actual(misfit.reason.clone())
             .reason(reason)
             .hint(misfit.hint.clone());
-        return Ok(Some(force::lifted(outcome, forced)));
+        return Ok(Some(force::lifted(outcome, &forced)));
     }
     Ok(None)
 }
 
-/// The rules that a person lifts, and those that blocked the operation.
-struct LiftedRules<'f> {
-    forced: &'f [Forced],
-    lifted: Vec<(Rule, &'f Forced)>,
-    outcomes: Vec<Outcome>,
-}
-
-impl<'f> LiftedRules<'f> {
-    fn new(forced: &'f [Forced]) -> Self {
-        LiftedRules {
-            forced,
-            lifted: Vec::new(),
-            outcomes: Vec::new(),
+/// The rule that forbids to deploy or record this release and is not lifted.
+fn forbidden(document: &Document, release: &str, lifting: &mut Lifting) -> Option<Outcome> {
+    let known_bad = document
+        .known_bad(release)
+        .map(|_| format!("{release} is known bad: it was rolled back from"));
+    let frozen = document.frozen.as_ref();
+    let frozen = frozen.map(|frozen| format!("the environment is frozen: {}", frozen.reason));
+    for (rule, reason) in [(Rule::KnownBad, known_bad), (Rule::Frozen, frozen)] {
+        let Some(reason) = reason else { continue };
+        let refusal = Outcome::refused(Id::refused(rule.name()), release)
+            .reason(reason)
+            .hint("see `rollback status`");
+        if let Err(refused) = lifting.refuse(rule, refusal) {
+            return Some(*refused);
         }
     }
-
-    /// Whether the rule is lifted; if so, that it was in the way is noted.
-    fn lifts(&mut self, rule: Rule) -> Option<&'f Forced> {
-        let forced = force::of(rule, self.forced)?;
-        if !self.lifted.iter().any(|(known, _)| *known == rule) {
-            self.lifted.push((rule, forced));
-        }
-        Some(forced)
-    }
-
-    fn lifted(&self) -> Vec<Forced> {
-        let all = self.lifted.iter();
-        all.map(|(_, forced)| (*forced).clone()).collect()
-    }
-
-    /// What a report contains about the rules of the state, and about those that forbade nothing.
-    fn ended(self) -> Vec<Outcome> {
-        let known = |told: &&Forced| !self.lifted.iter().any(|(_, forced)| forced == told);
-        let unused = self.forced.iter().filter(known).map(force::unused);
-        let unused: Vec<Outcome> = unused.collect();
-        [self.outcomes, unused].concat()
-    }
-
-    /// The rule that forbids to deploy or record this release and is not lifted.
-    fn forbidden(&mut self, document: &Document, release: &str) -> Option<Outcome> {
-        let known_bad = document
-            .known_bad(release)
-            .map(|_| format!("{release} is known bad: it was rolled back from"));
-        let frozen = document.frozen.as_ref();
-        let frozen = frozen.map(|frozen| format!("the environment is frozen: {}", frozen.reason));
-        for (rule, reason) in [(Rule::KnownBad, known_bad), (Rule::Frozen, frozen)] {
-            let Some(reason) = reason else { continue };
-            let known = self.lifted.iter().any(|(lifted, _)| *lifted == rule);
-            match self.lifts(rule) {
-                Some(_) if known => {}
-                Some(forced) => {
-                    let outcome = crate::force::lifted(forced, release, &reason);
-                    self.outcomes.push(outcome);
-                }
-                None => {
-                    let hint = format!("see `rollback status`; {}", force::insist(rule));
-                    return Some(
-                        Outcome::refused(Id::refused(rule.name()), release)
-                            .reason(reason)
-                            .hint(hint),
-                    );
-                }
-            }
-        }
-        None
-    }
+    None
 }
 
 /// Whether this outcome stops the recording.
@@ -363,10 +314,10 @@ async fn running(
     known: &[Entry],
     release: &str,
     told: &mut Flags,
-    insisted: &mut LiftedRules<'_>,
+    lifting: &mut Lifting,
 ) -> Vec<Outcome> {
     if told.task_definition.is_some() {
-        return vec![runs(session, known, release, told, insisted).await];
+        return vec![runs(session, known, release, told, lifting).await];
     }
     let learned = facts(session, release, known.to_vec()).await;
     if let Ok(Some(learned)) = &learned
@@ -374,7 +325,7 @@ async fn running(
     {
         told.task_definition = Some(learned.task_definition.clone());
     }
-    let runs = runs(session, known, release, told, insisted).await;
+    let runs = runs(session, known, release, told, lifting).await;
     // The task definition found belongs to another release.
     told.task_definition = None;
     let (id, expected) = ("record/task-definition", "the task definition that runs");
@@ -394,8 +345,8 @@ async fn running(
                 .reason(format!(
                     "which task definition runs could not be asked: {error}"
                 ));
-            match insisted.lifts(Rule::NotRunning) {
-                Some(forced) => force::lifted(outcome, forced),
+            match lifting.lifts(Rule::NotRunning) {
+                Some(forced) => force::lifted(outcome, &forced),
                 None => outcome.hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),
             }
         }
@@ -443,7 +394,7 @@ async fn runs(
     known: &[Entry],
     release: &str,
     flags: &Flags,
-    insisted: &mut LiftedRules<'_>,
+    lifting: &mut Lifting,
 ) -> Outcome {
     let id = "record/running";
     // With the given facts about the release: the target may identify it by them.
@@ -513,9 +464,9 @@ async fn runs(
             (outcome, hint.to_owned())
         }
     };
-    match insisted.lifts(Rule::NotRunning) {
-        Some(forced) => force::lifted(outcome, forced),
-        None => outcome.hint(format!("{hint}; {}", force::insist(Rule::NotRunning))),
+    match lifting.lifts(Rule::NotRunning) {
+        Some(forced) => force::lifted(outcome, &forced),
+        None => outcome.hint(format!("{hint}; {}", force::flag(Rule::NotRunning))),
     }
 }
 

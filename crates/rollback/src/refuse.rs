@@ -1,17 +1,17 @@
 //! Why a rollback must not be made, as far as the state tells. Asked before anything is changed.
 
-use cli::force::Rule as _;
+use cli::force::{Lifting, Rule as _};
 use model::{Id, Outcome};
 use state::{Document, Status};
 
-use crate::force::{Force, Rule};
+use crate::force::Rule;
 
 /// The destination, or the rule that forbids the rollback with the next step.
 /// `to` is `--to`.
 pub(crate) fn destination(
     document: Option<&Document>,
     to: Option<&str>,
-    force: &mut Force,
+    force: &mut Lifting,
 ) -> Result<String, Box<Outcome>> {
     let Some(document) = document else {
         return Err(nowhere());
@@ -169,7 +169,7 @@ mod tests {
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         change(&mut document);
-        let mut force = Force::new(cli::force::forced(force, "test", "me"));
+        let mut force = Lifting::new(cli::force::forced(force, "test", "me"));
         match destination(Some(&document), to, &mut force) {
             Ok(destination) => destination,
             Err(outcome) => outcome.id.to_string(),

@@ -58,7 +58,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
                 lock.holder, lock.operation
             ));
         let Some(forced) = forced else {
-            let hint = format!("wait for it; {}", force::insist(LockedRule));
+            let hint = format!("wait for it; {}", force::flag(LockedRule));
             return Ok(session.report(vec![held.hint(hint)]));
         };
         outcomes.push(force::lifted(held, forced));

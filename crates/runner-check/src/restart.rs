@@ -74,7 +74,7 @@ pub(crate) async fn restart(
     let lifted = match (busy, force::of(Busy, &forced)) {
         (Some(busy), None) => {
             job.consent(&plan, true).await?;
-            let hint = format!("wait until it is done; {}", force::insist(Busy));
+            let hint = format!("wait until it is done; {}", force::flag(Busy));
             return Ok(remedy::report(busy.hint(hint), started_at));
         }
         (Some(busy), Some(forced)) => Some(force::lifted(busy, forced)),

@@ -1,5 +1,6 @@
 //! The side that a deployment goes to: no request reaches it.
 
+use cli::force::{Force, StateRule};
 use cli::{Failure, Job};
 use config::value::Side;
 use futures_util::future::join_all;
@@ -14,11 +15,16 @@ use crate::session::Session;
 
 /// Finds the side that has no share at any place, where `--release` could be ramped up once it is
 /// deployed there; else why not. Nothing is changed.
-pub async fn idle_side(job: &Job) -> Result<Result<Side, Box<Outcome>>, Failure> {
+pub async fn idle_side(
+    job: &Job,
+    force: &Force<StateRule>,
+) -> Result<Result<Side, Box<Outcome>>, Failure> {
     let session = Session::open(job)?;
     let release = session.named()?;
     let document = session.read().await?;
-    if let Some(outcome) = refuse::begin(&session, document.as_ref(), release).await? {
+    let forced = force.forced(job);
+    let asking = refuse::begin_beside(&session, document.as_ref(), release, &forced);
+    if let Some(outcome) = asking.await? {
         return Ok(Err(Box::new(outcome)));
     }
     let release = document

@@ -31,6 +31,7 @@ mod switch;
 
 use std::time::Duration;
 
+use cli::force::{Force, StateRule};
 use cli::{Failure, Job};
 use model::{Report, StageName};
 
@@ -119,6 +120,10 @@ pub async fn abort(job: &Job, reason: &str) -> Result<Report, Failure> {
 }
 
 /// Ramps the job's release up by the stages of the file.
-pub async fn ramp(job: &Job) -> Result<Report, Failure> {
-    ramp::ramp(job, &ramp::Flags::default()).await
+pub async fn ramp(job: &Job, force: &Force<StateRule>) -> Result<Report, Failure> {
+    let flags = ramp::Flags {
+        forced: force.forced(job),
+        ..ramp::Flags::default()
+    };
+    ramp::ramp(job, &flags).await
 }

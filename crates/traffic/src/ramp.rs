@@ -9,7 +9,7 @@ use model::{Outcome, Report, Verdict};
 use operation::shares::foreign::ForeignChange;
 use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, WayBackEnd, Work};
 use router::Router;
-use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
+use state::{AbortRequest, Document, Forced, Lease, Phase, Rollout, Status};
 
 use crate::abort::UNPROVED;
 use crate::choose::{self, Goal, OtherSide};
@@ -39,6 +39,9 @@ pub(crate) struct Flags {
     /// End with exit code 3 where a promotion is needed, instead of waiting; `traffic promote` goes on
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// The rules that a person lifts for the whole run that this ramp is a part of.
+    #[arg(skip)]
+    pub(crate) forced: Vec<Forced>,
 }
 
 impl Flags {
@@ -93,7 +96,8 @@ pub(crate) async fn ramp(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let release = session.named()?;
     let stages = flags.stages(&session)?;
     let document = session.read().await?;
-    if let Some(outcome) = refuse::begin(&session, document.as_ref(), release).await? {
+    let refused = refuse::begin_beside(&session, document.as_ref(), release, &flags.forced);
+    if let Some(outcome) = refused.await? {
         return Ok(session.report(vec![outcome]));
     }
     let (lease, document) = session.acquire().await?;
@@ -110,7 +114,8 @@ async fn begin(
     flags: &Flags,
 ) -> Result<Report, Failure> {
     // What was true before the lease must be true under it.
-    if let Some(outcome) = refuse::begin(session, Some(document), release).await? {
+    let refused = refuse::begin_beside(session, Some(document), release, &flags.forced);
+    if let Some(outcome) = refused.await? {
         return session.give_up(lease, vec![outcome]).await;
     }
     let work = session.work(Some(document));

@@ -1,13 +1,14 @@
 //! Why no share may change, as far as the state tells.
 
 use cli::Failure;
+use cli::force::{self, StateRule};
 use cli::rollout::in_progress;
 use futures_util::future::join_all;
 use model::{Id, Outcome, Verdict};
 use operation::shares::work::{places_gone, runs_beside, unconfigured};
 use router::Router;
 use state::journal::ROLLBACK;
-use state::{Document, Rollout};
+use state::{Document, Forced, Rollout};
 
 use crate::session::{Session, rollout};
 
@@ -17,8 +18,23 @@ pub(crate) async fn begin(
     document: Option<&Document>,
     release: &str,
 ) -> Result<Option<Outcome>, Failure> {
+    begin_beside(session, document, release, &[]).await
+}
+
+/// The same beside the rules that a person lifts.
+pub(crate) async fn begin_beside(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    release: &str,
+    forced: &[Forced],
+) -> Result<Option<Outcome>, Failure> {
+    let holds = |rule: StateRule| force::of(rule, forced).is_none();
     if let Some(document) = document {
-        if let Some(frozen) = &document.frozen {
+        if let Some(frozen) = document
+            .frozen
+            .as_ref()
+            .filter(|_| holds(StateRule::Frozen))
+        {
             return Ok(Some(
                 Outcome::refused(Id::refused("frozen"), release)
                     .expected("an environment that is not frozen")
@@ -27,14 +43,14 @@ pub(crate) async fn begin(
                     .hint("when a person has looked: `rollback unfreeze`"),
             ));
         }
-        if document.known_bad(release).is_some() {
+        if document.known_bad(release).is_some() && holds(StateRule::KnownBad) {
             return Ok(Some(
                 Outcome::refused(Id::refused("known-bad"), release)
                     .expected("a release that is not known bad")
                     .actual(format!("{release} is recorded bad"))
                     .reason(format!("{release} is known bad: it was taken back before"))
                     .hint(format!(
-                        "deploy another one; if it is good after all: `rollback record --release {release}`"
+                        "deploy another one; if it is good after all: `rollback record --release {release} --force known-bad --reason TEXT`"
                     )),
             ));
         }

@@ -69,8 +69,13 @@ fn a_release_that_fails_at_its_share_has_nothing_again() {
     assert!(bed.state()["rollout"].is_null());
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
     // It is known bad now.
-    bed.traffic(&["ramp", "--release", "v2"])
-        .is(5, &["known bad"]);
+    bed.traffic(&["ramp", "--release", "v2"]).is(
+        5,
+        &[
+            "known bad",
+            "`rollback record --release v2 --force known-bad --reason TEXT`",
+        ],
+    );
 }
 
 #[test]

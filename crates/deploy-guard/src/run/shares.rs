@@ -18,18 +18,20 @@ impl Run<'_> {
             return Ok(String::new());
         };
         let stages: Vec<String> = section.stages.iter().map(ToString::to_string).collect();
-        Ok(match traffic::idle_side(self.job).await? {
-            Ok(side) => format!(" SIDE={side}, then give it {}", stages.join(", ")),
-            Err(outcome) => {
-                let reason = outcome.reason.unwrap_or_default();
-                format!("; now it would be refused: {reason}")
-            }
-        })
+        Ok(
+            match traffic::idle_side(self.job, &self.force.known_to()).await? {
+                Ok(side) => format!(" SIDE={side}, then give it {}", stages.join(", ")),
+                Err(outcome) => {
+                    let reason = outcome.reason.unwrap_or_default();
+                    format!("; now it would be refused: {reason}")
+                }
+            },
+        )
     }
 
     /// Deploys to the idle side and ramps it up; the gate decides when it has everything.
     pub(super) async fn by_shares(mut self) -> Result<Report, Failure> {
-        let side = match traffic::idle_side(self.job).await? {
+        let side = match traffic::idle_side(self.job, &self.force.known_to()).await? {
             Ok(side) => side,
             Err(outcome) => {
                 self.job.progress.clear();
@@ -70,18 +72,19 @@ impl Run<'_> {
         self.book.touch();
         self.book
             .goes_on("its requests are given back; `traffic status` shows it");
-        let (verdict, told, reason, foreign) = match traffic::ramp(self.job).await {
-            Ok(report) => {
-                let report = self.stage(Ok(report), StageName::Traffic)?;
-                let foreign = report.foreign_changes;
-                (report.verdict, report.headline, report.reason, foreign)
-            }
-            Err(failure) => {
-                let verdict = failure.code.verdict();
-                let reason = self.not_done(Id::phase(StageName::Traffic), failure, verdict);
-                (verdict, None, reason, Vec::new())
-            }
-        };
+        let (verdict, told, reason, foreign) =
+            match traffic::ramp(self.job, &self.force.known_to()).await {
+                Ok(report) => {
+                    let report = self.stage(Ok(report), StageName::Traffic)?;
+                    let foreign = report.foreign_changes;
+                    (report.verdict, report.headline, report.reason, foreign)
+                }
+                Err(failure) => {
+                    let verdict = failure.code.verdict();
+                    let reason = self.not_done(Id::phase(StageName::Traffic), failure, verdict);
+                    (verdict, None, reason, Vec::new())
+                }
+            };
         if verdict == Verdict::Pass {
             let mut judged = self.job.clone();
             // It has all requests: there is nothing beside it to compare it with.

@@ -5,31 +5,13 @@
 //! deployed again unless `--force` lifts the rule.
 
 use cli::Job;
-use cli::force::{self, Rule as _};
+use cli::force::{self, Rule as _, StateRule};
 use cli::rollout::in_progress;
 use config::value::Weight;
 use model::{Id, Outcome, Severity};
 use state::{Document, Forced};
 
 use super::{Context, Planned};
-
-/// A rule that forbids a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    KnownBad,
-    Frozen,
-}
-
-impl force::Rule for Rule {
-    const ALL: &'static [Self] = &[Rule::KnownBad, Rule::Frozen];
-
-    fn name(self) -> &'static str {
-        match self {
-            Rule::KnownBad => "known-bad",
-            Rule::Frozen => "frozen",
-        }
-    }
-}
 
 /// The id of a rule's outcome.
 pub(crate) fn id(rule: &str) -> Id {
@@ -87,10 +69,10 @@ pub(crate) fn plan<'a>(scene: &'a Context<'a>) -> Vec<Planned<'a>> {
             }),
         }
     };
-    let of = |rule: Rule, judge| one(rule.name(), force::of(rule, &scene.forced), judge);
-    let mut planned = vec![of(Rule::Frozen, frozen)];
+    let of = |rule: StateRule, judge| one(rule.name(), force::of(rule, &scene.forced), judge);
+    let mut planned = vec![of(StateRule::Frozen, frozen)];
     if job.release.is_some() {
-        planned.push(of(Rule::KnownBad, known_bad));
+        planned.push(of(StateRule::KnownBad, known_bad));
     }
     if job.config.traffic().ok().flatten().is_some() {
         planned.push(one("rollout", None, no_rollout));
@@ -125,7 +107,7 @@ fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {
             ))
             .hint(format!(
                 "deploy a release with a fix; {}",
-                force::insist(Rule::KnownBad)
+                force::flag(StateRule::KnownBad)
             )),
     }
 }
@@ -146,7 +128,7 @@ fn frozen(document: &Document, id: &str, job: &Job) -> Outcome {
             .reason(format!("the environment is frozen: {}", frozen.reason))
             .hint(format!(
                 "when a person has looked: `rollback unfreeze`; {}",
-                force::insist(Rule::Frozen)
+                force::flag(StateRule::Frozen)
             )),
     }
 }

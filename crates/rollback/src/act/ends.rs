@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use cli::Failure;
+use cli::force::{self, Lifting};
 use engine::{Execution, PlaceRelease, Reverted};
 use model::report::Bar;
 use model::{Id, Outcome, Report, Severity, Verdict};
@@ -10,7 +11,6 @@ use state::Forced;
 use state::journal::Ending;
 
 use super::Rollback;
-use crate::force::{Force, lifted};
 use crate::hooks::HookContext;
 use operation::gantt;
 
@@ -274,7 +274,7 @@ impl Rollback<'_> {
     }
 
     /// The rules that were lifted, now or before an interruption.
-    pub(super) fn forced_outcomes(&self, force: &Force, forced: &[Forced]) -> Vec<Outcome> {
+    pub(super) fn forced_outcomes(&self, force: &Lifting, forced: &[Forced]) -> Vec<Outcome> {
         let mut outcomes = force.outcomes();
         outcomes.retain(|outcome| {
             outcome.verdict != Verdict::Skipped
@@ -283,7 +283,8 @@ impl Rollback<'_> {
         for earlier in forced {
             let id = Id::forced(&earlier.rule);
             if outcomes.iter().all(|outcome| outcome.id != id) {
-                outcomes.push(lifted(earlier, self.destination, ""));
+                let outcome = Outcome::inconclusive(id, self.destination);
+                outcomes.push(force::lifted(outcome, earlier));
             }
         }
         outcomes

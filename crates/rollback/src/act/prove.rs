@@ -3,13 +3,14 @@
 
 use std::time::Instant;
 
+use cli::force::Lifting;
 use engine::Plan;
 use model::report::Bar;
 use model::{Id, Outcome};
 use target::{Error, Place, Step, Target, Transition};
 
 use super::{Rollback, Situation};
-use crate::force::{Force, Rule};
+use crate::force::Rule;
 
 pub(super) fn unready(id: impl Into<Id>, destination: &str, reason: String) -> Outcome {
     Outcome::refused(id, destination)
@@ -27,7 +28,7 @@ pub(super) struct ProvedPlan {
     pub(super) plan: Plan,
     pub(super) bars: Vec<Bar>,
     /// With the rules that were lifted for it.
-    pub(super) force: Force,
+    pub(super) force: Lifting,
     /// When it was begun to be proved.
     pub(super) since: Instant,
 }
@@ -39,7 +40,7 @@ impl Rollback<'_> {
         &self,
         target: &dyn Target,
         situation: &Situation,
-        mut force: Force,
+        mut force: Lifting,
     ) -> Result<ProvedPlan, Vec<Outcome>> {
         let since = Instant::now();
         let Situation { document, current } = situation;

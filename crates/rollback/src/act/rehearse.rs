@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use cli::force::Lifting;
 use cli::{Failure, Job};
 use config::file::Healthgate;
 use engine::{Plan, PlannedStep};
@@ -19,7 +20,6 @@ use state::journal::ROLLBACK;
 use super::ends::Findings;
 use super::prove::{ProvedPlan, unready};
 use super::{Rollback, Situation};
-use crate::force::Force;
 use crate::refuse;
 use crate::session::Session;
 use crate::{unlock, view};
@@ -68,7 +68,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         return Ok(session.report(vec![outcome]));
     }
     let to = whereto(&session, &document, flags).await?;
-    let mut force = Force::new(Vec::new());
+    let mut force = Lifting::new(Vec::new());
     let destination = match refuse::destination(Some(&document), to.as_deref(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),

@@ -1,5 +1,6 @@
 //! A rollback that was interrupted, finished.
 
+use cli::force::Lifting;
 use cli::{Failure, Job};
 use engine::{Execution, status};
 use model::{Id, Outcome, Report, Verdict};
@@ -8,7 +9,6 @@ use state::{Document, Status};
 
 use super::abort::put_back;
 use super::{Rollback, timed};
-use crate::force::Force;
 use crate::hooks::{self, HookContext};
 use crate::refuse;
 use crate::session::Session;
@@ -66,7 +66,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
             reason,
         )]));
     }
-    let mut force = Force::new(forced);
+    let mut force = Lifting::new(forced);
     let rollback = Rollback {
         is_unjudged,
         ..Rollback::new(session, &destination, document.as_ref())?

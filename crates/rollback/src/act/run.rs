@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cli::force::Lifting;
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
 use engine::{Conclusion, CurrentRelease, Execution, ExecutionEnd, Grounds};
@@ -20,7 +21,6 @@ use super::ends::Findings;
 use super::rollout::{self, RolloutEnd};
 use super::schema::{self, WayDown};
 use super::{Flags, Rollback, Situation, timed};
-use crate::force::Force;
 use crate::hooks::{self, HookContext};
 use crate::refuse;
 use crate::session::Session;
@@ -168,7 +168,7 @@ impl Rollback<'_> {
         target: &dyn Target,
         lease: &Lease,
         situation: &Situation,
-        force: Force,
+        force: Lifting,
         uncounted: Duration,
         hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
@@ -236,7 +236,7 @@ impl Rollback<'_> {
         &self,
         execution: Execution<'_>,
         situation: &Situation,
-        force: &Force,
+        force: &Lifting,
         hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
         let current = &situation.current;
