@@ -18,13 +18,19 @@ pub(crate) fn images(docker: &Docker) {
     }
 }
 
+/// A job on the machine that is deployed to, in a way that is not known.
+const RUNNER: &str =
+    "on: push\njobs:\n  deploy: { runs-on: [self-hosted, linux], steps: [{ run: ./x }] }\n";
+
 /// Writes the configuration and the workflow, which takes the binary of this build.
 fn init(repository: &Repository) {
+    repository.write(".github/workflows/deploy.yml", RUNNER);
     let program = testkit::bin_path("deploy-guard");
     let bin = program.parent().unwrap().display().to_string();
     testkit::bin("deploy-guard")
         .current_dir(repository.path(""))
         .args(["init", "--kind", "compose", "--bin-dir", &bin])
+        .args(["--environment", "production"])
         .assert()
         .code(0);
 }

@@ -1,8 +1,8 @@
 //! What the repository contains. It is only read, within bounds, and none of its programs is run.
 
 mod compose;
-mod machine;
 mod task;
+mod unit;
 mod workflow;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use survey::Survey;
 use survey::compose::Check;
 
 pub(crate) use compose::{Compose, Service, images};
-pub(crate) use machine::{Unit, Upstream};
 pub(crate) use task::Task;
+pub(crate) use unit::Unit;
 pub(crate) use workflow::Workflow;
 
 /// What was found, the nearest to the root first.
@@ -30,7 +30,6 @@ pub(crate) struct RepositoryFacts {
     pub(crate) compose: Vec<Compose>,
     /// Dockerfiles, and the health check of each.
     pub(crate) dockerfiles: Vec<(String, Option<Check>)>,
-    pub(crate) upstreams: Vec<Upstream>,
     pub(crate) units: Vec<Unit>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) migrations: Vec<String>,
@@ -98,14 +97,10 @@ fn file(repository: &Repository, path: &str, seen: &mut RepositoryFacts) {
         let check = survey::compose::of_dockerfile(repository, path);
         let check = check.map(|check| check.value);
         seen.dockerfiles.push((path.to_owned(), check));
-    } else if ends_in(name, &["conf"]) {
-        let text = repository.text(path);
-        seen.upstreams
-            .extend(text.and_then(|text| machine::upstream(path.to_owned(), &text)));
     } else if ends_in(name, &["service"]) {
         let text = repository.text(path);
         seen.units
-            .extend(text.and_then(|text| machine::unit(path.to_owned(), name, &text)));
+            .extend(text.and_then(|text| unit::unit(path.to_owned(), name, &text)));
     } else if ends_in(name, &["json"]) && name.contains("task") {
         let Some(text) = repository.text(path) else {
             return;
@@ -127,7 +122,6 @@ impl RepositoryFacts {
         self.workflows.is_empty()
             && self.compose.is_empty()
             && self.dockerfiles.is_empty()
-            && self.upstreams.is_empty()
             && self.units.is_empty()
             && self.tasks.is_empty()
             && self.migrations.is_empty()

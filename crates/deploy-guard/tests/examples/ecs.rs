@@ -171,8 +171,13 @@ fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
     let task = task.replace("8080", &world.port.to_string());
     repository.write(".aws/task-definition.json", &task);
     let mut init = testkit::bin("deploy-guard");
-    init.current_dir(repository.path(""))
-        .args(["init", "--kind", "ecs"]);
+    init.current_dir(repository.path("")).args([
+        "init",
+        "--kind",
+        "ecs",
+        "--environment",
+        "production",
+    ]);
     init.assert().code(0);
     let example = world
         .reached_by(Example::of(repository))

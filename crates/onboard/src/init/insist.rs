@@ -83,7 +83,7 @@ fn told(seen: &RepositoryFacts) -> String {
         let secrets: Vec<&str> = workflow.secrets.iter().map(String::as_str).collect();
         let mut more = Vec::new();
         if workflow.deploys {
-            more.push("deploys".to_owned());
+            more.push("called a deployment".to_owned());
         }
         if !secrets.is_empty() {
             more.push(format!("secrets {}", secrets.join(", ")));
@@ -110,13 +110,6 @@ fn told(seen: &RepositoryFacts) -> String {
             .map(|health| format!("healthy at {}", health.path));
         line("Dockerfile", with(path, &Vec::from_iter(health)));
     }
-    for upstream in &seen.upstreams {
-        let colours = format!(
-            "upstream {}: {} and {}",
-            upstream.name, upstream.blue, upstream.green
-        );
-        line("nginx", with(&upstream.path, &[colours]));
-    }
     for unit in &seen.units {
         line("systemd unit", unit.path.clone());
     }
@@ -130,7 +123,7 @@ fn told(seen: &RepositoryFacts) -> String {
         line("migrations", path.clone());
     }
     for script in &seen.scripts {
-        line("deploys", script.clone());
+        line("program", script.clone());
     }
     let composes = seen.compose.iter().flat_map(|compose| &compose.passed_over);
     for note in seen.passed_over.iter().chain(composes) {
@@ -152,9 +145,8 @@ fn with(path: &str, more: &[String]) -> String {
 /// What will be written, and why.
 fn decided(plan: &Plan) -> String {
     let mut text = format!(
-        "\nGuards {} in {} by {}\n",
+        "\nNo workflow deploys {} by {}, as far as they can be read: what is written is a form, with a TODO for what is not known\n",
         plan.service,
-        plan.environment,
         plan.way.describe()
     );
     for note in &plan.notes {

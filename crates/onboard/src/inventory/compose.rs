@@ -123,22 +123,12 @@ pub(super) fn read(repository: &Repository, path: &str) -> Option<Compose> {
 }
 
 impl Compose {
-    /// The services that a release changes: those built here, or with a tag that each release brings;
-    /// otherwise those that are not usual companions, otherwise all.
+    /// The services that a release changes: those built here, or with a tag that each release brings.
     pub(crate) fn released(&self) -> Vec<&Service> {
-        let lasting = || self.services.iter().filter(|service| !service.ends);
-        let own = || lasting().filter(|service| !is_companion(service));
-        let of_release =
-            |service: &&Service| service.builds || (service.varies && !is_companion(service));
-        let released: Vec<_> = lasting().filter(of_release).collect();
-        if lasting().any(|service| service.builds) {
-            return released;
-        }
-        if own().next().is_some() {
-            own().collect()
-        } else {
-            lasting().collect()
-        }
+        let lasting = self.services.iter().filter(|service| !service.ends);
+        lasting
+            .filter(|service| service.builds || (service.varies && !is_companion(service)))
+            .collect()
     }
 
     /// What looks like a service of its own and is taken for none that a release changes.

@@ -9,7 +9,7 @@ pub(crate) struct Workflow {
     pub(crate) deploys: bool,
     /// Secrets by their names, without the job's own token.
     pub(crate) secrets: BTreeSet<String>,
-    /// The labels of a job on a machine of one's own.
+    /// The labels of its first job on a machine of one's own, else of its first job.
     pub(crate) labels: Option<Vec<String>>,
     pub(crate) environment: Option<String>,
     /// Cluster and service of an ECS deployment.
@@ -20,11 +20,15 @@ impl Workflow {
     pub(super) fn of(workflow: &survey::Workflow) -> Self {
         let says = |text: &str| text.to_ascii_lowercase().contains("deploy");
         let jobs = || workflow.jobs.iter();
-        let labels = jobs().find_map(|job| {
-            let labels: Vec<&str> = job.labels.iter().map(survey::Value::text).collect();
-            let own = labels.contains(&"self-hosted") && labels.iter().all(|label| is_word(label));
-            own.then(|| labels.into_iter().map(str::to_owned).collect())
-        });
+        let all = || {
+            jobs().filter_map(|job| {
+                let labels: Vec<&str> = job.labels.iter().map(survey::Value::text).collect();
+                let is_known = !labels.is_empty() && labels.iter().all(|label| is_word(label));
+                is_known.then(|| labels.into_iter().map(str::to_owned).collect::<Vec<_>>())
+            })
+        };
+        let is_own = |labels: &Vec<String>| labels.iter().any(|label| label == "self-hosted");
+        let labels = all().find(is_own).or_else(|| all().next());
         let environment = jobs().find_map(|job| {
             let name = job.environment.as_ref()?.value.text();
             is_word(name).then(|| name.to_owned())

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use config::SCHEMA_URL;
 
-use super::plan::{Cluster, DeployMethod, Plan, Project};
+use super::plan::{Cluster, DeployMethod, KEY, Plan, Project, TODO};
 use proposal::text::{indented, line, literal, scalar};
 
 /// Writes the release's images into our own file, which a rollback writes too, and starts them.
@@ -44,12 +44,13 @@ pub(super) fn text(plan: &Plan) -> String {
         scalar = scalar(&plan.service)
     );
     hosts(plan, &mut text);
-    preflight(plan, &mut text);
-    deploy(plan, &mut text);
-    gate::write(plan, &mut text);
-    back::write(plan, &mut text);
-    back::shares(plan, &mut text);
-    text
+    let mut after = String::new();
+    deploy(plan, &mut after);
+    gate::write(plan, &mut after);
+    back::write(plan, &mut after);
+    let has_gaps = text.contains(TODO) || after.contains(TODO);
+    preflight(plan, has_gaps, &mut text);
+    text + &after
 }
 
 fn hosts(plan: &Plan, text: &mut String) {
@@ -64,13 +65,13 @@ fn hosts(plan: &Plan, text: &mut String) {
             .map_or(String::new(), |port| format!(", port: {port}"));
         let _ = writeln!(
             text,
-            "  {}: {{ address: {address}, user: {user}{port}, key-env: DEPLOY_SSH_KEY, known-hosts: .github/known_hosts }}",
+            "  {}: {{ address: {address}, user: {user}{port}, key-env: {KEY}, known-hosts: .github/known_hosts }}",
             machine.name
         );
     }
 }
 
-fn preflight(plan: &Plan, text: &mut String) {
+fn preflight(plan: &Plan, has_gaps: bool, text: &mut String) {
     text.push_str("\n# Before: where this does not pass, nothing is touched.\npreflight:\n");
     let mut all = String::new();
     let names: Vec<&str> = plan
@@ -78,34 +79,19 @@ fn preflight(plan: &Plan, text: &mut String) {
         .iter()
         .map(|machine| machine.name.as_str())
         .collect();
-    if !plan.secret_names().is_empty() {
-        all.push_str("  # Handed to the step by the workflow.\n  secrets:\n");
-    }
-    if !names.is_empty() {
+    if let Some(key) = plan.key() {
         let _ = writeln!(
             all,
-            "    - {{ name: DEPLOY_SSH_KEY, kind: ssh-private-key, hosts: [{}] }}",
+            "  # Handed to the step by the workflow.\n  secrets:\n    - {{ name: {key}, kind: ssh-private-key, hosts: [{}] }}",
             names.join(", ")
         );
-    }
-    for (name, path) in plan
-        .secrets
-        .iter()
-        .filter(|(name, _)| *name != "DEPLOY_SSH_KEY" || names.is_empty())
-    {
-        let _ = writeln!(all, "    - {{ name: {name} }} # as in {}", line(path));
     }
     let variables = plan.variables();
     if !variables.is_empty() {
         all.push_str("  # Settings of the repository: `gh variable set NAME`.\n  variables:\n");
     }
     for name in variables {
-        let form = if name == "HEALTH_URL" {
-            ", matches: \"https?://.+\""
-        } else {
-            ""
-        };
-        let _ = writeln!(all, "    - {{ name: {name}{form} }}");
+        let _ = writeln!(all, "    - {{ name: {name} }}");
     }
     if !names.is_empty() {
         all.push_str("  hosts:\n");
@@ -116,8 +102,8 @@ fn preflight(plan: &Plan, text: &mut String) {
     if let DeployMethod::Compose(project) = &plan.way {
         images(project, &mut all);
     }
-    commands(plan, &mut all);
-    if names.is_empty() && !matches!(plan.way, DeployMethod::Ecs(_)) {
+    commands(plan, has_gaps, &mut all);
+    if plan.is_local() && !matches!(plan.way, DeployMethod::Ecs(_)) {
         all.push_str("  disk:\n    - { path: /, min-free: 1GiB, min-inodes: 1% }\n");
     }
     text.push_str(&all);
@@ -126,9 +112,8 @@ fn preflight(plan: &Plan, text: &mut String) {
     if let Some(path) = &plan.migrations {
         let _ = writeln!(
             text,
-            "  # {} holds migrations: a release that cannot go back over one needs a backup.\n  # backup:\n  #   - {{ name: database, file: /var/backups/{}/*.dump, max-age: 26h }}",
-            line(path),
-            plan.service
+            "  # {} holds migrations: a release that cannot go back over one needs a backup, see `backup:`.",
+            line(path)
         );
     }
 }
@@ -148,10 +133,18 @@ fn images(project: &Project, all: &mut String) {
     }
 }
 
-fn commands(plan: &Plan, all: &mut String) {
+fn commands(plan: &Plan, has_gaps: bool, all: &mut String) {
     let mut each = Vec::new();
+    if has_gaps {
+        // It must not find itself.
+        let file = remote::quote(&plan.config);
+        each.push((
+            "filled-in",
+            format!("test -r {file} && ! grep -n 'TOD[O]' {file} >&2"),
+        ));
+    }
     match &plan.way {
-        DeployMethod::Compose(project) if plan.machines.is_empty() => {
+        DeployMethod::Compose(project) if plan.is_local() => {
             let file = if project.folder.is_empty() {
                 project.file.clone()
             } else {
@@ -168,19 +161,6 @@ fn commands(plan: &Plan, all: &mut String) {
         }
         _ => {}
     }
-    if !plan.deploys_itself() && !plan.deploys().1 {
-        each.push((
-            "deploy-script",
-            "test -f deploy.sh || { echo 'deploy.sh is still to be written' >&2; exit 1; }"
-                .to_owned(),
-        ));
-    }
-    if matches!(plan.way, DeployMethod::Command) {
-        each.push((
-            "live-script",
-            "test -f live.sh || { echo 'live.sh is still to be written' >&2; exit 1; }".to_owned(),
-        ));
-    }
     if each.is_empty() {
         return;
     }
@@ -193,7 +173,7 @@ fn commands(plan: &Plan, all: &mut String) {
 fn deploy(plan: &Plan, text: &mut String) {
     text.push_str("\ndeploy:\n");
     match &plan.way {
-        DeployMethod::Compose(project) if plan.machines.is_empty() => {
+        DeployMethod::Compose(project) if plan.is_local() => {
             text.push_str("  # Writes the release's images into a file of its own, which a rollback writes too, and starts them.\n  command: |\n");
             let images = project.images.iter().map(|(service, image)| {
                 format!(
@@ -237,13 +217,14 @@ fn deploy(plan: &Plan, text: &mut String) {
             text.push_str(&indented(&script, 4));
         }
         _ => {
-            let (command, there) = plan.deploys();
-            if !there {
-                text.push_str(
-                    "  # Still to be written: makes $RELEASE live, and is safe to run twice.\n",
-                );
-            }
-            let _ = writeln!(text, "  command: {}", scalar(&command));
+            let there = plan.script.as_ref();
+            let there = there.map_or(String::new(), |script| {
+                format!("; {} is there", line(script))
+            });
+            let _ = writeln!(
+                text,
+                "  # What makes $RELEASE live, and is safe to run twice{there}.\n  command: {TODO}"
+            );
         }
     }
 }

@@ -7,10 +7,16 @@ use crate::init::ask::Prompter;
 use crate::init::names;
 use crate::init::problem::InitError;
 use crate::init::wishes::InitFlags;
-use crate::inventory::{Compose, RepositoryFacts, Service, Task, Unit, Upstream, images};
+use crate::inventory::{Compose, RepositoryFacts, Service, Task, Unit, images};
 use proposal::machine::Machine;
 use proposal::proposal::is_of_every_own;
 use survey::compose::Check;
+
+/// What a person fills in; `preflight` fails while it stands in the configuration.
+pub(super) const TODO: &str = "TODO";
+
+/// The secret with the key of the machines.
+pub(super) const KEY: &str = "DEPLOY_SSH_KEY";
 
 /// The variable with the role that a job takes at AWS.
 pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
@@ -25,8 +31,12 @@ pub(in crate::init) const ACTION: &str = concat!("org/deploy-guard@v", env!("CAR
 #[derive(Debug)]
 pub(super) enum DeployMethod {
     Compose(Project),
-    Nginx(Option<Colours>),
-    Systemd { unit: String, home: String },
+    Nginx,
+    /// The folder with the releases, where the unit tells.
+    Systemd {
+        unit: String,
+        releases: Option<String>,
+    },
     Ecs(Cluster),
     Command,
 }
@@ -48,13 +58,6 @@ pub(super) struct Project {
     pub(super) answers: Vec<(String, u16, Option<String>)>,
 }
 
-#[derive(Debug)]
-pub(super) struct Colours {
-    pub(super) file: String,
-    pub(super) blue: String,
-    pub(super) green: String,
-}
-
 /// A service of ECS; what is empty comes from the workflow's variables.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -68,15 +71,16 @@ pub(super) struct Cluster {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) service: String,
-    pub(super) environment: String,
+    /// As the workflows name it, or a person.
+    pub(super) environment: Option<String>,
     pub(super) way: DeployMethod,
     /// What is healthy, if known.
     pub(super) url: Option<String>,
     pub(super) machines: Vec<Machine>,
-    /// Secrets by name, and the workflow that has them.
-    pub(super) secrets: BTreeMap<String, String>,
+    /// Secrets of the workflows that are called deployments.
+    pub(super) secrets: BTreeSet<String>,
     pub(super) labels: Vec<String>,
-    /// The program that deploys.
+    /// A program that could be what deploys, by its name.
     pub(super) script: Option<String>,
     pub(super) migrations: Option<String>,
     pub(super) config: String,
@@ -90,7 +94,6 @@ pub(super) struct Plan {
 /// A way that the repository speaks for.
 enum MethodEvidence<'a> {
     Ecs(&'a Task),
-    Nginx(&'a Upstream),
     Compose(&'a Compose),
     Systemd(&'a Unit),
 }
@@ -99,7 +102,6 @@ impl MethodEvidence<'_> {
     fn kind(&self) -> &'static str {
         match self {
             MethodEvidence::Ecs(_) => "ecs",
-            MethodEvidence::Nginx(_) => "nginx",
             MethodEvidence::Compose(_) => "compose",
             MethodEvidence::Systemd(_) => "systemd",
         }
@@ -108,7 +110,6 @@ impl MethodEvidence<'_> {
     fn path(&self) -> &str {
         match self {
             MethodEvidence::Ecs(task) => &task.path,
-            MethodEvidence::Nginx(upstream) => &upstream.path,
             MethodEvidence::Compose(compose) => &compose.path,
             MethodEvidence::Systemd(unit) => &unit.path,
         }
@@ -118,35 +119,13 @@ impl MethodEvidence<'_> {
 /// In the order of preference when there is no prompt: the most specific first.
 fn found(seen: &RepositoryFacts) -> Vec<MethodEvidence<'_>> {
     let tasks = seen.tasks.iter().map(MethodEvidence::Ecs);
-    // Names are known inside a Compose project only.
-    let outside = |upstream: &&Upstream| {
-        let host = |address: &str| {
-            address.rsplit_once(':').is_some_and(|(host, _)| {
-                host == "localhost"
-                    || host
-                        .trim_matches(['[', ']'])
-                        .parse::<std::net::IpAddr>()
-                        .is_ok()
-            })
-        };
-        host(&upstream.blue) && host(&upstream.green)
-    };
-    let upstreams = seen
-        .upstreams
-        .iter()
-        .filter(outside)
-        .map(MethodEvidence::Nginx);
-    let projects = seen
+    let (with, without): (Vec<&Compose>, Vec<&Compose>) = seen
         .compose
         .iter()
-        .filter(|compose| !compose.released().is_empty())
-        .map(MethodEvidence::Compose);
+        .partition(|compose| !compose.released().is_empty());
+    let projects = with.into_iter().chain(without).map(MethodEvidence::Compose);
     let units = seen.units.iter().map(MethodEvidence::Systemd);
-    tasks
-        .chain(upstreams)
-        .chain(projects)
-        .chain(units)
-        .collect()
+    tasks.chain(projects).chain(units).collect()
 }
 
 impl Plan {
@@ -159,6 +138,14 @@ impl Plan {
         let mut all = found(seen);
         if let Some(kind) = &wishes.kind {
             all.retain(|one| one.kind() == kind);
+        }
+        if !wishes.files.is_empty() {
+            let files = wishes
+                .files
+                .iter()
+                .map(|file| file.trim_start_matches("./"));
+            let files: Vec<&str> = files.collect();
+            all.retain(|one| files.iter().any(|file| one.path().ends_with(file)));
         }
         let shown: Vec<String> = all
             .iter()
@@ -193,15 +180,30 @@ impl Plan {
             "--environment",
             environment_name,
         )? {
-            Some(environment) => environment,
+            Some(environment) => Some(environment),
             None => ask.text(
                 "Which environment?",
-                &usual_environment(seen),
-                environment_name,
+                &usual_environment(seen).unwrap_or_default(),
+                |name| {
+                    (!name.is_empty())
+                        .then(|| environment_name(name))
+                        .transpose()
+                },
             )?,
         };
-        let machines = machines(wishes, ask)?;
+        let mut machines = machines(wishes, ask)?;
         let way = way(chosen, wishes, seen, &service);
+        let is_on_machine = !matches!(way, DeployMethod::Ecs(_) | DeployMethod::Command);
+        let is_answered = ask.is_asking() && machines.is_empty() && is_on_machine;
+        let labels = labels(seen, is_answered);
+        if machines.is_empty() && is_on_machine && !is_own(&labels) {
+            machines.push(Machine {
+                name: "host-01".to_owned(),
+                user: TODO.to_owned(),
+                address: TODO.to_owned(),
+                port: None,
+            });
+        }
         let known = way.url();
         let url = match wished(wishes.url.as_ref(), "--url", url)? {
             Some(url) => url,
@@ -214,24 +216,11 @@ impl Plan {
         let action = wished(wishes.action.as_ref(), "--action", action)?
             .unwrap_or_else(|| ACTION.to_owned());
         let bin_dir = wished(wishes.bin_dir.as_ref(), "--bin-dir", folder)?;
-        let script = seen.scripts.first().cloned();
-        if chosen_nothing(&way, wishes) {
-            notes.push("nothing shows how it is deployed: a command of yours will, and a variable names what to ask".to_owned());
-        }
-        if let (DeployMethod::Compose(_), Some(script)) = (&way, &script) {
-            notes.push(format!(
-                "{script} is there too; name it under `deploy:` if it is what deploys"
-            ));
-        }
-        let labels = labels(seen, &machines, &way);
         notes.extend(own_labels(&labels, seen));
         Ok(Plan {
             labels,
             secrets: secrets(seen),
-            script: script.filter(|_| {
-                !matches!(way, DeployMethod::Compose(_) | DeployMethod::Ecs(_))
-                    || !machines.is_empty()
-            }),
+            script: seen.scripts.first().cloned(),
             migrations: seen.migrations.first().cloned(),
             config: wishes.config.display().to_string(),
             workflow,
@@ -246,17 +235,20 @@ impl Plan {
         })
     }
 
-    /// Whether an address must come from the workflow's variables.
-    pub(super) fn asks_for_url(&self) -> bool {
-        self.url.is_none() && matches!(self.way, DeployMethod::Nginx(_) | DeployMethod::Command)
+    /// Whether the runner is the machine that is deployed to.
+    pub(super) fn is_local(&self) -> bool {
+        self.machines.is_empty() && is_own(&self.labels)
+    }
+
+    /// What the environment is called in a file's name.
+    pub(super) fn state_name(&self) -> String {
+        let name = self.environment.as_ref().unwrap_or(&self.service);
+        name.replace('/', "-")
     }
 
     /// Variables of the repository that the workflow hands over.
     pub(super) fn variables(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
-        if self.asks_for_url() {
-            names.push("HEALTH_URL");
-        }
         if let DeployMethod::Ecs(cluster) = &self.way {
             if cluster.of.is_empty() {
                 names.extend(["ECS_CLUSTER", "ECS_SERVICE"]);
@@ -266,28 +258,15 @@ impl Plan {
         names
     }
 
-    /// The secrets that the step is handed.
-    pub(super) fn secret_names(&self) -> BTreeSet<&str> {
-        let key = (!self.machines.is_empty()).then_some("DEPLOY_SSH_KEY");
-        self.secrets.keys().map(String::as_str).chain(key).collect()
-    }
-
-    /// What deploys: a program that is there, or one that is still to be written.
-    pub(super) fn deploys(&self) -> (String, bool) {
-        match &self.script {
-            Some(script) if script == "make deploy" => ("make deploy".to_owned(), true),
-            Some(script) => (
-                format!("sh {} \"$RELEASE\"", remote::quote(&format!("./{script}"))),
-                true,
-            ),
-            None => ("sh ./deploy.sh \"$RELEASE\"".to_owned(), false),
-        }
+    /// The secret that the step is handed.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        (!self.machines.is_empty()).then_some(KEY)
     }
 
     /// Whether the deployment is written into the configuration.
     pub(super) fn deploys_itself(&self) -> bool {
         match &self.way {
-            DeployMethod::Compose(_) => self.machines.is_empty(),
+            DeployMethod::Compose(_) => self.is_local(),
             DeployMethod::Ecs(cluster) => cluster.task.is_some(),
             _ => false,
         }
@@ -301,15 +280,9 @@ impl Plan {
             format!(" --config {}", self.config)
         };
         let mut steps = vec![format!(
-            "read {}, it is yours to change; `deploy-guard doctor{flag}` shows what is missing here",
+            "replace each TODO in {}: preflight fails until none is left; `deploy-guard doctor{flag}` shows what else is missing",
             self.config
         )];
-        if !self.deploys_itself() && !self.deploys().1 {
-            steps.push("write deploy.sh, which makes the release that it is given live".to_owned());
-        }
-        if matches!(self.way, DeployMethod::Command) {
-            steps.push("write live.sh, which prints the release that is live".to_owned());
-        }
         for name in self.variables() {
             steps.push(format!("gh variable set {name}"));
         }
@@ -318,15 +291,28 @@ impl Plan {
                 "gh variable set {ROLE}: the ARN of a role at AWS that trusts GitHub's OIDC provider for this environment"
             ));
         }
-        for name in self.secret_names() {
-            steps.push(format!("gh secret set {name} --env {}", self.environment));
+        if let Some(key) = self.key().filter(|key| !self.secrets.contains(*key)) {
+            let environment = self.environment.as_ref();
+            let flag = environment.map_or(String::new(), |name| format!(" --env {name}"));
+            steps.push(format!("gh secret set {key}{flag}"));
+        }
+        let others = self.secrets.iter().filter(|name| *name != KEY);
+        let others: Vec<&str> = others.map(String::as_str).collect();
+        if !others.is_empty() {
+            steps.push(format!(
+                "the secrets of the workflows are there: {}; hand over what the deployment needs of them in `env:` of both steps",
+                others.join(", ")
+            ));
         }
         if !self.machines.is_empty() {
-            let addresses: Vec<&str> = self
+            let addresses = self
                 .machines
                 .iter()
-                .map(|machine| machine.address.as_str())
-                .collect();
+                .map(|machine| match machine.address.as_str() {
+                    TODO => "ADDRESS",
+                    address => address,
+                });
+            let addresses: Vec<&str> = addresses.collect();
             steps.push(format!(
                 "ssh-keyscan {} >.github/known_hosts, and compare the keys with the machines' own",
                 addresses.join(" ")
@@ -341,23 +327,13 @@ impl Plan {
 }
 
 impl DeployMethod {
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> &'static str {
         match self {
-            DeployMethod::Compose(project) => format!(
-                "Compose: {}",
-                project
-                    .images
-                    .keys()
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            DeployMethod::Nginx(_) => "nginx, from one colour to the other".to_owned(),
-            DeployMethod::Systemd { unit, home } => {
-                format!("systemd: {unit}, its releases in {home}/releases")
-            }
-            DeployMethod::Ecs(_) => "Amazon ECS".to_owned(),
-            DeployMethod::Command => "a command of yours".to_owned(),
+            DeployMethod::Compose(_) => "Compose",
+            DeployMethod::Nginx => "nginx with two colours",
+            DeployMethod::Systemd { .. } => "systemd",
+            DeployMethod::Ecs(_) => "Amazon ECS",
+            DeployMethod::Command => "a command of yours",
         }
     }
 
@@ -373,10 +349,6 @@ impl DeployMethod {
     }
 }
 
-fn chosen_nothing(way: &DeployMethod, wishes: &InitFlags) -> bool {
-    matches!(way, DeployMethod::Command) && wishes.kind.is_none()
-}
-
 fn way(
     chosen: Option<MethodEvidence<'_>>,
     wishes: &InitFlags,
@@ -387,40 +359,24 @@ fn way(
         (Some(MethodEvidence::Compose(compose)), _) => {
             DeployMethod::Compose(project(compose, seen, service))
         }
-        (Some(MethodEvidence::Nginx(upstream)), _) => DeployMethod::Nginx(Some(Colours {
-            file: upstream
-                .path
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            blue: upstream.blue.clone(),
-            green: upstream.green.clone(),
-        })),
         (Some(MethodEvidence::Systemd(unit)), _) => DeployMethod::Systemd {
             unit: unit.name.clone(),
-            home: unit
-                .home
-                .clone()
-                .unwrap_or_else(|| format!("/srv/{service}")),
+            releases: unit.home.as_ref().map(|home| format!("{home}/releases")),
         },
         (Some(MethodEvidence::Ecs(task)), _) => cluster(Some(task), seen),
         (None, Some("ecs")) => cluster(None, seen),
-        (None, Some("nginx")) => DeployMethod::Nginx(None),
+        (None, Some("nginx")) => DeployMethod::Nginx,
         (None, Some("systemd")) => DeployMethod::Systemd {
-            unit: format!("{service}.service"),
-            home: format!("/srv/{service}"),
+            unit: format!("{TODO}.service"),
+            releases: None,
         },
         (None, Some("compose")) => DeployMethod::Compose(Project {
             folder: String::new(),
-            file: "compose.yml".to_owned(),
+            file: format!("{TODO}.yml"),
             name: project_name(service),
-            images: BTreeMap::from([(
-                service.to_owned(),
-                format!("{}:{{release}}", project_name(service)),
-            )]),
+            images: unknown_images(),
             pulled: BTreeMap::new(),
-            builds: true,
+            builds: false,
             ends: Vec::new(),
             answers: Vec::new(),
         }),
@@ -455,7 +411,11 @@ fn project(compose: &Compose, seen: &RepositoryFacts, service: &str) -> Project 
         .project
         .clone()
         .unwrap_or_else(|| project_name(service));
-    let images = images(&name, &released);
+    let images = if released.is_empty() {
+        unknown_images()
+    } else {
+        images(&name, &released)
+    };
     // Without a registry in its name an image may be one of this machine alone.
     let in_registry = |image: &str| {
         image
@@ -498,6 +458,11 @@ fn project(compose: &Compose, seen: &RepositoryFacts, service: &str) -> Project 
     }
 }
 
+/// No service of the file is known to be of a release.
+fn unknown_images() -> BTreeMap<String, String> {
+    BTreeMap::from([(TODO.to_owned(), format!("{TODO}:{{release}}"))])
+}
+
 /// Where a service answers, and the path if its health check says one.
 fn answers(
     service: &Service,
@@ -519,27 +484,19 @@ fn project_name(service: &str) -> String {
     lower.trim_start_matches(['-', '_']).to_owned()
 }
 
-fn usual_environment(seen: &RepositoryFacts) -> String {
+fn usual_environment(seen: &RepositoryFacts) -> Option<String> {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
     let environments = deploying.filter_map(|workflow| workflow.environment.clone());
     let mut names: Vec<String> = environments.collect();
     names.sort_by_key(|name| !name.starts_with("prod"));
-    names
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| "production".to_owned())
+    names.into_iter().next()
 }
 
-/// Secrets of the workflows that deploy: a deployment needs them.
-fn secrets(seen: &RepositoryFacts) -> BTreeMap<String, String> {
+/// Secrets of the workflows that are called deployments.
+fn secrets(seen: &RepositoryFacts) -> BTreeSet<String> {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
     deploying
-        .flat_map(|workflow| {
-            workflow
-                .secrets
-                .iter()
-                .map(|name| (name.clone(), workflow.path.clone()))
-        })
+        .flat_map(|workflow| workflow.secrets.iter().cloned())
         .collect()
 }
 
@@ -560,17 +517,20 @@ fn own_labels(labels: &[String], seen: &RepositoryFacts) -> Option<String> {
     })
 }
 
-/// A runner of one's own is on the machine that is deployed to, unless SSH or an API goes there.
-fn labels(seen: &RepositoryFacts, machines: &[Machine], way: &DeployMethod) -> Vec<String> {
+/// As the repository's workflows have them, those that are called deployments first.
+fn labels(seen: &RepositoryFacts, is_on_runner: bool) -> Vec<String> {
     let deploying = seen.workflows.iter().filter(|workflow| workflow.deploys);
-    let own = deploying
-        .chain(&seen.workflows)
-        .find_map(|workflow| workflow.labels.clone());
-    match own {
-        Some(labels) => labels,
-        None if machines.is_empty() && !matches!(way, DeployMethod::Ecs(_)) => {
-            vec!["self-hosted".to_owned(), "linux".to_owned()]
-        }
-        None => vec!["ubuntu-24.04".to_owned()],
+    let others = seen.workflows.iter().filter(|workflow| !workflow.deploys);
+    let deploying = deploying.filter_map(|workflow| workflow.labels.clone());
+    // A runner of one's own that tests is no machine that is deployed to.
+    let hosted = others.filter_map(|workflow| workflow.labels.clone().filter(|all| !is_own(all)));
+    match deploying.chain(hosted).next() {
+        Some(labels) if is_own(&labels) || !is_on_runner => labels,
+        _ if is_on_runner => vec!["self-hosted".to_owned(), "linux".to_owned()],
+        _ => vec!["ubuntu-24.04".to_owned()],
     }
+}
+
+fn is_own(labels: &[String]) -> bool {
+    labels.iter().any(|label| label == "self-hosted")
 }

@@ -34,15 +34,14 @@ pub(super) fn text(plan: &Plan) -> String {
          \n\
          jobs:\n\
          \x20 deploy:\n\
-         \x20   runs-on: {labels}\n\
-         \x20   environment: {environment}\n\
+         \x20   runs-on: {labels}\n{environment}\
          \x20   timeout-minutes: 60\n\
          \x20   permissions:\n\
          \x20     contents: read # to check the repository out\n",
         config = plan.config,
-        group = plan.environment.replace('/', "-"),
+        group = plan.state_name(),
         labels = labels(&plan.labels),
-        environment = scalar(&plan.environment),
+        environment = named(plan, 4),
     );
     let ecs = matches!(plan.way, DeployMethod::Ecs(_));
     if ecs {
@@ -110,7 +109,7 @@ fn step(
     for input in with {
         let _ = writeln!(text, "          {input}");
     }
-    let _ = writeln!(text, "          environment: {}", scalar(&plan.environment));
+    text.push_str(&named(plan, 10));
     if !config::PLACES.contains(&plan.config.as_str()) {
         let _ = writeln!(text, "          config: {}", scalar(&plan.config));
     }
@@ -118,17 +117,25 @@ fn step(
         let _ = writeln!(text, "          bin-dir: {}", scalar(folder));
     }
     text.push_str("          github-token: ${{ github.token }}\n");
-    let (secrets, variables) = (plan.secret_names(), plan.variables());
-    if secrets.is_empty() && variables.is_empty() {
+    let (key, variables) = (plan.key(), plan.variables());
+    if key.is_none() && variables.is_empty() {
         return;
     }
     text.push_str("        env:\n");
-    for name in secrets {
-        let _ = writeln!(text, "          {name}: ${{{{ secrets.{name} }}}}");
+    if let Some(key) = key {
+        let _ = writeln!(text, "          {key}: ${{{{ secrets.{key} }}}}");
     }
     for name in variables {
         let _ = writeln!(text, "          {name}: ${{{{ vars.{name} }}}}");
     }
+}
+
+/// The line with the environment, where one is known.
+fn named(plan: &Plan, indent: usize) -> String {
+    let environment = plan.environment.as_ref();
+    environment.map_or(String::new(), |name| {
+        format!("{:indent$}environment: {}\n", "", scalar(name))
+    })
 }
 
 fn labels(labels: &[String]) -> String {

@@ -3,29 +3,33 @@
 use std::fmt::Write as _;
 
 use super::names::{compose_folder, ecs_names};
-use crate::init::insist::plan::{Colours, DeployMethod, Plan};
+use crate::init::insist::plan::{DeployMethod, Plan, TODO};
 use proposal::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
     text.push_str("\n# Back: to the newest release that passed its gate.\nrollback:\n");
-    let environment = plan.environment.replace('/', "-");
+    let name = plan.state_name();
     let state = match (&plan.way, plan.machines.first()) {
         (DeployMethod::Ecs(_), _) => {
-            format!("s3://${{STATE_BUCKET}}/{}/{environment}.json", plan.service)
+            format!("s3://${{STATE_BUCKET}}/{}/{name}.json", plan.service)
         }
         (_, Some(machine)) => {
-            text.push_str("  # The user must be able to write there.\n");
+            text.push_str("  # A proposal: on the machine, where each runner finds it.\n");
             format!(
-                "ssh://{}/var/lib/{}/{environment}-state.json",
+                "ssh://{}/~/.deploy-guard/{}-{name}.json",
                 machine.name, plan.service
             )
         }
-        (_, None) => {
-            text.push_str("  # Outside the checkout, which each run cleans.\n");
+        (_, None) if plan.is_local() => {
+            text.push_str("  # A proposal: on the runner, outside the checkout.\n");
             format!(
-                "${{HOME}}/.local/state/deploy-guard/{}/{environment}.json",
+                "${{HOME}}/.local/state/deploy-guard/{}/{name}.json",
                 plan.service
             )
+        }
+        (_, None) => {
+            text.push_str("  # What outlives the job: ssh://HOST/PATH, s3://BUCKET/KEY.\n");
+            TODO.to_owned()
         }
     };
     let _ = writeln!(text, "  state: \"{state}\"");
@@ -55,11 +59,18 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
             }
             text.push_str(everywhere);
         }
-        DeployMethod::Nginx(colours) => nginx(colours.as_ref(), everywhere, text),
-        DeployMethod::Systemd { unit, home } => {
+        DeployMethod::Nginx => {
             let _ = writeln!(
                 text,
-                "  # {home}/releases/v1.2.3, and {home}/current that points to the one that runs.\n  systemd:\n    unit: {}\n    releases: {home}/releases",
+                "  nginx:\n    # On the machine: the file with the `upstream` block, such as /etc/nginx/conf.d/shop.conf.\n    upstream-file: /{TODO}\n    blue: \"{TODO}:1\"\n    green: \"{TODO}:2\"\n    # sudoers: deploy ALL=(root) NOPASSWD: /usr/sbin/nginx -t, /usr/sbin/nginx -s reload\n    # test: sudo -n nginx -t\n    # reload: sudo -n nginx -s reload"
+            );
+            text.push_str(everywhere);
+        }
+        DeployMethod::Systemd { unit, releases } => {
+            let releases = releases.clone().unwrap_or_else(|| format!("/{TODO}"));
+            let _ = writeln!(
+                text,
+                "  # A folder a release, such as releases/v1.2.3; `current` beside them points to the one that runs.\n  systemd:\n    unit: {}\n    releases: {releases}",
                 scalar(unit)
             );
             text.push_str(everywhere);
@@ -73,45 +84,10 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
             );
         }
         DeployMethod::Command => {
-            let (command, _) = plan.deploys();
             let _ = writeln!(
                 text,
-                "  command:\n    # Makes $RELEASE live, also an old one.\n    run: {}\n    # Prints the release that is live.\n    current: sh ./live.sh",
-                scalar(&command)
+                "  command:\n    # Makes $RELEASE live, also an old one.\n    run: {TODO}\n    # Prints the release that is live.\n    current: {TODO}"
             );
         }
     }
-}
-
-/// `traffic:`, where the repository has both colours: the same router as `rollback:`, with the same state.
-pub(super) fn shares(plan: &Plan, text: &mut String) {
-    let DeployMethod::Nginx(Some(colours)) = &plan.way else {
-        return;
-    };
-    text.push_str("\n# Shares: `traffic switch` gives the other colour all requests, `traffic ramp` a share after another.\ntraffic:\n");
-    let everywhere = if plan.machines.is_empty() {
-        ""
-    } else {
-        "    hosts: all\n"
-    };
-    nginx(Some(colours), everywhere, text);
-}
-
-fn nginx(colours: Option<&Colours>, everywhere: &str, text: &mut String) {
-    let (file, blue, green) = match colours {
-        Some(colours) => (
-            colours.file.as_str(),
-            colours.blue.as_str(),
-            colours.green.as_str(),
-        ),
-        None => ("upstream.conf", "127.0.0.1:8001", "127.0.0.1:8002"),
-    };
-    let _ = writeln!(
-        text,
-        "  nginx:\n    # On the machine: the file with the `upstream` block.\n    upstream-file: {}\n    blue: {}\n    green: {}\n    # sudoers: deploy ALL=(root) NOPASSWD: /usr/sbin/nginx -t, /usr/sbin/nginx -s reload\n    # test: sudo -n nginx -t\n    # reload: sudo -n nginx -s reload",
-        literal(&format!("/etc/nginx/conf.d/{file}")),
-        scalar(blue),
-        scalar(green)
-    );
-    text.push_str(everywhere);
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::names::{compose_folder, ecs_names};
-use crate::init::insist::plan::{DeployMethod, Plan};
+use crate::init::insist::plan::{DeployMethod, Plan, TODO};
 use proposal::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
@@ -14,7 +14,7 @@ pub(super) fn write(plan: &Plan, text: &mut String) {
         "\n# After: whether it is healthy. Three good answers in a row; more than three failures once it has started, and it is taken back.\n\
          healthgate:\n  policy: { interval: 2s, timeout: 5s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n"
     });
-    let proven = matches!(plan.way, DeployMethod::Ecs(_) | DeployMethod::Nginx(_));
+    let proven = matches!(plan.way, DeployMethod::Ecs(_) | DeployMethod::Nginx);
     if !proven {
         text.push_str(
             "  # Who answers is compared with the release where an answer names it: a header such as X-Version, or\n  \
@@ -35,7 +35,7 @@ fn endpoints(plan: &Plan, text: &mut String) {
     let local = |url: &str| url.contains("//127.0.0.1") || url.contains("//localhost");
     let more = match plan.way {
         // Proves who answers, which nginx's switch is verified by.
-        DeployMethod::Nginx(_) => ", release: {}",
+        DeployMethod::Nginx => ", release: {}",
         // Until the rollout is over the tasks of before answer too.
         DeployMethod::Ecs(_) => ", policy: { failure-limit: 3, startup: 5m }",
         _ => "",
@@ -48,9 +48,9 @@ fn endpoints(plan: &Plan, text: &mut String) {
             "    - {{ name: ready, url: {}{via}{more} }}\n",
             literal(url)
         ));
-    } else if plan.asks_for_url() {
+    } else if matches!(plan.way, DeployMethod::Nginx | DeployMethod::Command) {
         http.push(format!(
-            "    - {{ name: ready, url: \"${{HEALTH_URL}}\"{more} }}\n"
+            "    # What answers 200 to 299 when all is well.\n    - {{ name: ready, url: \"https://{TODO}/\"{more} }}\n"
         ));
     }
     if let DeployMethod::Compose(project) = &plan.way {
@@ -106,8 +106,14 @@ fn kinds(plan: &Plan, text: &mut String) {
             }
             let _ = writeln!(
                 text,
-                "      files: [{}, docker-compose.deploy-guard.yml]\n      project: {}",
+                "      files: [{}{}]\n      project: {}",
                 literal(&project.file),
+                // Only our own command writes it.
+                if plan.is_local() {
+                    ", docker-compose.deploy-guard.yml"
+                } else {
+                    ""
+                },
                 scalar(&project.name)
             );
             let services: Vec<String> = project
@@ -125,7 +131,7 @@ fn kinds(plan: &Plan, text: &mut String) {
                 text.push_str("      hosts: all\n");
             }
         }
-        DeployMethod::Systemd { unit, home: _ } => {
+        DeployMethod::Systemd { unit, releases: _ } => {
             let _ = writeln!(
                 text,
                 "  systemd:\n    - {{ name: unit, unit: {}{everywhere} }}",
@@ -149,6 +155,6 @@ fn kinds(plan: &Plan, text: &mut String) {
                 "    - {{ name: service, cluster: {of}, service: {service}{container} }}"
             );
         }
-        DeployMethod::Nginx(_) | DeployMethod::Command => {}
+        DeployMethod::Nginx | DeployMethod::Command => {}
     }
 }

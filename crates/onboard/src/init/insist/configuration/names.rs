@@ -1,13 +1,13 @@
 //! Where a project lies, and what a service is called.
 
-use crate::init::insist::plan::{Cluster, Plan, Project};
+use crate::init::insist::plan::{Cluster, Plan, Project, TODO};
 use proposal::text::scalar;
 
 pub(super) fn compose_folder(plan: &Plan, project: &Project) -> String {
-    match plan.machines.is_empty() {
+    match plan.is_local() {
         true if project.folder.is_empty() => ".".to_owned(),
         true => project.folder.clone(),
-        false => format!("/srv/{}", plan.service),
+        false => format!("/{TODO}"),
     }
 }
 
