@@ -107,3 +107,50 @@ fn a_machine_that_is_not_reached_directly_is_reached_as_the_workflow_does() {
         insta::assert_snapshot!("way-action", told("", action));
     });
 }
+
+/// A workflow of one job, whose ssh-action has these inputs and commands.
+fn by_ssh(inputs: &str, commands: &str) -> String {
+    format!(
+        "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: appleboy/ssh-action@v1\n        with:\n          host: ${{{{ secrets.HOST }}}}\n          username: ops\n          key: ${{{{ secrets.KEY }}}}\n{inputs}          script: |\n            cd /srv/shop\n            git pull\n            {commands}\n"
+    )
+}
+
+/// What `init` prints, and the configuration that it writes.
+fn proposed(flow: &str, flags: &[&str]) -> (String, String) {
+    let folder = testkit::repository(&[(".github/workflows/deploy.yml", flow)]);
+    let mut command = testkit::bin("deploy-guard");
+    command.current_dir(folder.path()).args(["init", "--yes"]);
+    let output = command.args(flags).output().unwrap();
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let config = fs::read_to_string(folder.path().join(".github/deploy-guard.yml"));
+    (printed, config.unwrap_or_default())
+}
+
+/// The machine's own systemd knows no unit of a user, and would fail each release.
+#[test]
+fn a_unit_of_a_user_is_not_asked_of_the_machine() {
+    for call in [
+        "systemctl --user restart shop",
+        "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user restart shop.service",
+    ] {
+        let (printed, config) = proposed(&by_ssh("", call), &[]);
+        for told in [
+            "deploys by systemd",
+            "units, user's  shop.service",
+            "its units are a user's own (`systemctl --user`), which the gate does not ask",
+            "the way back is a revert on its branch",
+        ] {
+            assert!(printed.contains(told), "{told}: {printed}");
+        }
+        assert_eq!(config, "", "{printed}");
+        let url = ["--url", "https://shop.example.com/up", "--patch"];
+        let (printed, config) = proposed(&by_ssh("", call), &url);
+        assert!(
+            printed.contains("+          url: \"https://shop.example.com/up\""),
+            "{printed}"
+        );
+        assert_eq!(config, "", "{printed}");
+    }
+    let (_, config) = proposed(&by_ssh("", "sudo systemctl restart shop"), &[]);
+    assert!(config.contains("unit: shop.service"), "{config}");
+}

@@ -333,7 +333,7 @@ fn gate(
                 back::usable(group.lead.release.as_ref()) || back::registered(group, job).is_some();
             known && is_told
         }
-        Tool::Systemd { units, .. } => !units.is_empty() && can_reach,
+        Tool::Systemd { units, of_user, .. } => !of_user && !units.is_empty() && can_reach,
         Tool::Compose(_) => can_reach && asked.is_empty(),
         _ => false,
     };
@@ -362,6 +362,9 @@ fn gate(
             format!(
                 "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
             )
+        }
+        _ if matches!(group.lead.tool, Tool::Systemd { of_user: true, .. }) => {
+            "its units are a user's own (`systemctl --user`), which the gate does not ask".to_owned()
         }
         _ if back::registers(group, job).is_some_and(|step| step.id.is_none()) => {
             "no address is seen that shows whether it is healthy; with an `id` at the step that deploys, the service itself is asked \

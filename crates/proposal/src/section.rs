@@ -105,7 +105,10 @@ fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
     let tool = &facts.group.lead.tool;
     matches!(facts.back, RollbackPlan::Configured)
         || facts.asked.iter().any(|asked| asked.on_host)
-        || matches!(tool, Tool::Compose(_) | Tool::Systemd { .. })
+        || matches!(
+            tool,
+            Tool::Compose(_) | Tool::Systemd { of_user: false, .. }
+        )
 }
 
 fn hosts<'f>(facts: &'f Facts<'_, '_>) -> &'f [Reached] {
@@ -214,7 +217,11 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
                 );
             }
         }
-        Tool::Systemd { units, .. } if !matches!(facts.reach, Reach::Nowhere(_)) => {
+        Tool::Systemd {
+            units,
+            of_user: false,
+            ..
+        } if !matches!(facts.reach, Reach::Nowhere(_)) => {
             let each = units.iter().map(|unit| {
                 let name = unit.value.trim_end_matches(".service");
                 let mut probe = Map::default()

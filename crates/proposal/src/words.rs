@@ -324,8 +324,17 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
         Tool::CodeDeploy { application, group } => {
             table.row("application", &format!("{application}, group {group}"));
         }
-        Tool::Systemd { units, sudo } => {
-            table.facts(if *sudo { "units, sudo" } else { "units" }, units);
+        Tool::Systemd {
+            units,
+            sudo,
+            of_user,
+        } => {
+            let what = match (of_user, sudo) {
+                (true, _) => "units, user's",
+                (false, true) => "units, sudo",
+                (false, false) => "units",
+            };
+            table.facts(what, units);
         }
         Tool::Platform(call) => table.fact("app", call.app.as_ref()),
         Tool::Swarm { stack } => table.row("stack", stack.text()),
@@ -473,7 +482,7 @@ fn gate(part: &Part<'_>) -> String {
                 Tool::Compose(_) if part.map.yaml().contains("name: containers") => {
                     all.push("the containers of its services".to_owned());
                 }
-                Tool::Systemd { .. } => all.push("its units".to_owned()),
+                Tool::Systemd { of_user: false, .. } => all.push("its units".to_owned()),
                 Tool::Ecs(call) if call.besides.is_empty() => {
                     all.push("the service's PRIMARY deployment".to_owned());
                 }

@@ -29,9 +29,15 @@ impl Assembly<'_> {
         Some(match first {
             Tool::Compose(_) => self.compose(&tools, run)?,
             Tool::Systemd { .. } => {
-                let mut units: Vec<Fact<String>> = Vec::new();
+                let (mut units, mut of_user): (Vec<Fact<String>>, bool) = (Vec::new(), false);
                 for (tool, _) in &tools {
-                    if let Tool::Systemd { units: more, .. } = tool {
+                    if let Tool::Systemd {
+                        units: more,
+                        of_user: by,
+                        ..
+                    } = tool
+                    {
+                        of_user |= by;
                         for unit in more {
                             if !units.iter().any(|known| known.value == unit.value) {
                                 units.push(unit.clone());
@@ -39,7 +45,14 @@ impl Assembly<'_> {
                         }
                     }
                 }
-                (Tool::Systemd { units, sudo: false }, at)
+                (
+                    Tool::Systemd {
+                        units,
+                        sudo: false,
+                        of_user,
+                    },
+                    at,
+                )
             }
             Tool::Kubectl(_) => {
                 let mut call = KubectlCall {

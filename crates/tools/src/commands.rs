@@ -481,3 +481,4 @@ fn systemd(name: &str, words: &[String], at: &Line) -> Vec<CommandEffect> {
         sudo: false,
     }))]
 }
+        of_user: words.iter().any(|word| word == "--user"),

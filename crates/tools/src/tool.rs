@@ -28,6 +28,8 @@ pub enum Tool {
     Systemd {
         units: Vec<Fact<String>>,
         sudo: bool,
+        /// Of a user's own manager (`systemctl --user`), which the machine's does not know.
+        of_user: bool,
     },
     Pm2 {
         app: Option<Value>,
