@@ -244,3 +244,16 @@ fn a_file_is_found_by_its_whole_path_and_by_a_path_with_dots() {
         assert_eq!(code, 0, "{file}: {text}");
     }
 }
+
+/// The step that finds the address was added by `init`, and is no other step of the workflow.
+#[test]
+fn the_step_that_finds_the_address_is_its_own() {
+    let steps = "      - uses: google-github-actions/auth@v2\n        with: { workload_identity_provider: \"${{ secrets.POOL }}\" }\n      - uses: google-github-actions/setup-gcloud@v2\n      - run: gcloud run deploy shop --region us-east4 --image gcr.io/acme/shop:${{ github.sha }} --allow-unauthenticated\n";
+    let flow = format!("on: push\njobs:\n{}", job("live", "", steps));
+    let folder = testkit::repository(&[(FLOW, &flow)]);
+    let (code, text) = init(&folder, &["--patch"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("steps.service.outputs.url"), "{text}");
+    let (code, text) = init(&folder, &["--check"]);
+    assert_eq!(code, 0, "{text}");
+}

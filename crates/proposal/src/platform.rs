@@ -347,13 +347,22 @@ pub fn address(call: &PlatformCall, place: &Place<'_>) -> Option<(String, Option
         }
         _ => return None,
     };
+    let run = format!("echo \"url={url}\" >>\"$GITHUB_OUTPUT\"\n");
+    // What was added before is used, and not added again.
+    let there = place.job.steps.iter().find(|step| {
+        let own = step.run.as_ref().map(|text| text.value.text());
+        own.is_some_and(|own| own.trim() == run.trim())
+    });
+    if let Some(id) = there.and_then(|step| step.id.as_ref()) {
+        return Some((format!("${{{{ steps.{id}.outputs.url }}}}"), None));
+    }
     let id = free_id(place.job, "service");
     let step = Extra {
         id: Some(id.clone()),
         note: "The address that the platform gives the app.",
         name: "Find the address of the app",
         condition: None,
-        run: format!("echo \"url={url}\" >>\"$GITHUB_OUTPUT\"\n"),
+        run,
         handed: place.env(handed),
     };
     Some((format!("${{{{ steps.{id}.outputs.url }}}}"), Some(step)))
