@@ -154,3 +154,17 @@ fn a_unit_of_a_user_is_not_asked_of_the_machine() {
     let (_, config) = proposed(&by_ssh("", "sudo systemctl restart shop"), &[]);
     assert!(config.contains("unit: shop.service"), "{config}");
 }
+
+/// Without its secret a port is empty, and the action takes 22.
+#[test]
+fn a_port_that_is_not_set_is_the_usual_one() {
+    for (port, written) in [
+        ("${{ secrets.PORT }}", "port: \"${PORT:-22}\""),
+        ("${{ secrets.PORT || 2222 }}", "port: \"${PORT}\""),
+        ("2222", "port: 2222"),
+    ] {
+        let inputs = format!("          port: {port}\n");
+        let (printed, config) = proposed(&by_ssh(&inputs, "sudo systemctl restart shop"), &[]);
+        assert!(config.contains(written), "{written}: {printed}{config}");
+    }
+}

@@ -215,7 +215,7 @@ impl Means<'_> {
             let text = handed
                 .filled(port, "DEPLOY_PORT")
                 .ok_or(LoginObstacle::Unknown("port"))?;
-            entry.add("port", number(&text));
+            entry.add("port", number(&or_usual(&text, port)));
         }
         if let Some(client) = self.client {
             let note = format!("For {} ({}).", client.need.value, client.need.at);
@@ -320,6 +320,14 @@ fn named(
 }
 
 /// A number stays one; a variable is text.
+/// Without its secret or variable a port is empty, which programs and actions take for the usual one.
+fn or_usual(text: &str, port: &Value) -> String {
+    match text.strip_suffix('}') {
+        Some(name) if !port.text().contains("||") => format!("{name}:-22}}"),
+        _ => text.to_owned(),
+    }
+}
+
 fn number(text: &str) -> Tree {
     if text.bytes().all(|b| b.is_ascii_digit()) {
         Tree::plain(text)
