@@ -257,3 +257,48 @@ fn the_step_that_finds_the_address_is_its_own() {
     let (code, text) = init(&folder, &["--check"]);
     assert_eq!(code, 0, "{text}");
 }
+
+/// What `init` tells a person to call next is not refused; what a person changed is.
+#[test]
+fn what_init_wrote_is_written_again_and_what_a_person_changed_is_not() {
+    let config = ".github/deploy-guard.yml";
+    let kamal = "service: shop\nimage: acme/shop\nservers: [203.0.113.7]\n";
+    let steps = "      - uses: actions/checkout@v4\n      - uses: webfactory/ssh-agent@v0.9.0\n        with: { ssh-private-key: \"${{ secrets.SSH_KEY }}\" }\n      - run: kamal deploy\n";
+    let flow = format!("on: push\njobs:\n{}", job("live", "", steps));
+    let files = [(FLOW, flow.as_str()), ("config/deploy.yml", kamal)];
+    let url = ["--url", "https://shop.example.com/up", "--patch"];
+    for edit in ["", "# ours\n"] {
+        let folder = testkit::repository(&files);
+        let (code, text) = init(&folder, &[]);
+        assert_eq!(code, 0, "{text}");
+        assert!(
+            text.contains("deploy-guard init --url https://… --patch"),
+            "{text}"
+        );
+        let path = folder.path().join(config);
+        let first = std::fs::read_to_string(&path).unwrap() + edit;
+        std::fs::write(&path, &first).unwrap();
+        let (code, text) = init(&folder, &url);
+        let then = std::fs::read_to_string(&path).unwrap();
+        if edit.is_empty() {
+            assert_eq!(code, 0, "{text}");
+            assert!(
+                text.contains("Wrote .github/workflows/ship.yml and .github/deploy-guard.yml")
+                    || text
+                        .contains("Wrote .github/deploy-guard.yml and .github/workflows/ship.yml"),
+                "{text}"
+            );
+            assert!(then.contains("https://shop.example.com/up"), "{then}");
+            let (code, text) = init(
+                &folder,
+                &["--check", "--url", "https://shop.example.com/up"],
+            );
+            assert_eq!(code, 0, "{text}");
+        } else {
+            assert_eq!(code, 5, "{text}");
+            assert_eq!(then, first);
+            let workflow = std::fs::read_to_string(folder.path().join(FLOW)).unwrap();
+            assert_eq!(workflow, flow);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use survey::Survey;
 
 use super::answers::{action, environment_name, folder, machines, service_name, url, wished};
 use super::ask::Prompter;
-use super::choose::Chosen;
+use super::choose::{Chosen, choose};
 use super::insist::plan::ACTION;
 use super::names;
 use super::output::{self, tell};
@@ -45,8 +45,10 @@ pub(super) fn run(
     let config = wishes.config.display().to_string();
     let changes = additions::changes(&proposal, &means);
     let mut files = files(&proposal, wishes);
-    // What `init` wrote before, `--patch` uses.
+    // What `init` wrote before, `--patch` uses, or writes again where it proposes more now.
     files.retain(|file| !is_there(&survey.root, file));
+    let outdated = files.first().and_then(|_| untouched(survey, wishes));
+    let rewritten = outdated.as_ref().and_then(|_| files.pop());
     if wishes.new_workflow {
         files.push(own_workflow(&proposal, &changes, wishes)?);
     }
@@ -55,7 +57,8 @@ pub(super) fn run(
     if !dry_run && !files.is_empty() {
         places.are_free()?;
     }
-    for file in files.iter().filter(|file| file.path == wishes.config) {
+    let configurations = files.iter().filter(|file| file.path == wishes.config);
+    for file in configurations.chain(&rewritten) {
         let names: Vec<&str> = if proposal.has_environments() {
             let parts = proposal.parts.iter();
             parts.filter_map(|part| part.group.environment()).collect()
@@ -69,24 +72,32 @@ pub(super) fn run(
         tell(&words::shown(&changes))?;
     }
     if dry_run {
+        files.extend(rewritten);
         return output::files(&files);
     }
     let patch = wishes.patch || (!wishes.new_workflow && wants_patch(&changes, ask)?);
     if patch {
         can_be_patched(&changes)?;
     }
-    if !files.is_empty() && !wishes.patch {
+    let is_written = !files.is_empty() || rewritten.is_some();
+    if is_written && !wishes.patch {
         output::agree(ask)?;
     }
     places.write(&files)?;
     let mut done: Vec<Replaced<'_>> = Vec::new();
-    for change in changes.iter().filter(|_| patch) {
-        let Ok(new) = &change.new else { continue };
-        let one = Replaced {
+    let again = outdated.iter().zip(&rewritten).map(|(old, file)| Replaced {
+        path: &config,
+        old,
+        new: &file.text,
+    });
+    let patched = changes.iter().filter(|_| patch).filter_map(|change| {
+        Some(Replaced {
             path: &change.workflow.path,
             old: &change.workflow.text,
-            new,
-        };
+            new: change.new.as_ref().ok()?,
+        })
+    });
+    for one in again.chain(patched) {
         if let Err(problem) = replace(&survey.root, &one) {
             // All or nothing: half of a proposal guards nothing.
             for before in done.iter().rev() {
@@ -102,7 +113,27 @@ pub(super) fn run(
         }
         done.push(one);
     }
+    files.extend(rewritten);
     tell(&next(&proposal, &changes, &files, patch))
+}
+
+/// The configuration that is there, where `init` wrote it with fewer flags and nothing changed it since.
+fn untouched(survey: &Survey, wishes: &InitFlags) -> Option<String> {
+    const MAX_FILE: u64 = 1 << 20;
+    let there = files::read_text(&survey.root.join(&wishes.config), MAX_FILE).ok()?;
+    let plain = InitFlags {
+        config: wishes.config.clone(),
+        ..InitFlags::default()
+    };
+    let without_url = InitFlags {
+        url: None,
+        ..wishes.clone()
+    };
+    [plain, without_url].iter().find_map(|then| {
+        let chosen = choose(survey, then, &mut Prompter::new(false)).ok()??;
+        let (before, _) = proposal(survey, chosen, then).ok()?;
+        Some(configuration(&before)).filter(|before| *before == there)
+    })
 }
 
 /// What is proposed by flags and what was chosen.
