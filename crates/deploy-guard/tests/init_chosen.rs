@@ -179,3 +179,41 @@ fn a_job_on_windows_gets_no_step_that_cannot_run_there() {
       - a job on Linux, after that one, with a step of the gate that asks the address
     ");
 }
+
+/// Two jobs of one workflow, neither of which names an environment.
+#[test]
+fn a_job_is_chosen_by_its_id() {
+    let copy = |id: &str, more: &str| {
+        format!(
+            "  {id}:\n    runs-on: ubuntu-latest\n{more}    steps:\n      - run: rsync -az dist/ app@192.0.2.1:/var/www/{id}\n      - run: curl -f https://{id}.example.com/health\n"
+        )
+    };
+    let flow = format!(
+        "on: push\njobs:\n{}{}",
+        copy("staging", ""),
+        copy("live", "    needs: staging\n")
+    );
+    let told = |flags: &[&str]| patched(&flow, &[], flags);
+    for id in ["staging", "live"] {
+        let ran = told(&["--job", id, "--patch"]);
+        assert_eq!(ran.code, 0, "{}", ran.printed);
+        let gate = format!("          url: \"https://{id}.example.com/health\"\n");
+        assert!(ran.workflow.contains(&gate), "{}", ran.workflow);
+        assert_eq!(ran.workflow.matches("stage: healthgate").count(), 1);
+    }
+    assert!(told(&[]).printed.contains("`--job` chooses it"));
+    let ran = told(&["--environment", "staging"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.printed, @r"
+    error: no workflow deploys to the environment `staging`
+
+    hint: the jobs that deploy name no environment; `--job` chooses one of live, staging
+    ");
+    let ran = told(&["--job", "lives"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.printed, @r"
+    error: no job `lives` deploys
+
+    hint: the jobs that deploy: live, staging
+    ");
+}

@@ -428,7 +428,7 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         let how = if same_job {
             "in the same job, and the gate asks the first alone"
         } else {
-            "`--workflow` and `--environment` choose it"
+            "`--environment`, `--workflow` or `--job` chooses it"
         };
         let _ = writeln!(text, "  also deploys {}; {how}", line(&group::shown(other)));
     }

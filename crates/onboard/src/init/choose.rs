@@ -1,5 +1,6 @@
 //! Which deployment is guarded: the one of the best rank, else the one that a flag or a person names.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use proposal::group::{Group, groups, shown};
@@ -45,6 +46,9 @@ pub(super) fn choose<'s>(
             }
         }
     }
+    if let Some(wanted) = &wishes.job {
+        retain_job(survey, &mut fit, wanted)?;
+    }
     if let Some(kind) = wishes.kind.as_deref().filter(|kind| *kind != "gate") {
         fit.retain(|group| tools::kind(&group.lead.tool) == Some(kind));
     }
@@ -55,13 +59,12 @@ pub(super) fn choose<'s>(
             return Err(not_deployed_with(&all, &files));
         }
     }
-    if let Some(wanted) = &wishes.environment
-        && fit.iter().any(|group| group.environment().is_some())
-    {
+    if let Some(wanted) = wishes.environment.as_ref().filter(|_| !fit.is_empty()) {
         let names: Vec<String> = fit
             .iter()
             .filter_map(|group| group.environment().map(str::to_owned))
             .collect();
+        let unnamed = fit.clone();
         fit.retain(|group| {
             group
                 .environment()
@@ -79,9 +82,15 @@ pub(super) fn choose<'s>(
             ));
         }
         if fit.is_empty() {
+            let hint = if names.is_empty() {
+                let ids = job_ids(survey, &unnamed).join(", ");
+                format!("the jobs that deploy name no environment; `--job` chooses one of {ids}")
+            } else {
+                format!("the workflows name {}", names.join(", "))
+            };
             return Err(InitError::usage(
                 format!("no workflow deploys to the environment `{wanted}`"),
-                format!("the workflows name {}", names.join(", ")),
+                line(&hint),
             ));
         }
     }
@@ -107,7 +116,8 @@ pub(super) fn choose<'s>(
         if group.lead.at == groups[0].lead.at && group.environment() == groups[0].environment() {
             continue;
         }
-        let one_is_named = wishes.environment.is_some() || wishes.workflow.is_some();
+        let one_is_named =
+            wishes.environment.is_some() || wishes.workflow.is_some() || wishes.job.is_some();
         if !one_is_named && is_sibling(&groups, &group) {
             groups.push(group);
         } else {
@@ -115,6 +125,34 @@ pub(super) fn choose<'s>(
         }
     }
     Ok(Some(Chosen { groups, others }))
+}
+
+fn job_id<'s>(survey: &'s Survey, group: &Group<'_>) -> Option<&'s String> {
+    let job = group.job();
+    let jobs = &survey.workflows.get(job.workflow)?.jobs;
+    jobs.get(job.job).map(|job| &job.id)
+}
+
+fn retain_job(survey: &Survey, fit: &mut Vec<Group<'_>>, wanted: &str) -> Result<(), InitError> {
+    let ids = job_ids(survey, fit);
+    fit.retain(|group| job_id(survey, group).is_some_and(|id| id == wanted));
+    if !fit.is_empty() {
+        return Ok(());
+    }
+    Err(InitError::usage(
+        format!("no job `{}` deploys", line(wanted)),
+        match ids[..] {
+            [] => "see `deploy-guard init --help`".to_owned(),
+            _ => format!("the jobs that deploy: {}", line(&ids.join(", "))),
+        },
+    ))
+}
+
+/// Those of the jobs that deploy, each once.
+fn job_ids(survey: &Survey, groups: &[Group<'_>]) -> Vec<String> {
+    let ids = groups.iter().filter_map(|group| job_id(survey, group));
+    let ids: BTreeSet<&String> = ids.collect();
+    ids.into_iter().cloned().collect()
 }
 
 fn leads_through(survey: &Survey, group: &Group<'_>, path: &str) -> bool {

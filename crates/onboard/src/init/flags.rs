@@ -87,6 +87,11 @@ pub(super) fn command() -> Command {
             "FILE",
             "The workflow that deploys; with `--new-workflow` also the one to write",
         ))
+        .arg(text(
+            "job",
+            "JOB",
+            "The job that deploys, by its id, where several do",
+        ))
         .arg(switch(
             "patch",
             "Add the steps to the workflow that deploys",
@@ -139,6 +144,7 @@ pub(super) fn wishes(matches: &ArgMatches) -> Result<InitFlags, InitError> {
         files: several("file"),
         config: text("config").unwrap_or_default().into(),
         workflow: text("workflow").map(Into::into),
+        job: text("job"),
         patch: matches.get_flag("patch"),
         new_workflow: matches.get_flag("new-workflow"),
         action: text("action"),

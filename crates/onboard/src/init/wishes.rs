@@ -17,6 +17,8 @@ pub(crate) struct InitFlags {
     pub(super) config: PathBuf,
     /// The workflow to change, or the new one to write.
     pub(super) workflow: Option<PathBuf>,
+    /// The job that deploys, by its id.
+    pub(super) job: Option<String>,
     /// Add the steps to the workflow.
     pub(super) patch: bool,
     /// Write a workflow of its own.
