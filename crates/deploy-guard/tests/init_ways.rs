@@ -168,3 +168,48 @@ fn a_port_that_is_not_set_is_the_usual_one() {
         assert!(config.contains(written), "{written}: {printed}{config}");
     }
 }
+
+/// With its version, and by each program that starts one of a package.
+#[test]
+fn a_program_of_a_package_is_known_however_it_is_started() {
+    for call in [
+        "npx vercel@latest deploy",
+        "npx --yes vercel@39.1.1",
+        "bunx vercel",
+        "bunx vercel@latest",
+        "pnpx vercel",
+        "pnpm dlx vercel@latest deploy",
+        "yarn dlx vercel",
+        "npm exec vercel@latest --",
+    ] {
+        let flow = format!(
+            "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: {{ name: production, url: 'https://shop.example.com' }}\n    steps:\n      - run: {call} --prod --token=${{{{ secrets.TOKEN }}}}\n"
+        );
+        let (printed, _) = proposed(&flow, &[]);
+        assert!(printed.contains("by Vercel"), "{call}: {printed}");
+    }
+}
+
+/// What deploys is not known, and the address is: the gate by it is what a person is told to call.
+#[test]
+fn the_address_of_the_environment_gates_what_is_not_known() {
+    let flow = "on: push\njobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: { name: production, url: 'https://shop.example.com' }\n    steps:\n      - name: Deploy\n        uses: acme/ship@v1\n";
+    let (printed, _) = proposed(flow, &[]);
+    let call = ["--url", "https://shop.example.com", "--patch"];
+    let told = format!("`deploy-guard init {}`", call.join(" "));
+    assert!(printed.contains(&told), "{printed}");
+    assert!(printed.contains("deploy.yml:5"), "{printed}");
+    let (printed, _) = proposed(flow, &call);
+    assert!(
+        printed.contains("Wrote .github/workflows/deploy.yml"),
+        "{printed}"
+    );
+}
+
+/// Compose builds the image, and Supervisor starts it.
+#[test]
+fn what_only_builds_hides_nothing_that_starts() {
+    let builds = "docker-compose -f production.yml build\n            supervisorctl restart shop";
+    let (printed, _) = proposed(&by_ssh("", builds), &[]);
+    assert!(printed.contains("deploys by Supervisor"), "{printed}");
+}

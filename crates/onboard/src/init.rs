@@ -143,14 +143,27 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
             called.join(", ")
         )
     };
+    // An address that a machine can ask is a gate, whatever deploys.
+    let guesses = survey.called_so.iter().filter(|_| !hands_out);
+    let known = guesses
+        .filter_map(|one| one.deployment.as_ref()?.environment.as_ref()?.url.as_ref())
+        .find(|url| url.value.literal().is_some());
     let hint = if gates(wishes) {
-        "below the step that makes it live, add one: `uses: org/deploy-guard@v1` with `stage: healthgate` and that `url`"
+        "below the step that makes it live, add one: `uses: org/deploy-guard@v1` with `stage: healthgate` and that `url`".to_owned()
+    } else if let Some(url) = known {
+        format!(
+            "its environment has an address ({}), which a gate can ask: `deploy-guard init --url {} --patch`",
+            url.at,
+            text::line(url.value.text())
+        )
     } else {
-        "if it deploys, name the method: `--kind compose` (or nginx, systemd, ecs, command), or `--url` with what answers when all is well"
+        "where it deploys, `--url` with what answers when all is well adds a gate; `--kind compose` (or nginx, systemd, ecs, \
+         command) writes a form with a TODO for what is not known"
+            .to_owned()
     };
     InitError {
         code: ExitCode::Inconclusive,
         what,
-        hint: hint.to_owned(),
+        hint,
     }
 }

@@ -1,5 +1,6 @@
 //! The tool that the calls of a job make together.
 
+use crate::counts::starts;
 use crate::deployment::Login;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
@@ -122,10 +123,7 @@ impl Assembly<'_> {
             }
             _ => false,
         };
-        let ups: Vec<_> = tools
-            .iter()
-            .filter(|(_, event)| verb(event, &["up", "restart", "start"]))
-            .collect();
+        let ups: Vec<_> = tools.iter().filter(|(_, event)| starts(event)).collect();
         let (Tool::Compose(last), event) = **ups.last()? else {
             return None;
         };

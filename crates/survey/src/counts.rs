@@ -69,6 +69,11 @@ impl Assembly<'_> {
         if found.iter().any(|one| !by_name(one)) {
             found.retain(|one| !by_name(one));
         }
+        // Compose that only builds or pulls starts nothing: something else does.
+        let is_compose = |one: &&RecordedEffect<'_>| matches!(&one.deed, CommandEffect::Deploys(tool) if matches!(**tool, Tool::Compose(_)));
+        if !found.iter().any(|one| is_compose(one) && starts(one.event)) {
+            found.retain(|one| !is_compose(one));
+        }
         if self.is_upkeep(run) && found.iter().all(|one| rank(&one.deed) > rank_of_compose()) {
             return Vec::new();
         }
@@ -218,6 +223,13 @@ fn is_of_developers(deed: &CommandEffect) -> bool {
     };
     matches!(&**tool, Tool::Compose(call)
         if !call.files.is_empty() && call.files.iter().all(|file| compose::is_developers(&file.value)))
+}
+
+/// Whether a call of Compose starts services.
+pub(crate) fn starts(event: &Event) -> bool {
+    let verbs = ["up", "restart", "start"];
+    matches!(&event.what, EventDetail::Command { words, .. }
+        if words.iter().any(|word| verbs.contains(&word.as_str())))
 }
 
 /// A condition without `${{` and `}}`.

@@ -26,6 +26,7 @@ pub fn deeds(
     let Some((name, rest)) = words.split_first() else {
         return Vec::new();
     };
+    let name = package(name);
     let plain = |valued: &'static str| Arguments {
         words: rest,
         valued,
@@ -58,7 +59,7 @@ pub fn deeds(
         let value = plain("").one(names)?;
         Some((option, Value::new(value)))
     };
-    match name.as_str() {
+    match name {
         "docker" | "podman" | "nerdctl" => docker(rest, env, at),
         "docker-compose" | "podman-compose" => compose(rest, true, env, at),
         "kamal" | "mrsk" => kamal(rest, program, env),
@@ -320,8 +321,9 @@ pub fn deeds(
             vec![CommandEffect::Migrates]
         }
         // `pnpm exec vercel`, `yarn wrangler`: a program of a package, where it is no script's name.
-        "yarn" | "pnpm" | "bun" | "npm" => {
+        "yarn" | "pnpm" | "bun" | "npm" | "bunx" | "pnpx" => {
             let words = match first {
+                _ if name.ends_with('x') => rest,
                 "exec" | "dlx" | "x" => &rest[1..],
                 _ if name == "npm" => return Vec::new(),
                 _ => rest,
@@ -332,13 +334,21 @@ pub fn deeds(
                 .cloned()
                 .collect();
             match words.first().cloned() {
-                Some(inner) if PACKAGED.contains(&inner.as_str()) => {
+                Some(inner) if PACKAGED.contains(&package(&inner)) => {
                     deeds(&words, &format!("{name} {inner}"), env, at)
                 }
                 _ => Vec::new(),
             }
         }
         _ => other(name, first, second),
+    }
+}
+
+/// A program of a package without the version that is wanted: `vercel@latest`.
+fn package(word: &str) -> &str {
+    match word.split_once('@') {
+        Some((name, _)) if PACKAGED.contains(&name) => name,
+        _ => word,
     }
 }
 
@@ -479,6 +489,6 @@ fn systemd(name: &str, words: &[String], at: &Line) -> Vec<CommandEffect> {
     vec![CommandEffect::Deploys(Box::new(Tool::Systemd {
         units,
         sudo: false,
+        of_user: words.iter().any(|word| word == "--user"),
     }))]
 }
-        of_user: words.iter().any(|word| word == "--user"),
