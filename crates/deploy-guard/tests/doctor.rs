@@ -902,3 +902,63 @@ incident:
     "sink-templates" "advisory" "fail": update.j2:1: syntax error: unexpected `}`, expected end of variable block
     "#);
 }
+
+/// On everybody's own machine the host's variables are not set, and the file is what stops the gate there.
+#[test]
+fn the_keys_of_a_host_are_missing_whether_or_not_it_is_known() {
+    let config = "version: 1\nhosts: { web: { address: '${HOST}', port: 1, key-env: SSH_KEY, known-hosts: .github/known_hosts } }\n\
+        healthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/', via: web }] }\n";
+    for set in [&[][..], &[("HOST", "127.0.0.1"), ("SSH_KEY", "x")]] {
+        let mut patient = Patient::new(config);
+        for (name, value) in set {
+            patient = patient.env(name, value);
+        }
+        let (_, report) = patient.ask(&["--only", "files"]);
+        let id = "files/.github/known_hosts";
+        stops(&report, id, "healthgate");
+        let hint = outcome(&report, id)["hint"].to_string();
+        assert!(
+            hint.contains("ssh-keyscan ADDRESS >.github/known_hosts"),
+            "{hint}"
+        );
+        let patient = patient.write(".github/known_hosts", "");
+        let (_, report) = patient.ask(&["--only", "files"]);
+        assert_eq!(outcome(&report, id)["verdict"], "pass");
+    }
+}
+
+/// Whether a step hands over what is not set here is told once, where the step is.
+#[test]
+fn a_variable_that_the_step_has_already_is_not_to_be_mapped() {
+    let config = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://${SITE}/' }] }\n";
+    let handed = GUARDED.replace(
+        "env: { DB: \"${{ secrets.DB_PASSWORD }}\" }",
+        "env: { SITE: \"${{ secrets.SITE }}\" }",
+    );
+    let patient = Patient::new(config);
+    let hint = |patient: &Patient| {
+        let (_, report) = patient.ask(&["--only", "variables"]);
+        outcome(&report, "variables/SITE")["hint"].to_string()
+    };
+    assert!(hint(&patient).contains("there: map it in the step"));
+    let patient = patient.write(".github/workflows/d.yml", &handed);
+    let hint = hint(&patient);
+    assert!(
+        hint.contains("repository/variable-SITE") && !hint.contains("map it"),
+        "{hint}"
+    );
+}
+
+/// A gate that asks by itself is one, though no file is here.
+#[test]
+fn a_gate_without_a_configuration_is_told_in_the_table() {
+    let patient = Patient::new("").write(
+        ".github/workflows/d.yml",
+        "on: push\njobs:\n  d:\n    steps: [{ uses: org/deploy-guard@v1, with: { stage: healthgate, url: 'https://a.example/' } }]\n",
+    );
+    let text = patient.text();
+    assert!(
+        text.contains(".github/workflows/d.yml:4 asks an address by itself"),
+        "{text}"
+    );
+}

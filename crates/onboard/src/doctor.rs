@@ -43,7 +43,7 @@ impl cli::Stage for Stage {
         let started_at = jiff::Timestamp::now();
         let repository = repository::Repository::find();
         let alone = repository.asks_by_itself();
-        let mut findings = configuration::look(job, alone.as_ref());
+        let mut findings = configuration::look(job, &repository, alone.as_ref());
         findings.extend(machine::look(job).await);
         findings.extend(repository.look(job));
         findings.extend(inputs::look(job, &repository));
@@ -65,7 +65,8 @@ impl cli::Stage for Stage {
         // Without a configuration every stage is asked for, and none of them can start.
         let all = job.config_path.is_none() && alone.is_none();
         let counts = |who: StageName| all || is_configured(who, &job.config);
-        let table = table(&findings, counts, nothing);
+        let alone = alone.map(|step| format!("{step} asks an address by itself"));
+        let table = table(&findings, counts, nothing, alone);
         let outcomes = findings
             .into_iter()
             .map(|finding| told(finding, counts))
@@ -98,7 +99,13 @@ fn told(finding: Finding, counts: impl Fn(StageName) -> bool) -> Outcome {
     outcome.reason(format!("{reason}; stops {}", stops.join(", ")))
 }
 
-fn table(findings: &[Finding], counts: impl Fn(StageName) -> bool, nothing: &str) -> Table {
+/// `alone` is told of the gate that needs no configuration.
+fn table(
+    findings: &[Finding],
+    counts: impl Fn(StageName) -> bool,
+    nothing: &str,
+    alone: Option<String>,
+) -> Table {
     let row = |who: StageName| {
         let stoppers: Vec<&str> = findings
             .iter()
@@ -106,7 +113,10 @@ fn table(findings: &[Finding], counts: impl Fn(StageName) -> bool, nothing: &str
             .map(|finding| &*finding.outcome.id)
             .collect();
         let said = match stoppers.as_slice() {
-            _ if !counts(who) => "nothing is configured for it".to_owned(),
+            _ if !counts(who) => match &alone {
+                Some(step) if who == StageName::Healthgate => step.clone(),
+                _ => "nothing is configured for it".to_owned(),
+            },
             [] => nothing.to_owned(),
             ids => ids.join(", "),
         };

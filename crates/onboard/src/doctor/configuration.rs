@@ -7,7 +7,9 @@ use model::{Outcome, StageName};
 use survey::Line;
 
 use super::finding::{ALL, Finding, USERS_OF_HOSTS, stopped_by};
+use super::guarded::runs;
 use super::needed;
+use super::repository::Repository;
 
 /// The workflow's own; some questions need one, and report that.
 pub(super) const TOKENS: [&str; 4] = [
@@ -18,7 +20,7 @@ pub(super) const TOKENS: [&str; 4] = [
 ];
 
 /// `alone` is the step that needs none.
-pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
+pub(super) fn look(job: &Job, repository: &Repository, alone: Option<&Line>) -> Vec<Finding> {
     if let Some(broken) = &job.broken {
         // The lines and the mark are on the terminal already, as every command draws them.
         let hint = broken
@@ -62,15 +64,28 @@ pub(super) fn look(job: &Job, alone: Option<&Line>) -> Vec<Finding> {
             stops.extend(new);
         }
     }
+    let is_handed = repository
+        .survey()
+        .is_some_and(|survey| !runs(survey).is_empty());
     for (name, stops) in &missing {
+        let is_secret = job.secret_variables.contains(*name);
+        let there = match (is_handed, is_secret) {
+            (true, true) => format!("whether a workflow hands it over: repository/secret-{name}"),
+            (true, false) => {
+                format!("whether a workflow hands it over: repository/variable-{name}")
+            }
+            (false, _) => {
+                let context = if is_secret { "secrets" } else { "vars" };
+                format!(
+                    "there: map it in the step: `env: {{ {name}: ${{{{ {context}.{name} }}}} }}`"
+                )
+            }
+        };
         let outcome = Outcome::fail(format!("variables/{name}"), *name)
             .expected("set")
             .actual("not set")
             .reason(format!("{shown} uses ${{{name}}}, and it is not set here"))
-            .hint(format!(
-                "here: export {name}=…; there: map it in the step: `env: {{ {name}: ${{{{ {}.{name} }}}} }}`",
-                if job.secret_variables.contains(*name) { "secrets" } else { "vars" }
-            ));
+            .hint(format!("here: export {name}=…; {there}"));
         findings.push(Finding::new(outcome, stops));
     }
     let unset = |name: &&String| {

@@ -1,5 +1,6 @@
 //! What the configured stages start, read and reach from this machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use model::text::duration;
 use model::{Outcome, StageName};
 use remote::local::Script;
 use remote::ssh::{Shared, Target};
+use yaml::Node;
 
 use super::finding::{Finding, USERS_OF_HOSTS};
 
@@ -24,8 +26,15 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     for (what, script, stops, hint) in programs(job) {
         findings.push(program(what, &script, &stops, hint).await);
     }
+    for path in keys_of_hosts(job) {
+        let hint = format!(
+            "ssh-keyscan ADDRESS >{}, and compare the keys with the machine's own",
+            remote::quote(&path.display().to_string())
+        );
+        findings.push(file(&path, &USERS_OF_HOSTS, Some(hint)));
+    }
     for (path, stops) in files(job) {
-        findings.push(file(&path, &stops));
+        findings.push(file(&path, &stops, None));
     }
     for (name, host) in job.config.hosts.iter() {
         let is_direct = host.jump_host.is_none() && host.ssh == Client::Ssh2;
@@ -154,6 +163,37 @@ async fn program(what: &str, text: &str, stops: &[StageName], hint: &str) -> Fin
     Finding::new(outcome, stops)
 }
 
+/// The files with the keys of the hosts, each once. The text of the configuration tells, too: while a variable of a host
+/// is not set, the host is not known.
+fn keys_of_hosts(job: &Job) -> BTreeSet<PathBuf> {
+    const MAX_FILE: u64 = 1 << 20;
+    let usual = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".ssh/known_hosts"));
+    let hosts = job.config.hosts.values();
+    let mut all: BTreeSet<PathBuf> = hosts
+        .filter_map(|host| host.known_hosts.clone().or_else(usual))
+        .collect();
+    let path = job.config_path.as_ref();
+    let text = path.and_then(|path| files::read_text(path, MAX_FILE).ok());
+    let Some(tree) = text.and_then(|text| Node::parse(&text).ok()) else {
+        return all;
+    };
+    let chosen = job.environment.as_deref();
+    let environments = tree.get("environments").map_or(&[][..], Node::entries);
+    let environments = environments
+        .iter()
+        .filter(|(key, _)| chosen.is_none_or(|name| name == key.name))
+        .map(|(_, own)| own);
+    let hosts = std::iter::once(&tree)
+        .chain(environments)
+        .filter_map(|own| own.get("hosts"));
+    let written = hosts
+        .flat_map(Node::entries)
+        .filter_map(|(_, host)| host.get("known-hosts")?.text());
+    let plain = written.filter(|path| !path.starts_with('~') && !path.contains("${"));
+    all.extend(plain.map(PathBuf::from));
+    all
+}
+
 /// Files that the configuration names, by the stages that read them.
 fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
     let config = &job.config;
@@ -161,13 +201,6 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<StageName>)> {
     let mut files: Vec<(PathBuf, Vec<StageName>)> = Vec::new();
     for host in config.hosts.values() {
         files.extend(host.key_file.clone().map(|path| (path, everywhere.clone())));
-        let usual = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".ssh/known_hosts"));
-        files.extend(
-            host.known_hosts
-                .clone()
-                .or_else(usual)
-                .map(|path| (path, everywhere.clone())),
-        );
     }
     if let Some(gate) = config.healthgate().ok().flatten() {
         let http = gate
@@ -222,7 +255,7 @@ fn scripts(command: &str) -> impl Iterator<Item = PathBuf> {
         .map(PathBuf::from)
 }
 
-fn file(path: &Path, stops: &[StageName]) -> Finding {
+fn file(path: &Path, stops: &[StageName], hint: Option<String>) -> Finding {
     let shown = path.display().to_string();
     let id = format!("files/{}", shown.trim_start_matches("./"));
     let opened = files::open(path).map(drop);
@@ -234,7 +267,7 @@ fn file(path: &Path, stops: &[StageName]) -> Finding {
             .expected("it can be read")
             .actual(error.to_string())
             .reason(format!("{shown} cannot be read from here: {error}"))
-            .hint(format!("ls -l {}", remote::quote(&shown))),
+            .hint(hint.unwrap_or_else(|| format!("ls -l {}", remote::quote(&shown)))),
     };
     Finding::new(outcome, stops)
 }
