@@ -84,7 +84,7 @@ fn every_key_whose_text_a_shell_runs_is_of_the_type() {
 /// By its type, wherever it is, and in an environment, too.
 #[test]
 fn a_release_s_name_is_never_a_part_of_a_shell_s_text() {
-    let text = r#"
+    let text = r"
 version: 1
 deploy: { command: 'deploy ${RELEASE}', after: [{ name: a, run: 'after ${RELEASE}' }] }
 healthgate:
@@ -104,7 +104,7 @@ migrate:
 environments:
   staging:
     deploy: { command: 'stage ${RELEASE}' }
-"#;
+";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
     let env = Env::from_iter([

@@ -33,11 +33,11 @@ impl Variables<'_> {
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             &rest[..end.unwrap_or(rest.len())]
         });
-        let names: BTreeSet<&str> = named
+        let wanted: BTreeSet<&str> = named
             .filter(|name| is_name(name) && !OF_LOGIN.contains(name))
             .chain([RELEASE])
             .collect();
-        let set = names.into_iter().filter_map(|name| {
+        let set = wanted.into_iter().filter_map(|name| {
             let value = self.get(name)?;
             Some((name.to_owned(), value.to_owned()))
         });
@@ -310,12 +310,12 @@ mod tests {
 
     #[test]
     fn a_text_of_a_shell_stays_as_it_is_and_gets_what_it_names() {
+        const SHELL: Paths = &[&["own", "run"], &["any", "*"]];
         let env = Env::from_iter([("A", "$(x)"), ("HOME", "/h"), ("RELEASE", "of the caller")]);
         let variables = Variables {
             env: &env,
             release: Some("v2\"; x"),
         };
-        const SHELL: Paths = &[&["own", "run"], &["any", "*"]];
         let mut node = Node::parse(
             "own: { run: '${A#x} $A ${HOME} ${B} ${' }\nany: { b: '${A:-1}' }\nrun: '${A}'",
         )
