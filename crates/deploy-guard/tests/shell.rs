@@ -49,7 +49,7 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
         let example = text.lines().find_map(|line| line.strip_prefix("Example: "));
         let example = example.unwrap();
         assert!(
-            text.ends_with(&format!("Example: {example}\nAll of it: `--help`\n")),
+            text.ends_with(&format!("Example: {example}\nMore options: `--help`\n")),
             "{path:?}:\n{text}"
         );
         assert!(example.contains("deploy-guard"), "{path:?}: {example}");
