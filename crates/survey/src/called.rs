@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::counts::is_for_way_back;
 use crate::event::EventDetail;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
@@ -229,10 +230,8 @@ impl Reader<'_> {
         let is_shell = interpreter
             .is_none_or(|name| matches!(name.as_str(), "bash" | "sh" | "dash" | "zsh" | "ash"));
         // What a script does for its way back is no deployment.
-        let goes_back = arguments
-            .iter()
-            .any(|word| matches!(word.trim_start_matches('-'), "rollback" | "revert" | "undo"));
-        if depth >= MAX_DEPTH || !is_shell || goes_back {
+        let goes_back = |word: &String| is_for_way_back(word);
+        if depth >= MAX_DEPTH || !is_shell || arguments.iter().any(goes_back) {
             return;
         }
         let mut by = by.to_vec();

@@ -266,6 +266,14 @@ pub(crate) fn is_way_back(name: &str) -> bool {
             && !lower.contains("release")
 }
 
+/// Whether an argument tells a script to go back: `rollback`, `--undo`.
+pub(crate) fn is_for_way_back(argument: &str) -> bool {
+    matches!(
+        argument.trim_start_matches('-'),
+        "rollback" | "revert" | "undo"
+    )
+}
+
 /// Where events of a pull request alone start it, what it deploys is a preview; but not once the request is merged.
 fn is_of_pull_requests(started: &Workflow, workflow: &Workflow, job: &Job) -> bool {
     let condition = inner(job.condition.as_deref().unwrap_or_default());

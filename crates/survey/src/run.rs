@@ -250,18 +250,14 @@ impl<'r> Reader<'r> {
         }
         let mut words: Vec<String> = command.words.iter().map(|word| word.text.clone()).collect();
         // `$COMPOSE up`, where the variable is `docker compose`, or one of its two programs.
-        if let Some(first) = words.first_mut()
-            && first.starts_with('$')
-            && first.to_ascii_lowercase().contains("compose")
-        {
-            "docker compose".clone_into(first);
-        }
-        if let Some(first) = words
-            .first()
-            .filter(|first| first.starts_with("docker "))
-            .cloned()
-        {
-            words.splice(..1, first.split_whitespace().map(str::to_owned));
+        if let Some(first) = words.first() {
+            let is_compose =
+                first.starts_with('$') && first.to_ascii_lowercase().contains("compose");
+            let whole = if is_compose { "docker compose" } else { first };
+            if whole.starts_with("docker ") {
+                let split: Vec<String> = whole.split_whitespace().map(str::to_owned).collect();
+                words.splice(..1, split);
+            }
         }
         let Some(program) = words.first().cloned() else {
             for (name, value) in &command.assignments {

@@ -1,5 +1,6 @@
 //! The programs of the repository that deploy, and the files that they use.
 
+use crate::counts::is_for_way_back;
 use crate::deployment::Script;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
@@ -41,9 +42,7 @@ impl Assembly<'_> {
                     arguments,
                     ..
                 } => {
-                    let back = arguments
-                        .iter()
-                        .any(|word| word.text().trim_start_matches('-') == "rollback");
+                    let back = arguments.iter().any(|word| is_for_way_back(word.text()));
                     let there = event.place.login.is_some() || own;
                     !back
                         && says(path)
