@@ -46,7 +46,9 @@ fn without_values(text: &str) -> String {
             && !name.to_ascii_lowercase().ends_with("_env");
         clean.push_str(&rest[..=at]);
         rest = after;
-        if is_secret && !value.is_empty() && !value.contains(['$', '=']) {
+        // `StrictHostKeyChecking=no`.
+        let is_choice = ["yes", "no", "true", "false", "ask", "accept-new"].contains(&value);
+        if is_secret && !is_choice && !value.is_empty() && !value.contains(['$', '=']) {
             clean.push_str(MASK);
             rest = &after[value.len()..];
         }
@@ -83,6 +85,10 @@ mod tests {
             (
                 "run -e JWT_SECRET=abc -e B=c --token=x app",
                 "run -e JWT_SECRET=*** -e B=c --token=*** app",
+            ),
+            (
+                "ssh -o StrictHostKeyChecking=no h KEY=nothing",
+                "ssh -o StrictHostKeyChecking=no h KEY=***",
             ),
             (
                 "TOKEN=$T KEY=${{ secrets.KEY }} KEY== KEY= x",

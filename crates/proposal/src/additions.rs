@@ -295,6 +295,22 @@ fn is_for(part: &Part<'_>) -> Option<String> {
     Some(survey::equals(written, &environment.name.value))
 }
 
+/// The condition by which a job that deploys into several environments is guarded for those of `parts` alone; empty where
+/// it deploys into no other.
+pub fn environments(proposal: &Proposal<'_>, parts: &[&Part<'_>]) -> String {
+    let is_chosen = parts.iter().any(|part| part.group.lead.choice.is_some());
+    let others = proposal.others.iter();
+    let has_others = others
+        .into_iter()
+        .any(|other| shares_job(&parts[0].group, other));
+    let each = parts.iter().filter_map(|part| {
+        let choice = part.group.lead.choice.as_ref();
+        let is_for = || is_for(part).filter(|_| has_others || is_chosen);
+        choice.map(survey::Choice::condition).or_else(is_for)
+    });
+    each.collect::<Vec<_>>().join(" || ")
+}
+
 /// What the deploying step skips, ours skip; and the environments that are not guarded.
 fn condition(
     proposal: &Proposal<'_>,
@@ -302,16 +318,7 @@ fn condition(
     deploying: Option<&survey::Step>,
 ) -> Option<String> {
     let own = deploying.and_then(|step| step.condition.clone());
-    let others = proposal
-        .others
-        .iter()
-        .any(|other| shares_job(&parts[0].group, other));
-    let each = parts.iter().filter_map(|part| {
-        let choice = part.group.lead.choice.as_ref();
-        let is_for = || is_for(part).filter(|_| others);
-        choice.map(survey::Choice::condition).or_else(is_for)
-    });
-    let only = each.collect::<Vec<_>>().join(" || ");
+    let only = environments(proposal, parts);
     match (own, only.as_str()) {
         (own, "") => own,
         (None, only) => Some(only.to_owned()),

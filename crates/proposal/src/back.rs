@@ -576,14 +576,21 @@ fn kubectl(
         return RollbackPlan::None(format!("{why}; the way back is {again}"));
     }
     let steps = job.map_or(&[][..], |job| &job.steps);
-    let has = |words: &str| {
-        let mut runs = steps.iter().filter_map(|step| step.run.as_ref());
-        runs.any(|run| run.value.text().contains(words))
+    let has = |verb: &str| {
+        let runs = steps.iter().filter_map(|step| step.run.as_ref());
+        let mut calls = runs.flat_map(|run| run.value.text().split(['\n', '|', '&', ';']));
+        calls.any(|call| {
+            let arguments = call.split_once("kubectl ").map_or("", |(_, rest)| rest);
+            arguments.split_whitespace().any(|word| word == verb)
+        })
     };
-    if has("kubectl apply") && has("kubectl set image") {
+    let changes = ["apply", "set", "patch", "replace", "restart"];
+    let several: Vec<&str> = changes.into_iter().filter(|verb| has(verb)).collect();
+    if several.len() > 1 {
         return RollbackPlan::None(format!(
-            "the workflow applies files and sets the image then, which may be two revisions, so `kubectl rollout undo` may go back \
-             to one in between; the way back is {again}"
+            "the workflow changes the workload by `kubectl {}`, which may be several revisions, so `kubectl rollout undo` may go \
+             back to one in between; the way back is {again}",
+            several.join("` and `kubectl ")
         ));
     }
     if call.workloads.is_empty() {

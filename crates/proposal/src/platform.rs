@@ -257,6 +257,15 @@ fn wrangler(call: &PlatformCall, place: &Place<'_>) -> Option<OwnStep> {
         "wranglerversion",
         "packagemanager",
     ];
+    // 1.x takes no `command`, and publishes whatever it is given.
+    let is_first = |action: &str| {
+        let version = action.split_once('@').map_or("", |(_, version)| version);
+        let version = version.trim_start_matches('v');
+        version == "1" || version.starts_with("1.") || version.starts_with("0.")
+    };
+    if place.action().is_some_and(is_first) {
+        return None;
+    }
     let mut act = place.again(&|name, text| {
         let kept = KEPT.contains(&name.to_ascii_lowercase().as_str());
         kept.then(|| text.value.text().to_owned())

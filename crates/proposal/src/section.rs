@@ -361,10 +361,7 @@ fn project(
         Reach::Nowhere(_) => return None,
     }
     if !call.files.is_empty() {
-        map.add(
-            "files",
-            Tree::texts(call.files.iter().map(|file| file.value.as_str())),
-        );
+        map.add("files", paths(&call.files, "DEPLOY_FILE", handed)?);
     }
     if let Some(name) = &call.project {
         let text = handed.filled(&name.value, "COMPOSE_PROJECT_NAME")?;
@@ -373,10 +370,20 @@ fn project(
     if !call.env_files.is_empty() {
         map.add(
             "env-files",
-            Tree::texts(call.env_files.iter().map(|file| file.value.as_str())),
+            paths(&call.env_files, "DEPLOY_ENV_FILE", handed)?,
         );
     }
     Some(())
+}
+
+/// `None` where only a shell knows one of them.
+fn paths(files: &[survey::Fact<String>], usual: &str, handed: &mut StepEnv) -> Option<Tree> {
+    let texts = files.iter().map(|file| {
+        Some(Tree::filled(
+            &handed.filled(&Value::new(&*file.value), usual)?,
+        ))
+    });
+    Some(Tree::List(texts.collect::<Option<_>>()?))
 }
 
 fn on_hosts(facts: &Facts<'_, '_>, map: &mut Map) {

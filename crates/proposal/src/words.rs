@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sides::Sides;
 use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
 
-use crate::additions::Change;
+use crate::additions::{self, Change};
 use crate::back::RollbackPlan;
 use crate::group::{self, Group};
 use crate::health;
@@ -402,13 +402,15 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
         if let Some((sides, shares)) = &part.shares {
             table.row("shares", &shared(sides, shares));
         }
-        if let Some(choice) = &part.group.lead.choice {
+        if part.group.lead.choice.is_some() {
+            let of_job = proposal.parts.iter();
+            let of_job: Vec<_> = of_job
+                .filter(|other| other.group.job() == part.group.job())
+                .collect();
+            let only = additions::environments(proposal, &of_job);
             table.row(
                 "only where",
-                &format!(
-                    "{}: what else the job deploys is not guarded",
-                    choice.condition()
-                ),
+                &format!("{only}: what else the job deploys is not guarded"),
             );
         }
         if part.is_configured() && part.group.environment().is_none() {

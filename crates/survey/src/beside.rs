@@ -99,11 +99,37 @@ pub(crate) fn returns_early(tool: &Tool, run: &Run) -> bool {
             EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
         })
     };
+    let calls = |program: &str, all: &[&str]| {
+        run.events.iter().any(|event| match &event.what {
+            EventDetail::Command { words, .. } => {
+                let has = |one: &&str| words.iter().any(|word| word.trim_matches('"') == *one);
+                words.first().is_some_and(|first| first == program) && all.iter().all(has)
+            }
+            _ => false,
+        })
+    };
+    let rolls_out = || calls("kubectl", &["rollout", "status"]) || calls("kubectl", &["wait"]);
     match tool {
         Tool::Hook { .. } => true,
+        Tool::Platform(call) if call.name == "Elastic Beanstalk" => {
+            calls("aws", &["elasticbeanstalk", "update-environment"]) && !waits("elasticbeanstalk")
+        }
         Tool::Platform(call) => call.fetches,
         Tool::CodeDeploy { .. } => !waits("deploy"),
         Tool::Ecs(_) => !waits("ecs"),
+        Tool::Swarm { .. } => {
+            calls("docker", &["stack", "deploy"]) && !calls("docker", &["--detach=false"])
+        }
+        Tool::Helm(_) => {
+            let waiting = ["--wait", "--atomic", "--rollback-on-failure", "--wait=true"];
+            calls("helm", &["upgrade"])
+                && !waiting.iter().any(|option| calls("helm", &[option]))
+                && !rolls_out()
+        }
+        Tool::Kubectl(_) => {
+            let changes = ["apply", "set", "patch", "replace", "restart"];
+            changes.iter().any(|verb| calls("kubectl", &[verb])) && !rolls_out()
+        }
         _ => false,
     }
 }

@@ -88,7 +88,10 @@ impl Reader<'_> {
             let mut sources = text
                 .split([',', ' ', '\n'])
                 .map(|source| source.trim_start_matches("./"));
-            sources.any(|source| source == only)
+            sources.any(|source| {
+                let inner = only.strip_prefix(source.trim_end_matches("/*").trim_end_matches('/'));
+                source == only || inner.is_some_and(|inner| inner.starts_with('/'))
+            })
         };
         let is_sent = self.trace.events.iter().any(|event| match &event.what {
             EventDetail::Action { name, with, .. } => {

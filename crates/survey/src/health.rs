@@ -87,10 +87,17 @@ impl Assembly<'_> {
             _ => {}
         }
         if let Some(url) = environment.and_then(|environment| environment.url.clone()) {
+            // What a step puts out is the address that the platform gives the app; an interface may refuse it without a login.
+            let is_given = url.value.text().contains(".outputs.");
+            let is_site = matches!(tool, Tool::Site { .. });
             all.push(Health {
                 url: url.value,
                 at: vec![url.at],
-                from: HealthSource::Environment,
+                from: if is_given && !is_site {
+                    HealthSource::Platform
+                } else {
+                    HealthSource::Environment
+                },
                 on_host: false,
                 row: BTreeMap::new(),
             });
@@ -129,18 +136,27 @@ impl Assembly<'_> {
             .map(str::trim)
             .skip(at.number.saturating_sub(1));
         let line = lines.next().unwrap_or_default();
-        let ends = |text: &str| {
-            ["exit", "false", "return"]
-                .iter()
-                .any(|word| text.contains(word))
-        };
+        let rest: Vec<&str> = lines
+            .take_while(|line| !is_another_step(line))
+            .take(MAX_BRANCHES)
+            .collect();
         if line.starts_with("if ") {
-            let rest: Vec<&str> = lines
-                .take_while(|line| *line != "fi")
-                .take(MAX_BRANCHES)
-                .collect();
-            let otherwise = rest.iter().skip_while(|line| **line != "else");
-            return !rest.iter().any(|line| ends(line)) && otherwise.count() > 1;
+            let branches = rest.iter().take_while(|line| **line != "fi");
+            let inline = line.ends_with("fi");
+            // What a loop has found out is judged after it.
+            let looped = rest.iter().find_map(|line| match *line {
+                "done" => Some(true),
+                line if line.starts_with("for ") || line.starts_with("while ") => Some(false),
+                _ => None,
+            });
+            if looped == Some(true) {
+                return !fails(line) && !rest.iter().any(|line| fails(line));
+            }
+            if inline {
+                return !fails(line) && line.contains("else");
+            }
+            let otherwise = branches.clone().skip_while(|line| **line != "else");
+            return !branches.clone().any(|line| fails(line)) && otherwise.count() > 1;
         }
         let then = line
             .split_once("||")
@@ -148,7 +164,7 @@ impl Assembly<'_> {
         let goes_on = ["echo", "true", ":", "printf"]
             .iter()
             .any(|word| then.starts_with(word));
-        goes_on && !ends(then)
+        goes_on && !fails(then)
     }
 
     /// What a job that waits for this one asks: a smoke test of its own.
@@ -288,4 +304,26 @@ fn is_of_others(url: &str) -> bool {
      api.vercel.com api.netlify.com api.digitalocean.com :2083/"
         .split_whitespace()
         .any(|other| url.contains(other))
+}
+
+/// Whether a line of a shell can end a script with a failure: `exit 1`, `false`, a test that stands alone.
+fn fails(line: &str) -> bool {
+    let ends = ["exit", "return"].iter().any(|word| {
+        let mut after = line.split(word).skip(1);
+        after.any(|rest| !rest.trim_start().starts_with('0'))
+    });
+    let is_test = ["[ ", "[[ ", "test "]
+        .iter()
+        .any(|begin| line.starts_with(begin));
+    ends || line.contains("false") || is_test && !line.contains("||")
+}
+
+/// Whether a line of a workflow begins something else than a shell's text.
+fn is_another_step(line: &str) -> bool {
+    [
+        "- name:", "- uses:", "- run:", "- id:", "- if:", "name:", "uses:", "run:", "shell:",
+        "env:", "with:",
+    ]
+    .iter()
+    .any(|begin| line.starts_with(begin))
 }

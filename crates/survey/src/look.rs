@@ -320,7 +320,10 @@ fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]
     // What a workflow names in a way that is not understood may well be used by it.
     let is_named = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
-        workflows.iter().any(|text| names(text, name))
+        // A folder that is copied whole: `source: "backend/"`.
+        let folders = path.match_indices('/').map(|(at, _)| &path[..=at]);
+        let mut named = folders.chain([name]);
+        named.any(|name| workflows.iter().any(|text| names(text, name)))
     };
     let kind = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();

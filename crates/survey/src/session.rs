@@ -9,6 +9,9 @@ use crate::scope::Scope;
 use repository::{Repository, joined};
 use workflow::{Fact, Line};
 
+/// Substitutions in one another that are read.
+const MAX_NESTED: usize = 8;
+
 /// A shell on the runner or on a machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Shell {
@@ -48,18 +51,60 @@ impl Shell {
         self.assigned.insert(name.to_owned());
     }
 
-    /// The folder that `$(dirname "$0")/..` is.
+    /// The folder that `$(cd "$(dirname "$0")/.." && pwd)/docker` is.
     fn beside_script(&self, to: &str) -> Option<String> {
-        let (inner, rest) = to.strip_prefix("$(")?.rsplit_once(')')?;
-        let own =
-            inner.contains("dirname") && (inner.contains("$0") || inner.contains("BASH_SOURCE"));
-        let script = self.vars.get("0").filter(|_| own)?;
-        let folder = script.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let rest = rest.trim_start_matches('/');
-        if self.runner {
-            return joined(folder, rest);
+        to.starts_with("$(").then(|| self.path_of(to, MAX_NESTED))?
+    }
+
+    /// The path that the substitutions with which a script finds its own place are: `dirname`, `cd … && pwd` and
+    /// `readlink -f`, so deep in one another.
+    fn path_of(&self, text: &str, depth: usize) -> Option<String> {
+        let depth = depth.checked_sub(1)?;
+        let text = text.trim().trim_matches('"');
+        let own = [
+            "$0",
+            "${0}",
+            "$BASH_SOURCE",
+            "${BASH_SOURCE[0]}",
+            "${BASH_SOURCE}",
+            "${BASH_SOURCE[0]:-$0}",
+        ];
+        if own.contains(&text) {
+            return self.vars.get("0").cloned();
         }
-        (!folder.is_empty()).then(|| below(folder, rest))
+        let variable = text
+            .strip_prefix('$')
+            .map(|name| name.trim_matches(['{', '}']));
+        if let Some(value) = variable.and_then(|name| self.vars.get(name)) {
+            return self.path_of(value, depth);
+        }
+        let inside = text.strip_prefix("$(")?;
+        let end = inside.char_indices().scan(1, |open, (at, c)| {
+            *open += i32::from(c == '(') - i32::from(c == ')');
+            Some((at, *open))
+        });
+        let (end, _) = end.into_iter().find(|(_, open)| *open == 0)?;
+        let (inner, rest) = (
+            inside[..end].trim(),
+            inside[end + 1..].trim_matches(['/', '"']),
+        );
+        let (program, operand) = inner.split_once(' ')?;
+        let operand = operand.trim_start_matches("-f ").trim_start_matches("-- ");
+        let folder = match program {
+            "dirname" => {
+                let path = self.path_of(operand, depth)?;
+                path.rsplit_once('/')
+                    .map_or("", |(folder, _)| folder)
+                    .to_owned()
+            }
+            "cd" => self.path_of(operand.split([';', '&', '>']).next()?, depth)?,
+            "readlink" | "realpath" => self.path_of(operand, depth)?,
+            _ => return None,
+        };
+        if self.runner {
+            return joined(&folder, rest);
+        }
+        (!folder.is_empty()).then(|| below(&folder, rest))
     }
 
     pub(crate) fn cd(&mut self, to: Option<&String>, at: &Line) {

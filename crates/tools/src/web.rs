@@ -98,7 +98,13 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
     let changes = ["put", "delete", "patch"]
         .iter()
         .any(|verb| method.eq_ignore_ascii_case(verb));
-    if posts || changes || chat || logs_in || arguments.one(&["-u", "--user"]).is_some() {
+    if posts
+        || changes
+        || chat
+        || logs_in
+        || trusts_any(words)
+        || arguments.one(&["-u", "--user"]).is_some()
+    {
         return Vec::new();
     }
     // `-o FILE`, `-fsSLo FILE`, `-LO`.
@@ -125,4 +131,15 @@ pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
     vec![CommandEffect::Asks {
         url: Value::new(*url),
     }]
+}
+
+/// Whether it takes any certificate, where a probe verifies it: `-k`, `-fsSk`, `--no-check-certificate`.
+fn trusts_any(words: &[String]) -> bool {
+    words.iter().any(|word| {
+        let letters = word.strip_prefix('-').unwrap_or_default();
+        let has_k =
+            letters.len() < 7 && letters.chars().take_while(|c| *c != 'o').any(|c| c == 'k');
+        matches!(word.as_str(), "--insecure" | "--no-check-certificate")
+            || has_k && letters.chars().all(|c| c.is_ascii_alphabetic())
+    })
 }

@@ -1,0 +1,182 @@
+//! Where a gate asks: the folder that a script finds itself, files that an expression names, addresses that a workflow
+//! insists on, and whether the release before would answer in its place.
+
+use crate::seen::{over_ssh, steps};
+use crate::{looked, proposed};
+
+const COMPOSE: (&str, &str) = (
+    "docker/docker-compose.yml",
+    "services: { api: { build: . } }\n",
+);
+
+#[test]
+fn a_script_finds_the_folder_of_the_repository_from_its_own() {
+    let flow = over_ssh("cd /srv/app\ngit pull\n./scripts/deploy.sh");
+    let own = "SCRIPT_DIR=\"$(cd \"$(dirname \"${BASH_SOURCE[0]}\")\" && pwd)\"";
+    for (script, folder) in [
+        ("cd \"$(dirname \"$0\")/../docker\"", "/srv/app/docker"),
+        (
+            "ROOT=$(cd \"$(dirname \"$0\")/..\" && pwd)\ncd \"$ROOT/docker\"",
+            "/srv/app/docker",
+        ),
+        (
+            "ROOT=$(cd \"$(dirname \"$0\")/..\"; pwd)\ncd \"$ROOT\"",
+            "/srv/app",
+        ),
+        (
+            "ROOT=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\ncd $ROOT/docker",
+            "/srv/app/docker",
+        ),
+        (
+            &*format!("{own}\nTOP=\"$(dirname \"$SCRIPT_DIR\")\"\nIN=\"$TOP/docker\"\ncd \"$IN\""),
+            "/srv/app/docker",
+        ),
+        // A substitution that names itself is not followed for ever.
+        ("A=$(dirname $A)\ncd $A", "/srv/app"),
+    ] {
+        let script = format!("#!/bin/bash\n{script}\ndocker compose up -d --build\n");
+        let told = looked(&flow, &[("scripts/deploy.sh", &script), COMPOSE]);
+        let line = format!("folder         {folder} (");
+        assert!(told.contains(&line), "{script}{told}");
+    }
+}
+
+#[test]
+fn a_file_that_an_expression_names_is_a_variable_of_the_step() {
+    let flow = over_ssh(
+        "cd /srv/app\ndocker compose -f /srv/${{ inputs.tag }}/compose.yml --env-file ${{ vars.FILES }}/env up -d",
+    );
+    let told = proposed(&flow, &[COMPOSE], None);
+    assert!(told.contains("DEPLOY_FILE: ${{ inputs.tag }}"), "{told}");
+    assert!(told.contains("FILES: ${{ vars.FILES }}"), "{told}");
+}
+
+#[test]
+fn a_folder_that_the_job_copies_has_the_script_that_it_calls() {
+    let copied = "      - uses: appleboy/scp-action@v1\n        with: { host: h.example, username: me, key: '${{ secrets.KEY }}', source: 'api/', target: '/home/me' }\n";
+    let called = "      - uses: appleboy/ssh-action@v1\n        with: { host: h.example, username: me, key: '${{ secrets.KEY }}', script: 'cd /home/me/api && bash deploy.sh' }\n";
+    let files = [
+        ("api/deploy.sh", "docker compose up -d\n"),
+        ("api/docker-compose.yml", COMPOSE.1),
+    ];
+    let told = looked(&steps(&format!("{copied}{called}")), &files);
+    assert!(told.contains("by Compose: api/deploy.sh:1"), "{told}");
+    assert!(!told.contains("unused"), "{told}");
+}
+
+#[test]
+fn a_probe_that_a_loop_only_warns_of_is_a_warning() {
+    let asks = |end: &str| {
+        steps(&format!(
+            "      - run: kubectl set image deployment/web web=acme/web:${{{{ github.sha }}}}\n      - run: |\n          ok=0\n          for i in 1 2 3; do\n            if curl -s -o /dev/null https://shop.example.com/up; then ok=1; else echo again; fi\n          done\n          {end}\n"
+        ))
+    };
+    for (end, warns) in [
+        ("[ $ok = 1 ] || echo ::warning::down", true),
+        ("[ $ok = 1 ]", false),
+        ("[ $ok = 1 ] || exit 1", false),
+        ("if [ $ok = 0 ]; then exit 1; fi", false),
+    ] {
+        let told = looked(&asks(end), &[]);
+        assert!(told.contains("shop.example.com/up"), "{told}");
+        assert_eq!(
+            told.contains("where the workflow only warns"),
+            warns,
+            "{end}\n{told}"
+        );
+    }
+}
+
+#[test]
+fn what_trusts_any_certificate_is_no_address_for_a_probe() {
+    for (options, asked) in [("-fsS", true), ("-fsSk", false), ("--insecure -s", false)] {
+        let flow = steps(&format!(
+            "      - run: flyctl deploy\n      - run: curl {options} https://shop.example.com/up\n"
+        ));
+        let told = looked(&flow, &[("fly.toml", "app = 'shop'\n")]);
+        assert_eq!(
+            told.contains("shop.example.com/up"),
+            asked,
+            "{options}\n{told}"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_a_step_puts_out_is_the_platforms() {
+    let flow = steps("      - id: web\n        uses: azure/webapps-deploy@v3\n        with: { app-name: shop }\n").replace(
+        "runs-on: ubuntu-latest",
+        "runs-on: ubuntu-latest\n    environment: { name: production, url: '${{ steps.web.outputs.webapp-url }}' }",
+    );
+    let told = proposed(&flow, &[], None);
+    assert!(told.contains("status: 200-499"), "{told}");
+}
+
+#[test]
+fn the_release_before_answers_where_nothing_waits() {
+    let early = "Nothing above waits for the new release";
+    let url = Some("https://shop.example.com/up");
+    for (calls, returns) in [
+        ("helm upgrade --install shop ./chart -f values.yaml", true),
+        ("helm upgrade --install shop ./chart --wait", false),
+        ("kubectl apply -f k8s/", true),
+        (
+            "kubectl apply -f k8s/ && kubectl rollout status deployment/shop",
+            false,
+        ),
+        (
+            "docker -H ssh://me@h.example stack deploy -c stack.yml shop",
+            true,
+        ),
+        (
+            "aws elasticbeanstalk update-environment --environment-name shop --version-label 1",
+            true,
+        ),
+        (
+            "aws elasticbeanstalk update-environment --environment-name shop --version-label 1 && aws elasticbeanstalk wait environment-updated",
+            false,
+        ),
+    ] {
+        let told = proposed(&steps(&format!("      - run: {calls}\n")), &[], url);
+        assert_eq!(told.contains(early), returns, "{calls}\n{told}");
+    }
+}
+
+#[test]
+fn an_undo_where_a_release_is_several_revisions_is_not_proposed() {
+    for (second, undone) in [
+        ("kubectl -n shop patch deployment web -p '{}'", false),
+        ("kubectl -n shop rollout restart deployment/web", false),
+        ("kubectl -n shop rollout status deployment/web", true),
+    ] {
+        let flow = steps(&format!(
+            "      - run: |\n          kubectl -n shop set image deployment/web web=acme/web:${{{{ github.sha }}}}\n          {second}\n"
+        ));
+        let told = crate::back(&flow, &[]);
+        assert_eq!(
+            told.contains("where the gate fails: kubectl rollout undo"),
+            undone,
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_first_wrangler_action_takes_no_command() {
+    for (version, goes_back) in [
+        ("v3", true),
+        ("2.0.0", true),
+        ("1.3.0", false),
+        ("v1", false),
+    ] {
+        let flow = steps(&format!(
+            "      - uses: cloudflare/wrangler-action@{version}\n        with: {{ apiToken: '${{{{ secrets.CF }}}}' }}\n"
+        ));
+        let told = crate::back(&flow, &[("wrangler.toml", "name = 'shop'\n")]);
+        assert_eq!(
+            !told.contains("none is written"),
+            goes_back,
+            "{version}\n{told}"
+        );
+    }
+}
