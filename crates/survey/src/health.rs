@@ -142,17 +142,16 @@ impl Assembly<'_> {
             .collect();
         if line.starts_with("if ") {
             let branches = rest.iter().take_while(|line| **line != "fi");
-            let inline = line.ends_with("fi");
             // What a loop has found out is judged after it.
-            let looped = rest.iter().find_map(|line| match *line {
-                "done" => Some(true),
-                line if line.starts_with("for ") || line.starts_with("while ") => Some(false),
-                _ => None,
+            let mut edges = rest.iter().filter(|line| {
+                ["done", "for ", "while "]
+                    .iter()
+                    .any(|word| line.starts_with(word))
             });
-            if looped == Some(true) {
+            if edges.next().is_some_and(|line| line.starts_with("done")) {
                 return !fails(line) && !rest.iter().any(|line| fails(line));
             }
-            if inline {
+            if line.ends_with("fi") {
                 return !fails(line) && line.contains("else");
             }
             let otherwise = branches.clone().skip_while(|line| **line != "else");
