@@ -55,6 +55,13 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan
         }
         by_tool => by_tool,
     };
+    let by_tool = match (by_tool, &group.lead.passed_over) {
+        (RollbackPlan::Step(_), Some(at)) => RollbackPlan::None(format!(
+            "the job goes on where a call that deploys fails or is not made ({at}), and an undo would then take a good release back: a \
+             person undoes what has changed"
+        )),
+        (by_tool, _) => by_tool,
+    };
     let RollbackPlan::None(why) = by_tool else {
         return by_tool;
     };

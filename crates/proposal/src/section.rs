@@ -334,6 +334,9 @@ fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv
         probe.add("services", Tree::texts(services.iter().map(String::as_str)));
     }
     on_hosts(facts, &mut probe);
+    if call.sudo {
+        probe.add("sudo", Tree::plain("true"));
+    }
     Some(probe)
 }
 
@@ -477,6 +480,9 @@ fn compose_target(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEn
         target.add("hosts", Tree::texts(names));
     }
     project(facts, call, handed, &mut target)?;
+    if call.sudo {
+        target.add("sudo", Tree::plain("true"));
+    }
     let mut env = Map::default();
     for name in &facts.group.lead.release_variables {
         env.add(name, Tree::text("{release}"));

@@ -2,20 +2,25 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 mod again;
+mod harmless;
 mod places;
 mod seen;
 mod steps;
 
-use proposal::additions::{Means, changes};
+use proposal::additions::{Change, Means, changes};
 use proposal::group::groups;
 use proposal::proposal::{Proposal, ProposalInput};
 use proposal::words;
 
 const FLOW: &str = ".github/workflows/ship.yml";
 
-/// What is proposed for the first deployment of a repository with this workflow: what a person is told, and the lines
-/// that the workflow gets.
-fn proposed(flow: &str, files: &[(&str, &str)], url: Option<&str>) -> String {
+/// The proposal for the first deployment of a repository with this workflow, and its changes.
+fn with_proposal<T>(
+    flow: &str,
+    files: &[(&str, &str)],
+    url: Option<&str>,
+    told: impl Fn(&Proposal<'_>, &[Change<'_>]) -> T,
+) -> T {
     let folder = testkit::repository(&[files, &[(FLOW, flow)]].concat());
     let survey = survey::look(folder.path()).unwrap();
     let mut all = groups(&survey);
@@ -32,11 +37,32 @@ fn proposed(flow: &str, files: &[(&str, &str)], url: Option<&str>) -> String {
         bin_dir: None,
         config: None,
     };
-    let shown = words::shown(&changes(&proposal, &means));
-    let added = shown.lines().filter_map(|line| line.strip_prefix('+'));
-    let added: Vec<&str> = added.filter(|line| !line.starts_with("++")).collect();
-    let decided = words::decided(&proposal, "deploy-guard.yml");
-    format!("{decided}\n{}\n", added.join("\n"))
+    told(&proposal, &changes(&proposal, &means))
+}
+
+/// What a person is told, and the lines that the workflow gets.
+fn proposed(flow: &str, files: &[(&str, &str)], url: Option<&str>) -> String {
+    with_proposal(flow, files, url, |proposal, changes| {
+        let shown = words::shown(changes);
+        let added = shown.lines().filter_map(|line| line.strip_prefix('+'));
+        let added: Vec<&str> = added.filter(|line| !line.starts_with("++")).collect();
+        let decided = words::decided(proposal, "deploy-guard.yml");
+        format!("{decided}\n{}\n", added.join("\n"))
+    })
+}
+
+/// The workflow with our steps.
+fn patched(flow: &str, files: &[(&str, &str)], url: Option<&str>) -> String {
+    with_proposal(flow, files, url, |_, changes| {
+        changes[0].new.as_ref().unwrap().clone()
+    })
+}
+
+/// The configuration, without an address that a flag names.
+fn configuration(flow: &str, files: &[(&str, &str)]) -> String {
+    with_proposal(flow, files, None, |proposal, _| {
+        proposal.parts[0].map.yaml()
+    })
 }
 
 /// The sentence about the way back.

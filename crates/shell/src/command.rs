@@ -15,7 +15,7 @@ pub struct Command {
     /// `NAME=value` before the command, or alone.
     pub assignments: Vec<(String, String)>,
     pub words: Vec<Word>,
-    /// `bundle exec` and `npx`, which the program needs.
+    /// `bundle exec`, `npx` and `sudo`, which the program needs.
     pub runner: String,
     /// What it reads: a here-document, by its first line of text, or the file behind `<`.
     pub input: Option<Input>,

@@ -1,5 +1,7 @@
 //! The commands of a program, one after the other.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use crate::command::{Command, FIELD, Input, Lookup, Word};
 use crate::wrapping::{appended, assignment, is_name, unwrap};
 
@@ -23,7 +25,7 @@ pub struct Program {
     /// Commands within substitutions, which come before the one that they are in.
     pub(crate) inner: Vec<Command>,
     /// Commands that are read already.
-    pub(crate) ready: std::collections::VecDeque<Command>,
+    pub(crate) ready: VecDeque<Command>,
     pub(crate) read: usize,
     pub(crate) depth: usize,
     /// Groups that are not closed yet, each by its number.
@@ -32,6 +34,10 @@ pub struct Program {
     pub(crate) groups: usize,
     /// Each `if` that is not ended yet: its line, and which part of it is read.
     pub(crate) ifs: Vec<(usize, usize)>,
+    /// The function that was begun last.
+    pub(crate) function: Option<String>,
+    /// The functions that hand their arguments to a program, and its words before them.
+    pub(crate) handing: BTreeMap<String, Vec<Word>>,
 }
 
 impl Program {
@@ -46,12 +52,14 @@ impl Program {
             line: 0,
             pending: Vec::new(),
             inner: Vec::new(),
-            ready: std::collections::VecDeque::new(),
+            ready: VecDeque::new(),
             read: 0,
             depth,
             open: Vec::new(),
             groups: 0,
             ifs: Vec::new(),
+            function: None,
+            handing: BTreeMap::new(),
         }
     }
 
@@ -72,6 +80,7 @@ impl Program {
             self.ready.extend(self.inner.drain(..));
             self.arms(&mut command);
             unwrap(&mut command);
+            self.follow(&mut command);
             if !command.words.is_empty() || !command.assignments.is_empty() {
                 self.ready.push_back(command);
             }
@@ -84,6 +93,7 @@ impl Program {
                 self.ready.extend(self.inner.drain(..));
                 self.arms(&mut after);
                 unwrap(&mut after);
+                self.follow(&mut after);
                 if !after.words.is_empty() {
                     self.ready.push_back(after);
                 }
@@ -114,6 +124,21 @@ impl Program {
             }
         }
         command.arms.clone_from(&self.ifs);
+    }
+
+    /// A function that hands its arguments to a program is that program: `compose() { docker compose -f live.yml "$@"; }`.
+    fn follow(&mut self, command: &mut Command) {
+        if let Some((last, before)) = command.words.split_last()
+            && last.text == "$@"
+            && let Some(name) = &self.function
+        {
+            let known = self.handing.entry(name.clone());
+            known.or_insert_with(|| before.to_vec());
+        } else if let Some(first) = command.words.first()
+            && let Some(handed) = self.handing.get(&first.text)
+        {
+            command.words.splice(..1, handed.iter().cloned());
+        }
     }
 
     pub(crate) fn peek(&self) -> Option<char> {
@@ -222,6 +247,9 @@ impl Program {
                         }
                         if command.words.is_empty() {
                             continue;
+                        }
+                        if self.peek() == Some(')') {
+                            self.function = command.words.pop().map(|word| word.text);
                         }
                         command.words.clear();
                     } else if self.open.pop().is_some() {

@@ -54,8 +54,8 @@ pub(crate) fn unwrap(command: &mut Command) {
             if name == "bundle" {
                 command.words.remove(0);
                 command.runner.push_str("bundle exec ");
-            } else if name == "npx" {
-                command.runner.push_str("npx ");
+            } else if matches!(name, "npx" | "sudo") {
+                command.runner.push_str(&format!("{name} "));
             }
             wrapping(name, command);
         } else {
@@ -75,7 +75,7 @@ fn wrapping(name: &str, command: &mut Command) {
         && word.starts_with('-')
         && word.len() > 1
     {
-        command.words.remove(0);
+        let mut passed = command.words.remove(0).text;
         let takes_value = match name {
             "sudo" | "doas" => matches!(word.as_str(), "-u" | "-g" | "-h" | "-p" | "-C"),
             "env" => matches!(word.as_str(), "-u" | "-C"),
@@ -85,7 +85,11 @@ fn wrapping(name: &str, command: &mut Command) {
             _ => false,
         };
         if takes_value && !command.words.is_empty() {
-            command.words.remove(0);
+            passed.push(' ');
+            passed.push_str(&command.words.remove(0).text);
+        }
+        if name == "sudo" {
+            command.runner.push_str(&format!("{passed} "));
         }
     }
     if name == "timeout" && !command.words.is_empty() {

@@ -57,6 +57,7 @@ impl Reader<'_> {
                 },
                 vars,
                 runner: false,
+                prefix: String::new(),
                 assigned: BTreeSet::new(),
             };
             let program = self.scope.fill_program(text.value.text());

@@ -196,7 +196,8 @@ impl Assembly<'_> {
             })
             .collect();
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
-        let mut last_step = self.waited_for(run, last_deploying);
+        let there = login.as_ref().or(main.place.login.as_ref());
+        let mut last_step = self.last_of_release(run, done, last_deploying, there);
         while asks.iter().any(|one| one.event.step == last_step + 1) {
             last_step += 1;
         }
@@ -235,7 +236,10 @@ impl Assembly<'_> {
         let named = || named().filter(|release| !self.moves(run, release.value.text()));
         // What the machine takes by itself is not what the run has checked out.
         let checked_out = || self.checked_out(run, first).filter(|_| !takes_branch);
-        let release = self.release(run, &tool, tag, &named, &checked_out, first);
+        let release = match tool {
+            Tool::Kamal(_) => self.kamal_version(run, main, first),
+            _ => self.release(run, &tool, tag, &named, &checked_out),
+        };
         // A variable has what is known of the release, whatever its name is in this job.
         let known = release.clone();
         let release = release.and_then(|release| self.as_job_writes(run, job, release));
@@ -282,6 +286,7 @@ impl Assembly<'_> {
         let own_back = beside::own_back(backs, run, first, login.as_ref())
             .or_else(|| self.named_back(run, first));
         let returns_early = beside::returns_early(&tool, run);
+        let passed_over = self.passed_over(&calls);
         let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
         let mut handed: Vec<(String, Value)> = Vec::new();
         for (name, text) in job
@@ -320,19 +325,33 @@ impl Assembly<'_> {
             release_variables,
             besides,
             own_back,
+            passed_over,
             returns_early,
             takes_branch,
             env: handed,
         })
     }
 
-    /// The last step from `last` on that waits for what was deployed: until then, the release before answers.
-    fn waited_for(&self, run: &Run, last: usize) -> usize {
-        let is_of_release =
-            |event: &Event| !self.is_always(run, event) && !self.is_undone(run, event);
-        let waits = |event: &&Event| event.step > last && event.waits() && is_of_release(event);
-        let steps = run.events.iter().filter(waits).map(|event| event.step);
-        let last = steps.max().unwrap_or(last);
+    /// The last step from `last` on that belongs to the deployment: it does something on the same machine, such as starting
+    /// what was copied there, it migrates, or it waits. Until then the release before answers.
+    fn last_of_release(
+        &self,
+        run: &Run,
+        done: &[RecordedEffect<'_>],
+        last: usize,
+        login: Option<&Login>,
+    ) -> usize {
+        let is_after = |event: &Event| {
+            event.step > last && !self.is_always(run, event) && !self.is_undone(run, event)
+        };
+        let is_there =
+            |event: &Event| login.is_some() && same_machine(machine(event, run).as_ref(), login);
+        let after = run.events.iter().filter(|event| is_after(event));
+        let acts = after.filter(|event| event.waits() || is_there(event));
+        let migrates = (done.iter())
+            .filter(|one| matches!(one.deed, CommandEffect::Migrates) && is_after(one.event));
+        let steps = acts.chain(migrates.map(|one| one.event));
+        let last = steps.map(|event| event.step).max().unwrap_or(last);
         // A step that is called so waits in a way of its own.
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
         let is_wait = |step: &&Step| {
@@ -354,7 +373,6 @@ impl Assembly<'_> {
         tag: Option<Fact<Value>>,
         named: &dyn Fn() -> Option<Fact<Value>>,
         checked_out: &dyn Fn() -> Option<Fact<Value>>,
-        first: usize,
     ) -> Option<Fact<Value>> {
         let own = !self.own_images(run).is_empty();
         if matches!(tool, Tool::Kubectl(_) | Tool::Helm(_))
@@ -381,7 +399,6 @@ impl Assembly<'_> {
             // Where a request, or the platform itself, takes a branch, what is checked out here is something else.
             Tool::Hook { .. } if !own => named(),
             Tool::Platform(call) if call.fetches && !own => named(),
-            Tool::Kamal(_) => named().or_else(|| self.commit(run, first)),
             _ => named().or_else(checked_out),
         }
     }

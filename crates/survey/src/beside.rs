@@ -11,6 +11,8 @@ use workflow::{Fact, Line};
 
 /// A longer command is cut.
 const MAX_SHOWN: usize = 80;
+/// More than a person writes for one release.
+const MAX_CALLS: usize = 32;
 /// More than a person reads.
 const MAX_BESIDES: usize = 8;
 
@@ -160,6 +162,18 @@ impl Assembly<'_> {
             .chain(run.events.iter().filter(says))
             .filter(|event| self.is_undone(run, event))
             .collect()
+    }
+
+    /// Where the job goes on though a call was not made or failed: `kubectl set image … || true`, or one in an `if` of
+    /// its own.
+    pub(crate) fn passed_over(&self, calls: &[&RecordedEffect<'_>]) -> Option<Line> {
+        let calls = calls.get(..MAX_CALLS).unwrap_or(calls);
+        let first = calls.first()?;
+        let is_apart = |one: &&&RecordedEffect<'_>| {
+            one.event.arms != first.event.arms || self.only_warns(&one.event.at)
+        };
+        let found = calls.iter().find(is_apart)?;
+        Some(found.event.at.clone())
     }
 
     /// What the workflow calls a way back and runs after a failure: a later step of the job, or a job that waits for it.

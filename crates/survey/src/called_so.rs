@@ -163,6 +163,7 @@ fn deployment(
     Some(Deployment {
         besides: Vec::new(),
         own_back: None,
+        passed_over: None,
         returns_early: false,
         choice: assembly.choice(run, job, environment.as_ref()),
         tool: Tool::Called {

@@ -65,6 +65,8 @@ pub struct Deployment {
     pub besides: Vec<Fact<String>>,
     /// The line where the workflow goes back by itself after a failure: a step of the job, or a job after it.
     pub own_back: Option<Line>,
+    /// Where the job goes on though a call that deploys did not: then the release before may be live as it was.
+    pub passed_over: Option<Line>,
     /// Whether the calls end before the release runs: it is started elsewhere, and nothing waits for it.
     pub returns_early: bool,
     /// Whether a branch is taken as it is then, such as by `git pull`, whichever commit the run is for.

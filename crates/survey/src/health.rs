@@ -129,13 +129,17 @@ impl Assembly<'_> {
     }
 
     /// Whether the job goes on where the command of a line fails.
-    fn only_warns(&self, at: &Line) -> bool {
+    pub(crate) fn only_warns(&self, at: &Line) -> bool {
         let text = self.repository.text(&at.path).unwrap_or_default();
         let mut lines = text
             .lines()
             .map(str::trim)
             .skip(at.number.saturating_sub(1));
-        let line = lines.next().unwrap_or_default();
+        let mut whole = lines.next().unwrap_or_default().to_owned();
+        while let Some(begun) = whole.strip_suffix('\\') {
+            whole = format!("{begun}{}", lines.next().unwrap_or_default());
+        }
+        let line = &*whole;
         let rest: Vec<&str> = lines
             .take_while(|line| !is_another_step(line))
             .take(MAX_BRANCHES)

@@ -6,6 +6,7 @@ use crate::event::{Event, EventDetail};
 use crate::inputs::is_input_of_release;
 use crate::jobs::Run;
 use crate::record::Assembly;
+use shell::Arguments;
 use workflow::Job;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -54,8 +55,27 @@ impl Assembly<'_> {
         ))
     }
 
-    /// The commit that is checked out, as Kamal names a version.
-    pub(crate) fn commit(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
+    /// What Kamal calls the version: as its call or `VERSION` names it, else the commit, whichever tags an image has.
+    pub(crate) fn kamal_version(
+        &self,
+        run: &Run,
+        call: &Event,
+        before: usize,
+    ) -> Option<Fact<Value>> {
+        let EventDetail::Command { words, env, .. } = &call.what else {
+            return None;
+        };
+        let arguments = Arguments { words, valued: "" };
+        let named = arguments.one(&["--version"]);
+        let Some(named) = named.or_else(|| env.get("VERSION").map(String::as_str)) else {
+            return self.commit(run, before);
+        };
+        let is_of_release = named.contains("${{") && !self.moves(run, named);
+        is_of_release.then(|| Fact::new(Value::new(named), call.at.clone()))
+    }
+
+    /// The commit that is checked out.
+    fn commit(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
         if checks_out_another(run, before) {
             return None;
         }

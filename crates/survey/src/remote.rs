@@ -182,6 +182,7 @@ impl Reader<'_> {
             },
             vars: BTreeMap::new(),
             runner: false,
+            prefix: String::new(),
             assigned: BTreeSet::new(),
         };
         // The program's words, what is set for it, and whether it is a shell that reads what it is given.
@@ -189,6 +190,9 @@ impl Reader<'_> {
         let first = inner.next(&|_| None);
         let reads = remote.is_empty()
             || inner.next(&|_| None).is_none() && first.as_ref().is_some_and(reads_program);
+        if let Some(command) = first.as_ref().filter(|_| reads) {
+            there = there.under(command);
+        }
         there.vars.extend(
             first
                 .into_iter()

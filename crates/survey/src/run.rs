@@ -169,6 +169,7 @@ impl<'r> Reader<'r> {
             place: place.clone(),
             vars: BTreeMap::new(),
             runner: place.login.is_none(),
+            prefix: String::new(),
             assigned: BTreeSet::new(),
         };
         self.program(&program, &line, by, &mut shell, step_id, depth);
@@ -314,7 +315,7 @@ impl<'r> Reader<'r> {
         {
             let first = word.line;
             let inner = |nth: usize| line(first + nth);
-            let mut shell = shell.clone();
+            let mut shell = shell.under(command);
             shell.vars = env;
             self.program(&word.text, &inner, by, &mut shell, step_id, depth + 1);
             return;
@@ -356,10 +357,11 @@ impl<'r> Reader<'r> {
             });
             env.retain(|name, _| !name.starts_with(|c: char| c.is_ascii_digit()));
             env.extend(written.map(|path| ("0".to_owned(), path.clone())));
-            self.script(&path, rest, &at, by, shell, env, step_id, depth);
+            let mut shell = shell.under(command);
+            self.script(&path, rest, &at, by, &mut shell, env, step_id, depth);
             return;
         }
-        let program = format!("{}{program}", command.runner);
+        let program = format!("{}{}{program}", shell.prefix, command.runner);
         words[0].clone_from(&name);
         self.event(
             at,

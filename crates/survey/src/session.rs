@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shell::HEAD;
+use shell::{Command, HEAD};
 
 use crate::event::Place;
 use crate::scope::Scope;
@@ -18,6 +18,8 @@ pub(crate) struct Shell {
     pub(crate) place: Place,
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) runner: bool,
+    /// What leads to each program there: `sudo `, where the shell itself was called by it.
+    pub(crate) prefix: String,
     /// What the program itself has set.
     pub(crate) assigned: BTreeSet<String>,
 }
@@ -36,6 +38,15 @@ impl Shell {
         } else {
             None
         }
+    }
+
+    /// The shell that a command starts: what `sudo bash` calls, `sudo` calls.
+    pub(crate) fn under(&self, command: &Command) -> Shell {
+        let mut inner = self.clone();
+        if command.runner.starts_with("sudo ") {
+            inner.prefix.clone_from(&command.runner);
+        }
+        inner
     }
 
     /// A variable that a program sets to two values has the one or the other: it is not known.

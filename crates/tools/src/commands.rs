@@ -60,8 +60,8 @@ pub fn deeds(
         Some((option, Value::new(value)))
     };
     match name {
-        "docker" | "podman" | "nerdctl" => docker(rest, env, at),
-        "docker-compose" | "podman-compose" => compose(rest, true, env, at),
+        "docker" | "podman" | "nerdctl" => docker(rest, program, env, at),
+        "docker-compose" | "podman-compose" => compose(rest, program, env, at),
         "kamal" | "mrsk" => kamal(rest, program, env),
         "kubectl" | "oc" => kubectl(rest, at),
         "helm" => helm(rest, at),

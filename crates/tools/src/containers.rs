@@ -11,6 +11,7 @@ use workflow::{Fact, Line};
 
 pub(crate) fn docker(
     words: &[String],
+    program: &str,
     env: &BTreeMap<String, String>,
     at: &Line,
 ) -> Vec<CommandEffect> {
@@ -41,7 +42,7 @@ pub(crate) fn docker(
         at: None,
     };
     match first.as_str() {
-        "compose" => compose(rest, false, env, at),
+        "compose" => compose(rest, program, env, at),
         "build" => arguments
             .all(&["-t", "--tag"])
             .into_iter()
@@ -97,7 +98,7 @@ pub(crate) fn docker(
 
 pub(crate) fn compose(
     words: &[String],
-    old: bool,
+    program: &str,
     env: &BTreeMap<String, String>,
     at: &Line,
 ) -> Vec<CommandEffect> {
@@ -176,7 +177,7 @@ pub(crate) fn compose(
             .collect(),
         known_files: Vec::new(),
         standing: Vec::new(),
-        old,
+        sudo: program.starts_with("sudo "),
     };
     match verb.as_str() {
         "run" => {

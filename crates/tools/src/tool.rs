@@ -100,8 +100,8 @@ pub struct ComposeCall {
     pub known_files: Vec<String>,
     /// Services that a release does not change, for the sentence that says so.
     pub standing: Vec<String>,
-    /// Called as `docker-compose`, or by a name that is a variable.
-    pub old: bool,
+    /// Called through `sudo`: the user may not speak to Docker.
+    pub sudo: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
