@@ -5,8 +5,7 @@ use config::file::{Healthgate, HttpProbe, Identity, Policy, ReleaseSource};
 use config::value::{Proxy, Span};
 use gate::Gate;
 use model::{Outcome, Severity, Verdict};
-use place::Place;
-use router::Standby;
+use place::{Place, Standby};
 
 /// What is wrong with a release where it answers itself, by the gate's own probes; `None` where nothing
 /// is, or no probe can be asked there.

@@ -13,17 +13,15 @@ use config::value::Side;
 use futures_util::future::join_all;
 use model::release::Releases;
 use model::text::duration;
-use place::{Context, Error, Place, ReleaseEndpoint, StepFuture};
+use place::{Context, Entrypoints, Error, Place, ProxyNames, ReleaseEndpoint, Standby, StepFuture};
 use serde_json::json;
 
-use crate::entrypoint::Standby;
-use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, Router};
 use crate::split::Split;
 use crate::weights::Weights;
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
     kind: "alb",
     shown: "the load balancer",

@@ -12,20 +12,18 @@ use std::time::Duration;
 use config::file::CaddyRouter;
 use config::value::{Share, Side};
 use model::release::Releases;
-use place::{Context, Error, Place, StepFuture};
+use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::admin::{Admin, Loaded, Patched};
 use self::handler::Handler;
 use self::kept::StoredConfig;
-use crate::entrypoint::Standby;
-use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
     kind: "caddy",
     shown: "Caddy",

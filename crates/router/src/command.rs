@@ -5,15 +5,13 @@ use std::time::Duration;
 use config::file::CommandRouter;
 use config::value::{Share, Side};
 use model::release::Releases;
-use place::{Context, Effect, Error, Place, StepFuture};
+use place::{Context, Effect, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
-use crate::entrypoint::Standby;
-use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
     kind: "command",
     shown: "the router",

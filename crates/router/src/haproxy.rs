@@ -15,17 +15,15 @@ use std::time::Duration;
 use config::file::HaproxyTarget;
 use config::value::Side;
 use model::release::Releases;
-use place::{Context, Error, Place, StepFuture};
+use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
 use self::backend::Backend;
 use self::stat::Stat;
-use crate::entrypoint::Standby;
-use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, RequestCounts, Router};
 use crate::split::Split;
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
     kind: "haproxy",
     shown: "HAProxy",

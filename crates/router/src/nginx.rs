@@ -18,16 +18,14 @@ use std::time::Duration;
 use config::file::NginxTarget;
 use config::value::Side;
 use model::release::Releases;
-use place::{Context, Error, Place, StepFuture};
+use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
 use self::site::{OVERLAP, Site};
-use crate::entrypoint::Standby;
-use crate::front::{Entrypoints, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
 use crate::split::Split;
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
     kind: "nginx",
     shown: "nginx",

@@ -7,9 +7,8 @@ use std::time::Duration;
 use config::value::Side;
 use futures_util::future::join;
 use model::release::Releases;
-use place::{Error, Place, StepFuture};
+use place::{Error, Place, Standby, StepFuture};
 
-use crate::entrypoint::Standby;
 use crate::split::Split;
 
 /// What a router can do; it stays so while the router is used.

@@ -1,6 +1,6 @@
 //! What the key of `split_clients` tells of its users.
 
-use router::Visitor;
+use place::Visitor;
 use router::nginx::key::{may_be_empty, visitor};
 
 #[test]

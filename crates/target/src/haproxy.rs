@@ -9,15 +9,18 @@ use futures_util::future::join_all;
 use crate::fit::CheckFit;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Context, Error, Place, Step, StepFuture};
+use place::{
+    Context, Entrypoint, Entrypoints, Error, PROOFS, Place, Proof, ProxyNames, Standby, Step,
+    StepFuture, Streak,
+};
+use router::Split;
 use router::haproxy::backend::Backend;
 use router::haproxy::socket::Servers;
-use router::{Entrypoint, Entrypoints, Names, PROOFS, Proof, Split, Standby, Streak};
 
 /// After an answer of before.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "rollback",
     kind: "haproxy",
     shown: "HAProxy",

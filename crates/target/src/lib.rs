@@ -16,10 +16,9 @@ mod target;
 mod workflow;
 
 pub use place::{
-    Context, Effect, Error, Github, LogLine, Place, PlaceAccess, QUERY_TIMEOUT, ReleaseEndpoint,
-    Step, StepFuture, releases, word,
+    Context, Effect, Entrypoint, Error, Github, LogLine, Place, PlaceAccess, QUERY_TIMEOUT,
+    ReleaseEndpoint, Standby, Step, StepFuture, releases, word,
 };
-pub use router::{Entrypoint, Standby};
 pub use target::{
     Applied, Capabilities, Observe, PlaceParts, Proving, ReleaseFacts, Route, Switch, Target,
     Transition,

@@ -13,16 +13,18 @@ use futures_util::future::join_all;
 use crate::fit::CheckFit;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Context, Error, Place, Step, StepFuture};
+use place::{
+    Context, Entrypoint, Entrypoints, Error, PROOFS, Place, Proof, ProvedSwitch, ProxyNames,
+    Standby, Step, StepFuture, Streak,
+};
 use router::nginx::division::Division;
 use router::nginx::key;
 use router::nginx::site::{OVERLAP, Site};
-use router::{Entrypoint, Entrypoints, Names, PROOFS, Proof, ProvedSwitch, Standby, Streak};
 
 /// After an answer of before, at most.
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-const NAMES: Names = Names {
+const NAMES: ProxyNames = ProxyNames {
     section: "rollback",
     kind: "nginx",
     shown: "nginx",

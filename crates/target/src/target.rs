@@ -5,8 +5,7 @@
 use std::pin::Pin;
 use std::time::Instant;
 
-use place::{Step, StepFuture};
-use router::{Entrypoint, Standby};
+use place::{Entrypoint, Standby, Step, StepFuture};
 
 /// What proved that a release answers, if anything did.
 pub type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>;

@@ -1,6 +1,6 @@
 //! The key of `split_clients`: whether we can be another user each time, and how.
 
-use crate::visitor::Visitor;
+use place::Visitor;
 
 /// Headers on which more depends than who a user is.
 const NOT_OURS: [&str; 12] = [

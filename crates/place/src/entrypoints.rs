@@ -9,9 +9,12 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
 
-use place::{Context, Error, Machines, Place, ReleaseEndpoint};
-
+use crate::context::Context;
 use crate::entrypoint::{Entrypoint, Standby};
+use crate::error::Error;
+use crate::machines::Machines;
+use crate::place::Place;
+use crate::question::ReleaseEndpoint;
 use crate::visitor::Visitor;
 
 /// Right answers in a row that prove what a proxy serves. Where half of the answers are of another
@@ -27,7 +30,7 @@ const MIN_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// The two kinds of proxy, in words.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
+pub struct ProxyNames {
     /// The section of the configuration that has it.
     pub section: &'static str,
     /// As the configuration calls it.
@@ -40,7 +43,7 @@ pub struct Names {
 
 /// A proxy as its users see it: what answers through it, and behind it.
 pub struct Entrypoints<'a> {
-    names: Names,
+    names: ProxyNames,
     pub machines: Machines<'a>,
     pub question: ReleaseEndpoint,
     pub timeout: Span,
@@ -72,7 +75,7 @@ pub struct ProvedSwitch {
 
 impl<'a> Entrypoints<'a> {
     pub fn new(
-        names: Names,
+        names: ProxyNames,
         hosts: Option<&HostList>,
         release: Option<&ReleaseSource>,
         timeout: Span,

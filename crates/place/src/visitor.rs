@@ -1,6 +1,6 @@
 //! A user who is new each time, where a router keeps its users on a side by what they send.
 
-use place::ReleaseEndpoint;
+use crate::question::ReleaseEndpoint;
 
 /// What tells one user from another in their requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The ways in to a service behind a router.
 
-use place::{Error, Place, ReleaseEndpoint};
+use crate::error::Error;
+use crate::place::Place;
+use crate::question::ReleaseEndpoint;
 
 /// A way in to the service.
 #[derive(Clone, Debug)]
