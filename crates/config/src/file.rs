@@ -18,10 +18,8 @@ use document::RELEASE;
 
 mod deploy;
 mod healthgate;
-mod pool_rules;
 mod preflight;
 mod rollback;
-mod runner_check;
 mod traffic;
 
 pub use deploy::{Deploy, OnUndecided};
@@ -29,9 +27,9 @@ pub use healthgate::*;
 pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
-pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 pub use sections::incident::Incident;
 pub use sections::migrate::*;
+pub use sections::runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 pub use sections::{Github, GithubApp, Hook};
 pub use traffic::*;
 

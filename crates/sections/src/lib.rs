@@ -8,6 +8,7 @@ mod host_list;
 pub mod incident;
 pub mod migrate;
 mod prometheus;
+pub mod runner_check;
 mod spot;
 
 pub use canary::{

@@ -35,7 +35,7 @@ pub const PREFLIGHT: Section = Section {
 pub const RUNNER_CHECK: Section = Section {
     key: "runner-check",
     type_name: "RunnerCheck",
-    source: "crates/config/src/file/runner_check.rs",
+    source: "crates/sections/src/runner_check.rs",
     is_kind: |name, _| matches!(name, "Pool" | "Emergency"),
     index: "# The pools of runner-check\n\n\
             How they are judged, and by which evidence: [runners](../../guide/runners.md).\n\n",

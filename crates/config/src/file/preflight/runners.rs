@@ -8,10 +8,9 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::file::RunnerMetric;
-use crate::file::pool_rules::{Members, Owner, members, owner};
 use crate::value::{Span, Weight};
 use sections::KeyPosition;
+use sections::runner_check::{Members, Owner, RunnerMetric};
 
 /// Runners that must take the job: online, or started for it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,9 +71,23 @@ impl CheckConfig for RunnersCheck {
     const KEYS: &[&str] = &["name"];
 
     fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
-        let owner = owner!(self);
+        let owner = Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        };
         owner.check(None, spot)?;
-        let members = members!(self);
+        let members = Members {
+            labels: &self.labels,
+            runners: &self.runners,
+            metric_server: self.prometheus.as_ref().map(|it| it.server.as_str()),
+            min_online: self.min_online.get(),
+            scales_from_zero: self.scales_from_zero,
+            github_hosted: self.github_hosted,
+            max_start_time: self.max_start_time,
+        };
         members.check(spot)
     }
 }

@@ -5,11 +5,14 @@ use std::num::NonZero;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use values::{HTTP_URL, ShellText, Span};
 use yaml::Fault;
 
-use super::pool_rules::{Members, Owner, members, owner};
-use crate::value::{HTTP_URL, ShellText, Span};
-use sections::KeyPosition;
+use crate::KeyPosition;
+
+mod pool_rules;
+
+pub use pool_rules::{Members, Owner};
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
 /// GitHub lists.
@@ -193,7 +196,7 @@ fn verify_timeout() -> Span {
 }
 
 impl RunnerHost {
-    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         spot.key("host").known_host(&self.host)?;
         if let Some(unit) = &self.unit
             && !is_unit(unit)
@@ -217,7 +220,7 @@ fn is_unit(name: &str) -> bool {
 }
 
 impl RunnerCheck {
-    pub(crate) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let pools = spot.key("pools");
         pools.unique("name")?;
         let owner = self.owner();
@@ -269,15 +272,35 @@ impl RunnerCheck {
     }
 
     fn owner(&self) -> Owner<'_> {
-        owner!(self)
+        Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        }
     }
 }
 
 impl Pool {
     fn check(&self, above: &Owner<'_>, spot: KeyPosition<'_>) -> Result<(), Fault> {
-        let owner = owner!(self);
+        let owner = Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        };
         owner.check(Some(above), spot)?;
-        let members = members!(self);
+        let members = Members {
+            labels: &self.labels,
+            runners: &self.runners,
+            metric_server: self.prometheus.as_ref().map(|it| it.server.as_str()),
+            min_online: self.min_online.get(),
+            scales_from_zero: self.scales_from_zero,
+            github_hosted: self.github_hosted,
+            max_start_time: self.max_start_time,
+        };
         members.check(spot)
     }
 }

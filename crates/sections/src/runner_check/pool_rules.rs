@@ -1,27 +1,27 @@
 //! Rules of runners' pools, wherever a pool is described.
 
+use values::Span;
 use yaml::Fault;
 
-use crate::value::Span;
-use sections::KeyPosition;
+use crate::KeyPosition;
 
 /// More would cost too many requests for evidence.
 const MAX_REPOSITORIES: usize = 20;
 
 /// Whose runners, as a section, a pool or a check says it.
 #[derive(Clone, Copy)]
-pub(super) struct Owner<'a> {
-    pub(super) repository: Option<&'a str>,
-    pub(super) organization: Option<&'a str>,
-    pub(super) enterprise: Option<&'a str>,
-    pub(super) group: Option<&'a str>,
+pub struct Owner<'a> {
+    pub repository: Option<&'a str>,
+    pub organization: Option<&'a str>,
+    pub enterprise: Option<&'a str>,
+    pub group: Option<&'a str>,
     /// Whose jobs are asked for.
-    pub(super) repositories: &'a [String],
+    pub repositories: &'a [String],
 }
 
 impl Owner<'_> {
     /// At most one owner; a group only of an owner that has groups. `above` is the section's.
-    pub(super) fn check(
+    pub fn check(
         &self,
         above: Option<&Owner<'_>>,
         spot: KeyPosition<'_>,
@@ -71,50 +71,20 @@ impl Owner<'_> {
     }
 }
 
-/// Of a type that has the fields by their names.
-macro_rules! owner {
-    ($of:expr) => {
-        Owner {
-            repository: $of.repository.as_deref(),
-            organization: $of.organization.as_deref(),
-            enterprise: $of.enterprise.as_deref(),
-            group: $of.group.as_deref(),
-            repositories: &$of.repositories,
-        }
-    };
-}
-pub(super) use owner;
-
-/// The same of a pool's members.
-macro_rules! members {
-    ($of:expr) => {
-        Members {
-            labels: &$of.labels,
-            runners: &$of.runners,
-            metric_server: $of.prometheus.as_ref().map(|it| it.server.as_str()),
-            min_online: $of.min_online.get(),
-            scales_from_zero: $of.scales_from_zero,
-            github_hosted: $of.github_hosted,
-            max_start_time: $of.max_start_time,
-        }
-    };
-}
-pub(super) use members;
-
 /// What makes up a pool, and where its runners come from.
-pub(super) struct Members<'a> {
-    pub(super) labels: &'a [String],
-    pub(super) runners: &'a [String],
+pub struct Members<'a> {
+    pub labels: &'a [String],
+    pub runners: &'a [String],
     /// The server of the metric that knows them.
-    pub(super) metric_server: Option<&'a str>,
-    pub(super) min_online: u32,
-    pub(super) scales_from_zero: bool,
-    pub(super) github_hosted: bool,
-    pub(super) max_start_time: Option<Span>,
+    pub metric_server: Option<&'a str>,
+    pub min_online: u32,
+    pub scales_from_zero: bool,
+    pub github_hosted: bool,
+    pub max_start_time: Option<Span>,
 }
 
 impl Members<'_> {
-    pub(super) fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
+    pub fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
         self.check_supply(spot)?;
         let labels = spot.key("labels");
         if self.labels.is_empty() {
