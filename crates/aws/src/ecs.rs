@@ -1,12 +1,18 @@
 //! ECS: what runs as a service, according to `DescribeServices`, and where its deployment waits for an
 //! answer.
 
+mod json;
+mod task;
+
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::Error;
 use crate::answer::read_success;
 use crate::client::{Client, Request};
+
+use json::{list, text};
+pub use task::{Container, Definition, TASKS_PER_PAGE, Task};
 
 impl Client {
     /// One question, such as `DescribeServices`; the permission for it is `ecs:DescribeServices`.
@@ -98,14 +104,6 @@ impl Hook {
         let all = list(&deployment["lifecycleHookDetails"]);
         all.filter(waits).map(hook).collect()
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 /// Seconds since 1970, or the text of a time.

@@ -103,7 +103,7 @@ pub enum Error {
     #[error(transparent)]
     Release(#[from] probe::http::ReleaseError),
     #[error(transparent)]
-    Project(#[from] probe::project::ProjectError),
+    Project(#[from] tools::compose_config::ProjectError),
     #[error("{error}; {hint}", error = .0, hint = .0.hint())]
     Github(#[from] github::Error),
     #[error("{action}: {cause}; {}", aws_hint(service, action, cause))]

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use model::Verdict;
 use model::text::excerpt;
 use remote::{CommandResult, quote, quote_path};
+use tools::compose_config::Project;
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
-use crate::project::Project;
 use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;

@@ -5,21 +5,19 @@
 //! stable. AWS only reports on the service: if AWS does not answer, that is an error.
 
 mod judge;
-mod snapshot;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws::Renewing;
-use aws::ecs::Service;
+use aws::ecs::{Definition, Service, TASKS_PER_PAGE, Task};
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
 use model::{Obstacle, Verdict, evidence};
 use serde_json::{Value, json};
 
-use self::judge::{Watch, judge};
-use self::snapshot::{Definition, PAGE, PAGES, Task};
+use self::judge::{PAGES, Watch, judge};
 use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
@@ -147,7 +145,7 @@ impl Ecs {
         for _ in 0..pages {
             let mut question = json!({
                 "cluster": cluster, "serviceName": service, "desiredStatus": status,
-                "maxResults": PAGE,
+                "maxResults": TASKS_PER_PAGE,
             });
             if next.is_string() {
                 question["nextToken"] = next;
@@ -162,7 +160,7 @@ impl Ecs {
         }
         let names: Vec<_> = names.into_iter().collect();
         let mut tasks = Vec::new();
-        for some in names.chunks(PAGE) {
+        for some in names.chunks(TASKS_PER_PAGE) {
             let question = json!({"cluster": cluster, "tasks": some});
             let answer = self.call_api("DescribeTasks", &question).await?;
             listed(&answer, "tasks")?;

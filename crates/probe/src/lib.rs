@@ -16,7 +16,6 @@ pub mod kinds;
 pub mod members;
 mod postgres;
 mod probe;
-pub mod project;
 mod prometheus;
 mod reading;
 mod redis;

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use config::file::{ComposeProbe, EcsProbe, SystemdProbe};
 use model::{Obstacle, Verdict};
+use tools::compose_config::Project;
 
 use crate::compose::Compose;
 use crate::ecs::Ecs;
 use crate::probe::{Probe, ProbeContext};
-use crate::project::Project;
 use crate::reading::Outlook;
 use crate::systemd::Systemd;
 

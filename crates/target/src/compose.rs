@@ -17,11 +17,11 @@ use config::file::{ComposeProbe, ComposeTarget};
 use config::value::Span;
 use futures_util::future::join;
 use model::Severity;
-use probe::project::Project;
 use probe::settle::{self, Settling};
 use remote::quote;
 use serde::{Deserialize, Serialize};
 use state::Entry;
+use tools::compose_config::Project;
 
 use crate::fit::CheckFit;
 use crate::kinds::Kind;

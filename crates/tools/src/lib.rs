@@ -5,6 +5,7 @@
 mod clusters;
 mod commands;
 pub mod compose;
+pub mod compose_config;
 mod containers;
 mod deed;
 mod google;

@@ -3,17 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws::ecs::{Deployment, Service};
+use aws::ecs::{Definition, Deployment, Service, TASKS_PER_PAGE, Task};
 use config::file::EcsProbe;
 use model::Verdict;
 use model::text::excerpt;
 
-use super::snapshot::{Definition, PAGE, PAGES, Task};
 use crate::reading::Reading;
 use crate::release::Identity;
 
 pub(super) const EXPECTED: &str = "our deployment is PRIMARY, rolled out, its tasks healthy";
 
+/// Pages of tasks that are looked at.
+pub(super) const PAGES: usize = 10;
 /// Reasons of stopped tasks that are distinguished.
 const REASONS: usize = 3;
 
@@ -311,7 +312,7 @@ fn rolled_out(
     let healthy = tasks.iter().copied().filter(healthy).count();
     // Of more tasks than are looked at, all that are looked at.
     let wanted = usize::try_from(primary.desired).unwrap_or(usize::MAX);
-    let wanted = wanted.min(PAGE * PAGES);
+    let wanted = wanted.min(TASKS_PER_PAGE * PAGES);
     if healthy < wanted {
         let sick = tasks.iter().find(|task| task.health != "HEALTHY");
         let sick = sick.map_or("ECS lists no more".to_owned(), |task| {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use config::file::ComposeTarget;
 use model::release::Releases;
-use probe::project::Project;
 use state::Entry;
+use tools::compose_config::Project;
 
 use super::container::ProjectContainers;
 use super::program::Program;

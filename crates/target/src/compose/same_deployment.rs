@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join;
-use probe::project::{Project, Service};
 use remote::quote;
+use tools::compose_config::{Project, Service};
 
 use super::container::{Container, ProjectContainers};
 use super::deployment::{AffectedServices, Compose};

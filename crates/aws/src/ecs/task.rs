@@ -1,53 +1,45 @@
-//! What ECS answers, as far as a judgement needs it.
+//! Tasks of ECS and their definitions, as `DescribeTasks` and `DescribeTaskDefinition` answer them.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::json::{list, text};
+
 /// Tasks that one question may name.
-pub(super) const PAGE: usize = 100;
-/// Pages of tasks that are looked at.
-pub(super) const PAGES: usize = 10;
+pub const TASKS_PER_PAGE: usize = 100;
 
 /// What a task definition says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Definition {
+pub struct Definition {
     /// Each container's image.
-    pub(super) images: BTreeMap<String, String>,
+    pub images: BTreeMap<String, String>,
     /// Whether a container has a health check.
-    pub(super) checked: bool,
+    pub checked: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Task {
-    pub(super) arn: String,
+pub struct Task {
+    pub arn: String,
     /// The deployment's id.
-    pub(super) started_by: String,
-    pub(super) definition: String,
-    pub(super) status: String,
-    pub(super) health: String,
-    pub(super) stop_code: String,
-    pub(super) stopped_reason: String,
-    pub(super) containers: Vec<Container>,
+    pub started_by: String,
+    pub definition: String,
+    pub status: String,
+    pub health: String,
+    pub stop_code: String,
+    pub stopped_reason: String,
+    pub containers: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Container {
-    pub(super) name: String,
-    pub(super) exit_code: Option<i64>,
-    pub(super) reason: String,
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+pub struct Container {
+    pub name: String,
+    pub exit_code: Option<i64>,
+    pub reason: String,
 }
 
 impl Definition {
-    pub(super) fn of(answer: &Value) -> Definition {
+    pub fn of(answer: &Value) -> Definition {
         let containers = || list(&answer["taskDefinition"]["containerDefinitions"]);
         Definition {
             images: containers()
@@ -59,7 +51,7 @@ impl Definition {
 }
 
 impl Task {
-    pub(super) fn read_all(answer: &Value) -> impl Iterator<Item = Task> {
+    pub fn read_all(answer: &Value) -> impl Iterator<Item = Task> {
         list(&answer["tasks"]).map(|one| Task {
             arn: text(&one["taskArn"]),
             started_by: text(&one["startedBy"]),
@@ -79,7 +71,7 @@ impl Task {
     }
 
     /// It stopped by itself: not because of scaling, a deployment or the loss of its machine.
-    pub(super) fn crashed(&self) -> bool {
+    pub fn crashed(&self) -> bool {
         match self.stop_code.as_str() {
             "EssentialContainerExited" | "TaskFailedToStart" => true,
             _ => ["fail", "Essential container"]
@@ -89,7 +81,7 @@ impl Task {
     }
 
     /// Why it stopped, with each container's reason.
-    pub(super) fn stop_reason(&self) -> String {
+    pub fn stop_reason(&self) -> String {
         let mut parts = Vec::new();
         if !self.stopped_reason.is_empty() {
             parts.push(self.stopped_reason.clone());
