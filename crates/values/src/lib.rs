@@ -10,6 +10,7 @@ mod http;
 mod member;
 mod portion;
 mod quantity;
+pub mod service_address;
 mod share;
 mod shell_text;
 mod side;

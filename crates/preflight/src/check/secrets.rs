@@ -3,7 +3,6 @@
 //! GitHub passes a missing secret as an empty string, so empty means missing. No part of a value
 //! is shown: no prefix, no hash, no length.
 
-mod address;
 mod age;
 mod token;
 mod value;

@@ -2,12 +2,11 @@
 //! with it; for a certificate, which is public, also the day on which it expires.
 
 use config::file::{SecretCheck, SecretKind};
+use config::value::service_address;
 use jiff::Timestamp;
 use model::{Outcome, Secret};
 use net::certificate;
 use remote::key;
-
-use super::address;
 
 /// Enough to renew a certificate by hand.
 const MIN_DAYS: u32 = 14;
@@ -79,7 +78,7 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
                 unusable(id, name, &problem, &hint)
             }
         },
-        SecretKind::Url => match address::read(value) {
+        SecretKind::Url => match service_address::read(value) {
             Ok(form) => Outcome::pass(id, name).actual(form),
             Err(problem) => {
                 let hint = format!(

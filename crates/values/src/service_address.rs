@@ -38,7 +38,7 @@ const DSN_KEYS: [&str; 14] = [
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum AddressError {
+pub enum AddressError {
     #[error("a byte order mark (BOM) precedes it")]
     ByteOrderMark,
     #[error("there is a space or a line break around it")]
@@ -61,7 +61,7 @@ pub(super) enum AddressError {
 }
 
 /// What form it has, or what is wrong with it.
-pub(super) fn read(value: &str) -> Result<&'static str, AddressError> {
+pub fn read(value: &str) -> Result<&'static str, AddressError> {
     if value.starts_with('\u{feff}') {
         return Err(AddressError::ByteOrderMark);
     }
