@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
-use judge::Interval;
-use judge::kayenta::{
+use ::kayenta::{
     Classification, Classified, Direction, Effect, Evaluation, Grade, Metric, MissingPoints,
     Outliers, ScoreLimits, Settings, Standing, Thresholds, Watch, Watched, Zero,
 };
+use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
+use judge::Interval;
 use model::{Severity, Verdict};
 
 use crate::finding::Finding;

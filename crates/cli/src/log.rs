@@ -36,6 +36,7 @@ const OURS: &[&str] = &[
     "inventory",
     "jq",
     "judge",
+    "kayenta",
     "measures",
     "migrate",
     "migrations",

@@ -5,14 +5,13 @@
 #![allow(clippy::cast_precision_loss, reason = "no count is above 2^53")]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
-pub mod kayenta;
 mod measure;
 pub mod random;
 pub mod reading;
 pub mod sequential;
 pub mod threshold;
 
-pub use measure::Measure;
+pub use measure::{Measure, Tallies, Tally};
 pub use reading::{
     Attendance, Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side,
     Sides, whole,

@@ -17,7 +17,7 @@ pub enum Measure {
 
 /// What one or more intervals brought to one side.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Tally {
+pub enum Tally {
     Counts { failed: u64, total: u64 },
     Histogram { below: Vec<(f64, u64)>, total: u64 },
     Values { sum: f64, number: u64 },
@@ -25,13 +25,13 @@ pub(crate) enum Tally {
 
 /// The tallies of both sides. A side without instances has none.
 #[derive(Clone, Debug)]
-pub(crate) struct Tallies {
-    pub(crate) canary: Option<Tally>,
-    pub(crate) stable: Option<Tally>,
+pub struct Tallies {
+    pub canary: Option<Tally>,
+    pub stable: Option<Tally>,
 }
 
 impl Tallies {
-    pub(crate) fn of(reading: &Reading) -> Tallies {
+    pub fn of(reading: &Reading) -> Tallies {
         match reading {
             Reading::Ratio(sides) => Tallies::sums(sides, |counts: &Counts| Tally::Counts {
                 failed: counts.failed(),
@@ -91,7 +91,7 @@ impl Tally {
 
     /// Both together. Of two histograms only the bounds remain that both have; of two kinds of data
     /// the later one.
-    pub(crate) fn plus(self, other: &Tally) -> Tally {
+    pub fn plus(self, other: &Tally) -> Tally {
         match (self, other) {
             (
                 Tally::Counts { failed, total },
@@ -123,7 +123,7 @@ impl Tally {
     }
 
     /// `None` where there is nothing to divide by, or the data have no such number.
-    pub(crate) fn value(&self, measure: Measure) -> Option<f64> {
+    pub fn value(&self, measure: Measure) -> Option<f64> {
         let share = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
         match (measure, self) {
             (Measure::FailureRate | Measure::Mean, Tally::Counts { failed, total }) => {
@@ -142,7 +142,7 @@ impl Tally {
     }
 
     /// The largest bound, where the quantile is above it: how far is not known.
-    pub(crate) fn beyond(&self, measure: Measure) -> Option<f64> {
+    pub fn beyond(&self, measure: Measure) -> Option<f64> {
         let (Measure::Quantile(share), Tally::Histogram { below, total }) = (measure, self) else {
             return None;
         };

@@ -9,7 +9,6 @@ mod detection;
 mod futility;
 mod gauges;
 mod guarantees;
-mod kayenta;
 mod latency;
 mod plan;
 mod properties;

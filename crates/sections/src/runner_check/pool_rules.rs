@@ -21,11 +21,7 @@ pub struct Owner<'a> {
 
 impl Owner<'_> {
     /// At most one owner; a group only of an owner that has groups. `above` is the section's.
-    pub fn check(
-        &self,
-        above: Option<&Owner<'_>>,
-        spot: KeyPosition<'_>,
-    ) -> Result<(), Fault> {
+    pub fn check(&self, above: Option<&Owner<'_>>, spot: KeyPosition<'_>) -> Result<(), Fault> {
         let owners = [
             ("repository", self.repository.is_some()),
             ("organization", self.organization.is_some()),

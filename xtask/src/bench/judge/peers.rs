@@ -1,10 +1,10 @@
 //! The judges that are compared, each as it is used: it sees a minute at a time and ends as soon as
 //! it knows.
 
-use judge::kayenta::{self, Direction, Grade, Metric, Watched};
 use judge::sequential::Verdict;
 use judge::threshold::{self, Limit, NoData, Rule};
 use judge::{Interval, Measure, Reading, Side};
+use kayenta::{Direction, Grade, Metric, Watched};
 
 use super::traffic::Minute;
 

@@ -6,6 +6,8 @@
 //! quarter and the confidence of 0.98 are fixed there, whatever its configuration says, and here
 //! too. It bounds the chance of a wrong verdict for no number of looks.
 #![allow(clippy::float_cmp, reason = "ties are of equal numbers")]
+#![allow(clippy::cast_precision_loss, reason = "no count is above 2^53")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod brent;
 mod classify;

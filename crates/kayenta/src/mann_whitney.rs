@@ -1,6 +1,6 @@
 //! By how much one heap of numbers is shifted against another.
 
-use super::brent::root;
+use crate::brent::root;
 
 /// Φ⁻¹(0.99), for the two-sided confidence of 0.98 that `NetflixACAJudge` has fixed.
 pub const Z_98: f64 = 2.326_347_874_040_841;
@@ -75,7 +75,7 @@ pub fn shift(canary: &[f64], stable: &[f64], z: f64) -> Result<Shift, ShiftError
 }
 
 /// The sum of the canary's ranks among all points, ties with the mean of theirs.
-pub(super) fn rank_sum(canary: &[f64], stable: &[f64]) -> f64 {
+pub(crate) fn rank_sum(canary: &[f64], stable: &[f64]) -> f64 {
     Sorted::new(canary, stable).ranked(0.0).0
 }
 

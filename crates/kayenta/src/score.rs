@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::classify::{Classification, Classified};
+use crate::classify::{Classification, Classified};
 
 /// From this share of metrics without data on, the score is zero.
 const MOST_WITHOUT_DATA: f64 = 0.5;

@@ -1,7 +1,7 @@
 //! Kayenta's judge, interval by interval.
 
-use judge::kayenta::{Grade, Metric, MissingPoints, Settings, Standing, Watch, Watched};
 use judge::{Counts, Events, Interval, Measure, Reading, Side, Sides};
+use kayenta::{Grade, Metric, MissingPoints, Settings, Standing, Watch, Watched};
 
 fn ratio(canary: u64, stable: u64) -> Interval {
     let side = |failed| Side::Whole(Counts::new(failed, 100).unwrap());

@@ -19,7 +19,7 @@ pub enum Outliers {
     Remove { factor: f64 },
 }
 
-pub(super) fn prepare(points: &[f64], missing: MissingPoints, outliers: Outliers) -> Vec<f64> {
+pub(crate) fn prepare(points: &[f64], missing: MissingPoints, outliers: Outliers) -> Vec<f64> {
     let mut points: Vec<f64> = match missing {
         MissingPoints::Remove => points.iter().copied().filter(|it| !it.is_nan()).collect(),
         MissingPoints::Replace => {

@@ -1,7 +1,7 @@
 //! One metric: is the canary higher, or lower, than stable?
 
-use super::mann_whitney::{Shift, Z_98, rank_sum, shift};
-use super::prepare::{MissingPoints, Outliers, prepare};
+use crate::mann_whitney::{Shift, Z_98, rank_sum, shift};
+use crate::prepare::{MissingPoints, Outliers, prepare};
 
 /// The interval of the shift must be farther from zero than this share of the estimate.
 const TOLERANCE: f64 = 0.25;

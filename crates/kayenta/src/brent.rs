@@ -7,7 +7,7 @@ const MAX_STEPS: usize = 1001;
 /// Brent's method as R's `zeroin` has it, which Kayenta follows: its results carry the traces of
 /// each step, so the order of the steps is theirs (R. P. Brent, Algorithms for Minimization without
 /// Derivatives, 1973, chapter 4).
-pub(super) fn root(function: impl Fn(f64) -> f64, left: (f64, f64), right: (f64, f64)) -> f64 {
+pub(crate) fn root(function: impl Fn(f64) -> f64, left: (f64, f64), right: (f64, f64)) -> f64 {
     // `best` is the newest point, `last` the one before it, `other` on the other side of the root.
     let (mut last, mut best, mut other) = (left, right, left);
     if left.1 == 0.0 {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::classify::{Classification, Classified, Metric, classify};
-use super::score::{Grade, Graded, Score, ScoreLimits, Zero, score};
-use crate::measure::{Measure, Tallies, Tally};
-use crate::reading::{Events, Interval, Reading, Side};
-use crate::sequential::Verdict;
+use judge::sequential::Verdict;
+use judge::{Events, Interval, Measure, Reading, Side, Tallies, Tally};
+
+use crate::classify::{Classification, Classified, Metric, classify};
+use crate::score::{Grade, Graded, Score, ScoreLimits, Zero, score};
 
 /// A metric and the number of each interval that is a point of it.
 #[derive(Clone, Debug, PartialEq)]
