@@ -106,7 +106,7 @@ impl Assembly<'_> {
                 let call = call.clone();
                 let call = match call.name {
                     "Fly" => crate::fly::completed(self.repository, call, folder),
-                    "App Engine" => crate::app_engine::completed(self.repository, call, folder),
+                    "App Engine" => tools::app_engine::completed(self.repository, call, folder),
                     _ => call,
                 };
                 (Tool::Platform(call), at)

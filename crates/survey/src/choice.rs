@@ -3,8 +3,8 @@
 use crate::deployment::{Choice, Environment, Rank};
 use crate::environment::{rank_of, words};
 use crate::jobs::Run;
-use crate::open_inputs::reads;
 use crate::record::Assembly;
+use workflow::inputs::reads;
 use workflow::{Fact, Job, Value, expression};
 
 impl Assembly<'_> {

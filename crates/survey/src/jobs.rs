@@ -7,12 +7,11 @@ use yaml::{Kind, Node};
 
 use crate::deployment::JobId;
 use crate::event::Event;
-use crate::inputs::is_input_of_release;
-use crate::open_inputs::{self, Open};
 use crate::run::Reader;
 use crate::scope::Scope;
 use repository::{Repository, joined};
 use workflow::Line;
+use workflow::inputs::{self, Open, is_input_of_release};
 use workflow::{Job, Workflow, expression};
 
 /// Rows of a matrix that are read.
@@ -219,7 +218,7 @@ impl Jobs<'_> {
             let mut inner = Scope {
                 repository: scope.repository.clone(),
                 inputs,
-                open: open_inputs::handed(&scope.open, &job.with),
+                open: inputs::handed(&scope.open, &job.with),
                 ..Scope::default()
             };
             for (name, text) in &job.with {

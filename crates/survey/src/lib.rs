@@ -9,7 +9,6 @@
 )]
 
 mod actions;
-mod app_engine;
 mod assemble;
 mod beside;
 mod called;
@@ -24,7 +23,6 @@ mod files_of;
 mod fly;
 mod health;
 mod images;
-mod inputs;
 mod jobs;
 mod kamal;
 mod kubernetes;
@@ -32,7 +30,6 @@ mod leaves;
 mod logins;
 mod look;
 mod nginx;
-mod open_inputs;
 mod record;
 mod release;
 mod remote;

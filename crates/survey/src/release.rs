@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Event, EventDetail};
-use crate::inputs::is_input_of_release;
 use crate::jobs::Run;
 use crate::record::Assembly;
 use shell::Arguments;
 use workflow::Job;
 use workflow::Value;
+use workflow::inputs::is_input_of_release;
 use workflow::{Fact, Line};
 
 const RELEASES: [&str; 5] = [

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deployment::Need;
-use crate::open_inputs::Open;
 use openssh::Config;
 use workflow::Value;
 use workflow::expression;
+use workflow::inputs::Open;
 use workflow::{Fact, Line};
 
 /// A longer value is not kept.

@@ -2,6 +2,7 @@
 //! built, the address that is asked; and the services of Compose files. One line at a time: what several make together is
 //! `survey`'s.
 
+pub mod app_engine;
 mod clusters;
 mod commands;
 pub mod compose;

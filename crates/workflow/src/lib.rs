@@ -6,6 +6,7 @@ mod contract;
 mod document;
 pub mod expression;
 mod fact;
+pub mod inputs;
 mod own;
 mod program;
 mod value;

@@ -1,15 +1,12 @@
 //! `app.yaml` of App Engine: the service that it is for.
 
 use repository::{Repository, joined};
-use tools::PlatformCall;
 use workflow::{Fact, Line, Lines, Value};
 
+use crate::tool::PlatformCall;
+
 /// The call with the file that it reads, from the root, and the service that is named there: `default`, unless it says so.
-pub(crate) fn completed(
-    repository: &Repository,
-    mut call: PlatformCall,
-    folder: &str,
-) -> PlatformCall {
+pub fn completed(repository: &Repository, mut call: PlatformCall, folder: &str) -> PlatformCall {
     let file = call.config.as_deref().and_then(|file| joined(folder, file));
     call.config = file.filter(|path| repository.has(path));
     let Some(file) = &call.config else {
