@@ -3,7 +3,6 @@
 
 mod configuration;
 mod finding;
-mod guarded;
 mod handed;
 mod inputs;
 mod machine;

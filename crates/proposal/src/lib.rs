@@ -11,6 +11,7 @@ pub mod back;
 mod checkout;
 pub mod dispatch;
 pub mod group;
+pub mod guarded;
 pub mod handed;
 pub mod health;
 pub mod hosts;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use cli::Job;
 use model::{Outcome, StageName};
+use proposal::guarded::runs;
 use survey::Line;
 
 use super::finding::{ALL, Finding, USERS_OF_HOSTS, stopped_by};
-use super::guarded::runs;
 use super::needed;
 use super::repository::Repository;
 

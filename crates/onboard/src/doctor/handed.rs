@@ -7,11 +7,11 @@ use cli::Job;
 use github::secrets::Store;
 use github::{Client, Error};
 use model::Outcome;
+use proposal::guarded::{GuardedJob, SecretSource, runs};
 use survey::{Line, Value};
 
 use super::configuration::{TOKENS, uses};
 use super::finding::Finding;
-use super::guarded::{GuardedJob, SecretSource, runs};
 use super::needed;
 use super::repository::Repository;
 

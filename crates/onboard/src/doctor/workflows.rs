@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use model::Outcome;
+use proposal::guarded::{GuardedJob, jobs, runs};
 use proposal::proposal::{is_of_every_own, is_own_runner};
 use repository::joined;
 use survey::{Deployment, Line, Step, Survey, Tool};
 use yaml::Node;
 
 use super::finding::{ALL, Finding};
-use super::guarded::{GuardedJob, jobs, runs};
 use super::repository::Repository;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);

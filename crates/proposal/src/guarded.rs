@@ -6,15 +6,15 @@ use yaml::Node;
 
 /// A job with a step that uses us.
 #[derive(Clone, Copy)]
-pub(super) struct GuardedJob<'s> {
-    pub(super) workflow: &'s Workflow,
-    pub(super) job: &'s Job,
+pub struct GuardedJob<'s> {
+    pub workflow: &'s Workflow,
+    pub job: &'s Job,
     /// The job that calls the workflow; `None` where the workflow starts by itself.
     caller: Option<(&'s Workflow, &'s Job)>,
 }
 
 /// Every job that uses us, in the order of the workflows.
-pub(super) fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
+pub fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
     let all = survey.workflows.iter().flat_map(|workflow| {
         let jobs = workflow.jobs.iter();
         jobs.map(move |job| GuardedJob {
@@ -27,7 +27,7 @@ pub(super) fn jobs(survey: &Survey) -> Vec<GuardedJob<'_>> {
 }
 
 /// The same, each once for its workflow that starts by itself and once for each job of the repository that calls that.
-pub(super) fn runs(survey: &Survey) -> Vec<GuardedJob<'_>> {
+pub fn runs(survey: &Survey) -> Vec<GuardedJob<'_>> {
     let each = jobs(survey).into_iter().flat_map(|one| {
         let all = survey.workflows.iter();
         let all = all.flat_map(|workflow| workflow.jobs.iter().map(move |job| (workflow, job)));
@@ -51,7 +51,7 @@ pub(super) fn runs(survey: &Survey) -> Vec<GuardedJob<'_>> {
 }
 
 /// Where a job's secret comes from.
-pub(super) enum SecretSource {
+pub enum SecretSource {
     /// The secret of the repository of this name.
     Named(String, Option<Line>),
     /// A text, the workflow's own token, or what has a default.
@@ -67,7 +67,7 @@ impl<'s> GuardedJob<'s> {
     }
 
     /// What a variable is given in one of them: in the step's `env:`, the job's or the workflow's.
-    pub(super) fn given(self, name: &str) -> Option<(Line, &'s Value)> {
+    pub fn given(self, name: &str) -> Option<(Line, &'s Value)> {
         fn of(env: &[(String, Text)]) -> impl Iterator<Item = (&String, usize, &Value)> {
             env.iter()
                 .map(|(key, text)| (key, text.key_line, &text.value))
@@ -85,7 +85,7 @@ impl<'s> GuardedJob<'s> {
 
     /// A step before ours that may set a variable for those after it: one that names it, one that writes the runner's file
     /// of variables, and one that fetches secrets, which are called by the name that the store has.
-    pub(super) fn may_be_set(self, name: &str) -> Option<Line> {
+    pub fn may_be_set(self, name: &str) -> Option<Line> {
         const FETCH: [&str; 3] = ["secret", "vault", "conjur"];
         let last = self.job.steps.iter().rposition(|step| step.own.is_some())?;
         let may_set = |step: &&Step| {
@@ -105,7 +105,7 @@ impl<'s> GuardedJob<'s> {
     }
 
     /// The environment that this run of the job has, where it can be known.
-    pub(super) fn environment(self) -> Option<(Line, String)> {
+    pub fn environment(self) -> Option<(Line, String)> {
         let text = self.job.environment.as_ref()?;
         let filled = expression::fill(text.value.text(), &|path| self.input(path));
         let name = Value::new(filled).literal()?.to_owned();
@@ -126,14 +126,14 @@ impl<'s> GuardedJob<'s> {
     }
 
     /// Whether another repository calls the workflow, or the one that calls it.
-    pub(super) fn is_from_outside(self) -> bool {
+    pub fn is_from_outside(self) -> bool {
         self.caller
             .map_or(self.workflow, |(workflow, _)| workflow)
             .is_only_called()
     }
 
     /// Where what the job calls `secrets.NAME` comes from, its environment's own apart.
-    pub(super) fn source(self, name: &str) -> SecretSource {
+    pub fn source(self, name: &str) -> SecretSource {
         let Some((workflow, caller)) = self.caller else {
             return SecretSource::Named(name.to_owned(), None);
         };
@@ -155,22 +155,22 @@ impl<'s> GuardedJob<'s> {
         }
     }
 
-    pub(super) fn line(self) -> Line {
+    pub fn line(self) -> Line {
         Line::new(&self.workflow.path, self.job.line)
     }
 
     /// Whether its runner is not one of GitHub's.
-    pub(super) fn is_on_own_runner(self) -> bool {
+    pub fn is_on_own_runner(self) -> bool {
         self.labels().any(|label| label == "self-hosted")
     }
 
     /// The labels that are written out.
-    pub(super) fn labels(self) -> impl Iterator<Item = &'s str> {
+    pub fn labels(self) -> impl Iterator<Item = &'s str> {
         self.job.labels.iter().filter_map(Value::literal)
     }
 
     /// The step that checks the repository out and cleans the folder.
-    pub(super) fn cleans(self) -> Option<Line> {
+    pub fn cleans(self) -> Option<Line> {
         let checkout = |step: &&Step| {
             let uses = step
                 .uses
@@ -185,7 +185,7 @@ impl<'s> GuardedJob<'s> {
     }
 
     /// Whether a step of it may write the file: an action or a command that names it, and is not the one that reads it.
-    pub(super) fn writes(self, path: &str) -> bool {
+    pub fn writes(self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         self.job.steps.iter().any(|step| {
             let by_action = step
