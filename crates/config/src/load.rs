@@ -16,7 +16,7 @@ use crate::section::Section;
 use crate::source::Source;
 use document::{Document, Error, Secrets, Variables, resolve, secrets, unset};
 use sections::KeyPosition;
-use yaml::{Fault, Kind, Node, listed, nearest};
+use yaml::{Fault, Kind, Node, did_you_mean, listed, nearest};
 
 /// Where the file is searched by default.
 pub const PLACES: &[&str] = &[
@@ -391,7 +391,7 @@ pub fn unknown_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>)
         return None;
     }
     Some(match nearest(name, &known) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => did_you_mean(near),
         None => format!("the file has: {}", listed(&known)),
     })
 }

@@ -85,8 +85,11 @@ fn unknown_key(
             ..fault
         };
     }
-    if let Some(hint) = other_word(key) {
-        return fault.hint(hint);
+    if let Some((own, hint)) = other_word(key) {
+        return match hint {
+            Some(hint) => fault.hint(hint),
+            None => fault.meant(own),
+        };
     }
     if key.written.starts_with("x-") {
         return fault.hint("keys of your own, `x-…`, are allowed at the top level alone");
@@ -101,11 +104,7 @@ fn unknown_key(
         let value = if is_count(value) { value } else { "…" };
         return fault.hint(format!("write `{known}: {value}`"));
     }
-    let is_slip = fault
-        .hint
-        .as_deref()
-        .is_some_and(|hint| hint.starts_with("did you mean"));
-    if is_slip {
+    if fault.near.is_some() {
         return fault;
     }
     match belongs(&key.written, parent, tree, root) {
@@ -371,26 +370,25 @@ pub(crate) fn new_name(old: &str, known: &[&str]) -> Option<&'static str> {
     row.map(|row| row.new)
 }
 
-/// What other tools call it, where the key is allowed that is meant.
-fn other_word(key: &UnknownKey) -> Option<String> {
+/// What other tools call it, where the key is allowed that is meant: that key, and what is to be written for it where the word
+/// alone is not enough.
+fn other_word(key: &UnknownKey) -> Option<(&'static str, Option<String>)> {
     let word = key.written.to_ascii_lowercase().replace('_', "-");
     let own = match word.as_str() {
         "pass" | "passwd" | "pw" | "pwd" => "password-env".to_owned(),
         "private-key" | "ssh-key" | "ssh-private-key" => "key-env".to_owned(),
         word => format!("{word}-env"),
     };
-    if key.known.contains(&own.as_str()) {
-        return Some(format!(
+    if let Some(own) = key.known.iter().find(|known| **known == own) {
+        let hint = format!(
             "it is not written in the file: set a variable in the step's `env:`, and name it with `{own}: NAME`"
-        ));
+        );
+        return Some((own, Some(hint)));
     }
     let row = OTHER_WORDS
         .iter()
         .find(|row| row.words.contains(&word.as_str()) && key.known.contains(&row.key))?;
-    Some(
-        row.hint
-            .map_or_else(|| format!("did you mean `{}`?", row.key), str::to_owned),
-    )
+    Some((row.key, row.hint.map(str::to_owned)))
 }
 
 struct OtherWord {

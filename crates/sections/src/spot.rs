@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use inventory::{Groups, selected};
-use yaml::{Fault, Node, nearest};
+use yaml::{Fault, Node};
 
 use values::{Span, StateAddress, is_variable, url_problem};
 
@@ -98,13 +98,14 @@ impl<'n> KeyPosition<'n> {
         }
         let fault = self.fault(format!("no {what} `{name}` under `{what}s:`"));
         let is_address = what == "host" && name.contains('.') && !name.contains(['*', '?']);
-        Err(match nearest(name, known) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None if is_address => fault.hint(format!(
+        let hint = if is_address {
+            format!(
                 "give it a name, `hosts: {{ web-01: {{ address: {name} }} }}`, and write that one"
-            )),
-            None => fault.hint(format!("add `{what}s: {{ {name}: {{ {example}: … }} }}`")),
-        })
+            )
+        } else {
+            format!("add `{what}s: {{ {name}: {{ {example}: … }} }}`")
+        };
+        Err(fault.hint(hint).guess(name, known))
     }
 
     pub fn known_host(self, name: &str) -> Result<(), Fault> {
@@ -141,10 +142,8 @@ impl<'n> KeyPosition<'n> {
             return Ok(());
         }
         let fault = self.fault(format!("no environment `{name}` under `environments:`"));
-        Err(match nearest(name, known) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("the file has: {}", known.join(", "))),
-        })
+        let hint = format!("the file has: {}", known.join(", "));
+        Err(fault.hint(hint).guess(name, known))
     }
 
     pub fn known_runner(self, name: &str) -> Result<(), Fault> {

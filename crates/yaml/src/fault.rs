@@ -11,6 +11,8 @@ use crate::place::Place;
 pub struct Fault {
     pub message: String,
     pub hint: Option<String>,
+    /// The known word that was probably meant; the hint asks for it.
+    pub near: Option<String>,
     pub place: Option<Place>,
     /// The variables that are not set, where that is what is wrong.
     pub unset: Vec<String>,
@@ -27,6 +29,7 @@ impl Fault {
         Fault {
             message: message.into(),
             hint: None,
+            near: None,
             place: None,
             unset: Vec::new(),
             unknown: None,
@@ -43,6 +46,21 @@ impl Fault {
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self.near = None;
+        self
+    }
+
+    /// Suggests the known word that is close to what was written; without one, the hint stays.
+    pub fn guess(self, written: &str, known: &[&str]) -> Self {
+        match nearest(written, known) {
+            Some(near) => self.meant(near),
+            None => self,
+        }
+    }
+
+    pub fn meant(mut self, near: &str) -> Self {
+        self.hint = Some(did_you_mean(near));
+        self.near = Some(near.to_owned());
         self
     }
 }
@@ -76,19 +94,17 @@ impl serde::de::Error for Fault {
             }),
             ..Fault::new(format!("unknown key `{field}`"))
         };
-        match nearest(field, expected) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None if expected.is_empty() => fault.hint("no key is known here"),
-            None => fault.hint(format!("known keys here: {}", listed(expected))),
-        }
+        let hint = match expected {
+            [] => "no key is known here".to_owned(),
+            known => format!("known keys here: {}", listed(known)),
+        };
+        fault.hint(hint).guess(field, expected)
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let fault = Fault::new(format!("unknown value `{variant}`"));
-        match nearest(variant, expected) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("one of {}", listed(expected))),
-        }
+        let hint = format!("one of {}", listed(expected));
+        fault.hint(hint).guess(variant, expected)
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -172,6 +188,11 @@ pub(crate) fn display_value(text: &str) -> String {
     } else {
         format!("`{text}`")
     }
+}
+
+/// The hint that a known word was probably meant.
+pub fn did_you_mean(near: &str) -> String {
+    format!("did you mean `{near}`?")
 }
 
 /// The known word closest to what was written, if it is close enough to be a slip.

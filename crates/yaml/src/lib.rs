@@ -11,7 +11,7 @@ mod place;
 mod scan;
 mod verbatim;
 
-pub use fault::{Fault, UnknownKey, listed, nearest};
+pub use fault::{Fault, UnknownKey, did_you_mean, listed, nearest};
 pub use json::read;
 pub use node::{ENTRY, Key, Kind, Node, Scalar, leaves};
 pub use place::Place;

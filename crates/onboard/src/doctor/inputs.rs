@@ -221,7 +221,7 @@ fn of_step(step: &Node, rules: &Contract, job: &Job) -> Vec<Wrong> {
     };
     let Some((_, stage)) = value("stage") else {
         // Of a slip, one word is enough.
-        let slips = |one: &Wrong| one.fault.hint.as_deref() == Some("did you mean `stage`?");
+        let slips = |one: &Wrong| one.fault.near.as_deref() == Some("stage");
         if !wrong.iter().any(slips) {
             wrong.push(no_stage(uses.unwrap_or(step)));
         }
@@ -235,14 +235,11 @@ fn of_step(step: &Node, rules: &Contract, job: &Job) -> Vec<Wrong> {
         one.stage = Some(name.to_owned());
     }
     if !STAGES.contains(&name) {
-        let hint = match nearest(name, &STAGES) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", listed(&STAGES)),
-        };
         let fault = Fault::new(format!("there is no stage `{name}`"));
+        let fault = fault.hint(format!("one of {}", listed(&STAGES)));
         wrong.push(Wrong {
             input: "stage".to_owned(),
-            fault: fault.at(stage.place.clone()).hint(hint),
+            fault: fault.at(stage.place.clone()).guess(name, &STAGES),
             stage: None,
         });
         return wrong;
@@ -292,14 +289,14 @@ fn no_stage(step: &Node) -> Wrong {
 
 fn unknown(key: &Key, known: &[String]) -> Wrong {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let hint = match nearest(&key.name, &known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "its inputs are in the README; other flags of the stage go into `args`".to_owned(),
-    };
+    let hint = "its inputs are in the README; other flags of the stage go into `args`";
     let fault = Fault::new(format!("the Action has no input `{}`", key.name));
     Wrong {
         input: key.name.to_ascii_lowercase(),
-        fault: fault.at(key.place.clone()).hint(hint),
+        fault: fault
+            .at(key.place.clone())
+            .hint(hint)
+            .guess(&key.name, &known),
         stage: None,
     }
 }

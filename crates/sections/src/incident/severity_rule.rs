@@ -100,10 +100,8 @@ impl Escalate {
         for name in &self.to {
             if !sinks.contains(&name.as_str()) {
                 let fault = to.fault(format!("no sink has the name `{name}`"));
-                return Err(match yaml::nearest(name, sinks) {
-                    Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                    None => fault.hint("add it under `incident:`, such as `slack: [{ name: … }]`"),
-                });
+                let hint = "add it under `incident:`, such as `slack: [{ name: … }]`";
+                return Err(fault.hint(hint).guess(name, sinks));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use model::{Secret, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use yaml::{Fault, nearest};
+use yaml::Fault;
 
 use super::http::max_body;
 use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay, ProbeConfig};
@@ -138,11 +138,7 @@ impl ProbeConfig for SmokeProbe {
                     if !known.contains(name) {
                         let message = format!("no request before this one captures `{name}`");
                         let all: Vec<&str> = known.iter().copied().collect();
-                        let fault = at.key(key).fault(message);
-                        return Err(match nearest(name, &all) {
-                            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                            None => fault,
-                        });
+                        return Err(at.key(key).fault(message).guess(name, &all));
                     }
                 }
             }
