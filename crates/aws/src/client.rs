@@ -42,9 +42,30 @@ struct Endpoints {
     sts: Option<String>,
 }
 
+/// A service that is asked with signed requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    S3,
+    Ecs,
+    Ecr,
+    Elb,
+}
+
+impl Service {
+    /// In signatures and host names.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Service::S3 => "s3",
+            Service::Ecs => "ecs",
+            Service::Ecr => "ecr",
+            Service::Elb => "elasticloadbalancing",
+        }
+    }
+}
+
 /// One request before it is signed.
 pub(crate) struct Request<'a> {
-    pub(crate) service: &'static str,
+    pub(crate) service: Service,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: &'a [(&'static str, String)],
@@ -132,19 +153,21 @@ impl Client {
     }
 
     /// The base of a service, and whether it was configured.
-    pub(crate) fn base(&self, service: &'static str) -> Result<(Url, bool), Error> {
+    pub(crate) fn base(&self, service: Service) -> Result<(Url, bool), Error> {
         let own = match service {
-            "s3" => &self.endpoints.s3,
-            "ecs" => &self.endpoints.ecs,
-            "elasticloadbalancing" => &self.endpoints.elb,
-            _ => &self.endpoints.ecr,
+            Service::S3 => &self.endpoints.s3,
+            Service::Ecs => &self.endpoints.ecs,
+            Service::Elb => &self.endpoints.elb,
+            Service::Ecr => &self.endpoints.ecr,
         };
         let named = own.as_ref().or(self.endpoints.all.as_ref());
         let (region, domain) = (&self.region, domain(&self.region));
+        let name = service.name();
         let url = endpoint(named, || match service {
-            "s3" => format!("https://s3.{region}.{domain}"),
-            "ecs" | "elasticloadbalancing" => format!("https://{service}.{region}.{domain}"),
-            _ => format!("https://api.ecr.{region}.{domain}"),
+            Service::S3 | Service::Ecs | Service::Elb => {
+                format!("https://{name}.{region}.{domain}")
+            }
+            Service::Ecr => format!("https://api.{name}.{region}.{domain}"),
         })?;
         Ok((url, named.is_some()))
     }
@@ -207,7 +230,7 @@ impl Client {
         )
         .into();
         let mut settings = SigningSettings::default();
-        if request.service == "s3" {
+        if request.service == Service::S3 {
             // S3 signs a path unchanged.
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -216,7 +239,7 @@ impl Client {
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name(request.service)
+            .name(request.service.name())
             .time(SystemTime::now())
             .settings(settings)
             .build()

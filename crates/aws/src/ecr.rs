@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use crate::Error;
 use crate::answer::read_success;
-use crate::client::{Client, Request};
+use crate::client::{Client, Request, Service};
 
 /// A user name and a password that its registry takes for twelve hours.
 #[derive(Clone, Debug)]
@@ -36,11 +36,11 @@ impl Login {
 impl Client {
     /// `ecr:GetAuthorizationToken`.
     pub async fn ecr_login(&self) -> Result<Login, Error> {
-        let (mut url, _) = self.base("ecr")?;
+        let (mut url, _) = self.base(Service::Ecr)?;
         url.set_path("/");
         let target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
         let request = Request {
-            service: "ecr",
+            service: Service::Ecr,
             method: Method::POST,
             url,
             headers: &[

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::answer::read_success;
-use crate::client::{Client, Request};
+use crate::client::{self, Client, Request};
 
 use json::{list, text};
 pub use task::{Container, Definition, TASKS_PER_PAGE, Task};
@@ -17,11 +17,11 @@ pub use task::{Container, Definition, TASKS_PER_PAGE, Task};
 impl Client {
     /// One question, such as `DescribeServices`; the permission for it is `ecs:DescribeServices`.
     pub async fn ecs(&self, action: &str, question: &Value) -> Result<Value, Error> {
-        let (mut url, _) = self.base("ecs")?;
+        let (mut url, _) = self.base(client::Service::Ecs)?;
         url.set_path("/");
         let target = format!("AmazonEC2ContainerServiceV20141113.{action}");
         let request = Request {
-            service: "ecs",
+            service: client::Service::Ecs,
             method: Method::POST,
             url,
             headers: &[

@@ -11,7 +11,7 @@ use reqwest::Method;
 use url::form_urlencoded::Serializer;
 
 use crate::answer::read_success;
-use crate::client::{Client, Request};
+use crate::client::{Client, Request, Service};
 use crate::xml::Element;
 use crate::{Error, xml};
 
@@ -25,7 +25,7 @@ impl Client {
     /// One request, such as `DescribeRules`; the permission for it is
     /// `elasticloadbalancing:DescribeRules`. `fields` are its parameters: `RuleArns.member.1`.
     pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<Answer, Error> {
-        let (mut url, _) = self.base("elasticloadbalancing")?;
+        let (mut url, _) = self.base(Service::Elb)?;
         url.set_path("/");
         let body = Serializer::new(String::new())
             .append_pair("Action", action)
@@ -34,7 +34,7 @@ impl Client {
             .finish();
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
         let request = Request {
-            service: "elasticloadbalancing",
+            service: Service::Elb,
             method: Method::POST,
             url,
             headers: &[("content-type", kind.to_owned())],

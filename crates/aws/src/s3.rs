@@ -7,7 +7,7 @@ use reqwest::{Method, Response};
 use url::Url;
 
 use crate::answer::{read_success, service_error, transport};
-use crate::client::{Client, Request};
+use crate::client::{Client, Request, Service};
 use crate::{Error, xml};
 
 /// A thousand objects a page.
@@ -198,14 +198,14 @@ impl Client {
     ) -> Result<Response, Error> {
         let url = self.place(bucket, key, query)?;
         let mut request = Request {
-            service: "s3",
+            service: Service::S3,
             method,
             url,
             headers,
             body,
         };
         let response = self.send(&request).await?;
-        let (_, named) = self.base("s3")?;
+        let (_, named) = self.base(Service::S3)?;
         let region = header(response.headers(), "x-amz-bucket-region");
         match (response.status().as_u16(), region) {
             (301 | 307 | 400, Some(region)) if !named && region != self.region => {
@@ -220,7 +220,7 @@ impl Client {
     /// AWS has a host for each bucket. Compatible services, and names with dots, which no certificate
     /// covers, use a path.
     fn place(&self, bucket: &str, key: &str, query: Option<&str>) -> Result<Url, Error> {
-        let (mut url, named) = self.base("s3")?;
+        let (mut url, named) = self.base(Service::S3)?;
         let key = utf8_percent_encode(key, KEY).to_string();
         let setup = |reason: &str| Error::Setup {
             reason: reason.to_owned(),

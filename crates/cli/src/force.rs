@@ -10,40 +10,28 @@ use jiff::Timestamp;
 use model::id::Kind;
 use model::{Id, Outcome, Severity, Verdict};
 use state::Forced;
+pub use state::Rule;
 
 use crate::Job;
 
-/// A rule of one command that a person can lift.
-pub trait Rule: Copy + Eq + Debug + Send + Sync + 'static {
-    const ALL: &'static [Self];
+/// The rules of one command that a person can lift.
+pub trait Rules: Clone + Debug + Send + Sync + 'static {
+    const ALL: &'static [Rule];
     /// Rules that nothing lifts, each with what to do instead.
     const FIXED: &'static [(&'static str, &'static str)] = &[];
-
-    /// Its name on the command line, in `refused/NAME` and in the state.
-    fn name(self) -> &'static str;
 }
 
-/// A rule of the state that forbids to deploy a release, whichever stage finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateRule {
-    KnownBad,
-    Frozen,
-}
+/// The rules of the state that forbid to deploy a release, whichever stage finds them.
+#[derive(Clone, Debug)]
+pub struct StateRules;
 
-impl Rule for StateRule {
-    const ALL: &'static [Self] = &[StateRule::KnownBad, StateRule::Frozen];
-
-    fn name(self) -> &'static str {
-        match self {
-            StateRule::KnownBad => "known-bad",
-            StateRule::Frozen => "frozen",
-        }
-    }
+impl Rules for StateRules {
+    const ALL: &'static [Rule] = &[Rule::KnownBad, Rule::Frozen];
 }
 
 /// The flags of a command that lets rules be lifted.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Force<R: Rule> {
+pub struct Force<R: Rules> {
     /// Lift this safety rule; may be given again
     #[arg(
         long = "force",
@@ -51,22 +39,25 @@ pub struct Force<R: Rule> {
         value_parser = RuleParser::<R>(PhantomData),
         requires = "reason"
     )]
-    pub rules: Vec<R>,
+    pub rules: Vec<Rule>,
     /// Why the rule is lifted; it is kept with what was done
     #[arg(long, value_name = "TEXT", value_parser = reason, requires = "rules")]
     pub reason: Option<String>,
+    #[arg(skip)]
+    of: PhantomData<R>,
 }
 
-impl<R: Rule> Default for Force<R> {
+impl<R: Rules> Default for Force<R> {
     fn default() -> Self {
         Force {
             rules: Vec::new(),
             reason: None,
+            of: PhantomData,
         }
     }
 }
 
-impl<R: Rule> Force<R> {
+impl<R: Rules> Force<R> {
     /// What is written down of each rule that this job lifts, without secrets.
     pub fn forced(&self, job: &Job) -> Vec<Forced> {
         let reason = self.reason.as_deref().unwrap_or_default();
@@ -74,22 +65,20 @@ impl<R: Rule> Force<R> {
     }
 
     /// The rules among them that another command has, too.
-    pub fn known_to<S: Rule>(&self) -> Force<S> {
-        let rules = self.rules.iter().filter_map(|rule| {
-            let mut all = S::ALL.iter().copied();
-            all.find(|own| own.name() == rule.name())
-        });
+    pub fn known_to<S: Rules>(&self) -> Force<S> {
+        let rules = self.rules.iter().copied();
         Force {
-            rules: rules.collect(),
+            rules: rules.filter(|rule| S::ALL.contains(rule)).collect(),
             reason: self.reason.clone(),
+            of: PhantomData,
         }
     }
 }
 
 /// What is written down of rules that `by` lifts now.
-pub fn forced<R: Rule>(rules: &[R], reason: &str, by: &str) -> Vec<Forced> {
+pub fn forced(rules: &[Rule], reason: &str, by: &str) -> Vec<Forced> {
     let at = Timestamp::now();
-    let forced = |rule: &R| Forced {
+    let forced = |rule: &Rule| Forced {
         rule: rule.name().to_owned(),
         reason: reason.to_owned(),
         by: by.to_owned(),
@@ -99,7 +88,7 @@ pub fn forced<R: Rule>(rules: &[R], reason: &str, by: &str) -> Vec<Forced> {
 }
 
 /// What was lifted of a rule, if it was.
-pub fn of<R: Rule>(rule: R, forced: &[Forced]) -> Option<&Forced> {
+pub fn of(rule: Rule, forced: &[Forced]) -> Option<&Forced> {
     forced.iter().find(|forced| forced.rule == rule.name())
 }
 
@@ -125,7 +114,7 @@ impl Lifting {
     }
 
     /// The refusal with the flag that lifts its rule, unless the rule is lifted; which is noted.
-    pub fn refuse<R: Rule>(&mut self, rule: R, refusal: Outcome) -> Result<(), Box<Outcome>> {
+    pub fn refuse(&mut self, rule: Rule, refusal: Outcome) -> Result<(), Box<Outcome>> {
         let Some(forced) = of(rule, &self.requested).cloned() else {
             let flag = flag(rule);
             let hint = refusal.hint.as_ref();
@@ -143,7 +132,7 @@ impl Lifting {
     }
 
     /// What was lifted of a rule that is in the way, if it was; an outcome of the command shows it.
-    pub fn lifts<R: Rule>(&mut self, rule: R) -> Option<Forced> {
+    pub fn lifts(&mut self, rule: Rule) -> Option<Forced> {
         let forced = of(rule, &self.requested).cloned()?;
         self.note(forced.clone(), None);
         Some(forced)
@@ -174,7 +163,7 @@ impl Lifting {
 }
 
 /// The end of a hint where a rule stops a command.
-pub fn flag<R: Rule>(rule: R) -> String {
+pub fn flag(rule: Rule) -> String {
     format!("to lift this rule: `--force {} --reason TEXT`", rule.name())
 }
 
@@ -208,17 +197,17 @@ pub fn not_asked(forced: &Forced) -> Outcome {
 #[derive(Clone, Copy)]
 struct RuleParser<R>(PhantomData<R>);
 
-impl<R: Rule> TypedValueParser for RuleParser<R> {
-    type Value = R;
+impl<R: Rules> TypedValueParser for RuleParser<R> {
+    type Value = Rule;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         argument: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
-    ) -> Result<R, clap::Error> {
+    ) -> Result<Rule, clap::Error> {
         let text = value.to_string_lossy();
-        rule(&text).map_err(|reason| {
+        rule::<R>(&text).map_err(|reason| {
             let mut error = clap::Error::new(ErrorKind::ValueValidation).with_cmd(command);
             if let Some(argument) = argument {
                 let argument = ContextValue::String(argument.to_string());
@@ -257,7 +246,7 @@ enum ForceError {
 }
 
 /// A rule by its name, as `refused/NAME` has it too.
-fn rule<R: Rule>(text: &str) -> Result<R, ForceError> {
+fn rule<R: Rules>(text: &str) -> Result<Rule, ForceError> {
     let id = Id::from(text);
     let name = id.name_of(Kind::Refused).unwrap_or(text);
     if let Some(rule) = R::ALL.iter().find(|rule| rule.name() == name) {
@@ -291,22 +280,12 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Sample {
-        Frozen,
-        Busy,
-    }
+    #[derive(Clone, Debug)]
+    struct Sample;
 
-    impl Rule for Sample {
-        const ALL: &'static [Self] = &[Sample::Frozen, Sample::Busy];
+    impl Rules for Sample {
+        const ALL: &'static [Rule] = &[Rule::Frozen, Rule::Busy];
         const FIXED: &'static [(&'static str, &'static str)] = &[("locked", "wait for it")];
-
-        fn name(self) -> &'static str {
-            match self {
-                Sample::Frozen => "frozen",
-                Sample::Busy => "busy",
-            }
-        }
     }
 
     #[derive(Parser, Debug)]
@@ -330,7 +309,7 @@ mod tests {
             " we looked ",
         ]);
         let force = force.unwrap();
-        assert_eq!(force.rules, [Sample::Frozen, Sample::Busy]);
+        assert_eq!(force.rules, [Rule::Frozen, Rule::Busy]);
         assert_eq!(force.reason.as_deref(), Some("we looked"));
         for (args, part) in [
             (&["--force", "frozen"] as &[&str], "--reason"),
@@ -352,13 +331,13 @@ mod tests {
 
     #[test]
     fn only_what_was_in_the_way_is_lifted() {
-        let mut lifting = Lifting::new(forced(&[Sample::Busy], "why", "me"));
+        let mut lifting = Lifting::new(forced(&[Rule::Busy], "why", "me"));
         let refusal = || {
             Outcome::refused(Id::refused("x"), "v1")
                 .reason("no")
                 .hint("wait")
         };
-        let refused = lifting.refuse(Sample::Frozen, refusal()).unwrap_err();
+        let refused = lifting.refuse(Rule::Frozen, refusal()).unwrap_err();
         assert_eq!(
             refused.hint.as_deref(),
             Some("wait; to lift this rule: `--force frozen --reason TEXT`")
@@ -366,7 +345,7 @@ mod tests {
         assert_eq!(lifting.outcomes(), [unused(&lifting.requested()[0])]);
         assert!(lifting.lifted().is_empty());
         for _ in 0..2 {
-            assert!(lifting.refuse(Sample::Busy, refusal()).is_ok());
+            assert!(lifting.refuse(Rule::Busy, refusal()).is_ok());
         }
         assert_eq!(lifting.lifted(), lifting.requested());
         let [outcome] = &lifting.outcomes()[..] else {
@@ -381,15 +360,15 @@ mod tests {
             (outcome.hint.as_deref(), outcome.weighs()),
             (None, Verdict::Pass)
         );
-        assert_eq!(lifting.lifts(Sample::Frozen), None);
-        assert!(lifting.lifts(Sample::Busy).is_some() && lifting.outcomes().is_empty());
+        assert_eq!(lifting.lifts(Rule::Frozen), None);
+        assert!(lifting.lifts(Rule::Busy).is_some() && lifting.outcomes().is_empty());
     }
 
     #[test]
     fn what_was_lifted_is_shown_and_stops_nothing() {
-        let all = forced(&[Sample::Busy], "we looked", "me");
-        assert_eq!(of(Sample::Busy, &all), Some(&all[0]));
-        assert_eq!(of(Sample::Frozen, &all), None);
+        let all = forced(&[Rule::Busy], "we looked", "me");
+        assert_eq!(of(Rule::Busy, &all), Some(&all[0]));
+        assert_eq!(of(Rule::Frozen, &all), None);
         let outcome = Outcome::refused("refused/busy", "x").reason("a job runs");
         let outcome = outcome.hint("wait for it");
         let outcome = lifted(outcome, &all[0]);

@@ -99,6 +99,14 @@ struct ThreadState {
     is_shown: bool,
 }
 
+/// Which sink is told, what is known by then, and until when it may take.
+#[derive(Clone, Copy)]
+struct Telling<'t> {
+    recipient: &'t Recipient<'t>,
+    history: &'t History,
+    until: Instant,
+}
+
 /// Deliveries of a thread that are told together.
 #[derive(Debug, Default)]
 struct Batch {
@@ -313,8 +321,12 @@ impl Courier<'_> {
                     is_shown: false,
                 }
             });
-            let about = (recipient, history, until);
-            let (count, ended) = self.tell_next(about, rest, most, known).await;
+            let telling = Telling {
+                recipient,
+                history,
+                until,
+            };
+            let (count, ended) = self.tell_next(telling, rest, most, known).await;
             let (told, later) = rest.split_at(count);
             let (happenings, goes_on): (Vec<Happening>, bool) = match ended {
                 Ok(reference) => {
@@ -348,11 +360,16 @@ impl Courier<'_> {
     /// Tells the deliveries that come next, at most so many: how many they are, and how that ended.
     async fn tell_next(
         &self,
-        (recipient, history, until): (&Recipient<'_>, &History, Instant),
+        telling: Telling<'_>,
         rest: &[&Pending],
         most: usize,
         known: &mut ThreadState,
     ) -> (usize, Result<Option<Reference>, DeliveryError>) {
+        let Telling {
+            recipient,
+            history,
+            until,
+        } = telling;
         let batch = match self.batch(recipient, history, rest, most) {
             Ok(batch) => batch,
             Err(error) => return (1, Err(error)),

@@ -183,7 +183,8 @@ impl Demo {
             ),
             promise(
                 "healthgate fails v2, with its arithmetic",
-                gate["verdict"] == "fail" && reason(gate).contains("> failure-limit"),
+                gate["verdict"] == "fail"
+                    && failures(gate) > gate["policy"]["failure_limit"].as_u64(),
                 &reason(gate),
             ),
             promise(
@@ -199,7 +200,8 @@ impl Demo {
             ),
             promise(
                 "deploying v2 again is refused",
-                third.code == 5 && reason(&third.report).contains("known bad"),
+                third.code == 5
+                    && outcome(&third.report, "release/known-bad")["verdict"] == "refused",
                 &reason(&third.report),
             ),
         ]
@@ -207,12 +209,7 @@ impl Demo {
 
     fn canary_promises(&self, canary: &Ran, live: &str) -> [Promise; 2] {
         let text = |report: &Value, key: &str| report[key].as_str().unwrap_or_default().to_owned();
-        let outcomes = canary.report["outcomes"].as_array();
-        let errors = outcomes.into_iter().flatten();
-        let errors = errors
-            .into_iter()
-            .find(|outcome| outcome["id"] == "10%/canary/errors");
-        let errors = errors.cloned().unwrap_or_default();
+        let errors = outcome(&canary.report, "10%/canary/errors");
         let state = self.world.state();
         let is_back = live == "v1" && state["rollout"].is_null();
         [
@@ -274,4 +271,22 @@ impl Demo {
             write_stdout(text);
         }
     }
+}
+
+/// An outcome of a report by its id; `null` without one.
+fn outcome(report: &Value, id: &str) -> Value {
+    let mut all = report["outcomes"].as_array().into_iter().flatten();
+    let found = all.find(|outcome| outcome["id"] == id);
+    found.cloned().unwrap_or_default()
+}
+
+/// The failures of the probe that failed most.
+fn failures(report: &Value) -> Option<u64> {
+    let of = |outcome: &Value| {
+        let all = outcome["measurements"].as_array().into_iter().flatten();
+        let failed = all.filter(|measurement| measurement["verdict"] == "fail");
+        u64::try_from(failed.count()).ok()
+    };
+    let all = report["outcomes"].as_array().into_iter().flatten();
+    all.filter_map(of).max()
 }

@@ -22,14 +22,14 @@ use remote::local::{Captured, Script};
 use sections::incident::Impact;
 use tempfile::NamedTempFile;
 
-use rule::Rule;
+use rule::Rules;
 use run_log::{Ending, RunLog};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Stage {
     #[command(flatten)]
-    force: Force<Rule>,
+    force: Force<Rules>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -231,7 +231,7 @@ struct Run<'a> {
     clock: Instant,
     /// What was done when.
     phases: Vec<Bar>,
-    force: Force<Rule>,
+    force: Force<Rules>,
     outcomes: Vec<Outcome>,
     /// The last good release before this one, once it is known.
     previous: &'a OnceCell<String>,

@@ -98,15 +98,10 @@ impl PlaceRelease {
         self.release.as_deref() == Some(release)
     }
 
-    /// Of the outcome of a place.
-    pub fn id(place: &str) -> Id {
-        format!("runs/{place}").into()
-    }
-
     /// As an outcome, where `wanted` is what should run. `stage` has the subcommands `resume` and
     /// `abort`.
     pub fn outcome(&self, wanted: &str, stage: &str) -> Outcome {
-        let id = PlaceRelease::id(&self.place);
+        let id = Id::runs(&self.place);
         let told = match &self.release {
             Some(release) => format!("{release} ({})", self.how),
             None => format!("unknown: {}", self.how),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cli::Job;
 use config::value::Share;
 use futures_util::future::join_all;
-use operation::shares::observe::{Releases, sample};
+use operation::shares::observe::{Releases, SampleEnd, sample};
 use operation::shares::work::{Work, sides_of};
 use state::Document;
 
@@ -32,7 +32,7 @@ pub(crate) async fn observed(job: &Job, document: &Document) -> Option<Share> {
         let releases = Releases::of(*side, &rollout.release, rollout.stable.as_deref());
         let router = &*router;
         async move {
-            let answers = sample(router, place, releases, wanted).await;
+            let answers = sample(router, place, releases, wanted, SampleEnd::Never).await;
             (answers.of(*side), answers.blue + answers.green)
         }
     });

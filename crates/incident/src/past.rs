@@ -121,17 +121,26 @@ fn ended_as(ended: Ended) -> Conclusion {
     }
 }
 
+/// What became of a deployment after its own run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    Nothing,
+    TakenBack,
+    /// Another one came after it, though its own run told no end.
+    CutOff,
+}
+
 /// How it ended, and whether it was taken back or fixed forward since. That a person cancelled one tells nothing of its
 /// release, unless its gate had failed by then.
-fn conclusion(logged: &Logged, is_taken_back: bool, is_cut_off: bool) -> Conclusion {
+fn conclusion(logged: &Logged, since: Since) -> Conclusion {
     match logged.conclusion.map(ended_as) {
         Some(Conclusion::Refused) => Conclusion::Refused,
         Some(Conclusion::Cancelled) if logged.gate_failed_at.is_none() => Conclusion::Cancelled,
-        _ if is_taken_back => Conclusion::RolledBack,
+        _ if since == Since::TakenBack => Conclusion::RolledBack,
         Some(Conclusion::Cancelled) => Conclusion::Failed,
         Some(Conclusion::Succeeded) if logged.fixed_forward.is_some() => Conclusion::Failed,
         Some(ended_as) => ended_as,
-        None if is_cut_off => Conclusion::Undecided,
+        None if since == Since::CutOff => Conclusion::Undecided,
         None => Conclusion::Running,
     }
 }
@@ -157,15 +166,18 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
         (Some(Ended::Succeeded), false, Some(entry)) => left_since(entry, settled),
         _ => None,
     };
+    let since = if logged.is_taken_back() || recorded.is_some() {
+        Since::TakenBack
+    } else if is_cut_off {
+        Since::CutOff
+    } else {
+        Since::Nothing
+    };
     Deployment {
         release: logged.subject.release.clone().unwrap_or_default(),
         started: logged.started,
         ended: logged.ended,
-        conclusion: conclusion(
-            logged,
-            logged.is_taken_back() || recorded.is_some(),
-            is_cut_off,
-        ),
+        conclusion: conclusion(logged, since),
         ended_as: logged.conclusion.map(ended_as),
         committed: logged.committed,
         rework: None,

@@ -29,7 +29,7 @@ use cli::force::Force;
 use cli::{Failure, Job};
 use model::{Report, StageName};
 
-pub use rule::Rule;
+pub use rule::Rules;
 
 /// The stage and its subcommands.
 #[derive(clap::Args, Clone, Debug)]
@@ -114,7 +114,7 @@ impl cli::Stage for Stage {
 }
 
 /// Applies what is pending for the job's release.
-pub async fn apply(job: &Job, force: Force<Rule>) -> Result<Report, Failure> {
+pub async fn apply(job: &Job, force: Force<Rules>) -> Result<Report, Failure> {
     let flags = run::Flags {
         force,
         ..run::Flags::default()

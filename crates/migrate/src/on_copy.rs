@@ -54,7 +54,11 @@ impl OnCopy<'_> {
         Ok(match made.end {
             ChangeEnd::Done => Step::Done,
             ChangeEnd::Failed(ToolFailure { told: reason, .. }) | ChangeEnd::Late(reason) => {
-                Step::Failed(reason)
+                if made.is_blocked {
+                    Step::Blocked(reason)
+                } else {
+                    Step::Failed(reason)
+                }
             }
             ChangeEnd::Unknown(outcome) => Step::Failed(outcome.reason.unwrap_or_default()),
             ChangeEnd::Interrupted => return Err(Failure::error("interrupted").into()),

@@ -5,10 +5,9 @@ use cli::force::Lifting;
 use migrator::{SchemaState, Session};
 use model::{Id, Outcome, Verdict};
 use state::journal::ROLLBACK;
-use state::{Document, Forced};
+use state::{Document, Forced, Rule};
 
 use crate::guard;
-use crate::rule::Rule;
 use migrator::Effect;
 
 /// What is about to be changed, and for whom.
@@ -32,39 +31,14 @@ pub(crate) async fn refusals(
         found.push((None, refusal_of(outcome)));
     }
     if let Some(journal) = session.store.unfinished(ROLLBACK).await? {
-        found.push((
-            None,
-            Outcome::refused(Id::refused("unfinished"), journal.place())
-                .expected("no unfinished rollback")
-                .actual("one was interrupted, or is running")
-                .reason("a rollback has not ended")
-                .hint("`rollback status`, then `rollback resume` or `rollback abort`"),
-        ));
+        found.push((None, journal.refuse_beside()));
     }
     if let Some(document) = document {
-        if let Some(frozen) = &document.frozen {
-            found.push((
-                Some(Rule::Frozen),
-                Outcome::refused(Id::refused("frozen"), intent.release)
-                    .expected("an environment that is not frozen")
-                    .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
-                    .reason(format!("the environment is frozen: {}", frozen.reason))
-                    .hint("when a person has looked: `rollback unfreeze`"),
-            ));
-        }
-        if document.known_bad(intent.release).is_some() {
-            found.push((
-                Some(Rule::KnownBad),
-                Outcome::refused(Id::refused("known-bad"), intent.release)
-                    .expected("a release that is not known bad")
-                    .actual(format!("{} is recorded bad", intent.release))
-                    .reason(format!(
-                        "{} is known bad: it was taken back before",
-                        intent.release
-                    ))
-                    .hint("deploy another release"),
-            ));
-        }
+        let frozen = document.refuse_frozen(intent.release);
+        found.extend(frozen.map(|outcome| (Some(Rule::Frozen), outcome)));
+        let known_bad = document.refuse_known_bad(intent.release);
+        let known_bad = known_bad.map(|outcome| outcome.hint("deploy another release"));
+        found.extend(known_bad.map(|outcome| (Some(Rule::KnownBad), outcome)));
         let window = session
             .job
             .config

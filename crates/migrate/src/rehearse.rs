@@ -11,7 +11,7 @@ use migrator::{SchemaState, Session};
 use model::report::v1::millis;
 use model::text::{span, tenths};
 use model::{Outcome, Report, Severity, Table, Verdict};
-use rehearsal::{Compatible, Copy, Reversible, Trial, rehearse};
+use rehearsal::{Compatible, Copy, Reversible, Trial, TrialError, rehearse};
 use state::{Document, Rehearsal};
 
 use crate::backup_folder::{BackupFolder, describe_backup, failure, interrupted};
@@ -69,7 +69,7 @@ pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     let trial = match tried? {
         Ok(trial) => trial,
-        Err(said) => return Ok(session.report(vec![not_applied(&truth, &said)])),
+        Err(error) => return Ok(session.report(vec![not_applied(&session, &truth, &error)])),
     };
     let noted = note(&session, &truth, &trial, release, backup.as_ref()).await?;
     Ok(report(&session, &truth, &trial, &noted, backup.as_ref()))
@@ -134,7 +134,7 @@ async fn tried(
     truth: &SchemaState,
     scratch: &Scratch,
     release: Option<&str>,
-) -> Result<Result<Trial, String>, Failure> {
+) -> Result<Result<Trial, TrialError>, Failure> {
     let on_copy = session.for_database(scratch.name())?;
     let tables = session.own_tables().await?;
     let there = match on_copy.truth().await {
@@ -177,12 +177,6 @@ async fn tried(
         .hint("`migrate status`; the tool must read the variable of `migrate.url-env`"));
     }
     match tried {
-        Ok(Err(said)) if said.contains("lock timeout") || said.contains("55P03") => {
-            Ok(Err(format!(
-                "{said}; does the tool use the URL that it is given? It must read {}",
-                session.section.url_env
-            )))
-        }
         Ok(tried) => Ok(tried),
         Err(RehearsalError(failure)) => Err(failure),
     }
@@ -275,12 +269,22 @@ fn reason_against(compatible: &Compatible) -> Option<String> {
     }
 }
 
-fn not_applied(truth: &SchemaState, said: &str) -> Outcome {
+fn not_applied(session: &Session<'_>, truth: &SchemaState, error: &TrialError) -> Outcome {
+    let hint = match error {
+        TrialError::Failed(_) => {
+            "correct the migration: the database itself was not touched".to_owned()
+        }
+        // Nothing else uses the copy; the tables of the tool in the database itself are locked meanwhile.
+        TrialError::Blocked(_) => format!(
+            "does the tool use the URL that it is given? It must read {}; the database itself was not touched",
+            session.section.url_env
+        ),
+    };
     Outcome::fail("rehearse/apply", truth.reading.pending.join(", "))
         .expected("it is applied on the copy")
         .actual("it failed")
-        .reason(said)
-        .hint("correct the migration: the database itself was not touched")
+        .reason(error.to_string())
+        .hint(hint)
 }
 
 fn report(

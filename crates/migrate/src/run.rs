@@ -16,7 +16,7 @@ use crate::backup;
 use crate::interrupted::Interrupted;
 use crate::ready::{Intent, refusals};
 use crate::restore;
-use crate::rule::Rule;
+use crate::rule::Rules;
 use crate::status::nothing;
 use crate::undo;
 use crate::verify;
@@ -30,7 +30,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "RELEASE")]
     pub(crate) works_with: Vec<String>,
     #[command(flatten)]
-    pub(crate) force: Force<Rule>,
+    pub(crate) force: Force<Rules>,
 }
 
 /// Applies what is pending for the job's release.

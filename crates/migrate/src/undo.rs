@@ -4,10 +4,10 @@ use cli::force::{Force, Lifting};
 use cli::{Failure, Job};
 use migrator::{ChangeEnd, SchemaState, Session, ToolFailure, UndoRequest, Undone, Unfinished};
 use model::{Id, Outcome, Report, Verdict};
-use state::{Document, Lease};
+use state::{Document, Lease, Rule};
 
 use crate::interrupted::Interrupted;
-use crate::rule::Rehearsed;
+use crate::rule::UndoRules;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -15,7 +15,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     #[command(flatten)]
-    force: Force<Rehearsed>,
+    force: Force<UndoRules>,
 }
 
 /// Undoes the last migration, or all after a revision.
@@ -71,7 +71,7 @@ async fn refused(
         .reason(reason)
         .hint("`migrate rehearse` tries it on a copy, before it is applied")
     });
-    let refused = refusal.and_then(|refusal| lifting.refuse(Rehearsed, refusal).err());
+    let refused = refusal.and_then(|refusal| lifting.refuse(Rule::Unrehearsed, refusal).err());
     Ok(refused.map(|refused| *refused))
 }
 
@@ -108,7 +108,8 @@ pub(crate) async fn resume(
 
 async fn undo_with_lease(session: &Session<'_>, wish: &UndoRequest<'_>) -> Result<Report, Failure> {
     let working = async |lease: &Lease, _: &Document| {
-        let change = async || Box::pin(locked(session, lease, wish)).await;
+        let mut begun = wish.begun_before();
+        let change = async || Box::pin(locked(session, lease, wish, &mut begun)).await;
         session.reported_under_lock(change).await
     };
     session.under_lease(working).await
@@ -119,12 +120,15 @@ async fn locked(
     session: &Session<'_>,
     lease: &Lease,
     wish: &UndoRequest<'_>,
+    begun: &mut Option<Unfinished>,
 ) -> Result<Report, Failure> {
     let truth = match session.truth().await {
         Ok(truth) => truth,
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
-    let undone = wish.make(session, lease, &truth);
+    let before = begun.clone();
+    begun.get_or_insert_with(|| wish.begun_at(&truth));
+    let undone = wish.make(session, lease, &truth, before.as_ref());
     Ok(match Box::pin(undone).await? {
         Ok(undone) => report(session, &truth, undone),
         Err(none) => session.report(vec![no_way(&truth, &none)]),

@@ -170,10 +170,11 @@ fn a_tool_that_does_not_heed_the_url_of_the_copy_changes_nothing() {
     bed.configure(json!({
         "dbmate": { "command": format!("sh {}", wrapper.display()) }, "deadline": "5s",
     }));
-    bed.run(&["rehearse"])
-        .assert()
-        .code(1)
-        .stdout(contains("was not touched").and(contains("rehearse/apply")));
+    bed.run(&["rehearse"]).assert().code(1).stdout(
+        contains("was not touched")
+            .and(contains("rehearse/apply"))
+            .and(contains("does the tool use the URL that it is given?")),
+    );
     untouched(&bed);
     assert_eq!(
         bed.ask("SELECT count(*) FROM information_schema.columns WHERE column_name = 'coupon'"),

@@ -53,6 +53,8 @@ pub struct ChangeResult {
     /// No session of the tool was seen at the server, and a session by another name
     /// could not be recognised.
     pub is_unseen: bool,
+    /// A lock that another session held ended the last attempt.
+    pub is_blocked: bool,
 }
 
 /// How it ended.
@@ -83,6 +85,7 @@ pub async fn change(session: &Session<'_>, change: &Change<'_>) -> Result<Change
         took: Duration::ZERO,
         longest_wait: 0,
         is_unseen: false,
+        is_blocked: false,
     };
     made.end = attempts(session, change, until, &mut made).await?;
     made.took = started.elapsed();
@@ -141,6 +144,7 @@ async fn attempts(
         let seen = seen.into_inner();
         made.note(session, &seen);
         took = began.elapsed();
+        made.is_blocked = ended.as_ref().is_some_and(|end| is_about_locks(&seen, end));
         if !ended.as_ref().is_some_and(|end| end.is_success) {
             settle(session, &name, &seen).await;
         }
@@ -166,7 +170,7 @@ async fn attempts(
                 let statement = seen.statement.unwrap_or(end.failure.told);
                 why = format!("the statement was not done in time: {statement}");
             }
-            Some(end) if is_about_locks(&seen, &end) => {
+            Some(_) if made.is_blocked => {
                 why = blocked(session, seen);
                 let progress = &session.job.progress;
                 progress.show(&format!("attempt {}: {why}", made.attempts));

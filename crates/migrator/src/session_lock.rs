@@ -43,7 +43,7 @@ impl Session<'_> {
     /// Returns what the change fails with.
     pub async fn under_lock<T>(
         &self,
-        change: impl AsyncFn() -> Result<T, Failure>,
+        mut change: impl AsyncFnMut() -> Result<T, Failure>,
         is_done: impl Fn(&T) -> bool,
     ) -> Result<Result<T, Box<Outcome>>, Failure> {
         let until = Instant::now() + self.section.deadline.get();
@@ -73,7 +73,7 @@ impl Session<'_> {
     /// Returns what the change fails with.
     pub async fn reported_under_lock(
         &self,
-        change: impl AsyncFn() -> Result<Report, Failure>,
+        change: impl AsyncFnMut() -> Result<Report, Failure>,
     ) -> Result<Report, Failure> {
         let is_done = |report: &Report| report.verdict == Verdict::Pass;
         let made = self.under_lock(change, is_done).await?;

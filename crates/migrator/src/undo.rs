@@ -1,6 +1,5 @@
 //! The way down: migrations are undone by the tool, and what the tables say is recorded.
 
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use cli::Failure;
@@ -76,8 +75,8 @@ pub struct UndoRequest<'w> {
     release: Option<&'w str>,
     /// The rules that a person lifted for it.
     forced: &'w [Forced],
-    /// Set once it was begun.
-    begun: OnceCell<Unfinished>,
+    /// What a run that is gone has begun of it.
+    begun: Option<&'w Unfinished>,
 }
 
 impl<'w> UndoRequest<'w> {
@@ -87,7 +86,7 @@ impl<'w> UndoRequest<'w> {
             to,
             release,
             forced: &[],
-            begun: OnceCell::new(),
+            begun: None,
         }
     }
 
@@ -103,15 +102,26 @@ impl<'w> UndoRequest<'w> {
             to: unfinished.to.as_deref(),
             release: unfinished.release.as_deref(),
             forced: &unfinished.forced,
-            begun: OnceCell::from(unfinished.clone()),
+            begun: Some(unfinished),
         }
     }
 
-    pub fn is_begun(&self) -> bool {
-        self.begun.get().is_some()
+    /// What a run that is gone has begun of it.
+    pub fn begun_before(&self) -> Option<Unfinished> {
+        self.begun.cloned()
     }
 
-    /// Undoes it, or what is left of it.
+    /// What is begun now.
+    pub fn begun_at(&self, truth: &SchemaState) -> Unfinished {
+        Unfinished {
+            to: self.to.map(str::to_owned),
+            from: truth.revision(),
+            release: self.release.map(str::to_owned),
+            forced: self.forced.to_vec(),
+        }
+    }
+
+    /// Undoes it, or what is left of it where it was begun before.
     ///
     /// # Errors
     /// Returns the reason where the tool has no way down.
@@ -120,21 +130,16 @@ impl<'w> UndoRequest<'w> {
         session: &Session<'_>,
         lease: &Lease,
         truth: &SchemaState,
+        begun: Option<&Unfinished>,
     ) -> Result<Result<Undone, UndoError>, Failure> {
         let unfinished = session.store.unfinished(MIGRATE).await?;
         let unfinished = unfinished.filter(|journal| Unfinished::of(journal).is_some());
-        if let Some(begun) = self.begun.get()
+        if let Some(begun) = begun
             && begun.is_done(&truth.reading)
         {
             let done = done_before(session, lease, truth, begun, unfinished);
             return Ok(Ok(done.await?));
         }
-        self.begun.get_or_init(|| Unfinished {
-            to: self.to.map(str::to_owned),
-            from: truth.revision(),
-            release: self.release.map(str::to_owned),
-            forced: self.forced.to_vec(),
-        });
         // It is begun anew, with a journal of its own.
         if let Some(mut journal) = unfinished {
             journal.end(Ending::Superseded).await?;
@@ -168,6 +173,7 @@ async fn done_before(
         took: Duration::ZERO,
         longest_wait: 0,
         is_unseen: false,
+        is_blocked: false,
     };
     Ok(Undone {
         revisions: Vec::new(),

@@ -20,6 +20,10 @@ pub enum Kind {
     Refused,
     /// A rule that was lifted.
     Forced,
+    /// What a place runs.
+    Runs,
+    /// The share that a place has.
+    Share,
     /// A rollback that ended before its last step.
     Stopped,
     Other,
@@ -29,7 +33,7 @@ pub enum Kind {
 pub const IDENTITY: &str = "release/identity";
 
 /// How each kind is written: a whole id, or the prefix of its name.
-const WRITTEN: [(Kind, &str); 7] = [
+const WRITTEN: [(Kind, &str); 9] = [
     (Kind::Identity, IDENTITY),
     (Kind::Stopped, "rollback/stopped"),
     (Kind::Step, "step/"),
@@ -37,6 +41,8 @@ const WRITTEN: [(Kind, &str); 7] = [
     (Kind::Phase, "run/"),
     (Kind::Refused, "refused/"),
     (Kind::Forced, "forced/"),
+    (Kind::Runs, "runs/"),
+    (Kind::Share, "share/"),
 ];
 
 /// An outcome's id.
@@ -73,7 +79,15 @@ impl Id {
         Id::of(Kind::Forced, rule)
     }
 
-    fn of(kind: Kind, name: impl fmt::Display) -> Id {
+    pub fn runs(place: impl fmt::Display) -> Id {
+        Id::of(Kind::Runs, place)
+    }
+
+    pub fn share(name: impl fmt::Display) -> Id {
+        Id::of(Kind::Share, name)
+    }
+
+    pub fn of(kind: Kind, name: impl fmt::Display) -> Id {
         let mut all = WRITTEN.iter();
         let before = all.find_map(|(one, text)| (*one == kind).then_some(*text));
         Id(format!("{}{name}", before.unwrap_or_default()))
@@ -157,6 +171,8 @@ mod tests {
             (Id::phase("preflight"), Kind::Phase, "preflight"),
             (Id::refused("frozen"), Kind::Refused, "frozen"),
             (Id::forced("frozen"), Kind::Forced, "frozen"),
+            (Id::runs("web-01"), Kind::Runs, "web-01"),
+            (Id::share("10%/web-01"), Kind::Share, "10%/web-01"),
             (Id::identity(), Kind::Identity, ""),
             (Id::stopped(), Kind::Stopped, ""),
             (Id::from("http/ready"), Kind::Other, "http/ready"),

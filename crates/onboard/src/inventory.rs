@@ -7,7 +7,7 @@ mod workflow;
 
 use std::path::{Path, PathBuf};
 
-use repository::{Repository, ends_in};
+use repository::{Repository, ends_in, is_compose_file};
 use survey::Survey;
 use survey::compose::Check;
 
@@ -87,7 +87,7 @@ fn file(repository: &Repository, path: &str, seen: &mut RepositoryFacts) {
     }
     if matches!(name, "deploy.sh" | "deploy") {
         seen.scripts.push(path.to_owned());
-    } else if survey::compose::is_one(name) {
+    } else if is_compose_file(name) {
         if survey::compose::is_developers(name) {
             repository.pass_over(path, "it is for development, and not used here");
         } else if !name.contains("deploy-guard") {

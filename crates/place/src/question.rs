@@ -166,15 +166,14 @@ impl ReleaseEndpoint {
         timeout: Duration,
     ) -> Result<String, Error> {
         let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
-        let asking = probe::http::query_release(
-            route,
-            (&self.url, &self.headers),
+        let query = probe::http::ReleaseQuery {
+            url: &self.url,
+            headers: &self.headers,
             at,
             source,
-            wanted,
-            timeout,
-        );
-        let told = asking.await?;
+            likely: wanted,
+        };
+        let told = probe::http::query_release(route, query, timeout).await?;
         Ok(self.names.named(&told, likely).to_owned())
     }
 }

@@ -10,7 +10,7 @@ mod score;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use cli::force::{self, Force, StateRule};
+use cli::force::{self, Force, StateRules};
 use cli::{Failure, Job};
 use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind};
 use config::value::Weight;
@@ -32,7 +32,7 @@ pub struct Stage {
     #[arg(long, value_name = "SCORE")]
     pub pass_score: Option<f64>,
     #[command(flatten)]
-    pub force: Force<StateRule>,
+    pub force: Force<StateRules>,
     #[command(subcommand)]
     pub action: Option<Action>,
 }

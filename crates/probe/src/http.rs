@@ -366,17 +366,32 @@ pub enum Silence {
     Late(Duration),
 }
 
-/// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
-/// URL's own Host header, as a proxy would ask it. `headers` are sent too. `likely` settles by the rule
-/// which of several words of a text is meant.
+/// Where a release is named.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseQuery<'q> {
+    pub url: &'q str,
+    /// Sent with the request.
+    pub headers: &'q [(String, String)],
+    /// `host:port` of the server that is asked with the URL's own Host header, as a proxy would ask it.
+    pub at: Option<&'q str>,
+    pub source: Option<&'q config::file::ReleaseSource>,
+    /// Settles, by the rule, which of several words of a text is meant.
+    pub likely: (Match, &'q str),
+}
+
+/// The release that a URL's answer names.
 pub async fn query_release(
     route: Route,
-    (url, headers): (&str, &[(String, String)]),
-    at: Option<&str>,
-    source: Option<&config::file::ReleaseSource>,
-    wanted: (Match, &str),
+    query: ReleaseQuery<'_>,
     timeout: Duration,
 ) -> Result<String, ReleaseError> {
+    let ReleaseQuery {
+        url,
+        headers,
+        at,
+        source,
+        likely,
+    } = query;
     let asking = async {
         let mut request = release_request(url, at)?;
         for (name, value) in headers {
@@ -392,7 +407,7 @@ pub async fn query_release(
             certificates: false,
             max_body: 1 << 20,
         })?;
-        let told = read_release(&transport, &request, source, wanted).await;
+        let told = read_release(&transport, &request, source, likely).await;
         told.map_err(|cause| ReleaseError::Asked {
             url: redirect::public(&request.url),
             cause,

@@ -11,5 +11,5 @@ mod trial;
 
 pub use locks::Lock;
 pub use picture::{Loss, Picture, Rewrite};
-pub use rehearse::{Copy, Step, Steps, rehearse};
+pub use rehearse::{Copy, Step, Steps, TrialError, rehearse};
 pub use trial::{Again, Compatible, Reversible, Smoke, Trial, WayBack};

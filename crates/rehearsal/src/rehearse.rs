@@ -30,8 +30,20 @@ pub enum Step {
     Done,
     /// What the tool or the database said.
     Failed(String),
+    /// The same, where a lock of another session was in the way.
+    Blocked(String),
     /// There is no such step; why.
     None(String),
+}
+
+/// Why the change could not be made on the copy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrialError {
+    #[error("{0}")]
+    Failed(String),
+    /// A lock of another session was in the way.
+    #[error("{0}")]
+    Blocked(String),
 }
 
 /// What is done to the copy.
@@ -49,11 +61,11 @@ pub trait Steps {
 /// Rehearses a change.
 ///
 /// # Errors
-/// Returns `Ok(Err(…))` with what was said where the change itself fails on the copy.
+/// Returns `Ok(Err(…))` where the change itself fails on the copy.
 pub async fn rehearse<S: Steps>(
     copy: &Copy<'_>,
     steps: &S,
-) -> Result<Result<Trial, String>, S::Error> {
+) -> Result<Result<Trial, TrialError>, S::Error> {
     let own: Vec<String> = copy
         .own
         .iter()
@@ -76,7 +88,8 @@ pub async fn rehearse<S: Steps>(
     };
     match applied? {
         Step::Done => {}
-        Step::Failed(said) | Step::None(said) => return Ok(Err(said)),
+        Step::Blocked(said) => return Ok(Err(TrialError::Blocked(said))),
+        Step::Failed(said) | Step::None(said) => return Ok(Err(TrialError::Failed(said))),
     }
     let schema_after = copy.schema().await?;
     let after = copy.picture().await?;
@@ -93,11 +106,11 @@ pub async fn rehearse<S: Steps>(
     let is_applied = copy.schema().await? == schema_after;
     let smoke = match smoke_before {
         Step::None(_) => Smoke::None,
-        Step::Failed(said) => Smoke::FailsBefore(said),
+        Step::Failed(said) | Step::Blocked(said) => Smoke::FailsBefore(said),
         Step::Done if !is_applied => Smoke::NotRun,
         Step::Done => match steps.smoke().await? {
             Step::Done => Smoke::Passed,
-            Step::Failed(said) => Smoke::Failed(said),
+            Step::Failed(said) | Step::Blocked(said) => Smoke::Failed(said),
             Step::None(_) => Smoke::None,
         },
     };
@@ -128,7 +141,7 @@ async fn try_way_back<S: Steps>(
 ) -> Result<WayBack, S::Error> {
     Ok(match steps.undo().await? {
         Step::None(reason) => WayBack::None(reason),
-        Step::Failed(said) => WayBack::Failed(said),
+        Step::Failed(said) | Step::Blocked(said) => WayBack::Failed(said),
         Step::Done => WayBack::Made {
             difference: schema.difference(&copy.schema().await?),
             not_back: before.not_back(&copy.picture().await?),
@@ -142,7 +155,7 @@ async fn apply_again<S: Steps>(
     after: &Schema,
 ) -> Result<Again, S::Error> {
     Ok(match steps.apply().await? {
-        Step::Failed(said) | Step::None(said) => Again::Failed(said),
+        Step::Failed(said) | Step::Blocked(said) | Step::None(said) => Again::Failed(said),
         Step::Done => match after.difference(&copy.schema().await?) {
             Some(difference) => Again::Other(difference),
             None => Again::Same,
@@ -158,7 +171,7 @@ async fn once_used<S: Steps>(
 ) -> Result<Option<String>, S::Error> {
     Ok(match steps.undo().await? {
         Step::Done => before.difference(&copy.schema().await?),
-        Step::Failed(said) | Step::None(said) => Some(said),
+        Step::Failed(said) | Step::Blocked(said) | Step::None(said) => Some(said),
     })
 }
 

@@ -6,7 +6,7 @@ use database::{Address, Database, Error, QueryRows as _};
 use dump::Programs;
 use model::Env;
 use net::Route;
-use rehearsal::{Copy, Step, Steps, Trial, rehearse};
+use rehearsal::{Copy, Step, Steps, Trial, TrialError, rehearse};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -90,7 +90,7 @@ pub(crate) fn at(url: &str) -> Database {
     }
 }
 
-pub(crate) async fn tried(change: Change<'_>) -> Result<Trial, String> {
+pub(crate) async fn tried(change: Change<'_>) -> Result<Trial, TrialError> {
     let mut env = Env::default();
     for name in ["PATH", "HOME"] {
         env.set(name, std::env::var(name).unwrap_or_default());

@@ -286,7 +286,7 @@ async fn locks_are_seen_and_a_change_that_fails_is_told() {
         down: None,
         smoke: None,
     };
-    let said = tried(broken).await.unwrap_err();
+    let said = tried(broken).await.unwrap_err().to_string();
     assert!(
         said.contains("relation \"nowhere\" does not exist"),
         "{said}"

@@ -1,12 +1,15 @@
 //! The files of the repository, read within bounds. None of its programs is run, and Git is not asked: a
 //! repository's own settings may name programs that it would start.
 
+mod compose;
 pub mod makefile;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+
+pub use compose::is_compose_file;
 
 /// A file that tells how something is deployed is shorter.
 const MAX_FILE: u64 = 1 << 20;

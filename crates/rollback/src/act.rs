@@ -31,7 +31,7 @@ use model::{Outcome, Report};
 use state::{Document, Entry, Lease};
 use target::{Context, PlaceAccess, Target, kinds};
 
-use crate::force::Rule;
+use crate::force::Rules;
 use crate::session::Session;
 use operation::tree::Tree;
 
@@ -50,7 +50,7 @@ pub struct Flags {
     #[arg(long, value_name = "OUTCOME")]
     pub gate: Option<StepOutcome>,
     #[command(flatten)]
-    pub force: cli::force::Force<Rule>,
+    pub force: cli::force::Force<Rules>,
 }
 
 /// How a step of a workflow ended, in GitHub's words.

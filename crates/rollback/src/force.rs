@@ -1,18 +1,13 @@
 //! Safety rules that a person lifts by name, with a reason that is written down.
 
-/// A rule that can be lifted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    Frozen,
-    KnownBad,
-    UnknownRelease,
-    Schema,
-    Window,
-    Unhealthy,
-}
+use state::Rule;
 
-impl cli::force::Rule for Rule {
-    const ALL: &'static [Self] = &[
+/// The rules of a rollback.
+#[derive(Clone, Debug)]
+pub struct Rules;
+
+impl cli::force::Rules for Rules {
+    const ALL: &'static [Rule] = &[
         Rule::Frozen,
         Rule::KnownBad,
         Rule::UnknownRelease,
@@ -34,15 +29,4 @@ impl cli::force::Rule for Rule {
         ("aborting", "`rollback resume` puts the rest back"),
         ("changed", "run it again"),
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Rule::Frozen => "frozen",
-            Rule::KnownBad => "known-bad",
-            Rule::UnknownRelease => "unknown-release",
-            Rule::Schema => "schema",
-            Rule::Window => "window",
-            Rule::Unhealthy => "unhealthy",
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every later rollback goes to a good release, so a source that reports the running release is queried first.
 
-use cli::force::{self, Lifting, Rule as _};
+use cli::force::{self, Lifting};
 use cli::rollout::in_progress;
 use cli::{Failure, Job};
 use engine::current::{self, QUERY_TIMEOUT, ReleaseAnswer};
@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::journal::{Ending, ROLLBACK};
-use state::{Document, Entry, Status};
+use state::{Document, Entry, Rule, Status};
 use target::fit::Switchability;
 use target::{Error, Place, PlaceAccess, PlaceParts, ReleaseFacts, Target, Transition, kinds};
 
@@ -44,36 +44,20 @@ pub struct Flags {
     #[arg(long, value_name = "RUN", value_parser = name)]
     pub run: Option<String>,
     #[command(flatten)]
-    pub force: force::Force<Rule>,
+    pub force: force::Force<Rules>,
 }
 
-/// A rule that forbids to record a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    KnownBad,
-    Frozen,
-    /// What runs is another release, or it could not be asked.
-    NotRunning,
-    /// No rollback could ever switch the target, as it is configured.
-    NoWayBack,
-}
+/// The rules that forbid to record a release.
+#[derive(Clone, Debug)]
+pub struct Rules;
 
-impl force::Rule for Rule {
-    const ALL: &'static [Self] = &[
+impl force::Rules for Rules {
+    const ALL: &'static [Rule] = &[
         Rule::KnownBad,
         Rule::Frozen,
         Rule::NotRunning,
         Rule::NoWayBack,
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Rule::KnownBad => "known-bad",
-            Rule::Frozen => "frozen",
-            Rule::NotRunning => "not-running",
-            Rule::NoWayBack => "no-way-back",
-        }
-    }
 }
 
 /// The longest text that is kept of a release.
@@ -285,17 +269,13 @@ async fn switchable(
 
 /// The rule that forbids to deploy or record this release and is not lifted.
 fn forbidden(document: &Document, release: &str, lifting: &mut Lifting) -> Option<Outcome> {
-    let known_bad = document
-        .known_bad(release)
-        .map(|_| format!("{release} is known bad: it was rolled back from"));
-    let frozen = document.frozen.as_ref();
-    let frozen = frozen.map(|frozen| format!("the environment is frozen: {}", frozen.reason));
-    for (rule, reason) in [(Rule::KnownBad, known_bad), (Rule::Frozen, frozen)] {
-        let Some(reason) = reason else { continue };
-        let refusal = Outcome::refused(Id::refused(rule.name()), release)
-            .reason(reason)
-            .hint("see `rollback status`");
-        if let Err(refused) = lifting.refuse(rule, refusal) {
+    let known_bad = document.refuse_known_bad(release);
+    let known_bad = known_bad.map(|outcome| outcome.hint("see `rollback status`"));
+    let frozen = document.refuse_frozen(release);
+    for (rule, refusal) in [(Rule::KnownBad, known_bad), (Rule::Frozen, frozen)] {
+        if let Some(refusal) = refusal
+            && let Err(refused) = lifting.refuse(rule, refusal)
+        {
             return Some(*refused);
         }
     }

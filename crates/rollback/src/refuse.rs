@@ -1,10 +1,8 @@
 //! Why a rollback must not be made, as far as the state tells. Asked before anything is changed.
 
-use cli::force::{Lifting, Rule as _};
+use cli::force::Lifting;
 use model::{Id, Outcome};
-use state::{Document, Status};
-
-use crate::force::Rule;
+use state::{Document, Rule, Status};
 
 /// The destination, or the rule that forbids the rollback with the next step.
 /// `to` is `--to`.
@@ -23,8 +21,9 @@ pub(crate) fn destination(
         Some(to) => document.name_of(to),
         None => document.last_known_good.clone().ok_or_else(nowhere)?,
     };
-    if document.known_bad(&destination).is_some() {
-        force.refuse(Rule::KnownBad, known_bad(&destination))?;
+    if let Some(outcome) = document.refuse_known_bad(&destination) {
+        let outcome = outcome.hint("choose another with `rollback history` and `--to`");
+        force.refuse(Rule::KnownBad, outcome)?;
     } else if document.entry(&destination).is_none() {
         force.refuse(Rule::UnknownRelease, unknown(&destination))?;
     }
@@ -32,10 +31,6 @@ pub(crate) fn destination(
         force.refuse(Rule::Schema, outcome)?;
     }
     Ok(destination)
-}
-
-fn refused(rule: Rule, subject: &str) -> Outcome {
-    Outcome::refused(Id::refused(rule.name()), subject)
 }
 
 fn nowhere() -> Box<Outcome> {
@@ -50,29 +45,12 @@ fn nowhere() -> Box<Outcome> {
 
 /// Refuses while the environment is frozen.
 pub(crate) fn frozen(document: &Document) -> Option<Outcome> {
-    let frozen = document.frozen.as_ref()?;
-    let environment = document.environment.as_deref().unwrap_or_default();
-    Some(
-        refused(Rule::Frozen, environment)
-            .expected("an environment that is not frozen")
-            .actual(format!("frozen by {} at {}", frozen.by, frozen.at))
-            .reason(format!("the environment is frozen: {}", frozen.reason))
-            .hint("when a person has looked: `rollback unfreeze`"),
-    )
-}
-
-fn known_bad(destination: &str) -> Outcome {
-    refused(Rule::KnownBad, destination)
-        .expected("a release that is not known bad")
-        .actual(format!("{destination} is recorded bad"))
-        .reason(format!(
-            "{destination} is known bad: it was rolled back from"
-        ))
-        .hint("choose another with `rollback history` and `--to`")
+    document.refuse_frozen(document.environment.as_deref().unwrap_or_default())
 }
 
 fn unknown(destination: &str) -> Outcome {
-    refused(Rule::UnknownRelease, destination)
+    Rule::UnknownRelease
+        .refusal(destination)
         .expected("a release of the history")
         .actual(format!("{destination} was never recorded"))
         .reason(format!(
@@ -115,7 +93,7 @@ fn schema(document: &Document, destination: &str) -> Option<Outcome> {
         None => "or undo it (`migrate undo`), or restore the database from its backup (`migrate restore`) first".to_owned(),
     };
     Some(
-        refused(Rule::Schema, destination)
+        Rule::Schema.refusal(destination)
             .expected(format!("{destination} works with schema {revision}"))
             .actual(works.clone())
             .reason(format!(

@@ -2,31 +2,26 @@
 
 use std::time::Duration;
 
-use cli::force::{self, Rule as _};
+use cli::force;
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::report::v1::millis;
-use model::{Id, Outcome, Report};
-use state::RehearsedRollback;
+use model::{Outcome, Report};
+use state::{RehearsedRollback, Rule};
 
 use crate::session::{Session, StateSession};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct UnlockFlags {
     #[command(flatten)]
-    force: force::Force<LockedRule>,
+    force: force::Force<Rules>,
 }
 
-/// That a lock is held whose holder may be alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct LockedRule;
+#[derive(Clone, Debug)]
+struct Rules;
 
-impl force::Rule for LockedRule {
-    const ALL: &'static [Self] = &[LockedRule];
-
-    fn name(self) -> &'static str {
-        "locked"
-    }
+impl force::Rules for Rules {
+    const ALL: &'static [Rule] = &[Rule::Locked];
 }
 
 /// Takes the lock away.
@@ -41,13 +36,14 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
     let subject = lock.holder.to_string();
     let fate = job.fate(&lock).await;
     let forced = flags.force.forced(job);
-    let forced = force::of(LockedRule, &forced);
+    let forced = force::of(Rule::Locked, &forced);
     let mut outcomes = Vec::new();
     if fate.is_gone() {
         outcomes.extend(forced.map(force::unused));
     } else {
-        let (fate, name) = (fate.reason(), LockedRule.name());
-        let held = Outcome::refused(Id::refused(name), subject.as_str())
+        let fate = fate.reason();
+        let held = Rule::Locked
+            .refusal(subject.as_str())
             .expected("a holder that is gone")
             .actual(format!(
                 "{}, {fate}, until {:.0}",
@@ -58,7 +54,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
                 lock.holder, lock.operation
             ));
         let Some(forced) = forced else {
-            let hint = format!("wait for it; {}", force::flag(LockedRule));
+            let hint = format!("wait for it; {}", force::flag(Rule::Locked));
             return Ok(session.report(vec![held.hint(hint)]));
         };
         outcomes.push(force::lifted(held, forced));
@@ -115,19 +111,26 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
     ]))
 }
 
+/// A rehearsal that found out how long a rollback takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drill<'d> {
+    pub(crate) destination: &'d str,
+    pub(crate) takes: Duration,
+}
+
 /// Records that a rollback was rehearsed now; `preflight.rollback-ready` reads it.
 pub(crate) async fn record_drill(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     session.read().await?;
-    let outcome = drilled(&session, "record-drill", None).await?;
+    let outcome = note_drill(&session, "record-drill", None).await?;
     Ok(session.report(vec![outcome]))
 }
 
 /// Remembers a drill that was made now, as this operation.
-pub(crate) async fn drilled(
+pub(crate) async fn note_drill(
     session: &Session<'_>,
     operation: &str,
-    rehearsed: Option<(&str, Duration)>,
+    rehearsed: Option<Drill<'_>>,
 ) -> Result<Outcome, Failure> {
     let (id, place) = ("drill/recorded", session.store.place());
     if session.job.dry_run {
@@ -137,7 +140,7 @@ pub(crate) async fn drilled(
     let (lease, ()) = session.acquire(operation, |_, _| ()).await?;
     let released = session.store.release(&lease, |document| {
         document.last_drill = Some(now);
-        if let Some((destination, takes)) = rehearsed {
+        if let Some(Drill { destination, takes }) = rehearsed {
             document.rehearsed = Some(RehearsedRollback {
                 destination: destination.to_owned(),
                 takes_ms: millis(takes),

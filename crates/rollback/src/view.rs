@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use engine::status::{self, StepStatus};
-use model::{Outcome, Report};
+use model::{Outcome, Report, Verdict};
 use state::Journal;
 use state::journal::ROLLBACK;
 
@@ -51,13 +51,14 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             }
         }
     });
-    outcomes.push(match &document.frozen {
+    let frozen = document.refuse_frozen(place.as_str());
+    outcomes.push(match frozen {
         None => Outcome::pass("state/frozen", place.clone()).actual("no"),
-        Some(frozen) => Outcome::fail("state/frozen", place.clone())
-            .expected("not frozen")
-            .actual(format!("by {} at {}", frozen.by, frozen.at))
-            .reason(format!("the environment is frozen: {}", frozen.reason))
-            .hint("when a person has looked: `rollback unfreeze`"),
+        Some(refusal) => Outcome {
+            id: "state/frozen".into(),
+            verdict: Verdict::Fail,
+            ..refusal
+        },
     });
     if let Some(rollout) = &document.rollout {
         let outcome = Outcome::pass("state/rollout", place.clone());
@@ -127,7 +128,7 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
             } = forced;
             actual.push_str(&format!(", {rule} lifted by {by} at {at:.0}: {reason}"));
         }
-        Outcome::pass(format!("release/{}", entry.release), entry.release.clone()).actual(actual)
+        Outcome::pass(format!("history/{}", entry.release), entry.release.clone()).actual(actual)
     });
     Ok(session.report(outcomes.collect()))
 }
@@ -154,14 +155,16 @@ fn journalled(journal: &Journal) -> Vec<Outcome> {
         ),
     };
     let mut outcomes = vec![
-        Outcome::fail("state/journal", journal.place())
-            .expected("no unfinished rollback")
-            .actual(format!(
-                "a rollback from {} to {destination} {goal}",
-                state::release_shown(left)
-            ))
-            .reason("a rollback was interrupted, or is running")
-            .hint(hint),
+        Outcome {
+            id: "state/journal".into(),
+            verdict: Verdict::Fail,
+            ..journal.refuse_beside()
+        }
+        .actual(format!(
+            "a rollback from {} to {destination} {goal}",
+            state::release_shown(left)
+        ))
+        .hint(hint),
     ];
     for name in status::begun(journal) {
         let id = format!("journal/{name}");

@@ -135,11 +135,23 @@ impl RemedyError {
         }
     }
 
-    /// sudo wants a password; in its own words.
+    /// Whether sudo refused to run the command.
     pub(crate) fn is_of_sudo(&self) -> bool {
-        matches!(self, RemedyError::Ended { tail, .. } if tail.contains("sudo"))
+        let RemedyError::Ended { tail, .. } = self else {
+            return false;
+        };
+        let refuses = |line: &str| {
+            let line = line.trim_start();
+            SUDO_REFUSES.iter().any(|words| line.contains(words)) || line.starts_with(OF_SUDO)
+        };
+        tail.lines().any(refuses)
     }
 }
+
+/// How sudo 1.8 and 1.9 begin what they print themselves, such as `sudo: a password is required`.
+const OF_SUDO: &str = "sudo: ";
+/// What they print of a user without a rule, or without one for this command.
+const SUDO_REFUSES: [&str; 2] = ["is not in the sudoers file", "is not allowed to execute"];
 
 impl MachineError {
     /// Nothing was changed: we could not even look.
@@ -177,4 +189,34 @@ pub(crate) fn planned(id: String, subject: &str, plan: &[String], started_at: Ti
 /// Whether a job would be lost, by what the machine and GitHub say.
 pub(crate) fn is_working(state: State) -> bool {
     state == State::Busy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sudo_is_blamed_for_what_it_prints_itself() {
+        let is_of_sudo = |tail: &str| {
+            let error = RemedyError::Ended {
+                command: "sudo -n systemctl restart actions.runner.x".to_owned(),
+                exit: Exit::Code(1),
+                tail: tail.to_owned(),
+            };
+            error.is_of_sudo()
+        };
+        for tail in [
+            "sudo: a password is required",
+            "deploy is not in the sudoers file.  This incident will be reported.",
+            "Sorry, user deploy is not allowed to execute '/usr/bin/systemctl' as root on web-01.",
+        ] {
+            assert!(is_of_sudo(tail), "{tail}");
+        }
+        for tail in [
+            "sh: 1: sudo: not found",
+            "Failed to restart actions.runner.sudo-box.service: Unit not found.",
+        ] {
+            assert!(!is_of_sudo(tail), "{tail}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `runner-check restart NAME`: the service is restarted over SSH, then proven to be online.
 
-use cli::force;
+use cli::force::{self, Rule};
 use cli::{Consent, Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
@@ -21,19 +21,14 @@ pub(crate) struct Flags {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    force: force::Force<Busy>,
+    force: force::Force<Rules>,
 }
 
-/// That a runner has a job, which a restart loses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Busy;
+#[derive(Clone, Debug)]
+struct Rules;
 
-impl force::Rule for Busy {
-    const ALL: &'static [Self] = &[Busy];
-
-    fn name(self) -> &'static str {
-        "busy"
-    }
+impl force::Rules for Rules {
+    const ALL: &'static [Rule] = &[Rule::Busy];
 }
 
 pub(crate) async fn restart(
@@ -71,10 +66,10 @@ pub(crate) async fn restart(
                 "{name} is working ({what}): a restart would lose its job"
             ))
     });
-    let lifted = match (busy, force::of(Busy, &forced)) {
+    let lifted = match (busy, force::of(Rule::Busy, &forced)) {
         (Some(busy), None) => {
             job.consent(&plan, true).await?;
-            let hint = format!("wait until it is done; {}", force::flag(Busy));
+            let hint = format!("wait until it is done; {}", force::flag(Rule::Busy));
             return Ok(remedy::report(busy.hint(hint), started_at));
         }
         (Some(busy), Some(forced)) => Some(force::lifted(busy, forced)),

@@ -1,20 +1,14 @@
 //! Two services of Compose that are two sides, and the container that nginx runs in.
 
-use repository::{Repository, joined};
+use repository::{Repository, is_compose_file, joined};
 use yaml::Node;
 
 use crate::found::{Container, RouterFile, Sides, line_at};
 use crate::pair::{self, Server};
 
 fn files(repository: &Repository) -> impl Iterator<Item = &String> {
-    repository.files.iter().filter(|path| {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let stem = name
-            .strip_suffix(".yml")
-            .or_else(|| name.strip_suffix(".yaml"));
-        let stem = stem.map(|stem| stem.strip_prefix("docker-").unwrap_or(stem));
-        stem.is_some_and(|stem| stem.starts_with("compose"))
-    })
+    let files = repository.files.iter();
+    files.filter(|path| is_compose_file(path))
 }
 
 /// Two services by whose names they are two sides.

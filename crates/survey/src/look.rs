@@ -9,7 +9,7 @@ use crate::event::EventDetail;
 use crate::jobs;
 use crate::record::Assembly;
 use crate::{Survey, Unused};
-use repository::{Repository, ends_in};
+use repository::{Repository, ends_in, is_compose_file};
 use tools::Tool;
 use tools::compose;
 use workflow::{Fact, Value, Workflow};
@@ -259,7 +259,7 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                 .repository
                 .files
                 .iter()
-                .filter(|path| compose::is_one(path))
+                .filter(|path| is_compose_file(path))
                 .cloned(),
         );
     }
@@ -327,7 +327,7 @@ fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]
     };
     let kind = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
-        if compose::is_one(path) && !name.contains("deploy-guard") {
+        if is_compose_file(path) && !name.contains("deploy-guard") {
             Some("Compose file")
         } else if ends_in(name, &["json"]) && name.contains("task") && name.contains("def") {
             Some("ECS task definition")

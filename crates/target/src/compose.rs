@@ -284,8 +284,7 @@ impl<'a> Compose<'a> {
         let env = self.env(release);
         let printed = self.full_output(place, "compose config", &text, &env).await;
         let printed = printed.map_err(|error| match error.cause() {
-            // Compose's own words.
-            Error::Ended(ran) if ran.tail.contains("variable") => {
+            Error::Ended(ran) if same_deployment::is_missing_value(&ran.tail) => {
                 error.then(same_deployment::NAME_THEM)
             }
             _ => error,

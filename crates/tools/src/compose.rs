@@ -46,18 +46,6 @@ pub struct Check {
     pub path: String,
 }
 
-/// Whether a file's name is one that Compose files have.
-pub fn is_one(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let stem = name
-        .strip_suffix(".yml")
-        .or_else(|| name.strip_suffix(".yaml"));
-    let Some(stem) = stem else {
-        return false;
-    };
-    stem.split(['.', '-', '_']).any(|word| word == "compose")
-}
-
 /// What a developer lays over a project, or starts in its place.
 const DEVELOPERS: [&str; 8] = [
     "override",
@@ -360,21 +348,6 @@ pub fn of_dockerfile(repository: &Repository, path: &str) -> Option<Fact<Check>>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_files() {
-        for name in [
-            "compose.yml",
-            "a/docker-compose.prod.yaml",
-            "compose-production.yaml",
-            "prod.compose.yml",
-        ] {
-            assert!(is_one(name), "{name}");
-        }
-        for name in ["composer.yml", "compose.json", "decompose.yml"] {
-            assert!(!is_one(name), "{name}");
-        }
-    }
 
     #[test]
     fn images_and_their_tags() {

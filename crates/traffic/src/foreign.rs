@@ -9,7 +9,9 @@ use futures_util::future::join_all;
 use model::Outcome;
 use model::shares::ForeignShare;
 use operation::shares::foreign::{self, ForeignChange};
-use operation::shares::observe::{Answers, Releases, contradicts, sample, unusual_gap, window};
+use operation::shares::observe::{
+    Answers, Releases, SampleEnd, contradicts, sample, unusual_gap, window,
+};
 use operation::shares::work::sides_of;
 use place::Place;
 use router::{Router, Side, Split};
@@ -204,7 +206,7 @@ async fn not_served(
     let (mut gap, unusual) = (None, unusual_gap(set, side));
     loop {
         tokio::time::sleep(interval / ASKED).await;
-        let answer = sample(router, place, releases, 1).await;
+        let answer = sample(router, place, releases, 1, SampleEnd::Never).await;
         if answer.unknown == 0 {
             if in_a_row >= SILENT {
                 served.silent.set(served.silent.get() - 1);

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use config::value::Share;
 use engine::PlaceRelease;
+use model::id::Kind;
 use model::report::{Bar, Curve, Moment, Stroke};
 use model::shares::ForeignShare;
-use model::{Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, Verdict};
 use operation::gantt;
 use operation::shares::foreign::ForeignChange;
-use operation::shares::work::{ShareChanged, WayBack, WayBackEnd};
+use operation::shares::work::{PlaceOutcome, ShareChanged, WayBack, WayBackEnd};
 use state::Rollout;
 
 use crate::foreign;
@@ -73,9 +74,8 @@ impl RolloutReport {
     ) {
         for change in changes {
             let place = change.place.to_string();
-            let known = [format!("runs/{share}/{place}"), format!("runs/{share}")];
-            self.outcomes
-                .retain(|outcome| !known.contains(&outcome.id.to_string()));
+            let known = [Id::runs(format!("{share}/{place}")), Id::runs(share)];
+            self.outcomes.retain(|outcome| !known.contains(&outcome.id));
             if let Some(row) = { self.places.iter_mut() }.find(|row| row.place == place) {
                 row.find(change.label(rollout), "another changed it");
             }
@@ -94,18 +94,19 @@ impl RolloutReport {
         }
     }
 
-    fn add(&mut self, share: Share, outcomes: &mut Vec<Outcome>, bars: &mut Vec<Bar>) {
+    fn add(&mut self, share: Share, outcomes: &mut Vec<PlaceOutcome>, bars: &mut Vec<Bar>) {
         let several = outcomes.len() > 1;
-        for mut outcome in outcomes.drain(..) {
-            // The engine names a step by its kind and place; a ramp makes it once for each share.
-            let id = outcome.id.to_string();
-            let (kind, place) = match id.split_once('/') {
-                Some((kind @ ("runs" | "undo" | "refused"), _)) => (kind, id.rsplit('/').next()),
-                _ => ("share", id.rsplit('/').next()),
+        for PlaceOutcome { place, mut outcome } in outcomes.drain(..) {
+            // A step is named by its place; a ramp makes it once for each share.
+            let kind = match outcome.id.kind() {
+                Kind::Step => Some(Kind::Share),
+                kind @ (Kind::Runs | Kind::Undo | Kind::Refused) => Some(kind),
+                _ => None,
             };
-            outcome.id = match place {
-                Some(place) if several => format!("{kind}/{share}/{place}").into(),
-                _ => format!("{kind}/{share}").into(),
+            outcome.id = match (kind, place) {
+                (Some(kind), Some(place)) if several => Id::of(kind, format!("{share}/{place}")),
+                (Some(kind), _) => Id::of(kind, share),
+                (None, _) => outcome.id,
             };
             self.outcomes.push(outcome);
         }

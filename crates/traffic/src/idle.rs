@@ -1,6 +1,6 @@
 //! The side that a deployment goes to: no request reaches it.
 
-use cli::force::{Force, StateRule};
+use cli::force::{Force, StateRules};
 use cli::{Failure, Job};
 use config::value::Side;
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ use crate::session::Session;
 /// deployed there; else why not. Nothing is changed.
 pub async fn idle_side(
     job: &Job,
-    force: &Force<StateRule>,
+    force: &Force<StateRules>,
 ) -> Result<Result<Side, Box<Outcome>>, Failure> {
     let session = Session::open(job)?;
     let release = session.named()?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use config::value::{Share, Side};
 use futures_util::future::try_join_all;
-use operation::shares::observe::{Releases, answers_needed, is_visible, prove, sample_until};
+use operation::shares::observe::{Releases, SampleEnd, answers_needed, is_visible, prove, sample};
 use operation::shares::sides::BothSides;
 use place::{Error, Place};
 use router::{Router, Split};
@@ -25,7 +25,7 @@ pub(crate) async fn served_by(
     let releases = both.releases().filter(|_| is_visible(router, split))?;
     let wanted = answers_needed(split, split)?;
     let end = Instant::now() + SAMPLE_TIME;
-    let answers = sample_until(router, place, releases, wanted, end).await;
+    let answers = sample(router, place, releases, wanted, SampleEnd::Answered(end)).await;
     (answers.of(idle) > 0).then(|| format!("{split} should be in effect, and {answers}"))
 }
 

@@ -31,7 +31,7 @@ mod switch;
 
 use std::time::Duration;
 
-use cli::force::{Force, StateRule};
+use cli::force::{Force, StateRules};
 use cli::{Failure, Job};
 use model::{Report, StageName};
 
@@ -120,7 +120,7 @@ pub async fn abort(job: &Job, reason: &str) -> Result<Report, Failure> {
 }
 
 /// Ramps the job's release up by the stages of the file.
-pub async fn ramp(job: &Job, force: &Force<StateRule>) -> Result<Report, Failure> {
+pub async fn ramp(job: &Job, force: &Force<StateRules>) -> Result<Report, Failure> {
     let flags = ramp::Flags {
         forced: force.forced(job),
         ..ramp::Flags::default()

@@ -1,14 +1,14 @@
 //! Why no share may change, as far as the state tells.
 
 use cli::Failure;
-use cli::force::{self, StateRule};
+use cli::force;
 use cli::rollout::in_progress;
 use futures_util::future::join_all;
 use model::{Id, Outcome, Verdict};
 use operation::shares::work::{places_gone, runs_beside, unconfigured};
 use router::Router;
 use state::journal::ROLLBACK;
-use state::{Document, Forced, Rollout};
+use state::{Document, Forced, Rollout, Rule};
 
 use crate::session::{Session, rollout};
 
@@ -28,46 +28,25 @@ pub(crate) async fn begin_beside(
     release: &str,
     forced: &[Forced],
 ) -> Result<Option<Outcome>, Failure> {
-    let holds = |rule: StateRule| force::of(rule, forced).is_none();
     if let Some(document) = document {
-        if let Some(frozen) = document
-            .frozen
-            .as_ref()
-            .filter(|_| holds(StateRule::Frozen))
-        {
-            return Ok(Some(
-                Outcome::refused(Id::refused("frozen"), release)
-                    .expected("an environment that is not frozen")
-                    .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
-                    .reason(format!("the environment is frozen: {}", frozen.reason))
-                    .hint("when a person has looked: `rollback unfreeze`"),
-            ));
-        }
-        if document.known_bad(release).is_some() && holds(StateRule::KnownBad) {
-            return Ok(Some(
-                Outcome::refused(Id::refused("known-bad"), release)
-                    .expected("a release that is not known bad")
-                    .actual(format!("{release} is recorded bad"))
-                    .reason(format!("{release} is known bad: it was taken back before"))
-                    .hint(format!(
-                        "deploy another one; if it is good after all: `rollback record --release {release} --force known-bad --reason TEXT`"
-                    )),
-            ));
+        let frozen = document.refuse_frozen(release);
+        let known_bad = document.refuse_known_bad(release);
+        let known_bad = known_bad.map(|outcome| {
+            outcome.hint(format!(
+                "deploy another one; if it is good after all: `rollback record --release {release} --force known-bad --reason TEXT`"
+            ))
+        });
+        for (rule, refusal) in [(Rule::Frozen, frozen), (Rule::KnownBad, known_bad)] {
+            if refusal.is_some() && force::of(rule, forced).is_none() {
+                return Ok(refusal);
+            }
         }
     }
     if let Some(rollout) = rollout(document) {
         return Ok(Some(in_progress(Id::refused("rollout"), rollout)));
     }
-    if let Some(journal) = session.store.unfinished(ROLLBACK).await? {
-        return Ok(Some(
-            Outcome::refused(Id::refused("unfinished"), journal.place())
-                .expected("no unfinished rollback")
-                .actual("one was interrupted, or is running")
-                .reason("a rollback has not ended")
-                .hint("`rollback status`, then `rollback resume` or `rollback abort`"),
-        ));
-    }
-    Ok(None)
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
+    Ok(unfinished.map(|journal| journal.refuse_beside()))
 }
 
 /// The rules that forbid to go on with a rollout: [`gone`], or its release runs on the other side, too.

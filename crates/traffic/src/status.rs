@@ -9,7 +9,7 @@ use model::shares::SideShare;
 use model::{Outcome, Report, Table, Verdict};
 use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{
-    Answers, Releases, answers_needed, contradicts, is_visible, sample_until, shows,
+    Answers, Releases, SampleEnd, answers_needed, contradicts, is_visible, sample, shows,
 };
 use operation::shares::sides::{BothSides, runs_too};
 use operation::shares::work::{parting, places_gone, unconfigured};
@@ -424,7 +424,7 @@ async fn observed(
     let wanted = needed.map_or(ANSWERS, |needed| needed.max(ANSWERS));
     let (mut answers, mut is_shown) = (Answers::default(), false);
     for attempt in 1..=SAMPLES {
-        answers.merge(sample_until(router, place, releases, wanted, end).await);
+        answers.merge(sample(router, place, releases, wanted, SampleEnd::Answered(end)).await);
         is_shown = split.is_none_or(|split| shows(&answers, split, attempt));
         if is_shown {
             break;

@@ -205,7 +205,14 @@ impl World {
         let source = config::file::ReleaseSource::default();
         let route = net::Route::default();
         let any = (config::file::Match::Exact, "");
-        probe::http::query_release(route, (&url, &[]), None, Some(&source), any, START)
+        let query = probe::http::ReleaseQuery {
+            url: &url,
+            headers: &[],
+            at: None,
+            source: Some(&source),
+            likely: any,
+        };
+        probe::http::query_release(route, query, START)
             .await
             .unwrap_or_else(|why| why.to_string())
     }

@@ -1,22 +1,15 @@
 //! The safety rules that a person lifts for a whole run: those of its stages.
 
 use cli::Failure;
-use cli::force::{Rule as _, StateRule};
+use cli::force::{self, Rule, StateRules};
 use config::Config;
 
-/// A rule of a stage. Each stage lifts those that it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    KnownBad,
-    Frozen,
-    NotRunning,
-    NoWayBack,
-    Contract,
-    Unrehearsed,
-}
+/// The rules of a run's stages. Each stage lifts those that it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules;
 
-impl cli::force::Rule for Rule {
-    const ALL: &'static [Self] = &[
+impl force::Rules for Rules {
+    const ALL: &'static [Rule] = &[
         Rule::KnownBad,
         Rule::Frozen,
         Rule::NotRunning,
@@ -24,52 +17,43 @@ impl cli::force::Rule for Rule {
         Rule::Contract,
         Rule::Unrehearsed,
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Rule::KnownBad => "known-bad",
-            Rule::Frozen => "frozen",
-            Rule::NotRunning => "not-running",
-            Rule::NoWayBack => "no-way-back",
-            Rule::Contract => "contract",
-            Rule::Unrehearsed => "unrehearsed",
-        }
-    }
 }
 
-fn names<R: cli::force::Rule>() -> Vec<&'static str> {
-    R::ALL.iter().map(|rule| rule.name()).collect()
+fn all<R: force::Rules>() -> &'static [Rule] {
+    R::ALL
 }
 
 /// Refuses a rule that no stage of this run has: it would lift nothing, without a word.
 pub(super) fn check(rules: &[Rule], config: &Config) -> Result<(), Failure> {
     // Preflight and a ramp ask for those of the state.
-    let mut known = names::<StateRule>();
+    let mut known = all::<StateRules>().to_vec();
     let mut absent = Vec::new();
-    for (section, is_there, names) in [
+    for (section, is_there, rules) in [
         (
             "rollback",
             config.rollback()?.is_some(),
-            names::<rollback::record::Rule>(),
+            all::<rollback::record::Rules>(),
         ),
         (
             "migrate",
             config.migrate()?.is_some(),
-            names::<migrate::Rule>(),
+            all::<migrate::Rules>(),
         ),
     ] {
         if is_there {
-            known.extend(names);
+            known.extend(rules);
         } else {
-            absent.extend(names.into_iter().map(|name| (name, section)));
+            absent.extend(rules.iter().map(|rule| (*rule, section)));
         }
     }
-    let unknown = rules.iter().find(|rule| !known.contains(&rule.name()));
-    let Some(rule) = unknown.map(|rule| rule.name()) else {
+    let Some(rule) = rules.iter().find(|rule| !known.contains(rule)) else {
         return Ok(());
     };
-    let of = absent.iter().find(|(name, _)| *name == rule);
-    let failure = Failure::usage(format!("no stage of this run has the rule `{rule}`"));
+    let failure = Failure::usage(format!(
+        "no stage of this run has the rule `{}`",
+        rule.name()
+    ));
+    let of = absent.iter().find(|(absent, _)| absent == rule);
     Err(match of {
         Some((_, section)) => {
             failure.hint(format!("it is of `{section}:`, which is not configured"))
@@ -87,11 +71,14 @@ mod tests {
     #[test]
     fn a_run_has_the_rules_of_its_stages_and_no_others() {
         let stages = [
-            names::<StateRule>(),
-            names::<rollback::record::Rule>(),
-            names::<migrate::Rule>(),
+            all::<StateRules>(),
+            all::<rollback::record::Rules>(),
+            all::<migrate::Rules>(),
         ];
-        let stages: BTreeSet<&str> = stages.into_iter().flatten().collect();
-        assert_eq!(BTreeSet::from_iter(names::<Rule>()), stages);
+        let stages: BTreeSet<Rule> = stages.concat().into_iter().collect();
+        assert_eq!(
+            all::<Rules>().iter().copied().collect::<BTreeSet<Rule>>(),
+            stages
+        );
     }
 }

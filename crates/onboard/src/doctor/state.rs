@@ -60,12 +60,12 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     add(Outcome::pass(of("read"), &address)
         .expected("a state, or none yet")
         .actual(format!("last known good: {good}")));
-    if let Some(frozen) = &document.frozen {
-        add(Outcome::fail(of("frozen"), &address)
-            .expected("not frozen")
-            .actual("frozen")
-            .reason(format!("deployments are frozen: {}", frozen.reason))
-            .hint("look at it, then `rollback unfreeze`"));
+    if let Some(refusal) = document.refuse_frozen(&address) {
+        add(Outcome {
+            id: of("frozen").into(),
+            verdict: Verdict::Fail,
+            ..refusal
+        });
     }
     if let Some(lock) = &document.lock {
         let fate = job.fate(lock).await;

@@ -157,52 +157,34 @@ impl std::fmt::Display for Answers {
     }
 }
 
-/// Asks so many times through the router.
+/// When a sample ends that does not have all its answers.
+#[derive(Clone, Copy, Debug)]
+pub enum SampleEnd {
+    Never,
+    /// Requests that are under way then are waited for.
+    Answered(Instant),
+    /// Requests that are under way then are given up.
+    Cut(Instant),
+}
+
+/// Asks through the router, a few requests at a time, for so many answers.
 pub async fn sample(
     router: &dyn Router,
     place: &Place,
     releases: Releases<'_>,
     wanted: u32,
-) -> Answers {
-    let mut answers = Answers::default();
-    while answers.asked() < wanted {
-        let left = wanted - answers.asked();
-        answers.merge(batch(router, place, releases, left).await);
-    }
-    answers
-}
-
-/// The same, until `end` at most; requests that are under way then are waited for.
-pub async fn sample_until(
-    router: &dyn Router,
-    place: &Place,
-    releases: Releases<'_>,
-    wanted: u32,
-    end: Instant,
-) -> Answers {
-    let mut answers = Answers::default();
-    while answers.asked() < wanted && Instant::now() < end {
-        let left = wanted - answers.asked();
-        answers.merge(batch(router, place, releases, left).await);
-    }
-    answers
-}
-
-/// The same, without those that are under way at `end`.
-pub async fn sample_within(
-    router: &dyn Router,
-    place: &Place,
-    releases: Releases<'_>,
-    wanted: u32,
-    end: Instant,
+    end: SampleEnd,
 ) -> Answers {
     let mut answers = Answers::default();
     while answers.asked() < wanted {
         let asking = batch(router, place, releases, wanted - answers.asked());
-        let Ok(others) = tokio::time::timeout_at(end.into(), asking).await else {
-            break;
+        let more = match end {
+            SampleEnd::Answered(end) if Instant::now() >= end => None,
+            SampleEnd::Never | SampleEnd::Answered(_) => Some(asking.await),
+            SampleEnd::Cut(end) => tokio::time::timeout_at(end.into(), asking).await.ok(),
         };
-        answers.merge(others);
+        let Some(more) = more else { break };
+        answers.merge(more);
     }
     answers
 }
@@ -473,7 +455,7 @@ async fn prove_part(
         let Some(wanted) = needed_at(attempt, before, after) else {
             break;
         };
-        let sampled = sample(router, place, releases, wanted);
+        let sampled = sample(router, place, releases, wanted, SampleEnd::Never);
         let end = if attempt == 1 { last_end } else { deadline };
         let Ok(answers) = tokio::time::timeout_at(end.into(), sampled).await else {
             // What was cut off says less than the answers before it.

@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use cli::Interrupt;
 use config::value::{Share, Side};
 use engine::FINISH;
 use futures_util::future::join3;
+use model::Id;
 use place::{Error, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
 use state::journal::SharePlan;
@@ -16,7 +18,7 @@ use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition
 
 use super::foreign::ForeignChange;
 use super::observe::{
-    Answers, Releases, contradicts, is_visible, proof_needed, prove, sample_within, time_until,
+    Answers, Releases, SampleEnd, contradicts, is_visible, proof_needed, prove, sample, time_until,
 };
 use super::sides::{label, runs_too};
 
@@ -98,7 +100,7 @@ pub enum Found {
     /// It has what was set, and a signal left no time for the proof.
     Unproved,
     /// Another changed it: nothing of it is overwritten.
-    Foreign(ForeignChange),
+    Foreign(Box<ForeignChange>),
 }
 
 impl Shift<'_> {
@@ -109,6 +111,24 @@ impl Shift<'_> {
 
     pub fn from(&self) -> String {
         label(&self.release, self.before)
+    }
+
+    /// The step at a place.
+    pub fn step_name(&self, place: impl fmt::Display) -> String {
+        format!("share/{}/{place}", self.router.kind())
+    }
+
+    /// The place that an outcome of the change is of.
+    pub fn place_of(&self, id: &Id) -> Option<String> {
+        let is_of = |place: &&Place| {
+            let step = self.step_name(place);
+            [Id::step(&step), Id::undo(&step), Id::runs(place)].contains(id)
+        };
+        self.router
+            .places()
+            .iter()
+            .find(is_of)
+            .map(Place::to_string)
     }
 
     /// As the journal has it.
@@ -147,7 +167,7 @@ impl Shift<'_> {
         let found = self.found.borrow();
         let foreign = found.values().filter_map(|found| match found {
             Found::Set | Found::Proved | Found::Unproved => None,
-            Found::Foreign(change) => Some(change.clone()),
+            Found::Foreign(change) => Some((**change).clone()),
         });
         foreign.collect()
     }
@@ -165,10 +185,10 @@ impl Shift<'_> {
         let known = self.found.borrow().get(place).cloned();
         match known {
             None => None,
-            Some(Found::Foreign(change)) => Some(change),
+            Some(Found::Foreign(change)) => Some(*change),
             Some(Found::Set | Found::Proved | Found::Unproved) => {
                 let change = ForeignChange::find(self.router, place, after).await?;
-                self.note(place, Found::Foreign(change.clone()));
+                self.note(place, Found::Foreign(Box::new(change.clone())));
                 Some(change)
             }
         }
@@ -431,7 +451,14 @@ impl Shift<'_> {
     /// What answers, as far as the change has time for it.
     async fn some_answers(&self, place: &Place, side: Side) -> Answers {
         let end = self.end.max(Instant::now()) + self.last_query / 2;
-        sample_within(self.router, place, self.releases(side), ASKED, end).await
+        sample(
+            self.router,
+            place,
+            self.releases(side),
+            ASKED,
+            SampleEnd::Cut(end),
+        )
+        .await
     }
 
     /// What answers, where it can hardly come from a split, and a signal leaves the time to ask.
@@ -483,7 +510,7 @@ impl Observe for Shift<'_> {
 impl Switch for Shift<'_> {
     fn steps(&self, _transition: Transition<'_>) -> Vec<Step> {
         let step = |place: &Place| Step {
-            name: format!("share/{}/{place}", self.router.kind()),
+            name: self.step_name(place),
             does: format!("give {} of the requests to {}", self.after, self.release),
             place: place.clone(),
         };

@@ -52,10 +52,18 @@ pub struct ShareChange {
     pub restores: bool,
 }
 
+/// What came of a change at one place.
+#[derive(Clone, Debug)]
+pub struct PlaceOutcome {
+    /// `None` where it is of no place that is configured.
+    pub place: Option<String>,
+    pub outcome: Outcome,
+}
+
 /// What came of a change.
 #[derive(Debug)]
 pub struct ShareChanged {
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<PlaceOutcome>,
     pub bars: Vec<Bar>,
     /// What each place has now, where that was asked.
     pub places: Vec<PlaceRelease>,
@@ -116,7 +124,7 @@ impl ChangeEnd {
 /// What came of a way back.
 #[derive(Debug)]
 pub struct WayBack {
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<PlaceOutcome>,
     pub bars: Vec<Bar>,
     pub places: Vec<PlaceRelease>,
     /// The release that gets everything; `None` where its side never answered.
@@ -249,15 +257,15 @@ impl<'a> Work<'a> {
         if end == WayBackEnd::Whole {
             self.end(lease, rollout, finding).await?;
         }
-        for outcome in &mut outcomes {
+        for PlaceOutcome { outcome, .. } in &mut outcomes {
             if outcome.verdict == Verdict::Inconclusive {
                 outcome.hint = Some("`traffic resume` proves it".to_owned());
             }
         }
         let gone = places_gone(router, rollout).into_iter();
-        outcomes.extend(gone.map(|place| {
-            let id = format!("step/share/{}/{place}", router.kind());
-            unconfigured(id, place, &shift.to())
+        outcomes.extend(gone.map(|place| PlaceOutcome {
+            place: Some(place.to_owned()),
+            outcome: unconfigured(Id::step(shift.step_name(place)), place, &shift.to()),
         }));
         Ok(WayBack {
             outcomes,
@@ -510,12 +518,17 @@ impl<'a> Work<'a> {
         bars.extend(conclusion.bars);
         // What is there is told once, with what to do.
         let foreign = shift.foreign();
-        let mut outcomes = conclusion.outcomes;
-        outcomes.retain(|outcome| {
-            !foreign
-                .iter()
-                .any(|change| outcome.id == PlaceRelease::id(&change.place.to_string()))
+        let is_foreign = |outcome: &Outcome| {
+            let mut all = foreign.iter();
+            all.any(|change| outcome.id == Id::runs(&change.place))
+        };
+        let outcomes = conclusion.outcomes.into_iter();
+        let outcomes = outcomes.filter(|outcome| !is_foreign(outcome));
+        let outcomes = outcomes.map(|outcome| PlaceOutcome {
+            place: shift.place_of(&outcome.id),
+            outcome,
         });
+        let outcomes = outcomes.collect();
         let end = match ChangeEnd::from(conclusion.end) {
             end @ ChangeEnd::Stopped(_) => end,
             _ if !foreign.is_empty() => ChangeEnd::Foreign(foreign),
@@ -540,7 +553,7 @@ impl<'a> Work<'a> {
 }
 
 /// Why a change cannot be made at more places than may fail, an outcome each. A way back is tried all the same.
-fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec<Outcome>> {
+fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec<PlaceOutcome>> {
     if shift.is_way_back {
         return None;
     }
@@ -549,11 +562,15 @@ fn impossible(shift: &Shift<'_>, plan: &Plan, max_failed: Portion) -> Option<Vec
             Place::Here => Id::refused("share"),
             Place::Host(name) => Id::refused(format!("share/{name}")),
         };
-        Outcome::refused(id, step.place.to_string())
+        let outcome = Outcome::refused(id, step.place.to_string())
             .expected(format!("{} can be set", shift.to()))
             .actual(error.to_string())
             .reason(error.to_string())
-            .hint("nothing was changed; see `traffic status`")
+            .hint("nothing was changed; see `traffic status`");
+        PlaceOutcome {
+            place: Some(step.place.to_string()),
+            outcome,
+        }
     };
     let failed = plan.impossible(max_failed)?;
     Some(failed.into_iter().map(outcome).collect())

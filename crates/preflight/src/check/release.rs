@@ -5,11 +5,11 @@
 //! deployed again unless `--force` lifts the rule.
 
 use cli::Job;
-use cli::force::{self, Rule as _, StateRule};
+use cli::force;
 use cli::rollout::in_progress;
 use config::value::Weight;
 use model::{Id, Outcome, Severity};
-use state::{Document, Forced};
+use state::{Document, Forced, Rule};
 
 use super::{Context, Planned};
 
@@ -69,10 +69,10 @@ pub(crate) fn plan<'a>(scene: &'a Context<'a>) -> Vec<Planned<'a>> {
             }),
         }
     };
-    let of = |rule: StateRule, judge| one(rule.name(), force::of(rule, &scene.forced), judge);
-    let mut planned = vec![of(StateRule::Frozen, frozen)];
+    let of = |rule: Rule, judge| one(rule.name(), force::of(rule, &scene.forced), judge);
+    let mut planned = vec![of(Rule::Frozen, frozen)];
     if job.release.is_some() {
-        planned.push(of(StateRule::KnownBad, known_bad));
+        planned.push(of(Rule::KnownBad, known_bad));
     }
     if job.config.traffic().ok().flatten().is_some() {
         planned.push(one("rollout", None, no_rollout));
@@ -94,21 +94,17 @@ fn no_rollout(document: &Document, id: &str, job: &Job) -> Outcome {
 
 fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {
     let release = job.release.as_deref().unwrap_or_default();
-    match document.known_bad(release) {
+    match document.refuse_known_bad(release) {
         None => Outcome::pass(id, release)
-            .expected(format!("{release} is not known bad"))
+            .expected("a release that is not known bad")
             .actual(format!("{release} is not known bad")),
-        Some(entry) => Outcome::refused(id, release)
-            .expected(format!("{release} is not known bad"))
-            .actual(format!("{} is recorded bad", entry.release))
-            .reason(format!(
-                "{release} is known bad: it was rolled back from at {:.0}",
-                entry.changed_at.unwrap_or(entry.deployed_at)
-            ))
-            .hint(format!(
+        Some(refusal) => Outcome {
+            id: id.into(),
+            ..refusal.hint(format!(
                 "deploy a release with a fix; {}",
-                force::flag(StateRule::KnownBad)
-            )),
+                force::flag(Rule::KnownBad)
+            ))
+        },
     }
 }
 
@@ -118,17 +114,16 @@ fn frozen(document: &Document, id: &str, job: &Job) -> Outcome {
         .clone()
         .or(document.environment.clone())
         .unwrap_or_default();
-    match &document.frozen {
+    match document.refuse_frozen(subject.as_str()) {
         None => Outcome::pass(id, subject)
             .expected("an environment that is not frozen")
             .actual("not frozen"),
-        Some(frozen) => Outcome::refused(id, subject)
-            .expected("an environment that is not frozen")
-            .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
-            .reason(format!("the environment is frozen: {}", frozen.reason))
-            .hint(format!(
-                "when a person has looked: `rollback unfreeze`; {}",
-                force::flag(StateRule::Frozen)
-            )),
+        Some(refusal) => {
+            let hint = refusal.hint.clone().unwrap_or_default();
+            Outcome {
+                id: id.into(),
+                ..refusal.hint(format!("{hint}; {}", force::flag(Rule::Frozen)))
+            }
+        }
     }
 }

@@ -165,19 +165,18 @@ impl Question<'_> {
             let outcome = self.outcome(Verdict::Fail).expected(expected);
             outcome.actual(actual).reason(reason).hint(hint)
         };
-        if let Some(frozen) = &document.frozen {
-            return bad(
-                format!("frozen by {} at {:.0}", frozen.by, frozen.at),
-                format!("the environment is frozen: {}", frozen.reason),
-                "when a person has looked: `rollback unfreeze`",
-            );
+        let as_failure = |refusal: Outcome| Outcome {
+            id: self.id.as_str().into(),
+            subject: self.section.state.to_string(),
+            verdict: Verdict::Fail,
+            ..refusal
+        };
+        if let Some(refusal) = document.refuse_frozen("") {
+            return as_failure(refusal);
         }
         if let Some(rollout) = &document.rollout {
             let outcome = in_progress(self.id.as_str().into(), rollout);
-            return Outcome {
-                verdict: Verdict::Fail,
-                ..outcome.expected("a state without a rollout in progress")
-            };
+            return as_failure(outcome.expected("a state without a rollout in progress"));
         }
         if let Some(lock) = &document.lock
             && let fate = self.job.fate(lock).await
@@ -202,11 +201,7 @@ impl Question<'_> {
                     "readable and free, generation {}",
                     document.generation
                 )),
-            Ok(Some(_)) => bad(
-                "a rollback has not ended".to_owned(),
-                "a rollback was interrupted, or is running".to_owned(),
-                "see `rollback status`; if it is not running: `rollback resume`",
-            ),
+            Ok(Some(journal)) => as_failure(journal.refuse_beside()),
             Err(error) => bad(
                 error.to_string(),
                 format!("the journal beside the state cannot be read: {error}"),

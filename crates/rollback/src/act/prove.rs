@@ -7,10 +7,10 @@ use cli::force::Lifting;
 use engine::Plan;
 use model::report::Bar;
 use model::{Id, Outcome};
+use state::Rule;
 use target::{Error, Place, Step, Target, Transition};
 
 use super::{Rollback, Situation};
-use crate::force::Rule;
 
 pub(super) fn unready(id: impl Into<Id>, destination: &str, reason: String) -> Outcome {
     Outcome::refused(id, destination)

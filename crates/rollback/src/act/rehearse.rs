@@ -22,7 +22,8 @@ use super::prove::{ProvedPlan, unready};
 use super::{Rollback, Situation};
 use crate::refuse;
 use crate::session::Session;
-use crate::{unlock, view};
+use crate::unlock::{self, Drill};
+use crate::view;
 use operation::standby::{asked_at_once, reads};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -113,7 +114,11 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     }
     outcomes.push(estimate(&session, &destination, &parts));
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
-    outcomes.push(record(&session, verdict, (&destination, parts.total())).await?);
+    let drill = Drill {
+        destination: &destination,
+        takes: parts.total(),
+    };
+    outcomes.push(record(&session, verdict, drill).await?);
     let mut report = session.report(outcomes);
     let found = Findings {
         outcomes: Vec::new(),
@@ -207,13 +212,7 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
         ));
     }
     let unfinished = session.store.unfinished(ROLLBACK).await?;
-    Ok(unfinished.map(|journal| {
-        Outcome::refused(Id::refused("unfinished"), journal.place())
-            .expected("no unfinished rollback")
-            .actual("one was interrupted, or is running")
-            .reason("a rollback has not ended: this is no rehearsal")
-            .hint("`rollback status`, then `rollback resume` or `rollback abort`")
-    }))
+    Ok(unfinished.map(|journal| journal.refuse_beside()))
 }
 
 /// How long it took the last time.
@@ -301,10 +300,10 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Timings) -> Outcom
 async fn record(
     session: &Session<'_>,
     verdict: Verdict,
-    rehearsed: (&str, Duration),
+    drill: Drill<'_>,
 ) -> Result<Outcome, Failure> {
     if verdict == Verdict::Pass {
-        return unlock::drilled(session, "rehearse", Some(rehearsed)).await;
+        return unlock::note_drill(session, "rehearse", Some(drill)).await;
     }
     let why = "the rehearsal did not pass: no drill is recorded";
     Ok(Outcome::skipped(

@@ -1,5 +1,7 @@
 //! A rollout in progress, before a rollback: everything is given back to its stable release first.
 
+use std::iter;
+
 use cli::Failure;
 use cli::rollout::in_progress;
 use config::file::Traffic;
@@ -132,11 +134,14 @@ fn rollout_end(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) 
     let Some(back) = back else {
         return RolloutEnd::GivenBack(vec![ended("its own process has taken it back")]);
     };
-    if back.end == WayBackEnd::Whole {
-        let outcomes = [vec![ended("it was taken back")], back.outcomes].concat();
+    let (end, outcomes) = (back.end, back.outcomes.into_iter().map(|one| one.outcome));
+    if end == WayBackEnd::Whole {
+        let outcomes = iter::once(ended("it was taken back"))
+            .chain(outcomes)
+            .collect();
         return RolloutEnd::GivenBack(outcomes);
     }
-    let mut report = session.report(back.outcomes);
+    let mut report = session.report(outcomes.collect());
     report.verdict = Verdict::Partial;
     report.reason = format!(
         "the rollout of {release} is not taken back everywhere, so there was no rollback: repair that, then `rollback run` again; {}",

@@ -41,7 +41,14 @@ async fn roll_back(
 ) -> Result<Report, Failure> {
     let document = session.read().await?;
     let Some((known, rollout)) = in_rollout(document.as_ref()) else {
-        return Box::pin(go_back(session, flags, document, hook_context, false)).await;
+        return Box::pin(go_back(
+            session,
+            flags,
+            document,
+            hook_context,
+            After::Nothing,
+        ))
+        .await;
     };
     // What the state forbids is refused before the rollout is touched.
     let allowed = refuse::destination(Some(known), flags.to(), &mut flags.force(session));
@@ -54,7 +61,7 @@ async fn roll_back(
         RolloutEnd::Remains(report) => return Ok(*report),
     };
     let document = session.read().await?;
-    let back = go_back(session, flags, document, hook_context, true);
+    let back = go_back(session, flags, document, hook_context, After::Rollout);
     let mut report = Box::pin(back).await?;
     report.outcomes.splice(0..0, given_back);
     Ok(report)
@@ -65,13 +72,21 @@ fn in_rollout(document: Option<&Document>) -> Option<(&Document, &Rollout)> {
     Some((document, document.rollout.as_ref()?))
 }
 
-/// A rollback where no rollout is in progress; `after_rollout` if one was until now.
+/// What this rollback has done before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Nothing,
+    /// A rollout was in progress, and is taken back.
+    Rollout,
+}
+
+/// A rollback where no rollout is in progress.
 async fn go_back(
     session: &Session<'_>,
     flags: &Flags,
     document: Option<Document>,
     hook_context: &mut HookContext,
-    after_rollout: bool,
+    after: After,
 ) -> Result<Report, Failure> {
     // Refuse what the state forbids.
     let mut force = flags.force(session);
@@ -86,7 +101,7 @@ async fn go_back(
                 WayDown::Refused(outcomes) => return Ok(session.report(outcomes)),
             };
             let document = session.read().await?;
-            let back = go_back(session, flags, document, hook_context, after_rollout);
+            let back = go_back(session, flags, document, hook_context, after);
             let mut report = Box::pin(back).await?;
             report.outcomes.splice(0..0, undone);
             return Ok(report);
@@ -134,7 +149,7 @@ async fn go_back(
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     match rollback.course(unfinished, target, &situation) {
-        Course::AlreadyThere(_) if after_rollout => {
+        Course::AlreadyThere(_) if after == After::Rollout => {
             let mut report = rollback
                 .give_up(&lease, vec![rollback.reached(&situation)])
                 .await?;

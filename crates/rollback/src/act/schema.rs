@@ -2,14 +2,12 @@
 //! the configuration wants it and the way down was tried.
 
 use cli::Failure;
-use cli::force::Rule as _;
 use config::file::OnMisfit;
 use migrator::{ChangeEnd, SchemaState, Session as Migration, ToolFailure, UndoRequest};
 use model::id::Kind;
 use model::{Id, Outcome};
-use state::{Document, Lease};
+use state::{Document, Lease, Rule};
 
-use crate::force::Rule;
 use crate::session::Session;
 
 /// What the way down came to.
@@ -53,16 +51,19 @@ pub(super) async fn go_down(
     job.progress.show(&format!("the schema goes down to {to}"));
     let wish = UndoRequest::new(Some(&to), Some(&release));
     let working = async |lease: &Lease, _: &Document| {
+        let mut begun = None;
         let change = async || {
             // What was true before the locks must be true under them.
             let now = match migration.truth().await {
                 Ok(now) => now,
                 Err(unknown) => return not(unknown.reason.unwrap_or_default()),
             };
-            if !wish.is_begun() && now.revision() != truth.revision() {
+            if begun.is_none() && now.revision() != truth.revision() {
                 return not("the schema was changed meanwhile".to_owned());
             }
-            let undone = match Box::pin(wish.make(&migration, lease, &now)).await? {
+            let before = begun.replace(wish.begun_at(&truth));
+            let making = wish.make(&migration, lease, &now, before.as_ref());
+            let undone = match Box::pin(making).await? {
                 Ok(undone) => undone,
                 Err(none) => return not(none.to_string()),
             };

@@ -54,8 +54,8 @@ fn runbook_000_option_2_manual_rollback() {
     world
         .rollback(&["history"])
         .exits(0)
-        .says("release/v0")
-        .says("release/v1");
+        .says("history/v0")
+        .says("history/v1");
     world.rollback(&["run", "--to", "v0", "--dry-run"]).exits(0);
     assert_eq!(world.live(), "v2");
     world.rollback(&["run", "--to", "v0"]).exits(0);

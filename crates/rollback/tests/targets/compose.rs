@@ -399,7 +399,7 @@ fn runbook_001_service_deployment_failed(compose: Compose) {
     world
         .bed
         .rollback(&["history"])
-        .is(0, &["release/v1", "release/v2-crash"]);
+        .is(0, &["history/v1", "history/v2-crash"]);
     world
         .bed
         .rollback(&["run"])

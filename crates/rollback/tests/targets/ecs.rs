@@ -280,7 +280,7 @@ fn runbook_002_manual_rollback_steps() {
     world
         .bed
         .rollback(&["history"])
-        .is(0, &["release/v1", "release/v2"]);
+        .is(0, &["history/v1", "history/v2"]);
     world
         .bed
         .rollback(&["plan", "--to", "v1"])

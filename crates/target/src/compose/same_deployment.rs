@@ -19,6 +19,16 @@ use place::{Error, Place};
 /// What to do where a variable has no value or another one.
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";
 
+/// What Compose prints of `${NAME:?…}` without a value: by version 2, and by version 1.
+const MISSING_VALUE: [&str; 2] = ["is missing a value", "Missing mandatory value for"];
+/// What it prints of `${NAME}` without a value.
+const NOT_SET: &str = "variable is not set";
+
+/// Whether Compose ended because a variable has no value.
+pub(super) fn is_missing_value(said: &str) -> bool {
+    MISSING_VALUE.iter().any(|words| said.contains(words))
+}
+
 /// The names of what differs; more than these are of no help.
 const MAX_SHOWN: usize = 5;
 
@@ -235,10 +245,7 @@ fn differing(wanted: &Service, one: &Container) -> Vec<String> {
 /// What Compose warned of, without its log's own words.
 pub(super) fn warnings(said: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for line in said
-        .lines()
-        .filter(|line| line.contains("variable is not set"))
-    {
+    for line in said.lines().filter(|line| line.contains(NOT_SET)) {
         let line = match line.split_once("msg=\"") {
             Some((_, rest)) => rest.trim_end().trim_end_matches('"').replace("\\\"", "\""),
             None => line.trim().trim_start_matches("WARNING: ").to_owned(),
@@ -315,6 +322,18 @@ mod tests {
         assert_eq!(of("${IMAGE}"), "IMAGE");
         assert_eq!(of("shop:v1"), "");
         assert_eq!(variables("$$TAG ${A}$B $"), ["A", "B"]);
+    }
+
+    #[test]
+    fn a_value_is_missing_where_compose_reports_it() {
+        for said in [
+            "error while interpolating services.a.image: required variable TAG is missing a value: no tag",
+            "ERROR: Missing mandatory value for \"image\" option interpolating ${TAG:?}",
+        ] {
+            assert!(is_missing_value(said), "{said}");
+        }
+        let path = "open /srv/variables/web.env: no such file or directory";
+        assert!(!is_missing_value(path));
     }
 
     #[test]
