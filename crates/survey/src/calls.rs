@@ -90,7 +90,7 @@ impl Assembly<'_> {
                 (Tool::Pm2 { app: None }, at)
             }
             Tool::Kamal(call) => (
-                Tool::Kamal(crate::kamal::completed(self.repository, call.clone())),
+                Tool::Kamal(tools::kamal::completed(self.repository, call.clone())),
                 at,
             ),
             Tool::Helm(call) => {
@@ -105,7 +105,7 @@ impl Assembly<'_> {
                 let folder = folder.map_or("", |folder| &*folder.value);
                 let call = call.clone();
                 let call = match call.name {
-                    "Fly" => crate::fly::completed(self.repository, call, folder),
+                    "Fly" => tools::fly::completed(self.repository, call, folder),
                     "App Engine" => tools::app_engine::completed(self.repository, call, folder),
                     _ => call,
                 };

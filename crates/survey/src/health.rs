@@ -44,7 +44,7 @@ impl Assembly<'_> {
             let local = is_local(&text)
                 || there && text.contains("'http://127.0.0.1")
                 || there && text.contains("'http://localhost");
-            if is_of_others(&text)
+            if tools::is_of_others(&text)
                 || text.replace("${{", "").contains('$')
                 || local && (is_another || !there && !is_own(job))
             {
@@ -71,21 +71,10 @@ impl Assembly<'_> {
                 .any(|word| text.contains(word))
         };
         all.sort_by_key(is_check);
-        match tool {
-            Tool::Compose(call) => self.compose_health(call, login.is_some(), env, &mut all),
-            Tool::Kamal(call) => all.extend(crate::kamal::health(self.repository, call)),
-            Tool::Platform(call) if call.name == "Fly" => {
-                all.extend(crate::fly::health(self.repository, call));
-            }
-            Tool::Kubectl(_) | Tool::Helm(_) => {
-                all.extend(crate::kubernetes::health(
-                    self.repository,
-                    tool,
-                    environment,
-                ));
-            }
-            _ => {}
+        if let Tool::Compose(call) = tool {
+            self.compose_health(call, login.is_some(), env, &mut all);
         }
+        all.extend(self.of_tool(tool, environment));
         if let Some(url) = environment.and_then(|environment| environment.url.clone()) {
             // What a step puts out is the address that the platform gives the app; an interface may refuse it without a login.
             let is_given = url.value.text().contains(".outputs.");
@@ -126,6 +115,22 @@ impl Assembly<'_> {
             }
         }
         unique
+    }
+
+    /// What the tool's own files tell.
+    fn of_tool(&self, tool: &Tool, environment: Option<&Environment>) -> Option<Health> {
+        match tool {
+            Tool::Kamal(call) => tools::kamal::address(self.repository, call)
+                .map(|address| of_file(address, HealthSource::Tool)),
+            Tool::Platform(call) if call.name == "Fly" => {
+                tools::fly::address(self.repository, call)
+                    .map(|address| of_file(address, HealthSource::Guess))
+            }
+            Tool::Kubectl(_) | Tool::Helm(_) => {
+                crate::kubernetes::health(self.repository, tool, environment)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the job goes on where the command of a line fails.
@@ -189,7 +194,7 @@ impl Assembly<'_> {
                 if let (CommandEffect::Asks { url }, false) = (&one.deed, excluded) {
                     let text = other.scope.fill_shell(url.text());
                     if !is_local(&text)
-                        && !is_of_others(&text)
+                        && !tools::is_of_others(&text)
                         && !text.contains("$(")
                         && text.contains("://")
                     {
@@ -280,6 +285,21 @@ impl Assembly<'_> {
     }
 }
 
+/// What a tool's own file tells; without a check of the tool's, nothing says what a good answer is.
+fn of_file(address: tools::Address, checked: HealthSource) -> Health {
+    Health {
+        url: address.url,
+        at: address.at,
+        from: if address.is_checked {
+            checked
+        } else {
+            HealthSource::Platform
+        },
+        on_host: false,
+        row: BTreeMap::new(),
+    }
+}
+
 /// Whether another address is asked where this one is not: which, is decided when the job runs.
 fn is_another_choice(other: &RecordedEffect<'_>, one: &RecordedEffect<'_>) -> bool {
     match (&other.deed, &one.deed) {
@@ -295,18 +315,6 @@ fn is_local(url: &str) -> bool {
     ["localhost", "127.", "0.0.0.0", "[::1]"]
         .iter()
         .any(|local| host.starts_with(local))
-}
-
-/// Addresses that workflows fetch from and that tell nothing of the release.
-fn is_of_others(url: &str) -> bool {
-    "api.github.com raw.githubusercontent.com github.com/ ipify checkip ifconfig icanhazip \
-     ipinfo slack.com discord.com discordapp.com telegram.org get.docker.com sentry.io \
-     codecov.io cli.run.pivotal dl.google.com storage.googleapis.com awscli.amazonaws.com \
-     get.helm.sh dl.k8s.io datadoghq newrelic googleapis.com api.cloudflare.com 169.254.169.254 \
-     sonarcloud install ghcr.io ntfy hc-ping healthchecks.io heartbeat api.render.com \
-     api.vercel.com api.netlify.com api.digitalocean.com :2083/"
-        .split_whitespace()
-        .any(|other| url.contains(other))
 }
 
 /// Whether a line of a shell can end a script with a failure: `exit 1`, `false`, a test that stands alone.

@@ -1,7 +1,8 @@
 //! What a command line, or an action of the marketplace, does: the tool that makes a release live, the image that is
-//! built, the address that is asked; and the services of Compose files. One line at a time: what several make together is
-//! `survey`'s.
+//! built, the address that is asked; and what the tool's own files add to it. One line at a time: what several make together
+//! is `survey`'s.
 
+mod address;
 pub mod app_engine;
 mod clusters;
 mod commands;
@@ -9,15 +10,21 @@ pub mod compose;
 pub mod compose_config;
 mod containers;
 mod deed;
+pub mod fly;
 mod google;
+pub mod kamal;
+mod metadata;
 mod migrations;
 mod tool;
 mod uses;
 mod web;
 
+pub use address::Address;
 pub use commands::{changes, deeds as of_command};
 pub use deed::{CommandEffect, With};
+pub use metadata::metadata_tag;
 pub use tool::{
     ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
 };
 pub use uses::deeds as of_action;
+pub use web::is_of_others;

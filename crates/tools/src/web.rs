@@ -143,3 +143,15 @@ fn trusts_any(words: &[String]) -> bool {
             || has_k && letters.chars().all(|c| c.is_ascii_alphabetic())
     })
 }
+
+/// Addresses that workflows fetch from and that tell nothing of the release.
+pub fn is_of_others(url: &str) -> bool {
+    "api.github.com raw.githubusercontent.com github.com/ ipify checkip ifconfig icanhazip \
+     ipinfo slack.com discord.com discordapp.com telegram.org get.docker.com sentry.io \
+     codecov.io cli.run.pivotal dl.google.com storage.googleapis.com awscli.amazonaws.com \
+     get.helm.sh dl.k8s.io datadoghq newrelic googleapis.com api.cloudflare.com 169.254.169.254 \
+     sonarcloud install ghcr.io ntfy hc-ping healthchecks.io heartbeat api.render.com \
+     api.vercel.com api.netlify.com api.digitalocean.com :2083/"
+        .split_whitespace()
+        .any(|other| url.contains(other))
+}

@@ -1,8 +1,8 @@
 //! `fly.toml`. Two of its keys are read; the rest is Fly's.
 
-use crate::deployment::{Health, HealthSource};
+use crate::address::Address;
+use crate::tool::PlatformCall;
 use repository::{Repository, joined};
-use tools::PlatformCall;
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -28,11 +28,7 @@ fn value(repository: &Repository, file: &str, table: &str, key: &str) -> Option<
 }
 
 /// The call with the file that it reads, from the root, and the app that is named there.
-pub(crate) fn completed(
-    repository: &Repository,
-    mut call: PlatformCall,
-    folder: &str,
-) -> PlatformCall {
+pub fn completed(repository: &Repository, mut call: PlatformCall, folder: &str) -> PlatformCall {
     // A file that the call names is read wherever it is; the usual one, where it is there.
     call.config = match call.config {
         Some(named) => Some(joined(folder, &named).unwrap_or(named)),
@@ -50,24 +46,18 @@ pub(crate) fn completed(
 }
 
 /// The app's usual address, which a domain of its own may replace, with the path of its check.
-pub(crate) fn health(repository: &Repository, call: &PlatformCall) -> Option<Health> {
+pub fn address(repository: &Repository, call: &PlatformCall) -> Option<Address> {
     let app = call.app.as_ref()?;
     let name = app.value.literal()?;
     let file = call.config.as_deref();
     let path = file.and_then(|file| value(repository, file, "checks", "path"));
     let mut at = vec![app.at.clone()];
     at.extend(path.as_ref().map(|path| path.at.clone()));
-    // Without a check's path nothing says what a good answer is.
-    let from = match path {
-        Some(_) => HealthSource::Guess,
-        None => HealthSource::Platform,
-    };
+    let is_checked = path.is_some();
     let path = path.map_or_else(|| "/".to_owned(), |path| path.value);
-    Some(Health {
+    Some(Address {
         url: Value::new(format!("https://{name}.fly.dev{path}")),
         at,
-        from,
-        on_host: false,
-        row: std::collections::BTreeMap::new(),
+        is_checked,
     })
 }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use yaml::Node;
 
-use crate::deployment::{Health, HealthSource};
+use crate::address::Address;
+use crate::tool::KamalCall;
 use repository::Repository;
-use tools::KamalCall;
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -57,7 +57,7 @@ fn files(repository: &Repository, call: &KamalCall) -> Vec<File> {
 }
 
 /// The call with what Kamal's own file adds to it.
-pub(crate) fn completed(repository: &Repository, mut call: KamalCall) -> KamalCall {
+pub fn completed(repository: &Repository, mut call: KamalCall) -> KamalCall {
     let files = files(repository, &call);
     let first = |keys: &[&str]| files.iter().find_map(|file| file.text(keys));
     call.service = first(&["service"]);
@@ -96,7 +96,7 @@ pub(crate) fn completed(repository: &Repository, mut call: KamalCall) -> KamalCa
 }
 
 /// What its proxy asks: the host, and the path of the health check.
-pub(crate) fn health(repository: &Repository, call: &KamalCall) -> Option<Health> {
+pub fn address(repository: &Repository, call: &KamalCall) -> Option<Address> {
     let files = files(repository, call);
     let first = |keys: &[&str]| files.iter().find_map(|file| file.text(keys));
     let host = first(&["proxy", "host"]).or_else(|| {
@@ -111,11 +111,9 @@ pub(crate) fn health(repository: &Repository, call: &KamalCall) -> Option<Health
     let mut at = vec![host.at];
     at.extend(path.as_ref().map(|path| path.at.clone()));
     let path = path.map_or_else(|| "/up".to_owned(), |path| path.value);
-    Some(Health {
+    Some(Address {
         url: Value::new(format!("{scheme}://{}{path}", host.value)),
         at,
-        from: HealthSource::Tool,
-        on_host: false,
-        row: std::collections::BTreeMap::new(),
+        is_checked: true,
     })
 }
