@@ -407,6 +407,24 @@ fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
     );
 }
 
+/// A release that one workflow publishes says nothing of another one that says it deploys.
+#[test]
+fn what_says_that_it_deploys_is_named_beside_what_publishes() {
+    let job = "on: push\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n";
+    let publishes = format!("{job}      - uses: softprops/action-gh-release@v2\n");
+    let moves = format!("name: Update the deployment\n{job}      - run: git push origin live\n");
+    let repository = Repository::new(&[
+        (".github/workflows/publish.yml", &publishes),
+        (".github/workflows/gitops.yml", &moves),
+    ]);
+    let named = contains("`Update the deployment` (.github/workflows/gitops.yml:1) looks like");
+    repository.init(&[]).code(3).stderr(named);
+    let own = format!("name: Deploy to the registry\n{publishes}");
+    let repository = Repository::new(&[(".github/workflows/publish.yml", &own)]);
+    let denied = contains("nothing here is deployed");
+    repository.init(&[]).code(3).stderr(denied);
+}
+
 /// What answers says nothing of how it is deployed: no workflow of its own is invented around an address.
 #[test]
 fn an_address_alone_makes_no_workflow() {

@@ -62,10 +62,7 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
     let here = std::env::current_dir().map_err(unreadable)?;
     let mut survey = survey::look(&here).map_err(unreadable)?;
     if survey.deployments.is_empty() && gates(&wishes) {
-        let called = survey.called_so.iter();
-        survey.deployments = called
-            .filter_map(|one| Some(*one.deployment.clone()?))
-            .collect();
+        survey.trust_names();
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asks = terminal && !matches.get_flag("yes") && env.non_empty("CI").is_none();
@@ -130,9 +127,17 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
             "no step of its workflows makes a release live, as far as they can be read".to_owned(),
         );
     }
-    // "Nothing" would be a guess where a job says otherwise.
-    let hands_out = (survey.published.iter()).any(|one| one.value != "an image");
-    let called: Vec<String> = (survey.called_so.iter().filter(|_| !hands_out))
+    // "Nothing" would be a guess where a job says otherwise, but for one that hands something out instead.
+    let hands_out = |called: &&survey::Called| {
+        let mut others = survey
+            .published
+            .iter()
+            .filter(|one| one.value != "an image");
+        others.any(|one| one.at.path == called.name.at.path)
+    };
+    let guesses = survey.called_so.iter().filter(|one| !hands_out(one));
+    let called: Vec<String> = guesses
+        .clone()
         .map(|one| format!("`{}` ({})", text::line(&one.name.value), one.name.at))
         .collect();
     let what = if called.is_empty() {
@@ -144,7 +149,6 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
         )
     };
     // An address that a machine can ask is a gate, whatever deploys.
-    let guesses = survey.called_so.iter().filter(|_| !hands_out);
     let known = guesses
         .filter_map(|one| one.deployment.as_ref()?.environment.as_ref()?.url.as_ref())
         .find(|url| url.value.literal().is_some());

@@ -226,10 +226,11 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
 
 /// Whether the deploying step is an action that calls `kubectl` itself, with a login that other steps do not have.
 fn has_own_kubectl(place: &Place<'_>) -> bool {
-    const ACTIONS: [&str; 3] = [
+    const ACTIONS: [&str; 4] = [
         "kodermax/kubectl-aws-eks@",
         "actions-hub/kubectl@",
         "steebchen/kubectl@",
+        "docker://",
     ];
     let uses = place.step().and_then(|step| step.uses.as_ref());
     uses.is_some_and(|uses| {

@@ -3,6 +3,7 @@
 
 mod again;
 mod harmless;
+mod named;
 mod places;
 mod seen;
 mod steps;
@@ -22,7 +23,10 @@ fn with_proposal<T>(
     told: impl Fn(&Proposal<'_>, &[Change<'_>]) -> T,
 ) -> T {
     let folder = testkit::repository(&[files, &[(FLOW, flow)]].concat());
-    let survey = survey::look(folder.path()).unwrap();
+    let mut survey = survey::look(folder.path()).unwrap();
+    if survey.deployments.is_empty() {
+        survey.trust_names();
+    }
     let mut all = groups(&survey);
     assert!(!all.is_empty(), "nothing deploys in\n{flow}");
     let others = all.split_off(1);

@@ -1,6 +1,6 @@
 //! Words: quotes, variables, substitutions.
 
-use crate::command::{FIELD, HEAD, Lookup, MAX_VALUE, Word};
+use crate::command::{Command, FIELD, HEAD, Lookup, MAX_VALUE, Word};
 use crate::program::{MAX_DEPTH, MAX_TEXT, Program};
 
 impl Program {
@@ -208,6 +208,7 @@ impl Program {
 
     /// The commands within a substitution are commands too; what they print is not known.
     fn substitute(&mut self, inner: &str, line: usize, text: &mut String, lookup: Lookup<'_>) {
+        let before = self.inner.len();
         if self.depth < MAX_DEPTH {
             let mut program = Program::at_depth(inner, self.depth + 1);
             self.groups += 1;
@@ -238,9 +239,8 @@ impl Program {
                 text.push_str(&word.text.replace(FIELD, " "));
             }
             _ => {
-                text.push_str("$(");
-                text.push_str(inner);
-                text.push(')');
+                let same = trimmed(&self.inner[before..]);
+                text.push_str(&same.unwrap_or_else(|| format!("$({inner})")));
             }
         }
     }
@@ -263,6 +263,33 @@ impl Program {
         }
         out
     }
+}
+
+/// What commands print that write a text and take blanks and line ends off it: `printf '%s' "$URL" | tr -d '\r'`.
+fn trimmed(commands: &[Command]) -> Option<String> {
+    fn words(command: &Command) -> Vec<&str> {
+        let words = command.words.iter();
+        words.map(|word| word.text.as_str()).collect()
+    }
+    let is_blank = |set: &str| {
+        let rest = ["[:space:]", "\\r", "\\n", "\\t"]
+            .iter()
+            .fold(set.to_owned(), |rest, one| rest.replace(one, ""));
+        rest.chars().all(|c| "$ \t\r\n".contains(c))
+    };
+    let (first, rest) = commands.split_first()?;
+    let (["echo", written] | ["echo", "-n", written] | ["printf", "%s" | "%s\\n", written]) =
+        words(first)[..]
+    else {
+        return None;
+    };
+    let keeps = |command: &Command| match words(command)[..] {
+        ["tr", "-d", set] => command.piped && is_blank(set),
+        ["xargs"] => command.piped,
+        _ => false,
+    };
+    let is_whole = first.outputs.is_empty() && !written.starts_with('-');
+    (is_whole && rest.iter().all(keeps)).then(|| written.to_owned())
 }
 
 fn fits(text: &str, value: &str) -> bool {

@@ -154,3 +154,19 @@ fn what_is_quoted_for_another_shell_is_the_same_there() {
     let all = commands(text);
     assert_eq!(all.last().unwrap(), "0: ssh box APP=v1 sh -s");
 }
+
+#[test]
+fn what_only_loses_blanks_is_the_same_text() {
+    for (printed, expected) in [
+        ("printf '%s' \"$TAG\" | tr -d '\\r'", "v1"),
+        ("echo -n \"$TAG\" | tr -d '[:space:]'", "v1"),
+        ("echo $TAG | xargs", "v1"),
+        ("echo $TAG", "v1"),
+        ("echo $TAG | tr -d 'v'", "$(echo $TAG | tr -d 'v')"),
+        ("echo $TAG | cut -c1", "$(echo $TAG | cut -c1)"),
+        ("echo $TAG; date", "$(echo $TAG; date)"),
+    ] {
+        let all = commands(&format!("up \"$({printed})\""));
+        assert_eq!(all.last().unwrap(), &format!("0: up {expected}"));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::alternatives::{are_apart, leads};
 use crate::beside;
 use crate::called::is_powershell;
 use crate::calls::kamal_login;
@@ -106,8 +107,18 @@ impl Assembly<'_> {
                         || same_machine(machine(one.event, run).as_ref(), place.as_ref())
                 })
                 .collect();
-            if let Some(deployment) = self.deployment(run, done, &here, &scripts, place, &backs) {
-                found.deployments.push(deployment);
+            let steps = here.iter().map(|one| one.event.step);
+            let steps: Vec<usize> = steps.chain(scripts.iter().map(|one| one.step)).collect();
+            for lead in leads(job, &steps) {
+                let here: Vec<&RecordedEffect<'_>> = (here.iter().copied())
+                    .filter(|one| !are_apart(job, lead, one.event.step))
+                    .collect();
+                let scripts: Vec<&Event> = (scripts.iter().copied())
+                    .filter(|event| !are_apart(job, lead, event.step))
+                    .collect();
+                let place = place.clone();
+                let one = self.deployment(run, done, &here, &scripts, place, &backs);
+                found.deployments.extend(one);
             }
         }
     }
@@ -188,14 +199,16 @@ impl Assembly<'_> {
             .and_then(|one| place(one.event));
         let start = start.max(last_call);
         // An action may ask by itself what it has deployed.
-        let is_after = |one: &&RecordedEffect<'_>| place(one.event) >= start;
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        let is_after = |one: &&RecordedEffect<'_>| {
+            place(one.event) >= start && !are_apart(job, main.step, one.event.step)
+        };
         let asks: Vec<&RecordedEffect<'_>> = (done.iter())
             .filter(|one| matches!(one.deed, CommandEffect::Asks { .. }) && one.event.step >= first)
             .filter(|one| {
                 is_after(one) && !self.is_undone(run, one.event) && !self.is_always(run, one.event)
             })
             .collect();
-        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
         let there = login.as_ref().or(main.place.login.as_ref());
         let mut last_step = self.last_of_release(run, done, last_deploying, there);
         while asks.iter().any(|one| one.event.step == last_step + 1) {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::deployment::{Deployment, JobId};
+use crate::deployment::{Deployment, JobId, Rank};
+use crate::environment::{rank_of, rank_of_job, rank_of_step};
 use crate::event::EventDetail;
 use crate::record::Assembly;
 use tools::Tool;
@@ -18,7 +19,7 @@ pub struct Called {
 
 const MAX_NAMED: usize = 5;
 
-/// Without the jobs of starters that nobody has filled in.
+/// Without the jobs of starters that nobody has filled in; those for production first.
 pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<Called> {
     let mut all = Vec::new();
     for (nth, workflow) in assembly.workflows.iter().enumerate() {
@@ -31,49 +32,109 @@ pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<Ca
             if unfilled.contains(&id) {
                 continue;
             }
-            let named = in_job(job)
-                .map(|(name, line, step)| (Fact::new(name.to_owned(), workflow.line(line)), step));
-            let Some((name, step)) = named.or_else(|| in_commands(assembly, id)) else {
-                continue;
-            };
-            let deployment = deployment(assembly, id, &name, step).map(Box::new);
-            all.push(Called { name, deployment });
+            let mut found = steps_in(workflow, job);
+            if found.is_empty() {
+                let names = [Some(&job.id), job.name.as_ref()];
+                let name = names.into_iter().flatten().find(|name| says(name));
+                let of_job = name.map(|name| Named {
+                    name: Fact::new(name.clone(), workflow.line(job.line)),
+                    steps: Vec::new(),
+                    rank: Rank::Unknown,
+                });
+                found.extend(of_job.or_else(|| in_commands(assembly, id)));
+            }
+            for mut one in found {
+                if one.rank == Rank::Unknown {
+                    one.rank = rank_of_job(workflow, job);
+                }
+                let deployment = deployment(assembly, id, &one).map(Box::new);
+                let name = one.name;
+                all.push((one.rank, Called { name, deployment }));
+            }
         }
         let name = workflow.name.as_ref().filter(|name| says(name));
         if let Some(name) =
             name.filter(|_| all.len() == before && unfilled.iter().all(|id| id.workflow != nth))
         {
-            all.push(Called {
+            let called = Called {
                 name: Fact::new(name.clone(), workflow.line(1)),
                 deployment: None,
-            });
+            };
+            all.push((rank_of(name), called));
         }
     }
-    all.truncate(MAX_NAMED);
-    all
+    all.sort_by_key(|(rank, _)| *rank);
+    let all = all.into_iter().map(|(_, called)| called);
+    all.take(MAX_NAMED).collect()
 }
 
-/// The name, its line, and the step; the step tells more than the job that it is in.
-fn in_job(job: &Job) -> Option<(&String, usize, Option<usize>)> {
-    let mut steps = job.steps.iter().enumerate().filter_map(|(nth, step)| {
-        let name = step.name.as_ref().filter(|name| says(name))?;
-        (!only_tells(step, name)).then_some((name, step.line, Some(nth)))
-    });
-    let names = [Some(&job.id), job.name.as_ref()];
-    let of_job = || names.into_iter().flatten().find(|name| says(name));
-    steps
-        .next_back()
-        .or_else(|| Some((of_job()?, job.line, None)))
+/// What is called so in a job.
+struct Named {
+    name: Fact<String>,
+    /// The steps of that name, where it is not the job's: the last is live with it.
+    steps: Vec<usize>,
+    rank: Rank,
+}
+
+/// The steps that are called so, those for one place together: a step tells more than the job that it is in.
+fn steps_in(workflow: &Workflow, job: &Job) -> Vec<Named> {
+    let is_one = |step: &Step| {
+        let name = step.name.as_deref().filter(|name| says(name));
+        name.is_some_and(|name| !only_tells(step, name) && !only_prepares(name))
+    };
+    let steps = job.steps.iter().enumerate();
+    let mut found: Vec<Named> = Vec::new();
+    for (nth, step) in steps.filter(|(_, step)| is_one(step)) {
+        let rank = rank_of_step(step);
+        let name = step.name.clone().unwrap_or_default();
+        let name = Fact::new(name, workflow.line(step.line));
+        match found.iter_mut().find(|other| other.rank == rank) {
+            Some(other) => {
+                other.name = name;
+                other.steps.push(nth);
+            }
+            None => found.push(Named {
+                name,
+                steps: vec![nth],
+                rank,
+            }),
+        }
+    }
+    found
 }
 
 fn says(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| matches!(word, "deploy" | "deployment" | "deploys"))
+    words.any(|word| matches!(word, "deploy" | "deployment" | "deploys" | "deployer"))
+}
+
+/// Whether a name is of what comes before a deployment: "Set up deploy", "Install the deployer".
+fn only_prepares(name: &str) -> bool {
+    const BEGINS: [&str; 12] = [
+        "set up",
+        "setup",
+        "set-up",
+        "prepare",
+        "install",
+        "configure",
+        "check",
+        "verify",
+        "validate",
+        "wait",
+        "log in",
+        "login",
+    ];
+    let lower = name.to_ascii_lowercase();
+    let lower = lower.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let does_more = [" and ", "&", "+", ","]
+        .iter()
+        .any(|word| lower.contains(word));
+    !does_more && BEGINS.iter().any(|word| lower.starts_with(word))
 }
 
 /// A command that says it, by its program or by what it is told to do: `make deploy`, `bin/deploy production`.
-fn in_commands(assembly: &Assembly<'_>, id: JobId) -> Option<(Fact<String>, Option<usize>)> {
+fn in_commands(assembly: &Assembly<'_>, id: JobId) -> Option<Named> {
     // They speak of a deployment, or handle files that are called so.
     const OTHERS: [&str; 22] = [
         "curl",
@@ -99,6 +160,7 @@ fn in_commands(assembly: &Assembly<'_>, id: JobId) -> Option<(Fact<String>, Opti
         "test",
         "find",
     ];
+    const INTERPRETERS: [&str; 6] = ["python", "python3", "node", "ruby", "perl", "tsx"];
     let run = assembly.runs.iter().find(|run| run.id == id)?;
     let job = &assembly.workflows[id.workflow].jobs[id.job];
     let mut told = run.events.iter().filter_map(|event| {
@@ -113,20 +175,23 @@ fn in_commands(assembly: &Assembly<'_>, id: JobId) -> Option<(Fact<String>, Opti
             EventDetail::Action { .. } | EventDetail::Writes { .. } => return None,
         };
         let (program, rest) = words.split_first()?;
-        let base = program.rsplit('/').next().unwrap_or_default();
+        let mut base = program.rsplit('/').next().unwrap_or_default();
+        let mut rest = rest.iter().skip_while(|word| word.starts_with('-'));
+        // `python3 scripts/deploy.py`: the program is the file.
+        if INTERPRETERS.contains(&base) {
+            base = rest.next()?.rsplit('/').next().unwrap_or_default();
+        }
         let operands = rest
-            .iter()
             .take(3)
             .filter(|word| !word.starts_with('-') && !word.contains('/'));
         let is_said = says(base) || operands.into_iter().any(|word| says(word));
         let step = job.steps.get(event.step)?;
         let counts = is_said && !OTHERS.contains(&base) && !only_tells(step, "");
         let shown: Vec<&str> = words.iter().take(4).copied().collect();
-        counts.then(|| {
-            (
-                Fact::new(shown.join(" "), event.at.clone()),
-                Some(event.step),
-            )
+        counts.then(|| Named {
+            name: Fact::new(shown.join(" "), event.at.clone()),
+            steps: vec![event.step],
+            rank: Rank::Unknown,
         })
     });
     told.next_back()
@@ -145,12 +210,7 @@ fn only_tells(step: &Step, name: &str) -> bool {
 }
 
 /// The job's steps as a deployment: live after the step of that name, else after its last that runs where all is well.
-fn deployment(
-    assembly: &Assembly<'_>,
-    id: JobId,
-    name: &Fact<String>,
-    step: Option<usize>,
-) -> Option<Deployment> {
+fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deployment> {
     let run = assembly.runs.iter().find(|run| run.id == id)?;
     let workflow: &Workflow = &assembly.workflows[id.workflow];
     let job = &workflow.jobs[id.job];
@@ -158,7 +218,9 @@ fn deployment(
         let condition = step.condition.as_deref().unwrap_or_default();
         !condition.contains("always()") && !condition.contains("failure()")
     };
-    let step = step.or_else(|| job.steps.iter().rposition(well))?;
+    let name = &named.name;
+    let last = named.steps.last().copied();
+    let step = last.or_else(|| job.steps.iter().rposition(well))?;
     let environment = assembly.environment(run, job);
     Some(Deployment {
         besides: Vec::new(),

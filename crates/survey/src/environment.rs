@@ -4,8 +4,8 @@ use crate::deployment::{Environment, Rank};
 use crate::jobs::Run;
 use crate::record::Assembly;
 use workflow::Fact;
-use workflow::Job;
 use workflow::Value;
+use workflow::{Job, Step, Workflow};
 
 impl Assembly<'_> {
     pub(crate) fn environment(&self, run: &Run, job: &Job) -> Option<Environment> {
@@ -91,6 +91,51 @@ pub(crate) fn rank_of(name: &str) -> Rank {
         Rank::Production
     } else {
         Rank::Unknown
+    }
+}
+
+/// What a job is for, by a name of its own or of its workflow that says so.
+pub(crate) fn rank_of_job(workflow: &Workflow, job: &Job) -> Rank {
+    let names = [
+        Some(&workflow.path),
+        workflow.name.as_ref(),
+        Some(&job.id),
+        job.name.as_ref(),
+    ];
+    let ranks = names.into_iter().flatten().map(|name| rank_of(name));
+    let rank = ranks.max_by_key(|rank| (*rank != Rank::Unknown, *rank));
+    rank.unwrap_or(Rank::Unknown)
+}
+
+/// What a step is for, by its name, else by the branch that its condition wants.
+pub(crate) fn rank_of_step(step: &Step) -> Rank {
+    let lower = step
+        .name
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    // "Test and deploy": the part of it that deploys.
+    let parts = lower
+        .split([',', '&', '+'])
+        .flat_map(|part| part.split(" and "));
+    let ranks = parts.filter(|part| part.contains("deploy")).map(rank_of);
+    match ranks.min().unwrap_or(Rank::Unknown) {
+        Rank::Unknown => rank_of_branch(step.condition.as_deref().unwrap_or_default()),
+        rank => rank,
+    }
+}
+
+fn rank_of_branch(condition: &str) -> Rank {
+    let mut texts = condition.split('\'').skip(1).step_by(2);
+    match texts.next() {
+        _ if condition.contains('!') => Rank::Unknown,
+        Some(text) if text.starts_with("refs/tags/") => Rank::Production,
+        Some(text) => match text.trim_start_matches("refs/heads/") {
+            "main" | "master" => Rank::Production,
+            "develop" => Rank::Staging,
+            name => rank_of(name),
+        },
+        None => Rank::Unknown,
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod actions;
+mod alternatives;
 mod assemble;
 mod beside;
 mod called;
@@ -74,6 +75,16 @@ pub struct Survey {
     pub published: Vec<Fact<String>>,
     /// What could not be read, and why.
     pub passed_over: Vec<String>,
+}
+
+impl Survey {
+    /// Takes what is called a deployment for one, as a person does who names its address.
+    pub fn trust_names(&mut self) {
+        let called = self.called_so.iter();
+        self.deployments = called
+            .filter_map(|one| Some(*one.deployment.clone()?))
+            .collect();
+    }
 }
 
 /// A file that is there and that nothing uses.

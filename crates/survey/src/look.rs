@@ -154,7 +154,7 @@ fn merged(all: Vec<Deployment>) -> Vec<Deployment> {
     merged
 }
 
-/// Production first; where no environment tells, a name of the workflow or the job that says so.
+/// Production first.
 fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool) {
     let workflow = &workflows[deployment.job.workflow];
     let job = &workflow.jobs[deployment.job.job];
@@ -162,20 +162,7 @@ fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool) {
     if let Some(environment) = &deployment.environment {
         return (environment.rank, site);
     }
-    let names = [
-        Some(&workflow.path),
-        workflow.name.as_ref(),
-        Some(&job.id),
-        job.name.as_ref(),
-    ];
-    let ranks = names
-        .into_iter()
-        .flatten()
-        .map(|name| crate::environment::rank_of(name));
-    let rank = ranks
-        .max_by_key(|rank| (*rank != Rank::Unknown, *rank))
-        .unwrap_or(Rank::Unknown);
-    (rank, site)
+    (crate::environment::rank_of_job(workflow, job), site)
 }
 
 fn workflows(repository: &Repository) -> Vec<Workflow> {

@@ -90,6 +90,10 @@ pub fn deeds(
                 program: Value::new(second),
             })
         }
+        // By SSH, to the machines of its own file.
+        "pm2" if first == "deploy" => deploys(Tool::Other {
+            name: "pm2 deploy".to_owned(),
+        }),
         "pm2"
             if matches!(
                 first,
@@ -100,7 +104,6 @@ pub fn deeds(
                     | "startOrRestart"
                     | "startOrGracefulReload"
                     | "gracefulReload"
-                    | "deploy"
             ) =>
         {
             let only = plain("").one(&["--only", "--name"]);
@@ -175,6 +178,14 @@ pub fn deeds(
             back: FLY_BACK,
             ..PlatformCall::default()
         })),
+        "flyctl" | "fly"
+            if matches!(
+                (first, second),
+                ("machine" | "machines" | "m", "run" | "update")
+            ) =>
+        {
+            platform("Fly Machines", app(&["-a", "--app"]), ByHand::Again)
+        }
         "heroku" if matches!(first, "container:release" | "deploy:jar") => {
             let undo = Undo {
                 command: format!("{program} rollback"),

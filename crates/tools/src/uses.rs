@@ -21,6 +21,42 @@ fn calls(program: &str, input: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// A request with an action's own inputs, as `curl` would make it.
+fn request(with: &With, method: &str) -> Vec<CommandEffect> {
+    let first = |keys: &[&str]| {
+        let found = keys.iter().find_map(|key| with.get(*key));
+        found.map(|fact| fact.value.text().to_owned())
+    };
+    let url = first(&["url", "webhook_url", "webhook-url", "webhook", "hook_url"]);
+    let method = first(&["method"]).unwrap_or_else(|| method.to_owned());
+    let mut words = vec!["-X".to_owned(), method];
+    let header = first(&["headers", "customheaders", "custom-headers"]);
+    words.extend(header.into_iter().flat_map(|text| ["-H".to_owned(), text]));
+    words.extend(url);
+    crate::web::web(&words)
+}
+
+/// A container that an image's own program starts in: `docker://bitnami/kubectl:latest`.
+fn container(
+    image: &str,
+    with: &With,
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<CommandEffect> {
+    let text = |key: &str| with.get(key).map_or("", |fact| fact.value.text());
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let of_image = name(image);
+    let program = match (text("entrypoint"), of_image.split(':').next()) {
+        ("", Some("aws-cli")) => "aws".to_owned(),
+        ("", program) => program.unwrap_or_default().to_owned(),
+        (entry, _) => name(entry),
+    };
+    let calls = calls(&program, text("args"));
+    (calls.iter())
+        .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
+        .collect()
+}
+
 /// What an action does.
 #[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
 pub fn deeds(
@@ -305,13 +341,19 @@ pub fn deeds(
                 url: input("url").map(|fact| fact.value).unwrap_or_default(),
             }]
         }
-        _ => other(name),
+        "satak/webrequest-action" | "tyrrrz/action-http-request" => request(with, "GET"),
+        "fjogeleit/http-request-action" => request(with, "POST"),
+        _ => match name.strip_prefix("docker://") {
+            Some(image) => container(image, with, env, at),
+            None => other(name, with),
+        },
     }
 }
 
 /// An action of another name that says what it does: `acme/actions/deploy-ecs`.
-fn other(name: &str) -> Vec<CommandEffect> {
-    const TELLS: [&str; 12] = [
+fn other(name: &str, with: &With) -> Vec<CommandEffect> {
+    const TELLS: [&str; 13] = [
+        "download",
         "status",
         "notify",
         "notification",
@@ -328,18 +370,28 @@ fn other(name: &str) -> Vec<CommandEffect> {
     let Some((_, of_repository)) = name.split_once('/') else {
         return Vec::new();
     };
-    let mut words = of_repository.split(|c: char| !c.is_ascii_alphanumeric());
-    let says = words
-        .clone()
-        .any(|word| matches!(word, "deploy" | "deployer"));
-    if !says || words.clone().any(|word| TELLS.contains(&word)) {
+    let words = of_repository.split(|c: char| !c.is_ascii_alphanumeric());
+    let has = |all: &[&str]| words.clone().any(|word| all.contains(&word));
+    if has(&TELLS) {
         return Vec::new();
     }
-    let tool = if words.clone().any(|word| word == "pages") {
+    if has(&["webhook", "webhooks"]) {
+        let asked = request(with, "POST");
+        if !asked.is_empty() {
+            return asked;
+        }
+    }
+    let says = has(&["deploy", "deployer"]);
+    let is_ftp = has(&["ftp", "sftp", "ftps", "lftp"]);
+    let uploads = is_ftp && has(&["deployment", "upload", "mirror", "sync", "push"]);
+    if !says && !uploads {
+        return Vec::new();
+    }
+    let tool = if has(&["pages"]) {
         Tool::Site {
             host: "GitHub Pages",
         }
-    } else if words.any(|word| matches!(word, "ftp" | "sftp" | "ftps")) {
+    } else if is_ftp {
         Tool::Copy {
             with: "FTP",
             target: Value::default(),

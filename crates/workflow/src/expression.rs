@@ -46,11 +46,102 @@ pub fn reads(expression: &str, path: &str) -> bool {
 
 /// Whether a condition never holds: `false`, with `${{` and `}}` or without.
 pub fn is_never(condition: &str) -> bool {
-    let bare = condition.trim();
-    let inner = bare
+    bare(condition) == "false"
+}
+
+/// Whether one of two conditions never holds where the other does: `github.ref == 'refs/heads/main'` and the same with
+/// another branch. `false` where that is not seen.
+pub fn excludes(one: &str, other: &str) -> bool {
+    // What a bracket is about is not read.
+    let is_plain = |text: &str| !text.contains("!(") && !text.contains("! (");
+    let alternatives =
+        |text: &str| -> Vec<String> { bare(text).split("||").map(str::to_owned).collect() };
+    let never = |one: &String, other: &String| {
+        let parts = |text: &str| -> Vec<Term> { text.split("&&").map(Term::of).collect() };
+        let others = parts(other);
+        (parts(one).iter()).any(|part| others.iter().any(|other| part.excludes(other)))
+    };
+    let others = alternatives(other);
+    is_plain(one)
+        && is_plain(other)
+        && (alternatives(one).iter()).all(|one| others.iter().all(|other| never(one, other)))
+}
+
+/// A part of a condition: whether a context's value is a text, or anything else by its own words.
+#[derive(Debug, PartialEq, Eq)]
+struct Term {
+    left: String,
+    /// The text that it is compared with; of other words, none.
+    right: Option<String>,
+    negated: bool,
+}
+
+impl Term {
+    fn of(text: &str) -> Term {
+        let text = text.trim().trim_start_matches('(').trim();
+        let (text, negated) = match text.strip_prefix('!') {
+            Some(rest) => (rest.trim(), true),
+            None => (text, false),
+        };
+        let compared = |sign: &str| {
+            let (left, right) = text.split_once(sign)?;
+            let right = literal(right.trim_end_matches([' ', ')']).trim())?;
+            Some((left.trim().to_ascii_lowercase(), right.to_ascii_lowercase()))
+        };
+        let (right, negated) = match (compared("=="), compared("!=")) {
+            (Some(found), _) => (Some(found), negated),
+            (None, Some(found)) => (Some(found), !negated),
+            (None, None) => (None, negated),
+        };
+        match right {
+            Some((left, right)) => Term {
+                left,
+                right: Some(right),
+                negated,
+            },
+            None => Term {
+                left: text.trim_end_matches([' ', ')']).to_ascii_lowercase(),
+                right: None,
+                negated,
+            },
+        }
+    }
+
+    fn excludes(&self, other: &Term) -> bool {
+        let differ = self.right != other.right;
+        self.left == other.left
+            && self.right.is_some() == other.right.is_some()
+            && match (self.negated, other.negated) {
+                (false, false) => differ,
+                (true, true) => false,
+                _ => !differ,
+            }
+            || self.begins_otherwise(other)
+            || other.begins_otherwise(self)
+    }
+
+    /// `startsWith(github.ref, 'refs/tags/')` where the other wants a branch.
+    fn begins_otherwise(&self, other: &Term) -> bool {
+        let begin = || {
+            let (left, begin) = (self.left.strip_prefix("startswith("))?.split_once(',')?;
+            Some((left.trim(), literal(begin.trim())?))
+        };
+        match (begin(), &other.right) {
+            (Some((left, begin)), Some(right)) => {
+                left == other.left && !self.negated && !other.negated && !right.starts_with(&begin)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A condition without `${{` and `}}`.
+pub fn bare(condition: &str) -> &str {
+    let condition = condition.trim();
+    let inside = condition
         .strip_prefix("${{")
         .and_then(|rest| rest.strip_suffix("}}"));
-    inner.unwrap_or(bare).trim() == "false"
+    inside.unwrap_or(condition).trim()
 }
 
 /// The texts between `${{` and `}}`.
@@ -156,6 +247,35 @@ mod tests {
             "github.event.inputs.stage"
         ));
         assert!(!reads("inputs.stages", "inputs.stage") && !reads("'inputs'", "inputs.stage"));
+    }
+
+    #[test]
+    fn of_two_conditions_one_holds() {
+        let main = "github.ref == 'refs/heads/main'";
+        for (other, expected) in [
+            ("github.ref == 'refs/heads/develop'", true),
+            (
+                "${{ github.ref == 'refs/heads/develop' && success() }}",
+                true,
+            ),
+            (
+                "(github.ref == 'refs/heads/a') || (github.ref == 'refs/heads/b')",
+                true,
+            ),
+            ("startsWith(github.ref, 'refs/tags/')", true),
+            ("github.ref != 'refs/heads/main'", true),
+            (main, false),
+            ("github.ref != 'refs/heads/develop'", false),
+            ("github.ref == 'refs/heads/a' || inputs.force", false),
+            ("startsWith(github.ref, 'refs/heads/')", false),
+            ("!(github.ref == 'refs/heads/develop')", false),
+            ("github.ref_name == 'develop'", false),
+        ] {
+            assert_eq!(excludes(main, other), expected, "{other}");
+            assert_eq!(excludes(other, main), expected, "{other}");
+        }
+        assert!(excludes("inputs.live", "${{ !inputs.live }}"));
+        assert!(!excludes("inputs.live", "inputs.test"));
     }
 
     #[test]

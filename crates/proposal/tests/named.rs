@@ -1,0 +1,111 @@
+//! What is guarded is the production of a repository, not what else has a name of a deployment.
+
+use crate::proposed;
+
+const URL: Option<&str> = Some("https://shop.example.com/up");
+
+/// A job with these steps, on GitHub's runner.
+fn steps(steps: &str) -> String {
+    format!(
+        "on: {{ push: {{ branches: [main, develop] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{steps}"
+    )
+}
+
+/// A step for one branch.
+fn of_branch(name: &str, branch: &str, run: &str) -> String {
+    format!(
+        "      - name: {name}\n        if: github.ref == 'refs/heads/{branch}'\n        run: |\n          {run}\n"
+    )
+}
+
+#[test]
+fn of_two_places_that_a_branch_chooses_production_is_guarded() {
+    let cleaned =
+        "URL=\"$(printf '%s' \"${{ vars.HOOK_URL }}\" | tr -d '\\r')\"; curl -X POST \"$URL\"";
+    for run in [
+        cleaned,
+        "curl -fsS -X POST \"${{ secrets.DEPLOY_HOOK }}\"",
+        "flyctl deploy",
+        "./ship --now",
+    ] {
+        let production = of_branch("Deploy production", "main", run);
+        let staging = of_branch("Deploy staging", "develop", run);
+        for both in [
+            format!("{production}{staging}"),
+            format!("{staging}{production}"),
+        ] {
+            let told = proposed(&steps(&both), &[], URL);
+            let guarded = "id: gate\n        if: github.ref == 'refs/heads/main'\n";
+            assert!(told.contains(guarded), "{told}\n{both}");
+            assert!(told.contains("  also deploys by"), "{told}\n{both}");
+        }
+    }
+    // What is asked of the one tells nothing of the other.
+    let staged = |name: &str, branch: &str| {
+        let run = format!("curl -fsS https://{name}.example.com/up");
+        of_branch("Deploy", branch, "flyctl deploy") + &of_branch("Check", branch, &run)
+    };
+    let told = proposed(
+        &steps(&(staged("test", "develop") + &staged("shop", "main"))),
+        &[],
+        None,
+    );
+    assert!(!told.contains("test.example.com"), "{told}");
+}
+
+#[test]
+fn a_container_of_a_program_is_that_program() {
+    let flow = steps(
+        "      - name: Deploy to production\n        uses: docker://bitnami/kubectl:latest\n        with: { args: 'set image deployment/shop app=acme/shop:${{ github.sha }}' }\n      - name: Trigger deploy to demo\n        uses: peter-evans/repository-dispatch@v3\n        with: { event-type: deploy-demo }\n",
+    );
+    let told = proposed(&flow, &[], URL);
+    assert!(told.contains("by kubectl: "), "{told}");
+    // Its login is there alone, so the way back is by the same container.
+    assert!(
+        told.contains("uses: \"docker://bitnami/kubectl:latest\"")
+            && told.contains("args: \"rollout undo deployment/shop\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_only_prepares_a_deployment_is_none() {
+    let flow = steps(
+        "      - name: Setup deploy\n        run: ./log-in\n      - name: Upgrade the chart\n        run: python3 deployer.py support\n",
+    );
+    let told = proposed(&flow, &[], URL);
+    assert!(
+        told.contains("what is called `python3 deployer.py support`"),
+        "{told}"
+    );
+    let both = steps(
+        "      - name: Set up and deploy\n        run: ./all\n      - name: Check the deploy\n        run: ./seen\n",
+    );
+    let told = proposed(&both, &[], URL);
+    assert!(told.contains("`Set up and deploy`"), "{told}");
+}
+
+#[test]
+fn a_request_by_an_action_is_a_request() {
+    for (action, inputs) in [
+        (
+            "satak/webrequest-action@v1",
+            "{ url: '${{ secrets.PORTAINER_WEBHOOK }}', method: POST }",
+        ),
+        (
+            "fjogeleit/http-request-action@v1",
+            "{ url: 'https://api.render.com/deploy/srv-1?key=1' }",
+        ),
+        (
+            "acme/webhook-action@v1",
+            "{ webhook_url: '${{ secrets.DEPLOY_WEBHOOK }}' }",
+        ),
+    ] {
+        let flow = steps(&format!("      - uses: {action}\n        with: {inputs}\n"));
+        let told = proposed(&flow, &[], URL);
+        assert!(
+            told.contains("by a request that starts it elsewhere"),
+            "{told}"
+        );
+    }
+}
