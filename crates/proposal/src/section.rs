@@ -323,12 +323,16 @@ fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv
         .services
         .iter()
         .map(|service| service.value.clone())
+        .filter(|name| call.lasting.is_empty() || call.lasting.contains(name))
         .collect();
     if services.is_empty() {
         services = released(facts.group, call)
             .into_iter()
             .map(|(service, _)| service)
             .collect();
+    }
+    if services.is_empty() {
+        services.clone_from(&call.lasting);
     }
     if !services.is_empty() {
         probe.add("services", Tree::texts(services.iter().map(String::as_str)));

@@ -1,6 +1,6 @@
 //! What is guarded is the production of a repository, not what else has a name of a deployment.
 
-use crate::proposed;
+use crate::{configuration, looked, proposed};
 
 const URL: Option<&str> = Some("https://shop.example.com/up");
 
@@ -107,5 +107,98 @@ fn a_request_by_an_action_is_a_request() {
             told.contains("by a request that starts it elsewhere"),
             "{told}"
         );
+    }
+}
+
+#[test]
+fn what_makes_no_release_live_is_no_deployment() {
+    let swap = "      - run: az webapp deployment slot swap -s Staging -n shop -g g\n";
+    let before = "      - run: |\n          az webapp deployment slot create -s Staging -n shop -g g\n          az webapp config appsettings set -n shop -g g --settings A=b\n";
+    let told = proposed(&steps(&format!("{before}{swap}")), &[], URL);
+    assert!(
+        told.contains("ship.yml:9") && !told.contains("besides"),
+        "{told}"
+    );
+    let vercel = |inputs: &str| {
+        let action = format!("      - uses: amondnet/vercel-action@v25\n        with: {inputs}\n");
+        looked(&steps(&action), &[])
+    };
+    assert!(vercel("{ vercel-args: '--prod' }").contains("by Vercel"));
+    let preview = vercel("{ vercel-token: '${{ secrets.TOKEN }}' }");
+    assert!(!preview.contains("deploys"), "{preview}");
+}
+
+#[test]
+fn a_release_that_the_platform_takes_itself_is_not_the_commit() {
+    let sync = |more: &str| {
+        proposed(
+            &steps(&format!(
+                "      - uses: actions/checkout@v4\n      - run: argocd app sync shop{more}\n"
+            )),
+            &[],
+            URL,
+        )
+    };
+    let told = sync("");
+    assert!(
+        told.contains("a revert on its branch") && told.contains("nothing waits"),
+        "{told}"
+    );
+    assert!(sync(" --revision $GITHUB_SHA").contains("made again"));
+}
+
+#[test]
+fn a_service_that_ends_by_itself_is_not_asked_whether_it_runs() {
+    let flow = steps(
+        "      - uses: actions/checkout@v4\n      - uses: appleboy/ssh-action@v1\n        with:\n          host: h.example\n          username: me\n          key: ${{ secrets.KEY }}\n          script: cd /srv/shop && git pull && docker compose up -d --build\n",
+    );
+    let services = |more: &str| {
+        format!("services:\n  web: {{ build: . }}\n  tools: {{ build: ./tools{more} }}\n")
+    };
+    let asked = |file: &str, more: &str| {
+        let files = [
+            ("compose.yml", &*services(more)),
+            ("tools/Dockerfile", file),
+        ];
+        configuration(&flow, &files)
+    };
+    let ends = "FROM aws-cli\nENTRYPOINT []\nCMD [\"/bin/bash\"]\n";
+    let told = asked(ends, "");
+    assert!(told.contains("services: [web]"), "{told}");
+    for (file, more) in [(ends, ", tty: true"), ("FROM a\nCMD [\"serve\"]\n", "")] {
+        assert!(!asked(file, more).contains("services:"));
+    }
+}
+
+#[test]
+fn a_configuration_that_printf_writes_is_read_with_its_values() {
+    let flow = steps(
+        "      - run: |\n          echo '${{ secrets.KEY }}' >~/.ssh/id_live\n          printf 'Host box\\n  HostName %s\\n  User %s\\n' \"${{ secrets.HOST }}\" me >>~/.ssh/config\n      - run: ssh box 'cd /srv/shop && git pull && docker compose up -d --build'\n",
+    );
+    let told = looked(&flow, &[]);
+    assert!(
+        told.contains("reaches        me@${{ secrets.HOST }}"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_migration_by_push_is_told() {
+    let flow = steps(
+        "      - run: npx prisma db push --accept-data-loss\n        env: { DATABASE_URL: '${{ secrets.DATABASE_URL }}' }\n      - run: flyctl deploy --app shop\n",
+    );
+    let told = looked(&flow, &[]);
+    assert!(told.contains("migration      prisma db push"), "{told}");
+}
+
+#[test]
+fn a_request_that_is_merged_is_a_release() {
+    let flow = "on: { pull_request: { types: [opened, synchronize, closed] } }\njobs:\n  live:\n    if: MERGED\n    runs-on: ubuntu-latest\n    steps:\n      - run: kubectl apply -f app.yaml\n";
+    for (condition, deploys) in [
+        ("github.event.pull_request.merged", true),
+        ("github.event.action != 'closed'", false),
+    ] {
+        let told = looked(&flow.replace("MERGED", condition), &[]);
+        assert_eq!(told.contains("deploys by kubectl"), deploys, "{told}");
     }
 }

@@ -209,6 +209,12 @@ fn only_tells(step: &Step, name: &str) -> bool {
         || WORDS.iter().any(|word| lower.contains(word))
 }
 
+/// Whether a step starts a workflow elsewhere and does not wait for it.
+fn starts_elsewhere(step: &Step) -> bool {
+    let uses = step.uses.as_ref().map_or("", |uses| uses.value.text());
+    uses.contains("dispatch") && !uses.contains("wait")
+}
+
 /// The job's steps as a deployment: live after the step of that name, else after its last that runs where all is well.
 fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deployment> {
     let run = assembly.runs.iter().find(|run| run.id == id)?;
@@ -226,7 +232,7 @@ fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deplo
         besides: Vec::new(),
         own_back: None,
         passed_over: None,
-        returns_early: false,
+        returns_early: starts_elsewhere(&job.steps[step]),
         choice: assembly.choice(run, job, environment.as_ref()),
         tool: Tool::Called {
             name: name.value.clone(),

@@ -177,6 +177,7 @@ impl Assembly<'_> {
             })
             .map(|(name, _)| name.clone())
             .collect();
+        call.lasting = compose::lasting(&project, &call);
         if call.project.is_none() {
             call.project = project
                 .name

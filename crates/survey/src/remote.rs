@@ -75,7 +75,7 @@ impl Reader<'_> {
                 let text = here
                     .clone()
                     .or_else(|| self.file_among(arguments))
-                    .unwrap_or_else(|| arguments.join("\n").replace("\\n", "\n"));
+                    .unwrap_or_else(|| written(name, arguments));
                 self.ssh_config(&text, at);
             } else if output.ends_with("-cert.pub") {
                 self.by_program(Need::Certificate(output.clone()), at);
@@ -265,3 +265,19 @@ fn reads_program(command: &Command) -> bool {
 
 /// Programs that write what they are given.
 const WRITERS: [&str; 6] = ["echo", "printf", "cat", "tee", "install", "base64"];
+
+/// What `echo` or `printf` writes with these arguments.
+fn written(name: &str, arguments: &[String]) -> String {
+    let text = match arguments.split_first() {
+        Some((form, values)) if name == "printf" && !values.is_empty() => {
+            let mut parts = form.split("%s");
+            let first = parts.next().unwrap_or_default().to_owned();
+            let filled = parts
+                .zip(values)
+                .map(|(part, value)| format!("{value}{part}"));
+            first + &filled.collect::<String>()
+        }
+        _ => arguments.join("\n"),
+    };
+    text.replace("\\n", "\n")
+}

@@ -59,6 +59,13 @@ pub fn deeds(
         let value = plain("").one(names)?;
         Some((option, Value::new(value)))
     };
+    let azure_app = || {
+        platform(
+            "Azure App Service",
+            app(&["-n", "--name"]),
+            APP_SERVICE_BACK,
+        )
+    };
     match name {
         "docker" | "podman" | "nerdctl" => docker(rest, program, env, at),
         "docker-compose" | "podman-compose" => compose(rest, program, env, at),
@@ -244,11 +251,9 @@ pub fn deeds(
         }
         "gcloud" => crate::google::gcloud(rest, at),
         "az" => match (first, second) {
-            ("webapp", "deploy" | "deployment" | "up" | "config" | "restart") => platform(
-                "Azure App Service",
-                app(&["-n", "--name"]),
-                APP_SERVICE_BACK,
-            ),
+            // Settings and an empty slot are no release.
+            ("webapp", "deploy" | "up" | "restart") => azure_app(),
+            ("webapp", "deployment") if deploys_webapp(&rest[2..]) => azure_app(),
             ("vm", "run-command") => {
                 vec![CommandEffect::Deploys(Box::new(Tool::Commands))]
             }
@@ -285,11 +290,13 @@ pub fn deeds(
             None,
             ByHand::Command("nomad job revert APP VERSION"),
         ),
-        "argocd" if (first, second) == ("app", "sync") => platform(
-            "Argo CD",
-            rest.get(2).map(|word| fact(word)),
-            ByHand::Command("argocd app rollback APP"),
-        ),
+        "argocd" if (first, second) == ("app", "sync") => deploys(Tool::Platform(PlatformCall {
+            name: "Argo CD",
+            app: rest.get(2).map(|word| fact(word)),
+            back: ByHand::Command("argocd app rollback APP"),
+            fetches: !plain("").has("--revision"),
+            ..PlatformCall::default()
+        })),
         "caprover" if first == "deploy" => {
             platform("CapRover", app(&["-a", "--caproverApp"]), ByHand::Console)
         }
@@ -353,6 +360,12 @@ pub fn deeds(
         }
         _ => other(name, first, second),
     }
+}
+
+/// Whether `az webapp deployment …` changes what users get: `slot swap`, `source config-zip`.
+fn deploys_webapp(words: &[String]) -> bool {
+    let two = [words.first(), words.get(1)].map(|word| word.map_or("", String::as_str));
+    matches!(two, ["slot", "swap"] | ["source", "config-zip" | "sync"])
 }
 
 /// A program of a package without the version that is wanted: `vercel@latest`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use yaml::{Kind, Node};
 
+use crate::tool::ComposeCall;
 use repository::{Repository, joined};
 use workflow::Lines;
 use workflow::{Fact, Line};
@@ -132,6 +133,32 @@ struct FilePlace<'r> {
 }
 
 impl FilePlace<'_> {
+    /// Whether a service starts nothing but a shell, by its own command or by that of its Dockerfile.
+    fn is_shell(&self, node: &Node) -> bool {
+        let stays = ["tty", "stdin_open", "entrypoint"];
+        if stays.iter().any(|key| node.get(key).is_some()) {
+            return false;
+        }
+        if let Some(command) = node.get("command") {
+            let mut words = Vec::new();
+            command.texts(&mut words);
+            return is_shell(&words.join(" "));
+        }
+        let Some(build) = node.get("build") else {
+            return false;
+        };
+        let of = |key: &str| build.get(key).and_then(Node::text);
+        let context = build.text().or_else(|| of("context")).unwrap_or(".");
+        let file = of("dockerfile").unwrap_or("Dockerfile");
+        let path = joined(self.folder, context).and_then(|folder| joined(&folder, file));
+        let text = path.and_then(|path| self.repository.text(&path));
+        let last = text.as_deref().and_then(|text| {
+            let mut lines = text.lines().rev().map(str::trim);
+            lines.find_map(|line| line.strip_prefix("CMD"))
+        });
+        last.is_some_and(is_shell)
+    }
+
     /// Lays what a file says of a service over what is known of it.
     fn service(&self, node: &Node, tree: &Node, name: &str, service: &mut Service, depth: usize) {
         if depth > MAX_DEPTH {
@@ -209,9 +236,34 @@ impl FilePlace<'_> {
             service.profiles = words.into_iter().map(str::to_owned).collect();
         }
         service.host_network |= node.get("network_mode").and_then(Node::text) == Some("host");
-        service.ends |=
-            node.get("restart").and_then(Node::text) == Some("no") || name.contains("migrat");
+        service.ends |= node.get("restart").and_then(Node::text) == Some("no")
+            || name.contains("migrat")
+            || self.is_shell(node);
     }
+}
+
+/// The services of a call that go on running, where others of it end.
+pub fn lasting(project: &Project, call: &ComposeCall) -> Vec<String> {
+    let is_started = |name: &String, service: &Service| {
+        let has_profile = |one: &Fact<String>| service.profiles.contains(&one.value);
+        call.services.iter().any(|one| one.value == *name)
+            || call.services.is_empty()
+                && (service.profiles.is_empty() || call.profiles.iter().any(has_profile))
+    };
+    let started = (project.services.iter()).filter(|(name, service)| is_started(name, service));
+    // What listens does not end by itself.
+    let ends = |service: &Service| service.ends && service.ports.is_empty();
+    if !started.clone().any(|(_, service)| ends(service)) {
+        return Vec::new();
+    }
+    let stay = started.filter(|(_, service)| !ends(service));
+    stay.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether a command is a shell alone, which ends at once where it has no terminal.
+fn is_shell(command: &str) -> bool {
+    let bare = command.trim_matches(|c: char| c.is_whitespace() || "[]\"'".contains(c));
+    matches!(bare, "bash" | "sh" | "/bin/bash" | "/bin/sh")
 }
 
 /// Published port and the container's, where an entry tells both and 127.0.0.1 can ask it.

@@ -177,6 +177,7 @@ pub(crate) fn compose(
             .collect(),
         known_files: Vec::new(),
         standing: Vec::new(),
+        lasting: Vec::new(),
         sudo: program.starts_with("sudo "),
     };
     match verb.as_str() {

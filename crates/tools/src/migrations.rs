@@ -1,8 +1,11 @@
 //! Which command lines change a database's schema, and which only speak of it.
 
-/// Whether the words behind a program make migrations: `manage.py migrate`, `prisma migrate deploy`.
+/// Whether the words behind a program make migrations: `manage.py migrate`, `prisma migrate deploy`, `prisma db push`.
 pub(crate) fn migrates(words: &[String]) -> bool {
-    words.iter().any(|word| word.contains("migrat")) && !only_tells(words)
+    let pushes = words
+        .windows(2)
+        .any(|pair| pair[0] == "db" && pair[1] == "push");
+    pushes || words.iter().any(|word| word.contains("migrat")) && !only_tells(words)
 }
 
 /// Whether they only tell what has been made or would be, or write the files of one.
@@ -54,6 +57,7 @@ mod tests {
             "artisan migrate --force",
             "prisma migrate deploy",
             "run migrate up",
+            "db push --accept-data-loss",
             "db:migrate",
             "migration:run",
             "web node dist/db/migrate.js",

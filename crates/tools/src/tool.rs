@@ -100,6 +100,8 @@ pub struct ComposeCall {
     pub known_files: Vec<String>,
     /// Services that a release does not change, for the sentence that says so.
     pub standing: Vec<String>,
+    /// The started services that go on running, where others of them do a thing and end; empty where none is seen to end.
+    pub lasting: Vec<String>,
     /// Called through `sudo`: the user may not speak to Docker.
     pub sudo: bool,
 }

@@ -206,7 +206,14 @@ pub fn deeds(
             all.extend(input("healthcheck").map(|fact| CommandEffect::Asks { url: fact.value }));
             all
         }
-        "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
+        // Without `--prod` it is a preview, which another address may lead to.
+        "amondnet/vercel-action" if text("vercel-args").contains("--prod") => {
+            platform("Vercel", &[], VERCEL_BACK)
+        }
+        "amondnet/vercel-action" if with.contains_key("alias-domains") => deploys(Tool::Other {
+            name: name.to_owned(),
+        }),
+        "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
         "digitalocean/app_action" | "digitalocean/app_action/deploy" => {
             fetching("DigitalOcean App Platform", input("app_name"))
         }
@@ -254,7 +261,7 @@ pub fn deeds(
                 host: "Firebase Hosting",
             })
         }
-        "firebaseextended/action-hosting-deploy" => Vec::new(),
+        "firebaseextended/action-hosting-deploy" | "amondnet/vercel-action" => Vec::new(),
         "actions/deploy-pages"
         | "peaceiris/actions-gh-pages"
         | "jamesives/github-pages-deploy-action"

@@ -309,7 +309,7 @@ impl Workflow {
             && (self.triggers.iter()).all(|trigger| trigger.starts_with("pull_request"))
     }
 
-    /// The only events are that a pull request is closed.
+    /// That a pull request is closed is among its events.
     pub fn is_of_closed_requests(&self) -> bool {
         let types = self.on.as_ref().and_then(|on| {
             let event = on
@@ -317,7 +317,7 @@ impl Workflow {
                 .or_else(|| on.get("pull_request_target"))?;
             Some(words(event.get("types")?))
         });
-        types.is_some_and(|types| types == ["closed"])
+        types.is_some_and(|types| types.iter().any(|one| one == "closed"))
     }
 
     /// Tags or releases start it, and no branch does.
