@@ -190,33 +190,3 @@ pub(crate) fn planned(id: String, subject: &str, plan: &[String], started_at: Ti
 pub(crate) fn is_working(state: State) -> bool {
     state == State::Busy
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sudo_is_blamed_for_what_it_prints_itself() {
-        let is_of_sudo = |tail: &str| {
-            let error = RemedyError::Ended {
-                command: "sudo -n systemctl restart actions.runner.x".to_owned(),
-                exit: Exit::Code(1),
-                tail: tail.to_owned(),
-            };
-            error.is_of_sudo()
-        };
-        for tail in [
-            "sudo: a password is required",
-            "deploy is not in the sudoers file.  This incident will be reported.",
-            "Sorry, user deploy is not allowed to execute '/usr/bin/systemctl' as root on web-01.",
-        ] {
-            assert!(is_of_sudo(tail), "{tail}");
-        }
-        for tail in [
-            "sh: 1: sudo: not found",
-            "Failed to restart actions.runner.sudo-box.service: Unit not found.",
-        ] {
-            assert!(!is_of_sudo(tail), "{tail}");
-        }
-    }
-}
