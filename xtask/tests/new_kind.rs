@@ -1,10 +1,12 @@
-//! How many files a new kind of probe, check or target touches, and a new key of the policy: one of each is added to a
-//! copy of the sources, and works.
+//! How many files a new kind of probe, check, target, router or sink touches, and in how many places a new key of the
+//! policy: one of each is added to a copy of the sources, which is then no larger than it may be, and works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::structure::MAX_LINES;
 
 /// A probe's type, in a file of its own.
 const PROBE_CONFIG: &str = r#"//! Files that must be there.
@@ -269,61 +271,334 @@ impl Target for File<'_> {
 }
 "#;
 
-/// Two files, the row, the type's module and the measurement's: four files each.
+/// A router's type.
+const ROUTER_CONFIG: &str = r#"//! A file that holds the share.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use yaml::Fault;
+
+use crate::file::rollback::TargetConfig;
+use sections::KeyPosition;
+
+/// A file that holds the share of the green side, and one for each side that names its release.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileRouter {
+    /// The file with the share.
+    pub path: PathBuf,
+    /// The file that names the release of the blue side.
+    pub blue: PathBuf,
+    /// The file that names the release of the green side.
+    pub green: PathBuf,
+}
+
+impl TargetConfig for FileRouter {
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
+        spot.key("path").some_text(&self.path.display().to_string())
+    }
+}
+"#;
+
+/// How the share is read and set.
+const ROUTER: &str = r#"//! A file that holds the share.
+
+use std::fs;
+use std::time::Duration;
+
+use config::file::FileRouter;
+use config::value::{Share, Side};
+use model::release::Releases;
+use place::{Context, Error, Place, Standby, StepFuture};
+
+use crate::kinds::Kind;
+use crate::router::{Capabilities, Change, Router};
+use crate::split::Split;
+
+struct File<'a> {
+    config: &'a FileRouter,
+    releases: Releases,
+    places: [Place; 1],
+}
+
+impl Kind for FileRouter {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
+        Ok(Box::new(File {
+            config: self,
+            releases: context.releases(),
+            places: [Place::Here],
+        }))
+    }
+}
+
+impl File<'_> {
+    fn split(&self, text: &str) -> Result<Split, Error> {
+        let share = text.trim().parse::<Share>();
+        let share = share.map_err(|error| Error::Malformed(error.to_string()))?;
+        Ok(Split::giving(Side::Green, share))
+    }
+
+    fn read(&self) -> Result<Split, Error> {
+        self.split(&fs::read_to_string(&self.config.path)?)
+    }
+
+    fn write(&self, split: Split) -> Result<(), Error> {
+        Ok(fs::write(&self.config.path, split.of(Side::Green).to_string())?)
+    }
+
+    fn release(&self, side: Side) -> Result<String, Error> {
+        let file = match side {
+            Side::Blue => &self.config.blue,
+            Side::Green => &self.config.green,
+        };
+        Ok(fs::read_to_string(file)?.trim().to_owned())
+    }
+}
+
+impl Router for File<'_> {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    fn releases(&self) -> &Releases {
+        &self.releases
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            overlap: Duration::ZERO,
+            can_sample: true,
+        }
+    }
+
+    fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    fn name(&self, side: Side) -> String {
+        side.to_string()
+    }
+
+    fn configured<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Split> {
+        Box::pin(async { self.read() })
+    }
+
+    fn loaded<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, Option<Split>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn check<'a>(&'a self, _place: &'a Place, split: Split) -> StepFuture<'a, Change> {
+        let does = format!("write {split} into {}", self.config.path.display());
+        let writes = vec![split.to_string()];
+        Box::pin(async move { Ok(Change { does, writes, split }) })
+    }
+
+    fn snapshot<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, String> {
+        Box::pin(async { Ok(self.read()?.of(Side::Green).to_string()) })
+    }
+
+    fn set<'a>(&'a self, _place: &'a Place, split: Split) -> StepFuture<'a, ()> {
+        Box::pin(async move { self.write(split) })
+    }
+
+    fn restore<'a>(&'a self, _place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
+        Box::pin(async move {
+            let split = self.split(snapshot)?;
+            self.write(split)?;
+            Ok(format!("{split} again"))
+        })
+    }
+
+    fn side_release<'a>(
+        &'a self,
+        _place: &'a Place,
+        side: Side,
+        _likely: &'a str,
+    ) -> StepFuture<'a, String> {
+        Box::pin(async move { self.release(side) })
+    }
+
+    fn sample_release<'a>(&'a self, _place: &'a Place, _likely: &'a str) -> StepFuture<'a, String> {
+        Box::pin(async { self.release(self.read()?.whole().unwrap_or(Side::Blue)) })
+    }
+
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
+        Box::pin(async move {
+            Ok(Standby {
+                at: self.name(side),
+                front: "http://localhost/".to_owned(),
+            })
+        })
+    }
+}
+"#;
+
+/// A sink's type.
+const SINK_CONFIG: &str = r#"//! A file.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use yaml::Fault;
+
+use super::sink_config::{SinkConfig, common_fields};
+use super::{EventKind, Severity};
+use crate::spot::KeyPosition;
+
+/// A line per event in a file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileSink {
+    /// The sink's name.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Only incidents that are or were at least as bad as this. Default: all.
+    pub severity: Option<Severity>,
+    /// Only what happens in these environments. Default: all.
+    #[serde(default)]
+    pub environments: Vec<String>,
+    /// Which events are told. Default: all.
+    pub events: Option<Vec<EventKind>>,
+    /// Of the deployments that end, only those that did not end well. Default: false.
+    pub only_failed: Option<bool>,
+}
+
+impl SinkConfig for FileSink {
+    common_fields!(events: |_| &EventKind::ALL, only_failed: |_| false);
+
+    fn check(&self, spot: KeyPosition<'_>) -> Result<(), Fault> {
+        spot.key("path").some_text(&self.path.display().to_string())
+    }
+}
+"#;
+
+/// One attempt.
+const SINK: &str = r"//! A line in a file.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use sections::incident::FileSink;
+
+use crate::sink::{Delivered, Delivering, PreviousDelivery, Sink, SinkContext};
+use crate::sinks::Kind;
+use crate::{DeliveryError, Notice, outside};
+
+const LINE: usize = 500;
+
+struct File<'a>(&'a Path);
+
+impl Kind for FileSink {
+    fn make<'a>(&'a self, _around: SinkContext<'a>) -> Result<Box<dyn Sink + 'a>, DeliveryError> {
+        Ok(Box::new(File(&self.path)))
+    }
+}
+
+impl Sink for File<'_> {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: PreviousDelivery<'a>,
+        _: Instant,
+    ) -> Delivering<'a> {
+        let text = outside::line(&notice.title, LINE);
+        let written = fs::write(self.0, text).map(|()| Delivered::default());
+        let written = written.map_err(|error| DeliveryError::later(error.to_string(), None));
+        Box::pin(std::future::ready(written))
+    }
+}
+";
+
+/// Two files, the row, the type's module and the implementation's: four files each.
 #[test]
 fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_policy_five_places() {
     let mut tree = Tree::new();
-    add_probe(&mut tree);
-    assert_eq!(tree.touched(), 4, "a probe");
-    add_check(&mut tree);
-    assert_eq!(tree.touched(), 4, "a check");
-    add_target(&mut tree);
-    assert_eq!(tree.touched(), 4, "a target");
+    for (what, add) in [
+        ("a probe", add_probe as fn(&mut Tree)),
+        ("a check", add_check),
+        ("a target", add_target),
+        ("a router", add_router),
+        ("a sink", add_sink),
+    ] {
+        add(&mut tree);
+        assert_eq!(tree.touched().files.len(), 4, "{what}");
+    }
     add_key_of_the_policy(&mut tree);
-    assert_eq!(tree.touched(), 5, "a key of the policy");
+    assert_eq!(tree.touched().insertions, 5, "a key of the policy");
+    for (name, lines) in tree.lines() {
+        assert!(lines <= MAX_LINES, "{name}: {lines} lines");
+    }
 
-    let programs = tree.build(&["healthgate", "preflight", "rollback"]);
-    let [healthgate, preflight, rollback] = &programs[..] else {
-        panic!("three programs")
+    let names = ["healthgate", "preflight", "rollback", "traffic", "incident"];
+    let programs = tree.build(&names);
+    let [healthgate, preflight, rollback, traffic, incident] = &programs[..] else {
+        panic!("five programs")
     };
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("live"), "v2").unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let run = |program: &Path, args: &[&str], code: i32| {
+        let mut command = Command::new(program);
+        let command = testkit::clear_environment(&mut command).current_dir(folder.path());
+        let ended = command.args(args).output().unwrap();
+        let told = [ended.stdout, ended.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert_eq!(ended.status.code(), Some(code), "{told}");
+        told
+    };
+    let configure = |sections: &str| {
+        let text = format!("version: 1\nservice: shop\n{sections}");
+        fs::write(file("deploy-guard.yml"), text).unwrap();
+    };
+    fs::write(file("live"), "v2").unwrap();
     for (path, code) in [("live", 0), ("missing", 1)] {
-        let config = format!(
-            "version: 1\nservice: shop\nhealthgate:\n  policy: {{ failure-limit: 0, interval: 10ms, sample-limit: 7 }}\n  \
-             file: [{{ name: it, path: {path} }}]\npreflight:\n  file: [{{ path: {path} }}]\nrollback:\n  \
-             state: state.json\n  file: {{ path: live }}\n"
-        );
-        fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
-        let run = |program: &Path, args: &[&str], code: i32| {
-            let mut command = Command::new(program);
-            let command = testkit::clear_environment(&mut command).current_dir(folder.path());
-            let ended = command.args(args).output().unwrap();
-            let told = [ended.stdout, ended.stderr].concat();
-            let told = String::from_utf8_lossy(&told).into_owned();
-            assert_eq!(ended.status.code(), Some(code), "{told}");
-            told
-        };
+        configure(&format!(
+            "healthgate:\n  policy: {{ failure-limit: 0, interval: 10ms, sample-limit: 7 }}\n  file: [{{ name: it, \
+             path: {path} }}]\npreflight:\n  file: [{{ path: {path} }}]\n"
+        ));
         assert!(run(healthgate, &[], code).contains("file/it"));
         assert!(run(healthgate, &["--format", "json"], code).contains("\"sample_limit\": 7"));
-        run(healthgate, &["--sample-limit", "8"], code);
         assert!(run(preflight, &[], code).contains(&format!("file/{path}")));
-        if code == 0 {
-            let forced = ["--force=not-running", "--reason=test"];
-            run(
-                rollback,
-                &[&["record", "--release=v1"], &forced[..]].concat(),
-                0,
-            );
-            run(rollback, &["record", "--pending", "--release=v2"], 0);
-            let told = run(rollback, &["run"], 0);
-            assert!(told.contains("rolled back from v2 to v1"), "{told}");
-            assert_eq!(
-                fs::read_to_string(folder.path().join("live")).unwrap(),
-                "v1"
-            );
-        }
+        // Two measurements are too few for the three successes, and none too few for a failure.
+        let limited = run(
+            healthgate,
+            &["--sample-limit", "2"],
+            if code == 0 { 3 } else { 1 },
+        );
+        assert_eq!(limited.contains("sample-limit (2)"), code == 0, "{limited}");
     }
+
+    configure("rollback:\n  state: state.json\n  file: { path: live }\n");
+    let forced = ["--force=not-running", "--reason=test"];
+    run(
+        rollback,
+        &[&["record", "--release=v1"], &forced[..]].concat(),
+        0,
+    );
+    run(rollback, &["record", "--pending", "--release=v2"], 0);
+    let told = run(rollback, &["run"], 0);
+    assert!(told.contains("rolled back from v2 to v1"), "{told}");
+    assert_eq!(fs::read_to_string(file("live")).unwrap(), "v1");
+
+    configure(
+        "traffic:\n  state: shares.json\n  file: { path: share, blue: live, green: next }\nincident:\n  file: [{ name: \
+         log, path: heard }]\n",
+    );
+    fs::write(file("next"), "v3").unwrap();
+    fs::write(file("share"), "100%").unwrap();
+    let told = run(traffic, &["status"], 0);
+    assert!(told.contains("green") && told.contains("v3"), "{told}");
+    run(
+        incident,
+        &["open", "--release=v3", "checkout answers 500"],
+        0,
+    );
+    let heard = fs::read_to_string(file("heard")).unwrap();
+    assert!(heard.contains("checkout answers 500"), "{heard}");
 }
 
 fn add_probe(tree: &mut Tree) {
@@ -372,63 +647,85 @@ fn add_target(tree: &mut Tree) {
     );
 }
 
-/// The row; the flag; the report's key, to it and from it; and the rule that judges by it.
+fn add_router(tree: &mut Tree) {
+    tree.add("crates/config/src/file/traffic/file.rs", ROUTER_CONFIG);
+    tree.add("crates/router/src/file.rs", ROUTER);
+    let caddy = "            /// The weights of two upstreams of Caddy";
+    let row = "            /// A file holds the share.\n            file: FileRouter,\n";
+    let section = "crates/config/src/file/traffic.rs";
+    tree.insert(section, &[("mod command;", "mod file;\n"), (caddy, row)]);
+    tree.insert(
+        section,
+        &[("pub use command::", "pub use file::FileRouter;\n")],
+    );
+    tree.insert(
+        "crates/router/src/lib.rs",
+        &[("pub mod haproxy;", "mod file;\n")],
+    );
+}
+
+fn add_sink(tree: &mut Tree) {
+    tree.add("crates/sections/src/incident/file.rs", SINK_CONFIG);
+    tree.add("crates/notify/src/file.rs", SINK);
+    let stdout = "            /// A line in the log of the job.\n";
+    let row = "            /// A line in a file.\n            file: FileSink,\n";
+    let section = "crates/sections/src/incident.rs";
+    tree.insert(section, &[("mod filter;", "mod file;\n"), (stdout, row)]);
+    tree.insert(
+        section,
+        &[("pub use filter::", "pub use file::FileSink;\n")],
+    );
+    tree.insert(
+        "crates/notify/src/lib.rs",
+        &[("mod github_access;", "mod file;\n")],
+    );
+}
+
+/// The row; the flag; the report's key; and the rule that judges by it.
 fn add_key_of_the_policy(tree: &mut Tree) {
     let soak = "    /// After passing, keep measuring this long. Default 0s.\n";
-    let row = "    /// Measurements after which the probe ends.\n    sample_limit: optional u32,\n";
+    let row = "    /// Measurements after which the probe ends.\n    sample_limit: optional u32 => sample_limit,\n";
     tree.insert(
         "crates/config/src/file/healthgate/policy.rs",
         &[(soak, row)],
     );
-    tree.insert(
-        "crates/healthgate/src/flags.rs",
-        &[
-            (
-                "    /// After passing, keep measuring this long [default: 0s]\n",
-                "    /// Measurements after which the probe ends\n    #[arg(long)]\n    sample_limit: Option<u32>,\n",
-            ),
-            (
-                "        set(&mut policy.soak, self.soak);\n",
-                "        set(&mut policy.sample_limit, self.sample_limit.map(Some));\n",
-            ),
-        ],
-    );
+    let soak = "    /// After passing, keep measuring this long [default: 0s]\n";
+    let row = "    /// Measurements after which the probe ends\n    sample_limit: u32 = \"N\",\n";
+    tree.insert("crates/healthgate/src/policy_flags.rs", &[(soak, row)]);
+    let row = "    sample_limit: number Option<u32>,\n";
     tree.insert(
         "crates/model/src/watched.rs",
-        &[
-            (
-                "    pub soak_ms: u64,\n",
-                "    pub sample_limit: Option<u32>,\n",
-            ),
-            (
-                "            soak_ms: _,\n",
-                "            sample_limit: _,\n",
-            ),
-        ],
+        &[("    soak_ms: number u64,\n", row)],
     );
-    tree.insert(
-        "crates/gate/src/policy_report.rs",
-        &[
-            (
-                "        soak_ms: ms(policy.soak),\n",
-                "        sample_limit: policy.sample_limit,\n",
-            ),
-            (
-                "        soak: span(policy.soak_ms),\n",
-                "        sample_limit: policy.sample_limit,\n",
-            ),
-        ],
-    );
+    let rule = "            .or_else(|| {
+                let (seen, limit) = (self.now.seen, policy.sample_limit?);
+                (seen >= limit).then(|| Conclusion {
+                    verdict: Verdict::Inconclusive,
+                    reason: format!(\"measured ({seen}) ≥ sample-limit ({limit})\"),
+                })
+            })\n";
+    let end = "    }\n\n    /// `failing-for` where it is set; else";
     tree.insert(
         "crates/gate/src/policy/assessor.rs",
-        &[("            soak: _,\n", "            sample_limit: _,\n")],
+        &[
+            ("            soak: _,\n", "            sample_limit: _,\n"),
+            (end, rule),
+        ],
     );
 }
 
-/// A copy of the sources, by their paths, and which of them were touched since that was counted.
+/// A copy of the sources, by their paths, and what was touched since that was counted.
 struct Tree {
     files: BTreeMap<String, Vec<u8>>,
-    touched: BTreeSet<String>,
+    touched: Touched,
+}
+
+#[derive(Default)]
+struct Touched {
+    /// Those that were added or edited.
+    files: BTreeSet<String>,
+    /// Places in them.
+    insertions: usize,
 }
 
 impl Tree {
@@ -441,8 +738,10 @@ impl Tree {
                 "--exclude-standard",
                 "--",
                 "Cargo.*",
+                "action*",
                 "crates",
                 "schema",
+                "setup",
                 "xtask",
             ])
             .current_dir(root)
@@ -454,7 +753,7 @@ impl Tree {
         let read = |file: &str| Some((file.to_owned(), fs::read(root.join(file)).ok()?));
         let mut tree = Tree {
             files: files.filter_map(read).collect(),
-            touched: BTreeSet::new(),
+            touched: Touched::default(),
         };
         // Cargo tells packages of two workspaces apart by their versions, not by their folders:
         // with the same version, one would be taken for the other.
@@ -464,13 +763,30 @@ impl Tree {
         tree
     }
 
-    /// How many files were added or edited since this was asked last.
-    fn touched(&mut self) -> usize {
-        std::mem::take(&mut self.touched).len()
+    /// What was added or edited since this was asked last.
+    fn touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The lines of each crate's sources.
+    fn lines(&self) -> BTreeMap<String, usize> {
+        let mut all = BTreeMap::new();
+        for (file, content) in &self.files {
+            let below = file
+                .strip_prefix("crates/")
+                .and_then(|it| it.split_once("/src/"));
+            if let Some((name, _)) =
+                below.filter(|(_, file)| Path::new(file).extension().is_some_and(|it| it == "rs"))
+            {
+                let lines = String::from_utf8_lossy(content).lines().count();
+                *all.entry(name.to_owned()).or_default() += lines;
+            }
+        }
+        all
     }
 
     fn add(&mut self, file: &str, text: &str) {
-        self.touched.insert(file.to_owned());
+        self.touched.files.insert(file.to_owned());
         assert!(self.files.insert(file.to_owned(), text.into()).is_none());
     }
 
@@ -483,7 +799,8 @@ impl Tree {
 
     /// Replaces a text that is there once.
     fn edit(&mut self, file: &str, from: &str, to: &str) {
-        self.touched.insert(file.to_owned());
+        self.touched.files.insert(file.to_owned());
+        self.touched.insertions += 1;
         let bytes = self.files.get_mut(file).unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");

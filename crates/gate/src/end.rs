@@ -8,7 +8,6 @@ use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
 use crate::gated_probe::GatedProbe;
 use crate::history::ReleasesNamed;
 use crate::policy::Conclusion;
-use crate::policy_report::to_report;
 
 pub(crate) struct ProbeEnd {
     pub(crate) outcome: Outcome,
@@ -61,7 +60,7 @@ impl GateLoop<'_> {
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
             .took(state.ended_at.unwrap_or_else(|| self.start.elapsed()));
-        outcome.policy = (one.policy != *common).then(|| to_report(&one.policy));
+        outcome.policy = (one.policy != *common).then(|| one.policy.to_report());
         if measured == 0 {
             let threshold = one.policy.success_threshold;
             outcome.expected = Some(format!("successes in a row ({threshold})"));

@@ -15,7 +15,6 @@ mod lateness;
 pub mod observer;
 mod pauses;
 pub mod policy;
-pub mod policy_report;
 
 pub use context::{GateContext, Interrupted};
 pub use gate::Gate;

@@ -9,6 +9,8 @@ use config::file::{HttpProbe, Impossible, Match, ReleaseSource};
 use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
 use model::{Address, Secret, Shard};
 
+use crate::policy_flags::PolicyFlags;
+
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -88,45 +90,8 @@ pub struct Flags {
     /// all parts together
     #[arg(long, value_name = "N/ALL")]
     pub(crate) shard: Option<Shard>,
-    /// Wait before the first measurement [default: 0s]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    initial_delay: Option<Span>,
-    /// Time between the starts of two measurements [default: 2s]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    interval: Option<Span>,
-    /// Timeout of one measurement [default: 5s]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    timeout: Option<Span>,
-    /// Successes in a row that pass [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Policy")]
-    success_threshold: Option<u32>,
-    /// The probe fails as soon as it has more failures than this [default: no limit]
-    #[arg(long, value_name = "N", help_heading = "Policy")]
-    failure_limit: Option<u32>,
-    /// The probe fails once it failed for this long without a success, and for no shorter failure [default: none]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    failing_for: Option<Span>,
-    /// Failures before the first success within this time do not count [default: 0s]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    startup: Option<Span>,
-    /// The probe ends as `error` after more errors in a row than this [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Policy")]
-    error_limit: Option<u32>,
-    /// Inconclusive measurements in a row above which the probe ends so [default: 4]
-    #[arg(long, value_name = "N", help_heading = "Policy")]
-    inconclusive_limit: Option<u32>,
-    /// Minimum number of successes for a pass, in a row or not [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Policy")]
-    min_samples: Option<u32>,
-    /// The probe must pass within this time [default: 2m]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    deadline: Option<Span>,
-    /// After passing, keep measuring this long [default: 0s]
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    soak: Option<Span>,
-    /// Failures during the soak above which the probe fails, or their share [default: 0]
-    #[arg(long, value_name = "N|SHARE", help_heading = "Policy")]
-    soak_failure_limit: Option<Portion>,
+    #[command(flatten)]
+    policy: PolicyFlags,
 }
 
 impl Flags {
@@ -141,19 +106,7 @@ impl Flags {
             };
         }
         let policy = &mut section.policy;
-        set(&mut policy.initial_delay, self.initial_delay);
-        set(&mut policy.interval, self.interval);
-        set(&mut policy.timeout, self.timeout);
-        set(&mut policy.success_threshold, self.success_threshold);
-        set(&mut policy.failure_limit, self.failure_limit.map(Some));
-        set(&mut policy.failing_for, self.failing_for.map(Some));
-        set(&mut policy.startup, self.startup);
-        set(&mut policy.error_limit, self.error_limit);
-        set(&mut policy.inconclusive_limit, self.inconclusive_limit);
-        set(&mut policy.min_samples, self.min_samples);
-        set(&mut policy.deadline, self.deadline);
-        set(&mut policy.soak, self.soak);
-        set(&mut policy.soak_failure_limit, self.soak_failure_limit);
+        self.policy.lay_over(policy);
         for (name, span) in [
             ("interval", policy.interval),
             ("timeout", policy.timeout),
@@ -267,12 +220,6 @@ impl Flags {
                     .hint("write it as `--header 'Name: value'`")),
             })
             .collect()
-    }
-}
-
-fn set<T>(key: &mut T, flag: Option<T>) {
-    if let Some(value) = flag {
-        *key = value;
     }
 }
 

@@ -11,6 +11,7 @@ mod merge;
 mod only;
 mod picture;
 mod plan;
+mod policy_flags;
 mod slowest;
 
 use cli::{Failure, Job, Stage as _};
@@ -136,8 +137,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));
     // A canary alone is not asked by the policy.
-    report.policy =
-        (!gate.probes.is_empty()).then(|| gate::policy_report::to_report(&section.policy));
+    report.policy = (!gate.probes.is_empty()).then(|| section.policy.to_report());
     report.pictures = picture::charts(&report.outcomes);
     report
         .pictures

@@ -5,49 +5,55 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a probe passes, fails, or is given up. The words are those of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Policy {
-    pub initial_delay_ms: u64,
-    pub interval_ms: u64,
-    pub timeout_ms: u64,
-    pub success_threshold: u32,
-    pub failure_limit: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub failing_for_ms: Option<u64>,
-    pub startup_ms: u64,
-    pub error_limit: u32,
-    pub inconclusive_limit: u32,
-    pub min_samples: u32,
-    pub deadline_ms: u64,
-    pub soak_ms: u64,
-    /// A count, `2`, or a share of the soak's measurements, `1%`.
-    pub soak_failure_limit: String,
+/// A number, which holds no text of another's.
+trait Number {}
+
+impl Number for u32 {}
+impl Number for u64 {}
+impl<T: Number> Number for Option<T> {}
+
+/// The keys, a row each: a `number`, or a `limit`, the text of a number in the configuration, which `merge` reads again.
+/// A text of another's must be redacted.
+macro_rules! policy {
+    ($($(#[$attribute:meta])* $key:ident: $kind:ident $type:ty,)*) => {
+        /// When a probe passes, fails, or is given up. The words are those of the configuration.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub struct Policy {
+            $($(#[$attribute])* pub $key: $type,)*
+        }
+
+        impl Policy {
+            pub(crate) fn redacted(self) -> Self {
+                $(policy!(@redacted $kind self.$key);)*
+                self
+            }
+        }
+    };
+    (@redacted number $value:expr) => { plain(&$value) };
+    (@redacted limit $value:expr) => {};
 }
 
-impl Policy {
-    pub(crate) fn redacted(self) -> Self {
-        // No `..`: a text of another's must be redacted. The only one is a number of the
-        // configuration, which `merge` reads again.
-        let Policy {
-            initial_delay_ms: _,
-            interval_ms: _,
-            timeout_ms: _,
-            success_threshold: _,
-            failure_limit: _,
-            failing_for_ms: _,
-            startup_ms: _,
-            error_limit: _,
-            inconclusive_limit: _,
-            min_samples: _,
-            deadline_ms: _,
-            soak_ms: _,
-            soak_failure_limit: _,
-        } = &self;
-        self
-    }
+policy! {
+    initial_delay_ms: number u64,
+    interval_ms: number u64,
+    timeout_ms: number u64,
+    success_threshold: number u32,
+    failure_limit: number Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    failing_for_ms: number Option<u64>,
+    startup_ms: number u64,
+    error_limit: number u32,
+    inconclusive_limit: number u32,
+    min_samples: number u32,
+    deadline_ms: number u64,
+    soak_ms: number u64,
+    /// A count, `2`, or a share of the soak's measurements, `1%`.
+    soak_failure_limit: limit String,
 }
+
+/// Does not compile for what may have to be redacted.
+fn plain(_: &impl Number) {}
 
 /// Bounds on what a measurement may find.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

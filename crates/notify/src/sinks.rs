@@ -3,10 +3,7 @@
 use std::time::Instant;
 
 use model::Redactor;
-use sections::incident::{
-    EmailSink, Filter, GithubDeploymentSink, GithubIssueSink, Incident, PagerdutySink,
-    SinkConfig as _, SlackSink, StdoutSink, TeamsSink, WebhookSink, key,
-};
+use sections::incident::{Filter, Incident, SinkConfig as _, key};
 
 use crate::{Delivered, DeliveryError, Notice, PreviousDelivery, Proof, Sink, SinkContext};
 
@@ -108,7 +105,7 @@ macro_rules! all {
         /// Every sink of the section, in the order of the kinds.
         pub fn recipients<'a>(section: &'a Incident, around: SinkContext<'a>) -> Vec<Recipient<'a>> {
             let mut all = Vec::new();
-            $(all.extend(section.$kind.iter().map(|config: &'a $config| Recipient {
+            $(all.extend(section.$kind.iter().map(|config| Recipient {
                 kind: key(stringify!($kind)),
                 name: config.name(),
                 filter: config.filter(),

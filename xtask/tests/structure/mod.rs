@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A crate of more lines is two crates.
-const MAX_LINES: usize = 7000;
+pub(crate) const MAX_LINES: usize = 7000;
 
 fn crates() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(testkit::workspace().join("crates")).unwrap();

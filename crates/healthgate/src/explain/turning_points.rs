@@ -42,7 +42,7 @@ pub(super) fn find(told: &TimedReport, n: usize) -> Vec<Turn> {
         let why = outcome.reason.as_deref().unwrap_or("no reason is given");
         return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
     }
-    let policy = gate::policy_report::from_report(policy);
+    let policy = config::file::Policy::from_report(policy);
     if outcome.members.is_some() {
         // Measurements of many endpoints: no rule of one probe joins them.
         let seen = measured.iter().zip(&outcome.measurements);

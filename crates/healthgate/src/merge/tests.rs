@@ -219,7 +219,7 @@ fn the_whole_took_as_long_as_its_last_shard_by_the_same_rules() {
         shard(1, 2, [10, 0, 0, 0], 20, 20),
         shard(2, 2, [10, 0, 0, 0], 20, 20),
     ];
-    let policy = gate::policy_report::to_report(&config::file::Policy::default());
+    let policy = config::file::Policy::default().to_report();
     for part in &mut parts {
         part.report.policy = Some(policy.clone());
         part.report.duration_ms = 4000;

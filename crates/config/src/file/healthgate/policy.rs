@@ -2,16 +2,76 @@
 
 use std::time::Duration;
 
+use model::report::v1::millis;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::value::{Portion, Span};
 
-/// The keys of a policy, a row each, with the default; `optional` for a rule that holds only where it is set.
+/// A value of a policy as the report keeps it, and back again for those that judge once more.
+trait Reported {
+    type Kept;
+
+    fn to_report(self) -> Self::Kept;
+
+    fn from_report(kept: &Self::Kept) -> Self;
+}
+
+impl Reported for Span {
+    type Kept = u64;
+
+    fn to_report(self) -> u64 {
+        millis(self.get())
+    }
+
+    fn from_report(kept: &u64) -> Span {
+        Span::from(Duration::from_millis(*kept))
+    }
+}
+
+impl Reported for u32 {
+    type Kept = u32;
+
+    fn to_report(self) -> u32 {
+        self
+    }
+
+    fn from_report(kept: &u32) -> u32 {
+        *kept
+    }
+}
+
+impl Reported for Portion {
+    type Kept = String;
+
+    fn to_report(self) -> String {
+        self.to_string()
+    }
+
+    /// What cannot be read allows nothing.
+    fn from_report(kept: &String) -> Portion {
+        kept.parse().unwrap_or(Portion::Count(0))
+    }
+}
+
+impl<T: Reported> Reported for Option<T> {
+    type Kept = Option<T::Kept>;
+
+    fn to_report(self) -> Self::Kept {
+        self.map(T::to_report)
+    }
+
+    fn from_report(kept: &Self::Kept) -> Self {
+        kept.as_ref().map(T::from_report)
+    }
+}
+
+/// The keys of a policy, a row each, with the default and the key in the report; `optional` for a rule that holds only
+/// where it is set.
 macro_rules! keys {
     ($(
         $(#[doc = $doc:literal])* $(#[schemars($($schema:tt)*)])?
-        $key:ident: $kind:ident $type:ty $(= $default:expr)?,
+        $key:ident: $kind:ident $type:ty $(= $default:expr)? => $reported:ident,
     )*) => {
         /// When a probe passes, fails, or is given up.
         #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -41,6 +101,16 @@ macro_rules! keys {
                 };
                 Policy { $($key: keys!(@laid $kind overlay.$key, self.$key),)* }
             }
+
+            /// The policy as the report keeps it.
+            pub fn to_report(&self) -> model::Policy {
+                model::Policy { $($reported: self.$key.to_report(),)* }
+            }
+
+            /// The policy in a report.
+            pub fn from_report(policy: &model::Policy) -> Policy {
+                Policy { $($key: Reported::from_report(&policy.$reported),)* }
+            }
         }
     };
     (@field always $type:ty) => { $type };
@@ -53,41 +123,41 @@ macro_rules! keys {
 
 keys! {
     /// Wait this long before the first measurement. Default 0s.
-    initial_delay: always Span = Span::ZERO,
+    initial_delay: always Span = Span::ZERO => initial_delay_ms,
     /// From the start of one measurement to the start of the next: the n-th starts at the stage's
     /// start + initial-delay + n × interval, however long those before it took. A slot that comes
     /// while the probe's own answer is still awaited is left out. Default 2s.
-    interval: always Span = Span::from_secs(2),
+    interval: always Span = Span::from_secs(2) => interval_ms,
     /// How long one measurement may take. Default 5s.
-    timeout: always Span = Span::from_secs(5),
+    timeout: always Span = Span::from_secs(5) => timeout_ms,
     /// Successes in a row that pass. Default 3.
     #[schemars(range(min = 1))]
-    success_threshold: always u32 = 3,
+    success_threshold: always u32 = 3 => success_threshold,
     /// The probe fails as soon as its failures in all exceed this. Applies until it passes. Unset: no
     /// limit on their number.
-    failure_limit: optional u32,
+    failure_limit: optional u32 => failure_limit,
     /// The probe fails when it still fails this long after its first failure, with no success in
     /// between. Replaces `failure-limit` and `soak-failure-limit`. Unset: those count.
-    failing_for: optional Span,
+    failing_for: optional Span => failing_for_ms,
     /// Failures before the first success and within this time count for nothing. Default 0s.
-    startup: always Span = Span::ZERO,
+    startup: always Span = Span::ZERO => startup_ms,
     /// Errors in a row (with no success between) above which the probe ends as error, or as fail if
     /// it saw a failure before it passed. Default 4.
-    error_limit: always u32 = 4,
+    error_limit: always u32 = 4 => error_limit,
     /// Inconclusive measurements in a row (with no success between) above which the probe ends so,
     /// or as the worst that it saw before it passed. Default 4.
-    inconclusive_limit: always u32 = 4,
+    inconclusive_limit: always u32 = 4 => inconclusive_limit,
     /// Do not pass before this many successes in all. Default 0.
-    min_samples: always u32 = 0,
+    min_samples: always u32 = 0 => min_samples,
     /// From the stage's start; a probe that has not passed by then is fail if it saw a failure, else
     /// error if it saw an error, else inconclusive. It ends so as soon as too few measurements are
     /// left to pass. Default 2m.
-    deadline: always Span = Span::from_secs(120),
+    deadline: always Span = Span::from_secs(120) => deadline_ms,
     /// After passing, keep measuring this long. Default 0s.
-    soak: always Span = Span::ZERO,
+    soak: always Span = Span::ZERO => soak_ms,
     /// The error budget of the soak, above which the probe fails: a number of failures, or a share
     /// of the soak's measurements such as `1%`. Default 0.
-    soak_failure_limit: always Portion = Portion::Count(0),
+    soak_failure_limit: always Portion = Portion::Count(0) => soak_failure_limit,
 }
 
 /// A policy that nothing can pass, and what would fit.
