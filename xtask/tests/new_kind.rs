@@ -1,5 +1,5 @@
-//! How many files a new kind of probe, check, target, router or sink touches, and in how many places a new key of the
-//! policy: one of each is added to a copy of the sources, which is then no larger than it may be, and works.
+//! How many files a new kind of probe, check, target, router, sink or migration tool touches, and in how many places a new
+//! key of the policy: one of each is added to a copy of the sources, which is then no larger than it may be, and works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -514,7 +514,111 @@ impl Sink for File<'_> {
 }
 ";
 
-/// Two files, the row, the type's module and the implementation's: four files each.
+/// How a migration tool is known.
+const TOOL_FACTS: &str = r#"//! A tool of files alone.
+
+use crate::facts::{FACTS as COMMON, Facts};
+
+pub(crate) const FACTS: Facts = Facts {
+    name: "file",
+    calls: &[&["file-migrate"]],
+    ..COMMON
+};
+"#;
+
+/// Its type.
+const TOOL_CONFIG: &str = r#"//! A tool of files alone.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use values::ShellText;
+
+use super::tool_config::tool_config;
+
+/// A tool of files alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileTool {
+    /// The folder with the migrations. Default: `migrations`.
+    pub folder: Option<String>,
+    /// What calls it. Default: `file-migrate`.
+    pub command: Option<ShellText>,
+}
+
+tool_config!(FileTool { identifiers: [], paths: [folder] });
+"#;
+
+/// What its tables and files tell, and its commands.
+const TOOL: &str = r#"//! A tool of files alone.
+
+use database::System;
+use sections::migrate::FileTool;
+
+use crate::command::{Command, Pending, UndoError};
+use crate::error::Error;
+use crate::files::{FileRequest, Tree};
+use crate::handover::Handover;
+use crate::kinds::Configured;
+use crate::line::{LinearHistory, numeric};
+use crate::reading::Reading;
+use crate::steps::{scripts, undo_each};
+use crate::tool::Tool;
+use crate::tool_query::{Query, Table, ToolAnswers};
+
+impl Configured<FileTool> {
+    fn folder(&self) -> &str {
+        self.config.folder.as_deref().unwrap_or("migrations")
+    }
+
+    fn call(&self, word: &str) -> Command {
+        Command::calling(self.config.command.as_ref(), "file-migrate", [word])
+    }
+}
+
+impl Tool for Configured<FileTool> {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
+        Ok(vec![FileRequest::folder(self.folder(), &["*.sql"])])
+    }
+
+    fn queries(&self, system: System, _: &Tree) -> Vec<Query> {
+        let table = Table::new(None, "file_migrations");
+        vec![Query::of(table, &["version"], "ORDER BY 1", system)]
+    }
+
+    fn judge(&self, seen: &ToolAnswers<'_>) -> Result<Reading, Error> {
+        let line = LinearHistory {
+            applied: Vec::new(),
+            files: Vec::new(),
+            order: numeric,
+        };
+        Ok(line.read(seen))
+    }
+
+    fn apply(&self, _: &Reading) -> Command {
+        self.call("up")
+    }
+
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, UndoError> {
+        let count = undo_each(reading, to)?.len();
+        Ok(vec![self.call("down"); count])
+    }
+
+    fn pending_sql(&self, reading: &Reading) -> Pending {
+        scripts(reading)
+    }
+
+    fn handover(&self) -> Handover {
+        Handover::Variable(self.url_env.clone())
+    }
+}
+"#;
+
+/// Two files, the row, the type's module and the implementation's: four files each. A migration tool has a third file, which
+/// the stages read that do not know its type.
 #[test]
 fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_policy_five_places() {
     let mut tree = Tree::new();
@@ -528,6 +632,8 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
         add(&mut tree);
         assert_eq!(tree.touched().files.len(), 4, "{what}");
     }
+    add_tool(&mut tree);
+    assert_eq!(tree.touched().files.len(), 6, "a migration tool");
     add_key_of_the_policy(&mut tree);
     assert_eq!(tree.touched().insertions, 5, "a key of the policy");
     for (name, lines) in tree.lines() {
@@ -558,7 +664,7 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
     for (path, code) in [("live", 0), ("missing", 1)] {
         configure(&format!(
             "healthgate:\n  policy: {{ failure-limit: 0, interval: 10ms, sample-limit: 7 }}\n  file: [{{ name: it, \
-             path: {path} }}]\npreflight:\n  file: [{{ path: {path} }}]\n"
+             path: {path} }}]\nmigrate:\n  file: {{}}\npreflight:\n  file: [{{ path: {path} }}]\n"
         ));
         assert!(run(healthgate, &[], code).contains("file/it"));
         assert!(run(healthgate, &["--format", "json"], code).contains("\"sample_limit\": 7"));
@@ -678,6 +784,29 @@ fn add_sink(tree: &mut Tree) {
     tree.insert(
         "crates/notify/src/lib.rs",
         &[("mod github_access;", "mod file;\n")],
+    );
+}
+
+fn add_tool(tree: &mut Tree) {
+    tree.add("crates/migration-tools/src/file.rs", TOOL_FACTS);
+    tree.add("crates/sections/src/migrate/file.rs", TOOL_CONFIG);
+    tree.add("crates/migrations/src/tools/file.rs", TOOL);
+    let flyway = "            /// Flyway.\n";
+    let row = "            /// A tool of files alone.\n            file: FileTool,\n";
+    tree.insert(
+        "crates/migration-tools/src/lib.rs",
+        &[("mod flyway;", "mod file;\n"), (flyway, row)],
+    );
+    tree.insert(
+        "crates/sections/src/migrate.rs",
+        &[
+            ("mod lint;", "mod file;\n"),
+            ("pub use lint::", "pub use file::FileTool;\n"),
+        ],
+    );
+    tree.insert(
+        "crates/migrations/src/tools.rs",
+        &[("pub(crate) mod flyway;", "pub(crate) mod file;\n")],
     );
 }
 

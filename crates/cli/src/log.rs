@@ -38,6 +38,7 @@ const OURS: &[&str] = &[
     "judge",
     "kayenta",
     "measures",
+    "migration_tools",
     "migrate",
     "migrations",
     "migrator",

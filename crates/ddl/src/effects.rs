@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::effect::StatementEffect;
 use crate::scene::LintContext;
 use crate::sql::{self, Places, ReadError, bytes, node_text};
-use crate::transaction::Transaction;
+use migration_tools::Transaction;
 
 /// What the effects of a statement depend on, beside its words.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use crate::migration::{Migration, NoSqlError};
 use crate::rule::{Level, Own, Risk, Rule, Squawk};
 use crate::safe_way::safe_way;
 use crate::sql::{self, Place, Places, ReadError};
-use crate::transaction::Transaction;
+use migration_tools::Transaction;
 
 /// A rule that is not to count, with the reason that is shown instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use migration_tools::{Dialect, Facts, Markers, Tool, Transaction};
+
 use crate::effect::StatementEffect;
-use crate::tool::Tool;
-use crate::transaction::Transaction;
 
 /// Why a file has no SQL to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ impl Migration {
         if name.strip_suffix(".sql").is_none() {
             return Err(NoSqlError::Program);
         }
-        if undoes(tool, &file, &name) {
+        if (tool.facts().undoes)(&file, &name) {
             return Err(NoSqlError::Undoes);
         }
         Ok(Migration::printed(tool, file, text))
@@ -43,9 +43,10 @@ impl Migration {
 
     /// Takes what the tool prints for a migration.
     pub fn printed(tool: Tool, file: impl Into<String>, text: &str) -> Migration {
-        let mut transaction = tool.transaction();
+        let facts = tool.facts();
+        let mut transaction = facts.transaction;
         let mut sql = text.to_owned();
-        for part in parts(tool, text) {
+        for part in parts(facts, text) {
             match part {
                 Part::Up { options } if options.contains("transaction:false") => {
                     transaction = Transaction::AsWritten;
@@ -54,11 +55,10 @@ impl Migration {
                 Part::Other(range) => blank(&mut sql, range),
             }
         }
-        if tool == Tool::Flyway {
-            placeholders(&mut sql);
-        }
-        if matches!(tool, Tool::Sqitch | Tool::Command) {
-            psql_commands(&mut sql);
+        match facts.dialect {
+            Dialect::Sql => {}
+            Dialect::Placeholders => placeholders(&mut sql),
+            Dialect::Psql => psql_commands(&mut sql),
         }
         Migration {
             file: file.into(),
@@ -71,7 +71,7 @@ impl Migration {
     /// Whether a statement only keeps the tool's own tables, which it does as it likes.
     pub fn is_of_the_tool(&self, effect: &StatementEffect) -> bool {
         let text = self.sql.get(effect.bytes.clone()).unwrap_or_default();
-        let own = self.tool.own_tables();
+        let own = self.tool.facts().own_tables;
         let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
         words.any(|word| own.contains(&word))
     }
@@ -84,49 +84,23 @@ impl Migration {
     }
 }
 
-fn undoes(tool: Tool, file: &str, name: &str) -> bool {
-    match tool {
-        Tool::GolangMigrate | Tool::Command => name.ends_with(".down.sql"),
-        Tool::Flyway => name.starts_with('u') && name.contains("__"),
-        Tool::Sqitch => ["revert", "verify"].iter().any(|folder| {
-            let folders = file.rsplit('/').skip(1);
-            folders.take(2).any(|one| one == *folder)
-        }),
-        _ => false,
-    }
-}
-
 enum Part<'a> {
     Up { options: &'a str },
     Other(Range<usize>),
 }
 
-/// Which line begins the part that applies, and which one the part that undoes.
-fn markers(tool: Tool) -> &'static [(&'static str, &'static str)] {
-    const DBMATE: (&str, &str) = ("migrate:up", "migrate:down");
-    const NODE_PG: (&str, &str) = ("up migration", "down migration");
-    match tool {
-        Tool::Dbmate => &[DBMATE],
-        Tool::NodePgMigrate => &[NODE_PG],
-        // Goose's, sql-migrate's and those above: a command may be any tool.
-        Tool::Command => &[
-            DBMATE,
-            NODE_PG,
-            ("+goose up", "+goose down"),
-            ("+migrate up", "+migrate down"),
-        ],
-        _ => &[],
-    }
-}
-
 /// The sections of a file. One without markers is applied as a whole.
-fn parts(tool: Tool, text: &str) -> Vec<Part<'_>> {
+fn parts<'t>(tool: &Facts, text: &'t str) -> Vec<Part<'t>> {
     let mut parts = Vec::new();
     let (mut at, mut from, mut up) = (0, 0, None);
     for line in text.split_inclusive('\n') {
         let comment = line.trim_start().strip_prefix("--").map(str::trim);
         let said = comment.map(str::to_lowercase).unwrap_or_default();
-        for (begins, ends) in markers(tool) {
+        for Markers {
+            up: begins,
+            down: ends,
+        } in tool.markers
+        {
             let marks = |marker: &str| {
                 let rest = said.strip_prefix(marker);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
@@ -142,7 +116,7 @@ fn parts(tool: Tool, text: &str) -> Vec<Part<'_>> {
                 up = Some(true);
             } else if marks(ends) {
                 // What stands before any marker is applied, where none says what is.
-                if up.is_none() && tool != Tool::Dbmate {
+                if up.is_none() && tool.applies_before_markers {
                     parts.push(Part::Up { options: "" });
                 }
                 (up, from) = (Some(false), at);
@@ -233,7 +207,7 @@ mod tests {
         let goose =
             "-- +goose Up\nSELECT 1;\n-- +goose Down\nDROP TABLE t;\n-- +goose Up\nSELECT 2;";
         assert_eq!(
-            sql(Tool::Command, goose),
+            sql(Tool::CommandTool, goose),
             "-- +goose Up|SELECT 1;|-- +goose Up|SELECT 2;"
         );
         let plain = "SELECT 1;\n-- migrate:uphill\nSELECT 2;";

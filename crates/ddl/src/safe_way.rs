@@ -1,17 +1,18 @@
 //! The safe way to what a statement wants, in the words of the tool.
 
+use migration_tools::{Facts, SafeWays, Tool};
+
 use crate::rule::{Own, Rule, Squawk};
-use crate::tool::Tool;
 
 /// What to do instead. `None` where squawk's own help says it.
 pub(crate) fn safe_way(rule: Rule, tool: Tool) -> Option<String> {
     match rule {
-        Rule::Own(own) => Some(own_way(own, tool)),
-        Rule::Squawk(squawk) => squawk_way(squawk, tool),
+        Rule::Own(own) => Some(own_way(own, &tool.facts().ways)),
+        Rule::Squawk(squawk) => squawk_way(squawk, tool.facts()),
     }
 }
 
-fn own_way(own: Own, tool: Tool) -> String {
+fn own_way(own: Own, ways: &SafeWays) -> String {
     match own {
         Own::UnreadableSql => {
             "correct the statement; if PostgreSQL takes it, ignore the rule for this file with that reason".into()
@@ -24,9 +25,9 @@ fn own_way(own: Own, tool: Tool) -> String {
         }
         Own::ScansUnderLock => format!(
             "where the constraint can be added unchecked ({}), check it in a later migration ({}), which lets others write; build the index of a key before, with {}",
-            tool.check_not_valid(),
-            tool.validate(),
-            tool.create_index()
+            ways.check_not_valid,
+            ways.validate,
+            ways.create_index
         ),
         Own::LocksTable => "take the weakest lock that does, and nothing slow after it".into(),
         Own::DestroysData => {
@@ -34,17 +35,18 @@ fn own_way(own: Own, tool: Tool) -> String {
         }
         Own::BreaksRelease => format!(
             "first release code that {}; change the schema when no release that needs the old shape can come back",
-            tool.forget_column()
+            ways.forget_column
         ),
-        Own::RefusedInTransaction => format!("run it {}", tool.outside_transaction()),
+        Own::RefusedInTransaction => format!("run it {}", ways.outside_transaction),
     }
 }
 
-fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
-    let outside = tool.outside_transaction();
+fn squawk_way(squawk: Squawk, tool: &Facts) -> Option<String> {
+    let ways = &tool.ways;
+    let outside = ways.outside_transaction;
     let way = match squawk {
-        Squawk::RequireConcurrentIndexCreation => format!("use {}; run it {outside}", tool.create_index()),
-        Squawk::RequireConcurrentIndexDeletion => format!("use {}; run it {outside}", tool.drop_index()),
+        Squawk::RequireConcurrentIndexCreation => format!("use {}; run it {outside}", ways.create_index),
+        Squawk::RequireConcurrentIndexDeletion => format!("use {}; run it {outside}", ways.drop_index),
         Squawk::RequireConcurrentReindex => format!("use `REINDEX ... CONCURRENTLY`; run it {outside}"),
         Squawk::RequireConcurrentPartitionDetach => {
             format!("use `DETACH PARTITION ... CONCURRENTLY`; run it {outside}")
@@ -52,18 +54,18 @@ fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
         Squawk::BanConcurrentIndexCreationInTransaction => format!("run it {outside}"),
         Squawk::AddingForeignKeyConstraint => format!(
             "add it unchecked with {}; check it in a later migration with {}",
-            tool.foreign_key_not_valid(),
-            tool.validate()
+            ways.foreign_key_not_valid,
+            ways.validate
         ),
         Squawk::ConstraintMissingNotValid => format!(
             "add it unchecked with {}; check it in a later migration with {}",
-            tool.check_not_valid(),
-            tool.validate()
+            ways.check_not_valid,
+            ways.validate
         ),
         Squawk::AddingNotNullableField => format!(
             "add `CHECK (column IS NOT NULL)` unchecked with {}, check it with {}, then `SET NOT NULL` and drop the check",
-            tool.check_not_valid(),
-            tool.validate()
+            ways.check_not_valid,
+            ways.validate
         ),
         Squawk::AddingRequiredField => {
             "add the column with a constant default, or without NOT NULL: the release before writes rows without it".into()
@@ -73,7 +75,7 @@ fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
         }
         Squawk::DisallowedUniqueConstraint | Squawk::AddingSerialPrimaryKeyField => format!(
             "build the unique index with {} {outside}; then `ADD CONSTRAINT ... UNIQUE USING INDEX` (or `PRIMARY KEY`)",
-            tool.create_index()
+            ways.create_index
         ),
         Squawk::ChangingColumnType => {
             "add a column of the new type, write both, fill it in batches, read the new one, and drop the old one in a later release".into()
@@ -86,7 +88,7 @@ fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
         }
         Squawk::BanDropColumn => format!(
             "first release code that {}; drop the column when no release that uses it can come back",
-            tool.forget_column()
+            ways.forget_column
         ),
         Squawk::BanDropTable
         | Squawk::BanDropView
@@ -104,10 +106,12 @@ fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
             "first release code that writes the column itself; drop the default when no release before it can come back".into()
         }
         Squawk::BanTruncateCascade => "name every table that is to be emptied, and back it up before".into(),
-        Squawk::TransactionNesting | Squawk::BanUncommittedTransaction => match tool {
-            Tool::Sqitch | Tool::Command => "let one BEGIN and one COMMIT enclose the statements".into(),
-            _ => format!("leave BEGIN and COMMIT to the tool; what must not be in a transaction runs {outside}"),
-        },
+        Squawk::TransactionNesting | Squawk::BanUncommittedTransaction if tool.has_own_transactions => {
+            "let one BEGIN and one COMMIT enclose the statements".into()
+        }
+        Squawk::TransactionNesting | Squawk::BanUncommittedTransaction => {
+            format!("leave BEGIN and COMMIT to the tool; what must not be in a transaction runs {outside}")
+        }
         Squawk::PreferRepack => "use pg_repack or pg_squeeze, which let others read and write meanwhile".into(),
         _ => return None,
     };

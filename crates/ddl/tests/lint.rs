@@ -82,7 +82,7 @@ CREATE TABEL x (id int);
 fn the_safe_way_is_in_the_words_of_the_tool() {
     let sql = "CREATE INDEX i ON t (a);\nALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);\nALTER TABLE t DROP COLUMN b;";
     let mut told = String::new();
-    for tool in Tool::ALL {
+    for &tool in Tool::ALL {
         let _ = writeln!(told, "{tool:?}");
         for finding in lint(tool, sql)
             .iter()
@@ -164,7 +164,7 @@ fn by_default_what_locks_rewrites_breaks_or_loses_data_fails() {
 #[test]
 fn a_table_that_the_migration_has_made_may_be_locked() {
     let sql = "CREATE TABLE t (id bigint);\nCREATE INDEX i ON t (id);\nALTER TABLE t ADD CONSTRAINT c CHECK (id > 0);\nDROP TABLE t;";
-    for tool in Tool::ALL {
+    for &tool in Tool::ALL {
         assert_eq!(failures(&lint(tool, sql)), [""; 0], "{tool:?}");
     }
     let referencing = "CREATE TABLE t (id bigint, other bigint);\nALTER TABLE t ADD FOREIGN KEY (other) REFERENCES orders;";

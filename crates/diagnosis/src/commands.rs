@@ -58,22 +58,14 @@ const COMMANDS: &[(&str, Stage)] = &[
     ("pytest tests/smoke", Stage::Smoke),
     ("test:smoke", Stage::Smoke),
     ("smoke", Stage::Smoke),
-    ("alembic", Stage::Migration),
-    ("manage.py migrate", Stage::Migration),
-    ("db:migrate", Stage::Migration),
-    ("migrate deploy", Stage::Migration),
-    ("knex migrate", Stage::Migration),
-    ("flyway", Stage::Migration),
-    ("liquibase", Stage::Migration),
-    ("dbmate", Stage::Migration),
-    ("sqitch", Stage::Migration),
-    ("node-pg-migrate", Stage::Migration),
+];
+
+/// Those behind the words of the migration tools.
+const MORE_COMMANDS: &[(&str, Stage)] = &[
     ("run migrate", Stage::Migration),
     ("migrate:up", Stage::Migration),
     ("migrate:latest", Stage::Migration),
     ("migration:run", Stage::Migration),
-    ("goose up", Stage::Migration),
-    ("migrate -path", Stage::Migration),
     ("/health", Stage::Health),
     ("/ready", Stage::Health),
     ("/readyz", Stage::Health),
@@ -279,9 +271,11 @@ fn of_our_stage(stage: &str, command: &str) -> Option<Stage> {
 fn in_order(text: &str) -> Vec<Stage> {
     let mut text = text.to_owned();
     let mut found: Vec<(usize, Stage)> = Vec::new();
-    for (part, stage) in COMMANDS {
+    let migrations = migration_tools::mentions().map(|part| (part, Stage::Migration));
+    let commands = COMMANDS.iter().copied().chain(migrations);
+    for (part, stage) in commands.chain(MORE_COMMANDS.iter().copied()) {
         while let Some(at) = find_word(&text, part) {
-            found.push((at, *stage));
+            found.push((at, stage));
             text.replace_range(at..at + part.len(), &"\0".repeat(part.len()));
         }
     }

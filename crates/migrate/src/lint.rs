@@ -45,7 +45,7 @@ pub(crate) async fn lint(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     let started_at = Timestamp::now();
     let section = job.config.migrate()?;
-    let tool = section.map_or(Tool::Command, |section| Tool::named(&section.tool()));
+    let tool = section.map_or(Tool::CommandTool, |section| Tool::named(&section.tool()));
     let options = options(section, flags)?;
     let other = section.and_then(|section| other_system(job, section));
     let mut lint = Lint::new(options, Catalog::default());

@@ -4,14 +4,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use url::Url;
 
 /// Where a tool reads the database's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Handover {
     /// A variable of its environment with the URL, by this name.
     Variable(String),
-    /// A variable with the URL, and one with the password.
-    Sqitch,
-    /// Variables with the URL as JDBC has it, the user and the password.
-    Flyway,
+    /// Variables in a form of the tool's own.
+    Own(fn(url: &str) -> Result<HandedOver, HandoverError>),
     /// An argument behind this flag; the password is in `PGPASSWORD`.
     Argument(&'static str),
 }
@@ -22,6 +20,12 @@ pub struct HandedOver {
     pub env: Vec<(String, String)>,
     /// Before the other words.
     pub words: Vec<String>,
+}
+
+impl HandedOver {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
 }
 
 /// Without the values: they may be secret.
@@ -58,42 +62,16 @@ impl Handover {
     ) -> Result<HandedOver, HandoverError> {
         let url = &with_parameters(url, parameters)?;
         let mut given = HandedOver::default();
-        let mut set = |name: &str, value: &str| given.env.push((name.to_owned(), value.to_owned()));
         match self {
-            Handover::Variable(name) => set(name, url),
-            Handover::Sqitch => {
-                let (url, _, password) = without_password(url)?;
-                let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
-                let engine = if is_postgres(scheme) { "pg" } else { "mysql" };
-                set("SQITCH_TARGET", &format!("db:{engine}:{rest}"));
-                if let Some(password) = password {
-                    set("SQITCH_PASSWORD", &password);
-                }
-            }
-            Handover::Flyway => {
-                let (mut url, user, password) = without_password(url)?;
-                url.set_username("").map_err(|()| HandoverError::Url)?;
-                let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
-                let system = match scheme {
-                    scheme if is_postgres(scheme) => "postgresql",
-                    "mariadb" => "mariadb",
-                    _ => "mysql",
-                };
-                set("FLYWAY_URL", &format!("jdbc:{system}:{rest}"));
-                if let Some(user) = user {
-                    set("FLYWAY_USER", &user);
-                }
-                if let Some(password) = password {
-                    set("FLYWAY_PASSWORD", &password);
-                }
-            }
+            Handover::Variable(name) => given.set(name, url),
+            Handover::Own(hand_over) => return hand_over(url),
             Handover::Argument(flag) => {
                 let (url, _, password) = without_password(url)?;
                 if let Some(password) = password {
                     if !is_postgres(url.scheme()) {
                         return Err(HandoverError::Exposed);
                     }
-                    set("PGPASSWORD", &password);
+                    given.set("PGPASSWORD", &password);
                 }
                 given.words = vec![(*flag).to_owned(), url.to_string()];
             }
@@ -102,7 +80,7 @@ impl Handover {
     }
 }
 
-fn is_postgres(scheme: &str) -> bool {
+pub(crate) fn is_postgres(scheme: &str) -> bool {
     scheme.starts_with("postgres") || scheme == "pgsql" || scheme == "pgx5" || scheme == "pgx"
 }
 
@@ -121,7 +99,9 @@ fn with_parameters(url: &str, parameters: &[(String, String)]) -> Result<String,
 }
 
 /// The URL, its user and its password, which may also be among the parameters.
-fn without_password(url: &str) -> Result<(Url, Option<String>, Option<String>), HandoverError> {
+pub(crate) fn without_password(
+    url: &str,
+) -> Result<(Url, Option<String>, Option<String>), HandoverError> {
     let mut url = Url::parse(url).map_err(|_| HandoverError::Url)?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
@@ -148,6 +128,7 @@ fn without_password(url: &str) -> Result<(Url, Option<String>, Option<String>), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::{flyway, sqitch};
 
     const URL: &str = "postgresql://app:p%40ss@db:6432/shop?sslmode=require";
 
@@ -169,14 +150,14 @@ mod tests {
             [format!("DB={URL}&lock_timeout=1%20s")]
         );
         assert_eq!(
-            given(&Handover::Sqitch, URL),
+            given(&Handover::Own(sqitch::hand_over), URL),
             [
                 "SQITCH_TARGET=db:pg://app@db:6432/shop?sslmode=require&lock_timeout=1%20s",
                 "SQITCH_PASSWORD=p@ss"
             ]
         );
         assert_eq!(
-            given(&Handover::Flyway, URL),
+            given(&Handover::Own(flyway::hand_over), URL),
             [
                 "FLYWAY_URL=jdbc:postgresql://db:6432/shop?sslmode=require&lock_timeout=1%20s",
                 "FLYWAY_USER=app",

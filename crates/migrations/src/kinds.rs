@@ -1,4 +1,4 @@
-//! The configured tool. The kinds are the rows of `sections::tool_kinds`.
+//! The configured tool. The kinds are the rows of `migration_tools::tool_kinds`.
 
 use sections::migrate::Migrate;
 
@@ -22,6 +22,6 @@ pub fn tool(section: &Migrate) -> Option<Box<dyn Tool>> {
             })*
         };
     }
-    sections::tool_kinds!(first);
+    migration_tools::tool_kinds!(first);
     None
 }

@@ -53,7 +53,7 @@ pub(crate) fn look(survey: &Survey) -> std::io::Result<RepositoryFacts> {
     let is_below = |path: &&String| Path::new(path).starts_with(&survey.below);
     let folders = repository.folders.iter().filter(is_below);
     seen.migrations = folders
-        .filter(|path| is_migrations(path))
+        .filter(|path| migration_tools::is_folder(path))
         .cloned()
         .collect();
     for path in repository.files.iter().filter(is_below) {
@@ -67,13 +67,6 @@ pub(crate) fn look(survey: &Survey) -> std::io::Result<RepositoryFacts> {
         }
     }
     Ok(seen)
-}
-
-/// Rails, Alembic, Prisma, Django, Flyway and the many that say `migrations`.
-fn is_migrations(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    matches!(name, "migrations" | "alembic" | "flyway" | "liquibase")
-        || path.ends_with("db/migrate")
 }
 
 fn is_dockerfile(name: &str) -> bool {

@@ -1,25 +1,10 @@
 //! The migration that a workflow makes, as the section `migrate:`.
 
+use migration_tools::Tool;
 use survey::{Deployment, Job};
 
 use crate::handed::StepEnv;
 use crate::tree::{Map, Tree};
-
-/// The words by which each tool is called, and its key.
-const TOOLS: &[(&[&str], &str)] = &[
-    (&["alembic"], "alembic"),
-    (&["flask", "db"], "alembic"),
-    (&["manage.py", "migrate"], "django"),
-    (&["knex"], "knex"),
-    (&["node-pg-migrate"], "node-pg-migrate"),
-    (&["dbmate"], "dbmate"),
-    (&["sqitch"], "sqitch"),
-    (&["flyway"], "flyway"),
-    (&["prisma", "migrate"], "prisma"),
-    (&["rails", "db:migrate"], "rails"),
-    (&["rake", "db:migrate"], "rails"),
-    (&["migrate", "-path"], "golang-migrate"),
-];
 
 /// The section, where the tool is known, it runs in the job, and the job names the variable with the
 /// database's URL.
@@ -51,9 +36,13 @@ pub(crate) fn hint(command: &str) -> Option<String> {
 fn tool(words: &[&str]) -> Option<(usize, &'static str)> {
     // A program may be named by its path.
     let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
-    TOOLS.iter().find_map(|(named, key)| {
-        let at = words.windows(named.len()).position(|these| {
-            let mut pairs = these.iter().zip(*named);
+    let calls = Tool::ALL.iter().flat_map(|tool| {
+        let calls = tool.facts().calls.iter();
+        calls.map(|words| (*words, tool.name()))
+    });
+    let mut found = calls.filter_map(|(called, key)| {
+        let at = words.windows(called.len()).position(|these| {
+            let mut pairs = these.iter().zip(called);
             pairs.all(|(word, wanted)| base(word) == *wanted)
         })?;
         // `python manage.py migrate`, `npx knex`: what calls the tool belongs to it.
@@ -64,8 +53,9 @@ fn tool(words: &[&str]) -> Option<(usize, &'static str)> {
                 "python" | "python3" | "npx" | "bundle" | "exec" | "bin"
             ) && !words[..at].ends_with(&["compose", "exec"])
         });
-        Some((at - usize::from(is_called), *key))
-    })
+        Some((at - usize::from(is_called), key))
+    });
+    found.next()
 }
 
 /// The variable of the job that holds the database's URL, with the workflow's own text.

@@ -32,38 +32,6 @@ pub use rehearse::Rehearse;
 pub use sql_files::{Dbmate, Flyway, GolangMigrate, Rails, Sqitch};
 pub use tool_config::ToolConfig;
 
-/// The kinds of migration tool, a row each: the field of the section and its type. `$with!` gets the
-/// rows.
-#[macro_export]
-macro_rules! tool_kinds {
-    ($with:ident) => {
-        $with! {
-            /// Alembic, with or without Flask-Migrate.
-            alembic: Alembic,
-            /// Django's own migrations.
-            django: Django,
-            /// knex.
-            knex: Knex,
-            /// node-pg-migrate.
-            node_pg_migrate: NodePgMigrate,
-            /// dbmate.
-            dbmate: Dbmate,
-            /// Sqitch.
-            sqitch: Sqitch,
-            /// Flyway.
-            flyway: Flyway,
-            /// Prisma Migrate.
-            prisma: Prisma,
-            /// Active Record of Ruby on Rails.
-            rails: Rails,
-            /// golang-migrate.
-            golang_migrate: GolangMigrate,
-            /// Commands and queries of yours.
-            command: CommandTool,
-        }
-    };
-}
-
 macro_rules! section {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
         /// How the database's schema is changed. Exactly one tool: `alembic`, `dbmate` and the like.
@@ -150,7 +118,7 @@ macro_rules! section {
         }
     };
 }
-tool_kinds!(section);
+migration_tools::tool_kinds!(section);
 
 impl Migrate {
     /// The rules of the section; `state` is that of the section `rollback:`, where it has one.

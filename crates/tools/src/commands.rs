@@ -309,7 +309,7 @@ pub fn deeds(
         "gh" if first == "release" => publishes("the files of a release"),
         "goreleaser" => publishes("the files of a release"),
         "mvn" | "mvnw" if rest.iter().any(|word| word == "deploy") => publishes("a Maven artifact"),
-        "migrate" | "flyway" | "alembic" | "sqitch" | "dbmate" | "goose" if !only_tells(rest) => {
+        program if migration_tools::is_program(program) && !only_tells(rest) => {
             vec![CommandEffect::Migrates]
         }
         "git"

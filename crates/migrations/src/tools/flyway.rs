@@ -12,7 +12,7 @@ use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
 use crate::finding::{Fault, Finding, Proof};
-use crate::handover::Handover;
+use crate::handover::{HandedOver, Handover, HandoverError, is_postgres, without_password};
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
 use crate::reading::{Applied, Migration, Reading, Undo};
@@ -286,7 +286,7 @@ impl Tool for Configured<Flyway> {
     }
 
     fn handover(&self) -> Handover {
-        Handover::Flyway
+        Handover::Own(hand_over)
     }
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
@@ -325,6 +325,27 @@ fn note_repeatable(reading: &mut Reading, mut file: Migration, history: &History
         reading.pending.push(description.clone());
         reading.find(Fault::Pending, Some(&description));
     }
+}
+
+/// Variables with the URL as JDBC has it, the user and the password.
+pub(crate) fn hand_over(url: &str) -> Result<HandedOver, HandoverError> {
+    let mut given = HandedOver::default();
+    let (mut url, user, password) = without_password(url)?;
+    url.set_username("").map_err(|()| HandoverError::Url)?;
+    let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
+    let system = match scheme {
+        scheme if is_postgres(scheme) => "postgresql",
+        "mariadb" => "mariadb",
+        _ => "mysql",
+    };
+    given.set("FLYWAY_URL", &format!("jdbc:{system}:{rest}"));
+    if let Some(user) = user {
+        given.set("FLYWAY_USER", &user);
+    }
+    if let Some(password) = password {
+        given.set("FLYWAY_PASSWORD", &password);
+    }
+    Ok(given)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree, join};
 use crate::finding::{Fault, Finding};
-use crate::handover::Handover;
+use crate::handover::{HandedOver, Handover, HandoverError, is_postgres, without_password};
 use crate::ini::Ini;
 use crate::kinds::Configured;
 use crate::reading::{Applied, Migration, Reading, Standing, Undo};
@@ -365,7 +365,7 @@ impl Tool for Configured<Sqitch> {
     }
 
     fn handover(&self) -> Handover {
-        Handover::Sqitch
+        Handover::Own(hand_over)
     }
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
@@ -459,4 +459,17 @@ fn compare(reading: &mut Reading) {
             reading.find(Fault::Broken { reason }, Some(&file.id));
         }
     }
+}
+
+/// A variable with the URL, and one with the password.
+pub(crate) fn hand_over(url: &str) -> Result<HandedOver, HandoverError> {
+    let mut given = HandedOver::default();
+    let (url, _, password) = without_password(url)?;
+    let (scheme, rest) = url.as_str().split_once(':').ok_or(HandoverError::Url)?;
+    let engine = if is_postgres(scheme) { "pg" } else { "mysql" };
+    given.set("SQITCH_TARGET", &format!("db:{engine}:{rest}"));
+    if let Some(password) = password {
+        given.set("SQITCH_PASSWORD", &password);
+    }
+    Ok(given)
 }
