@@ -100,7 +100,7 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
                     .map(|it| it.written.text().to_owned())
             })
             .flatten(),
-        condition: condition(proposal, parts, job.steps.get(first)),
+        condition: condition(proposal, parts, job.steps.get(lead.live_step)),
         names_shell: has_another_shell(job),
     };
     let mut all = Vec::new();
@@ -311,7 +311,7 @@ pub fn environments(proposal: &Proposal<'_>, parts: &[&Part<'_>]) -> String {
     each.collect::<Vec<_>>().join(" || ")
 }
 
-/// What the deploying step skips, ours skip; and the environments that are not guarded.
+/// What the step that makes the release live skips, ours skip; and the environments that are not guarded.
 fn condition(
     proposal: &Proposal<'_>,
     parts: &[&Part<'_>],
@@ -328,10 +328,19 @@ fn condition(
 
 /// What the gate's own sections name.
 fn of_gate(parts: &[&Part<'_>], handed: &StepEnv) -> StepEnv {
-    let texts: String = parts
-        .iter()
-        .map(|part| part.map.of(&["hosts", "healthgate"]).yaml())
-        .collect();
+    // A gate that asks nothing on a machine is handed no login.
+    let each = parts.iter().map(|part| {
+        let gate = part.map.of(&["healthgate"]).yaml();
+        let on_hosts = ["host:", "hosts:", "via:"]
+            .iter()
+            .any(|key| gate.contains(key));
+        if on_hosts {
+            part.map.of(&["hosts", "healthgate"]).yaml()
+        } else {
+            gate
+        }
+    });
+    let texts: String = each.collect();
     let words: Vec<&str> = texts
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .collect();

@@ -31,6 +31,16 @@ pub enum RollbackPlan {
     None(String),
 }
 
+/// Why nothing is written where a deployment replaces what was there.
+fn overwritten(group: &Group<'_>, again: &str) -> String {
+    match &group.lead.copies {
+        Some(at) => format!(
+            "whether the copy that is made before ({at}) can be put back is not known here; the way back is {again}"
+        ),
+        None => format!("{OVERWRITTEN}; the way back is {again}"),
+    }
+}
+
 pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
     let by_tool = by_tool(survey, group, reach);
     let by_tool = match (by_tool, moving_input(survey, group)) {
@@ -164,22 +174,8 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
         }
         Tool::Kubectl(call) => kubectl(call, job, group, &again),
         Tool::Helm(call) => helm(call, job, group, &again),
-        Tool::Deployer { stage } => deployer(stage.as_ref(), job, group),
-        Tool::Capistrano { program, stage } => {
-            let mut handed = StepEnv::default();
-            let word = stage
-                .as_ref()
-                .and_then(|stage| handed.shell_word(stage, "STAGE"));
-            match word {
-                Some(stage) => {
-                    let run = format!("{program} {stage} deploy:rollback\n");
-                    own_step("Go back to the release before", run, handed, job, group)
-                }
-                None => RollbackPlan::None(format!(
-                    "`{program} STAGE deploy:rollback` goes back by hand; only the workflow's shell knows the stage"
-                )),
-            }
-        }
+        Tool::Deployer { program, stage } => deployer(program, stage.as_ref(), job, group),
+        Tool::Capistrano { program, stage } => capistrano(program, stage.as_ref(), job, group),
         Tool::CodeDeploy { .. } => RollbackPlan::None(format!(
             "`aws deploy create-deployment` with the bundle of the release before goes back, or {again}; whether CodeDeploy goes back by \
              itself is a setting of the deployment group, and not in the repository"
@@ -190,20 +186,21 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
         Tool::Container { .. } => RollbackPlan::None(format!(
             "no container of the release before is seen that stays; the way back is {again}"
         )),
-        Tool::Commands => RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}")),
+        Tool::Commands => RollbackPlan::None(overwritten(group, &again)),
         Tool::Systemd { .. } if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
         Tool::Systemd { .. } | Tool::Copy { .. } if lead.script.is_none() => {
-            RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}"))
+            RollbackPlan::None(overwritten(group, &again))
         }
         Tool::Systemd { .. } | Tool::Copy { .. } => RollbackPlan::None(format!(
-            "{OVERWRITTEN}; the way back is {again}. With a folder for each release and a link to the one that runs, `rollback: systemd:` could \
-             switch: that is a proposal"
+            "{}. With a folder for each release and a link to the one that runs, `rollback: systemd:` could \
+             switch: that is a proposal",
+            overwritten(group, &again)
         )),
         Tool::Script { path } => script(group, reach, path, &again),
         Tool::Pm2 { .. } | Tool::Supervisor { .. } => match &lead.script {
             Some(_) if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
-            Some(script) => script_of(script.takes_release, &script.path, &again),
-            None => RollbackPlan::None(format!("{OVERWRITTEN}; the way back is {again}")),
+            Some(script) => script_of(group, script.takes_release, &script.path, &again),
+            None => RollbackPlan::None(overwritten(group, &again)),
         },
         Tool::Ansible { .. } => RollbackPlan::None(format!(
             "the playbook goes back with the release before: {again}"
@@ -249,15 +246,22 @@ fn ecs(call: &survey::EcsCall, release: Option<&survey::Fact<Value>>, again: &st
         RollbackPlan::Configured
     } else {
         let is_placed = call.cluster.is_some() && call.service.is_some();
-        RollbackPlan::None(if is_placed && release.is_none() {
-            "the call names no release: the service starts what its task definition names, and whether an earlier release \
+        RollbackPlan::None(
+            if is_placed && release.is_none() && call.task_definition.is_some() {
+                format!(
+                    "the image that the task definition gets has no tag that a step of ours could name, such as the commit; the way back is \
+                 {again}"
+                )
+            } else if is_placed && release.is_none() {
+                "the call names no release: the service starts what its task definition names, and whether an earlier release \
              has another image there is not seen"
                 .to_owned()
-        } else {
-            format!(
-                "cluster, service or release are only known to the workflow's shell; the way back is {again}"
-            )
-        })
+            } else {
+                format!(
+                    "cluster, service or release are only known to the workflow's shell; the way back is {again}"
+                )
+            },
+        )
     }
 }
 
@@ -695,32 +699,49 @@ fn helm(
     }
 }
 
-fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> RollbackPlan {
+fn deployer(
+    program: &str,
+    stage: Option<&Value>,
+    job: Option<&Job>,
+    group: &Group<'_>,
+) -> RollbackPlan {
     if let Some(own) = place(job, group).and_then(|place| platform::deployer(&place)) {
         return RollbackPlan::Step(Box::new(own));
     }
     let mut handed = StepEnv::default();
-    let stage = match stage {
+    let word = match stage {
         Some(stage) => handed.shell_word(stage, "STAGE"),
         None => Some(String::new()),
     };
-    let step = job.and_then(|job| job.steps.get(*group.lead.steps.first()?));
-    let text = step
-        .and_then(|step| step.run.as_ref())
-        .map(|run| run.value.text());
-    let mut words = text.unwrap_or_default().split_whitespace();
-    let program = words.find(|word| *word == "dep" || word.ends_with("/dep"));
-    let plain = |word: &&str| {
-        word.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
-    };
-    match (stage, program.filter(plain)) {
-        (Some(stage), Some(program)) => {
-            let run = format!("{program} rollback {stage}").trim_end().to_owned() + "\n";
-            own_step("Go back to the release before", run, handed, job, group)
-        }
-        _ => RollbackPlan::None("`dep rollback STAGE` goes back by hand".to_owned()),
+    // As the workflow calls it, where a step of ours can: `php "$HOME/.deployer/dep.phar"` is found there, too.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._- ~".contains(c);
+    let is_known = !program.is_empty() && program.replace("$HOME/", "").chars().all(plain);
+    if let Some(word) = word.filter(|_| is_known && group.lead.login.is_none()) {
+        let run = format!("{program} rollback {word}").trim_end().to_owned() + "\n";
+        return own_step("Go back to the release before", run, handed, job, group);
     }
+    let program = if is_known { program } else { "dep" };
+    let stage = stage.map_or("", Value::text);
+    RollbackPlan::None(format!(
+        "`{}` goes back by hand, where the workflow calls it",
+        format!("{program} rollback {stage}").trim_end()
+    ))
+}
+
+fn capistrano(
+    program: &str,
+    stage: Option<&Value>,
+    job: Option<&Job>,
+    group: &Group<'_>,
+) -> RollbackPlan {
+    let mut handed = StepEnv::default();
+    let Some(stage) = stage.and_then(|stage| handed.shell_word(stage, "STAGE")) else {
+        return RollbackPlan::None(format!(
+            "`{program} STAGE deploy:rollback` goes back by hand; only the workflow's shell knows the stage"
+        ));
+    };
+    let run = format!("{program} {stage} deploy:rollback\n");
+    own_step("Go back to the release before", run, handed, job, group)
 }
 
 /// A step of the tool itself, with what its own step has.
@@ -780,18 +801,27 @@ fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> Rollback
         return RollbackPlan::Configured;
     }
     match &group.lead.script {
-        Some(script) => script_of(script.takes_release, &script.path, again),
+        Some(script) => script_of(group, script.takes_release, &script.path, again),
         None => RollbackPlan::None(format!(
             "{path} is not in this repository, so whether it can go to an earlier release is not seen; the way back is {again}"
         )),
     }
 }
 
-fn script_of(takes_release: Option<bool>, path: &str, again: &str) -> RollbackPlan {
+fn script_of(
+    group: &Group<'_>,
+    takes_release: Option<bool>,
+    path: &str,
+    again: &str,
+) -> RollbackPlan {
     RollbackPlan::None(match takes_release {
         Some(true) => {
             format!("{path} takes the release, so it goes back with the earlier one: {again}")
         }
+        // What lies on the machine is brought there by something else.
+        Some(false) if !group.lead.takes_branch && group.lead.release.is_none() => format!(
+            "{path} takes no release, so it cannot be told to go to an earlier one, and what it deploys is not seen to be fetched here"
+        ),
         Some(false) => format!(
             "{path} takes no release, so it cannot be told to go to an earlier one. A revert on its branch, which the same workflow \
              deploys, goes back; with the commit as an argument, the script could: that is a proposal"

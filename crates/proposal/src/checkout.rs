@@ -109,6 +109,16 @@ pub(crate) fn has_checkout(job: &Job, before: usize) -> bool {
     })
 }
 
+/// Whether the job's token may read the repository, as a checkout of a private one needs.
+pub(crate) fn reads_repository(workflow: &Workflow, job: &Job) -> bool {
+    let Some(named) = job.permissions.as_ref().or(workflow.permissions.as_ref()) else {
+        return true;
+    };
+    let all = matches!(named.text(), Some("read-all" | "write-all"));
+    let contents = named.get("contents").and_then(yaml::Node::text);
+    all || matches!(contents, Some("read" | "write"))
+}
+
 /// Whether another checkout replaces what is in the folder.
 pub(crate) fn has_other_checkout(job: &Job) -> bool {
     job.steps

@@ -4,7 +4,7 @@ use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
 use crate::back::{self, Reach, RollbackPlan};
-use crate::checkout::{gets_artifacts, has_checkout, has_other_checkout};
+use crate::checkout::{gets_artifacts, has_checkout, has_other_checkout, reads_repository};
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::health::{self, HealthAddress};
@@ -173,7 +173,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
     } else {
         back::decide(survey, &group, &reach)
     };
-    let configurable = can_be_configured(job, &group, &reach);
+    let configurable = can_be_configured(workflow, job, &group, &reach);
     // Where no machine can be asked, what others can ask is.
     if matches!(reach, Reach::Nowhere(_)) || configurable.is_err() {
         let open = health::open(&group, asks.url);
@@ -277,7 +277,12 @@ fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut StepEn
 }
 
 /// The configuration comes by a checkout; one that is added must clean nothing away.
-fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), String> {
+fn can_be_configured(
+    workflow: &Workflow,
+    job: &Job,
+    group: &Group<'_>,
+    reach: &Reach,
+) -> Result<(), String> {
     let first = group.lead.steps.iter().min().copied().unwrap_or_default();
     if has_checkout(job, first) {
         return Ok(());
@@ -293,6 +298,13 @@ fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), 
         return Err(
             "the job has no checkout, which our configuration comes by; one that is added would clean the runner's folder, which may \
              hold data"
+                .to_owned(),
+        );
+    }
+    if !reads_repository(workflow, job) {
+        return Err(
+            "the job has no checkout, which our configuration comes by, and its `permissions` do not let it read the repository: \
+             `contents: read` would"
                 .to_owned(),
         );
     }

@@ -222,15 +222,10 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             of_user: false,
             ..
         } if !matches!(facts.reach, Reach::Nowhere(_)) => {
-            let each = units.iter().map(|unit| {
-                let name = unit.value.trim_end_matches(".service");
-                let mut probe = Map::default()
-                    .with("name", Tree::text(name))
-                    .with("unit", Tree::text(&unit.value));
-                on_hosts(facts, &mut probe);
-                Tree::Map(probe)
-            });
-            map.add_noted("The units stay up.", "systemd", Tree::List(each.collect()));
+            let each = unit_probes(facts, units, handed);
+            if !each.is_empty() {
+                map.add_noted("The units stay up.", "systemd", Tree::List(each));
+            }
         }
         Tool::Ecs(call) => {
             let registered = registered(facts.group, facts.job);
@@ -269,6 +264,31 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
         _ => {}
     }
     map
+}
+
+/// A probe for each unit, but for one that only a shell knows.
+fn unit_probes(
+    facts: &Facts<'_, '_>,
+    units: &[survey::Fact<String>],
+    handed: &mut StepEnv,
+) -> Vec<Tree> {
+    let mut all = Vec::new();
+    for (nth, unit) in units.iter().enumerate() {
+        let Some(text) = handed.filled(&Value::new(&*unit.value), "UNIT") else {
+            continue;
+        };
+        let name = if text == unit.value {
+            text.trim_end_matches(".service").to_owned()
+        } else {
+            format!("unit-{}", nth + 1)
+        };
+        let mut probe = Map::default()
+            .with("name", Tree::text(&name))
+            .with("unit", Tree::filled(&text));
+        on_hosts(facts, &mut probe);
+        all.push(Tree::Map(probe));
+    }
+    all
 }
 
 /// Whether each run of the job starts one of several services: the containers of the others come and go meanwhile.

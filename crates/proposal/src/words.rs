@@ -120,7 +120,11 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
         let all = besides.join(", ");
         table.row("and", &format!("{all}, in other runs of its job"));
     }
-    if let Some(folder) = &lead.folder {
+    if let Some(folder) = lead
+        .folder
+        .as_ref()
+        .filter(|it| it.value != survey::UNKNOWN_FOLDER)
+    {
         table.row("folder", &format!("{} ({})", folder.value, folder.at));
     }
     let own: Vec<&str> = images(group)
@@ -348,7 +352,7 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
             }
         }
         Tool::Supervisor { program } => table.row("program", program.text()),
-        Tool::Deployer { stage } | Tool::Capistrano { stage, .. } => {
+        Tool::Deployer { stage, .. } | Tool::Capistrano { stage, .. } => {
             if let Some(stage) = stage {
                 table.row("stage", stage.text());
             }

@@ -209,6 +209,10 @@ impl Assembly<'_> {
                 is_after(one) && !self.is_undone(run, one.event) && !self.is_always(run, one.event)
             })
             .collect();
+        // A call that always runs before one that starts something again where it has changed.
+        let always = |step: &usize| job.steps[*step].condition.is_none();
+        let mut live = calls.iter().map(|one| one.event.step);
+        let live_step = live.find(always).unwrap_or(main.step);
         let there = login.as_ref().or(main.place.login.as_ref());
         let mut last_step = self.last_of_release(run, done, last_deploying, there);
         while asks.iter().any(|one| one.event.step == last_step + 1) {
@@ -324,6 +328,7 @@ impl Assembly<'_> {
             by,
             job: run.id,
             steps,
+            live_step,
             last_step,
             environment,
             choice,
@@ -338,6 +343,7 @@ impl Assembly<'_> {
             release_variables,
             besides,
             own_back,
+            copies: kept_copy(run),
             passed_over,
             returns_early,
             takes_branch,
@@ -487,6 +493,24 @@ fn depends(tool: &Tool) -> bool {
             .project
             .as_ref()
             .is_some_and(|name| unknown(name.value.text()))
+}
+
+/// Where a copy is kept of what was there before, by the name that it gets.
+fn kept_copy(run: &Run) -> Option<Line> {
+    let keeps = |event: &&Event| match &event.what {
+        EventDetail::Command { words, .. } => {
+            let program = words.first().map_or("", String::as_str);
+            let mut names = words.iter().skip(1);
+            matches!(program, "cp" | "mv" | "tar" | "rsync" | "zip")
+                && names.any(|word| {
+                    ["backup", ".bak", ".old", "_old", "previous"]
+                        .iter()
+                        .any(|name| word.contains(name))
+                })
+        }
+        _ => false,
+    };
+    run.events.iter().find(keeps).map(|event| event.at.clone())
 }
 
 /// Where the deploying steps set a link to the release.

@@ -231,6 +231,7 @@ fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deplo
     Some(Deployment {
         besides: Vec::new(),
         own_back: None,
+        copies: None,
         passed_over: None,
         returns_early: starts_elsewhere(&job.steps[step]),
         choice: assembly.choice(run, job, environment.as_ref()),
@@ -241,6 +242,7 @@ fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deplo
         by: run.by.clone(),
         job: id,
         steps: vec![step],
+        live_step: step,
         last_step: step,
         environment,
         login: None,

@@ -80,7 +80,7 @@ impl Assembly<'_> {
                     }
                 }
                 (
-                    Tool::Kubectl(crate::kubernetes::completed(self.repository, call, &at)),
+                    Tool::Kubectl(tools::manifests::completed(self.repository, call, &at)),
                     at,
                 )
             }

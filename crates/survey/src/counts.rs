@@ -52,6 +52,8 @@ impl Assembly<'_> {
                 | Tool::Supervisor { .. } => {
                     machine(one.event, run).is_some() || own && !self.is_test(run, one)
                 }
+                // What it reaches from a runner is not seen: a test of its own machine looks the same.
+                Tool::Ansible { .. } => !self.is_test(run, one),
                 // On a runner these words are a build's, but for a folder that is not the checkout.
                 Tool::Commands => {
                     let folder = one.event.place.folder.as_ref();
@@ -74,7 +76,12 @@ impl Assembly<'_> {
         if !found.iter().any(|one| is_compose(one) && starts(one.event)) {
             found.retain(|one| !is_compose(one));
         }
-        if self.is_upkeep(run) && found.iter().all(|one| rank(&one.deed) > rank_of_compose()) {
+        // Compose that gets nothing new starts what has stopped.
+        let is_old = |one: &&RecordedEffect<'_>| {
+            rank(&one.deed) > rank_of_compose()
+                || is_compose(one) && !found.iter().any(|one| gets_new(one))
+        };
+        if self.is_upkeep(run) && found.iter().all(is_old) {
             return Vec::new();
         }
         found
@@ -223,6 +230,12 @@ fn is_of_developers(deed: &CommandEffect) -> bool {
     };
     matches!(&**tool, Tool::Compose(call)
         if !call.files.is_empty() && call.files.iter().all(|file| compose::is_developers(&file.value)))
+}
+
+/// Whether a call builds or pulls what it starts, or Git brings it.
+fn gets_new(one: &RecordedEffect<'_>) -> bool {
+    matches!(&one.event.what, EventDetail::Command { words, .. }
+        if words.iter().any(|word| word.contains("pull") || word.contains("build")))
 }
 
 /// Whether a call of Compose starts services.

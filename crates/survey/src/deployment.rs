@@ -24,6 +24,9 @@ impl Choice {
     }
 }
 
+/// The folder that a shell has gone to, where nothing but that shell knows it.
+pub const UNKNOWN_FOLDER: &str = "$PWD";
+
 /// One job that makes a release live in one environment.
 #[derive(Clone, Debug)]
 pub struct Deployment {
@@ -37,6 +40,8 @@ pub struct Deployment {
     /// The steps that deploy, by their places among the job's; never empty. Those of a script are the step
     /// that calls it.
     pub steps: Vec<usize>,
+    /// The step that makes it live: where this one is skipped, nothing is deployed.
+    pub live_step: usize,
     /// The step after which the release is live and the workflow's own questions are answered.
     pub last_step: usize,
     pub environment: Option<Environment>,
@@ -65,6 +70,8 @@ pub struct Deployment {
     pub besides: Vec<Fact<String>>,
     /// The line where the workflow goes back by itself after a failure: a step of the job, or a job after it.
     pub own_back: Option<Line>,
+    /// Where the job keeps a copy of what was there: `cp -r app app.backup`.
+    pub copies: Option<Line>,
     /// Where the job goes on though a call that deploys did not: then the release before may be live as it was.
     pub passed_over: Option<Line>,
     /// Whether the calls end before the release runs: it is started elsewhere, and nothing waits for it.

@@ -83,7 +83,7 @@ pub(crate) enum EventDetail {
         env: BTreeMap<String, String>,
     },
     /// Text that is written into a file.
-    Writes { file: String },
+    Writes { file: String, text: String },
     /// A program of the repository that is read from here on, or one that is not in it.
     Script {
         path: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::deployment::{Environment, Health, HealthSource, Login};
+use crate::event::EventDetail;
 use crate::jobs::Run;
 use crate::record::{Assembly, RecordedEffect, is_own, same_machine};
 use tools::CommandEffect;
@@ -72,7 +73,8 @@ impl Assembly<'_> {
         };
         all.sort_by_key(is_check);
         if let Tool::Compose(call) = tool {
-            self.compose_health(call, login.is_some(), env, &mut all);
+            let there = written(run, call);
+            self.compose_health(call, login.is_some(), [env, &there], &mut all);
         }
         all.extend(self.of_tool(tool, environment));
         if let Some(url) = environment.and_then(|environment| environment.url.clone()) {
@@ -92,14 +94,7 @@ impl Assembly<'_> {
             });
         }
         if all.is_empty() {
-            let path = asks.iter().find_map(|one| match &one.deed {
-                CommandEffect::Asks { url } => {
-                    let (_, rest) = url.text().split_once("://")?;
-                    let path = rest.find('/').map(|at| &rest[at..])?;
-                    (!path.contains('$')).then(|| Fact::new(path.to_owned(), one.event.at.clone()))
-                }
-                _ => None,
-            });
+            let path = asks.iter().find_map(|one| path_asked(one));
             all.extend(crate::nginx::health(self.repository, tool, path.as_ref()));
         }
         all.sort_by_key(|health| health.from == HealthSource::Warning);
@@ -217,9 +212,11 @@ impl Assembly<'_> {
         &self,
         call: &ComposeCall,
         remote: bool,
-        env: &BTreeMap<String, String>,
+        [env, written]: [&BTreeMap<String, String>; 2],
         all: &mut Vec<Health>,
     ) {
+        let mut whole = written.clone();
+        whole.extend(env.clone());
         let project = compose::project(self.repository, &call.known_files);
         let dockerfile = |name: &str| {
             let near = |path: &&String| {
@@ -255,10 +252,11 @@ impl Assembly<'_> {
             } else {
                 let of = |(published, inside): &(Fact<String>, String)| {
                     let inside = compose::filled(inside, env);
-                    let published_text = compose::filled(&published.value, env);
-                    (inside == check.value.port.to_string()
-                        && published_text.parse::<u16>().is_ok())
-                    .then(|| (published_text, published.at.clone()))
+                    let text = compose::filled(&published.value, &whole);
+                    let is_known =
+                        text.parse::<u16>().is_ok() || Value::new(&*text).expression().is_some();
+                    (inside == check.value.port.to_string() && is_known)
+                        .then(|| (text, published.at.clone()))
                 };
                 service.ports.iter().find_map(of)
             };
@@ -298,6 +296,39 @@ fn of_file(address: tools::Address, checked: HealthSource) -> Health {
         on_host: false,
         row: BTreeMap::new(),
     }
+}
+
+/// The variables of the file that Compose reads, as far as the job writes it; a value that is not known is none.
+fn written(run: &Run, call: &ComposeCall) -> BTreeMap<String, String> {
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let files: Vec<String> = call
+        .env_files
+        .iter()
+        .map(|file| base(&file.value))
+        .collect();
+    let texts = run.events.iter().filter_map(|event| match &event.what {
+        EventDetail::Writes { file, text } => {
+            let file = base(file);
+            let is_read = files.contains(&file) || files.is_empty() && file == ".env";
+            is_read.then_some(text)
+        }
+        _ => None,
+    });
+    let lines = texts.flat_map(|text| text.lines());
+    let pairs = lines.filter_map(|line| line.trim().split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+        .collect()
+}
+
+/// The path of an address that is asked, where the workflow tells all of it.
+fn path_asked(one: &RecordedEffect<'_>) -> Option<Fact<String>> {
+    let CommandEffect::Asks { url } = &one.deed else {
+        return None;
+    };
+    let (_, rest) = url.text().split_once("://")?;
+    let path = rest.find('/').map(|at| &rest[at..])?;
+    (!path.contains('$')).then(|| Fact::new(path.to_owned(), one.event.at.clone()))
 }
 
 /// Whether another address is asked where this one is not: which, is decided when the job runs.

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use crate::deployment::OwnImage;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::kubernetes;
 use crate::record::{Assembly, Built};
 use tools::CommandEffect;
 use tools::compose;
@@ -261,7 +260,7 @@ impl Assembly<'_> {
 
     /// What the values of a chart name: an image by a tag that stays, or one of ours. Whether they name any.
     fn chart_images(&self, call: &HelmCall, own: &[Built], started: &mut Started) -> bool {
-        let named = kubernetes::images_of_chart(self.repository, call);
+        let named = tools::manifests::images_of_chart(self.repository, call);
         for image in &named {
             let (name, tag) = compose::split_tag(&image.value);
             let plain = name.to_ascii_lowercase();

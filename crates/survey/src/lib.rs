@@ -46,7 +46,7 @@ pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 pub use called_so::Called;
 pub use deployment::{
     Choice, Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage,
-    Rank, Script, SetUp,
+    Rank, Script, SetUp, UNKNOWN_FOLDER,
 };
 pub use look::look;
 pub use tools::compose;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::called_so;
-use crate::deployment::{Deployment, JobId, Rank};
+use crate::deployment::{Deployment, JobId, Rank, UNKNOWN_FOLDER};
 use crate::event::EventDetail;
 use crate::jobs;
 use crate::record::Assembly;
@@ -12,7 +12,7 @@ use crate::{Survey, Unused};
 use repository::{Repository, ends_in, is_compose_file};
 use tools::Tool;
 use tools::compose;
-use workflow::{Fact, Value, Workflow};
+use workflow::{Fact, Line, Value, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.
 pub fn look(folder: &Path) -> std::io::Result<Survey> {
@@ -47,7 +47,10 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         .deployments
         .sort_by_key(|one| (weight(one, &workflows), one.job));
     let used = used(&assembly, &found.deployments);
-    let texts = texts(&assembly);
+    let mut texts = texts(&assembly);
+    // A playbook starts what it names.
+    let playbooks = used.iter().filter(|path| ends_in(path, &["yml", "yaml"]));
+    texts.extend(playbooks.filter_map(|path| repository.text(path)));
     Ok(Survey {
         unused: unused(&repository, &used, &texts),
         root: repository.root.clone(),
@@ -136,6 +139,10 @@ fn merged(all: Vec<Deployment>) -> Vec<Deployment> {
             }
             other.standing.retain(|name| one.standing.contains(name));
         }
+        // Another workflow may call the same job.
+        let more = one.by.into_iter();
+        let more: Vec<Line> = more.filter(|line| !other.by.contains(line)).collect();
+        other.by.extend(more);
         for image in one.images {
             if !other
                 .images
@@ -154,15 +161,19 @@ fn merged(all: Vec<Deployment>) -> Vec<Deployment> {
     merged
 }
 
-/// Production first.
-fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool) {
+/// Production first, and what an event starts before what a person does.
+fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool, bool) {
     let workflow = &workflows[deployment.job.workflow];
     let job = &workflow.jobs[deployment.job.job];
     let site = matches!(deployment.tool, Tool::Site { .. });
+    let mut lines = deployment.by.iter();
+    let started = lines.find_map(|line| workflows.iter().find(|one| one.path == line.path));
+    let by_hand = started.unwrap_or(workflow).is_started_by_hand();
     if let Some(environment) = &deployment.environment {
-        return (environment.rank, site);
+        return (environment.rank, site, by_hand);
     }
-    (crate::environment::rank_of_job(workflow, job), site)
+    let rank = crate::environment::rank_of_job(workflow, job);
+    (rank, site, by_hand)
 }
 
 fn workflows(repository: &Repository) -> Vec<Workflow> {
@@ -237,8 +248,9 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
     }
     // A call whose files only the machine knows may read any of them.
     let any = deployments.iter().any(|one| {
+        let mut paths = one.folder.iter().filter(|it| it.value == UNKNOWN_FOLDER);
         matches!(&one.tool, Tool::Compose(call) if call.known_files.is_empty()
-            && call.files.iter().any(|file| file.value.contains('$')))
+            && (paths.next().is_some() || call.files.iter().any(|file| file.value.contains('$'))))
     });
     if any {
         used.extend(

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
-use shell::{Command, Program};
+use shell::{Command, Input, Program};
 
 use crate::event::{Event, EventDetail, Place, Trace};
 use crate::scope::Scope;
-use crate::session::Shell;
+use crate::session::{Branches, Shell};
 use repository::Repository;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -190,6 +190,7 @@ impl<'r> Reader<'r> {
         // What the shell around each open subshell was.
         let mut outer: Vec<(usize, Shell)> = Vec::new();
         let around = self.arms.len();
+        let mut branches = Branches::default();
         loop {
             let command = {
                 let lookup = |name: &str| shell.lookup(name, &self.scope);
@@ -212,6 +213,7 @@ impl<'r> Reader<'r> {
             for group in &command.groups[same..] {
                 outer.push((*group, shell.clone()));
             }
+            branches.enter(&command.arms, &mut shell.place.folder);
             let arms = command.arms.iter().map(|(at, part)| (line(*at), *part));
             self.arms.extend(arms);
             self.command(&command, before.as_ref(), line, by, shell, step_id, depth);
@@ -276,13 +278,14 @@ impl<'r> Reader<'r> {
             .outputs
             .iter()
             .filter(|file| !file.contains("GITHUB_") && !file.starts_with("/dev/"));
+        let text = match &command.input {
+            Some(Input::Text(word)) => word.text.clone(),
+            _ => arguments.join("\n"),
+        };
         for file in files.cloned().collect::<Vec<_>>() {
-            self.event(
-                at.clone(),
-                by,
-                shell.place.clone(),
-                EventDetail::Writes { file },
-            );
+            let text = text.clone();
+            let what = EventDetail::Writes { file, text };
+            self.event(at.clone(), by, shell.place.clone(), what);
         }
         match name.as_str() {
             "export" | "declare" | "local" | "readonly" | "typeset" => {

@@ -107,7 +107,7 @@ impl Assembly<'_> {
         {
             match &event.what {
                 // A name that a command makes is no file that a reader finds.
-                EventDetail::Writes { file } if !file.contains(['`', '(']) => {
+                EventDetail::Writes { file, .. } if !file.contains(['`', '(']) => {
                     add(file.clone(), &event.at);
                 }
                 EventDetail::Command { words, .. } => {

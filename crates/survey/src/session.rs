@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shell::{Command, HEAD};
 
+use crate::deployment::UNKNOWN_FOLDER;
 use crate::event::Place;
 use crate::scope::Scope;
 use repository::{Repository, joined};
@@ -132,7 +133,10 @@ impl Shell {
             .folder
             .as_ref()
             .map(|folder| folder.value.clone());
-        let value = if of_script.is_some() || to.starts_with(['/', '~', '$']) {
+        let of_root = in_workspace(to).filter(|_| self.runner);
+        let value = if let Some(rest) = of_root {
+            joined("", rest).unwrap_or_default()
+        } else if of_script.is_some() || to.starts_with(['/', '~', '$']) {
             to.clone()
         } else if self.runner {
             joined(&old.unwrap_or_default(), to).unwrap_or_else(|| to.clone())
@@ -163,7 +167,9 @@ impl Shell {
             .as_ref()
             .map_or("", |folder| &*folder.value);
         if self.runner {
-            return joined(folder, path).unwrap_or_else(|| path.to_owned());
+            let from_root = in_workspace(path).and_then(|rest| joined("", rest));
+            let path = || joined(folder, path).unwrap_or_else(|| path.to_owned());
+            return from_root.unwrap_or_else(path);
         }
         // `/srv/app/current/scripts/deploy.sh` is `scripts/deploy.sh` of a copy.
         if path.starts_with(['/', '~', '$']) {
@@ -180,6 +186,84 @@ impl Shell {
             .map(|rest| rest.trim_start_matches('/'));
         let path = inner.filter(|_| !folder.is_empty()).unwrap_or(path);
         joined("", path).unwrap_or_else(|| path.to_owned())
+    }
+}
+
+/// A path from the folder that the runner checks the repository out into.
+fn in_workspace(path: &str) -> Option<&str> {
+    const NAMES: [&str; 4] = [
+        "${{ github.workspace }}",
+        "${{github.workspace}}",
+        "$GITHUB_WORKSPACE",
+        "${GITHUB_WORKSPACE}",
+    ];
+    let rest = NAMES.iter().find_map(|name| path.strip_prefix(name))?;
+    rest.is_empty()
+        .then_some(rest)
+        .or_else(|| rest.strip_prefix('/'))
+}
+
+/// The folder where each open `if` began, the parts of which do not follow one another.
+#[derive(Default)]
+pub(crate) struct Branches(Vec<Branch>);
+
+struct Branch {
+    at: usize,
+    part: usize,
+    begun: Option<Fact<String>>,
+    /// Where its parts have gone.
+    ends: Vec<Fact<String>>,
+}
+
+impl Branches {
+    /// Follows the shell into the parts that a command is in, each by the line of its `if`, and out of those before it.
+    pub(crate) fn enter(&mut self, arms: &[(usize, usize)], folder: &mut Option<Fact<String>>) {
+        let same = self
+            .0
+            .iter()
+            .zip(arms)
+            .take_while(|(open, arm)| open.at == arm.0);
+        let same = same.count();
+        while self.0.len() > same
+            && let Some(mut left) = self.0.pop()
+        {
+            left.end(folder.as_ref());
+            // Two parts may lead to two folders: then only the shell knows which.
+            match left.ends.split_first() {
+                Some((first, others)) if others.iter().all(|one| one.value == first.value) => {
+                    *folder = Some(first.clone());
+                }
+                Some((first, _)) => {
+                    *folder = Some(Fact::new(UNKNOWN_FOLDER.to_owned(), first.at.clone()));
+                }
+                None => *folder = left.begun,
+            }
+        }
+        for (open, (_, part)) in self.0.iter_mut().zip(arms) {
+            // What a condition changes counts for what follows it.
+            if open.part != *part && open.part > 0 {
+                open.end(folder.as_ref());
+                folder.clone_from(&open.begun);
+            }
+            open.part = *part;
+        }
+        for (at, part) in &arms[same..] {
+            self.0.push(Branch {
+                at: *at,
+                part: *part,
+                begun: folder.clone(),
+                ends: Vec::new(),
+            });
+        }
+    }
+}
+
+impl Branch {
+    fn end(&mut self, folder: Option<&Fact<String>>) {
+        let begun = self.begun.as_ref().map(|it| &it.value);
+        if folder.map(|it| &it.value) != begun {
+            self.ends.extend(folder.cloned());
+        }
     }
 }
 

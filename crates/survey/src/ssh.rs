@@ -25,9 +25,27 @@ struct SshConfigFacts {
 /// `ssh OPTIONS DESTINATION COMMAND…`: the machine, and the command's words.
 pub(crate) fn ssh(words: &[String], at: &Line, scope: &Scope) -> Option<(Login, Vec<String>)> {
     let mut options = Options::default();
-    let rest = options.read(words.get(1..)?, Program::Ssh);
+    let mut words = words.get(1..)?.to_vec();
+    // `ssh $OPTIONS user@host`, where only the shell knows the options.
+    let is_unknown = |word: &String| {
+        word.starts_with('$') && !word.starts_with("${{") && !word.contains(['@', '.'])
+    };
+    let unknown = words
+        .iter()
+        .position(is_unknown)
+        .filter(|nth| words.get(nth + 1).is_some_and(|word| word.contains('@')))
+        .map(|nth| words.remove(nth));
+    let rest = options.read(&words, Program::Ssh);
     let (destination, command) = rest.split_first()?;
-    Some((login(options, destination, at, scope)?, command.to_vec()))
+    let mut login = login(options, destination, at, scope)?;
+    if let Some(unknown) = unknown {
+        login.client = Some(Client {
+            need: Fact::new(Need::Condition(unknown), at.clone()),
+            set_up: SetUp::Options,
+            key_file: None,
+        });
+    }
+    Some((login, command.to_vec()))
 }
 
 /// `scp` or `rsync`: the machine and the path that files go to.

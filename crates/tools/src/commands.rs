@@ -126,6 +126,7 @@ pub fn deeds(
             })
         }
         "dep" | "deployer" if first.starts_with("deploy") => deploys(Tool::Deployer {
+            program: program.to_owned(),
             stage: value(
                 rest.get(1)
                     .map(String::as_str)
@@ -267,6 +268,14 @@ pub fn deeds(
             }
             _ => Vec::new(),
         },
+        "doctl" if first == "apps" && matches!(second, "create-deployment" | "update") => {
+            deploys(Tool::Platform(PlatformCall {
+                name: "DigitalOcean App Platform",
+                back: ByHand::Console,
+                fetches: true,
+                ..PlatformCall::default()
+            }))
+        }
         "railway" if first == "up" => {
             platform("Railway", app(&["-s", "--service"]), ByHand::Console)
         }
@@ -332,6 +341,7 @@ pub fn deeds(
         "php" if first == "artisan" && !rest.iter().any(|word| word.contains("migrat")) => {
             deploys(Tool::Commands)
         }
+        "flask" if (first, second) == ("db", "upgrade") => vec![CommandEffect::Migrates],
         "rails" | "rake" | "php" | "python" | "python3" | "npm" | "yarn" | "npx" | "prisma"
         | "knex" | "artisan"
             if migrates(rest) =>

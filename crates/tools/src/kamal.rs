@@ -23,7 +23,10 @@ impl File {
     fn read(repository: &Repository, path: &str) -> Option<File> {
         let text = repository.text(path)?;
         // Kamal fills in ERB before it reads the file; what is left of it here is text.
-        let tree = repository.tree(path)?;
+        let tree = match without_statements(&text) {
+            Some(text) => Rc::new(Node::parse(&text).ok()?),
+            None => repository.tree(path)?,
+        };
         Some(File {
             path: path.to_owned(),
             tree,
@@ -43,6 +46,32 @@ impl File {
         let text = node.text()?.to_owned();
         (!text.contains("<%")).then(|| Fact::new(text, self.line(node)))
     }
+}
+
+/// The text with blanks for the statements of ERB, which leave nothing behind: every other byte keeps its place. `None`
+/// where there are none.
+fn without_statements(text: &str) -> Option<String> {
+    let (mut left, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("<%") {
+        let end = at + rest[at..].find("%>")? + 2;
+        let is_value = rest[at..].starts_with("<%=");
+        let blank = |c: char| {
+            if c == '\n' {
+                "\n".to_owned()
+            } else {
+                " ".repeat(c.len_utf8())
+            }
+        };
+        left.push_str(&rest[..at]);
+        if is_value {
+            left.push_str(&rest[at..end]);
+        } else {
+            left.extend(rest[at..end].chars().map(blank));
+        }
+        rest = &rest[end..];
+    }
+    left.push_str(rest);
+    (left != text).then_some(left)
 }
 
 /// The files that a call reads: that of the destination counts more.

@@ -13,6 +13,7 @@ mod deed;
 pub mod fly;
 mod google;
 pub mod kamal;
+pub mod manifests;
 mod metadata;
 mod migrations;
 mod tool;

@@ -39,6 +39,8 @@ pub enum Tool {
     },
     /// PHP Deployer: `dep deploy STAGE`.
     Deployer {
+        /// As the workflow calls it: `php vendor/bin/dep`; empty for an action.
+        program: String,
         stage: Option<Value>,
     },
     Capistrano {

@@ -280,7 +280,10 @@ pub fn deeds(
             match stage {
                 Some(stage) => {
                     let stage = (!stage.is_empty()).then(|| Value::new(stage));
-                    deploys(Tool::Deployer { stage })
+                    deploys(Tool::Deployer {
+                        program: String::new(),
+                        stage,
+                    })
                 }
                 None => Vec::new(),
             }
@@ -312,10 +315,15 @@ pub fn deeds(
                 .collect();
             crate::commands::deeds(&words, &words[0], env, at)
         }
-        "dawidd6/action-ansible-playbook" => deploys(Tool::Ansible {
-            playbook: input("playbook").map(|fact| fact.value).unwrap_or_default(),
-            inventory: input("inventory").map(|fact| fact.value),
-        }),
+        _ if name.contains("ansible-playbook") => {
+            let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
+            let playbook = first(&["playbook", "playbookname", "playbook_name"]);
+            deploys(Tool::Ansible {
+                playbook: playbook.map(|fact| fact.value).unwrap_or_default(),
+                inventory: first(&["inventory", "inventoryfile", "inventory_file"])
+                    .map(|fact| fact.value),
+            })
+        }
         "hashicorp/tfc-workflows-github" => platform("Terraform Cloud", &[], ByHand::Again),
         "softprops/action-gh-release"
         | "ncipollo/release-action"

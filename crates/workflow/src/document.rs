@@ -335,6 +335,20 @@ impl Workflow {
         push && of.is_none_or(|push| push.get("tags").is_none())
     }
 
+    /// No event of the repository starts it: a person does, a clock, or a push to the branch that a starter names for a
+    /// person to fill in.
+    pub fn is_started_by_hand(&self) -> bool {
+        let by_hand = ["workflow_dispatch", "repository_dispatch", "schedule"];
+        let branches = self
+            .on
+            .as_ref()
+            .and_then(|on| on.get("push")?.get("branches"));
+        let is_unfilled = branches.is_some_and(|node| words(node) == ["$default-branch"]);
+        self.triggers
+            .iter()
+            .all(|one| by_hand.contains(&one.as_str()) || one == "push" && is_unfilled)
+    }
+
     /// Only other workflows start it.
     pub fn is_only_called(&self) -> bool {
         self.triggers == ["workflow_call"]
