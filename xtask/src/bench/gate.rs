@@ -116,6 +116,12 @@ fn throughput(healthgate: &Path) -> Result<Vec<Figure>, Failure> {
             .args(["--min-samples", &SAMPLES.to_string(), "--deadline", "5m"]))?;
         Ok(children()? - before)
     })?;
+    let load = nginx.per_cpu_second("wrk", || {
+        let before = children()?;
+        let url = format!("http://127.0.0.1:{}/", nginx.port);
+        output(program("wrk").args(["-t1", "-c8", "-d8s", "-H", "Connection: close", &url]))?;
+        Ok(children()? - before)
+    })?;
     let blackbox = Blackbox::start(&nginx)?;
     let exporter = nginx.per_cpu_second("blackbox_exporter", || {
         let before = blackbox.cpu()?;
@@ -141,6 +147,7 @@ fn throughput(healthgate: &Path) -> Result<Vec<Figure>, Failure> {
         ratio: Some(ours / peer),
     };
     Ok(vec![
+        beside("probes per CPU second (0.7)", "wrk", load),
         beside("probes per CPU second (4.0)", "blackbox_exporter", exporter),
         beside("probes per CPU second (10.0)", "curl", curl),
     ])
