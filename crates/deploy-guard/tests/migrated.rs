@@ -328,6 +328,9 @@ fn a_rule_that_a_person_lifts_is_lifted_in_every_stage_of_the_run() {
     assert_eq!(service.live(), "v1");
     forced(&["frozen", "known-bad", "contract"]).code(0);
     assert_eq!(service.live(), "v2");
+    let history = service.command(&["rollback", "history"]).assert().code(0);
+    let told = String::from_utf8_lossy(&history.get_output().stdout).into_owned();
+    assert!(told.contains("contract lifted by"), "{told}");
     let columns = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'note' AND table_name = 'orders'";
     assert_eq!(service.postgres.sql_in("shop", columns).trim(), "0");
 

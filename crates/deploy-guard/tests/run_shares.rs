@@ -181,4 +181,22 @@ fn a_rule_that_a_person_lifts_is_lifted_for_the_ramp_of_the_run() {
     .code(0);
     let state: Value = serde_json::from_str(&fs::read_to_string(world.state()).unwrap()).unwrap();
     assert_eq!(state["last_known_good"], "v2", "{state}");
+    let journals = format!("{}.journals", world.state().display());
+    let texts = fs::read_dir(journals).unwrap().map(|journal| {
+        let text = fs::read_to_string(journal.unwrap().path()).unwrap();
+        serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap()
+    });
+    let mut shares: Vec<Value> = texts
+        .filter(|begin| begin["operation"] == "traffic")
+        .collect();
+    shares.sort_by_key(|begin| begin["at"].to_string());
+    let first = &shares[0];
+    let rules = first["forced"].as_array().cloned().unwrap_or_default();
+    let rules: Vec<_> = rules.iter().map(|one| (&one["rule"], &one["reason"])).collect();
+    let tested = json!("tested");
+    assert_eq!(
+        rules,
+        [(&json!("frozen"), &tested), (&json!("known-bad"), &tested)],
+        "{first}"
+    );
 }

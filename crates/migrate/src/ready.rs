@@ -18,14 +18,14 @@ pub(crate) struct Intent<'i> {
     pub(crate) forced: &'i [Forced],
 }
 
-/// The refusals, else what became of the rules that a person lifts.
+/// The refusals, and what became of the rules that a person lifts.
 pub(crate) async fn refusals(
     session: &Session<'_>,
     document: Option<&Document>,
     truth: &SchemaState,
     effect: &Effect,
     intent: Intent<'_>,
-) -> Result<(Vec<Outcome>, Vec<Outcome>), Failure> {
+) -> Result<(Vec<Outcome>, Lifting), Failure> {
     let mut found: Vec<(Option<Rule>, Outcome)> = Vec::new();
     for outcome in truth.wrong() {
         found.push((None, refusal_of(outcome)));
@@ -63,7 +63,7 @@ pub(crate) async fn refusals(
         None => Some(outcome),
     });
     let refused = refused.collect();
-    Ok((refused, lifting.outcomes()))
+    Ok((refused, lifting))
 }
 
 /// What is wrong with the database as the reason not to touch it.

@@ -467,6 +467,7 @@ async fn recorded(
         previous,
         is_compatible: false,
         works_with: &[],
+        forced: &[],
     };
     record(session, lease, &truth, change).await
 }

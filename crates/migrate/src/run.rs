@@ -125,11 +125,11 @@ async fn dry(
     intent: Intent<'_>,
 ) -> Result<Report, Failure> {
     let effect = effect::of_pending(session, &truth.reading).await;
-    let (refused, notes) = refusals(session, document, truth, &effect, intent).await?;
+    let (refused, lifting) = refusals(session, document, truth, &effect, intent).await?;
     if !refused.is_empty() {
         return Ok(session.report(refused));
     }
-    let mut outcomes = notes;
+    let mut outcomes = lifting.outcomes();
     let command = session.tool.apply(&truth.reading).text();
     for pending in truth.reading.pending_files() {
         let reason = format!("dry run: would apply it by `{command}`");
@@ -167,7 +167,7 @@ async fn locked(
         Err(unknown) => return Ok(session.report(vec![*unknown])),
     };
     let effect = effect::of_pending(session, &truth.reading).await;
-    let (refused, notes) = refusals(session, Some(document), &truth, &effect, intent).await?;
+    let (refused, lifting) = refusals(session, Some(document), &truth, &effect, intent).await?;
     if !refused.is_empty() {
         return Ok(session.report(refused));
     }
@@ -200,7 +200,7 @@ async fn locked(
         token: lease.token,
     };
     let made = change(session, &wish).await?;
-    let mut outcomes = notes;
+    let mut outcomes = lifting.outcomes();
     outcomes.extend(proved);
     outcomes.extend(made_outcomes(session, &truth, &made));
     outcomes.extend(made.is_unseen.then(|| unseen(session)));
@@ -213,6 +213,7 @@ async fn locked(
             previous: previous.as_deref(),
             is_compatible: breaks.is_empty() && !matches!(effect, Effect::Breaking(_)),
             works_with: intent.works_with,
+            forced: &lifting.lifted(),
         };
         outcomes.extend(record(session, lease, now, recorded).await?);
     }

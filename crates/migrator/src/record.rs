@@ -3,7 +3,7 @@
 use cli::Failure;
 use jiff::Timestamp;
 use model::Outcome;
-use state::{DatabaseSchema, Document, Lease, SchemaChange};
+use state::{DatabaseSchema, Document, Forced, Lease, SchemaChange};
 
 use crate::session::Session;
 use crate::truth::SchemaState;
@@ -16,6 +16,8 @@ pub struct Recorded<'r> {
     pub previous: Option<&'r str>,
     pub is_compatible: bool,
     pub works_with: &'r [String],
+    /// The safety rules that were lifted for it.
+    pub forced: &'r [Forced],
 }
 
 /// Records what the tables say. A database without any migration has no revision to record.
@@ -33,6 +35,7 @@ pub async fn record(
         previous,
         is_compatible,
         works_with,
+        forced,
     } = recorded;
     let job = session.job;
     let now = DatabaseSchema {
@@ -42,6 +45,7 @@ pub async fn record(
         release: release.map(str::to_owned),
         run: job.run_name(),
         by: job.actor(),
+        forced: forced.to_vec(),
     };
     let written = session
         .store

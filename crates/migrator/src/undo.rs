@@ -161,6 +161,7 @@ async fn done_before(
         previous: begun.from.as_deref(),
         is_compatible: false,
         works_with: &[],
+        forced: &begun.forced,
     };
     let recorded = record(session, lease, truth, change).await?;
     if let Some(mut journal) = unfinished {
@@ -248,6 +249,7 @@ async fn undo(
                 previous: before.as_deref(),
                 is_compatible: false,
                 works_with: &[],
+                forced: wish.forced,
             };
             record(session, lease, now, change).await?
         }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::forced::Forced;
+
 /// The schema that the database has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,4 +26,7 @@ pub struct DatabaseSchema {
     pub run: Option<String>,
     /// Who changed it.
     pub by: String,
+    /// The safety rules that were lifted so that it could be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
 }

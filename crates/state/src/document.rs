@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Holder;
 use crate::database::DatabaseSchema;
+use crate::forced::Forced;
 use crate::rehearsal::{KeptBackup, Rehearsal};
 use crate::rollout::{OldSide, Rollout};
 
@@ -120,21 +121,9 @@ pub struct Entry {
     /// What is kept so that it can be gone back to.
     #[serde(default)]
     pub retained: Vec<String>,
-    /// The safety rules that were lifted so that it could be gone back to.
+    /// The safety rules that were lifted so that it could be deployed, or gone back to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Forced>,
-}
-
-/// A safety rule that a person lifted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Forced {
-    /// The rule's name, such as `window`.
-    pub rule: String,
-    pub reason: String,
-    pub by: String,
-    #[schemars(with = "String")]
-    pub at: Timestamp,
 }
 
 /// What is known of a release.
@@ -356,6 +345,12 @@ impl Document {
                 found.filter(|found| entry.schema_revision.as_ref() != Some(found));
         }
         entry.deployed_on(self.database.as_ref());
+        if let Some(database) = &self.database
+            && let Some(migrated) = &database.release
+            && self.rule.same(migrated, &entry.release)
+        {
+            entry.note_forced(&database.forced);
+        }
         self.current = Some(entry.release.clone());
         if status == Status::Good {
             self.last_known_good = Some(entry.release.clone());
@@ -482,14 +477,7 @@ impl Document {
         let Some(at) = self.position(destination) else {
             return;
         };
-        let entry = &mut self.history[at];
-        for rule in forced {
-            if !entry.forced.contains(rule) {
-                entry.forced.push(rule.clone());
-            }
-        }
-        let most = entry.forced.len().saturating_sub(FORCED);
-        entry.forced.drain(..most);
+        self.history[at].note_forced(forced);
     }
 
     /// The schema revision of the database, as far as it is recorded, and what brought it: what
@@ -536,6 +524,16 @@ impl Entry {
             let most = self.compatible_with.len().saturating_sub(REVISIONS);
             self.compatible_with.drain(..most);
         }
+    }
+
+    fn note_forced(&mut self, forced: &[Forced]) {
+        for rule in forced {
+            if !self.forced.contains(rule) {
+                self.forced.push(rule.clone());
+            }
+        }
+        let most = self.forced.len().saturating_sub(FORCED);
+        self.forced.drain(..most);
     }
 
     /// It was deployed on the schema that the database has: it brought none of its own.

@@ -9,6 +9,7 @@ mod backend;
 mod database;
 pub mod document;
 mod error;
+mod forced;
 pub mod holder;
 pub mod journal;
 pub mod log;
@@ -25,8 +26,9 @@ mod store_context;
 pub mod validate;
 
 pub use database::DatabaseSchema;
-pub use document::{Document, Entry, Forced, Frozen, Lock, RehearsedRollback, Status};
+pub use document::{Document, Entry, Frozen, Lock, RehearsedRollback, Status};
 pub use error::Error;
+pub use forced::Forced;
 pub use holder::Holder;
 pub use journal::Journal;
 pub use log::{Lines, Log};

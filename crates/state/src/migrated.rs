@@ -52,6 +52,9 @@ impl Document {
                 entry.fits(&now.revision);
             }
         }
+        if let Some(release) = &now.release {
+            self.forced(release, &now.forced);
+        }
         self.database = Some(now);
     }
 }
@@ -60,6 +63,7 @@ impl Document {
 mod tests {
     use super::*;
     use crate::document::Status;
+    use crate::forced::Forced;
     use jiff::Timestamp;
 
     fn change(revision: &str, previous: Option<&str>) -> DatabaseSchema {
@@ -70,6 +74,7 @@ mod tests {
             release: Some("v3".to_owned()),
             run: None,
             by: "me".to_owned(),
+            forced: Vec::new(),
         }
     }
 
@@ -121,5 +126,37 @@ mod tests {
         migrate(&mut document, change("a", Some("b")), false, &[]);
         assert_eq!(document.schema_in_force(), Some(("v3", "a")));
         assert!(document.works_with("v1", "a"));
+    }
+
+    /// Whether it was deployed before the migration, or is deployed after it.
+    #[test]
+    fn a_release_keeps_the_rules_that_were_lifted_for_its_migration() {
+        let lifted = Forced {
+            rule: "contract".to_owned(),
+            reason: "no one reads it".to_owned(),
+            by: "me".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let migrate = |document: &mut Document| {
+            let now = DatabaseSchema {
+                forced: vec![lifted.clone()],
+                ..change("2", Some("1"))
+            };
+            migrate(document, now, true, &[]);
+        };
+        let deploy = |document: &mut Document| {
+            document.deployed("v3", Status::Pending, Timestamp::UNIX_EPOCH, None);
+        };
+        let (mut before, mut after) = (document(), document());
+        deploy(&mut before);
+        migrate(&mut before);
+        migrate(&mut after);
+        deploy(&mut after);
+        deploy(&mut after);
+        for document in [before, after] {
+            let forced = |release| document.entry(release).map(|entry| &entry.forced[..]);
+            assert_eq!(forced("v3"), Some(&[lifted.clone()][..]));
+            assert_eq!(forced("v2"), Some(&[][..]));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The side that a deployment goes to: no request reaches it.
 
-use cli::force::{Force, StateRules};
+use cli::force::{Force, Lifting, StateRules};
 use cli::{Failure, Job};
 use config::value::Side;
 use futures_util::future::join_all;
@@ -22,8 +22,8 @@ pub async fn idle_side(
     let session = Session::open(job)?;
     let release = session.named()?;
     let document = session.read().await?;
-    let forced = force.forced(job);
-    let asking = refuse::begin_beside(&session, document.as_ref(), release, &forced);
+    let mut lifting = Lifting::new(force.forced(job));
+    let asking = refuse::begin_beside(&session, document.as_ref(), release, &mut lifting);
     if let Some(outcome) = asking.await? {
         return Ok(Err(Box::new(outcome)));
     }

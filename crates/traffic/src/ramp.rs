@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use cli::force::Lifting;
 use cli::{Failure, Job};
 use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
@@ -96,7 +97,8 @@ pub(crate) async fn ramp(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let release = session.named()?;
     let stages = flags.stages(&session)?;
     let document = session.read().await?;
-    let refused = refuse::begin_beside(&session, document.as_ref(), release, &flags.forced);
+    let mut lifting = Lifting::new(flags.forced.clone());
+    let refused = refuse::begin_beside(&session, document.as_ref(), release, &mut lifting);
     if let Some(outcome) = refused.await? {
         return Ok(session.report(vec![outcome]));
     }
@@ -114,11 +116,15 @@ async fn begin(
     flags: &Flags,
 ) -> Result<Report, Failure> {
     // What was true before the lease must be true under it.
-    let refused = refuse::begin_beside(session, Some(document), release, &flags.forced);
+    let mut lifting = Lifting::new(flags.forced.clone());
+    let refused = refuse::begin_beside(session, Some(document), release, &mut lifting);
     if let Some(outcome) = refused.await? {
         return session.give_up(lease, vec![outcome]).await;
     }
-    let work = session.work(Some(document));
+    let work = Work {
+        forced: lifting.lifted(),
+        ..session.work(Some(document))
+    };
     let context = work.context();
     let router = work.router(&context)?;
     let release = document.name_of(release);

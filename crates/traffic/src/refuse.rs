@@ -1,14 +1,14 @@
 //! Why no share may change, as far as the state tells.
 
 use cli::Failure;
-use cli::force;
+use cli::force::Lifting;
 use cli::rollout::in_progress;
 use futures_util::future::join_all;
 use model::{Id, Outcome, Verdict};
 use operation::shares::work::{places_gone, runs_beside, unconfigured};
 use router::Router;
 use state::journal::ROLLBACK;
-use state::{Document, Forced, Rollout, Rule};
+use state::{Document, Rollout, Rule};
 
 use crate::session::{Session, rollout};
 
@@ -18,7 +18,7 @@ pub(crate) async fn begin(
     document: Option<&Document>,
     release: &str,
 ) -> Result<Option<Outcome>, Failure> {
-    begin_beside(session, document, release, &[]).await
+    begin_beside(session, document, release, &mut Lifting::default()).await
 }
 
 /// The same beside the rules that a person lifts.
@@ -26,7 +26,7 @@ pub(crate) async fn begin_beside(
     session: &Session<'_>,
     document: Option<&Document>,
     release: &str,
-    forced: &[Forced],
+    lifting: &mut Lifting,
 ) -> Result<Option<Outcome>, Failure> {
     if let Some(document) = document {
         let frozen = document.refuse_frozen(release);
@@ -37,7 +37,7 @@ pub(crate) async fn begin_beside(
             ))
         });
         for (rule, refusal) in [(Rule::Frozen, frozen), (Rule::KnownBad, known_bad)] {
-            if refusal.is_some() && force::of(rule, forced).is_none() {
+            if refusal.is_some() && lifting.lifts(rule).is_none() {
                 return Ok(refusal);
             }
         }

@@ -19,7 +19,7 @@ use model::{Id, Outcome, StageName, Verdict};
 use place::{Context, Place, PlaceAccess};
 use router::Router;
 use state::journal::{Ending, Event, Intention, SharePlan};
-use state::{Entry, Lease, Phase, Rollout, Status, Store};
+use state::{Entry, Forced, Lease, Phase, Rollout, Status, Store};
 
 use super::foreign::{self, ForeignChange};
 use super::shift::Shift;
@@ -41,6 +41,8 @@ pub struct Work<'a> {
     pub known: Vec<Entry>,
     /// Times in the report are counted from here.
     pub clock: Instant,
+    /// The safety rules that were lifted so that a share could be given.
+    pub forced: Vec<Forced>,
 }
 
 /// A change of the share of a rollout's release.
@@ -151,6 +153,7 @@ impl<'a> Work<'a> {
             places: PlaceAccess::new(&job.config.hosts, &job.env),
             known,
             clock: Instant::now(),
+            forced: Vec::new(),
         }
     }
 
@@ -507,6 +510,7 @@ impl<'a> Work<'a> {
         };
         let shares = shift.shares();
         let grounds = Grounds {
+            forced: if shift.is_way_back { &[] } else { &self.forced },
             shares: Some(&shares),
             reason: shift.reason.as_deref(),
             ..Grounds::plain(Timestamp::now())
