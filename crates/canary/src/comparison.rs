@@ -216,8 +216,8 @@ impl Comparison {
             By::Sequential(watch) => watch.decided_at().is_some(),
             By::Kayenta(kayenta) => kayenta.has_failed(),
             By::Threshold(thresholds) => {
-                let metrics = self.metrics.iter().enumerate();
-                { metrics }.any(|(nth, metric)| {
+                let mut metrics = self.metrics.iter().enumerate();
+                metrics.any(|(nth, metric)| {
                     metric.severity == Severity::Required && thresholds.has_failed(nth)
                 })
             }

@@ -121,8 +121,8 @@ impl Kayenta {
             .iter()
             .any(|one| one.severity == Severity::Required && one.verdict != Verdict::Pass);
         if standing == Standing::Failed && !has_failed {
-            let required = findings.iter_mut();
-            if let Some(one) = { required }.find(|one| one.severity == Severity::Required) {
+            let mut required = findings.iter_mut();
+            if let Some(one) = required.find(|one| one.severity == Severity::Required) {
                 one.verdict = Verdict::Fail;
             }
         }

@@ -79,8 +79,8 @@ impl Thresholds {
     }
 
     pub(crate) fn has_failed(&self, metric: usize) -> bool {
-        let rules = self.metrics.get(metric).into_iter().flatten();
-        { rules }.any(|rule| rule.failed_at.is_some())
+        let mut rules = self.metrics.get(metric).into_iter().flatten();
+        rules.any(|rule| rule.failed_at.is_some())
     }
 
     pub(crate) fn findings(&self, metrics: &[CanaryMetric]) -> Vec<Finding> {

@@ -312,7 +312,7 @@ impl Courier<'_> {
                 return self.release(rest, by).await;
             }
             let thread = pending.event.thread();
-            let of_thread = { rest.iter() }.filter(|one| one.event.thread() == thread);
+            let of_thread = rest.iter().filter(|one| one.event.thread() == thread);
             let known = threads.entry(thread.clone()).or_insert_with(|| {
                 let reference = pending.reference.clone();
                 ThreadState {
@@ -375,7 +375,9 @@ impl Courier<'_> {
             Err(error) => return (1, Err(error)),
         };
         let thread = rest.first().map(|one| one.event.thread());
-        let later = { rest[batch.count..].iter() }.rfind(|one| Some(one.event.thread()) == thread);
+        let later = rest[batch.count..]
+            .iter()
+            .rfind(|one| Some(one.event.thread()) == thread);
         if let Some(newest) = later
             && recipient.shows_threads()
             && !known.is_shown
@@ -406,7 +408,9 @@ impl Courier<'_> {
         most: usize,
     ) -> Result<Batch, DeliveryError> {
         let thread = rest.first().map(|one| one.event.thread());
-        let same = { rest.iter() }.take_while(|one| Some(one.event.thread()) == thread);
+        let same = rest
+            .iter()
+            .take_while(|one| Some(one.event.thread()) == thread);
         let mut batch = Batch::default();
         for pending in same.take(most) {
             let notice = match self.notice(history, pending) {
@@ -469,7 +473,8 @@ impl Courier<'_> {
     }
 
     async fn release(&self, rest: &[&Pending], by: Option<&EventId>) -> Result<(), Error> {
-        let deliveries: Vec<Delivery> = { rest.iter() }
+        let deliveries: Vec<Delivery> = rest
+            .iter()
             .map(|pending| pending.delivery.clone())
             .collect();
         if deliveries.is_empty() {

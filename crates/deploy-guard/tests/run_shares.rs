@@ -192,7 +192,10 @@ fn a_rule_that_a_person_lifts_is_lifted_for_the_ramp_of_the_run() {
     shares.sort_by_key(|begin| begin["at"].to_string());
     let first = &shares[0];
     let rules = first["forced"].as_array().cloned().unwrap_or_default();
-    let rules: Vec<_> = rules.iter().map(|one| (&one["rule"], &one["reason"])).collect();
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|one| (&one["rule"], &one["reason"]))
+        .collect();
     let tested = json!("tested");
     assert_eq!(
         rules,

@@ -106,7 +106,11 @@ fn every_action_of_aws_stands_in_the_table() {
         "crates/router/src/alb.rs",
         "\"((?:Describe|Modify)[A-Za-z]+)\"",
     );
-    code.extend({ balancer.iter() }.map(|action| format!("elasticloadbalancing:{action}")));
+    code.extend(
+        balancer
+            .iter()
+            .map(|action| format!("elasticloadbalancing:{action}")),
+    );
     let ecr = found(
         "crates/aws/src/ecr.rs",
         "AmazonEC2ContainerRegistry_V20150921\\.([A-Za-z]+)",

@@ -293,7 +293,10 @@ impl Diagnosis {
         let has_no_steps = job.steps.as_ref().is_none_or(Vec::is_empty);
         let never_taken = job.runner().is_none() && has_no_steps;
         let is_unfinished = job.is_abandoned() || has_no_steps;
-        let has_cancelled_step = { job.steps.iter().flatten() }
+        let has_cancelled_step = job
+            .steps
+            .iter()
+            .flatten()
             .any(|step| step.conclusion.as_deref() == Some("cancelled"));
         let own = suspect
             .step

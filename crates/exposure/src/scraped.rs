@@ -134,7 +134,8 @@ async fn count_requests(
     let (from, until) = (seconds(stay.from) + ahead, seconds(stay.until) + ahead);
     let ends = asked.series.iter().filter_map(|one| one.samples.last());
     // Those whose end was not seen: they were stopped, or are not scraped yet.
-    let open: Vec<f64> = { ends.map(|(at, _)| *at) }
+    let open: Vec<f64> = ends
+        .map(|(at, _)| *at)
         .filter(|at| (from..until).contains(at))
         .collect();
     if !open.is_empty() {

@@ -66,9 +66,9 @@ impl<'a> Tally<'a> {
     pub(crate) fn new(stay: &'a ExposureWindow, spacing: f64) -> Tally<'a> {
         let (from, until) = (seconds(stay.from), seconds(stay.until));
         let lasted = (until - from).max(0.0);
-        let steps = STEPS.into_iter().map(f64::from);
+        let mut steps = STEPS.into_iter().map(f64::from);
         let fits = |step: &f64| *step >= spacing && lasted / step <= f64::from(MAX_SLICES);
-        let step = { steps }.find(fits);
+        let step = steps.find(fits);
         let step = step.unwrap_or_else(|| (lasted / f64::from(MAX_SLICES)).max(spacing).max(1.0));
         Tally {
             stay,

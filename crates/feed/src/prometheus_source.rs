@@ -359,7 +359,8 @@ impl Watched {
         let lasting = std::mem::take(&mut self.lasting);
         self.has_begun |= reading.is_some();
         if reading.is_some() {
-            let untold: Vec<DataDefect> = { lasting.into_iter() }
+            let untold: Vec<DataDefect> = lasting
+                .into_iter()
                 .filter(|flaw| !flaws.contains(flaw))
                 .collect();
             flaws.extend(untold);

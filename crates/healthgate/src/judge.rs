@@ -192,8 +192,8 @@ impl JudgedMetrics<'_> {
             .clone()
             .filter(|name| !self.names.insert(name.clone()))
         {
-            let others = (2_u32..).map(|nth| format!("{name}#{nth}"));
-            run.name = { others }.find(|name| self.names.insert(name.clone()));
+            let mut others = (2_u32..).map(|nth| format!("{name}#{nth}"));
+            run.name = others.find(|name| self.names.insert(name.clone()));
         }
         let mut places = Vec::with_capacity(self.metrics.len());
         let first = self.outcomes.len();
@@ -225,7 +225,9 @@ impl JudgedMetrics<'_> {
         let runs = passed + inconclusive + failed;
         let table = (runs > 1).then(|| self.counted());
         let unknown = self.only.unknown(&self.ids).into_iter();
-        let names: Vec<String> = { self.ids.iter() }
+        let names: Vec<String> = self
+            .ids
+            .iter()
             .take(MAX_NAMES)
             .map(|id| format!("`{id}`"))
             .collect();
@@ -248,11 +250,13 @@ impl JudgedMetrics<'_> {
     fn counted(&self) -> Table {
         let row = |nth: usize, metric: &CanaryMetric| {
             let all = self.outcomes.iter().zip(&self.of_metric);
-            let own: Vec<&Outcome> = { all.filter(|(_, of)| **of == nth) }
+            let own: Vec<&Outcome> = all
+                .filter(|(_, of)| **of == nth)
                 .map(|(outcome, _)| outcome)
                 .collect();
             let count = |verdict| own.iter().filter(|one| one.verdict == verdict).count();
-            let mut times: Vec<usize> = { own.iter() }
+            let mut times: Vec<usize> = own
+                .iter()
                 .filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Fail))
                 .map(|one| one.measurements.len())
                 .collect();

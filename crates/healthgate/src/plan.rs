@@ -69,7 +69,8 @@ impl Flags {
         let mut rows = Vec::new();
         for metric in &metrics {
             let id = |share: &Quantity| format!("plan/{}/{share}", metric.name);
-            let shares: Vec<&Quantity> = { shares.iter() }
+            let shares: Vec<&Quantity> = shares
+                .iter()
                 .filter(|share| {
                     ids.push(id(share));
                     job.only.selects(&id(share))

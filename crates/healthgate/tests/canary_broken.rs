@@ -69,7 +69,7 @@ fn answer(stream: TcpStream, fault: Fault, started: f64) -> std::io::Result<()> 
     }
     let target = first.split(' ').nth(1).unwrap_or_default();
     let url = url::Url::parse(&format!("http://x{target}")).unwrap();
-    let query = { url.query_pairs() }.find(|(name, _)| name == "query");
+    let query = url.query_pairs().find(|(name, _)| name == "query");
     let query = query
         .map(|(_, value)| value.into_owned())
         .unwrap_or_default();

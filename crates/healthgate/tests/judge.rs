@@ -282,7 +282,9 @@ fn data_that_break_after_a_pass_take_it_back() {
         });
         lines.collect()
     };
-    let without: Vec<&str> = { good.lines().enumerate() }
+    let without: Vec<&str> = good
+        .lines()
+        .enumerate()
         .filter(|(nth, _)| !(40..50).contains(nth))
         .map(|(_, line)| line)
         .collect();

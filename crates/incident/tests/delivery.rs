@@ -402,7 +402,9 @@ fn of_several_events_a_message_shows_the_newest_first_and_its_thread_has_them_in
     bed.told(&receiver, &["deliver"]).code(0);
     let calls = receiver.calls();
     // It was looked for first: the connection was closed, and whether it had arrived was not known.
-    let told = { calls.iter() }.filter(|call| !call.path.contains("conversations."));
+    let told = calls
+        .iter()
+        .filter(|call| !call.path.contains("conversations."));
     let shown = told.map(|call| {
         assert!(call.path.ends_with("chat.postMessage"), "{call:?}");
         let body: Value = serde_json::from_str(&call.body).unwrap();
@@ -445,7 +447,8 @@ fn many_events_are_told_in_as_few_messages_as_slack_takes() {
     bed.run(&["resolve", "third"]).code(0);
     bed.told(&receiver, &["deliver"]).code(0);
     let calls = receiver.calls();
-    let bodies: Vec<Value> = { calls.iter() }
+    let bodies: Vec<Value> = calls
+        .iter()
         .map(|call| serde_json::from_str(&call.body).unwrap())
         .collect();
     let told: Vec<Vec<&str>> = bodies.iter().map(titles).collect();

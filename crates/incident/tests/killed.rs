@@ -64,7 +64,9 @@ impl Kept {
             }
             (_, "/conversations.history" | "/conversations.replies") => {
                 let replies = place.ends_with("replies");
-                let messages = { self.messages.iter() }
+                let messages = self
+                    .messages
+                    .iter()
                     .filter(|message| message["thread_ts"].is_null() != replies);
                 json!({"ok": true, "messages": messages.collect::<Vec<_>>()})
             }
@@ -246,10 +248,12 @@ async fn a_pager_has_one_alert_after_a_kill_at_each_write() {
     for unanswered in 0..2 {
         killed_at(&service, &sink, &server.uri(), unanswered);
         let kept = service.0.lock().unwrap();
-        let keys: std::collections::BTreeSet<&str> = { kept.alerts.keys() }
+        let keys: std::collections::BTreeSet<&str> = kept
+            .alerts
+            .keys()
             .map(|key| key.split_once(' ').unwrap().1)
             .collect();
         assert_eq!(keys.len(), 1, "{:?}", kept.alerts);
-        assert!({ kept.alerts.keys() }.any(|key| key.starts_with("resolve ")));
+        assert!(kept.alerts.keys().any(|key| key.starts_with("resolve ")));
     }
 }

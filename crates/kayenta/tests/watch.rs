@@ -94,7 +94,8 @@ fn values_are_points_however_many_an_interval_has() {
                 ..settings
             };
             let points = canary.chunks(an_interval).zip(stable.chunks(an_interval));
-            let gauges: Vec<Interval> = { points.clone() }
+            let gauges: Vec<Interval> = points
+                .clone()
                 .map(|(canary, stable)| Interval {
                     metrics: vec![
                         Reading::Gauge {

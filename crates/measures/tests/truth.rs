@@ -112,7 +112,10 @@ impl Added {
     /// In the middle of the longest of the shorter half and the shortest of the longer one, rounded half up.
     fn median(&self) -> u64 {
         let above = |limit: u64| self.times.iter().filter(|time| **time > limit).count();
-        let upper = { self.times.iter().copied() }
+        let upper = self
+            .times
+            .iter()
+            .copied()
             .filter(|time| above(*time) * 2 < self.times.len())
             .min()
             .unwrap();

@@ -168,11 +168,17 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &DecisionFacts) -> 
             commands: Vec::new(),
         };
     }
-    let half = { reading.findings.iter() }.find(|one| matches!(one.fault, Fault::Failed { .. }));
+    let half = reading
+        .findings
+        .iter()
+        .find(|one| matches!(one.fault, Fault::Failed { .. }));
     if let Some(half) = half {
         return half_applied(session, truth, known, half, run);
     }
-    let locked = { reading.findings.iter() }.any(|one| matches!(one.fault, Fault::Locked { .. }));
+    let locked = reading
+        .findings
+        .iter()
+        .any(|one| matches!(one.fault, Fault::Locked { .. }));
     let repairs = !truth.invalid.is_empty() || locked;
     let mut commands: Vec<String> = Vec::new();
     if repairs {

@@ -96,7 +96,9 @@ impl Recipient<'_> {
 
     /// Whether there is anything that [`show`](Self::show) changes.
     pub fn shows_threads(&self) -> bool {
-        { self.sink.as_ref() }.is_ok_and(|sink| sink.thread_view().is_some())
+        self.sink
+            .as_ref()
+            .is_ok_and(|sink| sink.thread_view().is_some())
     }
 }
 

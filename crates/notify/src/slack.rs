@@ -238,7 +238,8 @@ fn thread(notice: &Notice) -> Value {
 
 /// What identifies the answer that tells these notices.
 fn events(notices: &[&Notice]) -> Value {
-    let ids: Vec<String> = { notices.iter() }
+    let ids: Vec<String> = notices
+        .iter()
         .map(|notice| crate::digest::of(&notice.id))
         .collect();
     match &ids[..] {

@@ -184,12 +184,12 @@ fn names_its_run(workflow: &Workflow, job: &Job, steps: &[usize]) -> bool {
             || of_tags && inner.contains("github.ref_name")
     };
     let names = |text: &Text| inners(text.value.text()).any(is_name);
-    let steps = steps.iter().filter_map(|nth| job.steps.get(*nth));
+    let mut steps = steps.iter().filter_map(|nth| job.steps.get(*nth));
     let is_one = |step: &Step| {
         let texts = step.env.iter().chain(&step.with).map(|(_, text)| text);
         texts.chain(&step.run).any(names)
     };
-    { steps }.any(is_one) || job.env.iter().any(|(_, text)| names(text))
+    steps.any(is_one) || job.env.iter().any(|(_, text)| names(text))
 }
 
 /// What the job deploys, by the checkout that it, or one before it, makes.

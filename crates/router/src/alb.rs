@@ -256,7 +256,8 @@ impl Alb<'_> {
         let actions = self.actions().await?;
         self.split(&actions)?;
         let groups = actions.groups();
-        let groups: Vec<_> = { groups.iter() }
+        let groups: Vec<_> = groups
+            .iter()
             .map(|group| (&group.arn, group.weight))
             .collect();
         Ok(json!(groups).to_string())
@@ -294,7 +295,8 @@ impl Alb<'_> {
     /// The addresses of a side's healthy targets, as many as are asked.
     async fn addresses(&self, side: Side) -> Result<Vec<String>, Error> {
         let targets = self.targets(side).await?;
-        let healthy: Vec<&Target> = { targets.iter() }
+        let healthy: Vec<&Target> = targets
+            .iter()
             .filter(|target| target.is_healthy())
             .take(MAX_ASKED)
             .collect();
@@ -412,7 +414,8 @@ fn short(arn: &str) -> &str {
         Some("targetgroup") => 2,
         _ => 3,
     };
-    let end = { resource.match_indices('/') }
+    let end = resource
+        .match_indices('/')
         .nth(words - 1)
         .map_or(resource.len(), |(at, _)| at);
     &resource[..end]

@@ -97,7 +97,8 @@ impl Command<'_> {
     async fn put(&self, place: &Place, split: Split) -> Result<(), Error> {
         // The side that grows is named: a script that starts it first can do so.
         let now = self.get(place).await?;
-        let side = { Side::BOTH.into_iter() }
+        let side = Side::BOTH
+            .into_iter()
             .find(|side| split.of(*side) > now.of(*side))
             .unwrap_or(Side::Green);
         let set = ("`traffic.command.set`", &*self.config.set);

@@ -49,7 +49,9 @@ impl Hooks {
         });
         let listed = self.ask("ListServiceDeployments", &question).await?;
         let listed = listed["serviceDeployments"].as_array();
-        let arns: Vec<&Value> = { listed.into_iter().flatten() }
+        let arns: Vec<&Value> = listed
+            .into_iter()
+            .flatten()
             .map(|one| &one["serviceDeploymentArn"])
             .take(MAX_DEPLOYMENTS)
             .collect();

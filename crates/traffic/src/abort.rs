@@ -80,7 +80,9 @@ async fn would_take_back(
     let mut outcomes = vec![Outcome::skipped("abort", release, told)];
     let mut gone = places_gone(&*router, current);
     gone.retain(|place| !flags.forget.iter().any(|forgotten| forgotten == place));
-    let kept = { gone.iter() }.map(|place| unconfigured(format!("share/{place}"), place, release));
+    let kept = gone
+        .iter()
+        .map(|place| unconfigured(format!("share/{place}"), place, release));
     outcomes.extend(kept);
     let mut report = session.report(outcomes);
     if !gone.is_empty() {

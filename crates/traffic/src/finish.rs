@@ -41,7 +41,8 @@ pub(crate) async fn finish(
     recorded.await?;
     found.mark(Share::ALL);
     let after = old_side::after(session, work, router, (lease, rollout), old).await?;
-    let left: Vec<String> = { after.iter() }
+    let left: Vec<String> = after
+        .iter()
         .filter_map(|outcome| outcome.reason.clone())
         .collect();
     found.outcomes.extend(after);

@@ -76,13 +76,15 @@ impl RolloutReport {
             let place = change.place.to_string();
             let known = [Id::runs(format!("{share}/{place}")), Id::runs(share)];
             self.outcomes.retain(|outcome| !known.contains(&outcome.id));
-            if let Some(row) = { self.places.iter_mut() }.find(|row| row.place == place) {
+            if let Some(row) = self.places.iter_mut().find(|row| row.place == place) {
                 row.find(change.label(rollout), "another changed it");
             }
         }
         let outcomes = foreign::outcomes(id, &rollout.release, changes, follows);
         self.outcomes.extend(outcomes);
-        let reported = { changes.iter() }.filter_map(|change| foreign::reported(rollout, change));
+        let reported = changes
+            .iter()
+            .filter_map(|change| foreign::reported(rollout, change));
         self.foreign_changes.extend(reported);
     }
 

@@ -156,7 +156,9 @@ pub(crate) async fn refusals(
 
 /// The same refusals, where the share stays as it is: `traffic abort` is a way out, too.
 pub(crate) fn stays(mut refused: Vec<Outcome>) -> Vec<Outcome> {
-    let hints = { refused.iter_mut() }.filter_map(|outcome| outcome.hint.as_mut());
+    let hints = refused
+        .iter_mut()
+        .filter_map(|outcome| outcome.hint.as_mut());
     for hint in hints {
         hint.push_str("; or `traffic abort` gives everything back");
     }

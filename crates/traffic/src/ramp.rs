@@ -346,16 +346,16 @@ impl<'a> Ramp<'a> {
                     return Ok(Some(report));
                 }
                 // The promotion may be a stage of its own, before this one.
-                let stages = self.rollout.stages.iter().copied();
+                let mut stages = self.rollout.stages.iter().copied();
                 let current = self.rollout.share;
-                next = { stages }.find(|stage| *stage > current || *stage == share);
+                next = stages.find(|stage| *stage > current || *stage == share);
                 continue;
             }
             if let Some(report) = Box::pin(self.stage(share)).await? {
                 return Ok(Some(report));
             }
-            let stages = self.rollout.stages.iter().copied();
-            next = { stages }.find(|stage| *stage > share);
+            let mut stages = self.rollout.stages.iter().copied();
+            next = stages.find(|stage| *stage > share);
         }
         if !self.rollout.share.is_all() {
             // `--stages` ended below.

@@ -72,8 +72,9 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let mut outcomes: Vec<Outcome> = told.collect();
     if let Some(rollout) = recorded {
         let gone = places_gone(router, rollout);
-        let told =
-            { gone.iter() }.map(|place| unconfigured(format!("share/{place}"), place, place));
+        let told = gone
+            .iter()
+            .map(|place| unconfigured(format!("share/{place}"), place, place));
         outcomes.extend(told);
         outcomes.push(of_rollout(job, document.as_ref(), rollout, (&places, &gone)).await);
     }
@@ -153,7 +154,8 @@ impl<'a> PlaceStatus<'a> {
             told = format!("{told}; {exception}");
         }
         let doubts = self.doubts(recorded);
-        let verdict = { doubts.iter() }
+        let verdict = doubts
+            .iter()
             .map(|doubt| doubt.verdict)
             .max()
             .unwrap_or(Verdict::Pass);

@@ -55,7 +55,10 @@ pub async fn watch(
     let gate = Gate::of(section);
     let compared = section.canary.as_ref().map(Canary::compared);
     // One that `--only` leaves out needs no release to compare with.
-    let chosen = { compared.iter().flatten() }.any(|metric| job.only.selects(&id(&metric.name)));
+    let chosen = compared
+        .iter()
+        .flatten()
+        .any(|metric| job.only.selects(&id(&metric.name)));
     let comparison = match &section.canary {
         Some(canary) if chosen => Some(Live::new(job, section, canary, settings.record).await?),
         _ => None,

@@ -82,7 +82,9 @@ impl<'a> Live<'a> {
         let source = Source::new(job, section, canary).await?;
         let lines = Lines::default();
         let record = record.map(trace_file).transpose()?;
-        let names: Vec<String> = { comparison.metrics().iter() }
+        let names: Vec<String> = comparison
+            .metrics()
+            .iter()
             .map(|metric| metric.name.clone())
             .collect();
         Ok(Live {

@@ -341,7 +341,9 @@ impl Sum<'_> {
         }
         let totals = seen.iter().map(|(_, samples)| total(samples));
         let most = totals.fold(0.0, f64::max);
-        let full = { seen.into_iter() }.find(|(_, samples)| total(samples) >= FULL * most);
+        let full = seen
+            .into_iter()
+            .find(|(_, samples)| total(samples) >= FULL * most);
         Ok(full.unwrap_or((WINDOWS[0], Vec::new())))
     }
 
@@ -358,7 +360,10 @@ impl Sum<'_> {
 
     async fn query_rates(&self, recent: &Recent, window: &str) -> Result<Vec<Sample>, Failure> {
         let query = self.query.unwrap_or_default();
-        let rates: Vec<String> = { self.sides.matchers.iter() }
+        let rates: Vec<String> = self
+            .sides
+            .matchers
+            .iter()
             .map(|side| format!("rate({}[{window}])", query.replace("{side}", side)))
             .collect();
         let query = format!("{} ({})", self.by, rates.join(" or "));
@@ -395,7 +400,9 @@ fn both_sides(canary: &Canary, before: Option<&str>) -> Selected {
         }
         (Some(sides), Some(_)) => [sides.stable].into(),
         _ => {
-            let labels: Vec<String> = { canary.labels.iter() }
+            let labels: Vec<String> = canary
+                .labels
+                .iter()
                 .map(|(name, value)| format!("{name}={value:?}"))
                 .collect();
             let all = labels.join(",");
@@ -464,10 +471,14 @@ fn reach_outlook(
         cell(plan.twice, canary.interval),
         cell(plan.fivefold, canary.interval),
     ];
-    let actual: Vec<String> = { reaches.iter().zip(&cells) }
+    let actual: Vec<String> = reaches
+        .iter()
+        .zip(&cells)
         .map(|((what, _), cell)| format!("{what}: {cell}"))
         .collect();
-    let beyond: Vec<String> = { reaches.iter().zip(&figures) }
+    let beyond: Vec<String> = reaches
+        .iter()
+        .zip(&figures)
         .filter_map(|((what, _), figures)| match figures {
             planned::Reach::Beyond {
                 missing_requests: Some(missing),

@@ -221,8 +221,8 @@ impl EventWriter<'_> {
             (None, Some(probe)) => (&probe.server, &probe.access),
             (None, None) => return Ok(None),
         };
-        let ratio = canary.compared().into_iter();
-        let ratio = { ratio }.find(|metric| metric.kind == CanaryKind::Ratio);
+        let mut ratio = canary.compared().into_iter();
+        let ratio = ratio.find(|metric| metric.kind == CanaryKind::Ratio);
         let (Some(sides), Some(ratio)) = (sides, ratio) else {
             return Ok(None);
         };
@@ -295,7 +295,7 @@ impl EventWriter<'_> {
             release == Some(&stay.release) && incident.opened >= stay.from
         };
         let all = chronicle::incidents(&history).into_iter();
-        let incident = { all.rev() }.find(is_of);
+        let incident = all.rev().find(is_of);
         self.ask_exposure(&history, &stay, incident.as_ref(), until)
             .await
     }

@@ -123,8 +123,8 @@ fn policy(policy: &Policy, spot: KeyPosition<'_>) -> Result<(), Fault> {
         return interval(policy, spot);
     };
     // Where the probe changes none of the keys, the stage's own policy was refused before it.
-    let keys = Impossible::KEYS.iter().map(|key| spot.key(key));
-    let given = { keys }.find(|key| key.is_given());
+    let mut keys = Impossible::KEYS.iter().map(|key| spot.key(key));
+    let given = keys.find(|key| key.is_given());
     Err(given.unwrap_or(spot).fault(message).hint(hint))
 }
 

@@ -164,7 +164,8 @@ impl Run<'_> {
 /// Of a share that stays as it is: the headline, what a person may do, and what an incident says of it.
 fn stays(rollout: &Rollout, foreign: &[ForeignShare]) -> (String, &'static str, &'static str) {
     let left = "left as it is: a person decides";
-    let told: Vec<&str> = { foreign.iter() }
+    let told: Vec<&str> = foreign
+        .iter()
         .map(|change| change.reason.as_str())
         .collect();
     match told[..] {

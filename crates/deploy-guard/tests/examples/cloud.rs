@@ -64,8 +64,8 @@ impl Respond for Ecs {
 
 /// The address that the calls of ECS go to.
 pub(crate) fn serve(cloud: &Arc<Cloud>) -> MockServer {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
     runtime.block_on(async {
         let server = MockServer::start().await;
         let all = Mock::given(any()).respond_with(Ecs(Arc::downgrade(cloud)));

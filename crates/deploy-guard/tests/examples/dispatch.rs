@@ -147,8 +147,8 @@ impl World {
             runner: Arc::downgrade(&runner),
             runs: Arc::clone(&runs),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
         let github = runtime.block_on(async {
             let server = MockServer::start().await;
             Mock::given(any()).respond_with(hub).mount(&server).await;

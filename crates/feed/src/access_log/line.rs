@@ -129,8 +129,8 @@ impl When {
             if !number.is_finite() {
                 return None;
             }
-            let unit = [1.0, 1e3, 1e6, 1e9].into_iter().rev();
-            let unit = { unit }.find(|unit| number >= unit * SMALLEST_SECONDS)?;
+            let mut unit = [1.0, 1e3, 1e6, 1e9].into_iter().rev();
+            let unit = unit.find(|unit| number >= unit * SMALLEST_SECONDS)?;
             let decimals = text.split_once('.').map_or(0, |(_, part)| part.len());
             let decimals = i32::try_from(decimals.min(9)).ok()?;
             let step = 10_f64.powi(-decimals) / unit;

@@ -207,8 +207,8 @@ impl Reading<'_> {
     /// Whether the first whole line at a place is from before the time.
     async fn is_before(&self, part: &Part, at: u64, timeout: Duration) -> Result<bool, Error> {
         let bytes = self.log.read(part, at, PROBE, timeout).await?;
-        let lines = bytes.split(|byte| *byte == b'\n').skip(usize::from(at > 0));
-        let first = { lines }.find_map(|text| self.log.dated(text));
+        let mut lines = bytes.split(|byte| *byte == b'\n').skip(usize::from(at > 0));
+        let first = lines.find_map(|text| self.log.dated(text));
         Ok(first.is_some_and(|(_, when)| when.until <= self.from))
     }
 

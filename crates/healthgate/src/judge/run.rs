@@ -97,7 +97,9 @@ impl Run {
 
     /// What the recording has instead of what is not in it.
     fn other_names(&self) -> Option<String> {
-        let names: Vec<String> = { self.others.iter() }
+        let names: Vec<String> = self
+            .others
+            .iter()
             .take(MAX_OTHERS)
             .map(|name| format!("`{name}`"))
             .collect();
@@ -112,7 +114,9 @@ impl Run {
             self.others.extend(recorded.others);
         }
         let line = recorded.line;
-        let problems: Vec<Option<String>> = { recorded.problems.into_iter() }
+        let problems: Vec<Option<String>> = recorded
+            .problems
+            .into_iter()
             .map(|problem| problem.map(|problem| format!("line {line}: {problem}")))
             .collect();
         if self.comparison.is_over() {

@@ -126,18 +126,17 @@ impl Division {
     fn add(&mut self, before: usize, errors: Errors, weights: Option<&Arc<Weights>>) {
         if before > 0 && (before + self.offset).is_multiple_of(self.length) {
             let over = std::mem::take(&mut self.open);
-            let at = { &self.highest }
-                .partition_point(|one| one.errors.height() >= over.errors.height());
+            let is_higher = |one: &Block| one.errors.height() >= over.errors.height();
+            let at = self.highest.partition_point(is_higher);
             self.highest.insert(at, over);
             self.highest.truncate(MAX_SPELLS + 1);
         }
         self.open.errors = self.open.errors.plus(errors);
         if let Some(weights) = weights {
             // The order is the same at each point.
-            let at = { &self.open.each }.partition_point(|(_, own)| own[0][0] <= weights[0][0]);
-            self.open
-                .each
-                .insert(at, (errors.canary, Arc::clone(weights)));
+            let each = &mut self.open.each;
+            let at = each.partition_point(|(_, own)| own[0][0] <= weights[0][0]);
+            each.insert(at, (errors.canary, Arc::clone(weights)));
         }
     }
 

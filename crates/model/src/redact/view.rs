@@ -109,8 +109,8 @@ impl<'t> View<'t> {
     fn decoded(&self, escape: Escape) -> Option<View<'t>> {
         let marks = escape.marks();
         let next = |from: usize| {
-            let rest = self.text[from..].iter();
-            let found = { rest }.position(|byte| marks.contains(byte));
+            let mut rest = self.text[from..].iter();
+            let found = rest.position(|byte| marks.contains(byte));
             found.map(|at| from + at)
         };
         let mut found = next(0);
@@ -153,9 +153,7 @@ struct VisitedTexts {
 impl VisitedTexts {
     /// Notes that so many layers below a text are looked at; gives how many were before, if it was seen at all.
     fn layers_before(&mut self, view: &View<'_>, layers: usize) -> Option<usize> {
-        let key = { &self.hashers }
-            .each_ref()
-            .map(|one| one.hash_one(&view.text));
+        let key = self.hashers.each_ref().map(|one| one.hash_one(&view.text));
         let before = self.layers.get(&key).copied();
         self.layers.insert(key, layers.max(before.unwrap_or(0)));
         before

@@ -148,7 +148,9 @@ impl Request {
 
     /// Sends a header more, or another value of it.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let name: HeaderName = { name.parse() }.map_err(|_| Error::HeaderName(name.to_owned()))?;
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| Error::HeaderName(name.to_owned()))?;
         let value = HeaderValue::from_str(value).map_err(|_| Error::HeaderValue(name.clone()))?;
         self.headers.insert(name, value);
         Ok(())

@@ -309,8 +309,11 @@ impl Shift<'_> {
             }
             tries += 1;
         };
-        let is_left =
-            { self.router.in_use(place).await }.is_ok_and(|split| split.of(side).is_none());
+        let is_left = self
+            .router
+            .in_use(place)
+            .await
+            .is_ok_and(|split| split.of(side).is_none());
         let serves = self.router.side_release(place, side, &self.release).await;
         (!is_left && serves.is_ok()).then(|| {
             Error::Down(format!(

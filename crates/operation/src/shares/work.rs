@@ -368,12 +368,10 @@ impl<'a> Work<'a> {
         if is_noted {
             return Ok(());
         }
-        let all: BTreeSet<String> = { changes.iter() }
-            .map(|change| change.label(rollout))
-            .collect();
+        let all: BTreeSet<String> = changes.iter().map(|change| change.label(rollout)).collect();
         let all: Vec<String> = all.into_iter().collect();
         let destination = clean(&all.join(", "));
-        let found = { changes.iter() }.filter_map(|change| change.share(rollout));
+        let found = changes.iter().filter_map(|change| change.share(rollout));
         let shares = found.max().map(|after| SharePlan {
             release: release.clone(),
             stable: rollout.stable.clone(),

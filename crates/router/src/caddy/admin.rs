@@ -49,7 +49,9 @@ impl Admin<'_> {
         let reply = self.ask(place, Method::GET, &["config", ""], &[], Vec::new());
         let reply = good(reply.await?).map_err(|error| self.at(error))?;
         // Caddy 2.6 tells it behind the body.
-        let etag = { reply.headers.get(ETAG) }
+        let etag = reply
+            .headers
+            .get(ETAG)
             .or_else(|| reply.trailers.as_ref()?.get(ETAG))
             .cloned();
         let etag = etag.ok_or_else(|| {

@@ -110,7 +110,9 @@ impl Upstream<'_> {
     /// The line for an address, which gets traffic.
     fn rewritten(&self, line: &Line, colour: &str, weight: u32) -> String {
         let at = |range: &std::ops::Range<usize>| range.start - line.start..range.end - line.start;
-        let mut changes: Vec<_> = { line.marks.iter() }
+        let mut changes: Vec<_> = line
+            .marks
+            .iter()
             .map(|mark| (at(mark), String::new()))
             .collect();
         let mut address = if colour == line.colour {

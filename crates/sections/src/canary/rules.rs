@@ -103,9 +103,9 @@ impl Canary {
             }
             let fields = [Some(&log.side.field), log.duration.as_ref()];
             let is_number = |field: &&String| field.parse::<u8>().is_ok_and(|nth| nth > 0);
-            let words = fields.into_iter().flatten();
+            let mut words = fields.into_iter().flatten();
             if log.format == LogFormat::Combined
-                && let Some(word) = { words }.find(|field| !is_number(field))
+                && let Some(word) = words.find(|field| !is_number(field))
             {
                 let message = format!(
                     "`{word}` is not the number of a field, from 1: such a log has no names"

@@ -221,7 +221,8 @@ mod tests {
     fn the_query_of_a_preset_is_told_as_a_file_has_it() {
         let canary = Canary::default();
         let metrics = canary.compared();
-        let told: Vec<String> = { metrics.iter() }
+        let told: Vec<String> = metrics
+            .iter()
             .map(|metric| subject(&canary, metric))
             .collect();
         let errors = r#"http_requests_total{ {side},status=~"5.."}"#;

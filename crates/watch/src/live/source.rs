@@ -112,7 +112,10 @@ impl Source {
     /// Where a person sees the numbers.
     pub(super) fn hint(canary: &Canary, section: &Healthgate, metric: &CanaryMetric) -> String {
         if let Some(log) = &canary.access_log {
-            let at = { log.host.as_ref() }.map_or_else(String::new, |host| format!("at {host}: "));
+            let at = log
+                .host
+                .as_ref()
+                .map_or_else(String::new, |host| format!("at {host}: "));
             return format!(
                 "look at both sides' requests {at}`tail {}`",
                 log.file.display()
