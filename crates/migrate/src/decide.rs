@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use database::System;
-use migrations::{Fault, Finding};
+use migrations::{Finding, FindingKind};
 use migrator::{MIGRATE, SchemaState, Session};
 use model::{Outcome, Report, Severity, Table, Verdict};
 use state::KeptBackup;
@@ -171,14 +171,14 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &DecisionFacts) -> 
     let half = reading
         .findings
         .iter()
-        .find(|one| matches!(one.fault, Fault::Failed { .. }));
+        .find(|one| matches!(one.kind, FindingKind::Failed { .. }));
     if let Some(half) = half {
         return half_applied(session, truth, known, half, run);
     }
     let locked = reading
         .findings
         .iter()
-        .any(|one| matches!(one.fault, Fault::Locked { .. }));
+        .any(|one| matches!(one.kind, FindingKind::Locked { .. }));
     let repairs = !truth.invalid.is_empty() || locked;
     let mut commands: Vec<String> = Vec::new();
     if repairs {
@@ -213,7 +213,7 @@ fn choose(session: &Session<'_>, truth: &SchemaState, known: &DecisionFacts) -> 
     let findings = reading
         .findings
         .iter()
-        .filter(|finding| !finding.fault.is_work());
+        .filter(|finding| !finding.kind.is_work());
     let findings: Vec<_> = findings.collect();
     let reasons: Vec<String> = findings.iter().map(ToString::to_string).collect();
     commands.extend(findings.iter().map(|finding| finding.next.clone()));

@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use database::Error;
-use migrations::{Command, Fault, Settings};
+use migrations::{Command, FindingKind, Settings};
 use migrator::{Call, SchemaState, Session};
 use model::{Outcome, Report};
 use state::{Document, Lease};
@@ -144,7 +144,7 @@ fn leftovers(session: &Session<'_>, truth: &SchemaState) -> Vec<Leftover> {
         sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name),
     });
     let mut findings = truth.reading.findings.iter();
-    let is_locked = findings.any(|finding| matches!(finding.fault, Fault::Locked { .. }));
+    let is_locked = findings.any(|finding| matches!(finding.kind, FindingKind::Locked { .. }));
     let lock = session
         .tool
         .unlock()

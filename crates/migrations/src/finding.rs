@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A kind of trouble, or of work that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FindingKind {
     /// The tool has applied nothing yet.
     NotMigrated { is_empty: bool },
     /// A file that is not applied.
@@ -51,29 +51,29 @@ pub enum Proof {
     Place,
 }
 
-impl Fault {
+impl FindingKind {
     /// Nothing is wrong: it only has to be applied.
     pub fn is_work(&self) -> bool {
-        matches!(self, Fault::NotMigrated { .. } | Fault::Pending)
+        matches!(self, FindingKind::NotMigrated { .. } | FindingKind::Pending)
     }
 
     /// A stable word for reports.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Fault::NotMigrated { .. } => "not-migrated",
-            Fault::Pending => "pending",
-            Fault::OutOfOrder { .. } => "out-of-order",
-            Fault::Unknown => "unknown",
-            Fault::Ahead => "ahead",
-            Fault::Diverged { .. } => "diverged",
-            Fault::Overlapping { .. } => "overlapping",
-            Fault::Renamed { .. } => "renamed",
-            Fault::Failed { .. } => "failed",
-            Fault::Changed { .. } => "changed",
-            Fault::Heads { .. } => "several-heads",
-            Fault::Inconsistent { .. } => "inconsistent",
-            Fault::Locked { .. } => "locked",
-            Fault::Broken { .. } => "broken",
+            FindingKind::NotMigrated { .. } => "not-migrated",
+            FindingKind::Pending => "pending",
+            FindingKind::OutOfOrder { .. } => "out-of-order",
+            FindingKind::Unknown => "unknown",
+            FindingKind::Ahead => "ahead",
+            FindingKind::Diverged { .. } => "diverged",
+            FindingKind::Overlapping { .. } => "overlapping",
+            FindingKind::Renamed { .. } => "renamed",
+            FindingKind::Failed { .. } => "failed",
+            FindingKind::Changed { .. } => "changed",
+            FindingKind::Heads { .. } => "several-heads",
+            FindingKind::Inconsistent { .. } => "inconsistent",
+            FindingKind::Locked { .. } => "locked",
+            FindingKind::Broken { .. } => "broken",
         }
     }
 }
@@ -85,7 +85,7 @@ pub struct Finding {
     pub name: Option<String>,
     /// The file, where there is one.
     pub file: Option<String>,
-    pub fault: Fault,
+    pub kind: FindingKind,
     /// What to do, in the tool's own words.
     pub next: String,
 }
@@ -107,33 +107,33 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let revision = self.title();
-        match &self.fault {
-            Fault::NotMigrated { is_empty: true } => f.write_str("the database is empty"),
-            Fault::NotMigrated { is_empty: false } => {
+        match &self.kind {
+            FindingKind::NotMigrated { is_empty: true } => f.write_str("the database is empty"),
+            FindingKind::NotMigrated { is_empty: false } => {
                 f.write_str("the database has tables, and no migration is recorded in it")
             }
-            Fault::Pending => write!(f, "{revision} is pending"),
-            Fault::OutOfOrder { after } => {
+            FindingKind::Pending => write!(f, "{revision} is pending"),
+            FindingKind::OutOfOrder { after } => {
                 write!(
                     f,
                     "{revision} is pending although {after}, which comes after it, is applied"
                 )
             }
-            Fault::Unknown => write!(f, "{revision} is applied, and no file has it"),
-            Fault::Ahead => write!(
+            FindingKind::Unknown => write!(f, "{revision} is applied, and no file has it"),
+            FindingKind::Ahead => write!(
                 f,
                 "{revision} is applied and newer than every file: the schema is ahead of this release"
             ),
-            Fault::Diverged { instead } => write!(
+            FindingKind::Diverged { instead } => write!(
                 f,
                 "{revision} is applied where the files have {}: two histories",
                 instead.join(", ")
             ),
-            Fault::Overlapping { with } => write!(
+            FindingKind::Overlapping { with } => write!(
                 f,
                 "{revision} and {with} are both recorded as current, and {revision} comes before {with}"
             ),
-            Fault::Renamed { to, proof } => match proof {
+            FindingKind::Renamed { to, proof } => match proof {
                 Proof::Checksum => write!(
                     f,
                     "{revision} is applied, and its file is now {to}: the content is the same"
@@ -148,21 +148,21 @@ impl fmt::Display for Finding {
                     "{revision} is applied, and no file has it; {to} is in its place: the same under another name, or another history"
                 ),
             },
-            Fault::Failed {
+            FindingKind::Failed {
                 message: Some(message),
             } => write!(f, "{revision} failed: {message}"),
-            Fault::Failed { message: None } => write!(f, "{revision} failed half-way"),
-            Fault::Changed { recorded, found } => write!(
+            FindingKind::Failed { message: None } => write!(f, "{revision} failed half-way"),
+            FindingKind::Changed { recorded, found } => write!(
                 f,
                 "{revision} was changed after it was applied: checksum {found}, recorded {recorded}"
             ),
-            Fault::Heads { heads } => {
+            FindingKind::Heads { heads } => {
                 write!(f, "the files have several heads: {}", heads.join(", "))
             }
-            Fault::Inconsistent { needs } => {
+            FindingKind::Inconsistent { needs } => {
                 write!(f, "{revision} is applied before {needs}, which it needs")
             }
-            Fault::Locked { by, since } => {
+            FindingKind::Locked { by, since } => {
                 f.write_str("the tool's lock is held")?;
                 if let Some(by) = by {
                     write!(f, " by {by}")?;
@@ -172,7 +172,7 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
-            Fault::Broken { reason } => f.write_str(reason),
+            FindingKind::Broken { reason } => f.write_str(reason),
         }
     }
 }

@@ -30,7 +30,7 @@ mod tools;
 pub use command::{Command, Pending, Script, Transactions, UndoError};
 pub use error::Error;
 pub use files::{FileRequest, Tree, fetch};
-pub use finding::{Fault, Finding, Proof};
+pub use finding::{Finding, FindingKind, Proof};
 pub use handover::{HandedOver, Handover, HandoverError};
 pub use kinds::tool;
 pub use read::{own_tables, read};

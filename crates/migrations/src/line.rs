@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finding::{Fault, Proof};
+use crate::finding::{FindingKind, Proof};
 use crate::reading::{Applied, Migration, Reading};
 use crate::tool_query::ToolAnswers;
 
@@ -32,7 +32,7 @@ impl LinearHistory {
         twice(&mut reading);
         if reading.applied.is_empty() {
             let is_empty = seen.is_empty;
-            reading.find(Fault::NotMigrated { is_empty }, None);
+            reading.find(FindingKind::NotMigrated { is_empty }, None);
         }
         let done: BTreeSet<String> = ids(&reading.applied);
         let in_files: BTreeSet<String> = reading.files.iter().map(|file| file.id.clone()).collect();
@@ -64,34 +64,34 @@ impl LinearHistory {
             .filter(|file| is_behind(&file.id, &last_common))
             .collect();
         for one in &unknown {
-            let fault = if let Some((to, proof)) = match_pending(one, &unknown, &pending) {
-                Fault::Renamed { to, proof }
+            let kind = if let Some((to, proof)) = match_pending(one, &unknown, &pending) {
+                FindingKind::Renamed { to, proof }
             } else if !is_behind(&one.id, &last_common) {
                 in_the_gap(one, &reading, &pending, order)
             } else if open.is_empty() {
-                Fault::Ahead
+                FindingKind::Ahead
             } else if let ([file], 1) = (&open[..], unknown.len()) {
                 let to = file.path.clone();
                 let proof = Proof::Place;
-                Fault::Renamed { to, proof }
+                FindingKind::Renamed { to, proof }
             } else {
                 let instead = open.iter().map(|file| file.id.clone()).collect();
-                Fault::Diverged { instead }
+                FindingKind::Diverged { instead }
             };
-            reading.find(fault, Some(&one.id));
+            reading.find(kind, Some(&one.id));
         }
         for file in &pending {
             let later = done.iter().filter(|id| in_files.contains(*id));
             let after = later
                 .filter(|id| order(id, &file.id) == Ordering::Greater)
                 .min_by(|a, b| order(a, b));
-            let fault = match after {
-                Some(after) => Fault::OutOfOrder {
+            let kind = match after {
+                Some(after) => FindingKind::OutOfOrder {
                     after: after.clone(),
                 },
-                None => Fault::Pending,
+                None => FindingKind::Pending,
             };
-            reading.find(fault, Some(&file.id));
+            reading.find(kind, Some(&file.id));
         }
         reading.pending = pending.into_iter().map(|file| file.id).collect();
         let last = reading.applied.iter().max_by(|a, b| order(&a.id, &b.id));
@@ -118,7 +118,7 @@ fn twice(reading: &mut Reading) {
         })
         .collect();
     for (id, reason) in broken {
-        reading.find(Fault::Broken { reason }, Some(&id));
+        reading.find(FindingKind::Broken { reason }, Some(&id));
     }
 }
 
@@ -133,17 +133,17 @@ fn changed(reading: &mut Reading) {
             && recorded != found
         {
             let (recorded, found) = (recorded.clone(), found.clone());
-            faults.push((one.id.clone(), Fault::Changed { recorded, found }));
+            faults.push((one.id.clone(), FindingKind::Changed { recorded, found }));
         }
         if let (Some(name), Some(now)) = (&one.name, &file.name)
             && name != now
         {
             let (to, proof) = (file.path.clone(), Proof::Version);
-            faults.push((one.id.clone(), Fault::Renamed { to, proof }));
+            faults.push((one.id.clone(), FindingKind::Renamed { to, proof }));
         }
     }
-    for (id, fault) in faults {
-        reading.find(fault, Some(&id));
+    for (id, kind) in faults {
+        reading.find(kind, Some(&id));
     }
 }
 
@@ -188,7 +188,7 @@ fn in_the_gap(
     reading: &Reading,
     pending: &[Migration],
     order: fn(&str, &str) -> Ordering,
-) -> Fault {
+) -> FindingKind {
     let known = || {
         let applied = reading.applied.iter().map(|applied| applied.id.as_str());
         applied.filter(|id| reading.file(id).is_some())
@@ -204,11 +204,11 @@ fn in_the_gap(
             && after.is_none_or(|after| order(&file.id, after).is_lt())
     });
     match (between.next(), between.next()) {
-        (Some(file), None) => Fault::Renamed {
+        (Some(file), None) => FindingKind::Renamed {
             to: file.path.clone(),
             proof: Proof::Place,
         },
-        _ => Fault::Unknown,
+        _ => FindingKind::Unknown,
     }
 }
 

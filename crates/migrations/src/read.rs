@@ -6,7 +6,7 @@ use remote::with_variables;
 
 use crate::error::Error;
 use crate::files;
-use crate::finding::Fault;
+use crate::finding::FindingKind;
 use crate::reading::Reading;
 use crate::site::ToolSite;
 use crate::tool::Tool;
@@ -69,11 +69,8 @@ pub async fn read(
 
 /// A project before its first migration: the database is empty, and so is the folder.
 fn is_nothing_to_do(reading: &Reading) -> bool {
-    let empty = Fault::NotMigrated { is_empty: true };
-    let is_told = reading
-        .findings
-        .iter()
-        .all(|finding| finding.fault == empty);
+    let empty = FindingKind::NotMigrated { is_empty: true };
+    let is_told = reading.findings.iter().all(|finding| finding.kind == empty);
     !reading.findings.is_empty() && is_told && reading.files.is_empty()
 }
 

@@ -1,6 +1,6 @@
 //! What the tables and the files say together.
 
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 
 /// How far the database is under the tool's control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +109,12 @@ impl Reading {
 
     /// Nothing is wrong but that something is to be applied.
     pub fn is_clean(&self) -> bool {
-        self.findings.iter().all(|finding| finding.fault.is_work())
+        self.findings.iter().all(|finding| finding.kind.is_work())
     }
 
     /// One that was begun and did not end: neither applied nor pending.
     pub(crate) fn fail(&mut self, id: &str, message: Option<String>) {
-        self.find(Fault::Failed { message }, Some(id));
+        self.find(FindingKind::Failed { message }, Some(id));
         self.applied.retain(|one| one.id != id);
         if self.current.iter().any(|current| current == id) {
             let last = self.applied.last().map(|last| last.id.clone());
@@ -122,7 +122,7 @@ impl Reading {
         }
     }
 
-    pub(crate) fn find(&mut self, fault: Fault, id: Option<&str>) {
+    pub(crate) fn find(&mut self, kind: FindingKind, id: Option<&str>) {
         let file = id.and_then(|id| self.file(id));
         let applied = self.applied.iter().find(|one| Some(one.id.as_str()) == id);
         let of_row = || applied.and_then(|one| one.name.clone());
@@ -130,7 +130,7 @@ impl Reading {
             revision: id.map(str::to_owned),
             name: file.and_then(|file| file.name.clone()).or_else(of_row),
             file: file.map(|file| file.path.clone()),
-            fault,
+            kind,
             next: String::new(),
         };
         self.findings.push(finding);

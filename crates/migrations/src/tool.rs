@@ -6,7 +6,7 @@ use values::ShellText;
 use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::reading::{Reading, Standing};
 use crate::session::LimitTransport;
@@ -116,42 +116,46 @@ pub(crate) fn line_with(told: &str, name: &str) -> Option<String> {
 /// What holds for any tool.
 pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &Finding) -> String {
     let revision = finding.revision.as_deref().unwrap_or_default();
-    match &finding.fault {
-        Fault::NotMigrated { .. } if reading.standing == Standing::Untracked => {
+    match &finding.kind {
+        FindingKind::NotMigrated { .. } if reading.standing == Standing::Untracked => {
             format!(
                 "is it the right database? If its tables are those of the migrations, tell {name} so (baseline); else `{apply}`"
             )
         }
-        Fault::NotMigrated { .. } | Fault::Pending => format!("`{apply}`"),
-        Fault::OutOfOrder { .. } => {
+        FindingKind::NotMigrated { .. } | FindingKind::Pending => format!("`{apply}`"),
+        FindingKind::OutOfOrder { .. } => {
             format!("{name} applies it late: check that it does not need the order, then `{apply}`")
         }
-        Fault::Unknown => format!(
+        FindingKind::Unknown => format!(
             "bring the file of {revision} back, from the branch or release that applied it, or deploy that release"
         ),
-        Fault::Ahead => format!(
+        FindingKind::Ahead => format!(
             "deploy the release that brought {revision}, or undo {revision} with that release's files"
         ),
-        Fault::Diverged { .. } => format!(
+        FindingKind::Diverged { .. } => format!(
             "bring the file of {revision} into this release, before its own migrations; or undo {revision} with the release that has it"
         ),
-        Fault::Overlapping { with } => format!("delete the row of {revision}: {with} includes it"),
-        Fault::Renamed { to, .. } => format!(
+        FindingKind::Overlapping { with } => {
+            format!("delete the row of {revision}: {with} includes it")
+        }
+        FindingKind::Renamed { to, .. } => format!(
             "give {to} its old name back: under the new one it would be applied a second time"
         ),
-        Fault::Failed { .. } => {
+        FindingKind::Failed { .. } => {
             "look what of it was done, finish it or take it back by hand, then record that"
                 .to_owned()
         }
-        Fault::Changed { .. } => format!(
+        FindingKind::Changed { .. } => format!(
             "restore the file as it was applied, and write what is new as a migration of its own ({revision} is not run again)"
         ),
-        Fault::Heads { .. } => "merge the heads, or rebase one onto the other".to_owned(),
-        Fault::Inconsistent { needs } => format!("apply {needs}, or record it as applied if it is"),
-        Fault::Locked { .. } => {
+        FindingKind::Heads { .. } => "merge the heads, or rebase one onto the other".to_owned(),
+        FindingKind::Inconsistent { needs } => {
+            format!("apply {needs}, or record it as applied if it is")
+        }
+        FindingKind::Locked { .. } => {
             "end the run that holds it; if no run holds it, release the lock".to_owned()
         }
-        Fault::Broken { .. } => {
+        FindingKind::Broken { .. } => {
             format!(
                 "repair the files in the repository: {name} refuses them, or reads them in another way"
             )

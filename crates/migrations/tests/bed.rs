@@ -253,7 +253,7 @@ pub(crate) fn told(reading: &Reading) -> String {
         let file = finding.file.as_deref().map(|file| format!(" [{file}]"));
         lines.push(format!(
             "{}: {finding}{}",
-            finding.fault.as_str(),
+            finding.kind.as_str(),
             file.unwrap_or_default()
         ));
         lines.push(format!("  {}", finding.next));
@@ -270,8 +270,8 @@ pub(crate) fn told(reading: &Reading) -> String {
 /// The kinds of findings with what they are about, in their order.
 pub(crate) fn kinds(reading: &Reading) -> Vec<String> {
     let of = |finding: &migrations::Finding| match &finding.revision {
-        Some(revision) => format!("{} {revision}", finding.fault.as_str()),
-        None => finding.fault.as_str().to_owned(),
+        Some(revision) => format!("{} {revision}", finding.kind.as_str()),
+        None => finding.kind.as_str().to_owned(),
     };
     reading.findings.iter().map(of).collect()
 }

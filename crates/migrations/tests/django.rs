@@ -219,7 +219,7 @@ fn a_squashed_migration_is_the_only_one_of_a_new_database_and_none_of_a_half_mig
     // Django finds nothing to do, although half of what it replaces was never applied.
     let plan = bed.run("python", &["manage.py", "migrate", "--plan"]);
     assert!(plan.contains("No planned migration operations"), "{plan}");
-    assert_eq!(bed.read().findings[0].fault.as_str(), "broken");
+    assert_eq!(bed.read().findings[0].kind.as_str(), "broken");
     insta::assert_snapshot!(bed.told());
 }
 

@@ -56,7 +56,7 @@ fn named(bed: &Bed) -> Vec<String> {
     let title = |finding: &migrations::Finding| {
         format!(
             "{} {}",
-            finding.fault.as_str(),
+            finding.kind.as_str(),
             finding.name.clone().unwrap_or_default()
         )
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cli::Failure;
 use database::pg_facts::{self, InvalidIndex};
 use database::{Connection, Error, System};
-use migrations::{Fault, FileRequest, Finding, Migration, Reading, Table, Transactions};
+use migrations::{FileRequest, Finding, FindingKind, Migration, Reading, Table, Transactions};
 use model::text::hex;
 use model::{Outcome, Severity};
 use sha2::{Digest as _, Sha256};
@@ -163,7 +163,7 @@ impl SchemaState {
     /// The tool's own lock is held.
     pub(crate) fn is_locked(&self) -> bool {
         let mut findings = self.reading.findings.iter();
-        findings.any(|finding| matches!(finding.fault, Fault::Locked { .. }))
+        findings.any(|finding| matches!(finding.kind, FindingKind::Locked { .. }))
     }
 
     /// The revision of the schema; `None` where nothing is applied.
@@ -184,7 +184,7 @@ impl SchemaState {
     /// What is wrong, apart from what is only to be applied.
     pub fn wrong(&self) -> Vec<Outcome> {
         let findings = self.reading.findings.iter();
-        let findings = findings.filter(|finding| !finding.fault.is_work());
+        let findings = findings.filter(|finding| !finding.kind.is_work());
         let indexes = self.invalid.iter().map(of_index);
         let findings = findings.map(|finding| of_finding(finding, false));
         findings.chain(indexes).collect()
@@ -222,17 +222,17 @@ impl SchemaState {
 fn of_finding(finding: &Finding, is_clean: bool) -> Outcome {
     let revision = finding.revision.as_deref();
     let subject = finding.file.as_deref().or(revision);
-    let fault = finding.fault.as_str();
-    let expected = match &finding.fault {
-        Fault::Pending | Fault::NotMigrated { .. } => "every migration is applied",
-        Fault::Locked { .. } => "the tool's lock is free",
-        Fault::Heads { .. } => "one head",
+    let fault = finding.kind.as_str();
+    let expected = match &finding.kind {
+        FindingKind::Pending | FindingKind::NotMigrated { .. } => "every migration is applied",
+        FindingKind::Locked { .. } => "the tool's lock is free",
+        FindingKind::Heads { .. } => "one head",
         _ => "the tables and the files tell the same history",
     };
     let next = &finding.next;
-    let hint = match &finding.fault {
+    let hint = match &finding.kind {
         // Whether its tables are those of a migration is a person's to say.
-        Fault::NotMigrated { is_empty: false } => next.clone(),
+        FindingKind::NotMigrated { is_empty: false } => next.clone(),
         fault if fault.is_work() && is_clean => {
             format!("`migrate run --release RELEASE` applies it; the tool alone: {next}")
         }

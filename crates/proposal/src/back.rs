@@ -14,7 +14,7 @@ use crate::steps::Act;
 
 /// Where our programs can act.
 #[derive(Clone, Debug)]
-pub enum Reach {
+pub enum RunsAt {
     /// The job's runner is the machine.
     Here,
     Hosts(Vec<Reached>),
@@ -41,7 +41,7 @@ fn overwritten(group: &Group<'_>, again: &str) -> String {
     }
 }
 
-pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
+pub fn decide(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPlan {
     let by_tool = by_tool(survey, group, reach);
     let by_tool = match (by_tool, moving_input(survey, group)) {
         (RollbackPlan::Configured, Some(told)) => RollbackPlan::None(told),
@@ -131,7 +131,7 @@ fn moving_input(survey: &Survey, group: &Group<'_>) -> Option<String> {
 }
 
 /// By what the tool itself can do.
-fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
+fn by_tool(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPlan {
     let lead = group.lead;
     let Some(workflow) = survey.workflows.get(lead.job.workflow) else {
         return RollbackPlan::None("the workflow is not known".to_owned());
@@ -154,7 +154,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &Reach) -> RollbackPlan {
         Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
         Tool::Ecs(call) => ecs(call, lead.release.as_ref(), &again),
         Tool::Kamal(call) => {
-            let known = matches!(reach, Reach::Hosts(all) if !all.is_empty());
+            let known = matches!(reach, RunsAt::Hosts(all) if !all.is_empty());
             if usable(lead.release.as_ref()) && known {
                 RollbackPlan::Configured
             } else {
@@ -418,7 +418,7 @@ pub fn has_matrix(workflow: &Workflow, job: Option<&Job>) -> bool {
 fn compose(
     group: &Group<'_>,
     call: &ComposeCall,
-    reach: &Reach,
+    reach: &RunsAt,
     in_matrix: bool,
     again: &str,
 ) -> RollbackPlan {
@@ -486,15 +486,15 @@ fn compose(
         return none("only the workflow's shell knows the project's name".to_owned());
     }
     match reach {
-        Reach::Nowhere(Some(why)) => none(why.to_string()),
-        Reach::Nowhere(None) => none(
+        RunsAt::Nowhere(Some(why)) => none(why.to_string()),
+        RunsAt::Nowhere(None) => none(
             "Compose is called on a runner of GitHub's and reaches its engine in a way of its own"
                 .to_owned(),
         ),
-        Reach::Hosts(_) if !folder_is_known(group) => {
+        RunsAt::Hosts(_) if !folder_is_known(group) => {
             none("the folder of the project on the machine is not seen".to_owned())
         }
-        Reach::Hosts(_) | Reach::Here => RollbackPlan::Configured,
+        RunsAt::Hosts(_) | RunsAt::Here => RollbackPlan::Configured,
     }
 }
 
@@ -769,12 +769,12 @@ fn own_step(
 
 /// The command that makes `$RELEASE` live on the machine: the script that is there, called as the workflow calls
 /// it, with the release in its place. `None` where only the workflow knows how.
-pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &Reach) -> Option<String> {
+pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &RunsAt) -> Option<String> {
     let lead = group.lead;
     let script = lead.script.as_ref();
     let script = script.filter(|script| script.takes_release == Some(true))?;
     let folder = folder_on_host(&lead.folder.as_ref()?.value)?;
-    let there = matches!(reach, Reach::Hosts(all) if !all.is_empty()) && lead.login.is_some();
+    let there = matches!(reach, RunsAt::Hosts(all) if !all.is_empty()) && lead.login.is_some();
     let known = !folder.contains("${{") && !script.path.contains(' ');
     if !there || !known || !usable(lead.release.as_ref()) {
         return None;
@@ -796,7 +796,7 @@ pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &Reach) -> Option<String
     Some(command)
 }
 
-fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> RollbackPlan {
+fn script(group: &Group<'_>, reach: &RunsAt, path: &str, again: &str) -> RollbackPlan {
     if script_on_hosts(group, reach).is_some() {
         return RollbackPlan::Configured;
     }

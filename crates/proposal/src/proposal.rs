@@ -3,7 +3,7 @@
 use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
-use crate::back::{self, Reach, RollbackPlan};
+use crate::back::{self, RollbackPlan, RunsAt};
 use crate::checkout::{gets_artifacts, has_checkout, has_other_checkout, reads_repository};
 use crate::group::Group;
 use crate::handed::StepEnv;
@@ -36,7 +36,7 @@ pub struct Part<'s> {
     pub asked: Vec<HealthAddress>,
     /// The step that finds the address, where only the platform knows it.
     pub address: Option<Extra>,
-    pub reach: Reach,
+    pub reach: RunsAt,
     pub gate: Gate,
     pub back: RollbackPlan,
     /// The configuration, but for what all have alike; empty where none is needed.
@@ -175,7 +175,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
     };
     let configurable = can_be_configured(workflow, job, &group, &reach);
     // Where no machine can be asked, what others can ask is.
-    if matches!(reach, Reach::Nowhere(_)) || configurable.is_err() {
+    if matches!(reach, RunsAt::Nowhere(_)) || configurable.is_err() {
         let open = health::open(&group, asks.url);
         if !open.is_empty() {
             asked = open;
@@ -263,16 +263,16 @@ fn given_address(group: &Group<'_>, job: &Job) -> Option<(String, Option<Extra>)
     platform::address(call, &place).filter(|_| group.lead.login.is_none())
 }
 
-fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut StepEnv) -> Reach {
+fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut StepEnv) -> RunsAt {
     let addresses = group.addresses();
     if machines.is_empty() && addresses.len() > 1 {
-        return Reach::Nowhere(Some(LoginObstacle::OneEach(addresses.join(", "))));
+        return RunsAt::Nowhere(Some(LoginObstacle::OneEach(addresses.join(", "))));
     }
     match hosts::reached(group.lead, Some(job), machines, handed) {
-        Ok(all) if !all.is_empty() => Reach::Hosts(all),
-        Ok(_) if is_own_runner(job) => Reach::Here,
-        Ok(_) => Reach::Nowhere(None),
-        Err(why) => Reach::Nowhere(Some(why)),
+        Ok(all) if !all.is_empty() => RunsAt::Hosts(all),
+        Ok(_) if is_own_runner(job) => RunsAt::Here,
+        Ok(_) => RunsAt::Nowhere(None),
+        Err(why) => RunsAt::Nowhere(Some(why)),
     }
 }
 
@@ -281,7 +281,7 @@ fn can_be_configured(
     workflow: &Workflow,
     job: &Job,
     group: &Group<'_>,
-    reach: &Reach,
+    reach: &RunsAt,
 ) -> Result<(), String> {
     let first = group.lead.steps.iter().min().copied().unwrap_or_default();
     if has_checkout(job, first) {
@@ -294,7 +294,7 @@ fn can_be_configured(
                 .to_owned(),
         );
     }
-    if is_own_runner(job) || matches!(reach, Reach::Here) {
+    if is_own_runner(job) || matches!(reach, RunsAt::Here) {
         return Err(
             "the job has no checkout, which our configuration comes by; one that is added would clean the runner's folder, which may \
              hold data"
@@ -331,13 +331,13 @@ fn gate(
     group: &Group<'_>,
     job: &Job,
     asked: &[HealthAddress],
-    reach: &Reach,
+    reach: &RunsAt,
     back: &RollbackPlan,
     configurable: &Result<(), String>,
     insists: GateInput,
 ) -> Gate {
     let on_host = asked.iter().any(|asked| asked.on_host);
-    let can_reach = !matches!(reach, Reach::Nowhere(_));
+    let can_reach = !matches!(reach, RunsAt::Nowhere(_));
     let probes = match &group.lead.tool {
         Tool::Ecs(call) => {
             let known = call.cluster.is_some() && call.service.is_some();
@@ -370,7 +370,7 @@ fn gate(
     }
     Gate::Unknown(match (configurable, reach, on_host) {
         (Err(why), ..) if on_host || probes => why.clone(),
-        (_, Reach::Nowhere(Some(why)), _) => {
+        (_, RunsAt::Nowhere(Some(why)), _) => {
             format!(
                 "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
             )

@@ -3,7 +3,7 @@
 use sides::Sides;
 use survey::{ComposeCall, EcsCall, HealthSource, Job, Tool, Value};
 
-use crate::back::{Reach, RollbackPlan, folder_on_host, registered, released, script_on_hosts};
+use crate::back::{RollbackPlan, RunsAt, folder_on_host, registered, released, script_on_hosts};
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::health::HealthAddress;
@@ -15,7 +15,7 @@ pub struct Facts<'f, 's> {
     pub service: &'f str,
     pub group: &'f Group<'s>,
     pub asked: &'f [HealthAddress],
-    pub reach: &'f Reach,
+    pub reach: &'f RunsAt,
     pub back: &'f RollbackPlan,
     pub job: &'f Job,
     pub in_matrix: bool,
@@ -38,7 +38,7 @@ pub fn of(
         .and_then(|folder| folder_on_host(&folder.value))
         .filter(|folder| !folder.contains("${{"));
     let traffic = sides.map(|sides| shares::section(sides, facts.reach, asks, folder.as_deref()));
-    if let Reach::Hosts(all) = facts.reach
+    if let RunsAt::Hosts(all) = facts.reach
         && (needs_hosts(facts) || matches!(traffic, Some(Ok(_))))
     {
         let mut hosts = Map::default();
@@ -113,8 +113,8 @@ fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
 
 fn hosts<'f>(facts: &'f Facts<'_, '_>) -> &'f [Reached] {
     match facts.reach {
-        Reach::Hosts(all) => all,
-        Reach::Here | Reach::Nowhere(_) => &[],
+        RunsAt::Hosts(all) => all,
+        RunsAt::Here | RunsAt::Nowhere(_) => &[],
     }
 }
 
@@ -140,7 +140,7 @@ fn preflight(facts: &Facts<'_, '_>) -> Map {
         let bucket = Map::default().with("name", Tree::plain("STATE_BUCKET"));
         map.add("variables", Tree::List(vec![Tree::Map(bucket)]));
     }
-    if matches!(facts.reach, Reach::Here) {
+    if matches!(facts.reach, RunsAt::Here) {
         let disk = Map::default()
             .with("path", Tree::text("/"))
             .with("min-free", Tree::plain("1GiB"));
@@ -221,7 +221,7 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             units,
             of_user: false,
             ..
-        } if !matches!(facts.reach, Reach::Nowhere(_)) => {
+        } if !matches!(facts.reach, RunsAt::Nowhere(_)) => {
             let each = unit_probes(facts, units, handed);
             if !each.is_empty() {
                 map.add_noted("The units stay up.", "systemd", Tree::List(each));
@@ -373,19 +373,19 @@ fn project(
 ) -> Option<()> {
     let folder = facts.group.lead.folder.as_ref();
     match facts.reach {
-        Reach::Hosts(_) => {
+        RunsAt::Hosts(_) => {
             let folder = folder_on_host(&folder?.value)?;
             let text = handed.filled(&Value::new(folder), "DEPLOY_FOLDER")?;
             map.add("folder", Tree::filled(&text));
         }
-        Reach::Here => {
+        RunsAt::Here => {
             if let Some(folder) = folder.filter(|folder| !matches!(folder.value.as_str(), "" | "."))
             {
                 let text = handed.filled(&Value::new(&*folder.value), "DEPLOY_FOLDER")?;
                 map.add("folder", Tree::filled(&text));
             }
         }
-        Reach::Nowhere(_) => return None,
+        RunsAt::Nowhere(_) => return None,
     }
     if !call.files.is_empty() {
         map.add("files", paths(&call.files, "DEPLOY_FILE", handed)?);

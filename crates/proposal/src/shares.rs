@@ -2,7 +2,7 @@
 
 use sides::{RouterFile, Sides};
 
-use crate::back::Reach;
+use crate::back::RunsAt;
 use crate::hosts::Reached;
 use crate::tree::{Map, Tree};
 
@@ -31,22 +31,22 @@ pub enum SharesObstacle {
 /// `folder` where the deployment's files are on the machine.
 pub(crate) fn section(
     sides: &Sides,
-    reach: &Reach,
+    reach: &RunsAt,
     asks: bool,
     folder: Option<&str>,
 ) -> Result<Map, SharesObstacle> {
     let folder = match reach {
-        Reach::Here => Some(folder.unwrap_or(".")),
-        Reach::Hosts(_) | Reach::Nowhere(_) => folder,
+        RunsAt::Here => Some(folder.unwrap_or(".")),
+        RunsAt::Hosts(_) | RunsAt::Nowhere(_) => folder,
     };
     let (kind, mut router) = router(sides, folder)?;
     if !asks {
         return Err(SharesObstacle::Question);
     }
     match reach {
-        Reach::Here => {}
-        Reach::Nowhere(_) => return Err(SharesObstacle::Nowhere),
-        Reach::Hosts(all) => {
+        RunsAt::Here => {}
+        RunsAt::Nowhere(_) => return Err(SharesObstacle::Nowhere),
+        RunsAt::Hosts(all) => {
             if all.len() > 1 && !is_everywhere(sides) {
                 return Err(SharesObstacle::Several);
             }

@@ -10,7 +10,7 @@ use sections::migrate::Alembic;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree, file_name, join};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::reading::{Reading, Standing};
@@ -39,7 +39,7 @@ impl Configured<Alembic> {
 
 /// Of separate histories, all heads; several of one history are refused by Alembic.
 fn head(reading: &Reading) -> &'static str {
-    let is_heads = |finding: &Finding| matches!(finding.fault, Fault::Heads { .. });
+    let is_heads = |finding: &Finding| matches!(finding.kind, FindingKind::Heads { .. });
     if reading.heads.len() > 1 && !reading.findings.iter().any(is_heads) {
         return "heads";
     }
@@ -188,18 +188,18 @@ impl Tool for Configured<Alembic> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let call = |words: &[&str]| format!("`{}`", self.call(words.iter().copied()).text());
-        match &finding.fault {
-            Fault::NotMigrated { .. } if reading.standing == Standing::Untracked => format!(
+        match &finding.kind {
+            FindingKind::NotMigrated { .. } if reading.standing == Standing::Untracked => format!(
                 "is it the right database? If its tables are those of a revision: {}; else {}",
                 call(&["stamp", "REVISION"]),
                 call(&["upgrade", "head"])
             ),
-            Fault::Heads { heads } => {
+            FindingKind::Heads { heads } => {
                 let mut words = vec!["merge"];
                 words.extend(heads.iter().map(String::as_str));
                 format!("{}, and commit the file that it writes", call(&words))
             }
-            Fault::Unknown => format!(
+            FindingKind::Unknown => format!(
                 "deploy the release that has {0}, or bring its file back; only where the schema is known to be that of another revision: {1}",
                 finding.revision.as_deref().unwrap_or_default(),
                 call(&["stamp", "--purge", "REVISION"])

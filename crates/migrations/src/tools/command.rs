@@ -10,7 +10,7 @@ use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{FileRequest, Tree};
-use crate::finding::Fault;
+use crate::finding::FindingKind;
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
@@ -145,12 +145,12 @@ fn of_lines(applied: Vec<Applied>, seen: &ToolAnswers<'_>) -> Reading {
     let mut reading = Reading::new(seen.standing(!applied.is_empty()));
     if applied.is_empty() {
         let is_empty = seen.is_empty;
-        reading.find(Fault::NotMigrated { is_empty }, None);
+        reading.find(FindingKind::NotMigrated { is_empty }, None);
     }
     reading.applied = applied;
     for line in seen.lines {
         reading.pending.push(line.clone());
-        reading.find(Fault::Pending, Some(line));
+        reading.find(FindingKind::Pending, Some(line));
     }
     let sentence =
         "without `folder`, whether each applied revision is in this release is not known";

@@ -12,7 +12,7 @@ use sections::migrate::Django;
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::order::in_order;
@@ -431,24 +431,24 @@ impl Tool for Configured<Django> {
             .as_deref()
             .and_then(|id| id.split_once('.'))
             .unwrap_or(("APP", "NAME"));
-        match &finding.fault {
-            Fault::NotMigrated { is_empty: false } => format!(
+        match &finding.kind {
+            FindingKind::NotMigrated { is_empty: false } => format!(
                 "is it the right database? If its tables are those of the first migrations: {}; else {}",
                 call(&["migrate", "--fake-initial"]),
                 call(&["migrate"])
             ),
-            Fault::Heads { .. } => format!(
+            FindingKind::Heads { .. } => format!(
                 "{}, and commit the file that it writes",
                 call(&["makemigrations", "--merge"])
             ),
-            Fault::Inconsistent { needs } => {
+            FindingKind::Inconsistent { needs } => {
                 let (app, name) = needs.split_once('.').unwrap_or((needs, ""));
                 format!(
                     "Django refuses to migrate: if {needs} is in the schema already, {}; else undo {app}'s later ones first",
                     call(&["migrate", app, name, "--fake"])
                 )
             }
-            Fault::Unknown => format!(
+            FindingKind::Unknown => format!(
                 "bring the file of {app}.{name} back; Django does not see the row, and {} would delete it",
                 call(&["migrate", app, "--prune"])
             ),
@@ -487,7 +487,7 @@ fn read(
         }));
     for reason in &graph.broken {
         let reason = reason.clone();
-        reading.find(Fault::Broken { reason }, None);
+        reading.find(FindingKind::Broken { reason }, None);
     }
     if !circle.is_empty() {
         let names: Vec<String> = circle.iter().map(|key| id(key)).collect();
@@ -495,18 +495,18 @@ fn read(
             "these migrations need one another in a circle: {}",
             names.join(", ")
         );
-        reading.find(Fault::Broken { reason }, None);
+        reading.find(FindingKind::Broken { reason }, None);
     }
     for leaves in graph.leaves().values() {
         reading.heads.extend(leaves.iter().map(|key| id(key)));
         if leaves.len() > 1 {
             let heads = leaves.iter().map(|key| id(key)).collect();
-            reading.find(Fault::Heads { heads }, None);
+            reading.find(FindingKind::Heads { heads }, None);
         }
     }
     if reading.standing != Standing::Tracked {
         let is_empty = seen.is_empty;
-        reading.find(Fault::NotMigrated { is_empty }, None);
+        reading.find(FindingKind::NotMigrated { is_empty }, None);
     }
     for (key, _) in rows {
         let is_known = graph.nodes.contains_key(key) || replaced.contains(key);
@@ -522,11 +522,11 @@ fn read(
                 .find(|parent| !applied.contains(*parent));
             if let Some(needs) = needs {
                 let needs = id(needs);
-                reading.find(Fault::Inconsistent { needs }, Some(&id(key)));
+                reading.find(FindingKind::Inconsistent { needs }, Some(&id(key)));
             }
         } else {
             reading.pending.push(id(key));
-            reading.find(Fault::Pending, Some(&id(key)));
+            reading.find(FindingKind::Pending, Some(&id(key)));
         }
     }
     reading.current = current(graph, rows, applied, &own_apps);
@@ -545,7 +545,7 @@ fn read(
 }
 
 /// A row of one of the project's apps without a file: newer than all that are applied, or not.
-fn unknown(graph: &Graph, key: &Key, applied: &BTreeSet<Key>) -> Fault {
+fn unknown(graph: &Graph, key: &Key, applied: &BTreeSet<Key>) -> FindingKind {
     let own: Vec<&Key> = graph
         .nodes
         .keys()
@@ -559,9 +559,9 @@ fn unknown(graph: &Graph, key: &Key, applied: &BTreeSet<Key>) -> Fault {
         .map(|own| id(own))
         .collect();
     match (is_newer, open.is_empty()) {
-        (true, true) => Fault::Ahead,
-        (true, false) => Fault::Diverged { instead: open },
-        (false, _) => Fault::Unknown,
+        (true, true) => FindingKind::Ahead,
+        (true, false) => FindingKind::Diverged { instead: open },
+        (false, _) => FindingKind::Unknown,
     }
 }
 

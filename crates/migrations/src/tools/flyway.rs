@@ -11,7 +11,7 @@ use sections::migrate::Flyway;
 use crate::command::{Command, Pending, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding, Proof};
+use crate::finding::{Finding, FindingKind, Proof};
 use crate::handover::{HandedOver, Handover, HandoverError, is_postgres, without_password};
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
@@ -256,7 +256,7 @@ impl Tool for Configured<Flyway> {
                 reading.standing = crate::reading::Standing::Tracked;
                 reading
                     .findings
-                    .retain(|finding| !matches!(finding.fault, Fault::NotMigrated { .. }));
+                    .retain(|finding| !matches!(finding.kind, FindingKind::NotMigrated { .. }));
             }
             reading.applied.insert(0, baseline);
         }
@@ -291,20 +291,20 @@ impl Tool for Configured<Flyway> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let call = |word: &str| self.call(word).text();
-        match &finding.fault {
-            Fault::NotMigrated { is_empty: false } => format!(
+        match &finding.kind {
+            FindingKind::NotMigrated { is_empty: false } => format!(
                 "is it the right database? If its tables are those of a version: `{}`",
                 call("baseline")
             ),
-            Fault::OutOfOrder { .. } => format!(
+            FindingKind::OutOfOrder { .. } => format!(
                 "Flyway leaves it out: give the file a version after {}, or apply it with `-outOfOrder=true`",
                 reading.current.join(", ")
             ),
-            Fault::Failed { .. } => format!(
+            FindingKind::Failed { .. } => format!(
                 "take back by hand what of it was done, then `{}` and migrate again",
                 call("repair")
             ),
-            Fault::Renamed {
+            FindingKind::Renamed {
                 proof: Proof::Version,
                 ..
             } => {
@@ -323,7 +323,7 @@ fn note_repeatable(reading: &mut Reading, mut file: Migration, history: &History
     reading.files.push(file);
     if is_pending && !history.failed.contains(&description) {
         reading.pending.push(description.clone());
-        reading.find(Fault::Pending, Some(&description));
+        reading.find(FindingKind::Pending, Some(&description));
     }
 }
 

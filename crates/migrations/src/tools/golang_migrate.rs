@@ -12,7 +12,7 @@ use sections::migrate::GolangMigrate;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
@@ -90,7 +90,7 @@ impl Tool for Configured<GolangMigrate> {
         if row.is_some_and(|row| is_true(cell(row, 1))) {
             match &version {
                 Some(version) => reading.fail(version, None),
-                None => reading.find(Fault::Failed { message: None }, None),
+                None => reading.find(FindingKind::Failed { message: None }, None),
             }
         }
         Ok(reading)
@@ -129,8 +129,8 @@ impl Tool for Configured<GolangMigrate> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let id = finding.revision.as_deref().unwrap_or("VERSION");
-        match &finding.fault {
-            Fault::Failed { .. } => {
+        match &finding.kind {
+            FindingKind::Failed { .. } => {
                 let before = reading.applied.last();
                 let before = before.map_or("-1", |one| one.id.as_str());
                 let back = self.call(["force", before]).text();

@@ -11,7 +11,7 @@ use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, textual};
@@ -105,7 +105,7 @@ impl Tool for Configured<Knex> {
         let mut reading = line.read(seen);
         if seen.rows(1).iter().any(|row| is_true(cell(row, 0))) {
             let (by, since) = (None, None);
-            reading.find(Fault::Locked { by, since }, None);
+            reading.find(FindingKind::Locked { by, since }, None);
         }
         Ok(reading)
     }
@@ -144,12 +144,12 @@ impl Tool for Configured<Knex> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let apply = self.apply(reading).text();
-        match &finding.fault {
-            Fault::Locked { .. } => format!(
+        match &finding.kind {
+            FindingKind::Locked { .. } => format!(
                 "if no run of knex is at it: `{}`",
                 self.call(["migrate:unlock"]).text()
             ),
-            Fault::Unknown | Fault::Ahead | Fault::Diverged { .. } => format!(
+            FindingKind::Unknown | FindingKind::Ahead | FindingKind::Diverged { .. } => format!(
                 "{}; until then knex refuses to migrate",
                 usual_next("knex", &apply, reading, finding)
             ),

@@ -12,7 +12,7 @@ use crate::command::{Command, Pending, Script, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::stem;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, numeric};
@@ -208,8 +208,8 @@ impl Tool for Configured<NodePgMigrate> {
     }
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
-        match &finding.fault {
-            Fault::OutOfOrder { .. } => format!(
+        match &finding.kind {
+            FindingKind::OutOfOrder { .. } => format!(
                 "node-pg-migrate refuses it: give the file a time after that of {}",
                 reading.current.join(", ")
             ),

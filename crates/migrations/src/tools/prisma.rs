@@ -13,7 +13,7 @@ use crate::checksum::sha256;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::line::{LinearHistory, textual};
@@ -166,12 +166,12 @@ impl Tool for Configured<Prisma> {
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let id = finding.revision.as_deref().unwrap_or("NAME");
         let call = |words: &[&str]| format!("`{}`", self.call(words.iter().copied()).text());
-        match &finding.fault {
-            Fault::NotMigrated { is_empty: false } => format!(
+        match &finding.kind {
+            FindingKind::NotMigrated { is_empty: false } => format!(
                 "is it the right database? If its tables are those of the first migrations: {} for each of them",
                 call(&["resolve", "--applied", "NAME"])
             ),
-            Fault::Failed { .. } => format!(
+            FindingKind::Failed { .. } => format!(
                 "take back by hand what of it was done, then {}; or finish it by hand, then {}",
                 call(&["resolve", "--rolled-back", id]),
                 call(&["resolve", "--applied", id])

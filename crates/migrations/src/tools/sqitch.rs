@@ -12,7 +12,7 @@ use crate::checksum::sha1;
 use crate::command::{Command, Pending, Transactions, UndoError};
 use crate::error::Error;
 use crate::files::{FileRequest, Tree, join};
-use crate::finding::{Fault, Finding};
+use crate::finding::{Finding, FindingKind};
 use crate::handover::{HandedOver, Handover, HandoverError, is_postgres, without_password};
 use crate::ini::Ini;
 use crate::kinds::Configured;
@@ -312,18 +312,18 @@ impl Tool for Configured<Sqitch> {
             .collect();
         reading.applied = deployed;
         if let Some(reason) = plan.broken {
-            reading.find(Fault::Broken { reason }, None);
+            reading.find(FindingKind::Broken { reason }, None);
         }
         if reading.standing != Standing::Tracked {
             let is_empty = seen.is_empty;
-            reading.find(Fault::NotMigrated { is_empty }, None);
+            reading.find(FindingKind::NotMigrated { is_empty }, None);
         }
         compare(&mut reading);
         let last = seen.rows(1).iter().rfind(of_project);
         let last = last.filter(|row| cell(row, 0) == "fail");
         if let Some(row) = last {
             let message = Some(format!("{}, at {}", cell(row, 2), cell(row, 3)));
-            reading.find(Fault::Failed { message }, Some(cell(row, 1)));
+            reading.find(FindingKind::Failed { message }, Some(cell(row, 1)));
         }
         Ok(reading)
     }
@@ -370,20 +370,20 @@ impl Tool for Configured<Sqitch> {
 
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let call = |words: &[&str]| format!("`{}`", self.call(words.iter().copied()).text());
-        match &finding.fault {
-            Fault::Failed { .. } => format!(
+        match &finding.kind {
+            FindingKind::Failed { .. } => format!(
                 "Sqitch has no transaction of its own: look what of the script was done, repair it, then {}",
                 call(&["deploy"])
             ),
-            Fault::Changed { .. } => format!(
+            FindingKind::Changed { .. } => format!(
                 "restore the script, and write what is new as a change of its own ({} for one that is tagged)",
                 call(&["rework"])
             ),
-            Fault::Diverged { .. } => format!(
+            FindingKind::Diverged { .. } => format!(
                 "the plan was rewritten: restore its lines from the release that deployed them; {} shows where they part",
                 call(&["check"])
             ),
-            Fault::OutOfOrder { .. } => {
+            FindingKind::OutOfOrder { .. } => {
                 "Sqitch never deploys it: move its line to the end of the plan".to_owned()
             }
             _ => usual_next("sqitch", &self.apply(reading).text(), reading, finding),
@@ -424,21 +424,21 @@ fn compare(reading: &mut Reading) {
     for one in &done {
         let Some(file) = planned.iter().find(|file| file.id == one.id) else {
             let same = |file: &&Migration| file.name == one.name && !is_done(&file.id);
-            let fault = match planned.iter().find(same) {
-                Some(same) => Fault::Diverged {
+            let kind = match planned.iter().find(same) {
+                Some(same) => FindingKind::Diverged {
                     instead: vec![same.id.clone()],
                 },
-                None if first_open == planned.len() => Fault::Ahead,
-                None => Fault::Unknown,
+                None if first_open == planned.len() => FindingKind::Ahead,
+                None => FindingKind::Unknown,
             };
-            reading.find(fault, Some(&one.id));
+            reading.find(kind, Some(&one.id));
             continue;
         };
         if let (Some(recorded), Some(found)) = (&one.checksum, &file.checksum)
             && recorded != found
         {
             let (recorded, found) = (recorded.clone(), found.clone());
-            reading.find(Fault::Changed { recorded, found }, Some(&one.id));
+            reading.find(FindingKind::Changed { recorded, found }, Some(&one.id));
         }
     }
     for (nth, file) in planned.iter().enumerate() {
@@ -447,16 +447,16 @@ fn compare(reading: &mut Reading) {
         }
         reading.pending.push(file.id.clone());
         let after = planned[nth..].iter().find(|later| is_done(&later.id));
-        let fault = match after {
-            Some(after) => Fault::OutOfOrder {
+        let kind = match after {
+            Some(after) => FindingKind::OutOfOrder {
                 after: after.name.clone().unwrap_or_default(),
             },
-            None => Fault::Pending,
+            None => FindingKind::Pending,
         };
-        reading.find(fault, Some(&file.id));
+        reading.find(kind, Some(&file.id));
         if file.sql.is_none() {
             let reason = format!("{} is in the plan, and does not exist", file.path);
-            reading.find(Fault::Broken { reason }, Some(&file.id));
+            reading.find(FindingKind::Broken { reason }, Some(&file.id));
         }
     }
 }

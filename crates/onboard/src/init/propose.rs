@@ -17,7 +17,7 @@ use super::problem::InitError;
 use super::wishes::InitFlags;
 use super::write::{NewFile, Places, Replaced, holds, replace};
 use proposal::additions::{self, Change, Means};
-use proposal::back::{Reach, RollbackPlan};
+use proposal::back::{RollbackPlan, RunsAt};
 use proposal::hosts::keyscan;
 use proposal::new_workflow;
 use proposal::patch::PatchError;
@@ -368,7 +368,7 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
         if !part.is_configured() {
             continue;
         }
-        if let Reach::Hosts(all) = &part.reach
+        if let RunsAt::Hosts(all) = &part.reach
             && all.iter().any(|one| one.to_fetch)
         {
             let is_first = !std::mem::replace(&mut has_keys, true);

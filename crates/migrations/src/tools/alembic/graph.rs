@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finding::Fault;
+use crate::finding::FindingKind;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
 use crate::reading::{Applied, Migration, Reading, Undo};
@@ -149,24 +149,24 @@ impl Graph {
         reading.heads = heads.iter().map(|head| (*head).to_owned()).collect();
         if heads.len() > 1 && !self.are_separate(&heads) {
             let heads = reading.heads.clone();
-            reading.find(Fault::Heads { heads }, None);
+            reading.find(FindingKind::Heads { heads }, None);
         }
         if rows.is_empty() {
             let is_empty = seen.is_empty;
-            reading.find(Fault::NotMigrated { is_empty }, None);
+            reading.find(FindingKind::NotMigrated { is_empty }, None);
         }
         let mut done: BTreeSet<&str> = BTreeSet::new();
         for row in rows {
             match self.revisions.get_key_value(row) {
                 Some((id, _)) => done.extend(self.lineage(id, true)),
-                None => reading.find(Fault::Unknown, Some(row)),
+                None => reading.find(FindingKind::Unknown, Some(row)),
             }
             let behind = rows
                 .iter()
                 .find(|other| *other != row && self.lineage(other, false).contains(row.as_str()));
             if let Some(with) = behind {
                 let with = with.clone();
-                reading.find(Fault::Overlapping { with }, Some(row));
+                reading.find(FindingKind::Overlapping { with }, Some(row));
             }
         }
         let is_unknown = rows.iter().any(|row| !self.revisions.contains_key(row));
@@ -191,7 +191,7 @@ impl Graph {
         let pending = order.iter().filter(|id| !done.contains(*id));
         reading.pending = pending.map(|id| (*id).to_owned()).collect();
         for id in reading.pending.clone() {
-            reading.find(Fault::Pending, Some(&id));
+            reading.find(FindingKind::Pending, Some(&id));
         }
         reading
     }
@@ -199,7 +199,7 @@ impl Graph {
     fn find_broken(&self, reading: &mut Reading, circle: &[&str]) {
         for (id, reason) in &self.broken {
             let reason = reason.clone();
-            reading.find(Fault::Broken { reason }, id.as_deref());
+            reading.find(FindingKind::Broken { reason }, id.as_deref());
         }
         for (id, revision) in &self.revisions {
             let missing = revision
@@ -209,7 +209,7 @@ impl Graph {
             if let Some(missing) = missing {
                 let path = &self.files[id].path;
                 let reason = format!("{path} comes after {missing}, which no file has");
-                reading.find(Fault::Broken { reason }, Some(id));
+                reading.find(FindingKind::Broken { reason }, Some(id));
             }
         }
         if !circle.is_empty() {
@@ -217,7 +217,7 @@ impl Graph {
                 "these revisions come after one another in a circle: {}",
                 circle.join(", ")
             );
-            reading.find(Fault::Broken { reason }, None);
+            reading.find(FindingKind::Broken { reason }, None);
         }
     }
 }
