@@ -211,11 +211,11 @@ fn fold(text: &mut String, verdict: Verdict, word: &str, outcomes: &[&Outcome]) 
 
 /// Its name, and what was asked.
 fn outcome_cell(outcome: &Outcome) -> String {
-    let mut text = cell(&outcome.id);
+    let mut text = cell(outcome.id.as_str());
     if outcome.severity == Severity::Advisory {
         text.push_str(" (advisory)");
     }
-    if !outcome.subject.is_empty() && !outcome.id.contains(&outcome.subject) {
+    if !outcome.subject.is_empty() && !outcome.id.as_str().contains(&outcome.subject) {
         let _ = write!(text, "<br><sub>{}</sub>", text_cell(&outcome.subject));
     }
     text

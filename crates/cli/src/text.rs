@@ -110,7 +110,7 @@ fn write_outcome(text: &mut String, outcome: &Outcome) {
         text,
         "  {} {}{advisory}{}",
         mark(outcome.verdict),
-        plain(&outcome.id, 6),
+        plain(outcome.id.as_str(), 6),
         subject.dimmed()
     );
     if outcome.verdict == Verdict::Pass {

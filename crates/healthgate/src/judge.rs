@@ -198,7 +198,7 @@ impl JudgedMetrics<'_> {
         let mut places = Vec::with_capacity(self.metrics.len());
         let first = self.outcomes.len();
         for (nth, outcome) in run.outcomes(self.started_at).into_iter().enumerate() {
-            let is_chosen = self.only.selects(&outcome.id);
+            let is_chosen = self.only.selects(outcome.id.as_str());
             self.ids.push(outcome.id.to_string());
             places.push(is_chosen.then_some(self.outcomes.len()));
             if is_chosen {

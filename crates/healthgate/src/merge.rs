@@ -102,7 +102,7 @@ enum ReportError {
     OtherStage(String),
     #[error(transparent)]
     Shard(#[from] ShardError),
-    #[error("it is damaged: the counts of `{}` cannot be true", cut(.0, 60))]
+    #[error("it is damaged: the counts of `{}` cannot be true", cut(.0.as_str(), 60))]
     Counts(Id),
 }
 

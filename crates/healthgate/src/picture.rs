@@ -86,7 +86,7 @@ fn chart(outcome: &Outcome) -> Option<String> {
         .map(|bar| if bar.failed { high } else { low });
     let failures = series(failures);
     let measured = series(bars.bars.iter().map(|bar| bar.height));
-    let mut about = format!("{}: {unit}; red did not pass", plain(&outcome.id));
+    let mut about = format!("{}: {unit}; red did not pass", plain(outcome.id.as_str()));
     if !lines.is_empty() {
         let limits: Vec<_> = lines.iter().map(|limit| number(*limit)).collect();
         about.push_str(&format!("; line: limit {} {unit}", limits.join(" and ")));

@@ -1,7 +1,6 @@
 //! The id of an outcome: `kind/name`, stable from run to run (`http/ready`, `secrets/DEPLOY_KEY`).
 
 use std::fmt;
-use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +92,11 @@ impl Id {
         Id(format!("{}{name}", before.unwrap_or_default()))
     }
 
+    /// As it is written. What other code asks of it is its [`Kind`].
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub fn kind(&self) -> Kind {
         self.parts().0
     }
@@ -112,14 +116,6 @@ impl Id {
             .iter()
             .find_map(part)
             .unwrap_or((Kind::Other, &self.0))
-    }
-}
-
-impl Deref for Id {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
     }
 }
 

@@ -55,7 +55,7 @@ impl cli::Stage for Stage {
         findings.extend(sinks::look(job).await);
         findings.extend(token::look(job, &repository).await);
         let found = findings.len();
-        findings.retain(|finding| job.only.selects(&finding.outcome.id));
+        findings.retain(|finding| job.only.selects(finding.outcome.id.as_str()));
         let nothing = if findings.len() == found {
             "nothing that can be seen from here"
         } else {
@@ -109,7 +109,7 @@ fn table(
         let stoppers: Vec<&str> = findings
             .iter()
             .filter(|finding| finding.is_bad() && finding.stops.contains(&who))
-            .map(|finding| &*finding.outcome.id)
+            .map(|finding| finding.outcome.id.as_str())
             .collect();
         let said = match stoppers.as_slice() {
             _ if !counts(who) => match &alone {

@@ -57,7 +57,7 @@ pub(crate) fn of(outcome: &Outcome) -> Markup {
         .collect();
     html! {
         figure {
-            div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(&outcome.id)) } {
+            div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(outcome.id.as_str())) } {
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
                     (axes::drawn((x, "s"), (y, series.unit), &series.limits))
                     polyline.value points=(line.join(" ")) {}

@@ -138,7 +138,10 @@ fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
 }
 
 fn phase_of(outcome: &Outcome) -> &str {
-    outcome.id.name_of(Kind::Phase).unwrap_or(&outcome.id)
+    outcome
+        .id
+        .name_of(Kind::Phase)
+        .unwrap_or(outcome.id.as_str())
 }
 
 /// A file beside this one, whatever its name holds.
@@ -239,7 +242,7 @@ fn row(outcome: &Outcome) -> Markup {
                 (mark_of(outcome)) " " (outcome.verdict)
             }
             td.id data-column="check" {
-                (shown(&outcome.id))
+                (shown(outcome.id.as_str()))
                 @if outcome.severity == Severity::Advisory { " (advisory)" }
                 small { (shown(&outcome.subject)) }
             }
@@ -291,7 +294,7 @@ fn details(outcomes: &[&Outcome]) -> Markup {
             h2 id="measured" { "What was measured" }
             @for outcome in measured.iter().take(DETAILS) {
                 details open[outcome.verdict != Verdict::Pass] {
-                    summary { (mark_of(outcome)) " " (shown(&outcome.id)) ": " (outcome.verdict) }
+                    summary { (mark_of(outcome)) " " (shown(outcome.id.as_str())) ": " (outcome.verdict) }
                     (chart::of(outcome))
                     @if outcome.verdict != Verdict::Pass { (telling(outcome)) }
                 }
@@ -313,7 +316,7 @@ fn telling(outcome: &Outcome) -> Markup {
     ];
     html! {
         @for (name, measurement) in all {
-            @if let Some(measurement) = measurement { (measurement_details(name, &outcome.id, measurement)) }
+            @if let Some(measurement) = measurement { (measurement_details(name, outcome.id.as_str(), measurement)) }
         }
     }
 }

@@ -230,7 +230,7 @@ fn retry_hint(id: &str) -> String {
 /// A report leaves no question open, not even where all is well.
 fn complete(mut outcome: Outcome) -> Outcome {
     if outcome.verdict == Verdict::Pass {
-        let again = || retry_hint(&outcome.id);
+        let again = || retry_hint(outcome.id.as_str());
         outcome.hint.get_or_insert_with(again);
         outcome.reason = outcome.reason.take().or_else(|| outcome.actual.clone());
     }

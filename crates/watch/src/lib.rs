@@ -106,7 +106,7 @@ pub async fn watch(
             return (Vec::new(), Vec::new());
         };
         let (mut outcomes, curves) = comparison.watch(signal(), &beside, &view).await;
-        outcomes.retain(|outcome| job.only.selects(&outcome.id));
+        outcomes.retain(|outcome| job.only.selects(outcome.id.as_str()));
         if !settings.forever {
             beside.note(&outcomes);
         }

@@ -46,7 +46,7 @@ pub(super) fn detail(text: &mut String, outcome: &Outcome, open: bool) {
         "<details{}><summary>{} {}: {}{}{strip}</summary>\n",
         if open { " open" } else { "" },
         mark(outcome),
-        cell(&outcome.id),
+        cell(outcome.id.as_str()),
         outcome.verdict,
         if strip.is_empty() { "" } else { " " },
     );

@@ -60,7 +60,10 @@ pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
 }
 
 fn name(outcome: &Outcome) -> &str {
-    outcome.id.name_of(Kind::Phase).unwrap_or(&outcome.id)
+    outcome
+        .id
+        .name_of(Kind::Phase)
+        .unwrap_or(outcome.id.as_str())
 }
 
 fn phases(text: &mut String, outcomes: &[&Outcome]) {

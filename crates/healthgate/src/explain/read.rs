@@ -101,7 +101,7 @@ pub(crate) enum Damage {
     NoTime(String),
     #[error("it took longer than a year")]
     Endless,
-    #[error("`{}` took longer than a year", cut(.0, 60))]
+    #[error("`{}` took longer than a year", cut(.0.as_str(), 60))]
     EndlessOutcome(Id),
     #[error("a pause of it took longer than a year")]
     EndlessPause,

@@ -37,7 +37,7 @@ impl Worst {
                 let Some(outcome) = place.and_then(|at| outcomes.get(at)) else {
                     continue;
                 };
-                let curves = comparison.curves(nth, &outcome.id);
+                let curves = comparison.curves(nth, outcome.id.as_str());
                 drawn.push(((outcome.weighs(), outcome.verdict), curves));
             }
         }

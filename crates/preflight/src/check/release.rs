@@ -42,7 +42,7 @@ pub(crate) fn plan<'a>(scene: &'a Context<'a>) -> Vec<Planned<'a>> {
                     Err(error) => Err(error),
                 };
                 let outcome = match read {
-                    Ok(Some(document)) => judge(&document, &ask_id, job),
+                    Ok(Some(document)) => judge(&document, ask_id.as_str(), job),
                     Ok(None) => Outcome::pass(ask_id, ask_subject)
                         .expected("a state that does not forbid it")
                         .actual("no release is recorded yet"),

@@ -52,15 +52,15 @@ pub(crate) fn apply(waivers: &[Waiver], mut outcome: Outcome, now: Timestamp) ->
         return outcome;
     }
     let reason = outcome.reason.take().unwrap_or_default();
-    match waiver(waivers, &outcome.id, now) {
+    match waiver(waivers, outcome.id.as_str(), now) {
         Grace::Granted(waiver) => {
             let says = format!("{}: {reason}", outcome.verdict);
-            let told = render(&outcome.id, &says, waiver);
+            let told = render(outcome.id.as_str(), &says, waiver);
             outcome.verdict = Verdict::Pass;
             outcome.actual(told.clone()).reason(told)
         }
         Grace::Expired(waiver) => {
-            let told = format!("{reason}; {}", expired(&outcome.id, waiver));
+            let told = format!("{reason}; {}", expired(outcome.id.as_str(), waiver));
             outcome.reason(told)
         }
         Grace::None => outcome.reason(reason),
