@@ -28,7 +28,7 @@ use output::tell;
 use problem::InitError;
 use proposal::{text, words};
 use survey::Survey;
-use wishes::InitFlags;
+use wishes::{InitFlags, KindFlag};
 
 /// The command line of `init`.
 pub fn command() -> Command {
@@ -89,15 +89,18 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
 
 /// Whether a person who names an address says by it that what is called a deployment is one.
 fn gates(wishes: &InitFlags) -> bool {
-    let kind = wishes.kind.as_deref().unwrap_or("gate");
-    kind == "gate" && wishes.url.is_some() && wishes.hosts.is_empty() && wishes.files.is_empty()
+    let kind = wishes.kind.unwrap_or(KindFlag::Gate);
+    kind == KindFlag::Gate
+        && wishes.url.is_some()
+        && wishes.hosts.is_empty()
+        && wishes.files.is_empty()
 }
 
 /// Whether a person says how it is deployed, where no workflow does: a gate alone is no way to deploy, and neither is
 /// what the gate asks.
 fn insists(wishes: &InitFlags) -> bool {
-    match wishes.kind.as_deref() {
-        Some(kind) => kind != "gate",
+    match wishes.kind {
+        Some(kind) => kind != KindFlag::Gate,
         None => !wishes.hosts.is_empty(),
     }
 }

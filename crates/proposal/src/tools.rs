@@ -2,17 +2,6 @@
 
 use survey::Tool;
 
-/// As `--kind` has it.
-pub fn kind(tool: &Tool) -> Option<&'static str> {
-    match tool {
-        Tool::Compose(_) => Some("compose"),
-        Tool::Systemd { .. } => Some("systemd"),
-        Tool::Ecs(_) => Some("ecs"),
-        Tool::Script { .. } | Tool::Kamal(_) => Some("command"),
-        _ => None,
-    }
-}
-
 /// For a person: `by Compose`.
 pub fn by(tool: &Tool) -> String {
     match tool {

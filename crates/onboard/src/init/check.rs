@@ -14,7 +14,7 @@ use super::choose::{Chosen, choose};
 use super::output::tell;
 use super::problem::InitError;
 use super::propose;
-use super::wishes::InitFlags;
+use super::wishes::{InitFlags, KindFlag};
 use proposal::additions::{self, Change, Means};
 use proposal::health::HealthAddress;
 use proposal::proposal::{Gate, Part, Proposal};
@@ -99,7 +99,10 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
         }
         all
     };
-    let kinds = choices(&wishes.kind, &mut std::iter::once("gate".to_owned()));
+    let kinds = match wishes.kind {
+        Some(kind) => vec![Some(kind)],
+        None => vec![None, Some(KindFlag::Gate)],
+    };
     let environments = choices(&wishes.environment, &mut environments.into_iter());
     let asked = choices(&wishes.url, &mut asked.into_iter());
     // One environment alone is the last thing to suppose: of several, it may be the one that is right.
@@ -109,7 +112,7 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
             .flat_map(|kind| asked.iter().map(move |url| (kind, url)));
         for (kind, url) in with_kinds {
             let then = InitFlags {
-                kind: kind.clone(),
+                kind: *kind,
                 url: url.clone(),
                 environment: environment.clone(),
                 ..wishes.clone()
@@ -119,11 +122,14 @@ fn flags_before(survey: &Survey, wishes: &InitFlags) -> Option<String> {
                 .flatten();
             let found = chosen.map(|chosen| compared(survey, chosen, &then));
             if let Some(Ok(Compared::Same(_))) = found {
-                let flags = [("kind", kind), ("environment", environment), ("url", url)];
-                let flags = flags.iter().filter_map(|(name, value)| {
-                    let value = value.as_ref()?;
-                    Some(format!("--{name} {}", line(value)))
-                });
+                let flags = [
+                    ("kind", kind.map(KindFlag::name)),
+                    ("environment", environment.as_deref()),
+                    ("url", url.as_deref()),
+                ];
+                let flags = flags
+                    .iter()
+                    .filter_map(|(name, value)| Some(format!("--{name} {}", line((*value)?))));
                 return Some(flags.collect::<Vec<_>>().join(" "));
             }
         }

@@ -11,7 +11,7 @@ use survey::{Rank, Survey, Tool};
 
 use super::ask::Prompter;
 use super::problem::InitError;
-use super::wishes::InitFlags;
+use super::wishes::{InitFlags, KindFlag};
 
 /// What is guarded.
 #[derive(Debug)]
@@ -49,13 +49,14 @@ pub(super) fn choose<'s>(
     if let Some(wanted) = &wishes.job {
         retain_job(survey, &mut fit, wanted)?;
     }
-    if let Some(kind) = wishes.kind.as_deref().filter(|kind| *kind != "gate") {
-        fit.retain(|group| tools::kind(&group.lead.tool) == Some(kind));
+    let is_gate = wishes.kind.is_none_or(|kind| kind == KindFlag::Gate);
+    if !is_gate {
+        fit.retain(|group| KindFlag::of(&group.lead.tool) == wishes.kind);
     }
     if !wishes.files.is_empty() {
         let files = named_files(survey, &all, &wishes.files)?;
         fit.retain(|group| uses(&group.lead.tool, &files));
-        if fit.is_empty() && wishes.kind.as_deref().is_none_or(|kind| kind == "gate") {
+        if fit.is_empty() && is_gate {
             return Err(not_deployed_with(&all, &files));
         }
     }

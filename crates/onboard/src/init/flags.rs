@@ -2,9 +2,8 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::insist::plan::KINDS;
 use super::problem::InitError;
-use super::wishes::InitFlags;
+use super::wishes::{InitFlags, KindFlag};
 
 const EXAMPLES: &str = "Examples:
   deploy-guard init                  # shows what it proposes; asks on a terminal
@@ -37,7 +36,7 @@ pub(super) fn command() -> Command {
                 "KIND",
                 "`gate` for that step alone, or how it is deployed [default: by the workflows]",
             )
-            .value_parser(["gate"].into_iter().chain(KINDS).collect::<Vec<_>>()),
+            .value_parser(value_parser!(KindFlag)),
         )
         .arg(text(
             "service",
@@ -135,7 +134,7 @@ pub(super) fn wishes(matches: &ArgMatches) -> Result<InitFlags, InitError> {
         all.cloned().collect::<Vec<_>>()
     };
     let wishes = InitFlags {
-        kind: text("kind"),
+        kind: matches.get_one::<KindFlag>("kind").copied(),
         service: text("service"),
         environment: text("environment"),
         url: text("url"),

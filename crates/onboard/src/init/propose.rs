@@ -14,7 +14,7 @@ use super::insist::plan::ACTION;
 use super::names;
 use super::output::{self, tell};
 use super::problem::InitError;
-use super::wishes::InitFlags;
+use super::wishes::{InitFlags, KindFlag};
 use super::write::{NewFile, Places, Replaced, holds, replace};
 use proposal::additions::{self, Change, Means};
 use proposal::back::{RollbackPlan, RunsAt};
@@ -168,7 +168,7 @@ pub(super) fn proposal<'s>(
         sides: sides.as_ref(),
         service,
         url: url.as_deref(),
-        gate_only: wishes.kind.as_deref() == Some("gate"),
+        gate_only: wishes.kind == Some(KindFlag::Gate),
         machines: &machines,
     };
     let config = wishes.config.display().to_string();

@@ -6,7 +6,7 @@ use crate::init::answers::{action, environment_name, folder, machines, service_n
 use crate::init::ask::Prompter;
 use crate::init::names;
 use crate::init::problem::InitError;
-use crate::init::wishes::InitFlags;
+use crate::init::wishes::{InitFlags, KindFlag};
 use crate::inventory::{Compose, RepositoryFacts, Service, Task, Unit, images};
 use proposal::machine::Machine;
 use proposal::proposal::is_of_every_own;
@@ -20,9 +20,6 @@ pub(super) const KEY: &str = "DEPLOY_SSH_KEY";
 
 /// The variable with the role that a job takes at AWS.
 pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
-
-/// The names of [`DeployMethod`], for `--kind`.
-pub(in crate::init) const KINDS: [&str; 5] = ["compose", "nginx", "systemd", "ecs", "command"];
 
 /// The Action of this version. Its releases are immutable, so the tag is as good as a commit.
 pub(in crate::init) const ACTION: &str = concat!("org/deploy-guard@v", env!("CARGO_PKG_VERSION"));
@@ -99,11 +96,11 @@ enum MethodEvidence<'a> {
 }
 
 impl MethodEvidence<'_> {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> KindFlag {
         match self {
-            MethodEvidence::Ecs(_) => "ecs",
-            MethodEvidence::Compose(_) => "compose",
-            MethodEvidence::Systemd(_) => "systemd",
+            MethodEvidence::Ecs(_) => KindFlag::Ecs,
+            MethodEvidence::Compose(_) => KindFlag::Compose,
+            MethodEvidence::Systemd(_) => KindFlag::Systemd,
         }
     }
 
@@ -136,7 +133,7 @@ impl Plan {
         ask: &mut Prompter,
     ) -> Result<Plan, InitError> {
         let mut all = found(seen);
-        if let Some(kind) = &wishes.kind {
+        if let Some(kind) = wishes.kind {
             all.retain(|one| one.kind() == kind);
         }
         if !wishes.files.is_empty() {
@@ -149,7 +146,7 @@ impl Plan {
         }
         let shown: Vec<String> = all
             .iter()
-            .map(|one| format!("{} ({})", one.kind(), one.path()))
+            .map(|one| format!("{} ({})", one.kind().name(), one.path()))
             .collect();
         let chosen = ask.choose("How is it deployed?", &shown)?;
         let mut notes = Vec::new();
@@ -355,7 +352,7 @@ fn way(
     seen: &RepositoryFacts,
     service: &str,
 ) -> DeployMethod {
-    match (chosen, wishes.kind.as_deref()) {
+    match (chosen, wishes.kind) {
         (Some(MethodEvidence::Compose(compose)), _) => {
             DeployMethod::Compose(project(compose, seen, service))
         }
@@ -364,13 +361,13 @@ fn way(
             releases: unit.home.as_ref().map(|home| format!("{home}/releases")),
         },
         (Some(MethodEvidence::Ecs(task)), _) => cluster(Some(task), seen),
-        (None, Some("ecs")) => cluster(None, seen),
-        (None, Some("nginx")) => DeployMethod::Nginx,
-        (None, Some("systemd")) => DeployMethod::Systemd {
+        (None, Some(KindFlag::Ecs)) => cluster(None, seen),
+        (None, Some(KindFlag::Nginx)) => DeployMethod::Nginx,
+        (None, Some(KindFlag::Systemd)) => DeployMethod::Systemd {
             unit: format!("{TODO}.service"),
             releases: None,
         },
-        (None, Some("compose")) => DeployMethod::Compose(Project {
+        (None, Some(KindFlag::Compose)) => DeployMethod::Compose(Project {
             folder: String::new(),
             file: format!("{TODO}.yml"),
             name: project_name(service),
@@ -380,7 +377,7 @@ fn way(
             ends: Vec::new(),
             answers: Vec::new(),
         }),
-        (None, _) => DeployMethod::Command,
+        (None, Some(KindFlag::Gate | KindFlag::Command) | None) => DeployMethod::Command,
     }
 }
 
