@@ -61,7 +61,7 @@ find_folder() {
     install
     folder=$installed
   elif [[ ! -d $folder ]]; then
-    refuse "bin-dir \`$folder\` is no folder" 'name the folder that holds the binaries, or leave bin-dir out'
+    refuse "bin-dir \`$folder\` is not a folder" 'name the folder that holds the binaries, or leave bin-dir out'
   fi
   # A path that begins with a dash would be taken for an option.
   [[ $folder == /* ]] || folder=$PWD/$folder

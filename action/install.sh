@@ -20,13 +20,13 @@ Usage: sh install.sh [OPTION]...
   --to DIR          where the binary goes (default: ~/.local/bin)
   --from URL        another place with a release's files: URL/vVERSION/FILE
   --repository URL  the repository that has the release, such as https://github.com/OWNER/NAME
-  --api URL         its API, asked first if $DEPLOY_GUARD_DOWNLOAD_TOKEN holds a token
+  --api URL         its API, used first if $DEPLOY_GUARD_DOWNLOAD_TOKEN holds a token
   --checksums FILE  what sha256sum prints for the archives (default: checksums.txt beside this script)
   --cache DIR       keep the archive here, and take it from here if it is still right
   --which           only say which archive this machine takes; exit code 1 if there is none
 
 $DEPLOY_GUARD_DOWNLOAD_TIMEOUT: seconds without progress that end an attempt (default: 20)
-$DEPLOY_GUARD_DOWNLOAD_ATTEMPTS: how often each address is asked (default: 5)
+$DEPLOY_GUARD_DOWNLOAD_ATTEMPTS: the number of attempts at each address (default: 5)
 HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured.
 
 Exit codes: 0 installed, 2 it cannot be installed this way, 4 no answer, 5 refused: not what was released
@@ -94,7 +94,7 @@ choose() {
     listed=$(tr -d '\r' <"$(dirname -- "$0")/checksums.txt")
   else
     unless_asked
-    stop 2 'this revision is no release: it names no archives' \
+    stop 2 'this revision is not a release: it names no archives' \
       'take the install.sh of a release, or build it: cargo install --locked --path crates/deploy-guard'
   fi
   line=$(printf '%s\n' "$listed" | grep -E "[ *]deploy-guard-[0-9][0-9A-Za-z.+-]*-$machine\\.tar\\.gz\$" || :)
@@ -283,7 +283,7 @@ check() {
   # A server that wants a login answers with a page.
   case $(od -An -tx1 -N2 <"$work/archive") in
     *1f*8b*) ;;
-    *) advice='what came is no archive but perhaps a page to log in: github-token, or a mirror by download-url' ;;
+    *) advice='the download is not an archive but perhaps a login page: github-token, or a mirror by download-url' ;;
   esac
   stop 5 "the checksum of $archive is wrong: expected $sum, got $actual" "$advice"
 }
@@ -314,7 +314,7 @@ unpack() {
 
 number_or() { # NAME VALUE
   case $2 in
-    '' | *[!0-9]* | 0* | ?????*) stop 2 "\$$1 is no number between 1 and 9999: $2" "unset $1" ;;
+    '' | *[!0-9]* | 0* | ?????*) stop 2 "\$$1 is not a number between 1 and 9999: $2" "unset $1" ;;
   esac
 }
 
@@ -342,7 +342,7 @@ main() {
     case $address in
       *[[:space:]]* | *[[:cntrl:]]*) stop 2 'an address has no blanks' 'write one that begins with https://' ;;
       '' | https://?* | http://?*) ;;
-      *) stop 2 "$(shown "$address") is no address" 'write one that begins with https://' ;;
+      *) stop 2 "$(shown "$address") is not an address" 'write one that begins with https://' ;;
     esac
   done
   # A path that begins with a dash would be taken for an option.

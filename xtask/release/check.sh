@@ -10,7 +10,7 @@ stop() {
 }
 
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] ||
-  stop "\`$version\` is no version" 'give it without a v, such as 1.2.3'
+  stop "\`$version\` is not a version" 'give it without a v, such as 1.2.3'
 here=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 [[ $version == "$here" ]] ||
   stop "Cargo.toml has version $here" "set it to $version on main first"

@@ -105,10 +105,10 @@ fn only_the_version_of_this_commit_is_released_and_only_once() {
     assert_eq!(check("1.2.0"), (true, String::new()));
     for (version, complaint) in [
         ("1.3.0", "Cargo.toml has version 1.2.0"),
-        ("v1.2.0", "is no version"),
-        ("1.2", "is no version"),
-        ("1.2.0; id", "is no version"),
-        ("--help", "is no version"),
+        ("v1.2.0", "is not a version"),
+        ("1.2", "is not a version"),
+        ("1.2.0; id", "is not a version"),
+        ("--help", "is not a version"),
     ] {
         let (passed, text) = check(version);
         assert!(

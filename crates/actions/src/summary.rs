@@ -336,7 +336,7 @@ mod tests {
             .expected("status 200")
             .actual("status 503")
             .reason("failed (3) > failure-limit (2)")
-            .hint("ask it yourself: curl -sv 'http://127.0.0.1/'")
+            .hint("try it: curl -sv 'http://127.0.0.1/'")
             .measurements(
                 [Verdict::Fail, Verdict::Fail, Verdict::Pass, Verdict::Fail]
                     .into_iter()

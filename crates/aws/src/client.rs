@@ -322,7 +322,7 @@ fn endpoint(named: Option<&String>, usual: impl FnOnce() -> String) -> Result<Ur
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         return Ok(url);
     }
-    Err(bad("it is no http URL".to_owned()))
+    Err(bad("it is not an http URL".to_owned()))
 }
 
 /// China has a domain of its own.

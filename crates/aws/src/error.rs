@@ -10,16 +10,16 @@ pub enum Error {
     #[error("reach {host}: {reason}")]
     Transport { host: String, reason: String },
     /// 401 or 403, and what else says that we may not.
-    #[error("ask {service}: not allowed ({code}){}", message_suffix(message))]
+    #[error("query {service}: not allowed ({code}){}", message_suffix(message))]
     Denied {
         service: &'static str,
         code: String,
         message: String,
     },
     /// 404.
-    #[error("ask {service}: it is not there ({code})")]
+    #[error("query {service}: not found ({code})")]
     Absent { service: &'static str, code: String },
-    #[error("ask {service}: status {status} ({code}){}", message_suffix(message))]
+    #[error("query {service}: status {status} ({code}){}", message_suffix(message))]
     Status {
         service: &'static str,
         status: u16,
@@ -53,7 +53,7 @@ impl Error {
                 "check the network, HTTPS_PROXY, AWS_REGION and AWS_ENDPOINT_URL".to_owned()
             }
             Error::Denied { .. } => {
-                "see who you are with `aws sts get-caller-identity`, and what the role may"
+                "see the identity with `aws sts get-caller-identity`, and check the permissions of its role"
                     .to_owned()
             }
             Error::Absent { .. } => "check the name, and the region with AWS_REGION".to_owned(),

@@ -160,7 +160,7 @@ fn parse(text: &str) -> Result<Url, Error> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| Error::Setup {
-            reason: format!("`{text}` is no address of a metadata service"),
+            reason: format!("`{text}` is not the address of a metadata service"),
         })
 }
 

@@ -32,7 +32,7 @@ pub struct Address {
 pub enum AddressError {
     #[error("it does not begin with `s3://`")]
     Scheme,
-    #[error("`{0}` is no bucket's name")]
+    #[error("`{0}` is not a bucket name")]
     Bucket(String),
 }
 
@@ -248,7 +248,7 @@ fn page(text: &str, objects: &mut Vec<Object>) -> Result<Option<String>, Error> 
     let document = xml::parse("S3", text)?;
     let root = document.root_element();
     if root.tag_name().name() != "ListBucketResult" {
-        return Err(malformed("it is no list of objects"));
+        return Err(malformed("it is not a list of objects"));
     }
     for node in root
         .children()
@@ -275,7 +275,7 @@ fn page(text: &str, objects: &mut Vec<Object>) -> Result<Option<String>, Error> 
         (false, _) => Ok(None),
         (true, Some(next)) => Ok(Some(next)),
         (true, None) => Err(malformed(
-            "it is cut off, and does not say where it goes on",
+            "it is cut off, without the marker of the next page",
         )),
     }
 }

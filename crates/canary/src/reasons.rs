@@ -47,7 +47,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::UnequalStable(spread) => within("stable", *spread),
         Reason::NoCommonBounds => "the histograms have no bound in common".to_owned(),
         Reason::BoundsTellNothing { lowest, highest } => format!(
-            "the bounds in common ({lowest} to {highest}) tell nothing of stable's latency: nearly all of its requests are in one bucket"
+            "the bounds in common ({lowest} to {highest}) show nothing about stable's latency: nearly all of its requests are in one bucket"
         ),
         Reason::FewBlocks { blocks, scrapes } => format!(
             "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
@@ -201,7 +201,7 @@ fn of_nothing(figures: &Figures, kind: CanaryKind) -> Option<&'static str> {
                 "neither side has events, so no ratio is known: make the metric `advisory`, or count the events of requests with `kind: ratio` and `at-most`"
             }
             _ => {
-                "neither side has errors, so no ratio is known: say with `at-most` below which rate they do not matter"
+                "neither side has errors, so no ratio is known: set `at-most` to the rate below which errors do not matter"
             }
         }),
         Figures::Gauge { canary, stable, .. } if *canary == 0.0 && *stable == 0.0 => Some(

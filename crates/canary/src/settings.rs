@@ -10,7 +10,7 @@ use model::Severity;
 pub enum SettingsError {
     #[error(transparent)]
     Sequential(#[from] judge::sequential::SettingsError),
-    #[error("every metric is advisory: nothing would decide")]
+    #[error("every metric is advisory: no metric decides")]
     NothingRequired,
 }
 

@@ -31,10 +31,8 @@ impl Job {
             return Ok(Consent::Given);
         }
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-            return Err(
-                Failure::usage("there is no terminal here to ask whether to go on")
-                    .hint("add `--yes` to do it, or `--dry-run` to see it only"),
-            );
+            return Err(Failure::usage("there is no terminal for a confirmation")
+                .hint("add `--yes` to do it, or `--dry-run` to see it only"));
         }
         // The answer is read on a thread of its own: a signal must still be heard.
         let answer = tokio::task::spawn_blocking(prompt);

@@ -40,7 +40,7 @@ impl Failure {
         }
     }
 
-    /// We could not ask.
+    /// It could not be checked.
     pub fn error(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Failure {
             code: ExitCode::Error,

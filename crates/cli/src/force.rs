@@ -32,7 +32,7 @@ impl Rules for StateRules {
 /// The flags of a command that lets rules be lifted.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Force<R: Rules> {
-    /// Lift this safety rule; may be given again
+    /// Lift this safety rule; repeatable
     #[arg(
         long = "force",
         value_name = "RULE",
@@ -191,7 +191,7 @@ pub fn unused(forced: &Forced) -> Outcome {
 /// The outcome of a rule that was named, and of which nothing is known.
 pub fn not_asked(forced: &Forced) -> Outcome {
     let id = Id::forced(&forced.rule);
-    Outcome::skipped(id, "", "whether the rule forbids it was not asked")
+    Outcome::skipped(id, "", "the rule was not checked")
 }
 
 #[derive(Clone, Copy)]

@@ -120,7 +120,7 @@ fn lock_failure(lock: &Lock, fate: &HolderStatus, waited: Duration) -> Failure {
         HolderStatus::Unknown { hint, .. } => format!(
             "{hint}; or see that it has ended, then `rollback unlock --force locked --reason TEXT`"
         ),
-        _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),
+        _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` removes a lock whose holder is gone".to_owned(),
     };
     Failure::refused(reason).hint(hint)
 }

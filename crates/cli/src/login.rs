@@ -202,7 +202,7 @@ async fn helper(
     let program = format!("docker-credential-{name}");
     let trouble = |reason: String| Obstacle {
         reason: format!("the credential helper `{program}` {reason}"),
-        hint: format!("ask it yourself: `echo {server} | {program} get`"),
+        hint: format!("try it: `echo {server} | {program} get`"),
     };
     let folder = std::env::current_dir().unwrap_or_default();
     let path = which::which_in(&program, job.env.get("PATH"), folder)

@@ -401,7 +401,7 @@ enum OutputError {
 enum OutputPathError {
     #[error("it is a folder")]
     Folder,
-    #[error("`-` is no file: stdout has what `--format` names")]
+    #[error("`-` is not a file: stdout has what `--format` names")]
     Stdout,
     #[error("it is a link to another file: name that file")]
     Link,

@@ -728,11 +728,11 @@ pub fn outcome(told: &SinkTally) -> Outcome {
     }
     let reason = match &told.reason {
         Some(reason) => reason.clone(),
-        None if told.elsewhere > 0 => "another process is telling it".to_owned(),
+        None if told.elsewhere > 0 => "another process is delivering it".to_owned(),
         None => "there was no time for it".to_owned(),
     };
     let hint = told.hint.clone().unwrap_or_else(|| match told.not_before {
-        Some(at) => format!("it asks to wait until {at:.0}; then `incident deliver`"),
+        Some(at) => format!("the sink requests a wait until {at:.0}; then `incident deliver`"),
         None => "`incident deliver` tries again".to_owned(),
     });
     outcome.reason(reason).hint(hint)

@@ -400,9 +400,9 @@ fn prepare<S: Stage>(
         check_release("--release", release).map_err(fail)?;
         for rule in config.release_rules() {
             rule.check(release).map_err(|error| {
-                let text = format!("`--release` is no regular expression: {error}");
+                let text = format!("`--release` is not a regular expression: {error}");
                 fail(Failure::usage(text).hint(
-                    "the configuration has `match: regex`; escape what is no pattern: `v1\\.2`",
+                    "the configuration has `match: regex`; escape what is not a pattern: `v1\\.2`",
                 ))
             })?;
         }

@@ -132,7 +132,7 @@ impl Job {
         match self.run_fate(holder, run).await {
             Ok(fate) => fate,
             Err(error) => HolderStatus::Unknown {
-                reason: format!("and whether it has ended could not be asked: {error}"),
+                reason: format!("and whether it has ended is not known: {error}"),
                 hint: error.hint(),
             },
         }

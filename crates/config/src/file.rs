@@ -47,14 +47,14 @@ pub struct Config {
     /// Machines of an inventory that is kept elsewhere, beside those under `hosts:`. Its groups can be
     /// named wherever a pattern of hosts can.
     pub(crate) hosts_from: Option<HostsFrom>,
-    /// As whom GitHub is asked, and where.
+    /// The login for GitHub, and its address.
     pub(crate) github: Option<Github>,
     /// Self-hosted runners by the names that GitHub lists: where each one lives.
     #[serde(default)]
     pub(crate) runners: BTreeMap<String, RunnerHost>,
     /// May we deploy now?
     pub(crate) preflight: Option<Preflight>,
-    /// Will a runner take the job, and which labels should it ask for?
+    /// Check whether a runner will take the job, and choose its labels
     pub(crate) runner_check: Option<RunnerCheck>,
     /// Is what we deployed healthy, and is it the release we deployed?
     pub(crate) healthgate: Option<Healthgate>,
@@ -64,7 +64,7 @@ pub struct Config {
     pub(crate) traffic: Option<Traffic>,
     /// How the database's schema is changed.
     pub(crate) migrate: Option<Migrate>,
-    /// What is written down when a deployment goes wrong, and who is told.
+    /// What is recorded when a deployment goes wrong, and who is notified.
     pub(crate) incident: Option<Incident>,
     /// How `deploy-guard run` deploys.
     pub(crate) deploy: Option<Deploy>,

@@ -202,7 +202,7 @@ fn mistakes_are_shown_where_they_stand() {
         ),
         (
             "version: 1\nhealthgate: { http: [{ name: a, url: 'ftp://x' }] }\n",
-            "2:38: `ftp` is not a scheme that is asked here | write it as `http://host:port/path` or `https://…`",
+            "2:38: the scheme `ftp` is not supported here | write it as `http://host:port/path` or `https://…`",
         ),
         (
             "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x', jq: '.a[' }] }\n",
@@ -280,7 +280,7 @@ fn mistakes_in_what_github_is_asked_are_shown_where_they_stand() {
         ),
         (
             "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: r, approver: b, expires: soon }] }] }\n",
-            "2:89: `soon` is no day such as `2026-12-01`",
+            "2:89: `soon` is neither a day such as `2026-12-01`",
         ),
         (
             "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: r, approver: b }] }] }\n",

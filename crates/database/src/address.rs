@@ -64,7 +64,7 @@ pub enum UrlError {
     TlsMode(String),
     #[error("a part of it is not UTF-8")]
     Encoding,
-    #[error("it names several hosts: a migration is made at one")]
+    #[error("it names several hosts, and a migration needs exactly one")]
     Hosts,
 }
 

@@ -29,7 +29,7 @@ pub enum Error {
     #[error("TLS cannot be used: {0}")]
     Tls(String),
     /// A statement that this system cannot be asked.
-    #[error("{0} cannot be asked that")]
+    #[error("{0} does not support this query")]
     System(&'static str),
 }
 

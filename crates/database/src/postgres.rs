@@ -184,7 +184,7 @@ fn login(address: &Address, error: &tokio_postgres::Error) -> Error {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         let reason = cause.unwrap_or_else(|| error.to_string());
         return if reason == "password missing" {
-            let reason = "it wants a password, and the URL has none".to_owned();
+            let reason = "it requires a password, and the URL has no password".to_owned();
             Error::Login { at, reason }
         } else {
             Error::Unreachable { at, reason }

@@ -74,7 +74,7 @@ fn of_file(
             if !lost.is_empty() {
                 let mut effect =
                     StatementEffect::of(places.at(range.start), range, lost, in_transaction);
-                effect.not_understood("it is no SQL that is known");
+                effect.not_understood("it is not a known SQL statement");
                 effects.push(effect);
             }
             continue;

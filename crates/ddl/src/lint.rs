@@ -453,7 +453,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String
     if let Some(why) = effect.unknown.as_ref().filter(|_| silent(&[Risk::Fails])) {
         own.push((
             Own::UnknownEffect,
-            format!("what it does cannot be told: {why}"),
+            format!("its effect is not known: {why}"),
         ));
     }
     own

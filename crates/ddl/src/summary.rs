@@ -21,7 +21,7 @@ impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Class::Compatible => "compatible with the release before",
-            Class::Unknown => "not to be told from its statements",
+            Class::Unknown => "not known from its statements",
             Class::Breaks => "breaks the release before",
             Class::Destructive => "destructive",
         })

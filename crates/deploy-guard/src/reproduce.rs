@@ -54,7 +54,7 @@ impl cli::Stage for Stage {
             .collect();
         let mut table = None;
         if self.check || job.dry_run {
-            let reason = "only looked at: without `--check` it is run again";
+            let reason = "only compared: without `--check`, the stage is run again";
             outcomes.push(Outcome::skipped("again", &then.stage, reason));
         } else if !missing.is_empty() && !self.anyway {
             let reason = format!(

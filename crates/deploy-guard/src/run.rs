@@ -247,7 +247,7 @@ impl Run<'_> {
             let told = match preflight.verdict {
                 Verdict::Fail => "preflight failed",
                 Verdict::Refused => "preflight refused it",
-                Verdict::Error => "preflight could not ask",
+                Verdict::Error => "preflight could not check everything",
                 _ => "preflight did not decide",
             };
             let headline = format!("{} was not deployed: {told}", self.release);
@@ -386,7 +386,7 @@ impl Run<'_> {
         };
         let told = match gate.verdict {
             Verdict::Inconclusive => "did not pass its gate, which was inconclusive",
-            Verdict::Error => "did not pass its gate, which could not ask",
+            Verdict::Error => "did not pass its gate, which could not measure",
             _ => "failed its gate",
         };
         match undecided {

@@ -139,8 +139,8 @@ fn what_an_error_repeats_is_short_and_a_percent_stays_one() {
     assert!(output.stderr.len() < 4096, "{}", output.stderr.len());
     job.run(&[("STAGE", "run"), ("BIN_DIR", "50%")])
         .code(2)
-        .stderr(contains("error: bin-dir `50%` is no folder"))
-        .stderr(contains("::bin-dir `50%25` is no folder"));
+        .stderr(contains("error: bin-dir `50%` is not a folder"))
+        .stderr(contains("::bin-dir `50%25` is not a folder"));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn missing_binaries_say_what_to_do() {
     let gone = job.path("gone").display().to_string();
     job.run(&[("STAGE", "healthgate"), ("BIN_DIR", &gone)])
         .code(2)
-        .stderr(contains("is no folder"));
+        .stderr(contains("is not a folder"));
 }
 
 #[test]

@@ -958,7 +958,7 @@ fn a_gate_without_a_configuration_is_told_in_the_table() {
     );
     let text = patient.text();
     assert!(
-        text.contains(".github/workflows/d.yml:4 asks an address by itself"),
+        text.contains(".github/workflows/d.yml:4 probes an address by itself"),
         "{text}"
     );
 }

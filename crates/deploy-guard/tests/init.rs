@@ -395,7 +395,7 @@ fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
     let printed = repository.init(&["--kind", "gate", "--url", url, "--patch"]);
     printed.code(0).stdout(
         contains("by what is called `Deploy to IIS`: .github/workflows/ship.yml:7")
-            .and(contains("only the gate was asked for")),
+            .and(contains("only the gate was requested")),
     );
     assert!(!repository.path(CONFIG).exists());
     assert!(!repository.path(WORKFLOW).exists());
@@ -614,7 +614,7 @@ fn links_lead_nowhere() {
     repository
         .init(&["--kind", "compose"])
         .code(5)
-        .stderr(contains("no folder of this repository"));
+        .stderr(contains("not a folder of this repository"));
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     fs::remove_file(repository.path(".github")).unwrap();
     fs::create_dir(repository.path(".github")).unwrap();
@@ -714,7 +714,7 @@ services:
         "task.json: no JSON",
         "big.service: it is larger than 1 MiB",
         "its name cannot be used",
-        "its image cannot be told",
+        "its image is not known",
     ] {
         assert!(told.contains(part), "`{part}` is not in:\n{told}");
     }

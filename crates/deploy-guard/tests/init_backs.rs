@@ -380,7 +380,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     assert_eq!(
         (
             code,
-            text.contains("ship.yml:11 asks what the workflow asks")
+            text.contains("ship.yml:11 probes what the workflow probes")
         ),
         (0, true),
         "{text}"
@@ -388,7 +388,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     let (code, text) = run(&["doctor"]);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("none is needed: .github/workflows/ship.yml:11 asks an address by itself"),
+        text.contains("not needed: .github/workflows/ship.yml:11 probes an address by itself"),
         "{text}"
     );
     let patched = fs::read_to_string(&path).unwrap();
@@ -420,7 +420,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
         .unwrap();
         let text = run(&["doctor"]).1;
         assert_eq!(
-            text.contains("asks an address by itself"),
+            text.contains("probes an address by itself"),
             is_alone,
             "{step}: {text}"
         );
@@ -429,7 +429,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     let (code, text) = run(&["init", "--check"]);
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("no step of .github/workflows/ship.yml asks whether what .github/workflows/ship.yml:8 deploys is healthy"),
+        text.contains("no step of .github/workflows/ship.yml checks whether what .github/workflows/ship.yml:8 deploys is healthy"),
         "{text}"
     );
     fs::write(&path, patched).unwrap();
@@ -442,7 +442,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     let (code, text) = run(&["init", "--check"]);
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("the workflow asks https://shop.example.com/ready"),
+        text.contains("the workflow probes https://shop.example.com/ready"),
         "{text}"
     );
 }

@@ -149,19 +149,20 @@ fn a_gate_in_an_action_of_the_repository_is_judged() {
     let up = gate(", with: { url: 'https://shop.example.com/up' }");
     let railway = "      - run: railway up\n".to_owned();
     let curl = "      - run: curl -fsS https://shop.example.com/health\n";
-    let alone = "asks https://shop.example.com/up, and the workflows name no other address";
+    let alone =
+        "probes https://shop.example.com/up, and the workflows name no other public address";
     for (steps, code, expected) in [
         (railway.clone() + &up, 0, alone),
         (ssh("shop.example.com") + &up, 0, alone),
         (
             railway.clone() + &up.replace("/up'", "/health'") + curl,
             0,
-            "asks what the workflow asks",
+            "probes what the workflow probes",
         ),
         (
             railway.clone() + &up + curl,
             1,
-            "asks https://shop.example.com/up, and the workflow asks https://shop.example.com/health",
+            "probes https://shop.example.com/up, and the workflow probes https://shop.example.com/health",
         ),
         // It needs a configuration.
         (

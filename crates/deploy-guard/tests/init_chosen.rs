@@ -173,10 +173,10 @@ fn a_job_on_windows_gets_no_step_that_cannot_run_there() {
         .skip_while(|line| !line.contains("is not changed"))
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    .github/workflows/ship.yml is not changed: its job `deploy` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: deploy` can ask the address
+    .github/workflows/ship.yml is not changed: its job `deploy` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: deploy` can probe the address
 
     Nothing was written. Next:
-      - a job on Linux, after that one, with a step of the gate that asks the address
+      - a job on Linux, after that one, with a step of the gate that probes the address
     ");
 }
 

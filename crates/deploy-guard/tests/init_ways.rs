@@ -137,7 +137,7 @@ fn a_unit_of_a_user_is_not_asked_of_the_machine() {
         for told in [
             "deploys by systemd",
             "units, user's  shop.service",
-            "its units are a user's own (`systemctl --user`), which the gate does not ask",
+            "its units are a user's own (`systemctl --user`), which the gate does not probe",
             "the way back is a revert on its branch",
         ] {
             assert!(printed.contains(told), "{told}: {printed}");

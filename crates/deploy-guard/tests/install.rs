@@ -155,7 +155,11 @@ fn setup_puts_nothing_on_the_path_that_was_not_released() {
             2,
             "version 9.9.9 is wanted",
         ),
-        (&[("BIN_DIR", "/gone")], 2, "bin-dir `/gone` is no folder"),
+        (
+            &[("BIN_DIR", "/gone")],
+            2,
+            "bin-dir `/gone` is not a folder",
+        ),
         (
             &[("BIN_DIR", &bare)],
             2,
@@ -373,8 +377,8 @@ fn a_wrong_checksum_stops_with_both_sums() {
     for (what, advice) in [
         ("changed", "changed or cut off"),
         ("cut", "changed or cut off"),
-        ("empty", "no archive"),
-        ("login", "a page to log in"),
+        ("empty", "not an archive"),
+        ("login", "a login page"),
     ] {
         let release = Release::start();
         let good = release.sum();

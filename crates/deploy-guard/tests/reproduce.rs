@@ -195,7 +195,7 @@ fn what_is_not_here_is_named_and_nothing_is_run() {
             .unwrap()
             .contains("--anyway")
     );
-    assert_eq!(checkout.shop.requests(), before, "nothing was asked");
+    assert_eq!(checkout.shop.requests(), before, "nothing was checked");
     // `--check` only compares, also where everything exists here.
     let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
     let (code, _, _) = checkout.here(&["--check"], &env);
@@ -404,7 +404,7 @@ fn no_line_of_a_file_elsewhere_is_sent_to_whom_a_report_names() {
         assert_eq!(code, 2, "{arguments} {settings}: {text}");
         assert!(text.contains("is not below this folder"), "{text}");
     }
-    assert_eq!(checkout.shop.requests(), before, "nothing was asked");
+    assert_eq!(checkout.shop.requests(), before, "nothing was checked");
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Error {
         match self {
             Error::NoRun { source, .. } => {
                 format!(
-                    "compare its number with its page: a run that was deleted cannot be asked for; {}",
+                    "compare its number with its page: a deleted run is not available; {}",
                     source.hint()
                 )
             }

@@ -466,7 +466,7 @@ const OTHER_WORDS: &[OtherWord] = &[
     OtherWord {
         words: &["ping", "icmp", "port"],
         key: "tcp",
-        hint: Some("`tcp` asks whether a port is open: `tcp: [{ name: …, address: host:port }]`"),
+        hint: Some("`tcp` checks that a port is open: `tcp: [{ name: …, address: host:port }]`"),
     },
     OtherWord {
         words: &["script", "shell", "exec", "cmd"],

@@ -23,7 +23,7 @@ impl std::fmt::Display for Error {
             Error::Line(number) => write!(f, "a line is not KEY=VALUE: line {number}"),
             Error::Quote(number) => write!(f, "a quote is not closed: line {number}"),
             Error::Variable(number) => {
-                write!(f, "a `${{` is no variable's beginning: line {number}")
+                write!(f, "`${{` does not begin a variable: line {number}")
             }
         }
     }

@@ -32,7 +32,7 @@ pub enum Error {
     /// A program did not end with success; what it said last.
     #[error("`{program}` failed: {told}")]
     Failed { program: String, told: String },
-    #[error("`{program}` was not done within {}", duration(*within))]
+    #[error("`{program}` did not finish within {}", duration(*within))]
     Late { program: String, within: Duration },
     /// It was read, and it is no good.
     #[error("{}: {fault}", path.display())]

@@ -166,7 +166,7 @@ impl CurrentRelease {
                 (Some(release.clone()), (*evidence).to_owned())
             }
             // What does not answer is not the healthy destination.
-            ReleaseAnswer::Missing(error) => (believed, format!("it cannot be asked: {error}")),
+            ReleaseAnswer::Missing(error) => (believed, format!("it cannot be queried: {error}")),
             ReleaseAnswer::NoSource if is_named && believed.is_some() => {
                 (believed, "`--release`".to_owned())
             }
@@ -189,7 +189,7 @@ impl CurrentRelease {
     }
 
     /// Whether a step that its journal says is done is so still: its place may have been deployed to
-    /// since. Recording a deployment ends the journal, so where no source can be asked it still holds.
+    /// since. Recording a deployment ends the journal, so where no source can be queried it still holds.
     pub(crate) fn still(&self, step: &str, destination: &str) -> bool {
         match (self.at.get(step), &self.answer) {
             (Some(release), _) | (None, ReleaseAnswer::Given { release, .. }) => {

@@ -669,7 +669,7 @@ impl<'a> Execution<'a> {
                 }
                 (_, StepStatus::Failed(_) | StepStatus::Begun) => (
                     None,
-                    "its step did not end well, and what it runs cannot be asked".to_owned(),
+                    "its step did not end well, and what it runs is not known".to_owned(),
                 ),
             };
             PlaceRelease {

@@ -20,7 +20,7 @@ const MOST_SERIES: usize = 50_000;
 /// Scrapes that may be missed: what comes after more of them is no longer counted.
 const MISSED: f64 = 3.5;
 
-/// What was asked for, and what came.
+/// What was checked for, and what came.
 pub(crate) struct QueriedSeries<'q> {
     pub(crate) part: QueryPart,
     pub(crate) query: &'q str,

@@ -7,8 +7,8 @@ use net::ConnectError;
 pub enum Error {
     #[error(
         "metric `{metric}`: `{query}` is not one selector of raw counters, such as \
-         `http_requests_total{{…}}`: what `rate()`, `increase()` or a sum make of counters is no \
-         whole number of requests, and hides resets"
+         `http_requests_total{{…}}`: what `rate()`, `increase()` or a sum make of counters is not \
+         a whole number of requests, and hides resets"
     )]
     NotASelector { metric: String, query: String },
     #[error("{0}")]

@@ -55,7 +55,7 @@ pub enum DataDefect {
     )]
     ReplicaClocks { label: String, seconds: f64 },
     #[error(
-        "series that differ in `{label}` alone do not tell the same (instance `{instance}` of \
+        "series that differ in `{label}` alone do not agree (instance `{instance}` of \
          {side}): they are not replicas of one"
     )]
     Replicas {

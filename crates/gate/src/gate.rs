@@ -121,7 +121,7 @@ fn unproven(
         .actual(actual)
         .reason(reason)
         .hint(
-            "say where it is reported: `release: { url: …/version, jq: .version }` on a probe, or \
+            "name where it is reported: `release: { url: …/version, jq: .version }` on a probe, or \
              `--release-jq`, `--release-header`; or set `release-identity: optional`",
         )
 }

@@ -45,7 +45,7 @@ impl GatedProbe {
         } = planned;
         let asked = match group {
             None if shard.is_some_and(|shard| !group::holds(shard, id)) => {
-                return Err(Outcome::skipped(id, subject, "another shard asks it"));
+                return Err(Outcome::skipped(id, subject, "another shard measures it"));
             }
             None => planned.make(around).map(|probe| {
                 let endpoints = vec![Endpoint { name: None, probe }];
@@ -75,7 +75,7 @@ impl GatedProbe {
             Ok((_, endpoints)) if endpoints.is_empty() => Err(Outcome::skipped(
                 id,
                 subject,
-                "other shards ask its endpoints",
+                "other shards measure its endpoints",
             )),
             Ok((group, endpoints)) => Ok(GatedProbe {
                 id: id.clone(),

@@ -54,7 +54,7 @@ impl Lateness {
             self.most.as_millis()
         );
         if nearly_all > 1000 {
-            tracing::warn!("the schedule was not kept: {text}; ask less often, or use --shard");
+            tracing::warn!("the schedule was not kept: {text}; measure less often, or use --shard");
         } else {
             tracing::info!("{text}");
         }

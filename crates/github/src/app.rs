@@ -69,7 +69,7 @@ impl App {
         let pem = key.expose().trim();
         // No cause: it could quote the key.
         let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| Error::App {
-            reason: "its private key is no RSA key in PEM form".into(),
+            reason: "its private key is not an RSA key in PEM form".into(),
         })?;
         Ok(App {
             octocrab,

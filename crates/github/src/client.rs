@@ -373,13 +373,15 @@ impl Client {
             .ok_or_else(|| malformed("to nowhere"))?;
         let from = url::Url::parse(&format!("{}{path}", self.0.base));
         let from = from.map_err(|_| malformed("from no URL"))?;
-        let url = from.join(target).map_err(|_| malformed("that is no URL"))?;
+        let url = from
+            .join(target)
+            .map_err(|_| malformed("that is not a URL"))?;
         let is_safe = url.scheme() == "https" || url.scheme() == "http" && from.scheme() == "http";
         let is_plain = url.username().is_empty() && url.password().is_none();
         if is_safe && is_plain && url.has_host() {
             return Ok(url);
         }
-        Err(malformed("to an address that is not asked"))
+        Err(malformed("to an address that is not allowed"))
     }
 
     /// One question with its retries.
@@ -453,10 +455,10 @@ impl Client {
             .get(http::header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .ok_or_else(|| malformed("to nowhere"))?;
-        let parse = |url: &str| url::Url::parse(url).map_err(|_| malformed("that is no URL"));
+        let parse = |url: &str| url::Url::parse(url).map_err(|_| malformed("that is not a URL"));
         let next = parse(from)?
             .join(target)
-            .map_err(|_| malformed("that is no URL"))?;
+            .map_err(|_| malformed("that is not a URL"))?;
         if next.origin() != parse(&self.0.base)?.origin() {
             return Err(malformed("to another host"));
         }

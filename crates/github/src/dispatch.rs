@@ -24,7 +24,7 @@ const START: Needs = Needs::workflow(
     "actions: write",
     "`actions: write` on the repository (classic token: `repo`)",
 );
-const SELF: Needs = Needs::token("say whose it is", "a token of a person");
+const SELF: Needs = Needs::token("read its owner", "a token of a person");
 
 /// A workflow of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -124,7 +124,7 @@ impl Client {
         let bytes = base64::engine::general_purpose::STANDARD.decode(packed);
         let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         text.ok_or_else(|| Error::Malformed {
-            reason: format!("{path} is no text"),
+            reason: format!("{path} is not a text"),
         })
     }
 

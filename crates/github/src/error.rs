@@ -11,7 +11,7 @@ use crate::Needs;
 pub enum Error {
     #[error(
         "the token may not {} (status {status}): it needs {}{}",
-        needs.to, needs.permission, says.as_ref().map(|text| format!("; GitHub says: {text}")).unwrap_or_default()
+        needs.to, needs.permission, says.as_ref().map(|text| format!("; GitHub reports: {text}")).unwrap_or_default()
     )]
     NoPermission {
         status: u16,
@@ -29,7 +29,7 @@ pub enum Error {
     Proxy { status: u16 },
     #[error("the app cannot be used: {reason}")]
     App { reason: String },
-    #[error("GitHub's rate limit is used up, it asks to wait {}, until {at}", duration(*wait))]
+    #[error("GitHub's rate limit is used up for {}, until {at}", duration(*wait))]
     RateLimited { wait: Duration, at: jiff::Timestamp },
     #[error("GitHub could not be reached: {reason}")]
     Unreachable { reason: String },
@@ -95,7 +95,7 @@ impl Error {
                     .into()
             }
             Error::Invalid { .. } => {
-                "compare what was asked with the workflow: its inputs, and the branch or tag".into()
+                "compare the request with the workflow: its inputs, and the branch or tag".into()
             }
             Error::Server { .. } => {
                 "look at GitHub's status page (githubstatus.com), then try again".into()

@@ -46,8 +46,8 @@ struct User {
     login: String,
 }
 
-const SELF: Needs = Needs::token("say whose it is", "nothing but to be valid");
-const READ: Needs = Needs::token("read this", "the permission that is asked for");
+const SELF: Needs = Needs::token("read its owner", "nothing but to be valid");
+const READ: Needs = Needs::token("read this", "the requested permission");
 
 impl Client {
     /// Whose token this is.

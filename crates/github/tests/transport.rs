@@ -240,7 +240,7 @@ async fn an_app_that_cannot_be_used_says_why() {
     let error = Client::new(access(&server, bad, Duration::ZERO)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the app cannot be used: its private key is no RSA key in PEM form"
+        "the app cannot be used: its private key is not an RSA key in PEM form"
     );
     for (status, why) in [
         (401, "does not know its id"),
@@ -370,7 +370,7 @@ async fn a_refusal_says_who_refuses_and_what_it_would_take() {
         (answer(401), "GitHub does not know the token"),
         (
             answer(403).insert_header("x-accepted-github-permissions", "checks=read"),
-            "it needs `checks: read`; GitHub says: it takes checks=read",
+            "it needs `checks: read`; GitHub reports: it takes checks=read",
         ),
         (
             answer(403).insert_header("x-github-sso", sso),

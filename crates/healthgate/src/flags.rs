@@ -15,10 +15,10 @@ use crate::policy_flags::PolicyFlags;
 /// flags change the file's policy key by key.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// Ask this URL; may be given again. Takes the place of the configuration's probes
+    /// Probe this URL; repeatable. Replaces the probes of the configuration
     #[arg(long, value_name = "URL", help_heading = "Probe")]
     http: Vec<String>,
-    /// Status that passes, or a range such as 200-299; may be given again [default: 2xx]
+    /// Status that passes, or a range such as 200-299; repeatable [default: 2xx]
     #[arg(
         long,
         value_name = "CODE",
@@ -49,7 +49,7 @@ pub struct Flags {
     /// The largest body that passes [default: 1MiB]
     #[arg(long, value_name = "SIZE", requires = "http", help_heading = "Probe")]
     max_body: Option<Size>,
-    /// Ask here which release answers [default: the probe's own answer]
+    /// Read the running release from this URL [default: the probe's own answer]
     #[arg(long, value_name = "URL", requires = "http", help_heading = "Probe")]
     release_url: Option<String>,
     /// jq filter that gives the answering release
@@ -67,7 +67,7 @@ pub struct Flags {
     /// How the answering release must match `--release`
     #[arg(long, value_name = "HOW", requires = "http", value_parser = release_match, help_heading = "Probe")]
     release_match: Option<Match>,
-    /// Ask each line of this file in the place of `{target}` in `--http`, as one group
+    /// Probe each line of this file as `{target}` in `--http`, as one group
     #[arg(long, value_name = "FILE", requires = "http", help_heading = "Probe")]
     targets_file: Option<PathBuf>,
     /// How many of the group must pass, such as `95%` or `12` [default: 100%]
@@ -86,7 +86,7 @@ pub struct Flags {
     /// judge` can repeat it
     #[arg(long, value_name = "FILE")]
     pub(crate) record_trace: Option<PathBuf>,
-    /// Ask only this part of the endpoints, such as `3/10`; `healthgate merge` puts the reports of
+    /// Probe only this part of the endpoints, such as `3/10`; `healthgate merge` puts the reports of
     /// all parts together
     #[arg(long, value_name = "N/ALL")]
     pub(crate) shard: Option<Shard>,

@@ -38,7 +38,7 @@ enum Action {
     Explain(explain::Flags),
     /// Merge the reports of all shards into one verdict
     Merge(merge::Flags),
-    /// Judge recorded data by the section `canary`, as the gate would have, without asking a server
+    /// Judge recorded data by the section `canary`, as the gate would have, without querying a server
     Judge(judge::Flags),
     /// Estimate how long the canary judge will take
     Plan(plan::Flags),
@@ -163,6 +163,6 @@ fn skipped_outcomes(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
     planned
         .iter()
         .filter(|one| job.only.selects(&one.id))
-        .map(|one| Outcome::skipped(&one.id, &one.subject, "dry run: not asked"))
+        .map(|one| Outcome::skipped(&one.id, &one.subject, "dry run: not checked"))
         .collect()
 }

@@ -97,13 +97,13 @@ impl Flags {
                 },
                 (CanaryKind::Count | CanaryKind::Gauge, None, _) => {
                     skip(
-                        "its events are not known: without `--error-rate`, Prometheus is asked for them",
+                        "its events are not known: without `--error-rate`, Prometheus is queried for them",
                     );
                     continue;
                 }
                 _ => {
                     skip(
-                        "its buckets are not known: without `--error-rate`, Prometheus is asked for them",
+                        "its buckets are not known: without `--error-rate`, Prometheus is queried for them",
                     );
                     continue;
                 }

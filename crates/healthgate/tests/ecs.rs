@@ -206,7 +206,7 @@ async fn a_deployment_that_only_looks_stable_does_not_pass() {
     for why in [
         "another deployment: PRIMARY is ecs-svc/8 of api:41, expected api:42",
         "ours is FAILED: 0 of 2 run, 0 pending, 0 failed; circuit breaker",
-        "ECS says: (service api) rolling back to deployment ecs-svc/8.",
+        "ECS reports: (service api) rolling back to deployment ecs-svc/8.",
     ] {
         ran.ends(ID, "fail", why);
     }
@@ -318,7 +318,7 @@ async fn a_refusal_names_the_permission_that_is_missing() {
         let outcome = ran.ends(
             ID,
             "error",
-            &format!("{action}: ask ECS: not allowed (AccessDeniedException)"),
+            &format!("{action}: query ECS: not allowed (AccessDeniedException)"),
         );
         assert!(
             outcome["hint"]

@@ -66,7 +66,7 @@ fn a_failure_in_the_soak_is_told_from_the_first_answer_to_the_decision() {
         .stdout(is_match(r"decided by measurement \d+: fail: failed while soaking \(1\) > soak-failure-limit \(0\)").unwrap())
         .stdout(contains("what was answered at the first failure:\n    | ").and(contains("no database")))
         .stdout(contains("what was answered at the last success:\n"))
-        .stdout(contains("hint: ask it yourself: curl"));
+        .stdout(contains("hint: try it: curl"));
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn what_nobody_answered_or_asked_is_told_too() {
         ));
     explain(report(folder.path(), &closed, &["--dry-run"]))
         .code(0)
-        .stdout(contains("0 things were asked, 1 skipped"))
-        .stdout(contains("dry run: not asked"));
+        .stdout(contains("0 things were measured, 1 skipped"))
+        .stdout(contains("dry run: not checked"));
     let shop = Shop::start("");
     explain(report(folder.path(), &shop.url("/"), &["--release", "v2"]))
         .code(0)
@@ -250,11 +250,11 @@ fn what_is_no_report_is_said_in_so_many_words() {
     for (text, reason) in [
         ("", "stdin is empty"),
         ("not json", "stdin is not JSON: expected ident at line 1"),
-        ("[1]", "stdin is no report"),
-        ("{}", "stdin is no report: it names no schema"),
+        ("[1]", "stdin is not a report"),
+        ("{}", "stdin is not a report: it names no schema"),
         (
             r#"{"schema": "acme/v1"}"#,
-            "stdin is no report: its schema is `acme/v1`",
+            "stdin is not a report: its schema is `acme/v1`",
         ),
         (
             r#"{"schema": "deploy-guard/report/v2"}"#,

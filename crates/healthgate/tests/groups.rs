@@ -179,7 +179,7 @@ fn mistakes_about_groups_are_usage_errors() {
     for (probe, told) in [
         (
             "url: http://a/, hosts: all",
-            "every endpoint would be asked the same",
+            "every endpoint would get the same request",
         ),
         ("url: 'http://{host}/', hosts: nobody", "no host `nobody`"),
         (

@@ -61,7 +61,10 @@ fn an_answer_of_trailers_alone_says_what_a_whole_one_does() {
             "UNAVAILABLE: upstream is gone",
         ),
         // It reports success without a service status.
-        ("add_header grpc-status 0;", "the answer is no health"),
+        (
+            "add_header grpc-status 0;",
+            "the answer is not a health status",
+        ),
         ("", "the answer ends without a grpc-status"),
     ] {
         let server = answering(headers);

@@ -100,7 +100,7 @@ fn what_a_configuration_cannot_mean_is_refused() {
     for (probe, why) in [
         ("body: a, json: { }", "`body` and `json` exclude each other"),
         ("method: get", "is not a method"),
-        ("method: CONNECT", "is how a proxy is asked"),
+        ("method: CONNECT", "is for proxies"),
         ("status: 99", "is not an HTTP status"),
         ("status: [200, 299-200]", "ends before it begins"),
         ("server-name: a", "is for an `https://` URL"),
@@ -324,7 +324,7 @@ fn redirects_are_followed_where_asked_for_and_take_no_secret_along() {
     ends(
         1,
         &format!("{}, max-redirects: 5", url("/nowhere")),
-        "which cannot be asked",
+        "which is not an http URL",
     );
     // Another path of the same server may know who asks, another server may not.
     let secret = "max-redirects: 3, headers: { Authorization: 'Bearer ${T}', X-Key: '${T}' }";

@@ -84,9 +84,9 @@ fn a_page_that_cannot_be_written_is_said_before_anything_is_asked() {
 fn no_report_takes_another_ones_place() {
     let folder = tempfile::tempdir().unwrap();
     for (files, words) in [
-        (&["--html", "-"][..], "`-` is no file"),
-        (&["--report", "-"], "`-` is no file"),
-        (&["--summary", "-"], "`-` is no file"),
+        (&["--html", "-"][..], "`-` is not a file"),
+        (&["--report", "-"], "`-` is not a file"),
+        (&["--summary", "-"], "`-` is not a file"),
         (
             &["--html", "one", "--report", "one"],
             "`--report` (one) and `--html` (one) are the same file: one would be lost",

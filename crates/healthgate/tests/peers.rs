@@ -220,7 +220,7 @@ fn a_release_that_is_given_several_times_must_be_the_same() {
     ends(0, asked("/same", "v1"), "pass");
     let wrong = "release v1 answers, expected v2";
     ends(1, asked("/same", "v2"), wrong);
-    let why = "it gives 2 different values where one is asked for";
+    let why = "it gives 2 different values where one is expected";
     ends(3, asked("/mixed", "v1"), why);
     ends(3, asked("/mixed", "v2"), why);
 }

@@ -67,7 +67,7 @@ fn a_number_is_judged_by_bounds_with_units() {
 fn several_series_decide_nothing_unless_reduced() {
     let server = Prometheus::scraping(METRICS);
     let many = ask(&server, "up_ratio", "min: 95%").code(3);
-    many.ends(ID, "inconclusive", "2 series where one was asked");
+    many.ends(ID, "inconclusive", "2 series instead of one");
     ask(&server, "up_ratio", "min: 95%, on-many-series: fail").code(1);
     ask(&server, "up_ratio", "min: 95%, on-many-series: error").code(4);
     for worst in ["min", "worst"] {

@@ -31,7 +31,7 @@ async fn runbook_002_scenario_1_container_wont_start() {
         "IN_PROGRESS: 0 of 2 run, 0 pending, 3 failed",
         "2 × stopped: Essential container in task exited; container `api`: exit code 1",
         "1 × stopped: CannotPullContainerError: pull image manifest",
-        "ECS says: (service finance-hub-api) has failed to start tasks: 3.",
+        "ECS reports: (service finance-hub-api) has failed to start tasks: 3.",
     ] {
         ran.ends(ID, "fail", why);
     }

@@ -397,11 +397,11 @@ fn objectives_are_checked_before_anything_is_asked() {
         ),
         (
             "{ server: 'http://x', p95: 3s, metrics: { duration: 'a{}' } }",
-            "is no metric's name",
+            "is not a metric name",
         ),
         (
             "{ server: 'http://x', p95: 3s, labels: { 'a=~': b } }",
-            "is no label's name",
+            "is not a label name",
         ),
         (
             "{ server: 'http://x', p95: 3s, window: 0s }",

@@ -237,13 +237,13 @@ fn hostile_reports_are_told_and_never_pass() {
     for (text, told) in [
         ("", "is empty"),
         (cut, "ends in the middle"),
-        ("[]", "is no report"),
+        ("[]", "is not a report"),
         ("{}", "names no schema"),
         (deep.as_str(), "is not JSON"),
         (foreign.as_str(), "deploy-guard/report/v9"),
-        (stranger.as_str(), "is no report"),
+        (stranger.as_str(), "is not a report"),
         (stage.as_str(), "it is a report of `preflight`"),
-        (shard.as_str(), "is no shard"),
+        (shard.as_str(), "is not a shard"),
         (huge.as_str(), "larger than 64 MiB"),
     ] {
         fs::write(folder.join("bad.json"), text).unwrap();
@@ -295,6 +295,6 @@ fn a_shard_is_written_as_one_of_several() {
             .args(["--http", "http://127.0.0.1:9/", "--shard", wrong])
             .assert()
             .code(2)
-            .stderr(contains("is no shard such as `3/10`"));
+            .stderr(contains("is not a shard such as `3/10`"));
     }
 }

@@ -79,7 +79,7 @@ impl Account {
         let skew = self.skew.iter().map(|skew| format!(
             "The {skew}. The rows are in the order of the log; a time between two clocks is unknown, or wrong by as much."
         ));
-        let missing = |unread| format!("Missing: {unread}. What it tells is not in this report.");
+        let missing = |unread| format!("Missing: {unread}. Its events are not in this report.");
         skew.chain(self.unread.iter().map(missing))
     }
 

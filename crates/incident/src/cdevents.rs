@@ -69,7 +69,7 @@ impl Stream {
         match self.nameless {
             0 => format!("{} events", self.count),
             nameless => format!(
-                "{} events; {nameless} are left out, because the log does not say which release serves",
+                "{} events; {nameless} are left out, because the log does not name the release that serves",
                 self.count
             ),
         }

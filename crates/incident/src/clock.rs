@@ -85,7 +85,7 @@ pub(crate) async fn watch(job: &Job) -> Result<Report, Failure> {
 }
 
 /// Tells the sinks what they have not heard, also what they refused before: the schedule asks again when a person has
-/// corrected it. What waits is no pass, as with `deliver`, unless another process is telling it. What a sink refuses is
+/// corrected it. What waits is no pass, as with `deliver`, unless another process is delivering it. What a sink refuses is
 /// for someone to see while an incident is open.
 async fn deliver(session: &Session<'_>, is_open: bool) -> Result<Vec<Outcome>, Failure> {
     let until = session.scribe.until();

@@ -26,14 +26,14 @@ pub(crate) struct Flags {
     /// How long to try [default: 15s]
     #[arg(long, value_name = "DURATION")]
     within: Option<Span>,
-    /// Give up what this sink was not told, such as one that the configuration has no more
+    /// Drop what this sink has not received, such as one that is no longer configured
     #[arg(long, value_name = "SINK")]
     give_up: Vec<String>,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Notify {
-    /// Tell every sink a test message that belongs to no incident
+    /// Send every sink a test message that belongs to no incident
     #[arg(long, required = true)]
     test: bool,
 }
@@ -109,7 +109,7 @@ async fn dry(session: &Session<'_>) -> Result<Report, Failure> {
     let told = format!("would make {} deliveries", waiting.len());
     let place = session.scribe.chronicle.place();
     let mut report = session.report(vec![Outcome::skipped("incident/delivery", place, told)]);
-    report.headline = Some("dry run: no sink was told".to_owned());
+    report.headline = Some("dry run: nothing was sent".to_owned());
     Ok(report)
 }
 
@@ -172,7 +172,7 @@ pub(crate) async fn notify(job: &Job, flags: &Notify) -> Result<Report, Failure>
     let session = Session::open(job)?;
     debug_assert!(flags.test, "clap requires it");
     if job.dry_run {
-        let told = "would tell every sink a test message";
+        let told = "would send a test message to every sink";
         let outcome = Outcome::skipped("sink", session.scribe.chronicle.place(), told);
         return Ok(session.report(vec![outcome]));
     }

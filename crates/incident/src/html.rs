@@ -56,7 +56,7 @@ pub(crate) fn render(account: &Account) -> String {
                     ]))
                     h2 { "Cause" }
                     @if account.findings.is_empty() {
-                        p { "No stage reported a failure: what the cause was is for people to say." }
+                        p { "No stage reported a failure. Add the cause by hand." }
                     } @else {
                         ul { @for finding in &account.findings { li { (shown(finding)) } } }
                     }

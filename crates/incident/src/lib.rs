@@ -57,7 +57,7 @@ enum Action {
     Dashboard(observe::Flags),
     /// Print alerts for Prometheus
     Alerts(observe::Flags),
-    /// Tell which stage of a workflow run failed, and why: this run, or `--run ID`
+    /// Show which stage of a workflow run failed, and why: this run, or `--run ID`
     Stage(stage::Flags),
     /// Deliver the events that sinks have not received yet
     Deliver(deliver::Flags),
@@ -119,7 +119,7 @@ impl cli::Stage for Stage {
             Action::Metrics(flags) => metrics::metrics(job, &flags).await,
             // Both are told without a configuration.
             Action::Dashboard(_) | Action::Alerts(_) => {
-                Err(Failure::usage("this is told on stdout"))
+                Err(Failure::usage("this is written to stdout"))
             }
             Action::Stage(flags) => stage::stage(job, &flags).await,
             Action::Deliver(flags) => deliver::deliver(job, &flags).await,

@@ -404,7 +404,7 @@ fn not_open(session: &Session<'_>, what: &str, kept: &[Event]) -> Report {
             .reason(format!(
                 "no incident is known to be open, {what} needs one, and a line that cannot be read may have opened it"
             ))
-            .hint("`incident open TEXT` opens one, and tells people");
+            .hint("`incident open TEXT` opens one, and notifies the sinks");
         return session.report(vec![outcome]);
     }
     let reason = format!("no incident is open: {what} needs one");

@@ -86,7 +86,7 @@ pub(crate) fn render(account: &Account) -> String {
         let _ = writeln!(text, "- {}", long_cell(finding));
     }
     if account.findings.is_empty() {
-        text.push_str("No stage reported a failure: what the cause was is for people to say.\n");
+        text.push_str("No stage reported a failure. Add the cause by hand.\n");
     }
     text.push_str("\n## Resolution\n\n");
     match &incident.resolution {

@@ -46,9 +46,8 @@ impl ByHand {
     /// Returns a usage error where the reason is empty.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match &self.reason {
-            Some(reason) if reason.trim().is_empty() => {
-                Err(Failure::usage("`--reason` is empty").hint("say why the rules are wrong here"))
-            }
+            Some(reason) if reason.trim().is_empty() => Err(Failure::usage("`--reason` is empty")
+                .hint("give the reason why the rules are wrong here")),
             _ => Ok(()),
         }
     }

@@ -83,7 +83,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
         let outcome = Outcome::inconclusive("incident/delivery", "").severity(Weight::Advisory);
         outcomes.push(
             outcome
-                .expected("every sink was told everything")
+                .expected("every sink has received every event")
                 .actual(format!("{} not delivered", waiting.len()))
                 .reason(match waiting.len() {
                     1 => "1 delivery waits".to_owned(),

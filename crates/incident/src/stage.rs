@@ -178,7 +178,7 @@ fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report
         stage = stage.reason(headline.clone()).hint(match verdict {
             Verdict::Inconclusive => match diagnosis.waits {
                 Some(waits) => format!("{page}: {}", waits.hint()),
-                None => format!("ask again when it has ended: {page}"),
+                None => format!("run this again when it has ended: {page}"),
             },
             _ => page,
         });

@@ -26,7 +26,7 @@ pub(crate) fn text(words: &[String]) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Failure::usage("the text is empty")
-            .hint("say what happens, in quotes: `incident note 'the pool is empty'`"));
+            .hint("describe what happens, in quotes: `incident note 'the pool is empty'`"));
     }
     if text.chars().nth(MAX_TEXT).is_some() {
         tracing::warn!("the text is long: the log keeps its first {MAX_TEXT} characters");
@@ -50,6 +50,6 @@ fn stdin() -> Result<String, Failure> {
     }
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage("the text on stdin is not UTF-8")
-            .hint("say what happens in your own words, or send it through `iconv -c -t UTF-8`")
+            .hint("describe what happens in your own words, or send it through `iconv -c -t UTF-8`")
     })
 }

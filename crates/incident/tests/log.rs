@@ -389,7 +389,7 @@ fn of_a_long_text_the_beginning_is_kept() {
     let output = bed.command(&["open", "-"]).stdin(file).output().unwrap();
     let ran = crate::bed::Ran::of(&output).code(2);
     assert!(
-        ran.stderr.contains("hint: say what happens"),
+        ran.stderr.contains("hint: describe what happens"),
         "{}",
         ran.stderr
     );

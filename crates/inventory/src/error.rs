@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Why an inventory cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("it names one of `ansible`, `command` and `file`")]
+    #[error("exactly one of `ansible`, `command` and `file` is needed")]
     NotOneWay,
     #[error("{} cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },

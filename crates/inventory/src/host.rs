@@ -35,7 +35,7 @@ pub struct Host {
     pub key_env: Option<String>,
     /// The environment variable that holds the key's passphrase, where it has one.
     pub passphrase_env: Option<String>,
-    /// A private key file, where the key is no secret of the workflow. With `ssh: openssh` also a public
+    /// A private key file, where the key is not a secret of the workflow. With `ssh: openssh` also a public
     /// one, whose private key an agent holds.
     pub key_file: Option<PathBuf>,
     /// The `known_hosts` file that must hold the host's key, or with `ssh: openssh` an authority that

@@ -24,7 +24,7 @@ pub struct HostsFrom {
     /// How long the program may take. Default: 1m.
     #[serde(default = "a_minute")]
     pub timeout: Span,
-    /// What each host has that the inventory does not tell.
+    /// What each host has that the inventory does not have.
     #[serde(default)]
     pub defaults: HostDefaults,
 }
@@ -33,7 +33,7 @@ fn a_minute() -> Span {
     Span::from_secs(60)
 }
 
-/// What each host of an inventory has that the inventory does not tell; the keys are those of a host.
+/// What each host of an inventory has that the inventory does not have; the keys are those of a host.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HostDefaults {

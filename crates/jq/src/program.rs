@@ -43,7 +43,7 @@ pub enum Error {
     Failed(String),
     #[error("the filter did not end within {:?}", .0)]
     TimedOut(Duration),
-    #[error("it gives {0} different values where one is asked for; `first(…)` chooses")]
+    #[error("it gives {0} different values where one is expected; `first(…)` chooses")]
     Several(usize),
 }
 

@@ -293,7 +293,7 @@ pub(crate) fn evaluate_isolated(text: &str, json: &[u8], timeout: Duration) -> A
                 | ErrorKind::WriteZero => {
                     Error::Failed("it takes more than its share of memory".into())
                 }
-                _ => Error::Failed(format!("its process cannot be asked: {error}")),
+                _ => Error::Failed(format!("its process cannot be reached: {error}")),
             })
         }
     };

@@ -124,7 +124,7 @@ pub enum Doubt {
     Clocks,
     #[error("the times of the intervals are not in order (clock skew)")]
     Order,
-    #[error("a count is no whole number")]
+    #[error("a count is not a whole number")]
     NotWhole,
     #[error("a value is not a number, or is malformed")]
     Unreadable,

@@ -97,7 +97,7 @@ fn critical(service: &ServiceMetrics) -> Vec<Rule> {
             severity: "critical",
             labels: &[("action", "rollback")],
             summary: "More than 5% of the requests fail",
-            description: "{{ $value | humanizePercentage }} of the requests of the last 5 minutes failed. Ask `rollback decide`.",
+            description: "{{ $value | humanizePercentage }} of the requests of the last 5 minutes failed. Run `rollback decide`.",
         },
         Rule {
             name: "HighLatency",
@@ -109,7 +109,7 @@ fn critical(service: &ServiceMetrics) -> Vec<Rule> {
             severity: "critical",
             labels: &[("action", "rollback")],
             summary: "The slowest 5% of the requests take longer than 3 seconds",
-            description: "The 95th percentile of the last 5 minutes is {{ $value | humanizeDuration }}. Ask `rollback decide`.",
+            description: "The 95th percentile of the last 5 minutes is {{ $value | humanizeDuration }}. Run `rollback decide`.",
         },
     ]
 }

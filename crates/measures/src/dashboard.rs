@@ -135,7 +135,7 @@ fn panels(service: &ServiceMetrics) -> Vec<Panel> {
     let mut panels: Vec<Panel> = Kind::ALL.into_iter().map(stat).collect();
     panels.push(Panel {
         title: "Targets met",
-        description: "Green where the target of the runbook is met, red where it is missed; missing where that cannot be said.",
+        description: "Green where the target of the runbook is met, red where it is missed; missing where it is not known.",
         kind: "bargauge",
         unit: "bool_yes_no",
         width: 4,

@@ -58,7 +58,7 @@ impl std::fmt::Display for Exposition<'_> {
         text.incidents(whole);
         text.gauge(
             names::UNREAD_LINES,
-            "Lines of the log that could not be read; what they tell is in no other series.",
+            "Lines of the log that could not be read; their events are in no other series.",
             &[(vec![], self.measures.unread_lines.to_string())],
         );
         text.canary(self.canary);
@@ -336,7 +336,7 @@ impl Text<'_> {
         );
         of(
             names::TARGET_MET,
-            "1 where the target is met, 0 where it is missed; missing where that cannot be said.",
+            "1 where the target is met, 0 where it is missed; missing where it is not known.",
             &|figure| figure.is_met().map(|met| u8::from(met).to_string()),
         );
     }

@@ -23,7 +23,7 @@ pub struct Measures {
     pub tally: Tally,
     /// Over the whole history.
     pub whole: HistoryTotals,
-    /// Lines of the log that could not be read: what they tell is in no figure.
+    /// Lines of the log that could not be read: their events are in no figure.
     pub unread_lines: u64,
 }
 

@@ -35,9 +35,9 @@ impl Measures {
     fn unread(&self) -> String {
         match self.unread_lines {
             0 => String::new(),
-            1 => "1 line of the log could not be read: what it tells is in no figure\n".to_owned(),
+            1 => "1 line of the log could not be read: its event is in no figure\n".to_owned(),
             count => format!(
-                "{count} lines of the log could not be read: what they tell is in no figure\n"
+                "{count} lines of the log could not be read: their events are in no figure\n"
             ),
         }
     }

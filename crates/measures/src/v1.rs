@@ -35,7 +35,7 @@ pub struct Measures {
     /// RFC 3339 in UTC; what started or was opened at this time or later does not count.
     pub until: String,
     pub deployments: Deployments,
-    /// Lines of the log that could not be read: what they tell is in no figure.
+    /// Lines of the log that could not be read: their events are in no figure.
     #[serde(default)]
     pub unread_lines: u64,
     /// By name: DORA's five and those of the runbooks' tables. `value` is the median of
@@ -55,7 +55,7 @@ pub struct Deployments {
     pub failed: u64,
     /// The release was found bad, and the one before it serves again.
     pub rolled_back: u64,
-    /// A rule or a check said no before anything changed; in no figure.
+    /// A rule or a check refused before anything changed; in no figure.
     pub refused: u64,
     /// In no figure.
     pub cancelled: u64,

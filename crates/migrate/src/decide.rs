@@ -130,15 +130,17 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
     }));
     let mut report = session.report(outcomes);
     report.headline = Some(format!("{}: {}", decision.way.as_str(), decision.reason));
-    report.tables.push(Table {
-        title: "What to do, in this order".to_owned(),
-        header: vec!["step", "command"],
-        rows: (1..)
-            .zip(&decision.commands)
-            .map(|(nth, command): (u32, _)| vec![nth.to_string(), command.clone()])
-            .collect(),
-        only_in_summary: false,
-    });
+    if !decision.commands.is_empty() {
+        report.tables.push(Table {
+            title: "What to do, in this order".to_owned(),
+            header: vec!["step", "command"],
+            rows: (1..)
+                .zip(&decision.commands)
+                .map(|(nth, command): (u32, _)| vec![nth.to_string(), command.clone()])
+                .collect(),
+            only_in_summary: false,
+        });
+    }
     Ok(report)
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn contract(
     let when = match date {
         Some(date) => format!("it may run from {date:.0} on"),
         None => format!(
-            "deploy a release that works with the new schema first; or say that they do: `--works-with {}`",
+            "deploy a release that works with the new schema first; or declare that they do: `--works-with {}`",
             names.join(" --works-with ")
         ),
     };

@@ -27,7 +27,7 @@ pub(crate) struct Flags {
     /// SQL files; without any, what is pending
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Do not count what this rule finds; may be given again
+    /// Do not count what this rule finds; repeatable
     #[arg(long, value_name = "RULE", requires = "reason")]
     ignore: Vec<String>,
     /// Why it does not count; it is shown

@@ -416,7 +416,7 @@ fn destroyed(trial: &Trial, pending: &str) -> Outcome {
         .map(ToString::to_string)
         .collect();
     if lost.is_empty() {
-        return outcome(Verdict::Pass).actual("none is");
+        return outcome(Verdict::Pass).actual("nothing is destructive");
     }
     outcome(Verdict::Fail)
         .actual("lost for good")

@@ -241,7 +241,7 @@ fn unconfirmed(session: &Session<'_>, live: Option<&str>, typed: Option<&str>) -
 fn unverified(backup: &Backup, bad: &Failure) -> Outcome {
     Outcome::refused(Id::refused("unverified"), backup.path.display().to_string())
         .expected("a backup that can be read to its end, as it was when it was taken")
-        .actual("it is no good")
+        .actual("it cannot be used")
         .reason(bad.chain())
         .hint("name another: `migrate restore --backup ID`; the folder has them all")
 }

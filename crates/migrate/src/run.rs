@@ -26,7 +26,7 @@ const APPLY: &str = "apply";
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// A release that is known to work with the new schema; may be given again
+    /// A release that is known to work with the new schema; repeatable
     #[arg(long, value_name = "RELEASE")]
     pub(crate) works_with: Vec<String>,
     #[command(flatten)]
@@ -140,7 +140,7 @@ async fn dry(
         ));
     }
     if outcomes.is_empty() {
-        let reason = "dry run: would record what the tables say";
+        let reason = "dry run: would record what the tables show";
         outcomes.push(Outcome::skipped(
             "migrate/recorded",
             session.store.place(),
@@ -291,7 +291,7 @@ pub(crate) fn made_outcomes(
         let id = format!("apply/{}", pending.id);
         if now.is_some_and(|now| now.is_applied(&pending.id)) || matches!(made.end, ChangeEnd::Done)
         {
-            outcomes.push(Outcome::pass(id, &pending.path).actual("applied, as the tables say"));
+            outcomes.push(Outcome::pass(id, &pending.path).actual("applied, as the tables show"));
         } else if let Some((verdict, reason, hint)) = reason.take() {
             outcomes.push(
                 Outcome::new(id, &pending.path, verdict)

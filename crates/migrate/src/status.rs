@@ -72,7 +72,7 @@ async fn recorded(
                 .expected(format!("{}, as recorded", database.revision))
                 .actual(truth.revision().unwrap_or_else(|| "nothing".to_owned()))
                 .reason("something other than `migrate` has changed the schema since: `rollback` decides by what is recorded")
-                .hint("`migrate run --release RELEASE` records what the tables say"),
+                .hint("`migrate run --release RELEASE` records what the tables show"),
         );
     }
     outcomes.extend(unfinished(session).await);

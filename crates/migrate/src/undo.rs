@@ -150,14 +150,14 @@ fn report(session: &Session<'_>, before: &SchemaState, undone: Undone) -> Report
     };
     let mut outcomes: Vec<Outcome> = revisions
         .iter()
-        .map(|id| Outcome::pass(Id::undo(id), path(id)).actual("undone, as the tables say"))
+        .map(|id| Outcome::pass(Id::undo(id), path(id)).actual("undone, as the tables show"))
         .collect();
     let now = made.truth.as_ref().and_then(SchemaState::revision);
     let now = now.unwrap_or_else(|| "nothing".to_owned());
     let (verdict, failure): (_, Option<ToolFailure>) = match &made.end {
         ChangeEnd::Done if revisions.is_empty() => {
             let undone = Outcome::pass("migrate/undo", now.clone());
-            outcomes.push(undone.actual("undone before it was interrupted, as the tables say"));
+            outcomes.push(undone.actual("undone before it was interrupted, as the tables show"));
             (Verdict::Pass, None)
         }
         ChangeEnd::Done => (Verdict::Pass, None),

@@ -312,7 +312,7 @@ fn rollback_goes_down_first_where_it_may_and_the_way_down_was_rehearsed() {
     bed.program("rollback", &["run"])
         .assert()
         .code(0)
-        .stdout(contains("undone, as the tables say").and(contains("v2")));
+        .stdout(contains("undone, as the tables show").and(contains("v2")));
     assert_eq!(
         std::fs::read_to_string(bed.path().join("live"))
             .unwrap()

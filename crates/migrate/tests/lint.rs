@@ -245,7 +245,7 @@ fn what_node_pg_migrate_prints_is_looked_at_file_by_file_without_its_own_words()
     );
     bed.run(&["lint"]).assert().code(0);
     bed.run(&["plan"]).assert().code(0).stdout(
-        contains("compatible with the release before").and(contains("not to be told").not()),
+        contains("compatible with the release before").and(contains("not known from").not()),
     );
     bed.run(&["run", "--release", "v1"]).assert().code(0);
     bed.write(

@@ -27,7 +27,7 @@ fn what_is_pending_is_applied_once_and_recorded_with_its_release() {
     bed.run(&["run", "--release", "v1"])
         .assert()
         .code(0)
-        .stdout(contains("migrated to 20240101").and(contains("applied, as the tables say")));
+        .stdout(contains("migrated to 20240101").and(contains("applied, as the tables show")));
     let state = bed.state();
     assert_eq!(state["database"]["revision"], "20240101");
     assert_eq!(state["database"]["release"], "v1");
@@ -263,7 +263,7 @@ fn what_was_undone_is_recorded_and_only_on_insistence_where_it_was_never_tried()
     bed.run(&["undo", "--force", "unrehearsed", "--reason", "it is small"])
         .assert()
         .code(0)
-        .stdout(contains("undone, as the tables say"))
+        .stdout(contains("undone, as the tables show"))
         .stdout(contains("forced/unrehearsed").and(contains("because: it is small")));
     let journals = std::fs::read_dir(bed.path().join(".deploy-guard/state.json.journals")).unwrap();
     let texts =

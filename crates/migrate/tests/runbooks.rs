@@ -190,7 +190,7 @@ fn runbook_003_safe_migration_dry_run_during_and_after() {
     bed.run(&["run", "--release", "v2"])
         .assert()
         .code(0)
-        .stdout(contains("backup").and(contains("applied, as the tables say")));
+        .stdout(contains("backup").and(contains("applied, as the tables show")));
     bed.run(&["status"]).assert().code(0);
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &F
     match &finding.kind {
         FindingKind::NotMigrated { .. } if reading.standing == Standing::Untracked => {
             format!(
-                "is it the right database? If its tables are those of the migrations, tell {name} so (baseline); else `{apply}`"
+                "is it the right database? If its tables are those of the migrations, mark them as applied with {name} (baseline); else `{apply}`"
             )
         }
         FindingKind::NotMigrated { .. } | FindingKind::Pending => format!("`{apply}`"),

@@ -66,7 +66,7 @@ impl ReadinessCheck {
     fn expected(self) -> &'static str {
         match self {
             ReadinessCheck::History => {
-                "the tables and the files of the migrations tell the same history"
+                "the tables and the files of the migrations have the same history"
             }
             ReadinessCheck::Lint => "no pending statement locks, breaks or loses what others use",
             ReadinessCheck::Rehearsed => {
@@ -174,7 +174,7 @@ impl<'a> Readiness<'a> {
                 return outcome(Verdict::Pass).actual("nothing is pending");
             }
             _ if session.system() != System::Postgres => {
-                let reason = format!("{} is not asked for it", session.system().as_str());
+                let reason = format!("{} is not queried for it", session.system().as_str());
                 return Outcome::skipped("", subject, reason);
             }
             ReadinessCheck::Lint => self.lint(looked).await,

@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
         if failure.is_missing {
             let name = self.tool.name();
             return format!(
-                "{name} was not found: install it, activate its virtual environment in this step, or tell how it is \
+                "{name} was not found: install it, activate its virtual environment in this step, or set how it is \
                  called in `migrate.{name}`"
             );
         }

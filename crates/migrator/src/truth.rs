@@ -227,7 +227,7 @@ fn of_finding(finding: &Finding, is_clean: bool) -> Outcome {
         FindingKind::Pending | FindingKind::NotMigrated { .. } => "every migration is applied",
         FindingKind::Locked { .. } => "the tool's lock is free",
         FindingKind::Heads { .. } => "one head",
-        _ => "the tables and the files tell the same history",
+        _ => "the tables and the files have the same history",
     };
     let next = &finding.next;
     let hint = match &finding.kind {

@@ -68,11 +68,11 @@ impl std::fmt::Display for Stage {
 pub enum Ended {
     /// The workflow file cannot be run.
     NotStarted,
-    /// A reviewer said no, or the rules of the job's environment did.
+    /// A reviewer rejected it, or the rules of the job's environment did.
     Rejected,
     /// No runner took the job.
     NoRunner,
-    /// It ended before a step of it began, and GitHub does not say why.
+    /// It ended before a step of it began, and GitHub does not report why.
     NeverBegan,
     /// The runner went away.
     RunnerLost,

@@ -161,7 +161,7 @@ pub struct NextEscalation {
     pub unless: Unless,
 }
 
-/// How many events of an incident one sink was told.
+/// How many events of an incident one sink received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkDeliveries {
     pub sink: String,

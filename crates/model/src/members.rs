@@ -149,7 +149,7 @@ impl Shard {
 
 /// A text that is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no shard such as `3/10`, of at most {most}", most = Shard::MAX_SHARDS)]
+#[error("`{0}` is not a shard such as `3/10`, of at most {most}", most = Shard::MAX_SHARDS)]
 pub struct ShardError(String);
 
 impl std::str::FromStr for Shard {

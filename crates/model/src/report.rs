@@ -504,8 +504,8 @@ fn explain(verdict: Verdict, outcomes: &[Outcome]) -> String {
         .collect();
     if weighed.is_empty() {
         return match outcomes.len() {
-            0 => "nothing was asked".to_owned(),
-            skipped => format!("nothing was asked: {skipped} skipped"),
+            0 => "nothing was checked".to_owned(),
+            skipped => format!("nothing was checked: {skipped} skipped"),
         };
     }
     if verdict == Verdict::Pass {

@@ -15,15 +15,15 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Not asked, for a reason that is given.
+    /// Not checked, for a reason that is given.
     Skipped,
-    /// Asked, and the answer is yes.
+    /// Checked: what is expected is so.
     Pass,
-    /// Asked, and the answers do not decide.
+    /// Checked, and the answers do not decide.
     Inconclusive,
-    /// We could not ask.
+    /// It could not be checked.
     Error,
-    /// Asked, and the answer is no.
+    /// Checked: what is expected is not so.
     Fail,
     /// Some hosts changed and some did not.
     Partial,

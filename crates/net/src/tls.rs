@@ -31,7 +31,7 @@ const HANDSHAKE: &str = "handshake";
 /// Why TLS cannot be spoken with what we have.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{0}` is not a name of a server")]
+    #[error("`{0}` is not a server name")]
     ServerName(String),
     #[error("{}: no certificate is in it", .0.display())]
     NoCertificate(PathBuf),

@@ -93,7 +93,7 @@ impl Sink for Email {
             let left = deadline.saturating_duration_since(Instant::now());
             let server = self.server();
             if left.is_zero() {
-                let reason = format!("{server} was not asked: the time was up");
+                let reason = format!("{server} was not called: no time was left");
                 return Err(DeliveryError::later(reason, None));
             }
             let mut is_sending = false;

@@ -40,7 +40,7 @@ impl<'a> Access<'a> {
     ) -> Result<Delivered, DeliveryError> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) {
-            let reason = "GitHub was not asked: the time was up";
+            let reason = "GitHub was not called: no time was left";
             return Err(DeliveryError::later(reason, None));
         }
         let client = self.client(left, deadline)?;

@@ -74,7 +74,7 @@ impl Web {
         let left = deadline.saturating_duration_since(Instant::now());
         let host = host(url);
         if left.is_zero() {
-            let reason = format!("{host} was not asked: the time was up");
+            let reason = format!("{host} was not called: no time was left");
             return Err(DeliveryError::later(reason, None));
         }
         let sending = request.timeout(left).send();

@@ -111,7 +111,10 @@ async fn a_server_that_is_down_or_breaks_off_or_hangs_does_not_hold_us_up() {
     let env = [("HOOK_URL", "http://127.0.0.1:1/")];
     let late =
         told(deliver_within(WEBHOOK, &env, &notice(), PreviousDelivery::default(), time).await);
-    assert_eq!(late, "later: 127.0.0.1:PORT was not asked: the time was up");
+    assert_eq!(
+        late,
+        "later: 127.0.0.1:PORT was not called: no time was left"
+    );
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ const EXAMPLES: &str = "Examples:
   deploy-guard doctor --environment staging --format json
   deploy-guard doctor --only token
 
-Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 could not be asked";
+Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 not readable";
 
 impl cli::Stage for Stage {
     const NAME: &'static str = StageName::Doctor.as_str();
@@ -64,7 +64,7 @@ impl cli::Stage for Stage {
         // Without a configuration every stage is asked for, and none of them can start.
         let all = job.config_path.is_none() && alone.is_none();
         let counts = |who: StageName| all || is_configured(who, &job.config);
-        let alone = alone.map(|step| format!("{step} asks an address by itself"));
+        let alone = alone.map(|step| format!("{step} probes an address by itself"));
         let table = table(&findings, counts, nothing, alone);
         let outcomes = findings
             .into_iter()

@@ -159,7 +159,7 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
         "below the step that makes it live, add one: `uses: org/deploy-guard@v1` with `stage: healthgate` and that `url`".to_owned()
     } else if let Some(url) = known {
         format!(
-            "its environment has an address ({}), which a gate can ask: `deploy-guard init --url {} --patch`",
+            "its environment has an address ({}), which a gate can probe: `deploy-guard init --url {} --patch`",
             url.at,
             text::line(url.value.text())
         )

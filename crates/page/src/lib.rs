@@ -214,7 +214,7 @@ fn outcome_table(outcomes: &[&Outcome]) -> Markup {
         .count();
     html! {
         section aria-labelledby="asked" {
-            h2 id="asked" { "What was asked" }
+            h2 id="asked" { "What was checked" }
             // Only a phone folds them: there each takes half a screen.
             @if passed > 0 {
                 input.fold id="passed" type="checkbox";
@@ -394,7 +394,7 @@ mod tests {
             .expected("status 200")
             .actual("status 503")
             .reason("failed (3) > failure-limit (2)")
-            .hint("ask it yourself: curl -sv 'http://127.0.0.1/'")
+            .hint("try it: curl -sv 'http://127.0.0.1/'")
             .measurements(
                 [Verdict::Fail, Verdict::Pass, Verdict::Fail]
                     .into_iter()

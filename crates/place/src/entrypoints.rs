@@ -125,7 +125,7 @@ impl<'a> Entrypoints<'a> {
                 // The front hides one of two behind the other.
                 Err(reason) if active.len() > 1 => {
                     return Err(Error::Unanswered(format!(
-                        "{address} gets traffic and cannot be asked ({reason})"
+                        "{address} gets traffic and cannot be queried ({reason})"
                     )));
                 }
                 _ => {}
@@ -160,7 +160,7 @@ impl<'a> Entrypoints<'a> {
             said.push(match answer {
                 Ok(answer) if answer == release => return Ok((name, at)),
                 Ok(answer) => format!("{name} {at} runs {answer}"),
-                Err(reason) => format!("{name} {at} cannot be asked ({reason})"),
+                Err(reason) => format!("{name} {at} cannot be queried ({reason})"),
             });
         }
         let behind = self.names.behind;

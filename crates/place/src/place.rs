@@ -344,7 +344,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         }
         String::from_utf8(bytes)
             .map(Some)
-            .map_err(|_| failed(Error::Malformed("it is no text".to_owned())))
+            .map_err(|_| failed(Error::Malformed("it is not UTF-8 text".to_owned())))
     }
 
     /// Whether [`PlaceAccess::replace`] may write where it has to.
@@ -467,7 +467,7 @@ fi
 fn path_word(path: &Path) -> Result<String, Error> {
     let text = path
         .to_str()
-        .ok_or_else(|| Error::Unfit(format!("the path {} is no text", path.display())))?;
+        .ok_or_else(|| Error::Unfit(format!("the path {} is not UTF-8 text", path.display())))?;
     if text.starts_with('-') {
         return Ok(quote(&format!("./{text}")));
     }

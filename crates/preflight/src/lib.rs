@@ -22,10 +22,10 @@ use crate::score::Weighed;
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Stage {
-    /// Also check that this environment variable holds a secret; may be given again
+    /// Also check that this environment variable holds a secret; repeatable
     #[arg(long, value_name = "NAME")]
     pub secret: Vec<String>,
-    /// Also check that this image is in its registry; may be given again
+    /// Also check that this image is in its registry; repeatable
     #[arg(long, value_name = "IMAGE")]
     pub image: Vec<String>,
     /// The least readiness score that passes, 0 to 10 [default: 8]
@@ -39,7 +39,7 @@ pub struct Stage {
 
 #[derive(clap::Subcommand, Clone, Copy, Debug)]
 pub enum Action {
-    /// Show what would be asked, and with which permissions; asks nothing
+    /// List the checks and the permissions they need, and run none
     List,
 }
 
@@ -47,7 +47,7 @@ const EXAMPLES: &str = "Examples:
   preflight --release v1.2.4
   preflight --secret DEPLOY_KEY --image ghcr.io/acme/shop:v1.2.4
   preflight --only secrets images/backend
-  preflight list      # what would be asked, and with which permissions
+  preflight list      # the checks, and the permissions they need
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused (known-bad release, frozen environment)";
 
@@ -113,7 +113,7 @@ impl cli::Stage for Stage {
         if planned.is_empty() {
             let mut report = Report::from_outcomes(Self::NAME, started_at, Vec::new());
             report.reason =
-                "nothing was asked: no check is configured, or `--only` and `--skip` left none"
+                "nothing was checked: no check is configured, or `--only` and `--skip` left none"
                     .into();
             return Ok(report);
         }
@@ -122,7 +122,7 @@ impl cli::Stage for Stage {
             let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
             report.verdict = Verdict::Pass;
             let count = report.outcomes.len();
-            report.reason = format!("{count} check(s) would be asked; nothing was");
+            report.reason = format!("{count} check(s) would run; none did");
             return Ok(report);
         }
         let mut checks = if job.dry_run {
@@ -224,7 +224,7 @@ fn interrupted(id: &str, subject: &str) -> Outcome {
 }
 
 fn retry_hint(id: &str) -> String {
-    format!("ask it again: `preflight --only {id}`")
+    format!("run it again: `preflight --only {id}`")
 }
 
 /// A report leaves no question open, not even where all is well.

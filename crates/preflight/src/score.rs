@@ -32,8 +32,8 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
     if asked.is_empty() {
         let skipped = checks.len() - lifted.len();
         let reason = match lifted.len() {
-            0 => format!("nothing was asked ({skipped} skipped)"),
-            lifted => format!("nothing else was asked ({lifted} lifted, {skipped} skipped)"),
+            0 => format!("nothing was checked ({skipped} skipped)"),
+            lifted => format!("nothing else was checked ({lifted} lifted, {skipped} skipped)"),
         };
         return Readiness {
             score: None,
@@ -226,7 +226,7 @@ mod tests {
     fn what_a_person_lifted_counts_for_nothing() {
         let all = [(P, MUST, 1.0), (R, MAY, 1.0)];
         assert_eq!(judged(&all, 8.0), (Some(10.0), P, "10.0 of 10".into()));
-        let alone = "nothing else was asked (1 lifted, 1 skipped)";
+        let alone = "nothing else was checked (1 lifted, 1 skipped)";
         let all = [(R, MAY, 1.0), (S, MUST, 1.0)];
         assert_eq!(judged(&all, 8.0), (None, P, alone.into()));
     }

@@ -169,7 +169,7 @@ fn a_registry_that_does_not_answer_is_an_error_and_no_verdict() {
     command
         .assert()
         .code(4)
-        .stdout(contains("the registry could not be asked"));
+        .stdout(contains("the registry could not be queried"));
 }
 
 /// A configuration with one host, whose key is in KEY.
@@ -215,7 +215,7 @@ fn each_step_of_a_login_that_fails_is_named() {
         sshd.port(),
         &sshd.wrong_known_hosts(),
         &key,
-        "is not the one in known_hosts",
+        "differs from the one in known_hosts",
         "ssh-keygen -R",
     );
     check(
@@ -262,7 +262,7 @@ fn a_host_that_says_nothing_ends_within_its_time() {
         .env("KEY", key())
         .assert()
         .code(1)
-        .stdout(contains("nothing was said within 3s"));
+        .stdout(contains("the server sent nothing within 3s"));
     assert!(
         started.elapsed() < std::time::Duration::from_secs(8),
         "{:?}",
@@ -294,7 +294,7 @@ fn nothing_to_ask_is_no_pass() {
     command
         .assert()
         .code(3)
-        .stdout(contains("nothing was asked"));
+        .stdout(contains("nothing was checked"));
     let (_folder, mut command) = preflight(SECRETS);
     command.args(["--only", "nothing/here"]).assert().code(3);
     let (_folder, mut command) = preflight(SECRETS);
@@ -394,12 +394,11 @@ fn a_list_says_what_would_be_asked_and_asks_nothing() {
         command.current_dir(folder.path()).arg("list").args(args);
         command.assert().code(0)
     };
-    list(&["--skip", "images", "run*"]).stdout(
-        contains("1 check(s) would be asked").and(contains("would look at the variable A")),
-    );
+    list(&["--skip", "images", "run*"])
+        .stdout(contains("1 check(s) would run").and(contains("would look at the variable A")));
     list(&[]).stdout(
-        contains("would ask the registry for the manifest of 127.0.0.1:1/web:v1")
-            .and(contains("needs a repository to ask")),
+        contains("would get the manifest of 127.0.0.1:1/web:v1")
+            .and(contains("needs a repository to check")),
     );
 }
 

@@ -173,7 +173,7 @@ async fn a_token_tells_whose_it_is_how_long_it_lasts_and_what_it_may_do() {
             vec![],
             ", token: { scopes: [repo] }",
             3,
-            "it is no classic token",
+            "it is not a classic token",
         ),
         (
             vec![],

@@ -207,7 +207,7 @@ fn what_docker_login_left_is_used() {
             "cannot be used: it is not Docker's configuration",
         ),
         (config("no-colon"), "is not base64 of `user:password`"),
-        ("{}".to_owned(), "asked as an anonymous user"),
+        ("{}".to_owned(), "as an anonymous user"),
     ] {
         let (folder, mut command) = asking(&image, "");
         write(&folder.path().join(".docker/config.json"), &text);
@@ -260,7 +260,7 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
     for (script, why) in [
         (
             "echo 'credentials not found in native keychain'; exit 1",
-            "asked as an anonymous user",
+            "as an anonymous user",
         ),
         (
             "echo h3lper-pass; exit 7",
@@ -271,7 +271,7 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
         ("sleep 60 & sleep 60", "does not answer within 2s"),
         (
             r#"echo '{"Username":"robot","Secret":"wr0ng-pass"}'"#,
-            "asked as the login from `docker-credential-test`",
+            "as the login from `docker-credential-test`",
         ),
     ] {
         let (folder, mut command) = asking(&image, "");
@@ -567,7 +567,7 @@ fn pf_registry_tls_on_loopback_is_spoken_where_the_registry_speaks_it() {
         ", plain-http: false",
         4,
         "reason",
-        "could not be asked",
+        "could not be queried",
     );
     for more in ["", ", plain-http: true", trusting.as_str()] {
         check(&plain, more, 0, "actual", "found");

@@ -190,7 +190,7 @@ echo {MARK}
 
     fn script_failed(&self, ran: &CommandResult) -> Reading {
         let reason = format!("compose: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-        Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not asked")
+        Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not checked")
     }
 
     /// What was reported about the containers, by the clock of their machine.
@@ -273,7 +273,7 @@ echo {MARK}
 
     #[expect(
         clippy::too_many_lines,
-        reason = "one pass over all services, whose findings are told together"
+        reason = "one pass over all services, whose findings are reported together"
     )]
     fn judge_services(
         &self,

@@ -55,7 +55,7 @@ impl Docker {
         let now = lines.next().and_then(time);
         let Some(container) = lines.next().and_then(read) else {
             let reason = format!("docker: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
+            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not checked");
         };
         let mut watch = self.watch.borrow_mut();
         container.note(&mut watch, now);

@@ -105,7 +105,7 @@ impl Ecs {
                     format!("allow `ecs:{action}`; `aws sts get-caller-identity` shows to whom")
                 }
                 aws::Error::Status { code, .. } if is(code, &["Throttling", "TooManyRequests"]) => {
-                    "ask less often: `policy: { interval: 10s }`".to_owned()
+                    "measure less often: `policy: { interval: 10s }`".to_owned()
                 }
                 aws::Error::Status { code, .. } | aws::Error::Absent { code, .. }
                     if is(code, &["ClusterNotFound"]) =>

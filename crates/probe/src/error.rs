@@ -10,7 +10,7 @@ use crate::members;
 pub enum Error {
     #[error("no port is given")]
     NoPort,
-    #[error("`{0}` is no unit")]
+    #[error("`{0}` is not a unit")]
     NoUnit(String),
     #[error("`{0}` is not a name")]
     NoName(String),

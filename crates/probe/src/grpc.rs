@@ -151,7 +151,10 @@ impl Grpc {
             ),
             None => not(
                 "?",
-                format!("the answer is no health: {}", excerpt(&reply.body)),
+                format!(
+                    "the answer is not a health status: {}",
+                    excerpt(&reply.body)
+                ),
             ),
         }
     }
@@ -308,7 +311,7 @@ impl Probe for Grpc {
         };
         let (service, place) = (&self.probe.service, &self.place);
         format!(
-            "ask it yourself: grpcurl {plain}-d '{{\"service\": \"{service}\"}}' {place} grpc.health.v1.Health/Check"
+            "try it: grpcurl {plain}-d '{{\"service\": \"{service}\"}}' {place} grpc.health.v1.Health/Check"
         )
     }
 }

@@ -293,8 +293,8 @@ impl Probe for Http {
                 format!("--cacert {} ", remote::quote(&file.display().to_string()))
             });
         match &self.probe.via {
-            Some(host) => format!("ask it on {host}: curl -sv {ca}'{url}'"),
-            None => format!("ask it yourself: curl -sv {ca}'{url}'"),
+            Some(host) => format!("try it on {host}: curl -sv {ca}'{url}'"),
+            None => format!("try it: curl -sv {ca}'{url}'"),
         }
     }
 
@@ -345,7 +345,7 @@ pub enum ReleaseError {
         server: String,
         cause: request::Error,
     },
-    #[error("`{0}` is no host and port")]
+    #[error("`{0}` is not a host and a port")]
     NoServer(String),
     #[error("{url}: {cause}")]
     Asked { url: String, cause: Silence },

@@ -191,7 +191,7 @@ impl Postgres {
         {
             Some("it does not match".to_owned())
         } else if (min.is_some() || max.is_some()) && number.is_none() {
-            Some("it is no number".to_owned())
+            Some("it is not a number".to_owned())
         } else if let (Some(min), Some(is)) = (min, number)
             && is < *min
         {
@@ -239,7 +239,7 @@ fn wants_password(error: &tokio_postgres::Error) -> bool {
 fn problem(error: &tokio_postgres::Error) -> ConnectError {
     if wants_password(error) {
         let text = "it wants a password, name its variable by `password-env`";
-        return ConnectError::of_way("not asked", text);
+        return ConnectError::of_way("not checked", text);
     }
     let Some(said) = error.as_db_error() else {
         return ConnectError::broken(error);
@@ -254,7 +254,7 @@ fn problem(error: &tokio_postgres::Error) -> ConnectError {
         ]
         .contains(code);
     if ours {
-        ConnectError::of_way("not asked", text)
+        ConnectError::of_way("not checked", text)
     } else {
         ConnectError::of_service(text)
     }

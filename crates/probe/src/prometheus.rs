@@ -92,7 +92,7 @@ impl Prometheus {
         }
         let reason = "the server's clock is not known: the `Date` of its answers jumps".to_owned();
         self.remember(Some(
-            "ask each server behind this address by itself".to_owned(),
+            "query each server behind this address by itself".to_owned(),
         ));
         Reading::not(Verdict::Inconclusive, reading.expected, &reason, &reason).value("clock")
     }

@@ -122,7 +122,7 @@ fn refusal(reply: &str, logging_in: bool) -> ConnectError {
         return no_redis(reply.as_bytes());
     };
     let text = excerpt(said.as_bytes());
-    let of_way = |what: &str| ConnectError::of_way("not asked", format!("{what}: {text}"));
+    let of_way = |what: &str| ConnectError::of_way("not checked", format!("{what}: {text}"));
     match said.split(' ').next().unwrap_or_default() {
         "NOAUTH" => of_way("it wants a password, name its variable by `password-env`"),
         "WRONGPASS" | "NOPERM" => of_way("it does not let us in"),

@@ -339,7 +339,7 @@ impl Probe for Smoke {
 
     fn hint(&self) -> String {
         match self {
-            Smoke::Requests(_) => "ask the request that is named, with `curl -v`".to_owned(),
+            Smoke::Requests(_) => "send the named request with `curl -v`".to_owned(),
             Smoke::Hurl(hurl) => hurl.hint(),
         }
     }

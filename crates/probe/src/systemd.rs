@@ -57,7 +57,7 @@ impl Systemd {
         let of = |name: &str| seen.get(name).copied().unwrap_or_default();
         if ran.status != Some(0) || of("ActiveState").is_empty() {
             let reason = format!("systemctl: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
+            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not checked");
         }
         if of("LoadState") == "not-found" {
             let reason = format!("there is no unit `{unit}`");

@@ -163,8 +163,8 @@ impl Probe for Tcp {
     fn hint(&self) -> String {
         let Place { host, port } = &self.place;
         match &self.probe.via {
-            Some(name) => format!("ask it at {name}: `nc -v {host} {port}`"),
-            None => format!("ask it yourself: `nc -v {host} {port}`"),
+            Some(name) => format!("try it at {name}: `nc -v {host} {port}`"),
+            None => format!("try it: `nc -v {host} {port}`"),
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum AgeError {
     /// The server's warning that it did not read all data.
     #[error("{0}")]
     Partial(String),
-    #[error("the server does not tell the metrics' names")]
+    #[error("the server does not report the metrics' names")]
     NoNames,
     #[error("it fits {0} metrics, more than {MOST_NAMES}")]
     ManyNames(usize),

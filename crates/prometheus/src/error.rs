@@ -55,9 +55,9 @@ pub enum Error {
     NoResults,
     #[error("{count} series, more than {limit}")]
     TooManySeries { count: usize, limit: usize },
-    #[error("the answer holds a value that is no number")]
+    #[error("the answer has a value that is not a number")]
     NoNumber,
-    #[error("the result is a histogram, no number")]
+    #[error("the result is a histogram, not a number")]
     Histogram,
     #[error("Prometheus warns: {0}")]
     Warning(String),
@@ -111,7 +111,7 @@ impl Error {
                         .to_owned(),
                 ),
                 404 => Some(format!(
-                    "is the path prefix right? `{}` is asked; Mimir and Cortex answer below \
+                    "is the path prefix right? The request went to `{}`; Mimir and Cortex answer below \
                      `/prometheus`",
                     without_credentials(server)
                 )),

@@ -454,7 +454,7 @@ fn gate_note(parts: &[&Part<'_>]) -> String {
     }
     if let Some(row) = parts.iter().find_map(|part| part.row_of_one_address()) {
         note.push_str(&format!(
-            "\nEach row of the matrix asks this one address; an expression with `{row}` in it gives each its own."
+            "\nEach row of the matrix probes this one address; an expression with `{row}` in it gives each its own."
         ));
     }
     let early = |part: &&Part<'_>| part.group.lead.returns_early && !part.is_configured();

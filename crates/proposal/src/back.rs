@@ -823,7 +823,7 @@ fn script_of(
             "{path} takes no release, so it cannot be told to go to an earlier one, and what it deploys is not seen to be fetched here"
         ),
         Some(false) => format!(
-            "{path} takes no release, so it cannot be told to go to an earlier one. A revert on its branch, which the same workflow \
+            "{path} takes no release as an argument, so it cannot go to an earlier one. A revert on its branch, which the same workflow \
              deploys, goes back; with the commit as an argument, the script could: that is a proposal"
         ),
         None => format!(

@@ -47,7 +47,7 @@ pub enum LoginObstacle {
     #[error("each run of the job goes to a machine of its own ({0})")]
     OneEach(String),
     #[error(
-        "the `ssh` program is told the way by an option ({0}); in `~/.ssh/config`, or in a file that `ssh-config` names, `ssh: openssh` \
+        "the `ssh` program gets its route from an option ({0}); in `~/.ssh/config`, or in a file that `ssh-config` names, `ssh: openssh` \
          would go the same way"
     )]
     Options(Need),

@@ -17,7 +17,7 @@ const RELEASE: &str = "${{ inputs.release }}";
 /// Why the job cannot be one of its own.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Bound {
-    #[error("how the release is called is only known to its shell")]
+    #[error("the name of the release is known only to its shell")]
     NoRelease,
     #[error("it uses `{0}`, which only its own event, its caller or another job gives")]
     Takes(String),
@@ -254,7 +254,7 @@ fn permissions(workflow: &Workflow, part: &Part<'_>, text: &str, tree: &Node) ->
         return top(text, tree, "permissions");
     }
     if part.job.permissions.is_some() {
-        return "# The job asks for what it needs.\npermissions: {}\n".to_owned();
+        return "# The job requests the permissions that it needs.\npermissions: {}\n".to_owned();
     }
     // The job had what the repository gives by default.
     "permissions:\n  contents: read\n".to_owned()

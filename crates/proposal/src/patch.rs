@@ -21,7 +21,7 @@ pub struct Addition {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
     #[error(
-        "its job `{0}` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: {0}` can ask the address"
+        "its job `{0}` runs on Windows, where deploy-guard has no binary; a job on Linux that `needs: {0}` can probe the address"
     )]
     Windows(String),
     #[error("it is not YAML that we read: {0}")]

@@ -169,7 +169,7 @@ fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &ProposalInput<'_>) -> O
     }
     let reach = reach(&group, job, asks.machines, &mut handed);
     let back = if asks.gate_only {
-        RollbackPlan::None("only the gate was asked for".to_owned())
+        RollbackPlan::None("only the gate was requested".to_owned())
     } else {
         back::decide(survey, &group, &reach)
     };
@@ -372,14 +372,14 @@ fn gate(
         (Err(why), ..) if on_host || probes => why.clone(),
         (_, RunsAt::Nowhere(Some(why)), _) => {
             format!(
-                "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
+                "no public address is known, and the machine itself cannot be probed: {why}"
             )
         }
         _ if matches!(group.lead.tool, Tool::Systemd { of_user: true, .. }) => {
-            "its units are a user's own (`systemctl --user`), which the gate does not ask".to_owned()
+            "its units are a user's own (`systemctl --user`), which the gate does not probe".to_owned()
         }
         _ if back::registers(group, job).is_some_and(|step| step.id.is_none()) => {
-            "no address is seen that shows whether it is healthy; with an `id` at the step that deploys, the service itself is asked \
+            "no address is known that shows whether it is healthy; with an `id` at the step that deploys, the gate probes the service \
              for the task definition that it registered"
                 .to_owned()
         }

@@ -198,7 +198,7 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
     let mut map = Map::default().with("policy", Tree::Map(keys));
     if !ecs {
         map.add_noted(
-            "A release is compared where an answer names one, in X-Version or {\"version\": …}; `required` insists on it.",
+            "A release is compared where an answer names one, in X-Version or {\"version\": …}; `required` makes it mandatory.",
             "release-identity",
             Tree::plain("optional"),
         );

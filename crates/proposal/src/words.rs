@@ -365,7 +365,7 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
         | Tool::Site { .. }
         | Tool::Other { .. }
         | Tool::Called { .. } => {}
-        Tool::Hook { url } => table.row("asks", url.text()),
+        Tool::Hook { url } => table.row("probes", url.text()),
     }
 }
 
@@ -432,7 +432,7 @@ pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
             part.group.job() == other.job() && part.group.environment() == other.environment()
         });
         let how = if same_job {
-            "in the same job, and the gate asks the first alone"
+            "in the same job, and the gate probes the first alone"
         } else {
             "`--environment`, `--workflow` or `--job` chooses it"
         };
@@ -455,7 +455,7 @@ fn gate(part: &Part<'_>) -> String {
         .iter()
         .map(|asked| {
             let from = if asked.on_host {
-                ", asked on the machine"
+                ", probed on the machine"
             } else {
                 ""
             };
@@ -477,10 +477,13 @@ fn gate(part: &Part<'_>) -> String {
             };
             let each = part.row_of_one_address().map_or_else(String::new, |row| {
                 format!(
-                    "; each row of the matrix asks this one address: in the workflow, an expression with `{row}` in it gives each its own"
+                    "; each row of the matrix probes this one address: in the workflow, an expression with `{row}` in it gives each its own"
                 )
             });
-            format!("one step that asks {}{weak}{early}{each}", asked.join(", "))
+            format!(
+                "one step that probes {}{weak}{early}{each}",
+                asked.join(", ")
+            )
         }
         Gate::Configured => {
             let mut all = asked;

@@ -129,7 +129,7 @@ fn where_the_machine_cannot_be_asked_the_environments_address_is() {
     let file = "services:\n  web:\n    build: .\n    ports: ['8080:80']\n    healthcheck: { test: curl -f http://localhost:80/up }\n";
     let told = proposed(flow, &[("compose.yml", file)], None);
     assert!(
-        told.contains("one step that asks https://shop.example.com ("),
+        told.contains("one step that probes https://shop.example.com ("),
         "{told}"
     );
 }
@@ -230,14 +230,14 @@ fn one_address_for_all_rows_of_a_matrix_is_told() {
         let flow = flow(environment, matrix);
         let told = proposed(&flow, &[], Some("https://shop.example.com/up"));
         let words = [
-            "each row of the matrix asks this one address",
+            "each row of the matrix probes this one address",
             "# Each row of the matrix",
         ];
         for words in words {
             assert_eq!(told.contains(words), is_told, "{told}");
         }
         let told = proposed(&flow, &[], None);
-        assert!(!told.contains("ach row of the matrix asks"), "{told}");
+        assert!(!told.contains("ach row of the matrix probes"), "{told}");
     }
 }
 

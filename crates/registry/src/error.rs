@@ -18,19 +18,19 @@ pub enum Error {
     Untrusted { host: String, reason: String },
     #[error("get an answer from {host} within {}", span(*after))]
     Timeout { host: String, after: Duration },
-    #[error("ask {host}: it is rate limiting{}", wait(*retry_after))]
+    #[error("query {host}: rate limit reached{}", wait(*retry_after))]
     RateLimited {
         host: String,
         retry_after: Option<Duration>,
     },
-    #[error("ask {host}: status {status}{}", detail_suffix(detail))]
+    #[error("query {host}: status {status}{}", detail_suffix(detail))]
     Server {
         host: String,
         status: u16,
         detail: String,
     },
     /// A status that the protocol does not have.
-    #[error("ask {host}: unexpected status {status}{}", detail_suffix(detail))]
+    #[error("query {host}: unexpected status {status}{}", detail_suffix(detail))]
     Unexpected {
         host: String,
         status: u16,
@@ -52,7 +52,7 @@ pub enum Error {
         what: &'static str,
         reason: String,
     },
-    #[error("trust {host}: asked for {wanted} and got {got}")]
+    #[error("trust {host}: requested {wanted}, received {got}")]
     Digest {
         host: String,
         wanted: String,
@@ -86,7 +86,7 @@ impl Error {
                 "is this address a container registry? `curl -i https://REGISTRY/v2/` answers 200 \
                  or 401 there"
             }
-            Error::Redirect { .. } => "ask the registry under its final name",
+            Error::Redirect { .. } => "use the registry's final name",
             Error::Token { .. } => {
                 "the registry named a token service that gave no usable token; see \
                  `curl -i https://REGISTRY/v2/`, header WWW-Authenticate"

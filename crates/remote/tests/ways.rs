@@ -214,8 +214,7 @@ async fn an_error_at_the_jump_host_is_told_as_its_own() {
         let error = down.clone().connect(LONG).await.unwrap_err();
         let text = error.to_string();
         assert!(
-            text.starts_with("its jump host 127.0.0.1: port ")
-                && text.ends_with("connection refused"),
+            text.starts_with("jump host 127.0.0.1: port ") && text.ends_with("connection refused"),
             "{client:?} {text}"
         );
         assert!(!error.is_ours() && down.hint(&error).contains("nc -vz"));

@@ -45,7 +45,7 @@ pub struct Flags {
     /// Go to this release instead of last-known-good
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
-    /// How the gate of `--release` ended, as `steps.ID.outcome` tells it: with `skipped` nothing judged the release,
+    /// How the gate of `--release` ended, as `steps.ID.outcome` gives it: with `skipped` nothing judged the release,
     /// and it is recorded bad only where something reports that it runs
     #[arg(long, value_name = "OUTCOME")]
     pub gate: Option<StepOutcome>,

@@ -227,7 +227,7 @@ async fn doors(
     let questions = ReleaseEndpoint::all_of_gate(&context);
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
-        return Err(Failure::usage("where the release can be asked for is not configured")
+        return Err(Failure::usage("no source of the running release is configured")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     }
     let door = |(endpoint, question): (Option<String>, ReleaseEndpoint)| Entrypoint {
@@ -359,7 +359,7 @@ async fn query_entrypoint(
             .expected(expected)
             .actual(told)
             .reason(format!("which release users get is not known: {}", worst.1))
-            .hint("ask it yourself with `curl -i`; if users are hurt: `rollback plan`, `rollback run`"),
+            .hint("try it with `curl -i`; if users are hurt: `rollback plan`, `rollback run`"),
     };
     EntrypointResult { outcome, new }
 }

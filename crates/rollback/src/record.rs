@@ -27,17 +27,17 @@ pub struct Flags {
     /// The image that runs: `ghcr.io/acme/shop:v1.2.4`
     #[arg(long, value_name = "IMAGE", value_parser = name)]
     pub image: Option<String>,
-    /// The ECS task definition that runs: `family:revision` or its ARN. Default: asked of ECS
+    /// The ECS task definition that runs: `family:revision` or its ARN. Default: as ECS reports it
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub task_definition: Option<String>,
     /// The database schema's revision that the release brought
     #[arg(long, value_name = "REVISION", value_parser = name)]
     pub schema_revision: Option<String>,
-    /// A schema revision that the release can work with; may be given again
+    /// A schema revision that the release can work with; repeatable
     #[arg(long, value_name = "REVISION", value_parser = name)]
     pub compatible_with: Vec<String>,
-    /// What is kept so that it can be gone back to, such as an image or a folder; may be given
-    /// again
+    /// What is kept so that it can be gone back to, such as an image or a folder;
+    /// repeatable
     #[arg(long, value_name = "ARTIFACT", value_parser = name)]
     pub retained: Vec<String>,
     /// The workflow run that deployed it. Default: this one
@@ -323,11 +323,11 @@ async fn running(
             let outcome = Outcome::error(id, release)
                 .actual(error.to_string())
                 .reason(format!(
-                    "which task definition runs could not be asked: {error}"
+                    "ECS could not be queried for the task definition that runs: {error}"
                 ));
             match lifting.lifts(Rule::NotRunning) {
                 Some(forced) => force::lifted(outcome, &forced),
-                None => outcome.hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),
+                None => outcome.hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or name it: `--task-definition FAMILY:REVISION`"),
             }
         }
     };
@@ -421,7 +421,7 @@ async fn runs(
             return Outcome::inconclusive(id, release)
                 .severity(Severity::Advisory)
                 .expected(expected)
-                .actual("no source can be asked")
+                .actual("no source can be queried")
                 .reason("no configured source reports the running release")
                 .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`");
         }
@@ -435,7 +435,7 @@ async fn runs(
             (refused().actual(down).reason(reason), hint)
         }
         ReleaseAnswer::Missing(error) => {
-            let said = format!("whether {release} runs could not be asked: {error}");
+            let said = format!("whether {release} runs is not known: {error}");
             let outcome = Outcome::error(id, release)
                 .expected(expected)
                 .actual(error.to_string())

@@ -105,7 +105,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
             let shown = path.display();
             match error.kind() {
                 std::io::ErrorKind::FileTooLarge => {
-                    Failure::refused(format!("{shown}: {error}: that is no state"))
+                    Failure::refused(format!("{shown}: {error}: that is not a state"))
                 }
                 std::io::ErrorKind::InvalidInput => Failure::usage(format!("{shown}: {error}")),
                 _ => Failure::error(format!("failed to read {shown}: {error}"))

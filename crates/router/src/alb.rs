@@ -316,7 +316,7 @@ impl Alb<'_> {
         let addresses: Option<Vec<String>> = healthy.iter().map(address).collect();
         addresses.ok_or_else(|| {
             Error::Unconfigured(format!(
-                "the targets of {} are not addresses, so they cannot be asked: set `traffic.alb.{side}-url`",
+                "the targets of {} are not addresses, so they cannot be probed: set `traffic.alb.{side}-url`",
                 short(self.arn(side))
             ))
         })

@@ -335,8 +335,8 @@ async fn what_aws_does_not_answer_is_told_with_its_action() {
         said.push(error.to_string());
     }
     insta::assert_snapshot!(said.join("\n"), @r"
-    DescribeRules: ask Elastic Load Balancing: not allowed (AccessDenied): because; allow `elasticloadbalancing:DescribeRules`; `aws sts get-caller-identity` shows to whom
-    DescribeListeners: ask Elastic Load Balancing: it is not there (ListenerNotFound); check the name, and the region with AWS_REGION
+    DescribeRules: query Elastic Load Balancing: not allowed (AccessDenied): because; allow `elasticloadbalancing:DescribeRules`; `aws sts get-caller-identity` shows to whom
+    DescribeListeners: query Elastic Load Balancing: not found (ListenerNotFound); check the name, and the region with AWS_REGION
     ");
 }
 

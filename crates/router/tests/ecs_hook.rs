@@ -102,5 +102,5 @@ async fn who_may_not_is_told_the_permission() {
     let denied = ResponseTemplate::new(400).set_body_json(denied);
     script(&ecs, "ListServiceDeployments", under_way(), denied).await;
     let error = hooks(&ecs).paused().await.unwrap_err();
-    insta::assert_snapshot!(error, @"ListServiceDeployments: ask ECS: not allowed (AccessDeniedException): no; allow `ecs:ListServiceDeployments`; `aws sts get-caller-identity` shows to whom");
+    insta::assert_snapshot!(error, @"ListServiceDeployments: query ECS: not allowed (AccessDeniedException): no; allow `ecs:ListServiceDeployments`; `aws sts get-caller-identity` shows to whom");
 }

@@ -158,7 +158,7 @@ fn a_balance_that_takes_no_weights_is_refused_with_the_one_that_does() {
         let why = used.check_fails("10%");
         assert!(
             why.contains(&format!("`balance {balance}` of app does not divide"))
-                && why.contains("must say `balance roundrobin`"),
+                && why.contains("set `balance roundrobin`"),
             "{why}"
         );
         if balance == "static-rr" {
@@ -183,7 +183,7 @@ fn what_two_weights_cannot_say_is_refused() {
     let used = bed.router();
     let why = used.check_fails("0.2%");
     assert!(
-        why.contains("0.2% is finer than two weights of at most 256 can say"),
+        why.contains("0.2% is finer than two weights of at most 256 allow"),
         "{why}"
     );
     let change = used

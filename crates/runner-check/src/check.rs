@@ -21,7 +21,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
     if job.dry_run || pools.is_empty() {
         let skipped = pools
             .iter()
-            .map(|pool| Outcome::skipped(id(pool), pool.describe_labels(), "dry run: not asked"));
+            .map(|pool| Outcome::skipped(id(pool), pool.describe_labels(), "dry run: not checked"));
         return Ok(Report::from_outcomes(
             "runner-check",
             started_at,
@@ -29,7 +29,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
         ));
     }
     job.progress
-        .show(&format!("asking {} for runners", job.actions.api_url));
+        .show(&format!("querying {} for runners", job.actions.api_url));
     let sources = sources(job, section, section.wait.get());
     let until = Instant::now() + section.wait.get();
     loop {

@@ -18,7 +18,7 @@ use crate::sources::{no_owner, rules, sources, unless_interrupted};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
-    /// Do it without asking
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -42,7 +42,7 @@ pub(crate) async fn start(
         pool.name,
         span(section.verify_timeout.get())
     );
-    job.progress.show(&format!("asking about {}", pool.name));
+    job.progress.show(&format!("querying {}", pool.name));
     let known = unless_interrupted(
         sources(job, section, section.verify_timeout.get()).gather(std::slice::from_ref(&pool)),
         job,
@@ -126,7 +126,7 @@ fn target(
     }
     let Some(runner) = &emergency.runner else {
         return Err(Failure::usage("no pool `emergency` is configured, so its start could not be seen")
-            .hint("add `runner-check: { pools: [{ name: emergency, labels: […] }] }`, or say `emergency: { pool: NAME }`"));
+            .hint("add `runner-check: { pools: [{ name: emergency, labels: […] }] }`, or set `emergency: { pool: NAME }`"));
     };
     Ok((
         prove::pool_of(runner, job, section).ok_or_else(no_owner)?,

@@ -1,4 +1,4 @@
-//! Will a runner take the job, and which labels should it ask for?
+//! Check whether a runner will take the job, and choose its labels
 //!
 //! [`check`] asks about the pools and names the first that can take the job; [`list`] shows every
 //! runner. The remedies, [`restart`], [`prune`] and [`emergency`], act only when they are called
@@ -29,10 +29,10 @@ pub struct Stage {
     /// Labels a runner must all have, separated by commas; one pool for each time it is given
     #[arg(long, value_name = "LABELS")]
     labels: Vec<String>,
-    /// The repository whose runners are asked [default: that of the workflow run]
+    /// The repository whose runners to list [default: that of the workflow run]
     #[arg(long, global = true, value_name = "OWNER/NAME", conflicts_with_all = ["org", "enterprise"])]
     repo: Option<String>,
-    /// The organisation whose runners are asked
+    /// The organisation whose runners to list
     #[arg(
         long,
         global = true,
@@ -40,7 +40,7 @@ pub struct Stage {
         conflicts_with = "enterprise"
     )]
     org: Option<String>,
-    /// The enterprise whose runners are asked
+    /// The enterprise whose runners to list
     #[arg(long, global = true, value_name = "NAME")]
     enterprise: Option<String>,
     /// The runner group of the organisation or enterprise: a name or an id
@@ -89,11 +89,11 @@ The output `runs-on` is JSON for `runs-on: ${{ fromJSON(needs.check.outputs.runs
 `pool` is the pool's name.
 
 Exit codes: 0 pass, 1 no pool can take the job, 2 usage, 3 the answers do not decide,
-4 we could not ask (no permission), 5 refused";
+4 error (such as a missing permission), 5 refused";
 
 impl cli::Stage for Stage {
     const NAME: &'static str = StageName::RunnerCheck.as_str();
-    const ABOUT: &'static str = "Will a runner take the job, and which labels should it ask for?";
+    const ABOUT: &'static str = "Check whether a runner will take the job, and choose its labels";
     const EXAMPLES: &'static str = EXAMPLES;
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
@@ -106,11 +106,8 @@ impl cli::Stage for Stage {
         }
         if self.group.is_some() {
             if section.organization.is_none() && section.enterprise.is_none() {
-                return Err(
-                    Failure::usage("`--group` does not say whose group is meant").hint(
-                        "add `--org NAME` or `--enterprise NAME`: repositories have no groups",
-                    ),
-                );
+                return Err(Failure::usage("`--group` needs the owner of the group")
+                    .hint("add `--org NAME` or `--enterprise NAME`: repositories have no groups"));
             }
             section.group = self.group.clone();
         }

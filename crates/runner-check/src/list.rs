@@ -16,7 +16,7 @@ pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Fai
         ..Pool::everybody(section, here).ok_or_else(no_owner)?
     };
     job.progress
-        .show(&format!("asking {} for runners", job.actions.api_url));
+        .show(&format!("querying {} for runners", job.actions.api_url));
     let known = unless_interrupted(
         sources(job, section, std::time::Duration::ZERO).gather(std::slice::from_ref(&all)),
         job,

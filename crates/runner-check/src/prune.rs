@@ -19,7 +19,7 @@ pub(crate) struct Flags {
     /// Do nothing while less of the disk is used: per cent [default: `prune-above`, 80]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     above: Option<u8>,
-    /// Do it without asking
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
 }

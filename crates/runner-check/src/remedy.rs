@@ -37,7 +37,7 @@ impl<'a> Patient<'a> {
         let Some(runner) = runners.get(name) else {
             let known: Vec<&str> = runners.keys().map(String::as_str).collect();
             let hint = match known[..] {
-                [] => format!("say where it lives: `runners: {{ {name}: {{ host: … }} }}`"),
+                [] => format!("set its host: `runners: {{ {name}: {{ host: … }} }}`"),
                 _ => format!("known are: {}", known.join(", ")),
             };
             return Err(Failure::usage(format!("no runner `{name}` under `runners:`")).hint(hint));
@@ -65,7 +65,7 @@ impl<'a> Patient<'a> {
                     host::units(name, runner).join(" or ")
                 ),
                 hint: format!(
-                    "`systemctl list-units --all 'actions.runner.*'` on host {}, then say `unit:`",
+                    "`systemctl list-units --all 'actions.runner.*'` on host {}, then set `unit:`",
                     runner.host
                 ),
             })));
@@ -120,7 +120,7 @@ pub(crate) enum RemedyError {
     /// Its machine cannot be looked at.
     #[error("{}", .0.reason)]
     Unseen(Obstacle),
-    #[error("its machine does not say how full its disks are")]
+    #[error("its machine does not report how full its disks are")]
     NoDisk,
     #[error("it is not known how full the disk is now")]
     NoDiskNow,

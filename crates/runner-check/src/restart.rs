@@ -17,7 +17,7 @@ pub(crate) struct Flags {
     /// A runner under `runners:`
     #[arg(value_name = "NAME")]
     name: String,
-    /// Do it without asking
+    /// Skip the confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

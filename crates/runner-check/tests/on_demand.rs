@@ -113,7 +113,11 @@ async fn arc_scale_set_at_zero_takes_the_job_where_its_jobs_begin_in_time() {
             3,
             &["the oldest (`build`) for 12m, where 5m is expected"],
         ),
-        (vec![job("arc-prod", 2, None)], 0, &["which is no sign yet"]),
+        (
+            vec![job("arc-prod", 2, None)],
+            0,
+            &["which is too few for a verdict"],
+        ),
         // Other labels do not concern this pool.
         (vec![job("gpu", 30, Some(20))], 0, &["it scales from zero"]),
     ] {

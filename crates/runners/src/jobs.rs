@@ -190,7 +190,7 @@ fn queue(
             Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
         }
         (false, _) => {
-            let says = format!("{text}, which is no sign yet{unseen}");
+            let says = format!("{text}, which is too few for a verdict{unseen}");
             Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
         }
     }

@@ -59,7 +59,7 @@ fn unasked(judgement: &Judgement) -> String {
     let unasked = judgement.runners.iter().filter_map(|runner| {
         let evidence = runner.evidence.iter().find(silent)?;
         Some(format!(
-            "\nthe machine of {} could not be asked: {}",
+            "\nthe machine of {} could not be queried: {}",
             runner.name, evidence.says
         ))
     });
@@ -169,10 +169,10 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
             None => String::new(),
         };
         if judgement.vanished {
-            return "runners that are gone took jobs with these labels a short while ago: if the pool scales from zero, say `scales-from-zero: true` (`--scales-from-zero`)".to_owned();
+            return "runners that are gone took jobs with these labels a short while ago: if the pool scales from zero, set `scales-from-zero: true` (`--scales-from-zero`)".to_owned();
         }
         return format!(
-            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all{shared}; of GitHub's own larger runners say `github-hosted: true`",
+            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all{shared}; for GitHub's own larger runners, set `github-hosted: true`",
             pool.scope
         );
     }
@@ -224,7 +224,7 @@ fn measurements(judgement: &Judgement, at: Timestamp) -> Vec<Measurement> {
 pub(crate) fn row(evidence: &Evidence) -> Vec<String> {
     let says = match (evidence.answered, evidence.source) {
         (true, _) => evidence.says.clone(),
-        (false, Source::Host) => format!("cannot be asked: {}", evidence.says),
+        (false, Source::Host) => format!("cannot be queried: {}", evidence.says),
         (false, _) => format!("no answer: {}", evidence.says),
     };
     vec![

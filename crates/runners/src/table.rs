@@ -10,7 +10,7 @@ pub fn evidence(pool: &Pool, judgement: &Judgement) -> Table {
     let named = judgement.runners.iter().flat_map(|r| &r.evidence);
     Table {
         title: format!("{}: {}", pool.name, judgement.state),
-        header: vec!["source", "runner", "state", "age", "says"],
+        header: vec!["source", "runner", "state", "age", "evidence"],
         rows: named.chain(&judgement.about_pool).map(row).collect(),
         only_in_summary: false,
     }

@@ -7,7 +7,7 @@ use yaml::Fault;
 
 use crate::KeyPosition;
 
-/// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
+/// The login for GitHub, and its address. A check that names a `token-env` of its own uses that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Github {
@@ -33,7 +33,7 @@ pub struct GithubApp {
     /// The environment variable that holds the app's private key, in PEM form.
     pub key_env: String,
     /// The number of one of its installations. Default: the installation of the repository or the
-    /// organisation that is asked about.
+    /// organisation in question.
     pub installation: Option<u64>,
 }
 

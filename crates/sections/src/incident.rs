@@ -61,7 +61,7 @@ macro_rules! sink_kinds {
 
 macro_rules! section {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
-        /// What is written down when a deployment goes wrong, and who is told. Each list has the sinks of one
+        /// What is recorded when a deployment goes wrong, and who is notified. Each list has the sinks of one
         /// kind; a name is given to one sink only.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -69,8 +69,8 @@ macro_rules! section {
             /// Where the state is kept, as under `rollback.state`; the log of events is beside it. Default: that
             /// one, else `.deploy-guard/state.json`.
             pub state: Option<StateAddress>,
-            /// How long telling people may take within a stage, all sinks together; what is left is told by
-            /// `incident deliver`. Default 5s.
+            /// How long delivery may take within a stage, for all sinks together; `incident deliver` sends the
+            /// rest. Default 5s.
             #[serde(default = "delivery_budget")]
             pub delivery_budget: Span,
             /// What people read. Default: the texts that come with the program.
@@ -83,7 +83,7 @@ macro_rules! section {
             /// stands behind these rules.
             #[serde(default)]
             pub severity: Vec<SeverityRule>,
-            /// Who is told when an incident is not resolved in time.
+            /// Who is notified when an incident is not resolved in time.
             #[serde(default)]
             pub escalate: Vec<Escalate>,
             /// How many requests a bad release served. Default: it is reported as unknown.
@@ -175,7 +175,7 @@ impl Incident {
             if let Some((_, other)) = names.iter().find(|(known, _)| *known == name) {
                 let fault = spot.key("name");
                 let fault = fault.fault(format!("`{other}` has a sink `{name}` too"));
-                return Err(fault.hint("sinks are told apart by their names: give it another one"));
+                return Err(fault.hint("sinks need different names: give it another one"));
             }
             sink.filter().check(spot)?;
             sink.check(spot)?;

@@ -18,11 +18,11 @@ pub struct PrometheusAccess {
     pub password_env: Option<String>,
     /// The environment variable that holds a bearer token.
     pub token_env: Option<String>,
-    /// The tenant whose data is asked, sent as `X-Scope-OrgID`.
+    /// The tenant whose data is queried, sent as `X-Scope-OrgID`.
     pub tenant: Option<String>,
     /// The certificates (PEM) that sign the server's, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, where the server asks for one.
+    /// Our own certificate, where the server requires one.
     pub client_certificate: Option<ClientCertificate>,
 }
 
@@ -99,7 +99,7 @@ impl SloMetrics {
             ("status-label", &self.status_label),
         ] {
             if !is_metric(name) {
-                return spot.refuse(key, format!("`{name}` is no metric's name"));
+                return spot.refuse(key, format!("`{name}` is not a metric name"));
             }
         }
         Ok(())

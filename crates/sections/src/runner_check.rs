@@ -31,13 +31,13 @@ pub struct RunnerHost {
 pub struct RunnerCheck {
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
-    /// Ask the organisation's runners instead of a repository's.
+    /// Use the organisation's runners instead of a repository's.
     pub organization: Option<String>,
-    /// Ask the enterprise's runners instead of a repository's.
+    /// Use the enterprise's runners instead of a repository's.
     pub enterprise: Option<String>,
-    /// Ask the runners of this group of the organisation or enterprise: a name or an id.
+    /// Use the runners of this group of the organisation or enterprise: a name or an id.
     pub group: Option<String>,
-    /// The repositories whose jobs tell of an organisation's or enterprise's runners: GitHub lists
+    /// The repositories whose jobs show an organisation's or enterprise's runners: GitHub lists
     /// jobs by repository alone. At most 20. Default: the repository of the workflow run.
     #[serde(default)]
     pub repositories: Vec<String>,
@@ -46,7 +46,7 @@ pub struct RunnerCheck {
     /// How long one source may take to answer. Default 10s.
     #[serde(default = "timeout")]
     pub timeout: Span,
-    /// How long to wait for a pool that can take the job. Default 0s: ask once.
+    /// How long to wait for a pool that can take the job. Default 0s: check once.
     #[serde(default)]
     pub wait: Span,
     /// The time between two looks while waiting; longer where GitHub's rate limit would not last.
@@ -109,7 +109,7 @@ pub struct Pool {
     #[serde(default = "default_min_online")]
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
-    /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
+    /// Actions Runner Controller, or another autoscaler. Then it is not a failure that none is online; a
     /// job that waited longer than `max-start-time` makes the pool undecided. Default false.
     #[serde(default)]
     pub scales_from_zero: bool,
@@ -120,18 +120,18 @@ pub struct Pool {
     /// How long a job may wait until a machine is started for it, with `scales-from-zero` and
     /// `github-hosted`. Default 5m.
     pub max_start_time: Option<Span>,
-    /// Ask this repository's runners for this pool: `owner/name`.
+    /// Use this repository's runners for this pool: `owner/name`.
     pub repository: Option<String>,
-    /// Ask this organisation's runners for this pool.
+    /// Use this organisation's runners for this pool.
     pub organization: Option<String>,
-    /// Ask this enterprise's runners for this pool.
+    /// Use this enterprise's runners for this pool.
     pub enterprise: Option<String>,
-    /// Ask the runners of this group for this pool: a name or an id.
+    /// Use the runners of this group for this pool: a name or an id.
     pub group: Option<String>,
-    /// The repositories whose jobs tell of this pool's runners. Default: those of the section.
+    /// The repositories whose jobs show this pool's runners. Default: those of the section.
     #[serde(default)]
     pub repositories: Vec<String>,
-    /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
+    /// Its runners, by their names under `runners:`: their machines are checked over SSH, and they
     /// are known also where GitHub's list may not be read.
     #[serde(default)]
     pub runners: Vec<String>,
@@ -237,7 +237,7 @@ impl RunnerCheck {
             && spot.key("interval").is_given()
         {
             let message = format!(
-                "`interval` ({}) is longer than `wait` ({}): nothing is asked again",
+                "`interval` ({}) is longer than `wait` ({}): there is no second attempt",
                 self.interval, self.wait
             );
             let fault = spot.key("interval").fault(message);

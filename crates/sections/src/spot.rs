@@ -178,7 +178,7 @@ impl<'n> KeyPosition<'n> {
             };
             return Err(Fault::new(problem)
                 .at(node.place.clone())
-                .hint("outcomes are told apart by this name: give each one its own"));
+                .hint("outcomes need different names: give each one its own"));
         }
         Ok(())
     }

@@ -161,7 +161,7 @@ pub struct Lock {
     /// Where a rollback goes to, so that it can be resumed before its journal exists.
     #[serde(default)]
     pub destination: Option<String>,
-    /// The safety rules that a rollback was told to lift, for the same end.
+    /// The safety rules that a rollback lifts, for the same end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Forced>,
     /// No gate judged the release that a rollback leaves, for the same end.

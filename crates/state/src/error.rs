@@ -23,7 +23,7 @@ pub enum Error {
         schema: String,
         backup: Option<String>,
     },
-    #[error("the state {place} is of before version 1")]
+    #[error("the state {place} has the format of before version 1")]
     Older { place: String },
     #[error("failed to write the state {place}; the old one is intact: {reason}")]
     Write {
@@ -31,7 +31,7 @@ pub enum Error {
         reason: String,
         hint: String,
     },
-    #[error("failed to learn whether the state {place} was written: {reason}")]
+    #[error("failed to verify that the state {place} was written: {reason}")]
     Unsure { place: String, reason: String },
     #[error("failed to write the state {place} in time; the old one is intact: {reason}")]
     Busy { place: String, reason: String },
@@ -45,7 +45,7 @@ pub enum Error {
     JournalNewer { place: String, reason: String },
     #[error("the state {place} is gone, and {left} is still there: this is not a fresh start")]
     Gone { place: String, left: String },
-    #[error("failed to keep the journal {place}: {reason}")]
+    #[error("failed to write the journal {place}: {reason}")]
     Journal {
         place: String,
         reason: String,
@@ -107,9 +107,9 @@ impl Error {
             }
             Error::Unsure { .. } => "see what was written: `rollback status`".into(),
             Error::Busy { place, .. } => format!(
-                "see who writes there; a `{place}.lock` whose maker is gone for certain may be removed"
+                "find the process that writes there; remove `{place}.lock` if its process has certainly ended"
             ),
-            Error::Held { .. } => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".into(),
+            Error::Held { .. } => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` removes a lock whose holder is gone".into(),
             Error::Lost { .. } => "another operation took the lock over: see `rollback status` and `rollback history`".into(),
             Error::JournalNewer { .. } => {
                 "it was left untouched: use the release of this tool that wrote it".into()
@@ -118,7 +118,7 @@ impl Error {
                 "nothing was changed: `rollback state repair` shows what it would put back; to begin anew, move {left} away too"
             ),
             Error::JournalDamaged { .. } => {
-                "look at it, and at what runs; then move it away and roll back again".into()
+                "inspect the journal and what runs; then move the journal away and run `rollback run` again".into()
             }
         }
     }

@@ -53,7 +53,7 @@ pub struct Migrated {
 pub enum Error {
     #[error("it is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
-    #[error("it is no state of before version 1")]
+    #[error("it is not a state from before version 1")]
     NotOlder,
     #[error("`{0}` is both last-known-good and bad")]
     GoodAndBad(String),
@@ -65,21 +65,21 @@ pub enum Error {
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    #[error("it is no array")]
+    #[error("it is not an array")]
     NoArray,
-    #[error("neither a release's name nor an object")]
+    #[error("it is neither a release's name nor an object")]
     NoEntry,
-    #[error("no release is named")]
+    #[error("it names no release")]
     NoRelease,
     #[error("`{0}` is in the history twice")]
     Twice(String),
     #[error("the status `{0}` is not known")]
     Status(String),
-    #[error("it is no text")]
+    #[error("it is not a text")]
     NoText,
-    #[error("no text that can be a name")]
+    #[error("it is not a valid name")]
     NoName,
-    #[error("{0} is no time")]
+    #[error("{0} is not a time")]
     NoTime(Value),
 }
 

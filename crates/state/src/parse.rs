@@ -17,7 +17,7 @@ pub(crate) enum ParseError {
     #[error("its schema `{0}` is not `{SCHEMA}`")]
     Newer(String),
     /// Written by hand, or by a release of before version 1.
-    #[error("it is of before version 1")]
+    #[error("it has the format of before version 1")]
     Older,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Document, ParseError> {
         }
         _ => {
             return Err(damaged(format!(
-                "it is no state file: `schema` is not `{SCHEMA}`"
+                "it is not a state file: `schema` is not `{SCHEMA}`"
             )));
         }
     }

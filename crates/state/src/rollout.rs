@@ -17,7 +17,7 @@ pub fn release_shown(release: Option<&str>) -> &str {
     release.unwrap_or(UNKNOWN)
 }
 
-/// Which release gets which share, and who said so. It is written before a share grows, and after
+/// Which release gets which share, and who set it. It is written before a share grows, and after
 /// one has shrunk: the release never has more than is written here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +180,7 @@ pub struct AbortRequest {
 /// In words: `ann asked for an abort: checkout fails`.
 impl std::fmt::Display for AbortRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} asked for an abort: {}", self.by, self.reason)
+        write!(f, "{} requested an abort: {}", self.by, self.reason)
     }
 }
 

@@ -96,7 +96,7 @@ impl Walk<'_> {
             _ => Vec::new(),
         };
         if !kinds.is_empty() && !kinds.iter().any(|kind| is(value, kind)) {
-            let says = format!("{} is no {}", render_value(value), kinds.join(" or "));
+            let says = format!("{} is not {}", render_value(value), kinds.join(" or "));
             return self.add_finding(at, says);
         }
         if let Some(object) = value.as_object() {

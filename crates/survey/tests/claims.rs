@@ -526,7 +526,7 @@ fn a_link_to_the_release_is_seen_in_a_script_and_on_a_machine() {
     assert_eq!(of(call, &other), None);
 }
 
-/// What is copied may be a file: its own path is no folder.
+/// What is copied may be a file: its own path is not a folder.
 #[test]
 fn a_file_that_is_copied_lies_in_its_folder() {
     let of = |target: &str| {

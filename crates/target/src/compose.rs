@@ -51,7 +51,7 @@ const REGISTRY: &str = r#"in_registry() {
   case $said in *'no such manifest'*|*'manifest unknown'*|*'name unknown'*)
     no "the image $image is neither here nor in its registry"
   esac
-  no "the image $image is not here, and its registry could not be asked for it: $said"
+  no "the image $image is not here, and its registry could not be queried for it: $said"
 }
 "#;
 
@@ -132,7 +132,7 @@ impl<'a> Compose<'a> {
         // `shop:5000/other` would be another registry's.
         if release.contains(['/', '@']) {
             return Err(Error::Unfit(format!(
-                "`{release}` is no tag: such an image is no image's name of this service"
+                "`{release}` is not a tag, so it cannot name an image of this service"
             )));
         }
         let image = |(service, template): (&String, &String)| {
@@ -146,7 +146,7 @@ impl<'a> Compose<'a> {
                 }
             };
             if !is_image(&image) {
-                return Err(Error::Unfit(format!("`{image}` is no image's name")));
+                return Err(Error::Unfit(format!("`{image}` is not an image name")));
             }
             Ok((service.clone(), image))
         };

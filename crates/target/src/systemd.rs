@@ -25,7 +25,7 @@ no "sudo may not restart $unit without a password: $said""#;
 
 /// A part of a script that calls `no WHY`, or `absent WHY` where there is nothing to switch, with the
 /// variables `unit` and `link` set.
-pub(crate) const SWITCHABLE: &str = r#"[ -L "$link" ] || [ ! -e "$link" ] || no "$link is no symbolic link"
+pub(crate) const SWITCHABLE: &str = r#"[ -L "$link" ] || [ ! -e "$link" ] || no "$link is not a symbolic link"
 [ "$(systemctl show -p LoadState --value -- "$unit")" = loaded ] || absent "there is no unit $unit""#;
 
 pub(crate) struct Systemd<'a> {
@@ -372,7 +372,7 @@ impl UnitState {
         };
         let release = below(&self.link).or_else(relative).ok_or_else(|| {
             Error::Contradicts(format!(
-                "the link points to {}, which is no release",
+                "the link points to {}, which is not a release",
                 self.link
             ))
         })?;

@@ -171,7 +171,7 @@ pub(crate) async fn pair(
             if silent > most {
                 return Err(outcome);
             }
-            tracing::warn!("{place} cannot be asked, and {most} may fail");
+            tracing::warn!("{place} cannot be queried, and {most} may fail");
             // What cannot be asked is taken to be as the others are: a change there fails by itself.
             let side = pair.sides.values().next().copied().unwrap_or(Side::Green);
             for place in router.places() {
@@ -277,7 +277,7 @@ fn same(release: &str) -> Box<Outcome> {
     refused(
         "same-release",
         release,
-        format!("both sides run {release}: answers cannot tell them apart"),
+        format!("both sides run {release}: their answers are the same"),
         "deploy another release to the idle side",
     )
 }

@@ -69,7 +69,7 @@ pub(crate) async fn gate(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Some(decision) if job.dry_run => Outcome::skipped(
             id,
             &hook.stage,
-            format!("dry run: would say {}", word(decision)),
+            format!("dry run: would report {}", word(decision)),
         ),
         Some(decision) => match hooks.answer(hook, decision).await {
             Ok(()) => Outcome::pass(id, &hook.stage).actual(word(decision)),

@@ -232,7 +232,7 @@ impl OldSideStop<'_> {
         let sides = configured_sides(self.router, &old.sides);
         let looking = sides.iter().map(|(place, side)| async move {
             let splits = Splits::read(self.router, place).await;
-            let splits = splits.map_err(|error| format!("{place} cannot be asked ({error})"))?;
+            let splits = splits.map_err(|error| format!("{place} cannot be queried ({error})"))?;
             let mut both = [splits.in_use, splits.configured].into_iter();
             if let Some(split) = both.find(|split| !split.of(*side).is_all()) {
                 return Ok(Some(format!("{place} has {split} now")));

@@ -166,7 +166,7 @@ impl<'a> PlaceStatus<'a> {
         let reasons: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
         let hint = match verdict {
             Verdict::Fail if self.in_use().is_none() => {
-                "let blue and green alone share the requests, then ask again".to_owned()
+                "let blue and green alone share the requests, then run this again".to_owned()
             }
             Verdict::Fail => match recorded {
                 Some(rollout) if self.runs_beside(rollout).is_some() => parting(rollout),
@@ -176,7 +176,9 @@ impl<'a> PlaceStatus<'a> {
                 }
                 None => "`traffic set SHARE --release R` sets a share and proves it".to_owned(),
             },
-            Verdict::Inconclusive => "find out why answers take so long, then ask again".to_owned(),
+            Verdict::Inconclusive => {
+                "find out why answers take so long, then run this again".to_owned()
+            }
             _ => "see whether the router runs and its file can be read".to_owned(),
         };
         outcome
@@ -219,7 +221,7 @@ impl<'a> PlaceStatus<'a> {
                 && let Err(error) = &self.both.of(side).release
             {
                 doubts.push(Discrepancy::fail(format!(
-                    "{side} has {share} and cannot be asked ({error})"
+                    "{side} has {share} and cannot be queried ({error})"
                 )));
             }
         }

@@ -199,7 +199,7 @@ fn a_way_back_to_a_dead_side_leaves_users_where_they_are_served() {
         6,
         &[
             "over time",
-            "blue cannot be asked",
+            "blue cannot be queried",
             "so that v2 keeps what it has",
         ],
     );

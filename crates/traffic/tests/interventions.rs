@@ -228,7 +228,7 @@ fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
     end.is(1, &["checkout fails", "v1 has 100% again"]);
     assert_eq!(bed.configured(), 0);
     bed.traffic(&["history"])
-        .is(0, &["asked for an abort: checkout fails"]);
+        .is(0, &["requested an abort: checkout fails"]);
 }
 
 /// What a program reads: numbers, and why a share was taken back.
@@ -259,7 +259,7 @@ fn the_json_of_status_and_history_has_the_shares_and_the_reasons() {
     // The event log has it from there.
     let reason = aborted["reason"].as_str().unwrap();
     assert!(
-        reason.contains("asked for an abort: checkout fails"),
+        reason.contains("requested an abort: checkout fails"),
         "{reason}"
     );
     let history = json(&["history"]);
@@ -278,7 +278,7 @@ fn the_json_of_status_and_history_has_the_shares_and_the_reasons() {
     );
     let reason = changes[0]["reason"].as_str().unwrap();
     assert!(
-        reason.ends_with("asked for an abort: checkout fails"),
+        reason.ends_with("requested an abort: checkout fails"),
         "{reason}"
     );
     assert_eq!(changes[1]["reason"], json!(null));

@@ -100,7 +100,7 @@ fn minutes_that_cannot_be_known_are_unknown_with_the_reason() {
     bed.traffic(&["plan", "--release", "v2"]).is(
         0,
         &[
-            "how soon it passes is unknown (errors: failed to ask ",
+            "how soon it passes is unknown (errors: failed to query ",
             &closed,
         ],
     );

@@ -30,7 +30,7 @@ pub enum Error {
     /// The name of a variable as a shell has it.
     #[error("`${0}` is not replaced here: write `${{{0}}}`")]
     Dollar(String),
-    #[error("`CONNECT` is how a proxy is asked: see `proxy`")]
+    #[error("`CONNECT` is for proxies: see `proxy`")]
     Connect,
     /// The text is not shown: it may hold a password.
     #[error("the proxy is neither `http://host:port` nor `none`")]
@@ -138,7 +138,7 @@ impl std::fmt::Display for Form {
             Form::Portion => "is neither a count such as `12` nor a share such as `95%`",
             Form::Share => "is not a share such as `10%` or `0.5%`, in steps of 0.01 %",
             Form::Expiry => {
-                "is no day such as `2026-12-01` and no time such as `2026-12-01T12:00:00Z`"
+                "is neither a day such as `2026-12-01` nor a time such as `2026-12-01T12:00:00Z`"
             }
             Form::Method => "is not a method such as `GET` or `POST`",
             Form::Status => "is not an HTTP status such as `200`, `200-299` or `2xx`",

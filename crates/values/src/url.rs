@@ -60,11 +60,11 @@ pub fn url_problem(text: &str) -> Option<(String, String)> {
         Ok(url) if matches!(url.scheme(), "http" | "https") => None,
         Ok(url) => Some(match url.scheme() {
             "tcp" => (
-                "`tcp` is not asked by HTTP".to_owned(),
-                "a port is asked by `tcp: [{ name: …, address: host:port }]`".to_owned(),
+                "`tcp` is not HTTP".to_owned(),
+                "probe a port with `tcp: [{ name: …, address: host:port }]`".to_owned(),
             ),
             scheme => (
-                format!("`{scheme}` is not a scheme that is asked here"),
+                format!("the scheme `{scheme}` is not supported here"),
                 form(),
             ),
         }),

@@ -374,10 +374,10 @@ impl Sum<'_> {
             .map_err(|error| {
                 let server = &recent.server;
                 Failure::error(format!(
-                    "failed to ask {server} for {}: {error}",
+                    "failed to query {server} for {}: {error}",
                     self.metric.name
                 ))
-                .hint(format!("ask it yourself: {query}"))
+                .hint(format!("try it: {query}"))
             })
     }
 }

@@ -285,7 +285,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let Some(node) = self.value.take() else {
-            return Err(Fault::new("a value was asked for before its key"));
+            return Err(Fault::new("a value came before its key"));
         };
         seed.deserialize(node)
             .map_err(|fault| fault.at(node.place.clone()))

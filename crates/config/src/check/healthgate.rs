@@ -84,7 +84,7 @@ fn group(probe: &impl ProbeConfig, spot: KeyPosition<'_>) -> Result<(), Fault> {
             let message = "nothing is put in the place of `{target}`, `{host}` or `{address}`";
             return Err(spot
                 .fault(message)
-                .hint("say what is: `hosts: all` or `targets-file: endpoints.txt`"));
+                .hint("set `hosts: all` or `targets-file: endpoints.txt`"));
         }
         return Ok(());
     }
@@ -92,7 +92,7 @@ fn group(probe: &impl ProbeConfig, spot: KeyPosition<'_>) -> Result<(), Fault> {
         return spot.refuse("hosts", "`targets-file` and `hosts` exclude each other");
     }
     if !has_own_place(probe) {
-        let message = "every endpoint would be asked the same: there is no `{target}`, `{host}` or `{address}`";
+        let message = "every endpoint would get the same request: there is no `{target}`, `{host}` or `{address}`";
         return Err(spot
             .fault(message)
             .hint("write the place of each as `http://{target}/health` or `{address}:5432`"));

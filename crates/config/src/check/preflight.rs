@@ -49,8 +49,8 @@ fn each_host_once(section: &Preflight, list: KeyPosition<'_>) -> Result<(), Faul
         let spot = list.item(nth).key("host");
         for name in named_hosts(spot, &check.host)? {
             if let Some(other) = asked.insert(name, &check.host) {
-                let fault = spot.fault(format!("`{name}` is already asked by `host: {other}`"));
-                return Err(fault.hint("outcomes are told apart by the host's name"));
+                let fault = spot.fault(format!("`{name}` is already checked by `host: {other}`"));
+                return Err(fault.hint("outcomes are distinguished by the host's name"));
             }
         }
     }

@@ -19,10 +19,10 @@ pub struct Deploy {
     /// What to do when the gate cannot decide. Default: halt.
     #[serde(default)]
     pub on_inconclusive: OnUndecided,
-    /// What to do when the gate could not ask. Default: halt.
+    /// What to do when the gate could not measure. Default: halt.
     #[serde(default)]
     pub on_error: OnUndecided,
-    /// Commands that tell others, side by side, when `deploy-guard run` is over: whether it passed,
+    /// Commands that notify others, side by side, when `deploy-guard run` is over: whether it passed,
     /// went back, was refused, or was cancelled (then they have what is left of 8.5 seconds since
     /// the signal). One that fails or hangs is shown and changes neither verdict nor exit code.
     #[serde(default)]
@@ -33,7 +33,7 @@ pub struct Deploy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUndecided {
-    /// Leave the new release where it is, say so, and exit with the gate's code.
+    /// Leave the new release where it is, report it, and exit with the gate's code.
     #[default]
     Halt,
     /// Roll back as if the gate had failed.

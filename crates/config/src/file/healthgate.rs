@@ -105,7 +105,7 @@ macro_rules! section {
                 #[serde(default)]
                 pub $kind: Vec<$config>,
             )*
-            /// Service level objectives, asked of Prometheus.
+            /// Service level objectives, read from Prometheus.
             pub slo: Option<Slo>,
             /// The release under test against the one before it, while both serve.
             pub canary: Option<Canary>,

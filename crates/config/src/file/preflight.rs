@@ -67,7 +67,7 @@ macro_rules! check_kinds {
             /// Artifacts of workflow runs that must be there.
             #[serde(default)]
             artifacts: Vec<ArtifactCheck>,
-            /// What CI must say of the commit.
+            /// What CI must report for the commit.
             #[serde(default)]
             checks: Vec<CommitChecks>,
             /// Environments to which the same commit must have been deployed before.
@@ -104,7 +104,7 @@ macro_rules! section {
             #[serde(default = "pass_score")]
             #[schemars(range(min = 0.0, max = 10.0))]
             pub pass_score: f64,
-            /// The commit that is deployed, for all checks that ask GitHub about it: a commit, a tag or a
+            /// The commit that is deployed, for all checks that query GitHub for it: a commit, a tag or a
             /// branch, such as `v${VERSION}` where the release is called otherwise than its tag. Default:
             /// the release, where it is a tag or a commit of the repository; else, and the outcome shows
             /// it, the commit of the workflow run.
@@ -116,7 +116,7 @@ macro_rules! section {
             /// `checks` with a `wait` of their own. Default 2m.
             #[serde(default = "deadline")]
             pub deadline: Span,
-            /// How many hosts are asked at a time. Default 32.
+            /// How many hosts are checked at a time. Default 32.
             #[serde(default = "parallel_hosts")]
             pub parallel_hosts: NonZero<u16>,
             /// Outcomes that are let through although they are not a success. What a rollback's state

@@ -103,7 +103,7 @@ macro_rules! section {
             /// be made and before anything changes. One that fails is shown and stops nothing.
             #[serde(default)]
             pub backup: Vec<Hook>,
-            /// Commands that tell others, side by side, after a rollback ended or was refused.
+            /// Commands that notify others, side by side, after a rollback ended or was refused.
             #[serde(default)]
             pub after: Vec<Hook>,
             /// Commands whose output is kept as evidence before anything changes, besides logs and states
@@ -113,7 +113,7 @@ macro_rules! section {
             /// Where a folder of evidence is made for each rollback; the newest 20 are kept. Default:
             /// `.deploy-guard/evidence`.
             pub evidence: Option<PathBuf>,
-            /// The ways in that `rollback decide` asks for the release that answers; at least one with
+            /// The ways in from which `rollback decide` reads the running release; at least one with
             /// `traffic`. Default: the front door and the colours of `nginx` and `haproxy`, else the first
             /// `healthgate` probe that has a `release`.
             #[serde(default)]

@@ -28,7 +28,7 @@ pub const PREFLIGHT: Section = Section {
     source: "crates/config/src/file/preflight",
     is_kind: |_, of| of["properties"]["weight"].is_object(),
     index: "# The checks of preflight\n\n\
-            `preflight list` shows which of them your configuration asks, and with which permissions.\n\n",
+            `preflight list` shows which of them your configuration has, and the permissions they need.\n\n",
     about: "Outcomes are called `KIND/NAME`: `preflight --only KIND`, `preflight --skip KIND/NAME`.",
 };
 
@@ -49,7 +49,7 @@ pub const HEALTHGATE: Section = Section {
     source: "crates/config/src/file/healthgate",
     is_kind: |_, of| of["properties"]["policy"].is_object(),
     index: "# The probes of healthgate\n\n\
-            `healthgate --dry-run` shows which of them your configuration asks.\n\n",
+            `healthgate --dry-run` shows which of them your configuration has.\n\n",
     about: "Outcomes are called `KIND/NAME`: `healthgate --only KIND`, `healthgate --skip KIND/NAME`.",
 };
 
@@ -82,8 +82,8 @@ pub const INCIDENT: Section = Section {
     source: "crates/sections/src/incident",
     is_kind: |name, _| name.ends_with("Sink"),
     index: "# The sinks of incident\n\n\
-            Who is told what happened. What each sends, its limits and permissions: \
-            [incident](../../guide/incident.md).\n\n",
+            Sinks receive the events of an incident. What each one sends, its \
+            limits and permissions: [incident](../../guide/incident.md).\n\n",
     about: "What is sent, its limits and permissions: [incident](../../guide/incident.md#KIND).",
 };
 

@@ -73,7 +73,7 @@ pub(super) fn read(path: &Path) -> Result<v1::Report, Failure> {
     }
     if report.inputs.is_none() {
         return Err(refuse(
-            "it does not say what the stage was given: an older version wrote it".to_owned(),
+            "it does not list the inputs of the stage: an older version wrote it".to_owned(),
         ));
     }
     Ok(report)

@@ -262,7 +262,7 @@ fn verdict(then: &v1::Report, now: &v1::Report) -> Outcome {
 /// Outcomes with another verdict, or on one side only.
 fn differences(then: &v1::Report, now: &v1::Report) -> Vec<(String, String, String)> {
     let said = |outcome: Option<&v1::Outcome>| match outcome {
-        None => "not asked".to_owned(),
+        None => "not checked".to_owned(),
         Some(one) => match one.reason.as_ref().or(one.actual.as_ref()) {
             Some(why) => format!("{}: {why}", one.verdict),
             None => one.verdict.to_string(),

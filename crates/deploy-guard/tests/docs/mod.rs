@@ -6,6 +6,7 @@ mod links;
 mod page;
 mod scenes;
 mod settings;
+mod vocabulary;
 mod walk;
 mod words;
 

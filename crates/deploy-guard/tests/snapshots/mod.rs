@@ -2,10 +2,13 @@
 //!
 //! After a wanted change: `INSTA_UPDATE=always cargo test --workspace --test snapshots`.
 
+mod error_texts;
 mod errors;
 mod help;
+mod hints;
 mod mistakes;
 mod rules;
+pub(crate) mod source;
 mod stages;
 
 use std::fs;
@@ -14,12 +17,18 @@ use std::path::PathBuf;
 use regex::Regex;
 use tempfile::TempDir;
 
-/// A folder with files in which commands are run.
-struct Folder(TempDir);
+/// A folder with files in which commands are run, and the variables that they have.
+struct Folder {
+    folder: TempDir,
+    variables: Vec<(&'static str, String)>,
+}
 
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Folder {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder {
+            folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        };
         fs::create_dir(folder.path()).unwrap();
         for (name, text) in files {
             folder.write(name, text);
@@ -29,11 +38,13 @@ impl Folder {
 
     /// Its name is the service's, where nothing else names it.
     fn path(&self) -> PathBuf {
-        self.0.path().join("shop")
+        self.folder.path().join("shop")
     }
 
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path().join(name), text).unwrap();
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// What a terminal shows of a command line, and how it ends; `name` is the snapshot's.
@@ -51,6 +62,7 @@ impl Folder {
             .env("HOME", self.path())
             .env("COLUMNS", "100")
             .env("EMPTY", "")
+            .envs(self.variables.clone())
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -74,7 +86,9 @@ impl Folder {
                 "[time]",
             ),
             (r"\d\d:\d\d:\d\d(\.\d+)?", "[time]"),
+            (r"\d{8}T\d{9}Z-[0-9a-f]{6}", "[backup]"),
             (r"\d{8}T\d{6}Z", "[time]"),
+            (r"\.damaged-\d+", ".damaged-[time]"),
             (
                 r"\b\d+(\.\d+)? ?(ms|s|min|m)\b( \d+(\.\d+)? ?(ms|s)\b)?",
                 "[duration]",
@@ -84,6 +98,7 @@ impl Folder {
             (r"\binc-[0-9a-f]{8}\b", "inc-[id]"),
             (r"\bprocess \d+\b", "process [pid]"),
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),
+            (r"\b\d+(\.\d+)? (KiB|MiB|GiB|bytes)\b", "[size]"),
             (r"\b\d+ of \d+ answers", "[n] of [m] answers"),
             (r"/\S*/\.tmp[A-Za-z0-9]+", "/there"),
             (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),

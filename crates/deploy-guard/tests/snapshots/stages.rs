@@ -1,5 +1,10 @@
 //! The output of each stage.
 
+use serde_json::json;
+use testkit::Postgres;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
 use crate::snapshots::Folder;
 
 const CONFIGURATION: &str = "version: 1
@@ -155,4 +160,159 @@ incident: { state: state.json, stdout: [{ name: here }] }
     shop.shows("incident_report", "incident report");
     shop.shows("incident_deliver", "incident deliver");
     shop.shows("incident_watch", "incident watch");
+}
+
+#[test]
+fn a_person_keeps_the_state_in_order() {
+    let shop = shop();
+    shop.shown("rollback record --release v1");
+    shop.write("live", "v2");
+    shop.shown("rollback record --release v2");
+    shop.shows("rollback_history", "rollback history");
+    shop.shows("rollback_rehearse", "rollback rehearse");
+    shop.shows("rollback_record_drill", "rollback record-drill");
+    shop.shows("rollback_abort", "rollback abort");
+    shop.shows("rollback_unlock", "rollback unlock");
+    shop.shows("rollback_unfreeze", "rollback unfreeze");
+    shop.shows("rollback_state_validate", "rollback state validate");
+    shop.shows("rollback_state_migrate", "rollback state migrate");
+    shop.shows("rollback_state_repair", "rollback state repair");
+    shop.write("state.json", "{");
+    shop.shows("rollback_state_damaged", "rollback state validate");
+    shop.shows("rollback_state_repaired", "rollback state repair --yes");
+}
+
+#[test]
+fn reports_are_put_together_and_repeated() {
+    let shop = shop();
+    shop.shown("healthgate --release v1 --report gate.json");
+    shop.shows(
+        "reproduce_check",
+        "deploy-guard reproduce gate.json --check",
+    );
+    shop.shows("reproduce", "deploy-guard reproduce gate.json");
+    let web = testkit::Shop::start("v1");
+    let configuration = format!(
+        "version: 1
+service: shop
+healthgate:
+  policy: {{ interval: 20ms, success-threshold: 2, deadline: 10s }}
+  release-identity: optional
+  http: [{{ name: web, url: 'http://{{target}}/health/ready', targets-file: endpoints }}]
+  canary:
+    interval: 1m
+    deadline: 60m
+    server: http://127.0.0.1:9
+    label: release
+    metrics: [{{ name: errors, kind: ratio, tolerance: 2 }}]
+",
+    );
+    let gate = configuration.split("  canary:").next().unwrap();
+    shop.write("deploy-guard.yml", gate);
+    let address = web.address();
+    shop.write("endpoints", &format!("{address}\n"));
+    shop.shown("healthgate --shard 1/2 --report one.json");
+    shop.shown("healthgate --shard 2/2 --report two.json");
+    shop.shows("healthgate_merge", "healthgate merge one.json two.json");
+    shop.write("deploy-guard.yml", &configuration);
+    shop.shows(
+        "healthgate_plan",
+        "healthgate plan --requests-per-minute 600 --error-rate 1%",
+    );
+}
+
+#[test]
+fn a_migration_tells_what_it_does_and_did() {
+    let postgres = Postgres::listening("host all postgres 127.0.0.1/32 trust", None);
+    postgres.sql("CREATE DATABASE shop");
+    let configuration = "version: 1
+service: shop
+migrate:
+  state: state.json
+  dbmate: {}
+";
+    let mut shop = Folder::new(&[("deploy-guard.yml", configuration)]);
+    let tools = testkit::tool("dbmate");
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", tools.parent().unwrap().display());
+    let url = format!("{}?sslmode=disable", postgres.url("postgres", "shop"));
+    shop.variables = vec![("PATH", path), ("DATABASE_URL", url)];
+    shop.write(
+        "db/migrations/1_orders.sql",
+        "-- migrate:up\nCREATE TABLE orders (id bigint);\n-- migrate:down\nDROP TABLE orders;\n",
+    );
+    shop.shows("migrate_status", "migrate status");
+    shop.shows("migrate_plan", "migrate plan");
+    shop.shows("migrate_lint", "migrate lint");
+    shop.shows("migrate_backup", "migrate backup");
+    shop.shows("migrate_rehearse", "migrate rehearse");
+    shop.shows("migrate_dry", "migrate run --release v1 --dry-run");
+    shop.shows("migrate_run", "migrate run --release v1");
+    shop.shows("migrate_again", "migrate run --release v1");
+    shop.shows("migrate_decide", "migrate decide");
+    shop.shows("migrate_resume", "migrate resume");
+    shop.shows("migrate_undo", "migrate undo --release v1");
+    shop.shows(
+        "migrate_restore_dry",
+        "migrate restore --backup latest --dry-run",
+    );
+    shop.write("db/migrations/2_bad.sql", "-- migrate:up\nCREATE TABLE\n");
+    shop.shows("migrate_lint_finds", "migrate lint");
+    shop.shows("migrate_repair", "migrate repair");
+}
+
+#[tokio::test]
+async fn runners_are_shown_with_what_they_do() {
+    let server = MockServer::start().await;
+    let runner = |id, name, status, busy| {
+        json!({
+            "id": id, "name": name, "os": "linux", "status": status, "busy": busy,
+            "labels": [{ "name": "self-hosted" }, { "name": "production" }]
+        })
+    };
+    let runners = json!({
+        "total_count": 2,
+        "runners": [runner(1, "web-01", "online", false), runner(2, "web-02", "offline", false)]
+    });
+    Mock::given(path("/repos/acme/shop/actions/runners"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(runners))
+        .mount(&server)
+        .await;
+    Mock::given(path("/repos/acme/shop/actions/runs"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({ "total_count": 0, "workflow_runs": [] })),
+        )
+        .mount(&server)
+        .await;
+    let configuration = "version: 1
+service: shop
+runner-check:
+  pools:
+    - { name: primary, labels: [self-hosted, production] }
+    - { name: large, labels: [self-hosted, large] }
+";
+    let mut shop = Folder::new(&[("deploy-guard.yml", configuration)]);
+    shop.variables = vec![
+        ("GITHUB_API_URL", server.uri()),
+        ("GITHUB_TOKEN", "t0ken-value".to_owned()),
+        ("GITHUB_REPOSITORY", "acme/shop".to_owned()),
+    ];
+    // On a thread of its own: the mock server answers on this one.
+    let shown = move || {
+        shop.shows("runner_check", "runner-check");
+        shop.shows(
+            "runner_check_fails",
+            "runner-check --labels self-hosted,gpu",
+        );
+        shop.shows("runner_check_dry", "runner-check --dry-run");
+        shop.shows("runner_check_list", "runner-check list");
+        shop.shows("runner_check_restart", "runner-check restart web-02 --yes");
+        shop.shows("runner_check_prune", "runner-check prune web-02 --yes");
+        shop.shows(
+            "runner_check_start_emergency",
+            "runner-check start-emergency --yes",
+        );
+    };
+    tokio::task::spawn_blocking(shown).await.unwrap();
 }

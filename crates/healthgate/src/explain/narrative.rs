@@ -122,7 +122,7 @@ fn circumstances(told: &TimedReport) -> Vec<String> {
         .filter(|one| one.verdict != Verdict::Skipped)
         .count();
     let skipped = report.outcomes.len() - asked;
-    let mut counts = format!("{} asked", plural(asked, "thing was", "things were"));
+    let mut counts = format!("{} measured", plural(asked, "thing was", "things were"));
     if skipped > 0 {
         counts.push_str(&format!(", {skipped} skipped"));
     }
@@ -290,7 +290,10 @@ fn rules(policy: &Policy) -> String {
         (None, None) => {}
     }
     if policy.initial_delay_ms > 0 {
-        text.push_str(&format!("; asked from +{} on", ms(policy.initial_delay_ms)));
+        text.push_str(&format!(
+            "; measured from +{} on",
+            ms(policy.initial_delay_ms)
+        ));
     }
     if policy.startup_ms > 0 {
         text.push_str(&format!(

@@ -80,11 +80,11 @@ pub(crate) enum ReportError {
     CutOff,
     #[error("is not JSON: {0}")]
     NotJson(serde_json::Error),
-    #[error("is no report: not a JSON object")]
+    #[error("is not a report: not a JSON object")]
     NoObject,
-    #[error("is no report: it names no schema")]
+    #[error("is not a report: it names no schema")]
     NoSchema,
-    #[error("is no report: its schema is `{}`", cut(.0, 60))]
+    #[error("is not a report: its schema is `{}`", cut(.0, 60))]
     OtherSchema(String),
     #[error("has the schema `{}`; this is {}", cut(.0, 60), v1::SCHEMA)]
     OtherVersion(String),

@@ -40,7 +40,7 @@ pub(super) fn find(told: &TimedReport, n: usize) -> Vec<Turn> {
     };
     if outcome.verdict == Verdict::Skipped {
         let why = outcome.reason.as_deref().unwrap_or("no reason is given");
-        return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
+        return vec![turn(told, Duration::ZERO, format!("not measured: {why}"))];
     }
     let policy = config::file::Policy::from_report(policy);
     if outcome.members.is_some() {

@@ -82,9 +82,9 @@ fn merge_outcome(same: Vec<v1::Outcome>) -> Outcome {
 fn unasked(outcome: Outcome) -> Outcome {
     Outcome::inconclusive(outcome.id, outcome.subject)
         .severity(outcome.severity)
-        .expected("one shard that asks it")
+        .expected("one shard that measures it")
         .actual("skipped by all")
-        .reason("no shard asked it")
+        .reason("no shard measured it")
         .hint("run all shards with the same configuration, and with the same `--only`")
 }
 
@@ -149,7 +149,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         let reason = "the shards did not have the same list of endpoints".to_owned();
         (Verdict::Error.max(verdict), reason)
     } else if asked > all {
-        let reason = format!("the shards asked {asked} endpoints of {all}");
+        let reason = format!("the shards measured {asked} of {all} endpoints");
         (Verdict::Error.max(verdict), reason)
     } else {
         (verdict, compared(verdict, &tally, &first))

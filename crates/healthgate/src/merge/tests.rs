@@ -204,7 +204,7 @@ fn what_every_shard_left_to_the_others_is_no_pass() {
     assert_eq!(verdict(&[skipped(1), asked]), Verdict::Pass);
     let report = together(vec![skipped(1), skipped(2)]);
     assert_eq!(report.verdict, Verdict::Inconclusive);
-    assert_eq!(report.reason, "http/port: no shard asked it");
+    assert_eq!(report.reason, "http/port: no shard measured it");
     // Nor does an advisory failure hide one that counts.
     let parts = [
         with(1, Verdict::Fail, advisory),

@@ -58,7 +58,7 @@ fn a_database_takes_logins_lets_us_in_and_answers() {
         ),
         ("query: select count(*) from orders, min: 3", "2 < min (3)"),
         ("query: select count(*) from orders, max: 1", "2 > max (1)"),
-        ("query: select 'x', max: 1", "it is no number"),
+        ("query: select 'x', max: 1", "it is not a number"),
         ("query: select null, equals: x", "the first column is NULL"),
         (
             "query: select 1 from customers",
@@ -221,7 +221,7 @@ fn a_port_is_reached_through_a_host() {
     };
     bed.gate(STRICT, &port(sshd.port(), "db-01")).is(0, &[]);
     bed.gate(STRICT, &port(testkit::free_port(), "db-01"))
-        .is(1, &["connection refused", "ask it at db-01: `nc -v"]);
+        .is(1, &["connection refused", "try it at db-01: `nc -v"]);
     bed.gate(STRICT, &port(sshd.port(), "db-02"))
         .is(4, &["host `db-02`"]);
     bed.gate(STRICT, &port(sshd.port(), "db-3"))

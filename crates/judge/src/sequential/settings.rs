@@ -130,7 +130,7 @@ pub enum SettingsError {
     Chance(f64),
     #[error("a tolerance of {0} is not between 1 and 100")]
     Tolerance(f64),
-    #[error("no metric is required: nothing would decide")]
+    #[error("no metric is required: no metric decides")]
     NothingRequired,
     #[error(
         "`{metric}`: the tolerance or a level before the rollout is not a number to compare with"

@@ -57,13 +57,13 @@ pub struct Report {
     /// `3/10` where this is the third of ten parts of the endpoints.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<String>,
-    /// The workflow run that `incident stage` was asked for, where it failed.
+    /// The workflow run that `incident stage` examined, where it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failed_run: Option<FailedRun>,
     /// In `incident status` the open incidents, in `incident list` all of them, the newest first; null elsewhere.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incidents: Option<Vec<IncidentState>>,
-    /// Lines of the log of events that could not be read: what they tell is missing from everything else.
+    /// Lines of the log of events that could not be read: their events are missing from everything else.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unread_lines: Vec<UnreadLine>,
     /// Of `traffic status`: what each side of each place has.
@@ -92,7 +92,7 @@ pub struct FailedRun {
     pub attempt: u32,
     /// GitHub's word for how the attempt ended; null while it runs.
     pub conclusion: Option<String>,
-    /// What failed; `unknown` where nothing tells it.
+    /// What failed; `unknown` where nothing shows it.
     pub stage: Stage,
     /// The job that is the cause; null where GitHub did not start one.
     pub job: Option<String>,
@@ -105,14 +105,14 @@ pub struct FailedRun {
     pub dockerfile_step: Option<DockerfileStep>,
     /// Why the job ended, where no step of it is the reason.
     pub ended: Option<Ended>,
-    /// Who cancelled it: a login, or a newer run; null where nobody did, or where GitHub does not name who.
+    /// Who cancelled it: a login, or a newer run; null where it was not cancelled, or where GitHub does not name who did.
     pub cancelled_by: Option<String>,
     /// The page of the job, else of the run.
     pub url: Option<String>,
-    /// The first lines of the job's log that say what went wrong: at most 10.
+    /// The first lines of the job's log that show what went wrong: at most 10.
     #[serde(default)]
     pub error_lines: Vec<String>,
-    /// What GitHub and the tools say of the job beside its log, failures first.
+    /// What GitHub and the tools report for the job beside its log, failures first.
     #[serde(default)]
     pub annotations: Vec<Annotation>,
     /// All other jobs that failed or were cancelled, the first of them first.
@@ -184,11 +184,11 @@ pub struct SideShare {
     pub name: String,
     /// The release that it answers; null where it does not answer.
     pub release: Option<String>,
-    /// By the configuration; null where that is no split.
+    /// By the configuration; null where that is not a split.
     pub configured: Option<f64>,
-    /// By the router's own word; null where it does not tell.
+    /// As the router reports; null where it does not report it.
     pub loaded: Option<f64>,
-    /// Of the answers; null where they do not tell the sides apart.
+    /// Of the answers; null where the sides answer alike.
     pub observed: Option<f64>,
 }
 
@@ -215,7 +215,7 @@ pub struct ForeignShare {
     /// The release whose share it is.
     pub release: String,
     pub set: f64,
-    /// Null where it is no split between the two sides any more.
+    /// Null where it is no longer a split between the two sides.
     pub found: Option<f64>,
     /// Both, in words.
     pub reason: String,
@@ -250,7 +250,7 @@ pub struct ShareChange {
     pub stable: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
-    /// Where another changed it: what the release had at each machine then; null where that was no split. `after` is the
+    /// Where another changed it: what the release had at each machine then; null where that was not a split. `after` is the
     /// largest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign: BTreeMap<String, Option<f64>>,
@@ -356,7 +356,7 @@ pub struct IncidentState {
     pub escalated_to: Vec<String>,
     /// Null where no rule under `escalate:` is ahead of it.
     pub next_escalation: Option<NextEscalation>,
-    /// Each sink that is to be told of it.
+    /// Each sink that receives it.
     pub deliveries: Vec<SinkDeliveries>,
 }
 
@@ -401,7 +401,7 @@ pub struct NextEscalation {
     pub unless: Unless,
 }
 
-/// How many events of an incident one sink was told.
+/// How many events of an incident one sink received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SinkDeliveries {
@@ -509,14 +509,14 @@ pub struct Variable {
     pub secret: bool,
 }
 
-/// One question that was asked, and its answer.
+/// One check or measurement, and its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Outcome {
     /// `kind/name`, the same from run to run.
     #[schemars(with = "String")]
     pub id: Id,
-    /// What was asked: a URL, a host, an image.
+    /// What was checked: a URL, a host, an image.
     pub subject: String,
     /// Of this question alone.
     pub verdict: Verdict,
@@ -530,7 +530,7 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// The next step for a person.
     pub hint: Option<String>,
-    /// How long asking took in all.
+    /// How long it took in all.
     pub duration_ms: u64,
     /// Readings of a probe, the oldest first; empty where there was one question.
     pub measurements: Vec<Measurement>,
@@ -598,7 +598,7 @@ pub struct Reach {
     pub ninety_percent_ms: Option<u64>,
     /// Eight of ten rollouts, at least, end between this and `latest_ms`.
     pub earliest_ms: Option<u64>,
-    /// Null also where it is too far to tell.
+    /// Null also where it is too far ahead to estimate.
     pub latest_ms: Option<u64>,
     /// What is missing before the deadline.
     pub missing_requests: Option<u64>,

@@ -167,7 +167,7 @@ pub(super) async fn tunnel(
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() = authority
         .parse()
-        .map_err(|_| problem(proxy, format!("cannot be asked for `{authority}`")))?;
+        .map_err(|_| problem(proxy, format!("cannot connect to `{authority}`")))?;
     if let Ok(host) = HeaderValue::from_str(authority) {
         request.headers_mut().insert(HOST, host);
     }

@@ -135,7 +135,7 @@ fn destination(from: &Url, reply: &Reply) -> Result<Url, ConnectError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => {
             let location = excerpt(location.as_bytes());
-            let reason = format!("it redirects to `{location}`, which cannot be asked");
+            let reason = format!("it redirects to `{location}`, which is not an http URL");
             Err(useless(reply, reason))
         }
     }

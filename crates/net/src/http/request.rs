@@ -27,9 +27,9 @@ pub enum Error {
     Scheme,
     #[error("the URL's host cannot be sent")]
     Host,
-    #[error("`{0}` is no method")]
+    #[error("`{0}` is not a method")]
     Method(String),
-    #[error("`{0}` is no header name")]
+    #[error("`{0}` is not a header name")]
     HeaderName(String),
     #[error("the value of header `{0}` cannot be sent")]
     HeaderValue(HeaderName),

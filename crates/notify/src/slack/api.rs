@@ -86,7 +86,7 @@ impl Api {
         match (said.channel, said.ts) {
             (Some(channel), Some(ts)) => Ok(Posted { channel, ts }),
             _ => Err(DeliveryError::unsure(format!(
-                "{} does not say where the message is",
+                "{} does not report where the message is",
                 host(&url)
             ))),
         }

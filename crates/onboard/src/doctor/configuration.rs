@@ -37,7 +37,7 @@ pub(super) fn look(job: &Job, repository: &Repository, alone: Option<&Line>) -> 
         if let Some(step) = alone {
             let outcome = Outcome::pass("configuration/file", "the configuration")
                 .expected("what the steps of the workflows need")
-                .actual(format!("none is needed: {step} asks an address by itself"));
+                .actual(format!("not needed: {step} probes an address by itself"));
             return vec![Finding::new(outcome, &[])];
         }
         let outcome = Outcome::fail("configuration/file", "the configuration")

@@ -217,7 +217,7 @@ async fn look_there(
         return There::NotNeeded;
     }
     let Some((client, repository)) = there else {
-        return There::NotKnown("set GITHUB_TOKEN to ask".to_owned());
+        return There::NotKnown("set GITHUB_TOKEN to check".to_owned());
     };
     if job.job.environment.is_some() && job.environment().is_none() {
         return There::NotKnown("a run alone knows its environment".to_owned());

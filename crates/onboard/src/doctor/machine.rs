@@ -157,7 +157,7 @@ async fn program(what: &str, text: &str, stops: &[StageName], hint: &str) -> Fin
         Err(error) => Outcome::error(id, what)
             .expected(expected)
             .actual("not known")
-            .reason(format!("{what} could not be asked: {error}"))
+            .reason(format!("{what} could not be checked: {error}"))
             .hint(hint),
     };
     Finding::new(outcome, stops)

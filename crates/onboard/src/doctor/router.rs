@@ -67,7 +67,7 @@ async fn at(router: &dyn Router, section: &Traffic, place: &Place) -> Finding {
                     "no share could be set with {}: {reason}",
                     router.kind()
                 ))
-                .hint("`traffic status` and `traffic plan` say more, as the user that ramps"),
+                .hint("`traffic status` and `traffic plan` show more, as the user that ramps"),
             &[StageName::Traffic],
         ),
     };

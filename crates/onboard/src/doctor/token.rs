@@ -21,13 +21,13 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         let outcome = Outcome::skipped(
             "token/github",
             "GitHub",
-            "no check and no target that is configured asks GitHub",
+            "no configured check or target queries GitHub",
         );
         return finding(outcome);
     }
     let Some(name) = repository.name(job) else {
         let outcome = Outcome::inconclusive("token/github", "GitHub")
-            .expected("a repository to ask about")
+            .expected("a repository to check")
             .actual("none")
             .reason("neither GITHUB_REPOSITORY nor `origin` names this repository")
             .hint("export GITHUB_REPOSITORY=OWNER/NAME");
@@ -64,7 +64,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
         Ok(parsed) => parsed,
         Err(error) => {
             let outcome = Outcome::inconclusive("token/github", &name)
-                .expected("a repository to ask about")
+                .expected("a repository to check")
                 .actual(name.clone())
                 .reason(error.to_string())
                 .hint("export GITHUB_REPOSITORY=OWNER/NAME");
@@ -114,8 +114,8 @@ fn told(permission: &str, repository: &str, answer: Result<MayRead, Error>) -> O
         Ok(MayRead::Unasked) => Outcome::inconclusive(id, repository)
             .expected(expected)
             .actual("not known")
-            .reason("this permission cannot be asked about")
-            .hint("`deploy-guard preflight` asks with it"),
+            .reason("this permission cannot be checked")
+            .hint("`deploy-guard preflight` checks it"),
         Err(Error::BadToken) => Outcome::fail(id, repository)
             .expected(expected)
             .actual("GitHub does not know the token")

@@ -74,7 +74,7 @@ fn labels(survey: &Survey, guarded: &[GuardedJob<'_>]) -> Vec<Finding> {
                 let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
                     .expected("labels that another job of this repository has, too")
                     .actual(format!("`{label}` is in no other job"))
-                    .reason(format!("{at} waits for a runner with the label `{label}`, which no other workflow asks for"))
+                    .reason(format!("{at} waits for a runner with the label `{label}`, which no other workflow uses"))
                     .hint("use the labels of the job that deploys today; `gh api repos/{owner}/{repo}/actions/runners` lists the runners");
                 findings.push(Finding::new(outcome, &ALL));
             }

@@ -12,11 +12,11 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Why an answer, or a flag in its place, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AnswerError {
-    #[error("no answer that can be used")]
+    #[error("the answer cannot be used")]
     Unanswered,
     #[error("a number from 1 to {0}")]
     Number(usize),
-    #[error("{0:?} is no user and machine")]
+    #[error("{0:?} is not a user and a machine")]
     Machine(String),
     #[error("a service's name has letters, digits, `.`, `_` and `-`")]
     ServiceName,
@@ -28,7 +28,7 @@ pub(super) enum AnswerError {
     Url(#[from] url::ParseError),
     #[error("write it as `OWNER/NAME@REF`")]
     Action,
-    #[error("it is no folder's name")]
+    #[error("it is not a folder name")]
     Folder,
 }
 
@@ -110,7 +110,7 @@ fn line(question: &str) -> Result<String, InitError> {
     if !matches!(read, Ok(length) if length > 0) {
         return Err(InitError::usage(
             "no answer was given",
-            "add `--yes` to be asked nothing",
+            "add `--yes` to skip the prompts",
         ));
     }
     Ok(answer.trim().to_owned())

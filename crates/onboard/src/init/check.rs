@@ -240,7 +240,7 @@ fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option
         return is_proposed.then(|| Compared::Differs {
             shown: String::new(),
             what: format!(
-                "no step of {} asks whether what {} deploys is healthy",
+                "no step of {} checks whether what {} deploys is healthy",
                 part.workflow.path, part.group.lead.at
             ),
             hint: if part.workflow.guards {
@@ -254,7 +254,7 @@ fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option
     if urls_now.is_empty() {
         let asked = line(&asked.join(", "));
         return Some(Compared::Same(format!(
-            "{at} asks {asked}, and the workflows name no other address that any machine can ask.\n"
+            "{at} probes {asked}, and the workflows name no other public address.\n"
         )));
     }
     // A step for several environments asks what each of them has.
@@ -277,14 +277,14 @@ fn step_alone(survey: &Survey, proposal: &Proposal<'_>, means: &Means) -> Option
     let is_asked = |urls: &[String]| urls.iter().all(|url| asked.contains(url));
     if is_asked(urls_now) || proposed.any(|urls| is_asked(&urls)) {
         return Some(Compared::Same(format!(
-            "{at} asks what the workflow asks.\n"
+            "{at} probes what the workflow probes.\n"
         )));
     }
     let evidence: Vec<String> = part.asked.iter().map(HealthAddress::evidence).collect();
     Some(Compared::Differs {
         shown: String::new(),
         what: format!(
-            "{at} asks {}, and the workflow asks {} ({})",
+            "{at} probes {}, and the workflow probes {} ({})",
             line(&asked.join(", ")),
             line(&urls_now.join(", ")),
             evidence.join(", ")

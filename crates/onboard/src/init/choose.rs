@@ -41,7 +41,7 @@ pub(super) fn choose<'s>(
             if fit.is_empty() {
                 return Err(InitError::usage(
                     format!("nothing in {path} deploys, as far as it can be read"),
-                    "name another with `--workflow`, or insist with `--kind`",
+                    "name another with `--workflow`, or choose with `--kind`",
                 ));
             }
         }

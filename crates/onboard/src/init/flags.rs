@@ -6,7 +6,7 @@ use super::problem::InitError;
 use super::wishes::{InitFlags, KindFlag};
 
 const EXAMPLES: &str = "Examples:
-  deploy-guard init                  # shows what it proposes; asks on a terminal
+  deploy-guard init                  # shows what it proposes; prompts on a terminal
   deploy-guard init --patch          # adds the steps to the workflow that deploys
   deploy-guard init --kind gate --url https://shop.example.com/health --patch
   deploy-guard init --workflow .github/workflows/release.yml --environment staging
@@ -57,7 +57,7 @@ pub(super) fn command() -> Command {
             text(
                 "host",
                 "USER@ADDRESS[:PORT]",
-                "A machine that is reached by SSH; may be given again",
+                "A machine that is reached by SSH; repeatable",
             )
             .action(ArgAction::Append),
         )
@@ -73,7 +73,7 @@ pub(super) fn command() -> Command {
             text(
                 "file",
                 "FILE",
-                "A Compose file of the deployment; may be given again",
+                "A Compose file of the deployment; repeatable",
             )
             .action(ArgAction::Append),
         )
@@ -119,7 +119,7 @@ pub(super) fn command() -> Command {
             "FOLDER",
             "Where the runner has the binaries, for one without internet",
         ))
-        .arg(switch("yes", "Ask nothing, also on a terminal").short('y'))
+        .arg(switch("yes", "Do not prompt, even on a terminal").short('y'))
         .arg(switch(
             "dry-run",
             "Show what would be written, write nothing",

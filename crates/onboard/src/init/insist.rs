@@ -51,7 +51,7 @@ pub(super) fn run(
     yaml::read(&files[1].text).map_err(|fault| InitError {
         code: ExitCode::Error,
         what: format!("the workflow would not be one: {}", fault.message),
-        hint: "tell us what the repository has".to_owned(),
+        hint: "open an issue with what the repository has".to_owned(),
     })?;
     tell(&decided(&plan))?;
     if dry_run {

@@ -215,7 +215,7 @@ fn own_workflow(
     };
     if change.has_gap {
         return Err(refused(
-            "what the gate is to ask is not known; `--url` names it".to_owned(),
+            "the URL for the gate is not known; set it with `--url`".to_owned(),
         ));
     }
     let text = new_workflow::text(part, change, &proposal.service).map_err(|why| {
@@ -237,7 +237,7 @@ pub(super) fn configuration(proposal: &Proposal<'_>) -> String {
     let mut text = format!(
         "# yaml-language-server: $schema={SCHEMA_URL}\n\
          # How the deployment of {service} is guarded. Written by `deploy-guard init`, yours to change.\n\
-         # Every key: `deploy-guard schema`. What each stage would ask: `deploy-guard preflight list`.\n"
+         # Every key: `deploy-guard schema`. What preflight would check: `deploy-guard preflight list`.\n"
     );
     let maps: Vec<Map> = proposal.parts.iter().map(|part| part.map.clone()).collect();
     let (common, own) = if proposal.has_environments() {
@@ -302,7 +302,7 @@ fn can_be_patched(changes: &[Change<'_>]) -> Result<(), InitError> {
         let on_windows = matches!(change.new, Err(PatchError::Windows(_)));
         if change.has_gap && !on_windows {
             return Err(InitError::usage(
-                format!("{path} is not changed: what the gate is to ask is not known"),
+                format!("{path} is not changed: the URL for the gate is not known"),
                 "name it: `--url https://…`",
             ));
         }
@@ -311,7 +311,7 @@ fn can_be_patched(changes: &[Change<'_>]) -> Result<(), InitError> {
                 code: ExitCode::Refused,
                 what: format!("{path} is not changed: {why}"),
                 hint: if on_windows {
-                    "`healthgate --http URL` in that job asks it as the gate does".to_owned()
+                    "`healthgate --http URL` in that job probes it as the gate does".to_owned()
                 } else {
                     "add the steps that are shown above by hand".to_owned()
                 },
@@ -352,12 +352,11 @@ fn next(proposal: &Proposal<'_>, changes: &[Change<'_>], files: &[NewFile], patc
             (changes.iter()).any(|change| matches!(change.new, Err(PatchError::Windows(_))));
         step(match (gap, broken) {
             _ if on_windows => {
-                "a job on Linux, after that one, with a step of the gate that asks the address"
+                "a job on Linux, after that one, with a step of the gate that probes the address"
                     .to_owned()
             }
             (true, _) => {
-                "name what the gate is to ask: `deploy-guard init --url https://… --patch`"
-                    .to_owned()
+                "name the URL for the gate: `deploy-guard init --url https://… --patch`".to_owned()
             }
             (_, true) => "add the steps above by hand".to_owned(),
             _ => "`deploy-guard init --patch` adds the steps above to the workflow".to_owned(),

@@ -42,7 +42,7 @@ pub(super) fn holds(
         InitError {
         code: ExitCode::Error,
         what: format!("the configuration would not be one: {why}"),
-        hint: "write it by hand: `deploy-guard schema` prints its keys; and tell us what the repository has".to_owned(),
+        hint: "write it by hand: `deploy-guard schema` prints its keys; and open an issue with what the repository has".to_owned(),
     }
     };
     let folder = tempfile::tempdir().map_err(|error| broken(error.to_string()))?;
@@ -156,7 +156,7 @@ impl Places {
                 }
                 if !meta.is_dir() {
                     let what = format!(
-                        "not written: {} is no folder of this repository",
+                        "not written: {} is not a folder of this repository",
                         part.display()
                     );
                     return Err(InitError {
@@ -224,7 +224,7 @@ pub(super) fn is_plain(path: &Path) -> Result<(), InitError> {
     }
     Err(InitError::usage(
         format!(
-            "`{}` cannot be written: it is no plain path below the repository's root",
+            "`{}` cannot be written: it is not a plain path below the repository's root",
             line(&path.display().to_string())
         ),
         "name a file such as `.github/deploy-guard.yml`",

@@ -83,7 +83,7 @@ enum Unused {
     Name,
     #[error("started only by its profile")]
     Profile,
-    #[error("its image cannot be told from the file alone")]
+    #[error("its image is not known from the file alone")]
     Image,
     #[error("neither `image` nor `build`")]
     NoImage,

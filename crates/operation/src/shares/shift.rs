@@ -317,7 +317,7 @@ impl Shift<'_> {
         let serves = self.router.side_release(place, side, &self.release).await;
         (!is_left && serves.is_ok()).then(|| {
             Error::Down(format!(
-                "{} cannot be asked ({dead}), so that {} keeps what it has",
+                "{} cannot be queried ({dead}), so that {} keeps what it has",
                 side.other(),
                 self.release
             ))
@@ -499,7 +499,8 @@ impl Observe for Shift<'_> {
         Box::pin(async move {
             let asking = self.share_at(&step.place);
             let asked = self.in_time(self.after_signal().look, asking).await;
-            let late = || Error::Interrupted("a signal left no time to ask the router".to_owned());
+            let late =
+                || Error::Interrupted("a signal left no time to query the router".to_owned());
             asked.unwrap_or_else(|| Err(late())).map(Some)
         })
     }

@@ -86,7 +86,7 @@ impl BothSides {
             let name = router.name(side);
             match &self.of(side).release {
                 Ok(release) => format!("{side} {name} runs {release}"),
-                Err(error) => format!("{side} {name} cannot be asked ({error})"),
+                Err(error) => format!("{side} {name} cannot be queried ({error})"),
             }
         };
         format!("{}, {}", one(Side::Blue), one(Side::Green))

@@ -33,7 +33,7 @@ fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Context<'a>) -> Planned<'a> {
         subject: subject.clone(),
         severity: *severity,
         weight: *weight,
-        asks: format!("ask GitHub for the artifacts of {of}"),
+        asks: format!("list the artifacts of {of}"),
         needs: Some("`actions: read`".to_owned()),
         timeout: scene.patient(),
         wait: std::time::Duration::ZERO,

@@ -132,7 +132,7 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Backups, CheckError>) -
         ),
         (Some(_), None) => bad(
             Verdict::Error,
-            "whether it is intact was not asked".to_owned(),
+            "whether it is intact was not checked".to_owned(),
             "raise the check's `timeout`",
         ),
     }

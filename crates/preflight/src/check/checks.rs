@@ -43,14 +43,14 @@ fn plan<'a>(check: &'a CommitChecks, scene: &'a Context<'a>) -> Vec<Planned<'a>>
         expected.push_str(&format!(", by {app}"));
     }
     if !ignored.is_empty() {
-        expected.push_str(&format!(", whatever {} say", ignored.join(", ")));
+        expected.push_str(&format!(", whatever {} report", ignored.join(", ")));
     }
     let mut planned = vec![Planned {
         id: id.clone(),
         subject: subject.clone(),
         severity: *severity,
         weight: *weight,
-        asks: "ask GitHub for the checks and statuses of the commit".to_owned(),
+        asks: "list the checks and statuses of the commit on GitHub".to_owned(),
         needs: Some(
             "`checks: read` and `statuses: read`; `contents: read` where the release is a tag, `actions: read` to leave out this workflow's own earlier runs"
                 .to_owned(),

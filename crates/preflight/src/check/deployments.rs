@@ -37,7 +37,7 @@ fn staging<'a>(check: &'a StagingCheck, scene: &'a Context<'a>) -> Planned<'a> {
         subject: environment.clone(),
         severity: *severity,
         weight: *weight,
-        asks: format!("ask GitHub for the deployments of this commit to {environment}"),
+        asks: format!("list the deployments of this commit to {environment}"),
         needs: Some(format!(
             "{NEEDS}; `contents: read` where the release is a tag"
         )),
@@ -189,7 +189,7 @@ fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Context<'a>) -> Planned<'a>
         subject: environment.clone(),
         severity: *severity,
         weight: *weight,
-        asks: format!("ask GitHub for the deployments to {environment}"),
+        asks: format!("list the deployments to {environment}"),
         needs: Some(NEEDS.to_owned()),
         timeout: scene.patient(),
         wait: Duration::ZERO,

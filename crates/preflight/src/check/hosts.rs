@@ -216,9 +216,9 @@ impl Visited {
             _ if !told => return self.login(id).expected(fact.expected()),
             _ => {
                 let login = format!("hosts/{}/login", self.name);
-                return Outcome::skipped(id, subject, format!("not asked: see {login}"))
+                return Outcome::skipped(id, subject, format!("not checked: see {login}"))
                     .expected(fact.expected())
-                    .actual("not asked: there is no login")
+                    .actual("not checked: there is no login")
                     .hint(format!("when the login works: `preflight --only {login}`"));
             }
         };

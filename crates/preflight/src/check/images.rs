@@ -32,7 +32,7 @@ fn plan<'a>(check: &'a ImageCheck, scene: &'a Context<'a>) -> Planned<'a> {
         subject: check.image.clone(),
         severity: check.severity,
         weight: check.weight,
-        asks: format!("ask the registry for the manifest of {}", check.image),
+        asks: format!("get the manifest of {}", check.image),
         needs: needs(check),
         timeout: scene.timeout,
         wait: Duration::ZERO,
@@ -154,7 +154,7 @@ pub(crate) async fn check_image(id: String, check: &ImageCheck, scene: &Context<
         Err(error @ Error::Digest { .. }) => told(Verdict::Fail, error.to_string(), error.hint()),
         Err(error) => outcome(Verdict::Error)
             .actual(error.to_string())
-            .reason(format!("the registry could not be asked: {error}"))
+            .reason(format!("the registry could not be queried: {error}"))
             .hint(error.hint()),
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn unreadable<'a>(mut checks: impl Iterator<Item = &'a ImageCheck>) -
     checks.find_map(|check| {
         let error = Reference::parse(&check.image).err()?;
         let failure = Failure::usage(format!(
-            "the image of `{}` cannot be asked for: {error}",
+            "the image of `{}` cannot be checked: {error}",
             check.name
         ));
         Some(failure.hint(NAME))
@@ -295,9 +295,7 @@ impl Question {
                 ))
                 .hint(trouble.hint.clone());
         }
-        let reason = format!(
-            "the registry does not let us look (status {status}, asked as {whose}): {detail}"
-        );
+        let reason = format!("the registry refuses access (status {status}, as {whose}): {detail}");
         let hint = match (host == login::GHCR, self.known.implied) {
             (true, true) => "give the job `permissions: packages: read`, and this repository access in the package's settings (\"Manage Actions access\")".to_owned(),
             (true, false) => format!("give credentials that may pull: in a workflow `GITHUB_TOKEN: ${{{{ github.token }}}}` with `permissions: packages: read`; else `docker login {host}`, or `username-env` and `password-env`"),

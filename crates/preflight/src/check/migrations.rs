@@ -29,7 +29,7 @@ impl Check for MigrationsCheck {
                 subject: "migrate".to_owned(),
                 severity: *severity,
                 weight: weight.split(ReadinessCheck::ALL.len()),
-                asks: format!("ask the database of `migrate:` for {}", question.as_str()),
+                asks: format!("query the database of `migrate:` for {}", question.as_str()),
                 needs: None,
                 timeout: scene.timeout,
                 wait: Duration::ZERO,

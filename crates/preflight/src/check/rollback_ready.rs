@@ -91,7 +91,7 @@ fn plan<'a>(check: &'a RollbackReady, scene: &'a Context<'a>) -> Vec<Planned<'a>
     }
     if let Some(image) = &check.image {
         let question = question("image");
-        let asks = format!("ask the registry for the manifest of {image}");
+        let asks = format!("get the manifest of {image}");
         let needs = check.password_env.as_ref();
         let needs = needs.map(|name| format!("`{name}`, a password or token that may pull"));
         let ask = Box::pin(async move { question.image(image, scene).await });

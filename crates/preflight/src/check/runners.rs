@@ -17,7 +17,7 @@ fn plan<'a>(check: &'a RunnersCheck, scene: &'a Context<'a>) -> Planned<'a> {
     let pool = Pool::of_check(check, scene.job.actions.repository.as_ref());
     let needs = pool
         .as_ref()
-        .map_or("a repository to ask", |pool| pool.scope.permission());
+        .map_or("a repository to check", |pool| pool.scope.permission());
     let id = format!("runners/{}", check.name);
     Planned {
         id: id.clone(),

@@ -267,7 +267,8 @@ fn the_facts_of_an_unreachable_host_are_not_asked() {
             .run()
             .code(1)
     };
-    run(&[]).stdout(contains("not asked: see hosts/web-01/login").and(contains("may not log in")));
+    run(&[])
+        .stdout(contains("not checked: see hosts/web-01/login").and(contains("may not log in")));
     // Where the login has no outcome of its own, the fact gives the reason why it is unknown.
     run(&["--only", "hosts/web-01/sudo"])
         .stdout(contains("✗ hosts/web-01/sudo").and(contains("may not log in")));

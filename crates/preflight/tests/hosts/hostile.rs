@@ -107,7 +107,7 @@ fn a_peer_that_is_no_ssh_server_ends_within_its_time() {
         (
             "silent",
             silent as fn(std::net::TcpStream),
-            "nothing was said within 2s",
+            "the server sent nothing within 2s",
         ),
         ("dripping", dripping, "port is open, but"),
         ("web", web, "no SSH server answers"),

@@ -110,7 +110,7 @@ fn keys_of_every_form_that_openssh_reads_log_in() {
         .key(sshd.private_key().replace('\n', " "))
         .run()
         .code(1)
-        .stdout(contains("its line breaks are gone").and(contains("authorized_keys").not()));
+        .stdout(contains("its line breaks are missing").and(contains("authorized_keys").not()));
 }
 
 fn write_key(path: &std::path::Path, key: &str) {
@@ -141,7 +141,7 @@ fn a_host_that_wants_a_second_factor_is_told_so() {
     };
     let sshd = setup.start();
     Bed::new(&sshd).run().code(1).stdout(
-        contains("wants a second factor: password")
+        contains("requires a second factor: password")
             .and(contains("AuthenticationMethods publickey"))
             .and(contains("authorized_keys").not()),
     );
@@ -194,7 +194,7 @@ fn a_known_hosts_file_that_ssh_keygen_hashed_is_read() {
         .known_hosts(hash(sshd.wrong_known_hosts()))
         .run()
         .code(1)
-        .stdout(contains("is not the one in known_hosts"));
+        .stdout(contains("differs from the one in known_hosts"));
     Bed::new(&sshd)
         .known_hosts(hash(sshd.known_hosts_for("127.0.0.2")))
         .run()
@@ -268,7 +268,7 @@ fn all_hosts_a_pattern_or_one_are_asked_side_by_side() {
         .stdout(contains("hosts/web-07/login").and(contains("web-08").not()));
     run("host: all", &["list"])
         .code(0)
-        .stdout(contains("would log in at db-01").and(contains("41 check(s) would be asked")));
+        .stdout(contains("would log in at db-01").and(contains("41 check(s) would run")));
     run("host: 'app-*'", &[])
         .code(2)
         .stderr(contains("`app-*` fits no host"));
@@ -277,5 +277,5 @@ fn all_hosts_a_pattern_or_one_are_asked_side_by_side() {
         .stderr(contains("did you mean `web-"));
     run("host: 'web-*'\n    - host: web-03", &[])
         .code(2)
-        .stderr(contains("`web-03` is already asked by `host: web-*`"));
+        .stderr(contains("`web-03` is already checked by `host: web-*`"));
 }

@@ -108,7 +108,7 @@ fn identify_deployment(
         }
         let complaints = service.complaints(&Deployment::default()).join("; ");
         if !complaints.is_empty() {
-            reason.push_str(&format!("; ECS says: {complaints}"));
+            reason.push_str(&format!("; ECS reports: {complaints}"));
         }
         let reading = not(Verdict::Fail, "another deployment", reason);
         given_up(found, reading.doubtful())
@@ -181,7 +181,7 @@ pub(super) enum NoImage {
     NotThere(String),
     #[error("the task definition has no container")]
     Empty,
-    #[error("several containers ({0}): `container` must say whose image names the release")]
+    #[error("several containers ({0}): `container` must name the one whose image is the release")]
     Several(String),
 }
 
@@ -275,7 +275,7 @@ fn rolled_out(
         reason.push_str(&reasons(crashed()));
         let complaints = service.complaints(primary).join("; ");
         if !complaints.is_empty() {
-            reason.push_str(&format!("; ECS says: {complaints}"));
+            reason.push_str(&format!("; ECS reports: {complaints}"));
         }
         Some(not(Verdict::Fail, value, reason))
     };

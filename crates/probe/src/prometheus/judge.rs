@@ -118,7 +118,7 @@ fn stale(
 fn one_number(probe: &PrometheusProbe, series: &[Series]) -> Result<(f64, String), Reading> {
     if series.len() > 1 && probe.reduce.is_none() {
         let reason = format!(
-            "{} series where one was asked, such as {}",
+            "{} series instead of one, such as {}",
             series.len(),
             labels(&series[0])
         );
@@ -137,7 +137,7 @@ fn one_number(probe: &PrometheusProbe, series: &[Series]) -> Result<(f64, String
             value => {
                 let what = value.map_or(
                     "a histogram, no number",
-                    |_| "NaN: nothing was divided by nothing, as without traffic",
+                    |_| "NaN: the query divided 0 by 0, as without traffic",
                 );
                 let reason = format!("the value{whose} is {what}");
                 let value = value.map_or("histogram", |_| "NaN");
@@ -477,7 +477,7 @@ mod tests {
         let told = verdict_text(&probe(|p| p.reduce = Some(Reduce::Max)), &holed, None);
         assert_eq!(
             told,
-            "inconclusive: the value of {instance=\"1\"} is NaN: nothing was divided by nothing, as without traffic"
+            "inconclusive: the value of {instance=\"1\"} is NaN: the query divided 0 by 0, as without traffic"
         );
     }
 }

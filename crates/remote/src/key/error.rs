@@ -5,9 +5,9 @@
 pub enum Error {
     #[error("it is empty")]
     Empty,
-    #[error("it has Windows line ends (CRLF)")]
+    #[error("it has Windows line endings (CRLF)")]
     Crlf,
-    #[error("its line breaks are gone: it is one line")]
+    #[error("its line breaks are missing: it is one line")]
     OneLine,
     #[error("its line breaks are written as `\\n`")]
     LiteralBreaks,
@@ -31,7 +31,7 @@ pub enum Error {
     Encoded,
     #[error("it is a public key")]
     PublicKey,
-    #[error("it is a key of PuTTY's (PPK)")]
+    #[error("it is a PuTTY key (PPK)")]
     Putty,
     #[error("it is a key in the format of SSH.COM")]
     SshCom,
@@ -39,7 +39,7 @@ pub enum Error {
     NoBegin,
     #[error("it has no `-----END … PRIVATE KEY-----` line: it was cut off")]
     NoEnd,
-    #[error("it is no private key, its header names something else")]
+    #[error("it is not a private key: its header names something else")]
     OtherKind,
     #[error("it is protected by a passphrase")]
     Passphrase,
@@ -59,7 +59,9 @@ impl Error {
     /// The next step.
     pub fn hint(self) -> &'static str {
         match self {
-            Error::Crlf => "store it with Unix line ends: `tr -d '\\r' < key | gh secret set NAME`",
+            Error::Crlf => {
+                "store it with Unix line endings: `tr -d '\\r' < key | gh secret set NAME`"
+            }
             Error::OneLine | Error::LiteralBreaks => {
                 "store the file with its line breaks, `gh secret set NAME < key`, and hand it on in quotes: `echo \"$NAME\" > key`"
             }

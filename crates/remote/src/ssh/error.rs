@@ -15,7 +15,7 @@ pub enum Error {
     NameTimedOut { name: String, within: Duration },
     #[error("port {port} is not open: {reason}")]
     Port { port: u16, reason: String },
-    #[error("the port is open, but nothing was said within {}", model::text::duration(*.0))]
+    #[error("the port is open, but the server sent nothing within {}", model::text::duration(*.0))]
     Silent(Duration),
     #[error("the port is open, but no SSH server answers: {reason}")]
     Handshake { reason: String },
@@ -29,7 +29,7 @@ pub enum Error {
         known_hosts: PathBuf,
         authority: bool,
     },
-    #[error("the host's key {fingerprint} is not the one in {}: the host was changed, or is another one", known_hosts.display())]
+    #[error("the host's key {fingerprint} differs from the one in {}: the host was reinstalled, or another host answers", known_hosts.display())]
     HostKeyChanged {
         fingerprint: String,
         known_hosts: PathBuf,
@@ -52,7 +52,7 @@ pub enum Error {
     Passphrase,
     #[error("user `{user}` may not log in with this key: {reason}")]
     Login { user: String, reason: String },
-    #[error("the key of user `{user}` is right, and the host wants a second factor: {wants}")]
+    #[error("the host accepts the key of user `{user}` and requires a second factor: {wants}")]
     SecondFactor { user: String, wants: String },
     #[error("no common {}: the host offers {}, and we {}", .0.kind, .0.theirs, .0.ours)]
     NothingInCommon(super::Apart),
@@ -60,11 +60,13 @@ pub enum Error {
     LoginTimedOut { user: String, within: Duration },
     #[error("the login works, but no command runs: {reason}")]
     Command { reason: String },
-    #[error("the connection broke while a command ran: {reason}; how far that came is not known")]
+    #[error(
+        "the connection broke while a command ran: {reason}; how far the command got is not known"
+    )]
     Lost { reason: String },
     #[error("the connection is closed: an earlier command was cut off")]
     Closed,
-    #[error("other commands keep the connection busy: no turn within {}", model::text::duration(*.0))]
+    #[error("other commands kept the connection busy for {}", model::text::duration(*.0))]
     Busy(Duration),
     #[error("the host cannot connect to {host}:{port}")]
     NoWay { host: String, port: u16 },
@@ -76,17 +78,17 @@ pub enum Error {
         port: u16,
         within: Duration,
     },
-    #[error("no connection can be made here: {0}")]
+    #[error("this machine cannot open a connection: {0}")]
     Ours(String),
     #[error("the `ssh` program is not installed here")]
     NoProgram,
     #[error("the `ssh` program does not log in: {reason}")]
     Program { reason: String },
-    #[error("its jump host {host}: {error}")]
+    #[error("jump host {host}: {error}")]
     Jump { host: String, error: Box<Error> },
     #[error("the host has not answered within {}", model::text::duration(*.0))]
     NoPulse(Duration),
-    #[error("the login was not done within {}", model::text::duration(*.0))]
+    #[error("the login did not finish within {}", model::text::duration(*.0))]
     TimedOut(Duration),
 }
 
@@ -154,7 +156,7 @@ impl Target {
             ),
             Error::Key(error) => error.hint().to_owned(),
             Error::Passphrase => {
-                "try it: `ssh-keygen -y -f KEY` asks for the same passphrase".to_owned()
+                "try it: `ssh-keygen -y -f KEY` prompts for the same passphrase".to_owned()
             }
             Error::Login { .. } => {
                 format!("add the public key to ~{user}/.ssh/authorized_keys on the host")
@@ -178,9 +180,7 @@ impl Target {
             | Error::NoAnswer {
                 host, port: there, ..
             } => {
-                format!(
-                    "see what listens there: `ssh {words} 'nc -vz {host} {there}'`"
-                )
+                format!("see what listens there: `ssh {words} 'nc -vz {host} {there}'`")
             }
             Error::NoForwarding { .. } => format!(
                 "see `AllowTcpForwarding`, `PermitOpen` and `DisableForwarding` in the host's sshd: `ssh {words} 'sudo sshd -T | grep -i -e forward -e permitopen'`"
@@ -189,24 +189,25 @@ impl Target {
                 "see it: `ssh-keyscan -c -p {port} {address} | ssh-keygen -L -f -`; its principals must hold `{address}`"
             ),
             Error::NoProgram => {
-                "install it (Debian: `apt-get install openssh-client`), or leave `ssh: openssh` out".to_owned()
+                "install it (Debian: `apt-get install openssh-client`), or leave `ssh: openssh` out"
+                    .to_owned()
             }
             Error::Program { .. } => {
                 format!("see what it does: `ssh -v {words} true`")
             }
             Error::Jump { error, .. } => self.hint(error),
             Error::Busy(_) => {
-                "ask for less at a time at this host, or raise the timeout".to_owned()
+                "run fewer commands on this host at a time, or raise the timeout".to_owned()
             }
             Error::Ours(_) => {
-                "the fault is on the machine that asks, not on the host: the reason names what to look at".to_owned()
+                "the fault is on this machine, not on the host: fix what the error names".to_owned()
             }
             Error::Lost { .. } => {
                 format!("see whether the host is up: `ssh {words} uptime`")
             }
-            Error::Command { .. } => format!(
-                "try `ssh {words} true`; the login shell may be restricted"
-            ),
+            Error::Command { .. } => {
+                format!("try `ssh {words} true`; the login shell may be restricted")
+            }
         }
     }
 }

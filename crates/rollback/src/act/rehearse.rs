@@ -272,7 +272,7 @@ fn verifying(gate: &Healthgate, answer: Duration) -> Duration {
 fn estimate(session: &Session<'_>, destination: &str, parts: &Timings) -> Outcome {
     let slo = session.section.slo;
     let actual = format!(
-        "about {}: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",
+        "about {}: querying {}, checking {}, preparing and backup {}, switching {}, verifying {}",
         span(parts.total()),
         span(parts.asking),
         span(parts.checking),

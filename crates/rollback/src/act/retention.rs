@@ -110,9 +110,7 @@ impl Rollback<'_> {
     async fn in_registry(&self, image: &str) -> Result<(), MissingArtifact> {
         let job = self.session.job;
         let unsure = |why: String| {
-            MissingArtifact::NotKnown(format!(
-                "{image}: whether it is there could not be asked: {why}"
-            ))
+            MissingArtifact::NotKnown(format!("{image}: the registry could not be queried: {why}"))
         };
         let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
         // The login and the trusted authorities that preflight uses for the same image.

@@ -68,7 +68,7 @@ pub(super) async fn go_down(
                 Err(none) => return not(none.to_string()),
             };
             let down =
-                |id: &String| Outcome::pass(Id::undo(id), "").actual("undone, as the tables say");
+                |id: &String| Outcome::pass(Id::undo(id), "").actual("undone, as the tables show");
             let mut outcomes: Vec<Outcome> = undone.revisions.iter().map(down).collect();
             outcomes.extend(undone.recorded);
             match undone.made.end {

@@ -68,7 +68,7 @@ impl Rollback<'_> {
                         runs.outcome(self.destination, "rollback")
                     }
                     _ if say >= made && made > 0 => Outcome::pass(id, self.destination)
-                        .actual(format!("{say} of {} say that they run it", vector.len())),
+                        .actual(format!("{say} of {} report that they run it", vector.len())),
                     // The command's own exit status is all there is, and is shown as that.
                     _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)

@@ -150,7 +150,7 @@ fn within_what_may_fail_the_rest_is_verified_and_recorded() {
         .exits(6)
         .says("1 of 5 hosts do not run it")
         .says("rolled back v2 → v1 on 4 of 5 hosts")
-        .says("4 of 5 say that they run it");
+        .says("4 of 5 report that they run it");
     assert_eq!(world.state().current.as_deref(), Some("v1"));
     assert_eq!(world.state().lock, None);
     std::fs::remove_file(world.path("before-run")).unwrap();

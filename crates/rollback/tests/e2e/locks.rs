@@ -166,7 +166,7 @@ fn a_look_up_that_fails_breaks_no_lock_and_says_so() {
             held(&world);
             for verb in ["run", "unlock", "plan"] {
                 let ran = world.rollback(&[verb]).exits(5);
-                ran.says("and whether it has ended could not be asked")
+                ran.says("and whether it has ended is not known")
                     .says(words);
             }
             assert_eq!(world.live(), "v2");

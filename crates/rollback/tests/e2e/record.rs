@@ -106,7 +106,7 @@ fn silence_is_no_proof_that_a_release_runs() {
     world
         .rollback(&["record", "--release", "v1"])
         .exits(4)
-        .says("could not be asked")
+        .says("is not known")
         .says("no docker");
     assert!(!world.path("state.json").exists());
     world

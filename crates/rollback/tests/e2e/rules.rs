@@ -124,7 +124,7 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
     let reason = outcome["reason"].as_str().unwrap();
     assert!(
         reason.contains("whether what v1 needs is still there is not known: ")
-            && reason.contains("could not be asked")
+            && reason.contains("could not be queried")
             && !reason.contains("is gone"),
         "{outcome}"
     );
@@ -160,7 +160,7 @@ fn after_the_window_a_registry_is_trusted_by_the_ca_file_of_preflight() {
     );
     let outcome = refused(&world, "window");
     let reason = outcome["reason"].as_str().unwrap();
-    assert!(reason.contains("could not be asked"), "{outcome}");
+    assert!(reason.contains("could not be queried"), "{outcome}");
     let preflight = format!(
         "preflight:\n  rollback-ready: {{ ca-file: '{}' }}\n",
         certificate.certificate.display()

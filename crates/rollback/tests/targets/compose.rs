@@ -196,7 +196,7 @@ fn an_image_that_is_gone_is_refused_before_anything_changes(compose: Compose) {
     world.docker.must(&["rmi", "shop:v1"]);
     world.bed.rollback(&["run"]).is(
         5,
-        &["the image shop:v1 is not here, and its registry could not be asked for it: "],
+        &["the image shop:v1 is not here, and its registry could not be queried for it: "],
     );
     assert_eq!(world.container("backend"), before);
     assert!(!world.folder(OURS).exists());
@@ -222,7 +222,7 @@ fn a_registry_that_is_down_is_not_one_without_the_image(compose: Compose) {
     let gone = format!("the image {name}:v1 is neither here nor in its registry");
     world.bed.rollback(&["run"]).is(5, &[&gone]);
     drop(registry);
-    let asked = format!("the image {name}:v1 is not here, and its registry could not be asked");
+    let asked = format!("the image {name}:v1 is not here, and its registry could not be queried");
     world
         .bed
         .rollback(&["run"])
@@ -428,7 +428,10 @@ fn a_release_that_is_no_tag_is_refused(compose: Compose) {
             continue;
         }
         tried += 1;
-        world.bed.rollback(&["run"]).is(5, &["is no image's name"]);
+        world
+            .bed
+            .rollback(&["run"])
+            .is(5, &["is not an image name"]);
     }
     assert!(tried > 4, "only {tried} names were tried");
     assert_eq!(world.container("backend"), before);

@@ -407,7 +407,7 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
     record("v3").is(
         4,
         &[
-            "which task definition runs could not be asked",
+            "ECS could not be queried for the task definition that runs",
             "of shop:3 is IN_PROGRESS",
         ],
     );

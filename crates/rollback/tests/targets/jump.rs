@@ -186,8 +186,7 @@ fn a_host_behind_a_jump_host_with_an_agent_and_certificates_is_checked_gated_and
     let without = "  IdentityAgent none\n  IdentityFile none\n  # ";
     let config = config.replace("  IdentityAgent ", without);
     world.bed.write("ssh_config", &config);
-    world.stage("preflight", &["--only", "hosts"]).is(
-        1,
-        &["its jump host edge: user", "may not log in with this key"],
-    );
+    world
+        .stage("preflight", &["--only", "hosts"])
+        .is(1, &["jump host edge: user", "may not log in with this key"]);
 }

@@ -31,7 +31,7 @@ pub(super) struct Handler {
 enum ShareForm {
     /// `weights`, one for each upstream.
     Weights,
-    /// An upstream is listed as often as its share asks for.
+    /// An upstream is listed as often as its share requires.
     Listing,
 }
 

@@ -207,8 +207,8 @@ impl<'a> Backend<'a> {
             // Not told to a socket of a lower level: then the answer to `set` says it.
             "" | "roundrobin" | "random" => Ok(()),
             balance => Err(Error::Unfit(format!(
-                "`balance {balance}` of {backend} does not divide the requests by weights that can be set: its \
-                 configuration must say `balance roundrobin`"
+                "`balance {balance}` of {backend} does not divide the requests by weights that can be set: set \
+                 `balance roundrobin` in its configuration"
             ))),
         }
     }

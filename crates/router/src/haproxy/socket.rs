@@ -74,7 +74,7 @@ pub fn hint(error: &Error, section: &str) -> Option<String> {
             format!("name its two servers under `{section}.haproxy.blue` and `green`; {has}")
         }
         Error::Level { socket, .. } => {
-            format!("HAProxy's configuration must say `stats socket {socket} level admin`")
+            format!("set `stats socket {socket} level admin` in HAProxy's configuration")
         }
         Error::NoSocket(socket) => format!(
             "see that HAProxy runs, and that its configuration has `stats socket {socket} level admin`"
@@ -284,7 +284,7 @@ pub(super) fn parse(answer: &str, backend: Option<&str>) -> Result<Servers, Erro
         let number = |name: &str| {
             of(name)?
                 .parse::<u32>()
-                .map_err(|_| Error::Malformed(format!("{name} is no number")))
+                .map_err(|_| Error::Malformed(format!("{name} is not a number")))
         };
         if backend.is_some_and(|wanted| of("be_name").is_ok_and(|name| name != wanted)) {
             continue;

@@ -88,7 +88,7 @@ pub(super) fn parse(answer: &str, backend: &str) -> Result<Stat, Error> {
         let count = |name: &str| {
             let text = of(name);
             text.parse::<u64>()
-                .map_err(|_| Error::Malformed(format!("{name} of `show stat` is no number")))
+                .map_err(|_| Error::Malformed(format!("{name} of `show stat` is not a number")))
         };
         let (name, read) = (of("svname"), || {
             Ok::<_, Error>(Row {

@@ -13,7 +13,7 @@ const MAX_WEIGHT: u32 = 256;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ShareError {
     #[error(
-        "{asked} is finer than two weights of at most 256 can say: the smallest share is {smallest}"
+        "{asked} is finer than two weights of at most 256 allow: the smallest share is {smallest}"
     )]
     TooFine { asked: Share, smallest: Share },
 }

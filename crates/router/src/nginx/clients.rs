@@ -29,9 +29,9 @@ pub enum Error {
          to one of them alone"
     )]
     Value(String),
-    #[error("`{0}` of `split_clients` is no share")]
+    #[error("`{0}` of `split_clients` is not a share")]
     Share(String),
-    #[error("`split_clients` gives no side to {0} of the users: let its last line say `*`")]
+    #[error("`split_clients` gives no side to {0} of the users: begin its last line with `*`")]
     Rest(Share),
     #[error("`split_clients` has {0} lines: a share can be set where each side has one at most")]
     Lines(usize),
@@ -330,7 +330,7 @@ mod tests {
             ),
             (
                 "split_clients $cookie_id $up { x 127.0.0.1:8001; }",
-                "`x` of `split_clients` is no share",
+                "`x` of `split_clients` is not a share",
             ),
             (
                 "split_clients $cookie_id $a { * 127.0.0.1:8001; } split_clients $cookie_id $b { * 127.0.0.1:8001; }",

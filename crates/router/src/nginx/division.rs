@@ -46,7 +46,7 @@ pub fn hint(target: &NginxTarget, section: &str) -> String {
         None => upstream::hint(target, section),
         Some(key) => format!(
             "let {} hold `split_clients {key} $up {{ * {}; }}` with the address of the side that is live, and let \
-             the site say `proxy_pass http://$up;`",
+             the site have `proxy_pass http://$up;`",
             target.upstream_file.display(),
             target.blue
         ),

@@ -66,7 +66,7 @@ pub fn hint(target: &NginxTarget, section: &str) -> String {
     let name = target.upstream.as_deref().unwrap_or("shop");
     format!(
         "{section} rewrites a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
-         address of the colour that is live, and let the site say `proxy_pass http://{name};`; what switches in \
+         address of the colour that is live, and let the site have `proxy_pass http://{name};`; what switches in \
          another way (a variable, a port in `proxy_pass`) goes under `{section}.command`",
         target.upstream_file.display(),
         target.blue

@@ -11,8 +11,8 @@ use crate::weights::Weights;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShareError {
     #[error(
-        "`{directive}` in {block} chooses servers by more than their weights, so a weight is no share of the \
-         requests: only 0% and 100% can be set"
+        "`{directive}` in {block} chooses servers by more than their weights, so a weight is not a share of \
+         the requests: only 0% and 100% can be set"
     )]
     Balance { directive: String, block: String },
     #[error("{block} includes another file, which may hold more servers")]

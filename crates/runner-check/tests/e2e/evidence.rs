@@ -132,7 +132,7 @@ runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01
         &text,
         &[
             "1 of unknown status",
-            "cannot be asked: host `runner-01`: the host's key",
+            "cannot be queried: host `runner-01`: the host's key",
         ],
     );
     // GitHub's list is enough, but it may be behind, and the machine is not asked in silence.
@@ -141,7 +141,7 @@ runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01
     list(&server, listed(&[runner])).await;
     let (code, text) = folder.run(&[]).await;
     assert_eq!(code, 0, "{text}");
-    let told = "the machine of web-01 could not be asked: host `runner-01`: the host's key";
+    let told = "the machine of web-01 could not be queried: host `runner-01`: the host's key";
     has(&text, &["1 online (1 idle, 0 busy)", told]);
 }
 

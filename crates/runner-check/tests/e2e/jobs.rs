@@ -40,7 +40,7 @@ async fn without_permission_for_the_list_jobs_tell() {
         (
             vec![job("queued", &labels, None, 1)],
             3,
-            &["which is no sign yet"],
+            &["which is too few for a verdict"],
         ),
         (
             vec![],

@@ -62,7 +62,7 @@ runner-check:
     has(
         &folder.read("summary"),
         &[
-            "| source | runner | state | age | says |",
+            "| source | runner | state | age | evidence |",
             "| host | web-01 | offline | now |",
         ],
     );
@@ -78,7 +78,7 @@ runner-check:
     assert_eq!(code, 0, "{text}");
     let (code, text) = folder.run(&["restart", "web-01"]).await;
     assert_eq!(code, 2, "{text}");
-    has(&text, &["no terminal here to ask", "--yes"]);
+    has(&text, &["no terminal for a confirmation", "--yes"]);
     assert!(
         !host
             .exec(&["systemctl", "is-active", &unit("web-01")])

@@ -152,7 +152,7 @@ impl Canary {
         let labels = labels.chain(self.labels.keys().map(|label| ("labels", label)));
         for (key, label) in labels {
             if !is_metric(label) {
-                return spot.refuse(key, format!("`{label}` is no label's name"));
+                return spot.refuse(key, format!("`{label}` is not a label name"));
             }
         }
         if self.server.is_some() && self.sides.is_none() && self.label.is_none() {
@@ -217,7 +217,7 @@ impl Canary {
                 return spot.refuse(key, "a query is for `server`, and there is another source");
             }
             if !query.contains(SIDE) {
-                let message = "without `{side}` in it, both sides would be asked the same";
+                let message = "without `{side}` in it, both sides would get the same query";
                 let fault = spot.key(key).fault(message);
                 return Err(fault.hint("write it in the selector: `http_requests_total{ {side} }`"));
             }

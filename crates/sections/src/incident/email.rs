@@ -50,7 +50,7 @@ pub struct EmailSink {
     /// Only what happens in these environments. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// Which events are told. Default: incident-opened, incident-updated, severity-changed, escalated,
+    /// Which events are sent. Default: incident-opened, incident-updated, severity-changed, escalated,
     /// incident-resolved and deployment-ended.
     pub events: Option<Vec<EventKind>>,
     /// Of the deployments that end, only those that did not end well. Default: true.

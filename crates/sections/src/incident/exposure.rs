@@ -11,7 +11,7 @@ use yaml::Fault;
 use crate::{AccessLog, KeyPosition, LogFormat, PrometheusAccess};
 
 /// How many requests a release served, and how many of them failed: by counters of a Prometheus server, by an access
-/// log, or by both, of which the log is asked where the counters are not exact.
+/// log, or by both, where the log is read if the counters are not exact.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Exposure {

@@ -80,7 +80,7 @@ impl Filter<'_> {
             let spot = spot.key(key);
             if spot.is_given() && spot.is_empty_list() {
                 let fault =
-                    spot.fault("it lists nothing, so the sink would never be told anything");
+                    spot.fault("it lists nothing, so the sink would never receive an event");
                 return Err(fault.hint("leave it out for the default, or remove the sink"));
             }
         }

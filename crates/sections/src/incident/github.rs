@@ -38,7 +38,7 @@ pub struct GithubIssueSink {
     /// Only what happens in these environments. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// Which events are told. Default: incident-opened, incident-updated, note, severity-changed, escalated
+    /// Which events are sent. Default: incident-opened, incident-updated, note, severity-changed, escalated
     /// and incident-resolved.
     pub events: Option<Vec<EventKind>>,
     /// Of the deployments that end, only those that did not end well. Default: false.
@@ -75,7 +75,7 @@ pub struct GithubDeploymentSink {
     /// Only what happens in these environments. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// Which events are told. Default: deployment-started and deployment-ended.
+    /// Which events are sent. Default: deployment-started and deployment-ended.
     pub events: Option<Vec<EventKind>>,
     /// Of the deployments that end, only those that did not end well. Default: false.
     pub only_failed: Option<bool>,

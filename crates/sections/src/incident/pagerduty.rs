@@ -33,7 +33,7 @@ pub struct PagerdutySink {
     /// Only what happens in these environments. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// Which events are told. Default: incident-opened, severity-changed, escalated, incident-resolved and
+    /// Which events are sent. Default: incident-opened, severity-changed, escalated, incident-resolved and
     /// deployment-ended.
     pub events: Option<Vec<EventKind>>,
     /// Of the deployments that end, only those that did not end well. Default: false.

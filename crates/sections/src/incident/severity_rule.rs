@@ -25,7 +25,7 @@ pub struct SeverityRule {
     pub min_hosts: Option<Portion>,
 }
 
-/// Who is told when an incident goes on.
+/// Who is notified when an incident goes on.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Escalate {
@@ -35,13 +35,13 @@ pub struct Escalate {
     /// `acknowledged` by a person.
     #[serde(default)]
     pub unless: Unless,
-    /// The name of a sink, or a list of them. They are told whatever their filter holds back.
+    /// The name of a sink, or a list of them. They receive it even if their filter excludes the event.
     #[serde(deserialize_with = "one_or_several")]
     #[schemars(with = "OneOrSeveral")]
     pub to: Vec<String>,
     /// Only an incident that is at least so bad. Default: any.
     pub severity: Option<Severity>,
-    /// What they are told, such as `@vp-engineering: production is down`.
+    /// The message, such as `@vp-engineering: production is down`.
     pub text: Option<String>,
 }
 

@@ -19,7 +19,7 @@ pub struct StdoutSink {
     /// Only what happens in these environments. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// Which events are told. Default: all.
+    /// Which events are sent. Default: all.
     pub events: Option<Vec<EventKind>>,
     /// Of the deployments that end, only those that did not end well. Default: false.
     pub only_failed: Option<bool>,

@@ -17,11 +17,11 @@ pub struct CommandTool {
     /// A query whose first column has the applied revisions, in their order; the last is the current one:
     /// `select version from schema_version order by installed_at`. A second column names them.
     pub current: String,
-    /// A command that prints the pending revisions, a line each, in their order. With `folder` the files tell
+    /// A command that prints the pending revisions, a line each, in their order. With `folder`, the files show
     /// more: also which applied revisions have no file.
     pub pending: Option<ShellText>,
     /// The folder with the migrations: the name of each file, up to its first `_`, `.` or `-` or, where that
-    /// is no applied revision, without its extension, is the revision.
+    /// is not an applied revision, without its extension, is the revision.
     pub folder: Option<String>,
     /// Undoes the migrations behind `$REVISION`, which is empty where all are undone.
     pub undo: Option<ShellText>,

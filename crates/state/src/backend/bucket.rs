@@ -246,7 +246,7 @@ async fn in_time<T>(
 fn failed(error: Error) -> BackendError {
     let hint = match &error {
         Error::Denied { .. } => {
-            "the role needs s3:GetObject, s3:PutObject, s3:DeleteObject on the key and what is beside it, and s3:ListBucket: without that S3 does not tell what is missing from what is forbidden"
+            "the role needs s3:GetObject, s3:PutObject, s3:DeleteObject on the key and what is beside it, and s3:ListBucket: without it, S3 does not distinguish missing from forbidden"
                 .to_owned()
         }
         error => error.hint(),

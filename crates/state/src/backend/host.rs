@@ -44,7 +44,7 @@ enum Error {
     Ssh(#[from] ssh::Error),
     #[error("{exit}: {tail}")]
     Ended { exit: ssh::Exit, tail: String },
-    #[error("the script said nothing")]
+    #[error("the script printed nothing")]
     Silent,
 }
 
@@ -245,7 +245,7 @@ impl Host {
             hint: Some(match error {
                 Error::Ssh(error) => self.shared.target().hint(error),
                 Error::Ended { .. } | Error::Silent => {
-                    format!("see what the host says: `ssh {} sh -c true`", self.alias)
+                    format!("see what the host prints: `ssh {} sh -c true`", self.alias)
                 }
             }),
         }

@@ -208,8 +208,8 @@ async fn what_is_no_state_is_refused_and_left_untouched(place: &dyn Place) {
         (b"\xff\xfe{}", "not JSON"),
         (&cut, "not JSON"),
         (nested.as_bytes(), "not JSON"),
-        (b"[]", "it is no state file"),
-        (b"{\"schema\":\"terraform\"}", "it is no state file"),
+        (b"[]", "it is not a state file"),
+        (b"{\"schema\":\"terraform\"}", "it is not a state file"),
         (
             b"{\"schema\":\"deploy-guard/state/v2\"}",
             "this release reads",

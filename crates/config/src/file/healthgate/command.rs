@@ -22,7 +22,7 @@ pub struct CommandProbe {
     pub run: ShellText,
     /// A name under `hosts:` where it runs. Default: on the machine that runs us.
     pub host: Option<String>,
-    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// Machines of `hosts:` where it runs, all of them probed as one group: `all`, a pattern, or a
     /// list.
     pub hosts: Option<HostList>,
     /// How many of these machines must pass, such as `95%` or `12`. Default 100%.

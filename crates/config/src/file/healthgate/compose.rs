@@ -13,7 +13,7 @@ use crate::value::{Portion, Span};
 use sections::KeyPosition;
 
 /// Services of a Compose project: every container of each runs, is healthy where it has a health
-/// check, and is not started again while we watch. Asked by `docker compose`, else by
+/// check, and is not started again while we watch. Read by `docker compose`, else by
 /// `docker-compose`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -43,7 +43,7 @@ pub struct ComposeProbe {
     pub completed: Vec<String>,
     /// A name under `hosts:`, for a project that runs there. Default: the machine that runs us.
     pub host: Option<String>,
-    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// Machines of `hosts:` where it runs, all of them probed as one group: `all`, a pattern, or a
     /// list.
     pub hosts: Option<HostList>,
     /// How many of these machines must pass, such as `95%` or `12`. Default 100%.

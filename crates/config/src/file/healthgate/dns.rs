@@ -21,10 +21,10 @@ pub struct DnsProbe {
     /// The addresses that it must have, all of them and no other. Default: any.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
-    /// Ask many endpoints as one group: a file with one of them a line, such as
+    /// Probe many endpoints as one group: a file with one of them a line, such as
     /// `10.0.0.17:8000`; `#` begins a comment. `{target}` above is the line, `{host}` its host.
     pub targets_file: Option<PathBuf>,
-    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// Probe these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
     /// the machine's name, `{address}` its address.
     pub hosts: Option<HostList>,
     /// How many of the group must pass, such as `95%` or `12`. Default 100%.

@@ -10,7 +10,7 @@ use sections::KeyPosition;
 
 /// A service of Amazon ECS: its PRIMARY deployment is ours, rolled out, with healthy tasks.
 ///
-/// That it is ours is said by `task-definition`, by `deployment-id`, or by `--release`, which is
+/// What makes it ours is `task-definition`, `deployment-id`, or `--release`, which is
 /// compared with an image's tag. Who we are is found as by the AWS tools; allowed must be
 /// `ecs:DescribeServices`, `ecs:DescribeTaskDefinition`, `ecs:ListTasks` and `ecs:DescribeTasks`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,7 +26,7 @@ pub struct EcsProbe {
     /// Default: `$AWS_REGION`, or that of the profile.
     pub region: Option<String>,
     /// What the PRIMARY deployment must run: `family:revision`, an ARN, or a family alone. A family
-    /// does not say which deployment is ours, after a rollback it is the same: it needs
+    /// does not show which deployment is ours, after a rollback it is the same: it needs
     /// `deployment-id` or `--release` beside it.
     pub task_definition: Option<String>,
     /// The PRIMARY deployment's id, `ecs-svc/…`, as `update-service` answered it.

@@ -73,7 +73,7 @@ pub struct HttpProbe {
     pub ca_file: Option<PathBuf>,
     /// The certificate to show to the server.
     pub client_certificate: Option<ClientCertificate>,
-    /// The name to ask for in the TLS handshake, which the certificate must be for. Default: the
+    /// The name to send in the TLS handshake, which the certificate must be for. Default: the
     /// URL's host.
     pub server_name: Option<String>,
     /// The days that each certificate of the server's chain must still hold, also of those that
@@ -91,10 +91,10 @@ pub struct HttpProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
-    /// Ask many endpoints as one group: a file with one of them a line, such as
+    /// Probe many endpoints as one group: a file with one of them a line, such as
     /// `10.0.0.17:8000`; `#` begins a comment. `{target}` above is the line, `{host}` its host.
     pub targets_file: Option<PathBuf>,
-    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// Probe these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
     /// the machine's name, `{address}` its address.
     pub hosts: Option<HostList>,
     /// How many of the group must pass, such as `95%` or `12`. Default 100%.
@@ -149,7 +149,7 @@ impl HttpProbe {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReleaseSource {
-    /// Ask here. Default: the probe's own URL, and its own answer.
+    /// Request this URL. Default: the probe's own URL, and its own answer.
     pub url: Option<String>,
     /// The answer header that holds it.
     pub header: Option<String>,

@@ -11,7 +11,7 @@ use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Pattern, Portion};
 use sections::KeyPosition;
 
-/// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
+/// A PostgreSQL server that accepts connections, as `pg_isready` checks; with `user`, one that lets
 /// them log in; with `query`, one that answers it as expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -51,10 +51,10 @@ pub struct PostgresProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
-    /// Ask many servers as one group: a file with one of them a line; `#` begins a comment.
+    /// Probe many servers as one group: a file with one of them a line; `#` begins a comment.
     /// `{target}` above is the line, `{host}` its host.
     pub targets_file: Option<PathBuf>,
-    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// Probe these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
     /// the machine's name, `{address}` its address.
     pub hosts: Option<HostList>,
     /// How many of the group must pass, such as `95%` or `12`. Default 100%.

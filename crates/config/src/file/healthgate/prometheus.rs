@@ -37,7 +37,7 @@ pub struct PrometheusProbe {
     /// bounds do not forbid. Default: inconclusive.
     #[serde(default)]
     pub on_nan: Undecided,
-    /// What several series mean where one was asked. Default: inconclusive.
+    /// What several series mean where one is expected. Default: inconclusive.
     #[serde(default)]
     pub on_many_series: Undecided,
     /// What a warning of the server means, such as a part of the data that it could not read
@@ -48,7 +48,7 @@ pub struct PrometheusProbe {
     /// name does not end in `_total`); `pass` lets the value decide. Default: pass.
     #[serde(default = "passes")]
     pub on_info: Undecided,
-    /// What samples older than `max-age` mean, or of an age that cannot be told; `pass` lets the
+    /// What samples older than `max-age` mean, or of an unknown age; `pass` lets the
     /// value decide. Default: inconclusive.
     #[serde(default)]
     pub on_stale: Undecided,

@@ -36,10 +36,10 @@ pub struct RedisProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
-    /// Ask many servers as one group: a file with one of them a line; `#` begins a comment.
+    /// Probe many servers as one group: a file with one of them a line; `#` begins a comment.
     /// `{target}` above is the line, `{host}` its host.
     pub targets_file: Option<PathBuf>,
-    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// Probe these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
     /// the machine's name, `{address}` its address.
     pub hosts: Option<HostList>,
     /// How many of the group must pass, such as `95%` or `12`. Default 100%.

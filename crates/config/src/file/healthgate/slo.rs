@@ -1,4 +1,4 @@
-//! Service level objectives, asked of Prometheus.
+//! Service level objectives, read from Prometheus.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ impl Slo {
         }
         self.metrics.check(spot.key("metrics"))?;
         if let Some(name) = self.labels.keys().find(|name| !is_metric(name)) {
-            let message = format!("`{name}` is no label's name");
+            let message = format!("`{name}` is not a label name");
             return spot.refuse("labels", message);
         }
         Ok(())

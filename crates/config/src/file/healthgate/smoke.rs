@@ -65,8 +65,8 @@ pub struct SmokeProbe {
 pub struct SmokeRequest {
     /// What to call it where it fails. Default: its method and URL.
     pub name: Option<String>,
-    /// `http://` or `https://`; or one `{{name}}` alone, a captured URL or path of the server that
-    /// was asked before.
+    /// `http://` or `https://`; or one `{{name}}` alone, a captured URL or path of the server of
+    /// an earlier request.
     pub url: String,
     /// Default: `GET`, or `POST` with a body.
     pub method: Option<Method>,

@@ -21,7 +21,7 @@ pub struct SystemdProbe {
     pub unit: String,
     /// A name under `hosts:`, for a unit that runs there. Default: the machine that runs us.
     pub host: Option<String>,
-    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// Machines of `hosts:` where it runs, all of them probed as one group: `all`, a pattern, or a
     /// list.
     pub hosts: Option<HostList>,
     /// How many of these machines must pass, such as `95%` or `12`. Default 100%.

@@ -23,6 +23,6 @@ pub enum HttpVersion {
     Auto,
     /// HTTP/1.1 alone.
     Http1,
-    /// HTTP/2 alone; to an `http://` URL without asking first (prior knowledge).
+    /// HTTP/2 alone; to an `http://` URL without negotiation (prior knowledge).
     Http2,
 }

@@ -14,7 +14,7 @@ use sections::KeyPosition;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ArtifactCheck {
-    /// The check's name, and the artifact's if `artifact` does not say otherwise.
+    /// The check's name, and the artifact's unless `artifact` names another.
     pub name: String,
     /// The artifact's name; `*` stands for any text, and every artifact that matches must be good.
     pub artifact: Option<String>,

@@ -67,7 +67,7 @@ impl CheckConfig for BackupCheck {
             if self.file.starts_with("s3://") {
                 return Err(spot
                     .fault("`host` and `s3://` exclude each other")
-                    .hint("a bucket is asked from here"));
+                    .hint("a bucket is read from here"));
             }
         }
         if self.file.trim().is_empty() {

@@ -1,4 +1,4 @@
-//! What CI must say of the commit.
+//! What CI must report for the commit.
 
 use model::Severity;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use crate::value::{Expiry, Span, Weight};
 use sections::KeyPosition;
 
 /// Check runs and commit statuses of a commit, and open code scanning alerts. Of the check runs of
-/// one app and name the newest counts; what the asking workflow did itself, before, does not.
+/// one app and name the newest counts; what this workflow itself reported before does not.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommitChecks {
@@ -94,7 +94,7 @@ pub struct Waiver {
     pub check: String,
     /// Why it may be let through.
     pub reason: String,
-    /// Who said so.
+    /// Who approved it.
     pub approver: String,
     /// The last day, such as `2026-12-01` (to its end in UTC), or a time such as
     /// `2026-12-01T12:00:00Z`. Afterwards it lets nothing through.

@@ -32,7 +32,7 @@ pub struct HostCheck {
     /// How far the host's clock may be from ours.
     pub max_clock_skew: Option<Span>,
     /// URLs that the host itself must reach, with `curl`, `wget` or `bash`: a status below 400,
-    /// or a 401, with which a registry asks for a login.
+    /// or a 401, with which a registry requires a login.
     #[serde(default)]
     pub egress: Vec<String>,
     /// How long one host may take, from the look-up of its name. Default: `preflight.timeout`.

@@ -18,7 +18,7 @@ pub struct ImageCheck {
     /// The check's name.
     pub name: String,
     /// `registry/repository:tag` or `…@sha256:…`; `nginx:1` is Docker Hub's. With a tag and a
-    /// digest the digest must exist, and a tag that names something else by now is told.
+    /// digest the digest must exist, and a tag that names something else by now is reported.
     pub image: String,
     /// Platforms such as `linux/amd64` or `linux/arm/v7` for which the image must run, by the rule of
     /// containerd: `linux/arm/v7` also runs on `linux/arm64`.

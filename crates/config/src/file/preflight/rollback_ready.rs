@@ -19,7 +19,7 @@ use sections::KeyPosition;
 pub struct RollbackReady {
     /// The last-known-good release's image, which must still exist: a name with
     /// `${LAST_KNOWN_GOOD}`, such as `ghcr.io/acme/shop:${LAST_KNOWN_GOOD}`. A digest that was
-    /// recorded with the release must be the image's. Default: no image is asked for.
+    /// recorded with the release must be the image's. Default: no image is required.
     pub image: Option<String>,
     /// Where the credentials come from. Default: `auto`.
     #[serde(default)]

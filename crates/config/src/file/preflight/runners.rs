@@ -22,17 +22,17 @@ pub struct RunnersCheck {
     pub labels: Vec<String>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
-    /// Ask the organisation's runners instead of a repository's.
+    /// Use the organisation's runners instead of a repository's.
     pub organization: Option<String>,
-    /// Ask the enterprise's runners instead of a repository's.
+    /// Use the enterprise's runners instead of a repository's.
     pub enterprise: Option<String>,
-    /// Ask the runners of this group of the organisation or enterprise: a name or an id.
+    /// Use the runners of this group of the organisation or enterprise: a name or an id.
     pub group: Option<String>,
-    /// The repositories whose jobs tell of an organisation's or enterprise's runners: GitHub lists
+    /// The repositories whose jobs show an organisation's or enterprise's runners: GitHub lists
     /// jobs by repository alone. At most 20. Default: the repository of the workflow run.
     #[serde(default)]
     pub repositories: Vec<String>,
-    /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
+    /// Its runners, by their names under `runners:`: their machines are checked over SSH, and they
     /// are known also where GitHub's list may not be read.
     #[serde(default)]
     pub runners: Vec<String>,
@@ -44,7 +44,7 @@ pub struct RunnersCheck {
     #[serde(default = "default_min_online")]
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
-    /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
+    /// Actions Runner Controller, or another autoscaler. Then it is not a failure that none is online; a
     /// job that waited longer than `max-start-time` makes the pool undecided. Default false.
     #[serde(default)]
     pub scales_from_zero: bool,

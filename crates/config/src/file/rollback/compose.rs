@@ -104,7 +104,7 @@ impl TargetConfig for ComposeTarget {
             let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let starts_well = name.starts_with(|c: char| good(c) && !c.is_ascii_digit());
             if !starts_well || !name.chars().all(good) {
-                let message = format!("`{name}` is no variable's name");
+                let message = format!("`{name}` is not a variable name");
                 return spot.key("env").refuse(name, message);
             }
         }

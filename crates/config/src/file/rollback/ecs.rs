@@ -9,7 +9,7 @@ use crate::value::Span;
 use sections::KeyPosition;
 
 /// A service of Amazon ECS runs the task definition that the state recorded for the release:
-/// `rollback record` asks ECS for it, or is told (`--task-definition shop:42`). The deployment that
+/// `rollback record` queries ECS for it, or takes `--task-definition shop:42`. The deployment that
 /// this makes is followed until it is rolled out or has failed; that a circuit breaker went back by
 /// itself is a failure.
 ///

@@ -7,7 +7,7 @@ use yaml::Fault;
 use crate::file::ReleaseSource;
 use sections::KeyPosition;
 
-/// A way in to the service, which `rollback decide` asks for the release that answers.
+/// A way in to the service, from which `rollback decide` reads the running release.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WayIn {
@@ -18,7 +18,7 @@ pub struct WayIn {
     /// Whether users come this way. What another way answers is shown and decides nothing.
     #[serde(default)]
     pub traffic: bool,
-    /// The host under `hosts:` to ask from, over SSH: `localhost` is that host. Default: from here.
+    /// The host under `hosts:` to send the request from, over SSH: `localhost` is that host. Default: from here.
     pub via: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl WayIn {
         for (nth, way) in ways.iter().enumerate() {
             let spot = list.item(nth);
             if way.release.url.is_none() {
-                let fault = spot.fault("which URL to ask is not named");
+                let fault = spot.fault("it does not name a URL");
                 return Err(fault.hint("add `release: { url: … }`"));
             }
             if ways[..nth].iter().any(|other| other.name == way.name) {

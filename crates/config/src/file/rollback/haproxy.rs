@@ -43,7 +43,7 @@ pub struct HaproxyTarget {
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
     /// Machines under `hosts:` where HAProxy runs: `all`, a pattern, or a list; `socat` must be
-    /// there. The URL is then asked from there. Default: the machine that runs us.
+    /// there. The URL is then requested from there. Default: the machine that runs us.
     pub hosts: Option<HostList>,
     /// How long each question, and the proof through HAProxy, may take. Default 10s.
     #[serde(default = "timeout")]

@@ -35,11 +35,11 @@ pub struct NginxTarget {
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
     /// Machines under `hosts:` where nginx runs: `all`, a pattern, or a list; the colours and the URL
-    /// are then asked from there, and the commands run there. Default: the machine that runs us.
+    /// are then requested from there, and the commands run there. Default: the machine that runs us.
     pub hosts: Option<HostList>,
     /// Runs the words after it where nginx is, if that is a container: `docker exec nginx`, with `sudo -n`
     /// before it where that is needed. `test`, `reload` and the upstream file are then those inside, and
-    /// its folder must be mounted, not the file alone. Default: nginx is no container.
+    /// its folder must be mounted, not the file alone. Default: nginx is not in a container.
     pub exec: Option<ShellText>,
     /// Checks nginx's configuration, such as `sudo -n nginx -t`. Default: `nginx -t`.
     #[serde(default = "nginx_test")]
@@ -74,7 +74,7 @@ impl TargetConfig for NginxTarget {
         for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
             spot.key(key).plain(address, "_-.:[]/")?;
             let problem = if address.starts_with("unix:") {
-                "is a socket, and each colour must be asked at an address of its own"
+                "is a socket, and each colour needs an address of its own"
             } else if address.contains("//") {
                 "is a URL"
             } else if address.bytes().all(|byte| byte.is_ascii_digit()) {

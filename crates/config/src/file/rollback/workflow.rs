@@ -29,10 +29,10 @@ pub struct WorkflowTarget {
     pub inputs: BTreeMap<String, String>,
     /// An input that gets a word of its own for each rollback, which `run-name` must show:
     /// `run-name: rollback ${{ inputs.version }} ${{ inputs.rollback-id }}`. By it the run is found
-    /// again after a kill, and on servers that do not tell a run's id. Without it, the only run that
+    /// again after a kill, and on servers that do not return a run's id. Without it, the only run that
     /// the same account started since is ours, and where there are several, none is followed.
     pub correlation_input: Option<String>,
-    /// The environment variable that holds a token. Default: as whom `github:` asks.
+    /// The environment variable that holds a token. Default: the login of `github:`.
     pub token_env: Option<String>,
     /// Between two looks at the run. Default 5s.
     #[serde(default = "interval")]

@@ -30,7 +30,7 @@ pub struct AlbRouter {
     /// The region. Default: that of the ARNs.
     pub region: Option<String>,
     /// A URL that only the blue side answers, such as that of a test listener. Default: each of its
-    /// healthy targets is asked at its address, which needs a group of addresses and a way to them.
+    /// healthy targets is probed at its address, which needs a group of addresses and a way to them.
     pub blue_url: Option<String>,
     /// The same of the green side.
     pub green_url: Option<String>,

@@ -13,7 +13,7 @@ use sections::KeyPosition;
 
 /// Two upstreams of a `reverse_proxy` of Caddy, divided over its admin API. The policy is
 /// `weighted_round_robin`, or `random` or `round_robin`, where each upstream stands in the list as often
-/// as its share asks for.
+/// as its share requires.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CaddyRouter {

@@ -27,7 +27,7 @@ pub struct CommandRouter {
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
     /// Machines under `hosts:` where the commands run: `all`, a pattern, or a list; the URL is then
-    /// asked from there. Default: the machine that runs us.
+    /// requested from there. Default: the machine that runs us.
     pub hosts: Option<HostList>,
     /// How long each command, and the proof through the router, may take. Default 1m.
     #[serde(default = "timeout")]

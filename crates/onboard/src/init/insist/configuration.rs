@@ -37,7 +37,7 @@ pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!(
         "# yaml-language-server: $schema={SCHEMA_URL}\n\
          # How the deployment of {service} is guarded. Written by `deploy-guard init`, yours to change.\n\
-         # Every key: `deploy-guard schema`. What each stage would ask: `deploy-guard preflight list`.\n\
+         # Every key: `deploy-guard schema`. What preflight would check: `deploy-guard preflight list`.\n\
          version: 1\n\
          service: {scalar}\n",
         service = plan.service,

@@ -23,7 +23,7 @@ pub(super) fn text(plan: &Plan) -> String {
          \x20       description: The release to deploy, such as v1.2.4\n\
          \x20       required: true\n\
          \n\
-         # The job asks for what it needs.\n\
+         # The job requests the permissions that it needs.\n\
          permissions: {{}}\n\
          \n\
          # Two deployments at once would each measure the other. The second waits; a running one is never\n\
@@ -54,7 +54,7 @@ pub(super) fn text(plan: &Plan) -> String {
     if let DeployMethod::Compose(project) = &plan.way
         && !project.pulled.is_empty()
     {
-        text.push_str("      packages: read # to ask the registry for the images\n");
+        text.push_str("      packages: read # to find the images in the registry\n");
     }
     let _ = write!(
         text,

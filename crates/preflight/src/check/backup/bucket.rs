@@ -212,7 +212,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, CheckError> {
             text.extend_from_slice(chunk.as_ref());
             if text.len() > CHECKSUM {
                 return Ok(Proof::Damaged(format!(
-                    "{} is no checksum file",
+                    "{} is not a checksum file",
                     beside.key
                 )));
             }

@@ -29,7 +29,7 @@ pub(super) fn plan<'a>(
         subject: subject.clone(),
         severity: check.severity,
         weight: check.weight,
-        asks: format!("ask GitHub for the open code scanning alerts of {subject}"),
+        asks: format!("list the open code scanning alerts of {subject}"),
         needs: Some("`security-events: read`".to_owned()),
         timeout: patience(check.wait, scene),
         wait: check.wait.get(),
@@ -114,7 +114,7 @@ async fn of_commit(
         alerts,
         of: commit.label(),
         commit: Some(commit),
-        hint: "wait for the scanner's workflow (`wait: 10m`), or say whose alerts count instead: `code-scanning: { ref: refs/heads/main }`",
+        hint: "wait for the scanner's workflow (`wait: 10m`), or name the ref whose alerts count instead: `code-scanning: { ref: refs/heads/main }`",
     })
 }
 

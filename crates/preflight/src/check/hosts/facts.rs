@@ -82,7 +82,7 @@ impl Fact<'_> {
             Fact::Memory(_) => "look at the memory available".to_owned(),
             Fact::Load(_) => "look at the load".to_owned(),
             Fact::Clock(_) => "compare its clock with ours".to_owned(),
-            Fact::Egress(_, url) => format!("ask {url} from there"),
+            Fact::Egress(_, url) => format!("request {url} from there"),
         }
     }
 
@@ -96,7 +96,7 @@ impl Fact<'_> {
             Fact::Load(most) => format!("a load of at most {most} for each core"),
             Fact::Clock(most) => format!("a clock within {} of ours", model::text::duration(most)),
             Fact::Egress(_, url) => {
-                format!("{url} answers with a status below 400, or asks who we are (401)")
+                format!("{url} answers with a status below 400, or requires a login (401)")
             }
         }
     }
@@ -210,7 +210,7 @@ impl Fact<'_> {
     }
 
     fn clock(self, head: Builder, visit: &HostReport, most: Duration, login: &str) -> Outcome {
-        let look = format!("`{login} timedatectl` should say `System clock synchronized: yes`");
+        let look = format!("`{login} timedatectl` should print `System clock synchronized: yes`");
         let Some((low, high)) = visit.skew else {
             return self.unreadable(head, "it reports no time", &look);
         };
@@ -227,7 +227,7 @@ impl Fact<'_> {
             let actual = format!("at most {farthest:.1}s apart");
             return head.judged(true, self.expected(), actual, &look);
         }
-        let reason = format!("{}: the connection is too slow to tell", head.what);
+        let reason = format!("{}: the connection is too slow to measure it", head.what);
         head.inconclusive(
             self.expected(),
             format!("between {nearest:.1} and {farthest:.1}s apart"),
@@ -265,7 +265,7 @@ impl Fact<'_> {
                 &look,
             ),
             ("bash", Some(0)) => {
-                let actual = "the port is open (the host has no curl to ask more)".to_owned();
+                let actual = "the port is open (the host has no curl to check more)".to_owned();
                 head.judged(true, self.expected(), actual, &look)
             }
             ("curl" | "wget" | "bash", Some(code)) => {

@@ -20,7 +20,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, limit: Age, scene: &'a Context<'a
         subject: name.clone(),
         severity: check.severity,
         weight: check.weight,
-        asks: format!("ask GitHub when the secret {name} was last set"),
+        asks: format!("query GitHub for when the secret {name} was last set"),
         needs: Some(
             "`secrets: read` (an environment's: `environments: read`, an organisation's: `organization_secrets: read`), which GITHUB_TOKEN can never have"
                 .to_owned(),

@@ -27,7 +27,9 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Context<'a>) -> Planne
         subject: name.clone(),
         severity: check.severity,
         weight: check.weight,
-        asks: format!("ask GitHub whose token {name} is, how long it lasts and what it may read"),
+        asks: format!(
+            "query GitHub for the owner, the expiry and the permissions of the token {name}"
+        ),
         needs: Some(format!("the token in {name} itself")),
         timeout: scene.patient(),
         wait: std::time::Duration::ZERO,
@@ -171,7 +173,7 @@ impl TokenFacts {
         }
         if unknown {
             let reason = format!(
-                "whether it lasts {min_days} days cannot be known: GitHub's answer does not tell when it ends"
+                "whether it lasts {min_days} days is not known: GitHub's answer does not include when it expires"
             );
             let hint = "see its expiry on its settings page (github.com/settings/tokens); an app's token is made anew for each run and needs no `min-days`";
             return not(Outcome::inconclusive(id, name), reason, hint.to_owned());
@@ -180,7 +182,7 @@ impl TokenFacts {
             if wish.scopes.is_empty() {
                 return Outcome::pass(id, name).actual(actual);
             }
-            let reason = "it is no classic token and has no scopes".to_owned();
+            let reason = "it is not a classic token and has no scopes".to_owned();
             let hint = "name `permissions` instead of `scopes`".to_owned();
             return not(Outcome::inconclusive(id, name), reason, hint);
         };

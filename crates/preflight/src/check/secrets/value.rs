@@ -121,7 +121,7 @@ pub(super) fn protected_key(
         Err(key::Error::Passphrase) if check.hosts.is_empty() => Outcome::inconclusive(id, name)
             .actual("a private key with a passphrase")
             .reason(format!("whether `{passphrase}` opens the key in `{name}` was not tried"))
-            .hint("name the `hosts` at which it must log in; by hand `ssh-keygen -y -f KEY` asks for it"),
+            .hint("name the `hosts` at which it must log in; by hand, `ssh-keygen -y -f KEY` prompts for it"),
         Err(key::Error::Passphrase) => Outcome::pass(id, name).actual(format!(
             "a private key with a passphrase; the login at {} tries it",
             check.hosts.join(", ")

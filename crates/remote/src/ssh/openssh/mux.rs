@@ -55,7 +55,7 @@ pub(super) enum Request<'a> {
     },
 }
 
-/// A connection to a master. What was asked for on it ends with it.
+/// A connection to a master. What was checked for on it ends with it.
 #[derive(Debug)]
 pub(super) struct Client {
     stream: UnixStream,
