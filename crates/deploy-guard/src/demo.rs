@@ -165,6 +165,7 @@ impl Demo {
         let gate = &second.part("healthgate");
         let rollback = &second.part("rollback");
         let state = self.world.state();
+        let limit = gate["policy"]["failure_limit"].as_u64();
         let status = |release: &str| {
             let entries = state["history"].as_array().into_iter().flatten();
             let entry = entries
@@ -184,7 +185,7 @@ impl Demo {
             promise(
                 "healthgate fails v2, with its arithmetic",
                 gate["verdict"] == "fail"
-                    && failures(gate) > gate["policy"]["failure_limit"].as_u64(),
+                    && limit.is_some_and(|limit| failures(gate) > Some(limit)),
                 &reason(gate),
             ),
             promise(

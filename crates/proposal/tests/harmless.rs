@@ -66,6 +66,14 @@ fn the_gate_stands_below_all_that_makes_the_release_live() {
     ] {
         assert_eq!(order(&flow, &[COMPOSE], &[last]), [last, gate], "{flow}");
     }
+    // A way back may need what is cleaned away.
+    let flow = over_ssh("cd /srv/app\ndocker compose up -d --build")
+        + &there("name: Clean up", "docker image prune -af")
+            .replace("h.example", "${{ secrets.HOST }}");
+    assert_eq!(
+        order(&flow, &[COMPOSE], &["compose up", "image prune"]),
+        ["compose up", gate, "image prune"]
+    );
     // What runs after a failure, or always, is no part of the deployment.
     let flow = steps(&format!(
         "{copy}{}{}{}",
@@ -120,6 +128,14 @@ fn docker_is_asked_as_the_workflow_calls_it() {
         ("sudo -E docker-compose up -d --build", true),
         ("sudo bash -c 'docker compose up -d --build'", true),
         ("sudo ./live.sh", true),
+        (
+            "live() { sudo docker compose \"$@\"; }\nlive up -d --build",
+            true,
+        ),
+        (
+            "run() { echo \"$@\"; \"$@\"; }\nrun docker compose up -d --build",
+            false,
+        ),
         ("./live.sh", false),
         ("sudo git pull\ndocker compose up -d --build", false),
     ] {

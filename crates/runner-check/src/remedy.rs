@@ -142,7 +142,8 @@ impl RemedyError {
         };
         let refuses = |line: &str| {
             let line = line.trim_start();
-            SUDO_REFUSES.iter().any(|words| line.contains(words)) || line.starts_with(OF_SUDO)
+            let begins = line.starts_with(OF_SUDO) && !line.contains(SUDO_WARNS);
+            begins || SUDO_REFUSES.iter().any(|words| line.contains(words))
         };
         tail.lines().any(refuses)
     }
@@ -151,7 +152,14 @@ impl RemedyError {
 /// How sudo 1.8 and 1.9 begin what they print themselves, such as `sudo: a password is required`.
 const OF_SUDO: &str = "sudo: ";
 /// What they print of a user without a rule, or without one for this command.
-const SUDO_REFUSES: [&str; 2] = ["is not in the sudoers file", "is not allowed to execute"];
+const SUDO_REFUSES: [&str; 4] = [
+    "is not in the sudoers file",
+    "is not allowed to execute",
+    "is not allowed to run sudo on",
+    "may not run sudo on",
+];
+/// It goes on after this.
+const SUDO_WARNS: &str = "unable to resolve host";
 
 impl MachineError {
     /// Nothing was changed: we could not even look.

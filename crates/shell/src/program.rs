@@ -37,7 +37,7 @@ pub struct Program {
     /// The function that was begun last.
     pub(crate) function: Option<String>,
     /// The functions that hand their arguments to a program, and its words before them.
-    pub(crate) handing: BTreeMap<String, Vec<Word>>,
+    pub(crate) handing: BTreeMap<String, Command>,
 }
 
 impl Program {
@@ -126,18 +126,35 @@ impl Program {
         command.arms.clone_from(&self.ifs);
     }
 
-    /// A function that hands its arguments to a program is that program: `compose() { docker compose -f live.yml "$@"; }`.
+    /// A function that hands its arguments to a program is that program: `compose() { sudo docker compose "$@"; }`. One that
+    /// also runs its arguments as they are does nothing else that matters.
     fn follow(&mut self, command: &mut Command) {
-        if let Some((last, before)) = command.words.split_last()
-            && last.text == "$@"
+        let Some((last, before)) = command.words.split_last() else {
+            return;
+        };
+        if before.is_empty() && last.text == "}" {
+            self.function = None;
+        } else if last.text == "$@"
             && let Some(name) = &self.function
         {
+            if before.is_empty() {
+                self.handing.remove(name);
+            }
             let known = self.handing.entry(name.clone());
-            known.or_insert_with(|| before.to_vec());
-        } else if let Some(first) = command.words.first()
-            && let Some(handed) = self.handing.get(&first.text)
-        {
-            command.words.splice(..1, handed.iter().cloned());
+            known.or_insert_with(|| Command {
+                words: before.to_vec(),
+                runner: command.runner.clone(),
+                assignments: command.assignments.clone(),
+                ..Command::default()
+            });
+        } else if let Some(handed) = self.handing.get(&command.words[0].text) {
+            command.words.splice(..1, handed.words.iter().cloned());
+            command
+                .assignments
+                .extend(handed.assignments.iter().cloned());
+            if command.runner.is_empty() {
+                command.runner.clone_from(&handed.runner);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! From what jobs do to how they deploy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alternatives::{are_apart, leads};
 use crate::beside;
@@ -365,7 +365,11 @@ impl Assembly<'_> {
         };
         let is_there =
             |event: &Event| login.is_some() && same_machine(machine(event, run).as_ref(), login);
-        let after = run.events.iter().filter(|event| is_after(event));
+        // What is cleaned away may be what a failed gate goes back to.
+        let cleaning = run.events.iter().filter(|event| cleans(event));
+        let cleaning: BTreeSet<usize> = cleaning.map(|event| event.step).collect();
+        let after =
+            (run.events.iter()).filter(|event| is_after(event) && !cleaning.contains(&event.step));
         let acts = after.filter(|event| event.waits() || is_there(event));
         let migrates = (done.iter())
             .filter(|one| matches!(one.deed, CommandEffect::Migrates) && is_after(one.event));
@@ -520,4 +524,16 @@ fn linked(run: &Run, steps: &[usize]) -> Option<Line> {
         .iter()
         .find(linking)
         .map(|event| event.at.clone())
+}
+
+/// Whether a command takes away what no longer runs: `docker image prune`, `docker rmi`.
+fn cleans(event: &Event) -> bool {
+    let EventDetail::Command { words, .. } = &event.what else {
+        return false;
+    };
+    let is_docker = words.first().is_some_and(|first| first.ends_with("docker"));
+    is_docker
+        && words
+            .iter()
+            .any(|word| matches!(word.as_str(), "prune" | "rmi"))
 }

@@ -24,9 +24,10 @@ const MISSING_VALUE: [&str; 2] = ["is missing a value", "Missing mandatory value
 /// What it prints of `${NAME}` without a value.
 const NOT_SET: &str = "variable is not set";
 
-/// Whether Compose ended because a variable has no value.
+/// Whether a variable without a value may be why Compose ended: `"${PORT}:80"` is no port then.
 pub(super) fn is_missing_value(said: &str) -> bool {
-    MISSING_VALUE.iter().any(|words| said.contains(words))
+    let mut texts = MISSING_VALUE.iter().chain([&NOT_SET]);
+    texts.any(|words| said.contains(words))
 }
 
 /// The names of what differs; more than these are of no help.
