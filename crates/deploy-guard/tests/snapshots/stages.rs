@@ -192,21 +192,19 @@ fn reports_are_put_together_and_repeated() {
     );
     shop.shows("reproduce", "deploy-guard reproduce gate.json");
     let web = testkit::Shop::start("v1");
-    let configuration = format!(
-        "version: 1
+    let configuration = "version: 1
 service: shop
 healthgate:
-  policy: {{ interval: 20ms, success-threshold: 2, deadline: 10s }}
+  policy: { interval: 20ms, success-threshold: 2, deadline: 10s }
   release-identity: optional
-  http: [{{ name: web, url: 'http://{{target}}/health/ready', targets-file: endpoints }}]
+  http: [{ name: web, url: 'http://{target}/health/ready', targets-file: endpoints }]
   canary:
     interval: 1m
     deadline: 60m
     server: http://127.0.0.1:9
     label: release
-    metrics: [{{ name: errors, kind: ratio, tolerance: 2 }}]
-",
-    );
+    metrics: [{ name: errors, kind: ratio, tolerance: 2 }]
+";
     let gate = configuration.split("  canary:").next().unwrap();
     shop.write("deploy-guard.yml", gate);
     let address = web.address();
@@ -214,7 +212,7 @@ healthgate:
     shop.shown("healthgate --shard 1/2 --report one.json");
     shop.shown("healthgate --shard 2/2 --report two.json");
     shop.shows("healthgate_merge", "healthgate merge one.json two.json");
-    shop.write("deploy-guard.yml", &configuration);
+    shop.write("deploy-guard.yml", configuration);
     shop.shows(
         "healthgate_plan",
         "healthgate plan --requests-per-minute 600 --error-rate 1%",
