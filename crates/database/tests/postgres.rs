@@ -86,7 +86,10 @@ async fn why_there_is_no_connection_is_told_without_the_password() {
     assert!(matches!(wrong, Error::Login { .. }), "{wrong:?}");
     assert!(!wrong.to_string().contains("hunter3"), "{wrong}");
     let none = refused("app", "postgres").await;
-    assert!(none.to_string().contains("the URL has none"), "{none}");
+    assert!(
+        none.to_string().contains("the URL has no password"),
+        "{none}"
+    );
     let nowhere = refused("postgres", "nowhere").await;
     assert!(matches!(nowhere, Error::NoDatabase(_)), "{nowhere:?}");
     let mut away = server.database("postgres", "postgres");

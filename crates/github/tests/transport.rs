@@ -89,7 +89,7 @@ async fn a_rate_limit_that_ends_too_late_is_told_at_once() {
     assert_eq!(asked(&server).await, 1);
     let text = error.to_string();
     assert!(
-        text.contains("wait 30s, until 20") && text.ends_with('Z'),
+        text.contains("used up for 30s, until 20") && text.ends_with('Z'),
         "{text}"
     );
 }

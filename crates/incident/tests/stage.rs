@@ -259,7 +259,7 @@ async fn what_cannot_be_asked_is_an_error_that_names_the_next_step() {
     let gone = GitHub::start().await;
     gone.on("runs/42", 410, json!({"message": "Gone"})).await;
     let gone = gone.run(&bed, &RUN).code(4).stderr;
-    assert!(gone.contains("a run that was deleted"), "{gone}");
+    assert!(gone.contains("a deleted run"), "{gone}");
     let mut command = bed.command(&RUN);
     let down = command
         .env("GITHUB_API_URL", "http://127.0.0.1:9")

@@ -667,6 +667,10 @@ async fn a_rate_limit_is_waited_for_within_the_deadline_and_told_beyond_it() {
     let clock = std::time::Instant::now();
     let ran = preflight(&server, section).await;
     assert_eq!(ran.code, 4, "{}", ran.text);
-    assert!(ran.text.contains("wait 5m, until 20"), "{}", ran.text);
+    assert!(
+        ran.text.contains("used up for 5m, until 20"),
+        "{}",
+        ran.text
+    );
     assert!(clock.elapsed() < std::time::Duration::from_secs(5));
 }

@@ -435,7 +435,7 @@ fn each_answer_of_a_registry_has_its_own_outcome() {
         (
             ResponseTemplate::new(429).insert_header("retry-after", "120"),
             4,
-            "rate limiting, try again in 2m",
+            "rate limit reached, try again in 2m",
             "log in",
         ),
         (ResponseTemplate::new(500), 4, "status 500", "status page"),

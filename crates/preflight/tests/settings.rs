@@ -155,7 +155,7 @@ fn dotenv_values_are_made_of_variables_as_compose_makes_them() {
     command
         .assert()
         .code(4)
-        .stdout(contains("no variable's beginning: line 1").and(contains("hunter2").not()));
+        .stdout(contains("does not begin a variable: line 1").and(contains("hunter2").not()));
 }
 
 /// In a workflow the mistake is shown at its line, and in the step's summary.

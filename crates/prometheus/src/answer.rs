@@ -234,11 +234,11 @@ mod tests {
             ),
             (
                 r#"{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"x"]}]}}"#,
-                "no number",
+                "not a number",
             ),
             (
                 r#"{"status":"success","data":{"resultType":"vector","result":[{}]}}"#,
-                "no number",
+                "not a number",
             ),
         ] {
             let error = QueryResult::parse(body.as_bytes()).unwrap_err().to_string();

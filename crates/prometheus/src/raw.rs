@@ -165,15 +165,15 @@ mod tests {
             (r#"{"result":[]}"#, "no type of result"),
             (
                 r#"{"resultType":"matrix","result":[{"values":[[1,"x"]]}]}"#,
-                "no number",
+                "not a number",
             ),
             (
                 r#"{"resultType":"matrix","result":[{"values":[[null,"1"]]}]}"#,
-                "no number",
+                "not a number",
             ),
             (
                 r#"{"resultType":"matrix","result":[{"histograms":[[1,{}]]}]}"#,
-                "no number",
+                "not a number",
             ),
         ] {
             let error = parse(data).unwrap_err().to_string();

@@ -820,7 +820,7 @@ fn script_of(
         }
         // What lies on the machine is brought there by something else.
         Some(false) if !group.lead.takes_branch && group.lead.release.is_none() => format!(
-            "{path} takes no release, so it cannot be told to go to an earlier one, and what it deploys is not seen to be fetched here"
+            "{path} takes no release, so it cannot go to an earlier one, and what it deploys is not seen to be fetched here"
         ),
         Some(false) => format!(
             "{path} takes no release as an argument, so it cannot go to an earlier one. A revert on its branch, which the same workflow \

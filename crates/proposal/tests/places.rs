@@ -88,6 +88,27 @@ fn a_probe_that_a_loop_only_warns_of_is_a_warning() {
 }
 
 #[test]
+fn what_is_done_with_an_answer_tells_whether_it_matters() {
+    for (end, warns) in [("[ $S = 200 ] || exit 1", false), ("echo $S", true)] {
+        let flow = steps(&format!(
+            "      - run: flyctl deploy\n      - run: |\n          S=$(curl -s -o /dev/null -w '%{{http_code}}' https://shop.example.com/up || echo 000)\n          {end}\n"
+        ));
+        let told = looked(&flow, &[("fly.toml", "app = 'shop'\n")]);
+        let told_so = told.contains("where the workflow only warns");
+        assert_eq!(told_so, warns, "{end}\n{told}");
+    }
+}
+
+#[test]
+fn an_ssh_configuration_that_printf_writes_line_by_line_is_read() {
+    let flow = steps(
+        "      - run: |\n          mkdir -p ~/.ssh\n          printf '%s\\n' \"Host there\" \"  HostName ${{ secrets.HOST }}\" \"  User me\" > ~/.ssh/config\n      - run: ssh there 'cd /srv/app && docker compose up -d'\n",
+    );
+    let told = looked(&flow, &[]);
+    assert!(told.contains("me@${{ secrets.HOST }}"), "{told}");
+}
+
+#[test]
 fn what_trusts_any_certificate_is_no_address_for_a_probe() {
     for (options, asked) in [("-fsS", true), ("-fsSk", false), ("--insecure -s", false)] {
         let flow = steps(&format!(
@@ -148,6 +169,10 @@ fn an_undo_where_a_release_is_several_revisions_is_not_proposed() {
         ("kubectl -n shop patch deployment web -p '{}'", false),
         ("kubectl -n shop rollout restart deployment/web", false),
         ("kubectl -n shop rollout status deployment/web", true),
+        (
+            "if ! kubectl -n shop rollout status deployment/web; then\n            exit 1\n          fi",
+            true,
+        ),
     ] {
         let flow = steps(&format!(
             "      - run: |\n          kubectl -n shop set image deployment/web web=acme/web:${{{{ github.sha }}}}\n          {second}\n"

@@ -139,7 +139,7 @@ async fn without_permission_nobody_is_called_offline() {
         (ResponseTemplate::new(401), "does not know the token"),
         (
             ResponseTemplate::new(429).insert_header("retry-after", "30"),
-            "wait 30s",
+            "used up for 30s",
         ),
         (
             ResponseTemplate::new(403).insert_header("x-ratelimit-remaining", "0"),

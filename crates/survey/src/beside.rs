@@ -170,7 +170,9 @@ impl Assembly<'_> {
         let calls = calls.get(..MAX_CALLS).unwrap_or(calls);
         let first = calls.first()?;
         let is_apart = |one: &&&RecordedEffect<'_>| {
-            one.event.arms != first.event.arms || self.only_warns(&one.event.at)
+            // `if ! kubectl rollout status …` is how a job waits.
+            !one.event.waits()
+                && (one.event.arms != first.event.arms || self.only_warns(&one.event.at))
         };
         let found = calls.iter().find(is_apart)?;
         Some(found.event.at.clone())

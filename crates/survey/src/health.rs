@@ -167,7 +167,9 @@ impl Assembly<'_> {
         let goes_on = ["echo", "true", ":", "printf"]
             .iter()
             .any(|word| then.starts_with(word));
-        goes_on && !fails(then)
+        // `CODE=$(curl … || echo 000)` is judged by what is done with it.
+        let is_value = then.matches(')').count() > then.matches('(').count();
+        goes_on && !fails(then) && !(is_value && rest.iter().any(|line| fails(line)))
     }
 
     /// What a job that waits for this one asks: a smoke test of its own.

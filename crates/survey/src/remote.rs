@@ -266,16 +266,24 @@ fn reads_program(command: &Command) -> bool {
 /// Programs that write what they are given.
 const WRITERS: [&str; 6] = ["echo", "printf", "cat", "tee", "install", "base64"];
 
+/// More lines than such a file has.
+const MAX_ROUNDS: usize = 200;
+
 /// What `echo` or `printf` writes with these arguments.
 fn written(name: &str, arguments: &[String]) -> String {
     let text = match arguments.split_first() {
         Some((form, values)) if name == "printf" && !values.is_empty() => {
-            let mut parts = form.split("%s");
-            let first = parts.next().unwrap_or_default().to_owned();
-            let filled = parts
-                .zip(values)
-                .map(|(part, value)| format!("{value}{part}"));
-            first + &filled.collect::<String>()
+            let (first, parts) = (form.split("%s").next(), form.split("%s").skip(1));
+            let parts: Vec<&str> = parts.collect();
+            // The form is written again until it has written every value.
+            let rounds = values.chunks(parts.len().max(1)).map(|values| {
+                let filled = parts.iter().zip(values);
+                let filled = filled.map(|(part, value)| format!("{value}{part}"));
+                first.unwrap_or_default().to_owned() + &filled.collect::<String>()
+            });
+            rounds
+                .take(if parts.is_empty() { 1 } else { MAX_ROUNDS })
+                .collect()
         }
         _ => arguments.join("\n"),
     };

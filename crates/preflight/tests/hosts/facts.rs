@@ -240,7 +240,7 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         ),
         ("disk: [{ path: / }, { path: / }]", "duplicate path `/`"),
         ("commands: ['-rf']", "not the name of a program"),
-        ("egress: ['ftp://x/']", "not a scheme"),
+        ("egress: ['ftp://x/']", "`ftp` is not supported here"),
         (
             "egress: ['https://me:pw@example.com/']",
             "a user or password would be seen",

@@ -111,7 +111,7 @@ fn a_peer_that_is_no_ssh_server_ends_within_its_time() {
         ),
         ("dripping", dripping, "port is open, but"),
         ("web", web, "no SSH server answers"),
-        ("endless", endless, "not done within 2s"),
+        ("endless", endless, "did not finish within 2s"),
         ("stuck", stuck, "within 2s"),
         ("gone", gone, "no SSH server answers"),
     ] {

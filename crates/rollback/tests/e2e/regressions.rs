@@ -253,7 +253,7 @@ fn the_newest_journal_must_be_whole() {
             .rollback(&[verb])
             .exits(5)
             .says(path.file_name().unwrap().to_str().unwrap())
-            .says("move it away");
+            .says("move the journal away");
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
     assert_eq!(world.live(), "v2");

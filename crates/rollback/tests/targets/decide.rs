@@ -190,7 +190,7 @@ fn ways_in_that_decide_nothing_are_a_usage_error() {
         ),
         (
             "{ name: a, traffic: true, release: { jq: .version } }",
-            "which URL",
+            "does not name a URL",
         ),
         (
             "{ name: a, traffic: true, via: web-01, release: { url: \"http://127.0.0.1:1/\" } }",

@@ -129,6 +129,8 @@ fn timeless(text: &str) -> String {
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "DATE"),
         (r"\d\d:\d\d:\d\d\.\d+", "CLOCK"),
         (r"\d+(\.\d+)? ?(ms|s|m)\b( \d+s)?", "TIME"),
+        // What took less than a millisecond has no time.
+        (r" \(took TIME\)", ""),
         (r"[ \t]+", " "),
         (r"(?m) $", ""),
     ] {
