@@ -428,7 +428,12 @@ fn a_release_that_is_no_tag_is_refused(compose: Compose) {
             continue;
         }
         tried += 1;
-        world.bed.rollback(&["run"]).is(5, &["is not a tag"]);
+        let why = if odd.ends_with(':') {
+            "is not a tag"
+        } else {
+            "is not an image name"
+        };
+        world.bed.rollback(&["run"]).is(5, &[why]);
     }
     assert!(tried > 4, "only {tried} names were tried");
     assert_eq!(world.container("backend"), before);
