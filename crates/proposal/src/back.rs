@@ -596,8 +596,8 @@ fn kubectl(
             arguments.split_whitespace().any(|word| word == verb)
         })
     };
-    let changes = ["apply", "set", "patch", "replace", "restart"];
-    let several: Vec<&str> = changes.into_iter().filter(|verb| has(verb)).collect();
+    let changes = survey::KUBECTL_CHANGES.into_iter();
+    let several: Vec<&str> = changes.filter(|verb| has(verb)).collect();
     if several.len() > 1 {
         return RollbackPlan::None(format!(
             "the workflow changes the workload by `kubectl {}`, which may be several revisions, so `kubectl rollout undo` may go \

@@ -6,7 +6,7 @@ use crate::deployment::Login;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, RecordedEffect, machine, same_machine};
-use tools::{CommandEffect, Tool};
+use tools::{CommandEffect, KUBECTL_CHANGES, Tool};
 use workflow::{Fact, Line};
 
 /// A longer command is cut.
@@ -129,8 +129,8 @@ pub(crate) fn returns_early(tool: &Tool, run: &Run) -> bool {
                 && !rolls_out()
         }
         Tool::Kubectl(_) => {
-            let changes = ["apply", "set", "patch", "replace", "restart"];
-            changes.iter().any(|verb| calls("kubectl", &[verb])) && !rolls_out()
+            let mut changes = KUBECTL_CHANGES.iter();
+            changes.any(|verb| calls("kubectl", &[verb])) && !rolls_out()
         }
         _ => false,
     }

@@ -51,7 +51,8 @@ pub use deployment::{
 pub use look::look;
 pub use tools::compose;
 pub use tools::{
-    ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+    ByHand, ComposeCall, EcsCall, HelmCall, KUBECTL_CHANGES, KamalCall, KubectlCall, Live,
+    PlatformCall, Tool, Undo,
 };
 
 /// What was found.

@@ -49,6 +49,8 @@ impl Postgres {
         command.arg("-D").arg(&data);
         command.args(["-c", "fsync=off", "-p", &port.to_string(), "-k"]);
         command.arg(folder.path());
+        // In its folder, so that a server that is killed leaves nothing in the system's shared memory.
+        command.args(["-c", "dynamic_shared_memory_type=mmap"]);
         let listen = if hba.is_empty() { "" } else { "127.0.0.1" };
         command.args(["-c", &format!("listen_addresses={listen}")]);
         for lines in hba {

@@ -25,7 +25,8 @@ pub use commands::{changes, deeds as of_command};
 pub use deed::{CommandEffect, With};
 pub use metadata::metadata_tag;
 pub use tool::{
-    ByHand, ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, Live, PlatformCall, Tool, Undo,
+    ByHand, ComposeCall, EcsCall, HelmCall, KUBECTL_CHANGES, KamalCall, KubectlCall, Live,
+    PlatformCall, Tool, Undo,
 };
 pub use uses::deeds as of_action;
 pub use web::is_of_others;

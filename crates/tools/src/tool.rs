@@ -148,6 +148,9 @@ pub struct HelmCall {
     pub kubeconfig: Option<Value>,
 }
 
+/// What `kubectl` changes a workload with: each may be a revision of its own.
+pub const KUBECTL_CHANGES: [&str; 5] = ["apply", "set", "patch", "replace", "restart"];
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EcsCall {
     pub cluster: Option<Fact<Value>>,
