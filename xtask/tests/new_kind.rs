@@ -368,7 +368,7 @@ impl Router for File<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: Duration::ZERO,
+            propagation_time: Duration::ZERO,
             can_sample: true,
         }
     }

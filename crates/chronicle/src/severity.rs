@@ -121,7 +121,7 @@ pub fn classify(situation: &Situation, rules: &[SeverityRule]) -> Classification
     };
     if let Some((nth, rule)) = rules.iter().enumerate().find(|(_, rule)| fits(rule)) {
         return Classification {
-            severity: rule.is,
+            severity: rule.level,
             why: format!("rule {} under `incident.severity`", nth + 1),
         };
     }

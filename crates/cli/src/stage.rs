@@ -151,7 +151,8 @@ pub fn parse(
     let secrets = argument_secrets(env, &args);
     let several = args.iter().skip(1).find_map(|arg| several_words(arg));
     let name = command.get_name().to_owned();
-    command.try_get_matches_from(args).map_err(|error| {
+    let parsed = command.try_get_matches_from_mut(&args);
+    parsed.map_err(|error| {
         if !error.use_stderr() {
             // Help and version go to stdout; a closed stream changes nothing.
             let _ = error.print();
@@ -159,7 +160,7 @@ pub fn parse(
         }
         // It quotes the value that it refuses.
         let mut text = Redactor::new(&secrets).redact(&error.render().to_string());
-        let hint = renamed(&error).or(several.map(str::to_owned));
+        let hint = renamed(&error, called(&command, &args)).or(several.map(str::to_owned));
         if let Some(hint) = &hint {
             text.push_str(&format!("\nhint: {hint}\n"));
         }
@@ -176,11 +177,22 @@ pub fn parse(
 /// Subcommands and flags that had another name before 1.0.
 const RENAMED: &[(&str, &str)] = &[
     ("drilled", "record-drill"),
+    ("--anyway", "--ignore-missing"),
+    ("--side", "--release-label"),
     ("--starts-within", "--max-start-time"),
+    ("--try", "--rehearse"),
+    ("--within", "--timeout"),
 ];
 
-/// The new name, where an old one was refused.
-fn renamed(error: &clap::Error) -> Option<String> {
+/// The subcommand that the arguments call, as deep as they go.
+fn called<'c>(command: &'c Command, args: &[OsString]) -> &'c Command {
+    args.iter().skip(1).fold(command, |command, word| {
+        command.find_subcommand(word).unwrap_or(command)
+    })
+}
+
+/// The new name, where an old one was refused and `command` has the new one.
+fn renamed(error: &clap::Error, command: &Command) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let kinds = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
     let refused = kinds.into_iter().find_map(|kind| match error.get(kind) {
@@ -188,7 +200,13 @@ fn renamed(error: &clap::Error) -> Option<String> {
         _ => None,
     })?;
     let (old, new) = RENAMED.iter().find(|(old, _)| old == refused)?;
-    Some(format!("`{old}` was renamed to `{new}`"))
+    let is_known = match new.strip_prefix("--") {
+        Some(long) => command
+            .get_arguments()
+            .any(|flag| flag.get_long() == Some(long)),
+        None => command.find_subcommand(new).is_some(),
+    };
+    is_known.then(|| format!("`{old}` was renamed to `{new}`"))
 }
 
 /// Whether one argument holds several words, as a list of arguments on one line does.

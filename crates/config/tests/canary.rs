@@ -185,7 +185,7 @@ fn contradictions_are_refused_where_they_stand() {
         " { kayenta: { weights: { a: 60, b: 60 } } }".to_owned(),
         " { thresholds: { failures: 0 } }".to_owned(),
         " { thresholds: { error-rate: 5 } }".to_owned(),
-        " { names: { requests: 'a b' } }".to_owned(),
+        " { metric-names: { requests: 'a b' } }".to_owned(),
         " { tolerance: 1.5 }".to_owned(),
     ];
     let all: Vec<String> = mistakes

@@ -61,7 +61,7 @@ fn what_no_sink_could_use_is_refused_and_no_secret_is_repeated() {
         "{ slack: [{ name: chat, url-env: A, events: [] }] }",
         "{ slack: [{ name: chat, url-env: A, environments: [prodution] }] }",
         "{ production: [prodd] }",
-        "{ severity: [{ is: low, environments: [prodution] }] }",
+        "{ severity: [{ level: low, environments: [prodution] }] }",
         "{ slack: [{ name: chat, url-env: A }], stdout: [{ name: chat }] }",
         "{ pagerduty: [{ name: page }] }",
         "{ pagerduty: [{ name: page, routing-key-env: A, url: events.pagerduty.com }] }",

@@ -129,6 +129,30 @@ fn a_key_that_was_renamed_is_refused_with_its_new_name() {
             "version: 1\nrollback: { haproxy: { leave: maint } }\n",
             "2:24: `leave` was renamed to `drain` | `drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was".to_owned(),
         ),
+        (
+            "version: 1\nrollback: { decide: [] }\n",
+            format!("2:13: `decide` was renamed to `entrypoints` | {same}"),
+        ),
+        (
+            "version: 1\npreflight: { backup: [{ name: b, file: f, intact: gzip }] }\n",
+            format!("2:43: `intact` was renamed to `verify` | {same}"),
+        ),
+        (
+            "version: 1\nincident: { severity: [{ is: low }] }\n",
+            format!("2:26: `is` was renamed to `level` | {same}"),
+        ),
+        (
+            "version: 1\nincident: { exposure: { of-all: x } }\n",
+            format!("2:25: `of-all` was renamed to `total-all-releases` | {same}"),
+        ),
+        (
+            "version: 1\nhealthgate: { canary: { names: {} } }\n",
+            format!("2:25: `names` was renamed to `metric-names` | {same}"),
+        ),
+        (
+            "version: 1\ntraffic: { alb: { overlap: 1s } }\n",
+            format!("2:19: `overlap` was renamed to `propagation-time` | {same}"),
+        ),
         // Elsewhere the same word is an unknown key like any other.
         (
             "version: 1\nhealthgate: { fresh: 1m }\n",
@@ -766,7 +790,7 @@ fn releases_are_compared_by_the_widest_rule_of_the_file() {
             Match::Prefix,
         ),
         (
-            "rollback:\n  state: s.json\n  command: { run: x }\n  decide: [{ name: a, traffic: true, release: { url: 'http://a/', match: prefix } }]\n",
+            "rollback:\n  state: s.json\n  command: { run: x }\n  entrypoints: [{ name: a, traffic: true, release: { url: 'http://a/', match: prefix } }]\n",
             Match::Prefix,
         ),
     ] {

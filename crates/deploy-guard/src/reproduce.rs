@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     check: bool,
     /// Run it even if something is missing here
     #[arg(long, conflicts_with = "check")]
-    anyway: bool,
+    ignore_missing: bool,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -56,9 +56,9 @@ impl cli::Stage for Stage {
         if self.check || job.dry_run {
             let reason = "only compared: without `--check`, the stage is run again";
             outcomes.push(Outcome::skipped("again", &then.stage, reason));
-        } else if !missing.is_empty() && !self.anyway {
+        } else if !missing.is_empty() && !self.ignore_missing {
             let reason = format!(
-                "not run: {} not here as in CI; `--anyway` runs it all the same",
+                "not run: {} not here as in CI; `--ignore-missing` runs it all the same",
                 missing.join(", ")
             );
             outcomes.push(Outcome::skipped("again", &then.stage, reason));

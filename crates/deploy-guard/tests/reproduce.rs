@@ -193,14 +193,14 @@ fn what_is_not_here_is_named_and_nothing_is_run() {
         outcome(&report, "again")["reason"]
             .as_str()
             .unwrap()
-            .contains("--anyway")
+            .contains("--ignore-missing")
     );
     assert_eq!(checkout.shop.requests(), before, "nothing was checked");
     // `--check` only compares, also where everything exists here.
     let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
     let (code, _, _) = checkout.here(&["--check"], &env);
     assert_eq!((code, checkout.shop.requests()), (0, before));
-    let (code, report, _) = checkout.here(&["--anyway"], &env[..2]);
+    let (code, report, _) = checkout.here(&["--ignore-missing"], &env[..2]);
     assert_eq!(
         (code, outcome(&report, "again")["verdict"].as_str()),
         (3, Some("pass")),
@@ -278,7 +278,7 @@ fn a_hostile_report_chooses_no_file_beyond_this_folder_and_no_program() {
     for (at, change) in changes.into_iter().enumerate() {
         fs::write(checkout.folder.path().join("ci.json"), &good).unwrap();
         checkout.edit(|report| change(report, &evil));
-        checkout.here(&["--anyway"], &env);
+        checkout.here(&["--ignore-missing"], &env);
         assert!(!pwned.exists(), "change {at}");
         assert!(
             !checkout.folder.path().join("stolen.json").exists(),
@@ -356,7 +356,7 @@ fn a_value_that_is_called_like_an_action_does_not_make_it_act() {
             report["inputs"]["arguments"] = words.into();
             report["inputs"]["settings"] = serde_json::json!({});
         });
-        let (_, report, text) = checkout.here(&["--anyway"], &env);
+        let (_, report, text) = checkout.here(&["--ignore-missing"], &env);
         // Dry, or not understood at all.
         let again = outcome(&report, "again");
         let actual = again["actual"].as_str().unwrap();
@@ -400,7 +400,7 @@ fn no_line_of_a_file_elsewhere_is_sent_to_whom_a_report_names() {
             report["inputs"]["arguments"] = arguments.clone();
             report["inputs"]["settings"] = settings.clone();
         });
-        let (code, _, text) = checkout.here(&["--anyway"], &env);
+        let (code, _, text) = checkout.here(&["--ignore-missing"], &env);
         assert_eq!(code, 2, "{arguments} {settings}: {text}");
         assert!(text.contains("is not below this folder"), "{text}");
     }
@@ -431,7 +431,7 @@ fn what_a_huge_report_makes_us_say_is_short() {
         report["outcomes"] = many.collect();
     });
     let begun = std::time::Instant::now();
-    let (code, report, _) = checkout.here(&["--anyway"], &env);
+    let (code, report, _) = checkout.here(&["--ignore-missing"], &env);
     assert_eq!(code, 1);
     let reason = outcome(&report, "again")["reason"].as_str().unwrap();
     assert!(reason.len() < 400 && reason.contains(" more"), "{reason}");

@@ -539,6 +539,8 @@ struct Renamed {
     hint: &'static str,
 }
 
+const SAME_VALUE: &str = "its value stays the same";
+
 impl Renamed {
     fn is_for(&self, written: &str, known: &[&str]) -> bool {
         self.old == written && known.contains(&self.new)
@@ -547,19 +549,34 @@ impl Renamed {
 
 const RENAMED: &[Renamed] = &[
     Renamed {
+        old: "decide",
+        new: "entrypoints",
+        hint: SAME_VALUE,
+    },
+    Renamed {
         old: "drilled-within",
         new: "max-drill-age",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "forget-after",
         new: "stale-after",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "fresh",
         new: "max-evidence-age",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
+    },
+    Renamed {
+        old: "intact",
+        new: "verify",
+        hint: SAME_VALUE,
+    },
+    Renamed {
+        old: "is",
+        new: "level",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "leave",
@@ -567,23 +584,38 @@ const RENAMED: &[Renamed] = &[
         hint: "`drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was",
     },
     Renamed {
+        old: "names",
+        new: "metric-names",
+        hint: SAME_VALUE,
+    },
+    Renamed {
+        old: "of-all",
+        new: "total-all-releases",
+        hint: SAME_VALUE,
+    },
+    Renamed {
+        old: "overlap",
+        new: "propagation-time",
+        hint: SAME_VALUE,
+    },
+    Renamed {
         old: "patience",
         new: "max-queue-time",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "prove-within",
         new: "verify-timeout",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "starts-within",
         new: "max-start-time",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
     Renamed {
         old: "within",
         new: "max-age",
-        hint: "its value stays the same",
+        hint: SAME_VALUE,
     },
 ];

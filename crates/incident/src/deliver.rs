@@ -15,7 +15,7 @@ use model::{Outcome, Report};
 use crate::session::Session;
 
 /// How long `deliver` tries by default.
-const WITHIN: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// The first pause between two rounds, which doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The least that is left for another round.
@@ -25,7 +25,7 @@ const LEAST_ROUND: Duration = Duration::from_secs(1);
 pub(crate) struct Flags {
     /// How long to try [default: 15s]
     #[arg(long, value_name = "DURATION")]
-    within: Option<Span>,
+    timeout: Option<Span>,
     /// Drop what this sink has not received, such as one that is no longer configured
     #[arg(long, value_name = "SINK")]
     give_up: Vec<String>,
@@ -49,8 +49,8 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
         let due = session.append(|history| Ok(session.scribe.due(history, &[])));
         due.await?;
     }
-    let within = flags.within.map_or(WITHIN, Span::get);
-    let until = Instant::now() + within;
+    let timeout = flags.timeout.map_or(TIMEOUT, Span::get);
+    let until = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
     // By sink: all that was delivered, and what the last round left.
     let mut all: BTreeMap<String, SinkTally> = BTreeMap::new();

@@ -14,7 +14,7 @@ pub(crate) struct Flags {
     labels: Vec<String>,
     /// The label that distinguishes the canary from stable [default: release]
     #[arg(long, value_name = "NAME")]
-    side: Option<String>,
+    release_label: Option<String>,
 }
 
 impl Flags {
@@ -30,7 +30,7 @@ impl Flags {
         let default = ServiceMetrics::default();
         let service = ServiceMetrics {
             labels: self.labels.iter().map(pair).collect::<Result<_, _>>()?,
-            side: self.side.clone().unwrap_or(default.side),
+            release_label: self.release_label.clone().unwrap_or(default.release_label),
         };
         if service.is_valid() {
             Ok(service)

@@ -138,7 +138,7 @@ fn each_environment_has_figures_of_its_own() {
 fn an_environment_that_the_file_does_not_have_is_refused() {
     for incident in [
         json!({"production": ["prodd"]}),
-        json!({"severity": [{"is": "low", "environments": ["prodd"]}]}),
+        json!({"severity": [{"level": "low", "environments": ["prodd"]}]}),
         json!({"stdout": [{"name": "log", "environments": ["prodd"]}]}),
     ] {
         let refused = shared(&incident).run(&["status"]).code(2);

@@ -23,7 +23,7 @@ fn counted_by(prometheus: &Prometheus) -> Value {
         "server": prometheus.url(),
         "total": "requests_total{release=\"{release}\",status=~\".+\"}",
         "failed": "requests_total{release=\"{release}\",status=\"500\"}",
-        "of-all": "requests_total{release=\"all\"}",
+        "total-all-releases": "requests_total{release=\"all\"}",
         "wait": "50ms",
     })
 }

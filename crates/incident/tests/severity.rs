@@ -43,8 +43,8 @@ fn the_table_of_the_runbooks_classifies() {
 #[test]
 fn rules_of_the_configuration_come_first_and_a_person_has_the_last_word() {
     let rules = json!({"severity": [
-        {"is": "low", "impact": ["degraded"], "after": "1h"},
-        {"is": "critical", "impact": ["degraded", "unknown"]},
+        {"level": "low", "impact": ["degraded"], "after": "1h"},
+        {"level": "critical", "impact": ["degraded", "unknown"]},
     ]});
     let bed = Bed::new(&rules);
     bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
@@ -70,7 +70,7 @@ fn rules_of_the_configuration_come_first_and_a_person_has_the_last_word() {
 
 #[test]
 fn the_share_of_the_hosts_that_are_affected_decides() {
-    let rules = json!({"severity": [{"is": "critical", "min-hosts": "50%"}]});
+    let rules = json!({"severity": [{"level": "critical", "min-hosts": "50%"}]});
     for (hosts, expected) in [("5/12", "high"), ("6/12", "critical"), ("0/0", "high")] {
         let bed = Bed::new(&rules);
         bed.run(&["open", "--hosts", hosts, "slow"]).code(0);
@@ -89,7 +89,7 @@ fn the_share_of_the_hosts_that_are_affected_decides() {
 
 #[test]
 fn a_severity_rises_with_time() {
-    let rules = json!({"severity": [{"is": "critical", "impact": ["degraded"], "after": "1s"}]});
+    let rules = json!({"severity": [{"level": "critical", "impact": ["degraded"], "after": "1s"}]});
     let bed = Bed::new(&rules);
     bed.run(&["open", "--impact", "degraded", "slow"]).code(0);
     assert_eq!(severity_of(&bed), "high");
@@ -106,7 +106,7 @@ fn a_severity_rises_with_time() {
 
 #[test]
 fn a_severity_by_hand_holds_against_the_rules_until_it_is_worse_than_the_person_knew() {
-    let rules = json!({"severity": [{"is": "critical", "impact": ["degraded"], "after": "1s"}]});
+    let rules = json!({"severity": [{"level": "critical", "impact": ["degraded"], "after": "1s"}]});
     let by_hand = |level| ["--severity", level, "--reason", "a test account only"];
     for when in ["open", "update"] {
         let bed = Bed::new(&rules);

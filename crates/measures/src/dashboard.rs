@@ -299,7 +299,7 @@ fn durations() -> Vec<Panel> {
 
 /// From the service's own metrics, and the canary's share.
 fn of_service(service: &ServiceMetrics) -> Vec<Panel> {
-    let side = &service.side;
+    let side = &service.release_label;
     let requests = format!("rate({}[$__rate_interval])", service.requests(""));
     let failed = format!(
         "rate({}[$__rate_interval])",

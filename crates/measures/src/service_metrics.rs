@@ -9,14 +9,14 @@ pub struct ServiceMetrics {
     /// Labels and their values, such as `job` and `shop`; none selects all series.
     pub labels: Vec<(String, String)>,
     /// The label that distinguishes the canary from stable, such as `release`.
-    pub side: String,
+    pub release_label: String,
 }
 
 impl Default for ServiceMetrics {
     fn default() -> Self {
         ServiceMetrics {
             labels: Vec::new(),
-            side: "release".to_owned(),
+            release_label: "release".to_owned(),
         }
     }
 }
@@ -25,7 +25,9 @@ impl ServiceMetrics {
     /// Whether each label has a name that Prometheus accepts.
     pub fn is_valid(&self) -> bool {
         let names = self.labels.iter().map(|(name, _)| name);
-        names.chain([&self.side]).all(|name| is_label_name(name))
+        names
+            .chain([&self.release_label])
+            .all(|name| is_label_name(name))
     }
 
     /// `http_requests_total{job="shop"}`, and further conditions.

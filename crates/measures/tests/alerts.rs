@@ -15,7 +15,7 @@ use crate::support::{bare, labels, november, run};
 fn service() -> ServiceMetrics {
     ServiceMetrics {
         labels: vec![("job".into(), "it's \"the\" shop\\".into())],
-        side: "release".into(),
+        release_label: "release".into(),
     }
 }
 
@@ -37,7 +37,7 @@ fn promtool_accepts_the_rules() {
         assert!(told.contains("SUCCESS: 8 rules found"), "{told}");
     }
     let wrong = |side: &str| ServiceMetrics {
-        side: side.into(),
+        release_label: side.into(),
         ..ServiceMetrics::default()
     };
     for side in ["", "1x", "a-b", "__x", "a} or vector(1"] {

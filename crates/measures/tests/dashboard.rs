@@ -10,7 +10,7 @@ use crate::support::labels;
 fn service() -> ServiceMetrics {
     ServiceMetrics {
         labels: vec![("job".into(), "test".into())],
-        side: "release".into(),
+        release_label: "release".into(),
     }
 }
 

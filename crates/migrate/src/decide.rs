@@ -41,9 +41,9 @@ struct Decision {
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// Also try on a copy of the database whether what is pending can complete
-    #[arg(long = "try")]
-    tries: bool,
+    /// Also rehearse on a copy of the database whether what is pending can complete
+    #[arg(long)]
+    rehearse: bool,
 }
 
 /// What is known beside the tables.
@@ -89,7 +89,7 @@ pub(crate) async fn decide(job: &Job, flags: &Flags) -> Result<Report, Failure> 
         None => choose(&session, &truth, &known),
     };
     let mut tried = None;
-    if flags.tries && decision.way == Recovery::FixForward && !truth.reading.pending.is_empty() {
+    if flags.rehearse && decision.way == Recovery::FixForward && !truth.reading.pending.is_empty() {
         let report = Box::pin(rehearse::run(job, &rehearse::Flags::default())).await?;
         let outcome = Outcome::new("migrate/tried", "a copy of the database", report.verdict);
         tried = Some(

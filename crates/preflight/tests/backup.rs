@@ -112,8 +112,8 @@ fn the_newest_of_the_files_counts_by_its_age_and_its_size() {
 }
 
 /// Verifies in place and from a bucket.
-fn verified(moto: &Moto, name: &str, bytes: &[u8], intact: &str, code: i32, reason: &str) {
-    let more = format!(", intact: {intact}, max-age: 1h");
+fn verified(moto: &Moto, name: &str, bytes: &[u8], proof: &str, code: i32, reason: &str) {
+    let more = format!(", verify: {proof}, max-age: 1h");
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join(name), bytes, 0);
     let file = folder.path().join(name).display().to_string();
@@ -139,17 +139,17 @@ fn verified(moto: &Moto, name: &str, bytes: &[u8], intact: &str, code: i32, reas
 fn compressed_backups_are_read_to_their_end() {
     let moto = Moto::start();
     moto.make_bucket("backups");
-    for (program, intact) in [("gzip", "gzip"), ("zstd", "zstd")] {
+    for (program, proof) in [("gzip", "gzip"), ("zstd", "zstd")] {
         let good = through(program, &content(300_000));
         let mut damaged = good.clone();
         damaged[150_000] ^= 0xff;
         let cut = &good[..good.len() - 100];
-        verified(&moto, &format!("{program}-1"), &good, intact, 0, "intact");
+        verified(&moto, &format!("{program}-1"), &good, proof, 0, "intact");
         verified(
             &moto,
             &format!("{program}-2"),
             cut,
-            intact,
+            proof,
             1,
             "it is damaged",
         );
@@ -157,7 +157,7 @@ fn compressed_backups_are_read_to_their_end() {
             &moto,
             &format!("{program}-3"),
             &damaged,
-            intact,
+            proof,
             1,
             "it is damaged",
         );
@@ -165,7 +165,7 @@ fn compressed_backups_are_read_to_their_end() {
             &moto,
             &format!("{program}-4"),
             &content(100),
-            intact,
+            proof,
             1,
             "it is damaged",
         );
@@ -245,7 +245,7 @@ fn a_checksum_beside_the_backup_must_be_its_own() {
         }
         let bucket = if sum.is_some() { "backups" } else { "bare" };
         for place in [file.display().to_string(), format!("s3://{bucket}/a.*")] {
-            let (_folder, mut command) = asking(&format!("file: '{place}', intact: checksum"), "");
+            let (_folder, mut command) = asking(&format!("file: '{place}', verify: checksum"), "");
             let (got, outcome) = outcome(command.envs(moto.variables()));
             assert_eq!(got, code, "{outcome}");
             let key = if code == 0 { "actual" } else { "reason" };
@@ -293,7 +293,7 @@ fn runbook_001_backup_before_the_deployment_is_looked_at_where_it_lies() {
     );
     let ask = || {
         let file = format!(
-            "host: db-01, file: '{}/db-*.sql.gz', max-age: 26h, min-size: 1KiB, intact: gzip",
+            "host: db-01, file: '{}/db-*.sql.gz', max-age: 26h, min-size: 1KiB, verify: gzip",
             backups.path().display()
         );
         let (folder, mut command) = asking(&file, &hosts);

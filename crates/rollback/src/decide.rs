@@ -1,9 +1,9 @@
-//! Which release answers on each way in, and so whether users see the new one: SAFE or CRITICAL.
+//! Which release answers at each entrypoint, and so whether users see the new one: SAFE or CRITICAL.
 
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use config::file::WayIn;
+use config::file;
 use futures_util::future::join_all;
 use model::release::Releases;
 use model::{Decision, Outcome, Report, Severity, Verdict};
@@ -13,7 +13,7 @@ use crate::act;
 use crate::session::Session;
 use target::{Entrypoint, Error, Place, PlaceAccess, QUERY_TIMEOUT, ReleaseEndpoint, kinds};
 
-/// Answers of a way with traffic: behind one address there may be several servers, and a proxy
+/// Answers of an entrypoint with traffic: behind one address there may be several servers, and a proxy
 /// that was just reloaded has workers of before.
 const ANSWERS: u32 = 5;
 /// Between two of them.
@@ -27,22 +27,22 @@ enum Meaning {
     Unknown,
 }
 
-/// Asks every way in, side by side, and what each place runs.
+/// Asks every entrypoint, side by side, and what each place runs.
 pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let places = PlaceAccess::new(&job.config.hosts, &job.env);
-    let Entrypoints { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
-    let asking = doors.iter().map(|door| async {
+    let Entrypoints { all, of_target } = entrypoints(&session, &places, document.as_ref()).await?;
+    let asking = all.iter().map(|entrypoint| async {
         let clock = std::time::Instant::now();
-        let seen = query_entrypoint(&session, &places, door, document.as_ref()).await;
+        let seen = query_entrypoint(&session, &places, entrypoint, document.as_ref()).await;
         EntrypointResult {
             outcome: seen.outcome.took(clock.elapsed()),
             ..seen
         }
     });
     let behind = async {
-        // The target's own doors are where its traffic is looked for.
+        // The target's own entrypoints are where its traffic is looked for.
         if of_target {
             return None;
         }
@@ -183,31 +183,33 @@ fn recorded_releases(document: Option<&Document>) -> Vec<Entry> {
     document.map_or_else(Vec::new, |document| document.history.clone())
 }
 
-/// What was seen on one way: its outcome, and the new releases that users get there.
+/// What was seen at one entrypoint: its outcome, and the new releases that users get there.
 struct EntrypointResult {
     outcome: Outcome,
     new: Vec<String>,
 }
 
-/// The ways in, and whether the target named them.
+/// All entrypoints, and whether the target named them.
 struct Entrypoints {
-    doors: Vec<Entrypoint>,
+    all: Vec<Entrypoint>,
     of_target: bool,
 }
 
-/// The configured ways, otherwise those of the target, otherwise the gate's.
-async fn doors(
+/// Those that are configured, otherwise those of the target, otherwise the gate's.
+async fn entrypoints(
     session: &Session<'_>,
     places: &PlaceAccess,
     document: Option<&Document>,
 ) -> Result<Entrypoints, Failure> {
     let section = session.section;
     let context = session.context(places, recorded_releases(document));
-    if !section.decide.is_empty() {
-        let ways = section.decide.iter();
+    if !section.entrypoints.is_empty() {
+        let entrypoints = section.entrypoints.iter();
         let names = || context.releases();
         return Ok(Entrypoints {
-            doors: ways.filter_map(|way| configured(way, names())).collect(),
+            all: entrypoints
+                .filter_map(|one| configured(one, names()))
+                .collect(),
             of_target: false,
         });
     }
@@ -216,11 +218,12 @@ async fn doors(
         Some(router) => router.entrypoints().await,
         None => Ok(Vec::new()),
     };
-    let known = known
-        .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
+    let known = known.map_err(|reason| {
+        Failure::error(reason).hint("name the entrypoints: `rollback.entrypoints`")
+    })?;
     if !known.is_empty() {
         return Ok(Entrypoints {
-            doors: known,
+            all: known,
             of_target: true,
         });
     }
@@ -228,9 +231,9 @@ async fn doors(
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
         return Err(Failure::usage("no source of the running release is configured")
-            .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
+            .hint("name the entrypoints: `rollback.entrypoints: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     }
-    let door = |(endpoint, question): (Option<String>, ReleaseEndpoint)| Entrypoint {
+    let of_gate = |(endpoint, question): (Option<String>, ReleaseEndpoint)| Entrypoint {
         name: match endpoint {
             Some(endpoint) => format!("gate/{endpoint}"),
             None => "gate".to_owned(),
@@ -242,18 +245,18 @@ async fn doors(
         unsure: None,
     };
     Ok(Entrypoints {
-        doors: questions.into_iter().map(door).collect(),
+        all: questions.into_iter().map(of_gate).collect(),
         of_target: false,
     })
 }
 
-fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
-    let WayIn {
+fn configured(entrypoint: &file::Entrypoint, names: Releases) -> Option<Entrypoint> {
+    let file::Entrypoint {
         name,
         release,
         traffic,
         via,
-    } = way;
+    } = entrypoint;
     Some(Entrypoint {
         name: name.clone(),
         question: ReleaseEndpoint {
@@ -272,13 +275,13 @@ fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
 async fn query_entrypoint(
     session: &Session<'_>,
     places: &PlaceAccess,
-    door: &Entrypoint,
+    entrypoint: &Entrypoint,
     document: Option<&Document>,
 ) -> EntrypointResult {
-    let id = format!("decide/{}", door.name);
-    let subject = match &door.at {
-        Some(at) => format!("{} at {at}", door.question.url),
-        None => door.question.url.clone(),
+    let id = format!("decide/{}", entrypoint.name);
+    let subject = match &entrypoint.at {
+        Some(at) => format!("{} at {at}", entrypoint.question.url),
+        None => entrypoint.question.url.clone(),
     };
     let good = document.and_then(|document| document.last_known_good.clone());
     let expected = match &good {
@@ -286,11 +289,11 @@ async fn query_entrypoint(
         None => "a release that was recorded good".to_owned(),
     };
     let (mut releases, mut silent) = (Vec::new(), None);
-    for nth in 0..if door.traffic { ANSWERS } else { 1 } {
+    for nth in 0..if entrypoint.traffic { ANSWERS } else { 1 } {
         if nth > 0 {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        match served_releases(session, places, door, document).await {
+        match served_releases(session, places, entrypoint, document).await {
             Ok(answered) => {
                 for release in answered {
                     if !releases.contains(&release) {
@@ -305,7 +308,7 @@ async fn query_entrypoint(
         }
     }
     let named = session.job.release.as_deref();
-    let named = named.map(|release| door.question.names.named(release, ""));
+    let named = named.map(|release| entrypoint.question.names.named(release, ""));
     let mut worst = (Meaning::Old, String::new());
     let (mut told, mut new) = (Vec::new(), Vec::new());
     for answer in releases.into_iter().map(Ok).chain(silent.map(Err)) {
@@ -313,7 +316,7 @@ async fn query_entrypoint(
             Ok(release) => {
                 let release = session.redact(&release);
                 let (meaning, known) = interpret_release(document, named, &release);
-                if meaning == Meaning::New && door.traffic {
+                if meaning == Meaning::New && entrypoint.traffic {
                     new.push(release.clone());
                 }
                 (meaning, format!("{release} answers ({known})"))
@@ -331,13 +334,13 @@ async fn query_entrypoint(
         }
         told.push(words);
     }
-    if let (Meaning::Old, Some(reason)) = (worst.0, &door.unsure) {
+    if let (Meaning::Old, Some(reason)) = (worst.0, &entrypoint.unsure) {
         let words = format!("whether others answer too is not known: {reason}");
         told.push(words.clone());
         worst = (Meaning::Unknown, words);
     }
     let told = told.join("; ");
-    if !door.traffic {
+    if !entrypoint.traffic {
         let outcome = match worst.0 {
             Meaning::Unknown => Outcome::inconclusive(id, subject)
                 .severity(Severity::Advisory)
@@ -369,7 +372,7 @@ async fn query_entrypoint(
 async fn served_releases(
     session: &Session<'_>,
     places: &PlaceAccess,
-    door: &Entrypoint,
+    entrypoint: &Entrypoint,
     document: Option<&Document>,
 ) -> Result<Vec<String>, Error> {
     let around = probe::ProbeContext {
@@ -380,17 +383,17 @@ async fn served_releases(
     let named = session.job.release.clone();
     let new = named.or_else(|| document?.current.clone());
     let good = document.and_then(|document| document.last_known_good.clone());
-    let source = door.question.source.as_ref();
+    let source = entrypoint.question.source.as_ref();
     let exact = source.is_some_and(|source| source.jq.is_some() || source.header.is_some());
     let (mut releases, mut silent) = (Vec::new(), None);
     for likely in [good.unwrap_or_default(), new.unwrap_or_default()] {
         if exact && !releases.is_empty() {
             break;
         }
-        let asked = door.question.query_from(
-            &door.place,
+        let asked = entrypoint.question.query_from(
+            &entrypoint.place,
             &around,
-            door.at.as_deref(),
+            entrypoint.at.as_deref(),
             &likely,
             QUERY_TIMEOUT,
         );

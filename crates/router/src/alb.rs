@@ -432,7 +432,7 @@ impl Router for Alb<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: self.config.overlap.get(),
+            propagation_time: self.config.propagation_time.get(),
             // Our requests carry no cookie, so each counts as a new user.
             can_sample: true,
         }

@@ -217,7 +217,7 @@ impl Router for Caddy<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: OVERLAP,
+            propagation_time: OVERLAP,
             // No request of ours has a cookie.
             can_sample: true,
         }

@@ -133,7 +133,7 @@ impl Router for Command<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: Duration::ZERO,
+            propagation_time: Duration::ZERO,
             can_sample: true,
         }
     }

@@ -142,7 +142,7 @@ impl Router for Haproxy<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: Duration::ZERO,
+            propagation_time: Duration::ZERO,
             can_sample: true,
         }
     }

@@ -99,7 +99,7 @@ impl Router for Nginx<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: FIRST + OVERLAP,
+            propagation_time: FIRST + OVERLAP,
             can_sample: self.site.config.sticky.is_none() || self.front.visitor.is_some(),
         }
     }

@@ -14,8 +14,8 @@ use crate::split::Split;
 /// What a router can do; it stays so while the router is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// For so long after a change was made, what was in force before may still answer.
-    pub overlap: Duration,
+    /// How long after a change what was in force before may still answer.
+    pub propagation_time: Duration,
     /// Whether [`Router::ask`] can be made as another user each time: where users stay on a side and
     /// this is false, answers prove nothing about a share.
     pub can_sample: bool,

@@ -79,7 +79,9 @@ fn shares_are_what_answers() {
         used.set(share);
         assert_eq!(used.configured(), green(share));
         assert_eq!(used.loaded(), None, "nginx does not tell");
-        std::thread::sleep(used.router.capabilities().overlap + Duration::from_millis(300));
+        std::thread::sleep(
+            used.router.capabilities().propagation_time + Duration::from_millis(300),
+        );
         let seen = answered(&world.url(), 200);
         assert!((least..=most).contains(&seen), "{share}: {seen} of 200");
         let again = used
@@ -104,7 +106,7 @@ fn after_the_overlap_nothing_of_before_answers() {
         });
         assert!(first, "{share}");
         // A busy machine starts new processes later than others do: from the first answer on.
-        std::thread::sleep(used.router.capabilities().overlap);
+        std::thread::sleep(used.router.capabilities().propagation_time);
         assert_eq!(
             answered(&world.url(), 20),
             all,

@@ -66,7 +66,7 @@ pub struct Canary {
     pub preset: Option<CanaryPreset>,
     /// What the metrics of the preset are called.
     #[serde(default)]
-    pub names: SloMetrics,
+    pub metric_names: SloMetrics,
     /// What is compared. Default: the metrics of `preset`.
     #[serde(default)]
     pub metrics: Vec<CanaryMetric>,
@@ -95,7 +95,7 @@ impl Default for Canary {
             access_log: None,
             command: None,
             preset: None,
-            names: SloMetrics::default(),
+            metric_names: SloMetrics::default(),
             metrics: Vec::new(),
             thresholds: CanaryThresholds::default(),
             kayenta: KayentaScore::default(),
@@ -182,7 +182,7 @@ impl Canary {
         };
         let asked = metrics.into_iter();
         asked
-            .map(|metric| metric.with_queries(&self.names))
+            .map(|metric| metric.with_queries(&self.metric_names))
             .collect()
     }
 

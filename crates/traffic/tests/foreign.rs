@@ -213,7 +213,7 @@ fn the_weights_of_a_load_balancer_of_aws() {
     balancer.register(green, "127.0.0.1", bed.green.port());
     bed.write(
         &format!(
-            "{MORE}  alb:\n    listener: '{listener}'\n    blue: '{blue}'\n    green: '{green}'\n    overlap: 100ms\n    \
+            "{MORE}  alb:\n    listener: '{listener}'\n    blue: '{blue}'\n    green: '{green}'\n    propagation-time: 100ms\n    \
              release: {{ url: '{}', jq: .version }}\n",
             bed.nginx.url("/api/v1/version")
         ),

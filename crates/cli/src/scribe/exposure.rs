@@ -184,7 +184,7 @@ impl EventWriter<'_> {
                 // That both are there is a rule of the section.
                 total: section.total.clone().unwrap_or_default(),
                 failed: section.failed.clone().unwrap_or_default(),
-                of_all: section.of_all.clone(),
+                of_all: section.total_all_releases.clone(),
             });
             return Ok(Some(Counters {
                 prometheus: server,
@@ -203,7 +203,7 @@ impl EventWriter<'_> {
         if let Some(log) = log {
             return Ok(Some(Counters {
                 prometheus: None,
-                log: Some(ExposureLog::of_canary(log, &canary.names.errors)),
+                log: Some(ExposureLog::of_canary(log, &canary.metric_names.errors)),
                 wait: DEFAULT_SCRAPE_WAIT,
             }));
         }

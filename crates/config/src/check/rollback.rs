@@ -2,7 +2,7 @@
 
 use yaml::Fault;
 
-use crate::file::{Hook, Rollback, WayIn};
+use crate::file::{Entrypoint, Hook, Rollback};
 use crate::value::StateAddress;
 use sections::KeyPosition;
 
@@ -35,5 +35,5 @@ pub(super) fn section(section: &Rollback, spot: KeyPosition<'_>) -> Result<(), F
     ] {
         Hook::check(hooks, spot.key(key))?;
     }
-    WayIn::check(&section.decide, spot.key("decide"))
+    Entrypoint::check(&section.entrypoints, spot.key("entrypoints"))
 }

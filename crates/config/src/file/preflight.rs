@@ -24,7 +24,7 @@ mod token;
 mod variables;
 
 pub use artifacts::ArtifactCheck;
-pub use backup::{BackupCheck, Intact};
+pub use backup::{BackupCheck, BackupProof};
 pub use check_config::CheckConfig;
 pub use checks::{AlertSeverity, CodeScanning, CommitChecks, Waiver};
 pub use command::CommandCheck;

@@ -22,7 +22,7 @@ mod workflow;
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
 pub use ecs::EcsTarget;
-pub use entrypoint::WayIn;
+pub use entrypoint::Entrypoint;
 pub use haproxy::HaproxyTarget;
 pub use nginx::NginxTarget;
 pub use sockets::Sockets;
@@ -113,11 +113,11 @@ macro_rules! section {
             /// Where a folder of evidence is made for each rollback; the newest 20 are kept. Default:
             /// `.deploy-guard/evidence`.
             pub evidence: Option<PathBuf>,
-            /// The ways in from which `rollback decide` reads the running release; at least one with
-            /// `traffic`. Default: the front door and the colours of `nginx` and `haproxy`, else the first
+            /// From which `rollback decide` reads the running release; at least one with `traffic`.
+            /// Default: the proxy and the colours of `nginx` and `haproxy`, else the first
             /// `healthgate` probe that has a `release`.
             #[serde(default)]
-            pub decide: Vec<WayIn>,
+            pub entrypoints: Vec<Entrypoint>,
             $(
                 $(#[$doc])*
                 pub $kind: Option<$config>,
@@ -146,8 +146,8 @@ impl Rollback {
     pub(crate) fn release_rules(&self) -> Vec<Match> {
         let targets = self.targets().into_iter();
         let targets = targets.filter_map(|(_, target)| target.release_rule());
-        let ways = self.decide.iter().map(|way| way.release.r#match);
-        targets.chain(ways).collect()
+        let entrypoints = self.entrypoints.iter().map(|one| one.release.r#match);
+        targets.chain(entrypoints).collect()
     }
 }
 

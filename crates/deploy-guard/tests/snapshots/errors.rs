@@ -55,6 +55,8 @@ fn a_command_line_that_cannot_be_used() {
         ("unknown_flag", "healthgate --intervall 1s"),
         ("unknown_subcommand", "rollback resum"),
         ("renamed_subcommand", "rollback drilled"),
+        ("renamed_flag", "deploy-guard reproduce --anyway r.json"),
+        ("flag_renamed_elsewhere", "traffic ramp --side blue"),
         ("wrong_duration", "healthgate --interval soon"),
         ("wrong_score", "preflight --pass-score 11"),
         ("no_rollback", "rollback run"),

@@ -110,8 +110,8 @@ fn rules_of_a_rollback() {
             "rollback: { state: s.json, workflow: { workflow: a.yml, inputs: { c: '{release}' }, correlation-input: c } }",
             "rollback: { state: s.json, workflow: { workflow: a.yml, inputs: { c: '{release}' }, interval: 0s } }",
             "rollback: { state: s.json, command: { run: a }, after: [{ name: '', run: b }] }",
-            "rollback: { state: s.json, command: { run: a }, decide: [{ name: b }] }",
-            "rollback: { state: s.json, command: { run: a }, decide: [{ name: b, release: { url: 'http://c' } }] }",
+            "rollback: { state: s.json, command: { run: a }, entrypoints: [{ name: b }] }",
+            "rollback: { state: s.json, command: { run: a }, entrypoints: [{ name: b, release: { url: 'http://c' } }] }",
         ],
     );
 }

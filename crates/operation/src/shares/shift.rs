@@ -385,7 +385,7 @@ impl Shift<'_> {
         let deadline = Instant::now() + within;
         let proving = async {
             // What was in force before may answer for so long: good answers before that prove nothing.
-            tokio::time::sleep(self.router.capabilities().overlap).await;
+            tokio::time::sleep(self.router.capabilities().propagation_time).await;
             let releases = self.releases(side);
             prove(self.router, place, releases, (before, after), deadline).await
         };

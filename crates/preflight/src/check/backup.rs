@@ -9,7 +9,7 @@ mod file;
 mod script;
 mod shell;
 
-use config::file::{BackupCheck, Intact};
+use config::file::{BackupCheck, BackupProof};
 use config::value::Age;
 use model::{Outcome, Verdict};
 
@@ -110,15 +110,15 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Backups, CheckError>) -
     if let Some(reason) = too_small(check, newest) {
         return bad(Verdict::Fail, reason, job);
     }
-    match (check.intact, looked.proof) {
+    match (check.verify, looked.proof) {
         (None, _) => outcome(Verdict::Pass).actual(actual),
         (Some(_), Some(Proof::Intact)) => {
             outcome(Verdict::Pass).actual(format!("{actual}, intact"))
         }
-        (Some(intact), Some(Proof::Damaged(said))) => {
+        (Some(by), Some(Proof::Damaged(said))) => {
             let hint = format!(
                 "make a new backup before you deploy; look at this one: `{}`",
-                by_hand(intact, &newest.name)
+                by_hand(by, &newest.name)
             );
             bad(Verdict::Fail, format!("it is damaged: {said}"), &hint)
         }
@@ -147,29 +147,29 @@ fn expected(check: &BackupCheck) -> String {
         Some(size) => text.push_str(&format!(", of at least {}", bytes(size.get()))),
         None => text.push_str(", not empty"),
     }
-    if let Some(intact) = check.intact {
-        text.push_str(&format!(", intact by {}", proof(intact)));
+    if let Some(by) = check.verify {
+        text.push_str(&format!(", intact by {}", proof(by)));
     }
     text
 }
 
-fn proof(intact: Intact) -> &'static str {
-    match intact {
-        Intact::Gzip => "`gzip -t`",
-        Intact::Zstd => "`zstd -t`",
-        Intact::PgRestore => "`pg_restore`",
-        Intact::Checksum => "its checksum",
+fn proof(by: BackupProof) -> &'static str {
+    match by {
+        BackupProof::Gzip => "`gzip -t`",
+        BackupProof::Zstd => "`zstd -t`",
+        BackupProof::PgRestore => "`pg_restore`",
+        BackupProof::Checksum => "its checksum",
     }
 }
 
 /// What a person types.
-fn by_hand(intact: Intact, file: &str) -> String {
+fn by_hand(by: BackupProof, file: &str) -> String {
     let name = remote::quote(file);
-    match intact {
-        Intact::Gzip => format!("gzip -tv {name}"),
-        Intact::Zstd => format!("zstd -tv {name}"),
-        Intact::PgRestore => format!("pg_restore --file=/dev/null {name}"),
-        Intact::Checksum => format!("sha256sum {name}"),
+    match by {
+        BackupProof::Gzip => format!("gzip -tv {name}"),
+        BackupProof::Zstd => format!("zstd -tv {name}"),
+        BackupProof::PgRestore => format!("pg_restore --file=/dev/null {name}"),
+        BackupProof::Checksum => format!("sha256sum {name}"),
     }
 }
 

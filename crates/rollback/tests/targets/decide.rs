@@ -52,7 +52,7 @@ fn two_ways(green: &Shop, nginx: &Nginx) -> String {
         {"name": "new-instance", "release": {"url": green.url("/api/v1/version"), "jq": ".version"}},
         {"name": "users", "traffic": true, "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"}},
     ]);
-    format!("  decide: {ways}\n")
+    format!("  entrypoints: {ways}\n")
 }
 
 fn by_itself(_: &Shop, _: &Nginx) -> String {
@@ -180,9 +180,9 @@ fn one_user_in_two_with_the_new_release_is_critical() {
 }
 
 #[test]
-fn ways_in_that_decide_nothing_are_a_usage_error() {
+fn entrypoints_that_decide_nothing_are_a_usage_error() {
     let bed = Bed::new();
-    let target = "  command: { run: \"true\" }\n  decide:\n";
+    let target = "  command: { run: \"true\" }\n  entrypoints:\n";
     for (way, words) in [
         (
             "{ name: a, release: { url: \"http://127.0.0.1:1/\" } }",
@@ -201,7 +201,7 @@ fn ways_in_that_decide_nothing_are_a_usage_error() {
         bed.rollback(&["decide"]).is(2, &[words]);
     }
     bed.configure("", "  command: { run: \"true\" }", "");
-    bed.rollback(&["decide"]).is(2, &["rollback.decide"]);
+    bed.rollback(&["decide"]).is(2, &["rollback.entrypoints"]);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn an_answer_that_could_mean_two_releases_is_taken_for_the_worse() {
     let server = mock(wiremock::ResponseTemplate::new(200).set_body_json(body));
     let bed = Bed::new();
     let way = format!(
-        "  command: {{ run: \"true\" }}\n  decide: [{{ name: users, traffic: true, release: {{ url: \"{}\" }} }}]",
+        "  command: {{ run: \"true\" }}\n  entrypoints: [{{ name: users, traffic: true, release: {{ url: \"{}\" }} }}]",
         server.uri()
     );
     bed.configure("", &way, "");

@@ -14,7 +14,7 @@ impl Canary {
         self.check_amounts(spot)?;
         self.check_source(spot)?;
         self.check_sides(spot)?;
-        self.names.check(spot.key("names"))?;
+        self.metric_names.check(spot.key("metric-names"))?;
         self.check_judges(spot)?;
         let list = spot.key("metrics");
         list.unique("name")?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::prometheus::TimeUnit;
 use values::{ShellText, Span};
 
-/// The access log of a router that has both sides behind it. Requests whose status `names.errors`
+/// The access log of a router that has both sides behind it. Requests whose status `metric-names.errors`
 /// matches are failures.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

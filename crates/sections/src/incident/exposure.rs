@@ -24,7 +24,7 @@ pub struct Exposure {
     pub failed: Option<String>,
     /// A selector of the counters of requests to all releases, such as `http_requests_total`, for the release's share
     /// of them.
-    pub of_all: Option<String>,
+    pub total_all_releases: Option<String>,
     /// How the server lets us in.
     pub access: Option<PrometheusAccess>,
     /// How long a stage waits at its end for the server's next scrape. Default 2s.
@@ -71,7 +71,7 @@ impl Exposure {
         let selectors = [
             ("total", &self.total, true),
             ("failed", &self.failed, true),
-            ("of-all", &self.of_all, false),
+            ("total-all-releases", &self.total_all_releases, false),
         ];
         for (key, selector, is_needed) in selectors {
             match (selector, &self.server) {

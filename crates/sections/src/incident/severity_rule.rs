@@ -12,7 +12,8 @@ use model::incident::{Impact, Severity, Unless};
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SeverityRule {
-    pub is: Severity,
+    /// How bad the incident is then.
+    pub level: Severity,
     /// Names under `environments:`. Default: all.
     #[serde(default)]
     pub environments: Vec<String>,

@@ -300,10 +300,10 @@ fn of_log(canary: &Canary) -> Result<LogSettings, Failure> {
         (LogFormat::Combined, None) => None,
     };
     let failures: Pattern = canary
-        .names
+        .metric_names
         .errors
         .parse()
-        .map_err(|why| Failure::usage(format!("canary: `names.errors`: {why}")))?;
+        .map_err(|why| Failure::usage(format!("canary: `metric-names.errors`: {why}")))?;
     let failures: BTreeSet<u16> = (100..1000)
         .filter(|status: &u16| failures.matches_whole(status.to_string().as_bytes()))
         .collect();

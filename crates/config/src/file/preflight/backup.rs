@@ -28,7 +28,7 @@ pub struct BackupCheck {
     pub min_size: Option<Size>,
     /// How it is proven to be whole. It is read to its end where it lies; from S3 it is fetched
     /// and read here. Default: not at all.
-    pub intact: Option<Intact>,
+    pub verify: Option<BackupProof>,
     /// How long the check may take; a large backup takes a while to read.
     /// Default: `preflight.timeout`.
     pub timeout: Option<Span>,
@@ -43,7 +43,7 @@ pub struct BackupCheck {
 /// How a backup is proven to be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Intact {
+pub enum BackupProof {
     /// `gzip -t`.
     Gzip,
     /// `zstd -t`.

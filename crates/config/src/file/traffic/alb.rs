@@ -34,9 +34,9 @@ pub struct AlbRouter {
     pub blue_url: Option<String>,
     /// The same of the green side.
     pub green_url: Option<String>,
-    /// For so long after a change the load balancer may still use the old weights. Default 10s.
-    #[serde(default = "overlap")]
-    pub overlap: Span,
+    /// How long after a change the load balancer may still use the old weights. Default 10s.
+    #[serde(default = "propagation_time")]
+    pub propagation_time: Span,
     /// A URL through the load balancer, and where the release is in its answer. Default: the first
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
@@ -45,7 +45,7 @@ pub struct AlbRouter {
     pub timeout: Span,
 }
 
-fn overlap() -> Span {
+fn propagation_time() -> Span {
     Span::from_secs(10)
 }
 

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws::{Address, Client, Download, Object, Source};
-use config::file::{BackupCheck, Intact};
+use config::file::{BackupCheck, BackupProof};
 use glob::{MatchOptions, Pattern};
 use model::Verdict;
 use model::text::cut;
@@ -88,13 +88,13 @@ async fn query_bucket(check: &BackupCheck, scene: &Context<'_>) -> Result<Backup
             age: now.duration_since(object.modified),
         })
         .collect();
-    let proof = match (check.intact, files.first(), found.first()) {
-        (Some(intact), Some(file), Some(object)) if worth_reading(check, file) => {
+    let proof = match (check.verify, files.first(), found.first()) {
+        (Some(by), Some(file), Some(object)) if worth_reading(check, file) => {
             let at = Address {
                 bucket: address.bucket.clone(),
                 key: object.key.clone(),
             };
-            Some(verify(&client, &at, intact).await?)
+            Some(verify(&client, &at, by).await?)
         }
         _ => None,
     };
@@ -113,24 +113,24 @@ fn blind_fail(reason: String, hint: &str) -> CheckError {
     }
 }
 
-async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, CheckError> {
-    if intact == Intact::Checksum {
+async fn verify(client: &Client, at: &Address, by: BackupProof) -> Result<Proof, CheckError> {
+    if by == BackupProof::Checksum {
         return checksum(client, at).await;
     }
-    let (program, arguments): (&str, &[&str]) = match intact {
-        Intact::Gzip => ("gzip", &["-t"]),
-        Intact::Zstd => ("zstd", &["-t", "-q", "-"]),
-        Intact::PgRestore | Intact::Checksum => ("pg_restore", &["--file=/dev/null"]),
+    let (program, arguments): (&str, &[&str]) = match by {
+        BackupProof::Gzip => ("gzip", &["-t"]),
+        BackupProof::Zstd => ("zstd", &["-t", "-q", "-"]),
+        BackupProof::PgRestore | BackupProof::Checksum => ("pg_restore", &["--file=/dev/null"]),
     };
     let download = client.get(at, None).await.map_err(|error| blind(&error))?;
     let mut read = feed(program, arguments, download).await?;
-    if intact == Intact::PgRestore && read.status == Some(0) {
+    if by == BackupProof::PgRestore && read.status == Some(0) {
         // The list is at the front: no more than that is fetched again.
         let download = client.get(at, None).await.map_err(|error| blind(&error))?;
         read = feed(program, &["--list"], download).await?;
     }
     Ok(match read.status {
-        Some(status) => script::proof(intact, status, &read.printed, &read.said),
+        Some(status) => script::proof(by, status, &read.printed, &read.said),
         None => Proof::Unknown {
             reason: format!("`{program}` was killed while it read"),
             hint: "see whether this machine has enough memory: `free -m`, `dmesg`".to_owned(),

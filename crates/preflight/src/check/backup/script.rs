@@ -1,6 +1,6 @@
 //! The questions as scripts for `sh`, and what their answers mean: the same here and on a host.
 
-use config::file::Intact;
+use config::file::BackupProof;
 use jiff::SignedDuration;
 use remote::quote;
 
@@ -104,7 +104,7 @@ pub(super) fn read(text: &str) -> Option<Listing> {
 }
 
 /// Reads one file to its end.
-pub(super) fn verify(intact: Intact, name: &str) -> String {
+pub(super) fn verify(by: BackupProof, name: &str) -> String {
     // A name that begins with a dash must not be read as an option.
     let name = if name.starts_with('-') {
         format!("./{name}")
@@ -117,11 +117,11 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
             "command -v {program} >/dev/null || {{ echo '{program} is not installed' >&2; exit {NO_PROGRAM}; }}\n"
         )
     };
-    match intact {
-        Intact::Gzip => format!("{}gzip -t -- {file}\n", needs("gzip")),
-        Intact::Zstd => format!("{}zstd -t -q -- {file}\n", needs("zstd")),
-        Intact::PgRestore => needs("pg_restore") + &dump::archive::script(&file),
-        Intact::Checksum => format!(
+    match by {
+        BackupProof::Gzip => format!("{}gzip -t -- {file}\n", needs("gzip")),
+        BackupProof::Zstd => format!("{}zstd -t -q -- {file}\n", needs("zstd")),
+        BackupProof::PgRestore => needs("pg_restore") + &dump::archive::script(&file),
+        BackupProof::Checksum => format!(
             "f={file}\n\
              for a in 256 512; do\n\
              \x20 [ -f \"$f.sha$a\" ] || continue\n\
@@ -138,11 +138,11 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
 }
 
 /// What came of [`verify`]: how it ended, what it printed, what it said last.
-pub(super) fn proof(intact: Intact, status: i32, printed: &str, said: &str) -> Proof {
+pub(super) fn proof(by: BackupProof, status: i32, printed: &str, said: &str) -> Proof {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = cut(&said, 300);
     match status {
-        0 if intact == Intact::PgRestore => dump::archive::Toc::read(printed)
+        0 if by == BackupProof::PgRestore => dump::archive::Toc::read(printed)
             .fault()
             .map_or(Proof::Intact, Proof::Partial),
         0 => Proof::Intact,

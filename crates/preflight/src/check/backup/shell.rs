@@ -68,14 +68,12 @@ pub(super) async fn list_backups(
             ));
         }
     };
-    let proof = match (check.intact, files.first()) {
-        (Some(intact), Some(newest)) if worth_reading(check, newest) => {
+    let proof = match (check.verify, files.first()) {
+        (Some(by), Some(newest)) if worth_reading(check, newest) => {
             let time = left();
-            let ran = place
-                .run(&script::verify(intact, &newest.name), time)
-                .await?;
+            let ran = place.run(&script::verify(by, &newest.name), time).await?;
             Some(match ran.status {
-                Some(status) => script::proof(intact, status, &ran.stdout, &ran.tail),
+                Some(status) => script::proof(by, status, &ran.stdout, &ran.tail),
                 None => Proof::Unknown {
                     reason: format!("it was not read to its end: {}", ran.exit),
                     hint: "raise the check's `timeout`, or see what stops it there".to_owned(),
