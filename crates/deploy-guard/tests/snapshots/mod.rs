@@ -100,6 +100,7 @@ impl Folder {
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),
             (r"\b\d+(\.\d+)? (KiB|MiB|GiB|bytes)\b", "[size]"),
             (r"\b\d+ of \d+ answers", "[n] of [m] answers"),
+            (r"\b\d+ answers in a row", "[n] answers in a row"),
             (r"/\S*/\.tmp[A-Za-z0-9]+", "/there"),
             (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
         ] {
