@@ -24,7 +24,7 @@ const THROTTLED: Duration = Duration::from_millis(500);
 impl Client {
     /// One request, such as `DescribeRules`; the permission for it is
     /// `elasticloadbalancing:DescribeRules`. `fields` are its parameters: `RuleArns.member.1`.
-    pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<Answer, Error> {
+    pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<ElbAnswer, Error> {
         let (mut url, _) = self.base(Service::Elb)?;
         url.set_path("/");
         let body = Serializer::new(String::new())
@@ -48,7 +48,7 @@ impl Client {
                     tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
                     tries += 1;
                 }
-                answer => return xml::element(SERVICE, &answer?).map(Answer),
+                answer => return xml::element(SERVICE, &answer?).map(ElbAnswer),
             }
         }
     }
@@ -56,7 +56,7 @@ impl Client {
 
 /// What Elastic Load Balancing answered.
 #[derive(Clone, Debug)]
-pub struct Answer(Element);
+pub struct ElbAnswer(Element);
 
 /// What a listener or a rule does with a request, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Target {
     }
 }
 
-impl Answer {
+impl ElbAnswer {
     /// Those of the first rule; `None` where there is no rule.
     pub fn rule_actions(&self) -> Option<Actions> {
         self.actions("Rules", "Actions")
@@ -233,7 +233,7 @@ mod tests {
 
     fn actions(text: &str) -> Actions {
         let text = format!("<R><Rules><member><Actions>{text}</Actions></member></Rules></R>");
-        Answer(xml::element(SERVICE, &text).unwrap())
+        ElbAnswer(xml::element(SERVICE, &text).unwrap())
             .rule_actions()
             .unwrap()
     }

@@ -6,7 +6,7 @@ use model::{Env, Redactor};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::elb::Answer;
+use crate::elb::ElbAnswer;
 use crate::{Client, Error, Source};
 
 /// For so long keys are used before they are asked for again. A machine gives out keys that are
@@ -67,7 +67,7 @@ impl Renewing {
     }
 
     /// The same of Elastic Load Balancing.
-    pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<Answer, Error> {
+    pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<ElbAnswer, Error> {
         self.call_with_renewal(async |client: Client| client.elb(action, fields).await)
             .await
     }

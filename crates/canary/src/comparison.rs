@@ -23,7 +23,7 @@ pub struct Comparison {
     intervals: u32,
     deadline: u32,
     /// Of each metric, the first that was wrong with its numbers.
-    problems: Vec<Option<Obstacle>>,
+    problems: Vec<Option<Blocker>>,
     /// Of each metric, the first that was wrong after the verdict, in a recording that goes on.
     later: Vec<Option<String>>,
     /// Intervals after the verdict that were not observed.
@@ -39,7 +39,7 @@ pub struct Comparison {
 
 /// What keeps a metric from passing, and where a person looks for it.
 #[derive(Clone, Debug)]
-struct Obstacle {
+struct Blocker {
     reason: String,
     hint: Option<&'static str>,
 }
@@ -121,7 +121,7 @@ impl Comparison {
                 if let Err(error) = watch.observe(interval) {
                     // Nothing of it was taken: without it, the others cannot be trusted either.
                     for problem in &mut self.problems {
-                        problem.get_or_insert_with(|| Obstacle {
+                        problem.get_or_insert_with(|| Blocker {
                             reason: error.to_string(),
                             hint: None,
                         });
@@ -148,7 +148,7 @@ impl Comparison {
                 (Some(_), Some(doubt)) => {
                     let hint = Some(of_doubt(*doubt, self.metrics[nth].kind));
                     let reason = doubt.to_string();
-                    self.problems[nth].get_or_insert(Obstacle { reason, hint });
+                    self.problems[nth].get_or_insert(Blocker { reason, hint });
                 }
                 (Some(_), None) => {}
             }
@@ -166,7 +166,7 @@ impl Comparison {
     /// Notes why a metric's numbers were not what it counts: it can no longer pass.
     pub fn note(&mut self, metric: usize, reason: String) {
         if let Some(noted) = self.problems.get_mut(metric) {
-            noted.get_or_insert(Obstacle { reason, hint: None });
+            noted.get_or_insert(Blocker { reason, hint: None });
         }
     }
 
@@ -283,7 +283,7 @@ impl Comparison {
     }
 
     /// What keeps a metric from passing. The sequential judge knows by itself what is missing.
-    fn obstacle(&self, nth: usize) -> Option<Obstacle> {
+    fn obstacle(&self, nth: usize) -> Option<Blocker> {
         let noted = self.problems[nth].clone();
         if noted.is_some() || matches!(self.by, By::Sequential(_)) {
             return noted;
@@ -301,7 +301,7 @@ impl Comparison {
             return None;
         };
         let hint = Some(hint);
-        Some(Obstacle { reason, hint })
+        Some(Blocker { reason, hint })
     }
 
     /// The pictures of a metric, where it is drawn; `of` is what they are called after.

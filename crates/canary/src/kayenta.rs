@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ::kayenta::{
-    Classification, Classified, Direction, Effect, Evaluation, Grade, Metric, MissingPoints,
-    Outliers, ScoreLimits, Settings, Standing, Thresholds, Watch, Watched, Zero,
+    Classification, Classified, Direction, Effect, Evaluation, Grade, KayentaStatus, Metric,
+    MissingPoints, Outliers, ScoreLimits, Settings, Thresholds, Watch, Watched, Zero,
 };
 use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
 use judge::Interval;
@@ -89,7 +89,7 @@ impl Kayenta {
             None => (self.watch.evaluate(), self.intervals),
         };
         let standing = match &self.failed {
-            Some(_) => Standing::Failed,
+            Some(_) => KayentaStatus::Failed,
             None => self.watch.at_end(&look),
         };
         let mut findings: Vec<Finding> = look
@@ -120,7 +120,7 @@ impl Kayenta {
         let has_failed = findings
             .iter()
             .any(|one| one.severity == Severity::Required && one.verdict != Verdict::Pass);
-        if standing == Standing::Failed && !has_failed {
+        if standing == KayentaStatus::Failed && !has_failed {
             let mut required = findings.iter_mut();
             if let Some(one) = required.find(|one| one.severity == Severity::Required) {
                 one.verdict = Verdict::Fail;
@@ -147,7 +147,7 @@ impl Kayenta {
     }
 }
 
-fn verdict(found: Classified, standing: Standing, nth: usize, severity: Severity) -> Verdict {
+fn verdict(found: Classified, standing: KayentaStatus, nth: usize, severity: Severity) -> Verdict {
     let is_worse = matches!(
         found.classification,
         Classification::High | Classification::Low | Classification::NodataFailMetric
@@ -158,10 +158,12 @@ fn verdict(found: Classified, standing: Standing, nth: usize, severity: Severity
     );
     match standing {
         _ if is_unknown => Verdict::Inconclusive,
-        Standing::Unknown { metric } if metric == nth => Verdict::Inconclusive,
-        Standing::Failed if is_worse => Verdict::Fail,
+        KayentaStatus::Unknown { metric } if metric == nth => Verdict::Inconclusive,
+        KayentaStatus::Failed if is_worse => Verdict::Fail,
         _ if is_worse && severity == Severity::Advisory => Verdict::Fail,
-        Standing::Failed | Standing::Passed | Standing::Unknown { .. } => Verdict::Pass,
+        KayentaStatus::Failed | KayentaStatus::Passed | KayentaStatus::Unknown { .. } => {
+            Verdict::Pass
+        }
     }
 }
 

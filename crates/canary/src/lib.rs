@@ -16,4 +16,4 @@ pub mod trace;
 pub use comparison::Comparison;
 pub use finding::Finding;
 pub use reasons::of_doubt as hint_of_doubt;
-pub use settings::{MOST_MISSING, SettingsError, intervals};
+pub use settings::{MAX_MISSING, SettingsError, intervals};

@@ -3,7 +3,8 @@
 use config::file::{CanaryKind, CanaryMetric};
 use judge::Doubt;
 use judge::sequential::{
-    Assumption, BLOCK, FEWEST_BLOCKS, Figures, Finding, Idle, MAX_SPELL, Reason, Spread, Verdict,
+    Assumption, BLOCK, FEWEST_BLOCKS, Figures, Finding, Idle, MAX_SPELL, Reason, RequestSpread,
+    Verdict,
 };
 use model::Severity;
 
@@ -87,7 +88,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
     }
 }
 
-fn within(side: &str, Spread { most, fewest }: Spread) -> String {
+fn within(side: &str, RequestSpread { most, fewest }: RequestSpread) -> String {
     format!(
         "requests per instance differ more than twofold within {side}: {most:.1} and {fewest:.1} in an interval"
     )

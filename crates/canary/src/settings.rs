@@ -16,7 +16,7 @@ pub enum SettingsError {
 
 /// The share of intervals that may lack data where a metric passes: one without data may hide what
 /// was wrong.
-pub const MOST_MISSING: f64 = 0.0;
+pub const MAX_MISSING: f64 = 0.0;
 
 /// How many intervals a time has; at least one.
 pub fn intervals(time: Span, interval: Span) -> u32 {

@@ -2,7 +2,7 @@
 
 use config::file::{Canary, CanaryKind, CanaryMetric, CanaryThresholds};
 use config::value::{Quantity, Unit};
-use judge::threshold::{Check, Limit, NoData, Rule, Standing, Watch};
+use judge::threshold::{Check, Limit, NoData, Rule, ThresholdStatus, Watch};
 use judge::{Doubt, Interval, Measure};
 use model::Verdict;
 
@@ -70,7 +70,7 @@ impl Thresholds {
             for rule in rules {
                 if rule.failed_at.is_none() {
                     rule.last = Some(rule.watch.push(reading));
-                    if matches!(rule.watch.standing(), Standing::Failed { .. }) {
+                    if matches!(rule.watch.standing(), ThresholdStatus::Failed { .. }) {
                         rule.failed_at = Some(self.intervals);
                     }
                 }
@@ -156,7 +156,7 @@ impl Ruled {
         };
         let standing = self.watch.standing();
         let (verdict, check, reason) = match standing {
-            Standing::Failed { check, failed, of } => (
+            ThresholdStatus::Failed { check, failed, of } => (
                 Verdict::Fail,
                 Some(check),
                 format!(
@@ -165,7 +165,7 @@ impl Ruled {
                     shown(check).unwrap_or_else(|| "no data".to_owned())
                 ),
             ),
-            Standing::Held { failed, of } => (
+            ThresholdStatus::Held { failed, of } => (
                 Verdict::Pass,
                 self.last,
                 format!(
@@ -173,17 +173,17 @@ impl Ruled {
                     self.failures
                 ),
             ),
-            Standing::Unknown { of: 0, .. } => (
+            ThresholdStatus::Unknown { of: 0, .. } => (
                 Verdict::Inconclusive,
                 None,
                 "no interval has data of both sides".to_owned(),
             ),
-            Standing::Unknown { without_data, of } => (
+            ThresholdStatus::Unknown { without_data, of } => (
                 Verdict::Inconclusive,
                 self.last,
                 format!("a gap: {without_data} of {of} intervals have no data"),
             ),
-            Standing::Beyond { bound, beyond, of } => (
+            ThresholdStatus::Beyond { bound, beyond, of } => (
                 Verdict::Inconclusive,
                 Some(Check::Beyond { bound }),
                 format!(
@@ -197,7 +197,7 @@ impl Ruled {
             at: self.failed_at,
             actual: check.and_then(shown),
             reason,
-            hint: if matches!(standing, Standing::Beyond { .. }) {
+            hint: if matches!(standing, ThresholdStatus::Beyond { .. }) {
                 "give the histogram larger buckets"
             } else {
                 "check that both sides are scraped, and that their series have the same labels"

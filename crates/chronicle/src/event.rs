@@ -577,7 +577,7 @@ mod tests {
         let id = IncidentId::of(&EventId::new(second(0)));
         past.about(Some("d1"), Some(&id));
         for what in all() {
-            past.tell(what, &["chat"]);
+            past.record(what, &["chat"]);
         }
         for event in &mut past.events {
             event.subject.environment = Some("live".to_owned());
@@ -605,7 +605,7 @@ mod tests {
         let id = IncidentId::of(&EventId::new(second(0)));
         past.about(Some("d1"), Some(&id));
         for what in all() {
-            past.tell(what, &["chat"]);
+            past.record(what, &["chat"]);
         }
         for mut event in past.events {
             event.subject.environment = Some("live".to_owned());

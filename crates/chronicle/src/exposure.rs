@@ -13,7 +13,7 @@ pub struct Exposure {
     pub failed: u64,
     pub total: u64,
     #[serde(default)]
-    pub bound: Bound,
+    pub bound: CountBound,
     #[serde(default)]
     pub source: Source,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct Exposure {
 /// How far the truth may be above what is certain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Bound {
+pub enum CountBound {
     #[default]
     Exact,
     AtMost(Requests),
@@ -86,15 +86,17 @@ impl Exposure {
             .zip(later.until)
             .is_some_and(|(own, its)| its > own);
         let tells_less = match (self.bound, later.bound) {
-            (_, Bound::Exact) => false,
-            (Bound::Exact, _) | (Bound::AtMost(_), Bound::AtLeast) if !is_longer => true,
-            (_, Bound::AtMost(most)) => most.total < self.total,
-            (_, Bound::AtLeast) => later.total < self.total,
+            (_, CountBound::Exact) => false,
+            (CountBound::Exact, _) | (CountBound::AtMost(_), CountBound::AtLeast) if !is_longer => {
+                true
+            }
+            (_, CountBound::AtMost(most)) => most.total < self.total,
+            (_, CountBound::AtLeast) => later.total < self.total,
         };
         match (tells_less, self.bound) {
             (false, _) => later.clone(),
-            (true, Bound::Exact | Bound::AtMost(_)) if is_longer => Exposure {
-                bound: Bound::AtLeast,
+            (true, CountBound::Exact | CountBound::AtMost(_)) if is_longer => Exposure {
+                bound: CountBound::AtLeast,
                 ..self.clone()
             },
             (true, _) => self.clone(),
@@ -107,18 +109,18 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exposure { failed, total, .. } = self;
         match self.bound {
-            Bound::Exact => write!(f, "{total} requests, {failed} failed")?,
-            Bound::AtLeast => write!(f, "at least {total} requests, {failed} failed")?,
-            Bound::AtMost(most) => {
+            CountBound::Exact => write!(f, "{total} requests, {failed} failed")?,
+            CountBound::AtLeast => write!(f, "at least {total} requests, {failed} failed")?,
+            CountBound::AtMost(most) => {
                 write!(f, "{} requests, ", range(*total, most.total))?;
                 write!(f, "{} failed", range(*failed, most.failed))?;
             }
         }
         let certain = self.counts();
         let [best, worst] = match self.bound {
-            Bound::Exact | Bound::AtLeast => [certain, certain],
+            CountBound::Exact | CountBound::AtLeast => [certain, certain],
             // What is not certain may all have been answered, or may all have failed. A line of the log may hold anything.
-            Bound::AtMost(most) => {
+            CountBound::AtMost(most) => {
                 let more = most.failed.saturating_sub(*failed);
                 let total = total.saturating_add(more).min(most.total);
                 let best = Requests {
@@ -174,13 +176,13 @@ mod tests {
             };
             exposure.to_string()
         };
-        let most = |failed, total| Bound::AtMost(Requests { failed, total });
+        let most = |failed, total| CountBound::AtMost(Requests { failed, total });
         let all = [
-            told(1000, Bound::Exact, Source::Prometheus),
+            told(1000, CountBound::Exact, Source::Prometheus),
             told(900, most(12, 1000), Source::Prometheus),
             told(900, most(20, 900), Source::AccessLog),
-            told(900, Bound::AtLeast, Source::Gate),
-            told(0, Bound::Exact, Source::Prometheus),
+            told(900, CountBound::AtLeast, Source::Gate),
+            told(0, CountBound::Exact, Source::Prometheus),
         ];
         // Lines of the log may be damaged.
         for total in [0, u64::MAX] {
@@ -207,8 +209,8 @@ mod tests {
             until: Some(second(until)),
             over_time: Vec::new(),
         };
-        let most = |total| Bound::AtMost(Requests { failed: 0, total });
-        let (exact, least) = (Bound::Exact, Bound::AtLeast);
+        let most = |total| CountBound::AtMost(Requests { failed: 0, total });
+        let (exact, least) = (CountBound::Exact, CountBound::AtLeast);
         for (known, later, expected) in [
             // The log was rotated.
             ((90, least, 5), (0, least, 5), (90, least, 5)),

@@ -372,9 +372,9 @@ mod tests {
     #[test]
     fn what_is_addressed_waits_until_it_is_delivered_or_given_up() {
         let mut past = SampleHistory::new();
-        let first = past.tell(note("one"), &["a", "b"]);
-        let second = past.tell(note("two"), &["a"]);
-        past.tell(note("nobody"), &[]);
+        let first = past.record(note("one"), &["a", "b"]);
+        let second = past.record(note("two"), &["a"]);
+        past.record(note("nobody"), &[]);
         let waiting = |past: &SampleHistory| -> Vec<Delivery> {
             let all = pending(&past.history());
             all.into_iter().map(|one| one.delivery).collect()
@@ -397,8 +397,8 @@ mod tests {
     #[test]
     fn what_follows_at_a_sink_waits_with_what_may_not_be_told_yet() {
         let mut past = SampleHistory::new();
-        let first = past.tell(note("one"), &["a", "b"]);
-        let later = past.tell(note("two"), &["a", "b"]);
+        let first = past.record(note("one"), &["a", "b"]);
+        let later = past.record(note("two"), &["a", "b"]);
         past.add(Happening::Undelivered {
             delivery: to(&first, "a"),
             claim: None,
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_ahead_holds_back_no_other_machine() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         past.add(Happening::Undelivered {
             delivery: to(&event, "a"),
             claim: None,
@@ -452,7 +452,7 @@ mod tests {
     fn a_claim_keeps_others_away_while_its_process_may_be_alive() {
         for (holder, free_at_once) in [(own(), true), (gone(), true), (elsewhere(), false)] {
             let mut past = SampleHistory::new();
-            let event = past.tell(note("one"), &["a"]);
+            let event = past.record(note("one"), &["a"]);
             past.add(claimed(&[to(&event, "a")], &holder, second(120)));
             assert_eq!(
                 claims(&past, 119).len(),
@@ -468,7 +468,7 @@ mod tests {
     #[test]
     fn a_claim_that_another_took_over_leaves_it_unsure() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         past.add(claimed(&[to(&event, "a")], &gone(), second(120)));
         past.add(claimed(&[to(&event, "a")], &elsewhere(), second(120)));
         let all = pending(&past.history());
@@ -480,7 +480,7 @@ mod tests {
     #[test]
     fn one_whose_claim_was_taken_over_ends_only_its_own() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         let delivery = to(&event, "a");
         let deliveries = std::slice::from_ref(&delivery);
         let late = past.add(claimed(deliveries, &elsewhere(), second(3)));
@@ -511,7 +511,7 @@ mod tests {
     #[test]
     fn what_is_released_was_not_attempted() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         let delivery = to(&event, "a");
         past.add(claimed(
             std::slice::from_ref(&delivery),
@@ -533,7 +533,7 @@ mod tests {
     #[test]
     fn what_may_have_arrived_may_have_however_a_later_attempt_ends() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         let mut unsure = |how: Undelivered| {
             past.add(Happening::Undelivered {
                 delivery: to(&event, "a"),
@@ -558,7 +558,7 @@ mod tests {
     #[test]
     fn what_a_killed_process_may_have_sent_may_have_arrived_however_a_later_attempt_ends() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         let deliveries = [to(&event, "a")];
         past.add(claimed(&deliveries, &gone(), second(120)));
         let claim = past.add(claimed(&deliveries, &own(), second(120)));
@@ -573,7 +573,7 @@ mod tests {
     #[test]
     fn a_refusal_stays_until_a_person_decides() {
         let mut past = SampleHistory::new();
-        let event = past.tell(note("one"), &["a"]);
+        let event = past.record(note("one"), &["a"]);
         past.add(claimed(&[to(&event, "a")], &own(), second(120)));
         past.add(Happening::Undelivered {
             delivery: to(&event, "a"),
@@ -594,8 +594,8 @@ mod tests {
     fn an_event_is_overtaken_by_what_comes_after_it_in_the_log_whatever_the_clocks_say() {
         let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
-        let first = past.tell(note("one"), &["a", "b"]);
-        let later = past.tell(note("two"), &["a", "b"]);
+        let first = past.record(note("one"), &["a", "b"]);
+        let later = past.record(note("two"), &["a", "b"]);
         past.events[1].at = second(-300);
         let delivered = |past: &mut SampleHistory, event: &EventId, sink: &str| {
             past.add(Happening::Delivered {
@@ -644,10 +644,10 @@ mod tests {
     fn a_reference_is_carried_on_within_its_thread_and_sink_also_from_a_failure() {
         let mut past = SampleHistory::new();
         past.about(Some("d1"), None);
-        let first = past.tell(note("one"), &["a", "b"]);
-        past.tell(note("two"), &["a", "b"]);
+        let first = past.record(note("one"), &["a", "b"]);
+        past.record(note("two"), &["a", "b"]);
         past.about(Some("d2"), None);
-        past.tell(note("other"), &["a"]);
+        past.record(note("other"), &["a"]);
         past.about(Some("d1"), None);
         past.add(Happening::Delivered {
             delivery: to(&first, "a"),

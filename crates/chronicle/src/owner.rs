@@ -75,7 +75,7 @@ mod tests {
             past.environment(environment);
             past.add(started());
             past.open(Severity::High);
-            past.tell(note("look"), &["chat"]);
+            past.record(note("look"), &["chat"]);
             past.add(ended(Conclusion::Failed));
         }
         past

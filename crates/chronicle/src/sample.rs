@@ -6,8 +6,8 @@ use sections::incident::{Impact, Severity};
 use state::Holder;
 
 use crate::{
-    Bound, Conclusion, Delivery, Event, EventId, Exposure, Happening, History, IncidentId, SCHEMA,
-    Slice, Source, Subject, Undelivered, Writer,
+    Conclusion, CountBound, Delivery, Event, EventId, Exposure, Happening, History, IncidentId,
+    SCHEMA, Slice, Source, Subject, Undelivered, Writer,
 };
 
 /// A history that grows by an event each second.
@@ -64,11 +64,11 @@ impl SampleHistory {
     }
 
     pub(crate) fn add(&mut self, what: Happening) -> EventId {
-        self.tell(what, &[])
+        self.record(what, &[])
     }
 
     /// One that these sinks must hear.
-    pub(crate) fn tell(&mut self, what: Happening, sinks: &[&str]) -> EventId {
+    pub(crate) fn record(&mut self, what: Happening, sinks: &[&str]) -> EventId {
         let at = second(i64::try_from(self.events.len()).unwrap_or_default());
         let id = EventId::new(at);
         self.events.push(Event {
@@ -164,7 +164,7 @@ pub(crate) fn exposure() -> Exposure {
     Exposure {
         failed: 1,
         total: 9,
-        bound: Bound::AtMost(counts),
+        bound: CountBound::AtMost(counts),
         source: Source::Prometheus,
         from: Some(second(0)),
         until: Some(second(9)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Job;
 use config::file::RegistryLogin;
-use model::Obstacle;
+use model::HintedError;
 use registry::docker::{self, Source};
 use registry::{Credentials, Reference};
 use remote::local::{Exit, Script};
@@ -32,7 +32,7 @@ pub struct ImageLogin {
     /// Nothing named them: without them a public image may be seen all the same.
     pub implied: bool,
     /// Why they are missing although a login is stored: reported if the registry asks for credentials.
-    pub trouble: Option<Obstacle>,
+    pub trouble: Option<HintedError>,
 }
 
 /// Finds the credentials for the image's registry; what is secret in them is redacted from then
@@ -43,7 +43,7 @@ pub async fn find(
     image: &Reference,
     job: &Job,
     timeout: Duration,
-) -> Result<ImageLogin, Obstacle> {
+) -> Result<ImageLogin, HintedError> {
     let found = match login.kind {
         RegistryLogin::Anonymous => anonymous(),
         RegistryLogin::Ecr => ecr(None, job, timeout).await?,
@@ -81,8 +81,8 @@ fn with_credentials(credentials: Credentials, whose: String) -> ImageLogin {
     }
 }
 
-fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageLogin, Obstacle> {
-    let unset = |name: &str| Obstacle {
+fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageLogin, HintedError> {
+    let unset = |name: &str| HintedError {
         reason: format!("the credentials' variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
     };
@@ -101,7 +101,11 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<ImageL
 
 /// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
 /// GitHub's registry.
-async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
+async fn by_habit(
+    image: &Reference,
+    job: &Job,
+    timeout: Duration,
+) -> Result<ImageLogin, HintedError> {
     let left = docker(image, job, timeout).await?;
     match aws::Login::region(image.registry()) {
         Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
@@ -124,8 +128,12 @@ fn workflow(job: &Job) -> Option<ImageLogin> {
 }
 
 /// A token that ECR's registry takes as a password.
-async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
-    let trouble = |error: aws::Error| Obstacle {
+async fn ecr(
+    region: Option<&str>,
+    job: &Job,
+    timeout: Duration,
+) -> Result<ImageLogin, HintedError> {
+    let trouble = |error: aws::Error| HintedError {
         reason: format!("ECR gives no login: {error}"),
         hint: match error {
             aws::Error::Denied { .. } => {
@@ -144,7 +152,7 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Image
     };
     let login = tokio::time::timeout(timeout, asking)
         .await
-        .map_err(|_| Obstacle {
+        .map_err(|_| HintedError {
             reason: format!(
                 "ECR gives no login within {}",
                 model::text::duration(timeout)
@@ -162,7 +170,11 @@ async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Image
     ))
 }
 
-async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<ImageLogin, Obstacle> {
+async fn docker(
+    image: &Reference,
+    job: &Job,
+    timeout: Duration,
+) -> Result<ImageLogin, HintedError> {
     let folder = job.env.non_empty("DOCKER_CONFIG").map(PathBuf::from);
     let home = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".docker"));
     let Some(path) = folder
@@ -171,7 +183,7 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Image
     else {
         return Ok(anonymous());
     };
-    let unusable = |reason: String| Obstacle {
+    let unusable = |reason: String| HintedError {
         reason: format!(
             "Docker's configuration {} cannot be used: {reason}",
             path.display()
@@ -198,9 +210,9 @@ async fn helper(
     server: &str,
     job: &Job,
     timeout: Duration,
-) -> Result<ImageLogin, Obstacle> {
+) -> Result<ImageLogin, HintedError> {
     let program = format!("docker-credential-{name}");
-    let trouble = |reason: String| Obstacle {
+    let trouble = |reason: String| HintedError {
         reason: format!("the credential helper `{program}` {reason}"),
         hint: format!("try it: `echo {server} | {program} get`"),
     };

@@ -229,7 +229,7 @@ impl Courier<'_> {
             let guard = sinks.remove(sink);
             let (by, history) = (by.as_ref(), &history);
             async move {
-                let told = self.tell(sink, deliveries, by, history, until).await;
+                let told = self.deliver_to(sink, deliveries, by, history, until).await;
                 drop(guard);
                 told
             }
@@ -291,9 +291,9 @@ impl Courier<'_> {
         }
     }
 
-    /// Tells one sink, until it does not take one. Of several events of a thread people see the newest first: it is what
+    /// Delivers to one sink, until it does not take one. Of several events of a thread people see the newest first: it is what
     /// is true, also where the time ends.
-    async fn tell(
+    async fn deliver_to(
         &self,
         sink: &str,
         deliveries: Vec<&Pending>,

@@ -23,6 +23,6 @@ pub use lint::{Finding, Ignore, LintError, Linter, Options};
 pub use migration::{Migration, NoSqlError};
 pub use migration_tools::{Tool, Transaction};
 pub use name::Name;
-pub use rule::{Level, Own, Risk, Rule, Squawk};
+pub use rule::{EffectRule, Level, Risk, Rule, Squawk};
 pub use sql::{Place, ReadError};
 pub use summary::{Class, Summary};

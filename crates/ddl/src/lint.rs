@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::effect::{Compatibility, StatementEffect, Work};
 use crate::effects::{Setting, effects};
 use crate::migration::{Migration, NoSqlError};
-use crate::rule::{Level, Own, Risk, Rule, Squawk};
+use crate::rule::{EffectRule, Level, Risk, Rule, Squawk};
 use crate::safe_way::safe_way;
 use crate::sql::{self, Place, Places, ReadError};
 use migration_tools::Transaction;
@@ -139,7 +139,7 @@ impl Linter {
             let concerns: Vec<Risk> = found_in(&findings, effect, &places);
             for (own, message) in own_findings(effect, &concerns) {
                 let violation = RuleHit {
-                    rule: Rule::Own(own),
+                    rule: Rule::Effect(own),
                     range: effect.bytes.clone(),
                     message,
                     help: None,
@@ -226,7 +226,7 @@ impl Linter {
         let at = migration.sql.match_indices(said);
         at.map(|(at, _)| {
             let found = RuleHit {
-                rule: Rule::Own(Own::UnknownEffect),
+                rule: Rule::Effect(EffectRule::UnknownEffect),
                 range: at..at + said.len(),
                 message: "a part of the migration is a program, which prints no SQL".into(),
                 help: None,
@@ -287,7 +287,7 @@ fn unreadable(text: &str, parse: &Parse<SourceFile>) -> Vec<RuleHit> {
         let line = places.at(range.start).line;
         if std::mem::replace(&mut told, line) != line {
             found.push(RuleHit {
-                rule: Rule::Own(Own::UnreadableSql),
+                rule: Rule::Effect(EffectRule::UnreadableSql),
                 range,
                 message: format!("the SQL cannot be read from here on: {}", error.message()),
                 help: None,
@@ -389,7 +389,7 @@ fn found_in(findings: &[Finding], effect: &StatementEffect, places: &Places<'_>)
 }
 
 /// What the effects say and no finding does.
-fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String)> {
+fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(EffectRule, String)> {
     let mut own = Vec::new();
     let silent = |these: &[Risk]| !concerns.iter().any(|concern| these.contains(concern));
     let heavy = effect.touched.iter().filter(|touched| !touched.fresh);
@@ -410,7 +410,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String
                 "is"
             };
             own.push((
-                Own::RewritesTable,
+                EffectRule::RewritesTable,
                 format!("every row of {table} {may} written again{said}"),
             ));
         }
@@ -419,7 +419,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String
             && silent(&[Risk::Locks, Risk::Rewrites, Risk::Breaks])
         {
             own.push((
-                Own::ScansUnderLock,
+                EffectRule::ScansUnderLock,
                 format!("every row of {table} is read{said}"),
             ));
         }
@@ -430,7 +430,7 @@ fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String
         .filter(|lock| locks && lock.blocks_writes());
     if let Some(lock) = strongest {
         let message = format!("it takes {lock} and keeps it until the transaction ends");
-        own.push((Own::LocksTable, message));
+        own.push((EffectRule::LocksTable, message));
     }
     let listed = |parts: Vec<String>| parts.join(", ");
     if let Compatibility::Breaks(breaks) = &effect.compatibility
@@ -438,21 +438,21 @@ fn own_findings(effect: &StatementEffect, concerns: &[Risk]) -> Vec<(Own, String
     {
         let told = listed(breaks.iter().map(ToString::to_string).collect());
         own.push((
-            Own::BreaksRelease,
+            EffectRule::BreaksRelease,
             format!("the release before may use it: {told}"),
         ));
     }
     if !effect.destroys.is_empty() && silent(&[Risk::Loses]) {
         let told = listed(effect.destroys.iter().map(ToString::to_string).collect());
-        own.push((Own::DestroysData, format!("data are lost: {told}")));
+        own.push((EffectRule::DestroysData, format!("data are lost: {told}")));
     }
     if effect.alone && effect.in_transaction && silent(&[Risk::Fails]) {
         let message = "PostgreSQL refuses it inside a transaction".to_owned();
-        own.push((Own::RefusedInTransaction, message));
+        own.push((EffectRule::RefusedInTransaction, message));
     }
     if let Some(why) = effect.unknown.as_ref().filter(|_| silent(&[Risk::Fails])) {
         own.push((
-            Own::UnknownEffect,
+            EffectRule::UnknownEffect,
             format!("its effect is not known: {why}"),
         ));
     }

@@ -9,12 +9,12 @@ pub use squawk_linter::Rule as Squawk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     Squawk(Squawk),
-    Own(Own),
+    Effect(EffectRule),
 }
 
 /// Rules on what a statement does, whatever its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Own {
+pub enum EffectRule {
     /// No SQL that can be read.
     UnreadableSql,
     /// What a statement does cannot be told.
@@ -33,28 +33,28 @@ pub enum Own {
     RefusedInTransaction,
 }
 
-impl Own {
-    pub const ALL: [Own; 8] = [
-        Own::UnreadableSql,
-        Own::UnknownEffect,
-        Own::RewritesTable,
-        Own::ScansUnderLock,
-        Own::LocksTable,
-        Own::BreaksRelease,
-        Own::DestroysData,
-        Own::RefusedInTransaction,
+impl EffectRule {
+    pub const ALL: [EffectRule; 8] = [
+        EffectRule::UnreadableSql,
+        EffectRule::UnknownEffect,
+        EffectRule::RewritesTable,
+        EffectRule::ScansUnderLock,
+        EffectRule::LocksTable,
+        EffectRule::BreaksRelease,
+        EffectRule::DestroysData,
+        EffectRule::RefusedInTransaction,
     ];
 
     fn name(self) -> &'static str {
         match self {
-            Own::UnreadableSql => "unreadable-sql",
-            Own::UnknownEffect => "unknown-effect",
-            Own::RewritesTable => "rewrites-table",
-            Own::ScansUnderLock => "scans-under-lock",
-            Own::LocksTable => "locks-table",
-            Own::BreaksRelease => "breaks-release",
-            Own::DestroysData => "destroys-data",
-            Own::RefusedInTransaction => "refused-in-transaction",
+            EffectRule::UnreadableSql => "unreadable-sql",
+            EffectRule::UnknownEffect => "unknown-effect",
+            EffectRule::RewritesTable => "rewrites-table",
+            EffectRule::ScansUnderLock => "scans-under-lock",
+            EffectRule::LocksTable => "locks-table",
+            EffectRule::BreaksRelease => "breaks-release",
+            EffectRule::DestroysData => "destroys-data",
+            EffectRule::RefusedInTransaction => "refused-in-transaction",
         }
     }
 }
@@ -112,7 +112,7 @@ pub enum Level {
 
 impl Rule {
     pub fn all() -> impl Iterator<Item = Rule> {
-        let own = Own::ALL.into_iter().map(Rule::Own);
+        let own = EffectRule::ALL.into_iter().map(Rule::Effect);
         own.chain(enum_iterator::all().map(Rule::Squawk))
     }
 
@@ -133,12 +133,14 @@ impl Rule {
 
     pub fn concern(self) -> Risk {
         match self {
-            Rule::Own(Own::UnreadableSql | Own::RefusedInTransaction) => Risk::Fails,
-            Rule::Own(Own::UnknownEffect) => Risk::Unknown,
-            Rule::Own(Own::RewritesTable) => Risk::Rewrites,
-            Rule::Own(Own::ScansUnderLock | Own::LocksTable) => Risk::Locks,
-            Rule::Own(Own::BreaksRelease) => Risk::Breaks,
-            Rule::Own(Own::DestroysData) => Risk::Loses,
+            Rule::Effect(EffectRule::UnreadableSql | EffectRule::RefusedInTransaction) => {
+                Risk::Fails
+            }
+            Rule::Effect(EffectRule::UnknownEffect) => Risk::Unknown,
+            Rule::Effect(EffectRule::RewritesTable) => Risk::Rewrites,
+            Rule::Effect(EffectRule::ScansUnderLock | EffectRule::LocksTable) => Risk::Locks,
+            Rule::Effect(EffectRule::BreaksRelease) => Risk::Breaks,
+            Rule::Effect(EffectRule::DestroysData) => Risk::Loses,
             Rule::Squawk(squawk) => concern(squawk),
         }
     }
@@ -147,7 +149,7 @@ impl Rule {
     pub fn help_uri(self) -> Option<String> {
         match self {
             Rule::Squawk(squawk) => Some(format!("https://squawkhq.com/docs/{squawk}")),
-            Rule::Own(_) => None,
+            Rule::Effect(_) => None,
         }
     }
 }
@@ -156,7 +158,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rule::Squawk(squawk) => squawk.fmt(f),
-            Rule::Own(own) => f.write_str(own.name()),
+            Rule::Effect(own) => f.write_str(own.name()),
         }
     }
 }
@@ -170,13 +172,13 @@ impl FromStr for Rule {
     type Err = UnknownRuleError;
 
     fn from_str(text: &str) -> Result<Rule, UnknownRuleError> {
-        let own = Own::ALL.into_iter().find(|own| own.name() == text);
+        let own = EffectRule::ALL.into_iter().find(|own| own.name() == text);
         // Squawk reads no name of its finding on ignores.
         let squawk = || match text {
             "unused-ignore" => Some(Squawk::UnusedIgnore),
             _ => Squawk::try_from(text).ok(),
         };
-        let rule = own.map(Rule::Own).or_else(|| squawk().map(Rule::Squawk));
+        let rule = own.map(Rule::Effect).or_else(|| squawk().map(Rule::Squawk));
         rule.ok_or_else(|| UnknownRuleError(text.to_owned()))
     }
 }

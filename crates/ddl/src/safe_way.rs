@@ -2,42 +2,42 @@
 
 use migration_tools::{Facts, SafeWays, Tool};
 
-use crate::rule::{Own, Rule, Squawk};
+use crate::rule::{EffectRule, Rule, Squawk};
 
 /// What to do instead. `None` where squawk's own help says it.
 pub(crate) fn safe_way(rule: Rule, tool: Tool) -> Option<String> {
     match rule {
-        Rule::Own(own) => Some(own_way(own, &tool.facts().ways)),
+        Rule::Effect(own) => Some(own_way(own, &tool.facts().ways)),
         Rule::Squawk(squawk) => squawk_way(squawk, tool.facts()),
     }
 }
 
-fn own_way(own: Own, ways: &SafeWays) -> String {
+fn own_way(own: EffectRule, ways: &SafeWays) -> String {
     match own {
-        Own::UnreadableSql => {
+        EffectRule::UnreadableSql => {
             "correct the statement; if PostgreSQL takes it, ignore the rule for this file with that reason".into()
         }
-        Own::UnknownEffect => {
+        EffectRule::UnknownEffect => {
             "write what it does as plain statements, or let `migrate rehearse` show what it locks and changes".into()
         }
-        Own::RewritesTable => {
+        EffectRule::RewritesTable => {
             "add a new column or table beside it, fill it in batches, and change over in a later release".into()
         }
-        Own::ScansUnderLock => format!(
+        EffectRule::ScansUnderLock => format!(
             "where the constraint can be added unchecked ({}), check it in a later migration ({}), which lets others write; build the index of a key before, with {}",
             ways.check_not_valid,
             ways.validate,
             ways.create_index
         ),
-        Own::LocksTable => "take the weakest lock that does, and nothing slow after it".into(),
-        Own::DestroysData => {
+        EffectRule::LocksTable => "take the weakest lock that does, and nothing slow after it".into(),
+        EffectRule::DestroysData => {
             "take a backup before, or keep the rows in another table; if they may go, ignore the rule with that reason".into()
         }
-        Own::BreaksRelease => format!(
+        EffectRule::BreaksRelease => format!(
             "first release code that {}; change the schema when no release that needs the old shape can come back",
             ways.forget_column
         ),
-        Own::RefusedInTransaction => format!("run it {}", ways.outside_transaction),
+        EffectRule::RefusedInTransaction => format!("run it {}", ways.outside_transaction),
     }
 }
 

@@ -4,7 +4,7 @@ use github::Job;
 use github::jobs::Step;
 use jiff::Timestamp;
 
-use crate::needed::{Needed, base};
+use crate::job_needs::{Needed, base};
 
 /// The job that is the cause, and the others that did not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use github::RunId;
 use model::FailedRun;
 use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 
-use crate::ended::CancelledBy;
+use crate::cancellation::CancelledBy;
 use crate::gap::Gap;
 use crate::waiting::Waiting;
 

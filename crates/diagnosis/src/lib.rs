@@ -5,28 +5,28 @@
 //! not be asked is a [`Gap`] in the diagnosis, with the permission that it takes.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
-mod ask;
+mod cancellation;
 mod cause;
 mod classify;
 mod commands;
 mod diagnosis;
 mod dockerfile;
-mod ended;
 mod evidence;
+mod fetch;
 mod gap;
+mod job_needs;
 mod log;
 mod names;
-mod needed;
 mod plain;
 mod waiting;
 
-pub use ask::{RunQuery, diagnose};
+pub use cancellation::CancelledBy;
 pub use cause::{Cause, Suspect, cause};
 pub use classify::{Facts, classify};
 pub use diagnosis::Diagnosis;
-pub use ended::CancelledBy;
+pub use fetch::{RunQuery, diagnose};
 pub use gap::{Error, Gap};
+pub use job_needs::{Needed, runs};
 pub use log::{StepLog, error_lines};
 pub use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
-pub use needed::{Needed, runs};
 pub use waiting::Waiting;

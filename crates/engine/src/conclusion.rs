@@ -90,7 +90,7 @@ impl PlaceRelease {
         how.clone_into(&mut self.how);
     }
 
-    pub fn says(&self, release: &str) -> bool {
+    pub fn reports(&self, release: &str) -> bool {
         self.told && self.release.as_deref() == Some(release)
     }
 

@@ -295,7 +295,7 @@ impl<'a> Execution<'a> {
         };
         let wrong = conclusion.places.iter().filter(elsewhere).count();
         if total > 1 || wrong > 0 {
-            let told = self.told(&conclusion.places, &self.to);
+            let told = self.place_outcomes(&conclusion.places, &self.to);
             conclusion.outcomes.extend(told);
         }
         conclusion.end = match trouble {
@@ -345,7 +345,7 @@ impl<'a> Execution<'a> {
             None => 0,
         };
         if let Some(from) = self.from().filter(|_| self.total() > 1 || wrong > 0) {
-            let told = self.told(&conclusion.places, from);
+            let told = self.place_outcomes(&conclusion.places, from);
             conclusion.outcomes.extend(told);
         }
         conclusion.end = match trouble {
@@ -359,7 +359,7 @@ impl<'a> Execution<'a> {
         Ok(conclusion)
     }
 
-    fn told(&self, places: &[PlaceRelease], wanted: &str) -> Vec<Outcome> {
+    fn place_outcomes(&self, places: &[PlaceRelease], wanted: &str) -> Vec<Outcome> {
         let stage = self.means.settings.stage;
         let told = places.iter().map(|runs| runs.outcome(wanted, stage));
         told.collect()

@@ -1,7 +1,7 @@
 //! From what a gate counted while it compared the release with the one before it, where nothing else tells it: only
 //! the requests of the time in which it judged.
 
-use chronicle::{Bound, Exposure, Happening, History, Source};
+use chronicle::{CountBound, Exposure, Happening, History, Source};
 
 use crate::stay::ExposureWindow;
 
@@ -19,7 +19,7 @@ pub fn of_gate(history: &History, stay: &ExposureWindow) -> Option<Exposure> {
     (!all.is_empty()).then(|| Exposure {
         failed: all.iter().map(|counts| counts.failed).sum(),
         total: all.iter().map(|counts| counts.total).sum(),
-        bound: Bound::AtLeast,
+        bound: CountBound::AtLeast,
         source: Source::Gate,
         from: Some(stay.from),
         until: Some(stay.until),

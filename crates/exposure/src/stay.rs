@@ -1,7 +1,7 @@
 //! The time in which users had a bad release, as the log and the state tell it.
 
 use chronicle::{
-    Bound, Conclusion, Deployment, Event, Exposure, Happening, History, Incident, deployments,
+    Conclusion, CountBound, Deployment, Event, Exposure, Happening, History, Incident, deployments,
 };
 use jiff::{SignedDuration, Timestamp};
 use state::{Document, Entry, Status};
@@ -88,7 +88,7 @@ pub fn is_settled(history: &History, stay: &ExposureWindow, now: Timestamp) -> b
     let is_good_enough = |(at, measured): (Timestamp, &Exposure)| {
         let is_late = at.duration_since(stay.until) >= SETTLES;
         let is_whole = measured.until.is_none_or(|until| until >= stay.until);
-        is_whole && (measured.bound == Bound::Exact || is_late)
+        is_whole && (measured.bound == CountBound::Exact || is_late)
     };
     stay.gone
         && recorded_exposures(history, stay)

@@ -1,6 +1,6 @@
 //! What is certain, and what is not: counts of which it is known between which two times they happened.
 
-use chronicle::{Bound, Exposure, Slice, Source};
+use chronicle::{CountBound, Exposure, Slice, Source};
 use jiff::{SignedDuration, Timestamp};
 use model::outcome::Requests;
 
@@ -169,9 +169,9 @@ impl<'a> Tally<'a> {
             total: most_total,
         };
         let bound = match (self.is_open, Requests { failed, total } == most) {
-            (true, _) => Bound::AtLeast,
-            (false, true) => Bound::Exact,
-            (false, false) => Bound::AtMost(most),
+            (true, _) => CountBound::AtLeast,
+            (false, true) => CountBound::Exact,
+            (false, false) => CountBound::AtMost(most),
         };
         let slices = self.slices.iter().enumerate();
         // Before its first request it had none.
@@ -257,7 +257,10 @@ mod tests {
         }
     }
 
-    fn tallied(stay: &ExposureWindow, all: &[(Counter, CountedInterval)]) -> (u64, u64, Bound) {
+    fn tallied(
+        stay: &ExposureWindow,
+        all: &[(Counter, CountedInterval)],
+    ) -> (u64, u64, CountBound) {
         let mut tally = Tally::new(stay, 15.0);
         for (what, seen) in all {
             tally.add(*what, *seen);
@@ -276,15 +279,18 @@ mod tests {
             (Counter::Total, interval(55.0, 70.0, 7.0)),
             (Counter::Total, interval(70.0, 85.0, 1000.0)),
         ];
-        let most = |total| Bound::AtMost(Requests { failed: 0, total });
-        assert_eq!(tallied(&stay(true, true), &all), (547, 0, Bound::Exact));
+        let most = |total| CountBound::AtMost(Requests { failed: 0, total });
+        assert_eq!(
+            tallied(&stay(true, true), &all),
+            (547, 0, CountBound::Exact)
+        );
         assert_eq!(tallied(&stay(false, true), &all), (507, 0, most(547)));
         assert_eq!(tallied(&stay(true, false), &all), (540, 0, most(547)));
         assert_eq!(tallied(&stay(false, false), &all), (500, 0, most(547)));
         // Nothing happened around the edges: it is exact all the same.
         assert_eq!(
             tallied(&stay(false, false), &all[2..3]),
-            (500, 0, Bound::Exact)
+            (500, 0, CountBound::Exact)
         );
     }
 
@@ -302,7 +308,7 @@ mod tests {
             total: 13,
         };
         let seen = tallied(&stay(true, false), &all);
-        assert_eq!(seen, (10, 2, Bound::AtMost(most)));
+        assert_eq!(seen, (10, 2, CountBound::AtMost(most)));
     }
 
     #[test]
@@ -321,7 +327,7 @@ mod tests {
         tally.open();
         let exposure = tally.exposure(Source::AccessLog);
         let exposure = exposure.unwrap_or_else(|why| panic!("{why}"));
-        assert_eq!(exposure.bound, Bound::AtLeast);
+        assert_eq!(exposure.bound, CountBound::AtLeast);
         let parts = exposure.over_time.iter();
         let parts: Vec<_> = parts
             .map(|one| {

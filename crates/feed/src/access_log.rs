@@ -28,7 +28,7 @@ const BOUNDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 /// Percentage of unreadable lines above which the log is refused.
-const MOST_UNREADABLE: usize = 1;
+const MAX_UNREADABLE_PERCENT: usize = 1;
 
 /// What is counted of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl AccessLog {
         }
         let lines = added.lines.len() + added.too_long;
         let mut flaws = Vec::new();
-        if unreadable * 100 > lines * MOST_UNREADABLE {
+        if unreadable * 100 > lines * MAX_UNREADABLE_PERCENT {
             let of = |text: &&String| line::parse(&self.settings.layout, text).is_none();
             let example = added.lines.iter().find(of);
             flaws.push(DataDefect::Unreadable {
@@ -280,7 +280,7 @@ mod tests {
         let Some(Reading::Ratio(sides)) = &seen.interval.metrics[0].reading else {
             panic!("{seen:?}");
         };
-        let counts = |side: &judge::Side<judge::Counts>| {
+        let counts = |side: &judge::SideData<judge::Counts>| {
             let parts = side.parts().iter();
             parts
                 .map(|it| (it.failed(), it.total()))

@@ -16,7 +16,7 @@ use crate::series::{Labels, instance, render_labels};
 use crate::side::SideName;
 
 /// Series that are remembered of one metric at one side.
-const MOST_SERIES: usize = 50_000;
+const MAX_SERIES: usize = 50_000;
 /// Scrapes that may be missed: what comes after more of them is no longer counted.
 const MISSED: f64 = 3.5;
 
@@ -245,7 +245,7 @@ impl Counters {
             }
         }
         self.looked = true;
-        if self.series.len() > MOST_SERIES {
+        if self.series.len() > MAX_SERIES {
             let old = look.now - 10.0 * self.gap();
             self.series.retain(|_, last| last.at > old);
         }

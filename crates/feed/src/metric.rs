@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use judge::{Buckets, Counts, Doubt, Events, Reading, ReadingError, Sample, Side, Sides};
+use judge::{Buckets, Counts, Doubt, Events, Reading, ReadingError, Sample, SideData, Sides};
 
 use crate::flaw::DataDefect;
 use crate::increases::{Increases, Part};
@@ -59,7 +59,7 @@ fn side<T>(
     increases: &Increases,
     one_each: bool,
     one: &impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
-) -> Result<Side<T>, ReadingError> {
+) -> Result<SideData<T>, ReadingError> {
     let parts = increases.values().map(one);
     let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
     if parts.is_empty() {
@@ -67,8 +67,8 @@ fn side<T>(
     }
     let unnamed = increases.contains_key("");
     Ok(match &mut parts[..] {
-        [_] if one_each || unnamed => Side::Whole(parts.remove(0)),
-        _ => Side::Instances(parts),
+        [_] if one_each || unnamed => SideData::Whole(parts.remove(0)),
+        _ => SideData::Instances(parts),
     })
 }
 

@@ -1,7 +1,7 @@
 //! An interval as a line of a recorded trace.
 
 use jiff::Timestamp;
-use judge::{Counts, Events, Interval, Reading, Sample, Side, Sides};
+use judge::{Counts, Events, Interval, Reading, Sample, SideData, Sides};
 use serde_json::{Map, Value, json};
 
 /// The line of one interval, without its end. It holds all since `from`; `names` are those of the
@@ -43,9 +43,9 @@ fn metric(sample: &Sample) -> Value {
 }
 
 fn put<T>(metric: &mut Map<String, Value>, sides: &Sides<T>, one: &dyn Fn(&T) -> Value) {
-    let side = |side: &Side<T>| match side {
-        Side::Whole(part) => one(part),
-        Side::Instances(parts) => parts.iter().map(one).collect(),
+    let side = |side: &SideData<T>| match side {
+        SideData::Whole(part) => one(part),
+        SideData::Instances(parts) => parts.iter().map(one).collect(),
     };
     metric.insert("canary".to_owned(), side(&sides.canary));
     metric.insert("stable".to_owned(), side(&sides.stable));
@@ -71,11 +71,11 @@ mod tests {
     fn a_line_is_as_the_format_has_it() {
         let counts = |failed, total| Counts::new(failed, total).unwrap_or_default();
         let ratio = Reading::Ratio(Sides {
-            canary: Side::Whole(counts(3, 100)),
-            stable: Side::Instances(vec![counts(5, 450), counts(5, 450)]),
+            canary: SideData::Whole(counts(3, 100)),
+            stable: SideData::Instances(vec![counts(5, 450), counts(5, 450)]),
         });
         let buckets = || Buckets::new([(0.5, 90), (0.1, 40), (f64::INFINITY, 100)]);
-        let buckets = || Side::Whole(buckets().unwrap_or_else(|why| panic!("{why}")));
+        let buckets = || SideData::Whole(buckets().unwrap_or_else(|why| panic!("{why}")));
         let latency = Reading::Histogram(Sides {
             canary: buckets(),
             stable: buckets(),

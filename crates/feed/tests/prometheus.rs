@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use feed::{IntervalCounts, PerSide, PrometheusMetric, PrometheusSource, Queries, Settings};
-use judge::{Doubt, Reading, Side};
+use judge::{Doubt, Reading, SideData};
 use model::Env;
 use prometheus::Client;
 use testkit::{Load, Prometheus, Shop};
@@ -217,7 +217,7 @@ fn fractions_are_refused() {
         panic!("{reading:?}");
     };
     assert!(
-        matches!(sides.stable, Side::Whole(events) if events.events() == 6),
+        matches!(sides.stable, SideData::Whole(events) if events.events() == 6),
         "{sides:?}"
     );
 }

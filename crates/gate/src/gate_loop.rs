@@ -26,7 +26,7 @@ use crate::history::{History, NewestByVerdict};
 use crate::lateness::Lateness;
 use crate::observer::{Measured, Observer, StandingEvent};
 use crate::pauses::{Pause, PauseDetector};
-use crate::policy::{Assessor, Conclusion, Sample, Standing};
+use crate::policy::{Assessor, Conclusion, ProbeProgress, Sample};
 
 /// Answers that are under way when the gate fails have this long to be reported as well.
 const IN_FLIGHT_GRACE: Duration = Duration::from_millis(20);
@@ -279,7 +279,7 @@ impl<'a> GateLoop<'a> {
         &self,
         endpoint: usize,
         slot: Duration,
-        standing: Standing,
+        standing: ProbeProgress,
     ) -> Pin<Box<dyn Future<Output = Completed> + 'a>> {
         let EndpointState {
             probe,
@@ -301,7 +301,7 @@ impl<'a> GateLoop<'a> {
             let measuring = probe.measure(release, timeout);
             let reading = match tokio::time::timeout(timeout + PROBE_OVERRUN, measuring).await {
                 Ok(reading) => reading,
-                Err(_) => Reading::not(
+                Err(_) => Reading::unmet(
                     Verdict::Error,
                     "an end within the timeout",
                     "none",
@@ -585,7 +585,7 @@ impl<'a> GateLoop<'a> {
         }
     }
 
-    fn report_standing(&self, endpoint: usize, standing: Standing) {
+    fn report_standing(&self, endpoint: usize, standing: ProbeProgress) {
         let EndpointState { probe, .. } = self.endpoints[endpoint];
         let one = &self.watched[probe];
         let elapsed = self.start.elapsed();

@@ -155,7 +155,7 @@ mod tests {
         let told = |verdicts: &[Verdict], end: Verdict| {
             let mut history = History::of_one_among(1);
             for (nth, verdict) in verdicts.iter().enumerate() {
-                let reading = Reading::not(*verdict, "x", "x", format!("{verdict} {nth}"));
+                let reading = Reading::unmet(*verdict, "x", "x", format!("{verdict} {nth}"));
                 history.push(None, Timestamp::UNIX_EPOCH, Duration::ZERO, reading);
             }
             history.deciding(end).and_then(|reading| reading.reason)

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use model::{Severity, Tally};
 use probe::Reading;
 
-use crate::policy::{Conclusion, RemainingToPass, Standing};
+use crate::policy::{Conclusion, ProbeProgress, RemainingToPass};
 
 /// Receives every event of a gate, in order, between two measurements: a slow observer delays
 /// them. Probes are numbered as [`Observer::begin`] lists them; times are since the stage's start.
@@ -80,7 +80,7 @@ pub struct Measured<'a> {
 pub struct StandingEvent<'a> {
     pub probe: usize,
     /// Of the probe; in a group of the member that was measured last.
-    pub standing: &'a Standing,
+    pub standing: &'a ProbeProgress,
     /// What it lacks for a pass. `to_string` gives it in words: `2 more in a row`.
     pub missing: &'a RemainingToPass,
     /// The group as a whole, where it is one.

@@ -10,4 +10,4 @@ mod standing;
 mod tests;
 
 pub use assessor::{Assessor, soak_budget};
-pub use standing::{Conclusion, RemainingToPass, Sample, Standing};
+pub use standing::{Conclusion, ProbeProgress, RemainingToPass, Sample};

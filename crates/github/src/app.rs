@@ -97,20 +97,20 @@ impl App {
             id
         } else {
             let url = format!("{base}{account}/installation");
-            let asking = async || self.ask(Method::GET, &url).await;
+            let asking = async || self.request(Method::GET, &url).await;
             let found: Installation = understood(again(asking).await?, &account)?;
             found.id
         };
         let url = format!("{base}/app/installations/{id}/access_tokens");
         // Makes something, so it is asked once.
-        let made: Made = understood(self.ask(Method::POST, &url).await?, &account)?;
+        let made: Made = understood(self.request(Method::POST, &url).await?, &account)?;
         access.redactor.add([&made.token]);
         let token = made.token.clone();
         tokens.insert(key.to_owned(), made);
         Ok(token)
     }
 
-    async fn ask(&self, method: Method, url: &str) -> Result<(Parts, Bytes), Error> {
+    async fn request(&self, method: Method, url: &str) -> Result<(Parts, Bytes), Error> {
         let unusable = |_| Error::App {
             reason: "it cannot sign with its private key".into(),
         };

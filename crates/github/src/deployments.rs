@@ -25,7 +25,7 @@ pub struct Deployment {
 
 /// The status of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum DeploymentProgress {
     /// It no longer changes anything.
     Ended,
     /// It may change what runs at any time.
@@ -53,12 +53,12 @@ impl Deployment {
     }
 
     /// Whether it may still change what runs.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> DeploymentProgress {
         match self.state() {
-            "success" | "failure" | "error" | "inactive" => Standing::Ended,
-            "waiting" => Standing::Waiting,
-            _ if self.held => Standing::Waiting,
-            _ => Standing::InProgress,
+            "success" | "failure" | "error" | "inactive" => DeploymentProgress::Ended,
+            "waiting" => DeploymentProgress::Waiting,
+            _ if self.held => DeploymentProgress::Waiting,
+            _ => DeploymentProgress::InProgress,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::Obstacle;
+use model::HintedError;
 use model::text::duration;
 
 use crate::Needs;
@@ -106,9 +106,9 @@ impl Error {
     }
 }
 
-impl From<Error> for Obstacle {
+impl From<Error> for HintedError {
     fn from(error: Error) -> Self {
-        Obstacle {
+        HintedError {
             reason: error.to_string(),
             hint: error.hint(),
         }

@@ -42,7 +42,7 @@ impl Stream {
         for event in history.events().filter(|event| window.holds(event.at)) {
             let ticket = tickets.get(&event.id);
             let reported = ticket.map(reported);
-            let Some((what, release)) = reported.or_else(|| told(event, &deployments)) else {
+            let Some((what, release)) = reported.or_else(|| occurrence(event, &deployments)) else {
                 continue;
             };
             let subject = ticket.map_or(&event.subject, |ticket| ticket.subject);
@@ -65,7 +65,7 @@ impl Stream {
     }
 
     /// How many there are, and how many are missing.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         match self.nameless {
             0 => format!("{} events", self.count),
             nameless => format!(
@@ -189,7 +189,7 @@ fn reported<'a>(ticket: &'a Ticket<'_>) -> (Occurrence<'a>, Option<String>) {
 
 /// What an event of the log is for CDEvents, and the release that it is about: what serves since, or what the
 /// incident is of. `None` where CDEvents has no word for it, such as for a deployment that was refused.
-fn told<'a>(
+fn occurrence<'a>(
     event: &'a Event,
     deployments: &[Deployment],
 ) -> Option<(Occurrence<'a>, Option<String>)> {

@@ -31,13 +31,17 @@ pub(crate) async fn tick(session: &Session<'_>) -> Result<Tick, Failure> {
         None => None,
     };
     Ok(Tick {
-        outcomes: written.iter().filter_map(told).chain(unknown).collect(),
+        outcomes: written
+            .iter()
+            .filter_map(event_outcome)
+            .chain(unknown)
+            .collect(),
         was_due: !written.is_empty(),
     })
 }
 
 /// An event of the clock as an outcome.
-fn told(event: &Event) -> Option<Outcome> {
+fn event_outcome(event: &Event) -> Option<Outcome> {
     let subject = event.subject.incident.as_ref()?.to_string();
     Some(match &event.what {
         Happening::SeverityChanged { from, to, why } => {

@@ -157,7 +157,7 @@ pub(crate) async fn open(job: &Job, flags: &Open) -> Result<Report, Failure> {
     let mut report = session.report(vec![outcome]);
     report.headline = Some(headline);
     report.outputs.push(("incident".to_owned(), id));
-    Ok(session.told(report).await)
+    Ok(session.deliver_with(report).await)
 }
 
 /// Writes something down, in the open incident or outside of one.
@@ -191,7 +191,7 @@ pub(crate) async fn note(job: &Job, flags: &Note) -> Result<Report, Failure> {
         Outcome::pass("incident/note", id).actual(said.clone()),
     ]);
     report.headline = Some(said);
-    Ok(session.told(report).await)
+    Ok(session.deliver_with(report).await)
 }
 
 /// Tells people how far it is.

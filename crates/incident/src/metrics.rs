@@ -106,7 +106,7 @@ pub(crate) async fn metrics(job: &Job, flags: &Flags) -> Result<Report, Failure>
     }
     if let Some(path) = &flags.cdevents {
         let stream = Stream::of(&history, window, job)?;
-        let (lines, told) = (job.redactor.redact(&stream.lines), stream.told());
+        let (lines, told) = (job.redactor.redact(&stream.lines), stream.summary());
         outcomes.push(written(job, "incident/cdevents", path, &lines, told));
     }
     if let Some(gateway) = &flags.pushgateway {

@@ -1,7 +1,7 @@
 //! The deployments and incidents that are measured: those of the log, and those that only the state remembers.
 
 use chronicle::{
-    Bound, Conclusion as Ended, Deployment as Logged, Event, Exposure, Happening, History,
+    Conclusion as Ended, CountBound, Deployment as Logged, Event, Exposure, Happening, History,
     RolledBack, deployments, incidents,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -199,9 +199,9 @@ fn from_log(logged: &Logged, entry: Option<&Entry>, is_cut_off: bool) -> Deploym
 /// The requests that failed, where that is known exactly.
 fn errors(exposure: &Exposure) -> Option<Errors> {
     let is_exact = match exposure.bound {
-        Bound::Exact => true,
-        Bound::AtMost(most) => most.failed == exposure.failed,
-        Bound::AtLeast => false,
+        CountBound::Exact => true,
+        CountBound::AtMost(most) => most.failed == exposure.failed,
+        CountBound::AtLeast => false,
     };
     is_exact.then_some(Errors {
         failed: exposure.failed,

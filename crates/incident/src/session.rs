@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
         }
     }
     /// The report, with what became of telling the sinks: that changes no verdict.
-    pub(crate) async fn told(&self, mut report: Report) -> Report {
+    pub(crate) async fn deliver_with(&self, mut report: Report) -> Report {
         report
             .outcomes
             .extend(self.scribe.deliver_in_passing(self.scribe.until()).await);

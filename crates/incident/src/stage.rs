@@ -136,7 +136,7 @@ pub(crate) async fn stage(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         let hint = error.hint();
         Failure::error(error).hint(hint)
     })?;
-    Ok(told(&diagnosis, &target, started_at))
+    Ok(report(&diagnosis, &target, started_at))
 }
 
 /// What a run that ended so, or goes on, comes to.
@@ -152,7 +152,7 @@ fn verdict(diagnosis: &Diagnosis) -> Verdict {
     }
 }
 
-fn told(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report {
+fn report(diagnosis: &Diagnosis, target: &Target, started_at: Timestamp) -> Report {
     let verdict = verdict(diagnosis);
     let about = format!(
         "{} run {}, attempt {}",

@@ -13,6 +13,6 @@ pub mod threshold;
 
 pub use measure::{Measure, Tallies, Tally};
 pub use reading::{
-    Attendance, Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side,
+    Attendance, Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, SideData,
     Sides, whole,
 };

@@ -1,6 +1,6 @@
 //! One number of a side, for the judges that compare numbers instead of counts.
 
-use crate::reading::{Buckets, Counts, Events, Reading, Side, Sides};
+use crate::reading::{Buckets, Counts, Events, Reading, SideData, Sides};
 
 /// Which number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +47,7 @@ impl Tallies {
     }
 
     fn sums<T>(sides: &Sides<T>, tally: impl Fn(&T) -> Tally) -> Tallies {
-        let sum = |side: &Side<T>| Tally::sum(side.parts(), &tally);
+        let sum = |side: &SideData<T>| Tally::sum(side.parts(), &tally);
         Tallies {
             canary: sum(&sides.canary),
             stable: sum(&sides.stable),
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn rates_are_of_all_instances_together() {
         let reading = Reading::Ratio(Sides {
-            canary: Side::Whole(counts(1, 4)),
-            stable: Side::Instances(vec![counts(0, 10), counts(3, 20)]),
+            canary: SideData::Whole(counts(1, 4)),
+            stable: SideData::Instances(vec![counts(0, 10), counts(3, 20)]),
         });
         assert_eq!(
             pair(&reading, Measure::FailureRate),
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn nothing_to_divide_by_is_no_number() {
         let reading = Reading::Ratio(Sides {
-            canary: Side::Whole(counts(0, 0)),
-            stable: Side::Instances(Vec::new()),
+            canary: SideData::Whole(counts(0, 0)),
+            stable: SideData::Instances(Vec::new()),
         });
         assert_eq!(pair(&reading, Measure::FailureRate), (None, None));
         assert_eq!(pair(&reading, Measure::Mean), (None, None));
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn events_are_a_rate_where_they_have_a_total() {
         let reading = Reading::Count(Sides {
-            canary: Side::Whole(Events::new(3, None).unwrap()),
-            stable: Side::Whole(Events::new(3, Some(6)).unwrap()),
+            canary: SideData::Whole(Events::new(3, None).unwrap()),
+            stable: SideData::Whole(Events::new(3, Some(6)).unwrap()),
         });
         assert_eq!(pair(&reading, Measure::Mean), (Some(3.0), Some(0.5)));
         assert_eq!(pair(&reading, Measure::FailureRate), (None, Some(0.5)));
@@ -252,11 +252,11 @@ mod tests {
     fn histograms_of_two_layouts_have_their_common_bounds() {
         let buckets = |pairs: &[(f64, u64)]| Buckets::new(pairs.iter().copied()).unwrap();
         let reading = Reading::Histogram(Sides {
-            canary: Side::Instances(vec![
+            canary: SideData::Instances(vec![
                 buckets(&[(0.1, 4), (0.5, 9), (f64::INFINITY, 10)]),
                 buckets(&[(0.1, 6), (0.2, 7), (f64::INFINITY, 10)]),
             ]),
-            stable: Side::Whole(buckets(&[(f64::INFINITY, 10)])),
+            stable: SideData::Whole(buckets(&[(f64::INFINITY, 10)])),
         });
         assert_eq!(pair(&reading, Measure::Quantile(0.25)), (Some(0.05), None));
     }

@@ -6,7 +6,7 @@
 pub struct Random(u64);
 
 /// Above it the normal distribution stands in for the Poisson distribution.
-const MOST_COUNTED: f64 = 500.0;
+const MAX_COUNTED: f64 = 500.0;
 
 impl Random {
     pub fn new(seed: u64) -> Random {
@@ -33,7 +33,7 @@ impl Random {
     }
 
     pub fn poisson(&mut self, mean: f64) -> u64 {
-        if mean > MOST_COUNTED {
+        if mean > MAX_COUNTED {
             return rounded(mean + mean.sqrt() * self.normal());
         }
         let stop = (-mean).exp();

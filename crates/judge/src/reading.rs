@@ -16,30 +16,30 @@ pub use error::ReadingError;
 /// One side's data: as a whole, or by instance. The statistics need the instances to see how much
 /// more than chance the counts vary.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Side<T> {
+pub enum SideData<T> {
     Whole(T),
     Instances(Vec<T>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sides<T> {
-    pub canary: Side<T>,
-    pub stable: Side<T>,
+    pub canary: SideData<T>,
+    pub stable: SideData<T>,
 }
 
-impl<T> Side<T> {
+impl<T> SideData<T> {
     pub fn parts(&self) -> &[T] {
         match self {
-            Side::Whole(part) => std::slice::from_ref(part),
-            Side::Instances(parts) => parts,
+            SideData::Whole(part) => std::slice::from_ref(part),
+            SideData::Instances(parts) => parts,
         }
     }
 
     /// How many instances, where that is known.
     pub fn instances(&self) -> Option<usize> {
         match self {
-            Side::Whole(_) => None,
-            Side::Instances(parts) => Some(parts.len()),
+            SideData::Whole(_) => None,
+            SideData::Instances(parts) => Some(parts.len()),
         }
     }
 }

@@ -75,7 +75,7 @@ pub enum Check {
 
 /// What the checks so far come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Standing {
+pub enum ThresholdStatus {
     Failed {
         /// The last one that failed.
         check: Check,
@@ -94,13 +94,15 @@ pub enum Standing {
     },
 }
 
-impl Standing {
+impl ThresholdStatus {
     /// At the end of the watch; a fail ends it.
     pub fn verdict(self) -> Verdict {
         match self {
-            Standing::Failed { .. } => Verdict::Fail,
-            Standing::Held { .. } => Verdict::Pass,
-            Standing::Unknown { .. } | Standing::Beyond { .. } => Verdict::Inconclusive,
+            ThresholdStatus::Failed { .. } => Verdict::Fail,
+            ThresholdStatus::Held { .. } => Verdict::Pass,
+            ThresholdStatus::Unknown { .. } | ThresholdStatus::Beyond { .. } => {
+                Verdict::Inconclusive
+            }
         }
     }
 }
@@ -166,22 +168,22 @@ impl Watch {
     }
 
     /// What the checks so far come to: a failure ends the watch, anything else counts at its end.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> ThresholdStatus {
         let (failed, of) = (self.failed, self.checks);
         match self.last_failed {
             Some(check) if failed >= self.rule.failures.max(1) => {
-                Standing::Failed { check, failed, of }
+                ThresholdStatus::Failed { check, failed, of }
             }
-            _ if self.beyond > 0 => Standing::Beyond {
+            _ if self.beyond > 0 => ThresholdStatus::Beyond {
                 bound: self.bound,
                 beyond: self.beyond,
                 of,
             },
-            _ if self.without_data > 0 || of == 0 => Standing::Unknown {
+            _ if self.without_data > 0 || of == 0 => ThresholdStatus::Unknown {
                 without_data: self.without_data,
                 of,
             },
-            _ => Standing::Held { failed, of },
+            _ => ThresholdStatus::Held { failed, of },
         }
     }
 

@@ -2,7 +2,9 @@
 
 use judge::random::Random;
 use judge::sequential::{Idle, Reason, Rule, Tolerance, Verdict, Watch};
-use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
+use judge::{
+    Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, SideData, Sides,
+};
 
 use crate::support::{counted, counts, one, ratio, settings, watch};
 
@@ -12,7 +14,7 @@ fn reasons(watch: &Watch) -> Vec<Reason> {
 
 fn by_instance(canary: &[(u64, u64)], stable: &[(u64, u64)]) -> Interval {
     let side = |parts: &[(u64, u64)]| {
-        Side::Instances(
+        SideData::Instances(
             parts
                 .iter()
                 .map(|(failed, total)| counts(*failed, *total))
@@ -38,8 +40,8 @@ fn no_data_never_passes() {
         metrics: vec![Sample::default()],
     };
     let none = one(Reading::Ratio(Sides {
-        canary: Side::Instances(Vec::<Counts>::new()),
-        stable: Side::Instances(Vec::new()),
+        canary: SideData::Instances(Vec::<Counts>::new()),
+        stable: SideData::Instances(Vec::new()),
     }));
     for (interval, reason) in [
         (empty, Reason::NoData),
@@ -262,7 +264,7 @@ fn a_canary_without_instances_is_one_instance() {
         for _ in 0..60 {
             let mut interval = by_instance(&[], stable);
             if let Some(Reading::Ratio(sides)) = &mut interval.metrics[0].reading {
-                sides.canary = Side::Whole(counts(failed, requests));
+                sides.canary = SideData::Whole(counts(failed, requests));
             }
             watch.observe(&interval).unwrap();
         }
@@ -373,8 +375,8 @@ fn events_without_a_total_are_compared_by_instance() {
         for _ in 0..60 {
             watch
                 .observe(&one(Reading::Count(Sides {
-                    canary: Side::Instances(vec![events(canary)]),
-                    stable: Side::Instances(stable.iter().map(|n| events(*n)).collect()),
+                    canary: SideData::Instances(vec![events(canary)]),
+                    stable: SideData::Instances(stable.iter().map(|n| events(*n)).collect()),
                 })))
                 .unwrap();
         }
@@ -390,8 +392,8 @@ fn events_of_which_only_some_have_a_total_are_refused() {
     let [with, without] = [Some(100), None].map(|total| Events::new(5, total).unwrap());
     for (canary, stable) in [(with, without), (without, with)] {
         let interval = one(Reading::Count(Sides {
-            canary: Side::Whole(canary),
-            stable: Side::Instances(vec![stable, stable]),
+            canary: SideData::Whole(canary),
+            stable: SideData::Instances(vec![stable, stable]),
         }));
         let why = watch.observe(&interval).unwrap_err().to_string();
         assert!(why.contains("some events have a `total`"), "{why}");
@@ -406,8 +408,8 @@ fn events_without_requests_are_evidence_of_nothing() {
         let mut watch = Watch::new(settings([count(2.0)])).unwrap();
         for [canary, stable] in first.into_iter().chain([[(6, 100), (2, 100)]; 40]) {
             let interval = one(Reading::Count(Sides {
-                canary: Side::Whole(events(canary)),
-                stable: Side::Instances(vec![events(stable); instances]),
+                canary: SideData::Whole(events(canary)),
+                stable: SideData::Instances(vec![events(stable); instances]),
             }));
             watch.observe(&interval).unwrap();
         }
@@ -427,15 +429,15 @@ fn events_without_requests_are_evidence_of_nothing() {
     }
     // Nor where stable's instances are known only once the canary has none any more.
     let mut watch = Watch::new(settings([count(2.0)])).unwrap();
-    let whole = Side::Whole(events((1, 300)));
-    let instances = Side::Instances(vec![events((1, 100)); 3]);
+    let whole = SideData::Whole(events((1, 300)));
+    let instances = SideData::Instances(vec![events((1, 100)); 3]);
     for (canary, stable) in [
         ((4, 100), &whole),
         ((3, 0), &instances),
         ((3, 0), &instances),
     ] {
         let interval = one(Reading::Count(Sides {
-            canary: Side::Whole(events(canary)),
+            canary: SideData::Whole(events(canary)),
             stable: stable.clone(),
         }));
         watch.observe(&interval).unwrap();

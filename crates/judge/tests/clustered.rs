@@ -2,7 +2,7 @@
 
 use judge::random::Random;
 use judge::sequential::{Assumption, Figures, Reason, Verdict};
-use judge::{Counts, Reading, Side, Sides};
+use judge::{Counts, Reading, SideData, Sides};
 
 use crate::support::{BadTimes, at_most, counts, one, ratio, report, runs, watch};
 
@@ -32,8 +32,8 @@ impl Clustered {
             .map(|_| failed(each, self.rate))
             .collect();
         one(Reading::Ratio(Sides {
-            canary: Side::Instances(canary),
-            stable: Side::Instances(stable),
+            canary: SideData::Instances(canary),
+            stable: SideData::Instances(stable),
         }))
     }
 
@@ -179,11 +179,11 @@ fn bursts_of_errors_on_both_sides_fail_in_at_most_two_of_a_hundred_rollouts() {
                     let burst = if random.uniform() < often { 0.1 } else { 0.0 };
                     counts(random.poisson(total as f64 * (0.01 + burst)), total)
                 };
-                let canary = Side::Whole(side(100));
+                let canary = SideData::Whole(side(100));
                 let stable = (0..instances).map(|_| side(900 / instances)).collect();
                 one(Reading::Ratio(Sides {
                     canary,
-                    stable: Side::Instances(stable),
+                    stable: SideData::Instances(stable),
                 }))
             })
         });
@@ -208,11 +208,11 @@ fn minute_of_bad_times(
         let failed = random.poisson(total as f64 * times * (0.01 + burst));
         counts(failed, total)
     };
-    let canary = Side::Whole(side(0, canary, times));
+    let canary = SideData::Whole(side(0, canary, times));
     let stable = (1..instances).map(|nth| side(nth, each, 1.0)).collect();
     one(Reading::Ratio(Sides {
         canary,
-        stable: Side::Instances(stable),
+        stable: SideData::Instances(stable),
     }))
 }
 
@@ -352,8 +352,8 @@ fn more_errors_of_the_canary_do_not_take_a_fail_back() {
             };
             let stable = stable.map(|failed| counts(failed, 100));
             let reading = Reading::Ratio(Sides {
-                canary: Side::Whole(counts(failed, 100)),
-                stable: Side::Instances(stable.into()),
+                canary: SideData::Whole(counts(failed, 100)),
+                stable: SideData::Instances(stable.into()),
             });
             watch.observe(&one(reading)).unwrap();
         }

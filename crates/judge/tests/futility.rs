@@ -2,7 +2,7 @@
 
 use judge::random::Random;
 use judge::sequential::{Idle, Reason, Rule, Tolerance, Verdict};
-use judge::{Buckets, Reading, Side, Sides};
+use judge::{Buckets, Reading, SideData, Sides};
 
 use crate::support::{Minute, at_most, counted, one, ratio, report, runs, watch};
 
@@ -98,7 +98,7 @@ fn a_side_without_requests_yet_is_waited_for() {
 #[test]
 fn slow_requests_of_a_side_without_any_are_waited_for() {
     let side = |slow: u64, total: u64| {
-        Side::Whole(Buckets::new([(0.5, total - slow), (f64::INFINITY, total)]).unwrap())
+        SideData::Whole(Buckets::new([(0.5, total - slow), (f64::INFINITY, total)]).unwrap())
     };
     let minute = |canary, stable| one(Reading::Histogram(Sides { canary, stable }));
     let rule = Rule::Histogram {

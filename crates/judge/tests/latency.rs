@@ -2,7 +2,7 @@
 
 use judge::random::Random;
 use judge::sequential::{Figures, Reason, Rule, Tolerance, Verdict, Watch};
-use judge::{Buckets, Reading, Side, Sides};
+use judge::{Buckets, Reading, SideData, Sides};
 
 use crate::support::{at_most, found, one, report, runs, watch};
 
@@ -78,11 +78,11 @@ fn minute(
         buckets(&durations)
     };
     let stable = match instances {
-        1 => Side::Whole(side(900)),
-        n => Side::Instances((0..n).map(|_| side(900 / n)).collect()),
+        1 => SideData::Whole(side(900)),
+        n => SideData::Instances((0..n).map(|_| side(900 / n)).collect()),
     };
     one(Reading::Histogram(Sides {
-        canary: Side::Whole(buckets(&canary)),
+        canary: SideData::Whole(buckets(&canary)),
         stable,
     }))
 }
@@ -179,11 +179,11 @@ fn minute_of_bursts(
         let durations: Vec<f64> = (0..requests).map(|_| duration()).collect();
         buckets(&durations)
     };
-    let canary = Side::Whole(side(100));
+    let canary = SideData::Whole(side(100));
     let stable = (0..instances).map(|_| side(900 / instances)).collect();
     one(Reading::Histogram(Sides {
         canary,
-        stable: Side::Instances(stable),
+        stable: SideData::Instances(stable),
     }))
 }
 
@@ -265,7 +265,7 @@ fn slow_requests_at_the_tolerance_pass_in_at_most_one_of_twenty_rollouts() {
                         let slow = random.poisson(requests as f64 * slow).min(requests);
                         let bounds = [(0.5, requests - slow), (1.5, requests)];
                         let all = bounds.into_iter().chain([(f64::INFINITY, requests)]);
-                        Side::Whole(Buckets::new(all).unwrap())
+                        SideData::Whole(Buckets::new(all).unwrap())
                     };
                     let canary = side(requests, canary);
                     let stable = side(9 * requests, stable);
@@ -352,12 +352,12 @@ fn with_bounds(bounds: &[(f64, u64)]) -> Buckets {
 fn different_bounds_are_compared_where_they_are_common() {
     let interval = |slow: u64| {
         one(Reading::Histogram(Sides {
-            canary: Side::Whole(with_bounds(&[
+            canary: SideData::Whole(with_bounds(&[
                 (0.1, 50),
                 (0.3, 100 - slow),
                 (f64::INFINITY, 100),
             ])),
-            stable: Side::Whole(with_bounds(&[(0.2, 700), (0.3, 890), (f64::INFINITY, 900)])),
+            stable: SideData::Whole(with_bounds(&[(0.2, 700), (0.3, 890), (f64::INFINITY, 900)])),
         }))
     };
     let mut watch = watch(rule(1.5));
@@ -376,8 +376,8 @@ fn histograms_without_a_common_bound_decide_nothing() {
     let mut watch = watch(rule(1.5));
     for _ in 0..60 {
         let interval = one(Reading::Histogram(Sides {
-            canary: Side::Whole(with_bounds(&[(0.1, 50), (f64::INFINITY, 100)])),
-            stable: Side::Whole(with_bounds(&[(0.2, 700), (f64::INFINITY, 900)])),
+            canary: SideData::Whole(with_bounds(&[(0.1, 50), (f64::INFINITY, 100)])),
+            stable: SideData::Whole(with_bounds(&[(0.2, 700), (f64::INFINITY, 900)])),
         }));
         watch.observe(&interval).unwrap();
     }
@@ -391,7 +391,8 @@ fn histograms_without_a_common_bound_decide_nothing() {
 
 #[test]
 fn a_bound_that_comes_later_is_compared_from_then_on() {
-    let whole = |counts: &[(f64, u64)]| Side::Whole(Buckets::new(counts.iter().copied()).unwrap());
+    let whole =
+        |counts: &[(f64, u64)]| SideData::Whole(Buckets::new(counts.iter().copied()).unwrap());
     let interval = |canary, stable| one(Reading::Histogram(Sides { canary, stable }));
     let mut watch = watch(rule(1.5));
     let sparse = interval(
@@ -430,7 +431,7 @@ fn bounds_that_tell_nothing_of_stable_let_nothing_pass() {
                     (*bound, within)
                 });
                 let interval = one(Reading::Histogram(Sides {
-                    canary: Side::Whole(Buckets::new(slow).unwrap()),
+                    canary: SideData::Whole(Buckets::new(slow).unwrap()),
                     stable: stable.clone(),
                 }));
                 watch.observe(&interval).unwrap();
@@ -465,7 +466,7 @@ fn a_service_below_the_lowest_bound_passes_with_a_canary_that_is() {
         let mut watch = watch(rule(1.5));
         for _ in 0..60 {
             let side = |slow: u64, of: u64| {
-                Side::Whole(with_bounds(&[
+                SideData::Whole(with_bounds(&[
                     (0.005, of - slow),
                     (0.01, of),
                     (f64::INFINITY, of),

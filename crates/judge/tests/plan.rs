@@ -2,9 +2,9 @@
 
 use judge::random::Random;
 use judge::sequential::{
-    Chance, Reach, Rule, Tolerance, Traffic, Verdict, Watch, plan, plan_latency,
+    Chance, IntervalsToVerdict, Rule, Tolerance, Traffic, Verdict, Watch, plan, plan_latency,
 };
-use judge::{Buckets, Reading, Side, Sides};
+use judge::{Buckets, Reading, SideData, Sides};
 
 use crate::support::{Minute, at_least, chance, one, ratio, report, runs, settings};
 
@@ -109,7 +109,7 @@ fn eight_of_ten_rollouts_end_when_they_are_planned_to() {
                     (plan.fivefold, 5.0, Verdict::Fail),
                 ];
                 for (kind, (reach, times, verdict)) in kinds.into_iter().enumerate() {
-                    let Reach::Within {
+                    let IntervalsToVerdict::Within {
                         typical,
                         near_typical,
                         earliest,
@@ -174,12 +174,18 @@ fn eight_of_ten_rollouts_end_when_they_are_planned_to() {
 #[test]
 fn what_the_traffic_cannot_show_is_not_promised() {
     let little = plan(&traffic(100.0, 0.1, 0.001, 1.5)).unwrap();
-    assert!(matches!(little.pass, Reach::Beyond { .. }), "{little:?}");
+    assert!(
+        matches!(little.pass, IntervalsToVerdict::Beyond { .. }),
+        "{little:?}"
+    );
     let nothing = plan(&traffic(100.0, 0.1, 0.0, 1.5)).unwrap();
-    assert_eq!(nothing.pass, Reach::Beyond { needed: None });
+    assert_eq!(nothing.pass, IntervalsToVerdict::Beyond { needed: None });
     let tolerant = plan(&traffic(10_000.0, 0.1, 0.01, 3.0)).unwrap();
-    assert_eq!(tolerant.twice, Reach::Tolerated);
-    assert!(matches!(tolerant.fivefold, Reach::Within { .. }));
+    assert_eq!(tolerant.twice, IntervalsToVerdict::Tolerated);
+    assert!(matches!(
+        tolerant.fivefold,
+        IntervalsToVerdict::Within { .. }
+    ));
     for requests in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(plan(&traffic(requests, 0.1, 0.01, 1.5)).is_err());
     }
@@ -189,7 +195,7 @@ fn what_the_traffic_cannot_show_is_not_promised() {
 fn an_absolute_limit_lets_a_service_without_errors_pass() {
     let mut quiet = traffic(1000.0, 0.1, 0.0, 1.5);
     quiet.at_most = Some(chance(0.01));
-    let Reach::Within { median, .. } = plan(&quiet).unwrap().pass else {
+    let IntervalsToVerdict::Within { median, .. } = plan(&quiet).unwrap().pass else {
         panic!()
     };
     assert!((4..=5).contains(&median), "{median}");
@@ -219,10 +225,10 @@ fn histograms_end_when_they_are_planned_to() {
         ];
         for (reach, times, verdict) in kinds {
             if times > 1.0 && times <= tolerance {
-                assert_eq!(reach, Reach::Tolerated);
+                assert_eq!(reach, IntervalsToVerdict::Tolerated);
                 continue;
             }
-            let Reach::Within {
+            let IntervalsToVerdict::Within {
                 typical,
                 earliest,
                 latest,
@@ -268,17 +274,17 @@ fn histograms_end_when_they_are_planned_to() {
     }
     let little = plan_latency(&traffic(100.0, 0.1, 0.0, 1.5), SLOWER).unwrap();
     assert!(
-        matches!(little.pass, Reach::Beyond { needed: Some(_) }),
+        matches!(little.pass, IntervalsToVerdict::Beyond { needed: Some(_) }),
         "{little:?}"
     );
     let nothing = plan_latency(&traffic(100.0, 0.1, 0.0, 1.5), []).unwrap();
-    assert_eq!(nothing.pass, Reach::Beyond { needed: None });
+    assert_eq!(nothing.pass, IntervalsToVerdict::Beyond { needed: None });
     for odd in [f64::NAN, -0.1, 1.1] {
         assert!(plan_latency(&traffic(100.0, 0.1, 0.0, 1.5), [(1.0, odd)]).is_err());
     }
 }
 
-fn drawn_buckets(requests: f64, times: f64, random: &mut Random) -> Side<Buckets> {
+fn drawn_buckets(requests: f64, times: f64, random: &mut Random) -> SideData<Buckets> {
     let mut counts = Vec::new();
     let (mut above, mut count) = (1.0, 0);
     let bounds = SLOWER.map(|(bound, slower)| (bound, (slower * times).min(1.0)));
@@ -287,5 +293,5 @@ fn drawn_buckets(requests: f64, times: f64, random: &mut Random) -> Side<Buckets
         above = slower;
         counts.push((bound, count));
     }
-    Side::Whole(Buckets::new(counts).unwrap())
+    SideData::Whole(Buckets::new(counts).unwrap())
 }

@@ -1,7 +1,7 @@
 //! What holds for all data.
 
 use judge::sequential::{Verdict, Watch};
-use judge::{Interval, Reading, Side, Sides};
+use judge::{Interval, Reading, SideData, Sides};
 use proptest::prelude::*;
 
 use crate::support::{counts, one, ratio, watch};
@@ -43,11 +43,11 @@ fn interval((canary, stable): &Numbers) -> Interval {
         .map(|(failed, total)| counts(*failed, *total))
         .collect();
     one(Reading::Ratio(Sides {
-        canary: Side::Whole(counts(canary.0, canary.1)),
+        canary: SideData::Whole(counts(canary.0, canary.1)),
         stable: if stable.len() == 1 {
-            Side::Whole(stable[0])
+            SideData::Whole(stable[0])
         } else {
-            Side::Instances(stable)
+            SideData::Instances(stable)
         },
     }))
 }

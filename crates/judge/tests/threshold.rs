@@ -1,8 +1,8 @@
 //! Fixed limits: the runbook's and Flagger's rules.
 
 use judge::sequential::Verdict;
-use judge::threshold::{Check, Limit, NoData, Rule, Standing, Watch};
-use judge::{Buckets, Counts, Measure, Reading, Side, Sides};
+use judge::threshold::{Check, Limit, NoData, Rule, ThresholdStatus, Watch};
+use judge::{Buckets, Counts, Measure, Reading, SideData, Sides};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ const fn runbook_003(window: usize) -> Runbook {
 }
 
 fn ratio(canary: (u64, u64), stable: (u64, u64)) -> Reading {
-    let side = |(failed, total)| Side::Whole(Counts::new(failed, total).unwrap());
+    let side = |(failed, total)| SideData::Whole(Counts::new(failed, total).unwrap());
     Reading::Ratio(Sides {
         canary: side(canary),
         stable: side(stable),
@@ -48,14 +48,14 @@ fn ratio(canary: (u64, u64), stable: (u64, u64)) -> Reading {
 }
 
 fn latency(canary: &[(f64, u64)], stable: &[(f64, u64)]) -> Reading {
-    let side = |pairs: &[(f64, u64)]| Side::Whole(Buckets::new(pairs.iter().copied()).unwrap());
+    let side = |pairs: &[(f64, u64)]| SideData::Whole(Buckets::new(pairs.iter().copied()).unwrap());
     Reading::Histogram(Sides {
         canary: side(canary),
         stable: side(stable),
     })
 }
 
-fn after(rule: Rule, readings: &[Option<Reading>]) -> Standing {
+fn after(rule: Rule, readings: &[Option<Reading>]) -> ThresholdStatus {
     let mut watch = Watch::new(rule);
     for reading in readings {
         watch.push(reading.as_ref());
@@ -67,12 +67,12 @@ fn after(rule: Rule, readings: &[Option<Reading>]) -> Standing {
 #[test]
 fn the_runbook_aborts_above_five_points_more_errors_than_stable() {
     let after = |failed| after(RUNBOOK.errors, &[Some(ratio((failed, 100), (1, 100)))]);
-    assert_eq!(after(6), Standing::Held { failed: 0, of: 1 });
+    assert_eq!(after(6), ThresholdStatus::Held { failed: 0, of: 1 });
     let check = Check::Exceeded {
         canary: 0.07,
         limit: 0.01 + 0.05,
     };
-    let failed = Standing::Failed {
+    let failed = ThresholdStatus::Failed {
         check,
         failed: 1,
         of: 1,
@@ -88,9 +88,12 @@ fn the_runbook_aborts_when_the_p95_is_more_than_three_seconds_longer() {
     let slower = [(0.5, 10), (5.0, 100), (f64::INFINITY, 100)];
     let rule = RUNBOOK.latency;
     let held = after(rule, &[Some(latency(&slow, &stable))]);
-    assert_eq!(held, Standing::Held { failed: 0, of: 1 });
+    assert_eq!(held, ThresholdStatus::Held { failed: 0, of: 1 });
     let failed = after(rule, &[Some(latency(&slower, &stable))]);
-    assert!(matches!(failed, Standing::Failed { .. }), "{failed:?}");
+    assert!(
+        matches!(failed, ThresholdStatus::Failed { .. }),
+        "{failed:?}"
+    );
 }
 
 /// Abort or promote: `canary_availability < 0.95`.
@@ -100,8 +103,8 @@ fn the_runbook_aborts_below_95_percent_availability() {
         let reading = ratio((failed, 100), (failed, 100));
         after(RUNBOOK.availability, &[Some(reading)])
     };
-    assert_eq!(after(5), Standing::Held { failed: 0, of: 1 });
-    assert!(matches!(after(6), Standing::Failed { .. }));
+    assert_eq!(after(5), ThresholdStatus::Held { failed: 0, of: 1 });
+    assert!(matches!(after(6), ThresholdStatus::Failed { .. }));
 }
 
 #[test]
@@ -109,14 +112,14 @@ fn a_window_is_the_rate_of_its_intervals_together() {
     let (bad, good) = (ratio((10, 100), (1, 100)), ratio((1, 100), (1, 100)));
     let one_bad_of_three = [Some(good.clone()), Some(good), Some(bad)];
     let standing = after(RUNBOOK.errors, &one_bad_of_three);
-    assert_eq!(standing, Standing::Held { failed: 0, of: 3 });
+    assert_eq!(standing, ThresholdStatus::Held { failed: 0, of: 3 });
     let each = Rule {
         window: 1,
         ..RUNBOOK.errors
     };
     assert!(matches!(
         after(each, &one_bad_of_three),
-        Standing::Failed {
+        ThresholdStatus::Failed {
             failed: 1,
             of: 3,
             ..
@@ -129,7 +132,7 @@ fn a_window_is_the_rate_of_its_intervals_together() {
 fn without_data_nothing_passes() {
     let good = Some(ratio((1, 100), (1, 100)));
     let rule = RUNBOOK.errors;
-    let unknown = |without_data, of| Standing::Unknown { without_data, of };
+    let unknown = |without_data, of| ThresholdStatus::Unknown { without_data, of };
     assert_eq!(after(rule, &[]), unknown(0, 0));
     assert_eq!(after(rule, &[None, None]), unknown(2, 2));
     assert_eq!(
@@ -137,8 +140,8 @@ fn without_data_nothing_passes() {
         unknown(1, 3)
     );
     let no_stable = Reading::Ratio(Sides {
-        canary: Side::Whole(Counts::new(1, 100).unwrap()),
-        stable: Side::Instances(Vec::new()),
+        canary: SideData::Whole(Counts::new(1, 100).unwrap()),
+        stable: SideData::Instances(Vec::new()),
     });
     assert_eq!(after(rule, &[good, Some(no_stable)]), unknown(1, 2));
     // No request is no availability.
@@ -158,10 +161,10 @@ fn flagger_fails_at_its_threshold_of_failed_checks_in_a_row_or_not() {
         };
         after(rule, &marks.chars().map(reading).collect::<Vec<_>>())
     };
-    assert_eq!(of("-+-+"), Standing::Held { failed: 2, of: 4 });
+    assert_eq!(of("-+-+"), ThresholdStatus::Held { failed: 2, of: 4 });
     assert!(matches!(
         of("-+-+-"),
-        Standing::Failed {
+        ThresholdStatus::Failed {
             failed: 3,
             of: 5,
             ..
@@ -170,7 +173,7 @@ fn flagger_fails_at_its_threshold_of_failed_checks_in_a_row_or_not() {
     // No values found: a failed check.
     assert!(matches!(
         of("..."),
-        Standing::Failed {
+        ThresholdStatus::Failed {
             check: Check::NoData,
             failed: 3,
             of: 3
@@ -178,7 +181,7 @@ fn flagger_fails_at_its_threshold_of_failed_checks_in_a_row_or_not() {
     ));
     assert_eq!(
         of(""),
-        Standing::Unknown {
+        ThresholdStatus::Unknown {
             without_data: 0,
             of: 0
         }
@@ -188,7 +191,7 @@ fn flagger_fails_at_its_threshold_of_failed_checks_in_a_row_or_not() {
 #[test]
 fn flagger_passes_nothing_that_had_no_data_once() {
     let rule = Rule::flagger(Measure::FailureRate, Limit::AtMost(0.05), 3);
-    let unknown = Standing::Unknown {
+    let unknown = ThresholdStatus::Unknown {
         without_data: 1,
         of: 2,
     };
@@ -233,7 +236,7 @@ proptest! {
             };
             counts.iter().enumerate().map(with).collect()
         };
-        let held = |extra| matches!(after(rule, &readings(extra)), Standing::Held { .. });
+        let held = |extra| matches!(after(rule, &readings(extra)), ThresholdStatus::Held { .. });
         prop_assert!(held(0) || !held(more));
     }
 }

@@ -20,4 +20,4 @@ pub use classify::{Classification, Classified, Direction, Effect, Metric, Thresh
 pub use mann_whitney::{Shift, ShiftError, Z_98, shift};
 pub use prepare::{MissingPoints, Outliers};
 pub use score::{Grade, Graded, Score, ScoreLimits, Zero, score};
-pub use watch::{Evaluation, Settings, Standing, Watch, Watched};
+pub use watch::{Evaluation, KayentaStatus, Settings, Watch, Watched};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::classify::{Classification, Classified};
 
 /// From this share of metrics without data on, the score is zero.
-const MOST_WITHOUT_DATA: f64 = 0.5;
+const MAX_WITHOUT_DATA: f64 = 0.5;
 
 /// A metric's classification and the groups that it counts in.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ fn zero(metrics: &[Graded<'_>]) -> Option<Zero> {
     let without = found().filter(|it| it.classification == Classification::Nodata);
     if found().any(|it| fails(&it)) {
         Some(Zero::Critical)
-    } else if without.count() as f64 >= MOST_WITHOUT_DATA * metrics.len() as f64 {
+    } else if without.count() as f64 >= MAX_WITHOUT_DATA * metrics.len() as f64 {
         Some(Zero::Nodata)
     } else {
         None

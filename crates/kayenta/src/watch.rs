@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use judge::sequential::Verdict;
-use judge::{Events, Interval, Measure, Reading, Side, Tallies, Tally};
+use judge::{Events, Interval, Measure, Reading, SideData, Tallies, Tally};
 
 use crate::classify::{Classification, Classified, Metric, classify};
 use crate::score::{Grade, Graded, Score, ScoreLimits, Zero, score};
@@ -49,7 +49,7 @@ pub struct Evaluation {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KayentaStatus {
     /// An interim score below `marginal`, or a last one below `pass`.
     Failed,
     /// Every interim score was at least marginal, and the last one passes.
@@ -58,12 +58,12 @@ pub enum Standing {
     Unknown { metric: usize },
 }
 
-impl Standing {
+impl KayentaStatus {
     pub fn verdict(self) -> Verdict {
         match self {
-            Standing::Failed => Verdict::Fail,
-            Standing::Passed => Verdict::Pass,
-            Standing::Unknown { .. } => Verdict::Inconclusive,
+            KayentaStatus::Failed => Verdict::Fail,
+            KayentaStatus::Passed => Verdict::Pass,
+            KayentaStatus::Unknown { .. } => Verdict::Inconclusive,
         }
     }
 }
@@ -142,7 +142,7 @@ impl Watch {
     }
 
     /// What the last look comes to, after no interim look failed.
-    pub fn at_end(&self, last: &Evaluation) -> Standing {
+    pub fn at_end(&self, last: &Evaluation) -> KayentaStatus {
         let is_compared = |(found, points): (&Classified, &Points)| {
             !matches!(
                 found.classification,
@@ -153,11 +153,11 @@ impl Watch {
         let uncompared = metrics.position(|metric| !is_compared(metric));
         let is_passing = last.grade == Grade::Pass;
         match uncompared {
-            None if is_passing => Standing::Passed,
+            None if is_passing => KayentaStatus::Passed,
             Some(metric) if is_passing || last.score.zero == Some(Zero::Nodata) => {
-                Standing::Unknown { metric }
+                KayentaStatus::Unknown { metric }
             }
-            _ => Standing::Failed,
+            _ => KayentaStatus::Failed,
         }
     }
 }
@@ -175,7 +175,7 @@ impl Points {
                 return;
             }
             Some(Reading::Count(sides)) => {
-                let values = |side: &Side<Events>| -> Option<Vec<f64>> {
+                let values = |side: &SideData<Events>| -> Option<Vec<f64>> {
                     let values = side.parts().iter().map(|part| match part.total() {
                         None => Some(part.events() as f64),
                         Some(_) => None,

@@ -1,10 +1,10 @@
 //! Kayenta's judge, interval by interval.
 
-use judge::{Counts, Events, Interval, Measure, Reading, Side, Sides};
-use kayenta::{Grade, Metric, MissingPoints, Settings, Standing, Watch, Watched};
+use judge::{Counts, Events, Interval, Measure, Reading, SideData, Sides};
+use kayenta::{Grade, KayentaStatus, Metric, MissingPoints, Settings, Watch, Watched};
 
 fn ratio(canary: u64, stable: u64) -> Interval {
-    let side = |failed| Side::Whole(Counts::new(failed, 100).unwrap());
+    let side = |failed| SideData::Whole(Counts::new(failed, 100).unwrap());
     let reading = Reading::Ratio(Sides {
         canary: side(canary),
         stable: side(stable),
@@ -22,12 +22,12 @@ fn errors(metric: Metric) -> Settings {
     }])
 }
 
-fn watched(settings: Settings, intervals: &[Interval]) -> (Option<usize>, Standing) {
+fn watched(settings: Settings, intervals: &[Interval]) -> (Option<usize>, KayentaStatus) {
     let mut watch = Watch::new(settings);
     for (at, interval) in intervals.iter().enumerate() {
         let look = watch.push(interval);
         if look.is_some_and(|look| look.grade == Grade::Fail) {
-            return (Some(at + 1), Standing::Failed);
+            return (Some(at + 1), KayentaStatus::Failed);
         }
     }
     (None, watch.at_end(&watch.evaluate()))
@@ -37,7 +37,7 @@ fn watched(settings: Settings, intervals: &[Interval]) -> (Option<usize>, Standi
 fn a_bad_canary_fails_at_the_first_look() {
     let intervals: Vec<Interval> = (0..9).map(|n| ratio(20 + n % 3, 1 + n % 2)).collect();
     let found = watched(errors(Metric::default()), &intervals);
-    assert_eq!(found, (Some(5), Standing::Failed));
+    assert_eq!(found, (Some(5), KayentaStatus::Failed));
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn a_canary_like_stable_passes_at_the_end_with_any_number_of_points() {
     let intervals: Vec<Interval> = (0..9).map(|n| ratio(1 + n % 3, 1 + n % 2)).collect();
     for length in [3, 5, 9] {
         let found = watched(errors(Metric::default()), &intervals[..length]);
-        assert_eq!(found, (None, Standing::Passed), "{length}");
+        assert_eq!(found, (None, KayentaStatus::Passed), "{length}");
     }
 }
 
 #[test]
 fn without_data_nothing_passes() {
-    let unknown = (None, Standing::Unknown { metric: 0 });
+    let unknown = (None, KayentaStatus::Unknown { metric: 0 });
     for missing in [MissingPoints::Remove, MissingPoints::Replace] {
         let settings = || {
             errors(Metric {
@@ -72,10 +72,14 @@ fn values_are_points_however_many_an_interval_has() {
     let seven: Vec<f64> = (0..10).map(|n| if n < 7 { 100.0 } else { 1.0 }).collect();
     let eight: Vec<f64> = (0..10).map(|n| if n < 8 { 100.0 } else { 1.0 }).collect();
     for (canary, stable, wanted) in [
-        (&seven[..], &[1.0; 10][..], Standing::Passed),
-        (&eight, &[1.0; 10], Standing::Failed),
-        (&[0.0, 1.0, 2.0, 1.0, 0.0, 0.0], &[0.0; 6], Standing::Passed),
-        (&[1.0, 4.0, 2.0, 3.0, 1.0], &[0.0; 5], Standing::Failed),
+        (&seven[..], &[1.0; 10][..], KayentaStatus::Passed),
+        (&eight, &[1.0; 10], KayentaStatus::Failed),
+        (
+            &[0.0, 1.0, 2.0, 1.0, 0.0, 0.0],
+            &[0.0; 6],
+            KayentaStatus::Passed,
+        ),
+        (&[1.0, 4.0, 2.0, 3.0, 1.0], &[0.0; 5], KayentaStatus::Failed),
     ] {
         for an_interval in [1, 2, 3, 10] {
             let settings = Settings {
@@ -110,7 +114,7 @@ fn values_are_points_however_many_an_interval_has() {
                 let events = values
                     .iter()
                     .map(|n| Events::from_floats(*n, None).unwrap());
-                Side::Instances(events.collect())
+                SideData::Instances(events.collect())
             };
             let counts: Vec<Interval> = points
                 .map(|(canary, stable)| Interval {
@@ -135,7 +139,7 @@ fn values_are_points_however_many_an_interval_has() {
 #[test]
 fn what_could_not_be_compared_does_not_pass() {
     let found = watched(errors(Metric::default()), &[ratio(5, 1)]);
-    assert_eq!(found, (None, Standing::Unknown { metric: 0 }));
+    assert_eq!(found, (None, KayentaStatus::Unknown { metric: 0 }));
 }
 
 #[test]
@@ -158,5 +162,5 @@ fn a_last_score_between_the_limits_is_no_pass() {
             Interval { metrics }
         })
         .collect();
-    assert_eq!(watched(settings, &intervals), (None, Standing::Failed));
+    assert_eq!(watched(settings, &intervals), (None, KayentaStatus::Failed));
 }

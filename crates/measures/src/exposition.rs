@@ -321,7 +321,7 @@ impl Text<'_> {
             "How many more there are whose part in the figure is not known.",
             &|figure| Some(figure.unknown.to_string()),
         );
-        let limit = |kind: Kind, of: fn(crate::goal::Goal) -> Option<crate::goal::Bound>| {
+        let limit = |kind: Kind, of: fn(crate::goal::Goal) -> Option<crate::goal::Threshold>| {
             kind.goal().and_then(of).map(|bound| number(bound.limit()))
         };
         of(

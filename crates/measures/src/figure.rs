@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::exact::{Ratio, decimal, quotient};
-use crate::goal::{Bound, Goal, Limit};
+use crate::goal::{Goal, Limit, Threshold};
 use crate::history::Errors;
-use crate::spread::{Spread, Statistic};
+use crate::spread::{DurationSummary, Statistic};
 
 /// Which figure. The first five are DORA's, as of 2024 (dora.dev); the others are those of the
 /// runbooks' tables.
@@ -121,14 +121,23 @@ impl Kind {
     /// The targets and warnings of the runbooks ("Deployment Metrics"). DORA names none.
     pub fn goal(self) -> Option<Goal> {
         let (target, warning) = match self {
-            Kind::SuccessRate => (Bound::above_percent(95), Some(Bound::below_percent(90))),
-            Kind::RollbackRate => (Bound::below_percent(5), None),
-            Kind::RollbackTime => (Bound::below_minutes(5), Some(Bound::above_minutes(10))),
-            Kind::DeploymentDuration => (Bound::below_minutes(15), Some(Bound::above_minutes(30))),
-            Kind::MeanTimeToRecovery => (Bound::below_minutes(30), None),
+            Kind::SuccessRate => (
+                Threshold::above_percent(95),
+                Some(Threshold::below_percent(90)),
+            ),
+            Kind::RollbackRate => (Threshold::below_percent(5), None),
+            Kind::RollbackTime => (
+                Threshold::below_minutes(5),
+                Some(Threshold::above_minutes(10)),
+            ),
+            Kind::DeploymentDuration => (
+                Threshold::below_minutes(15),
+                Some(Threshold::above_minutes(30)),
+            ),
+            Kind::MeanTimeToRecovery => (Threshold::below_minutes(30), None),
             Kind::PostDeploymentErrors => (
-                Bound::Exactly(Limit::Count(0)),
-                Some(Bound::Above(Limit::Count(0))),
+                Threshold::Exactly(Limit::Count(0)),
+                Some(Threshold::Above(Limit::Count(0))),
             ),
             Kind::ChangeLeadTime
             | Kind::DeploymentFrequency
@@ -144,7 +153,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
     Ratio(Ratio),
-    Times(Spread),
+    Times(DurationSummary),
     Frequency(Frequency),
     Errors(Errors),
 }
@@ -166,7 +175,7 @@ impl Frequency {
 }
 
 impl Value {
-    fn is_within(&self, bound: Bound) -> bool {
+    fn is_within(&self, bound: Threshold) -> bool {
         match self {
             Value::Ratio(ratio) => bound.holds_ratio(*ratio),
             Value::Times(times) => bound.holds_times(times),
@@ -176,7 +185,7 @@ impl Value {
     }
 
     /// Whether a bound that the value is within would hold whatever `unknown` more were like.
-    fn stays_within(&self, bound: Bound, unknown: u64) -> bool {
+    fn stays_within(&self, bound: Threshold, unknown: u64) -> bool {
         match self {
             Value::Ratio(ratio) => {
                 bound.holds_ratio(ratio.at_worst(unknown, bound.more_is_better()))

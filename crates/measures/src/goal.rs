@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use crate::exact::Ratio;
-use crate::spread::Spread;
+use crate::spread::DurationSummary;
 
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goal {
     /// What a good value is.
-    pub target: Bound,
+    pub target: Threshold,
     /// What a value is that a person should look at.
-    pub warning: Option<Bound>,
+    pub warning: Option<Threshold>,
 }
 
 /// A side of a limit. The limit itself is on neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
+pub enum Threshold {
     Above(Limit),
     Below(Limit),
     Exactly(Limit),
@@ -30,44 +30,44 @@ pub enum Limit {
 }
 
 impl Goal {
-    pub(crate) const fn new(target: Bound, warning: Option<Bound>) -> Self {
+    pub(crate) const fn new(target: Threshold, warning: Option<Threshold>) -> Self {
         Goal { target, warning }
     }
 }
 
-impl Bound {
+impl Threshold {
     pub(crate) const fn above_percent(percent: u8) -> Self {
-        Bound::Above(Limit::Percent(percent))
+        Threshold::Above(Limit::Percent(percent))
     }
 
     pub(crate) const fn below_percent(percent: u8) -> Self {
-        Bound::Below(Limit::Percent(percent))
+        Threshold::Below(Limit::Percent(percent))
     }
 
     pub(crate) const fn below_minutes(minutes: u64) -> Self {
-        Bound::Below(Limit::Time(Duration::from_secs(60 * minutes)))
+        Threshold::Below(Limit::Time(Duration::from_secs(60 * minutes)))
     }
 
     pub(crate) const fn above_minutes(minutes: u64) -> Self {
-        Bound::Above(Limit::Time(Duration::from_secs(60 * minutes)))
+        Threshold::Above(Limit::Time(Duration::from_secs(60 * minutes)))
     }
 
     pub fn limit(self) -> Limit {
         match self {
-            Bound::Above(limit) | Bound::Below(limit) | Bound::Exactly(limit) => limit,
+            Threshold::Above(limit) | Threshold::Below(limit) | Threshold::Exactly(limit) => limit,
         }
     }
 
     /// Whether a value on this side grows into it.
     pub(crate) fn more_is_better(self) -> bool {
-        matches!(self, Bound::Above(_))
+        matches!(self, Threshold::Above(_))
     }
 
     fn holds(self, compared: std::cmp::Ordering) -> bool {
         match self {
-            Bound::Above(_) => compared.is_gt(),
-            Bound::Below(_) => compared.is_lt(),
-            Bound::Exactly(_) => compared.is_eq(),
+            Threshold::Above(_) => compared.is_gt(),
+            Threshold::Below(_) => compared.is_lt(),
+            Threshold::Exactly(_) => compared.is_eq(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Bound {
     }
 
     /// Durations are held against a limit by their mean.
-    pub(crate) fn holds_times(self, times: &Spread) -> bool {
+    pub(crate) fn holds_times(self, times: &DurationSummary) -> bool {
         match self.limit() {
             Limit::Time(limit) => self.holds(times.cmp_mean(limit)),
             Limit::Percent(_) | Limit::Count(_) => false,
@@ -95,12 +95,12 @@ impl Bound {
 }
 
 /// As the runbooks have it: `> 95%`, `< 5m`, `0`.
-impl std::fmt::Display for Bound {
+impl std::fmt::Display for Threshold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Bound::Above(limit) => write!(f, "> {limit}"),
-            Bound::Below(limit) => write!(f, "< {limit}"),
-            Bound::Exactly(limit) => write!(f, "{limit}"),
+            Threshold::Above(limit) => write!(f, "> {limit}"),
+            Threshold::Below(limit) => write!(f, "< {limit}"),
+            Threshold::Exactly(limit) => write!(f, "{limit}"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::figure::{Figure, Frequency, Kind, Value};
 use crate::history::{
     Conclusion, Deployment, Errors, Incident, Rollback, Window, between, elapsed,
 };
-use crate::spread::Spread;
+use crate::spread::DurationSummary;
 use crate::tally::{Tally, triggered_rollback};
 
 /// All figures of one service in one environment.
@@ -201,7 +201,7 @@ fn times(kind: Kind, all: impl Iterator<Item = Option<Duration>>) -> Figure {
             None => unknown += 1,
         }
     }
-    let spread = Spread::of(known);
+    let spread = DurationSummary::of(known);
     let counted = spread.map_or(0, |spread| spread.counted());
     Figure::new(kind, spread.map(Value::Times), counted, unknown)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The median of an even number is the mean of the two in the middle. Another percentile is by the nearest rank: the
 /// shortest of the durations that is not shorter than that share of all of them. So it is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread {
+pub struct DurationSummary {
     counted: u64,
     total_ms: u128,
     pub median: Duration,
@@ -15,11 +15,11 @@ pub struct Spread {
     pub longest: Duration,
 }
 
-impl Spread {
+impl DurationSummary {
     /// `None` of nothing.
-    pub fn of(mut times: Vec<Duration>) -> Option<Spread> {
+    pub fn of(mut times: Vec<Duration>) -> Option<DurationSummary> {
         times.sort_unstable();
-        Some(Spread {
+        Some(DurationSummary {
             counted: times.len().try_into().ok()?,
             total_ms: times.iter().map(Duration::as_millis).sum(),
             median: median(&times)?,
@@ -51,7 +51,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    pub fn of(self, times: &Spread) -> Duration {
+    pub fn of(self, times: &DurationSummary) -> Duration {
         match self {
             Statistic::Mean => times.mean(),
             Statistic::Median => times.median,
@@ -90,8 +90,8 @@ fn nearest_rank(times: &[Duration], percent: usize) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn spread(millis: &[u64]) -> Option<Spread> {
-        Spread::of(millis.iter().copied().map(Duration::from_millis).collect())
+    fn spread(millis: &[u64]) -> Option<DurationSummary> {
+        DurationSummary::of(millis.iter().copied().map(Duration::from_millis).collect())
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub struct Figure {
     /// All requests, of `post_deployment_errors`.
     pub total: Option<u64>,
     /// More of a duration; null for everything else.
-    pub spread: Option<Spread>,
+    pub spread: Option<DurationSummary>,
     /// How many deployments or incidents the value is of.
     pub counted: u64,
     /// How many more there are whose part is not known; the value is without them.
@@ -120,7 +120,7 @@ pub enum Unit {
 /// the two in the middle; 90 % is by the nearest rank, so one of the durations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Spread {
+pub struct DurationSummary {
     pub mean_ms: u64,
     pub median_ms: u64,
     pub p90_ms: u64,
@@ -211,7 +211,7 @@ impl From<&crate::Figure> for Figure {
             Some(Value::Times(times)) => {
                 let shown = figure.kind.statistic().of(&times);
                 view.value = number(&shown.as_millis().to_string());
-                view.spread = Some(Spread {
+                view.spread = Some(DurationSummary {
                     mean_ms: millis(times.mean()),
                     median_ms: millis(times.median),
                     p90_ms: millis(times.p90),

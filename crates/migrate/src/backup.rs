@@ -58,7 +58,7 @@ pub(crate) async fn proved(
 ) -> Result<Result<Option<Outcome>, Box<Outcome>>, Failure> {
     let rules = &session.section.backup;
     // The first migration of an empty database loses nothing.
-    let is_empty = truth.reading.standing == migrations::Standing::Empty;
+    let is_empty = truth.reading.standing == migrations::Tracking::Empty;
     if !rules.required || truth.reading.pending.is_empty() || is_empty {
         return Ok(Ok(None));
     }

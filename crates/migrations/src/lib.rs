@@ -34,7 +34,7 @@ pub use finding::{Finding, FindingKind, Proof};
 pub use handover::{HandedOver, Handover, HandoverError};
 pub use kinds::tool;
 pub use read::{own_tables, read};
-pub use reading::{Applied, Migration, Reading, Standing, Undo};
+pub use reading::{Applied, Migration, Reading, Tracking, Undo};
 pub use session::{DatabaseAccess, LimitTransport, Settings};
 pub use site::ToolSite;
 pub use tool::Tool;

@@ -4,7 +4,7 @@ use crate::finding::{Finding, FindingKind};
 
 /// How far the database is under the tool's control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Tracking {
     /// There is no table but the tool's own, and it has applied nothing.
     Empty,
     /// There are tables, and the tool has applied nothing.
@@ -52,7 +52,7 @@ pub struct Migration {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    pub standing: Standing,
+    pub standing: Tracking,
     /// In the order in which they were applied, where the table tells it; else in the files' order.
     pub applied: Vec<Applied>,
     /// In the order in which the tool would apply them.
@@ -70,7 +70,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn new(standing: Standing) -> Reading {
+    pub(crate) fn new(standing: Tracking) -> Reading {
         Reading {
             standing,
             applied: Vec::new(),

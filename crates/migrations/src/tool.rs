@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::files::{FileRequest, Tree};
 use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
-use crate::reading::{Reading, Standing};
+use crate::reading::{Reading, Tracking};
 use crate::session::LimitTransport;
 use crate::tool_query::{Query, ToolAnswers};
 
@@ -117,7 +117,7 @@ pub(crate) fn line_with(told: &str, name: &str) -> Option<String> {
 pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &Finding) -> String {
     let revision = finding.revision.as_deref().unwrap_or_default();
     match &finding.kind {
-        FindingKind::NotMigrated { .. } if reading.standing == Standing::Untracked => {
+        FindingKind::NotMigrated { .. } if reading.standing == Tracking::Untracked => {
             format!(
                 "is it the right database? If its tables are those of the migrations, mark them as applied with {name} (baseline); else `{apply}`"
             )

@@ -3,7 +3,7 @@
 use database::{Rows, System, identifier};
 
 use crate::files::Tree;
-use crate::reading::Standing;
+use crate::reading::Tracking;
 
 /// A table of the tool's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +82,11 @@ impl ToolAnswers<'_> {
         rows.map(|rows| rows.rows.as_slice()).unwrap_or_default()
     }
 
-    pub fn standing(&self, has_applied: bool) -> Standing {
+    pub fn standing(&self, has_applied: bool) -> Tracking {
         match (has_applied, self.is_empty) {
-            (true, _) => Standing::Tracked,
-            (false, true) => Standing::Empty,
-            (false, false) => Standing::Untracked,
+            (true, _) => Tracking::Tracked,
+            (false, true) => Tracking::Empty,
+            (false, false) => Tracking::Untracked,
         }
     }
 }

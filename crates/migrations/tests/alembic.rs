@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Error, Pending, Settings, Standing, Undo, UndoError};
+use migrations::{Error, Pending, Settings, Tracking, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -71,7 +71,7 @@ fn an_empty_database_is_not_migrated_although_alembic_prints_nothing_and_ends_wi
     // That alone makes the table, which we never do.
     bed.sql("drop table if exists alembic_version");
     let reading = bed.read();
-    assert_eq!(reading.standing, Standing::Empty);
+    assert_eq!(reading.standing, Tracking::Empty);
     assert_eq!(reading.pending, ["a1", "b2"]);
     assert_eq!(
         bed.sql("select count(*) from pg_class where relname = 'alembic_version'"),
@@ -84,7 +84,7 @@ fn an_empty_database_is_not_migrated_although_alembic_prints_nothing_and_ends_wi
 fn tables_that_no_migration_made_are_told_from_an_empty_database() {
     let bed = bed();
     bed.sql("create table made_by_create_all (a int)");
-    assert_eq!(bed.read().standing, Standing::Untracked);
+    assert_eq!(bed.read().standing, Tracking::Untracked);
     insta::assert_snapshot!(bed.told());
 }
 
@@ -117,7 +117,7 @@ fn pending_revisions_are_applied_printed_from_the_right_start_and_undone() {
     assert_eq!(bed.read().revision().as_deref(), Some("a1"));
     let last = tool.undo(&bed.read(), None).unwrap();
     bed.must(&last[0]);
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     assert_eq!(tool.undo(&bed.read(), None), Err(UndoError::NothingApplied));
 }
 
@@ -242,7 +242,7 @@ fn a_table_of_another_name_in_another_schema_is_found() {
     );
     bed.write("alembic/env.py", &env);
     bed.sql("create schema audit authorization app");
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     upgrade(&bed, "a1");
     assert_eq!(kinds(&bed.read()), ["pending b2"]);
     // What cannot be read from `env.py` is told, not taken for a database without migrations.
@@ -299,7 +299,7 @@ fn files_that_contradict_themselves_are_told() {
 #[test]
 fn mariadb_is_read_in_the_same_way() {
     let bed = with_files(Bed::mariadb(json!({ "alembic": {} })));
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     upgrade(&bed, "a1");
     assert_eq!(kinds(&bed.read()), ["pending b2"]);
     bed.sql("insert into alembic_version values ('f9')");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Error, Pending, Settings, Standing, UndoError};
+use migrations::{Error, Pending, Settings, Tracking, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -35,7 +35,7 @@ fn an_empty_database_is_read_without_making_a_table() {
     let reading = bed.read();
     assert_eq!(
         (reading.standing, reading.pending.join(" ")),
-        (Standing::Empty, "1 2".to_owned())
+        (Tracking::Empty, "1 2".to_owned())
     );
     assert_eq!(
         bed.sql("select count(*) from pg_class where relname = 'schema_migrations'"),
@@ -149,7 +149,7 @@ fn a_folder_that_is_not_there_and_a_table_of_another_tool_are_errors() {
 #[test]
 fn mariadb_is_read_in_the_same_way() {
     let bed = with_files(Bed::mariadb(section()));
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     bed.write(
         "db/migrations/2_b.sql",
         "-- migrate:up\ncreate table b (a int);\n-- migrate:down\n",

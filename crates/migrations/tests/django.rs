@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Pending, Settings, Standing, Undo, UndoError};
+use migrations::{Pending, Settings, Tracking, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -80,7 +80,7 @@ fn migrate(bed: &Bed, words: &[&str]) {
 fn pending_migrations_are_applied_printed_and_undone() {
     let bed = bed();
     let reading = bed.read();
-    assert_eq!(reading.standing, Standing::Empty);
+    assert_eq!(reading.standing, Tracking::Empty);
     assert_eq!(
         reading.pending,
         [

@@ -1,6 +1,6 @@
 //! Tools that the test bed does not have: tables as they document them, in a real database.
 
-use migrations::{Error, Pending, Standing, Undo, UndoError};
+use migrations::{Error, Pending, Tracking, Undo, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -54,7 +54,7 @@ mod flyway {
         let reading = bed.read();
         assert_eq!(
             (reading.standing, reading.pending.join(" ")),
-            (Standing::Empty, "1 1.9 1.10 view".to_owned())
+            (Tracking::Empty, "1 1.9 1.10 view".to_owned())
         );
         let Pending::Scripts(scripts) = bed.tool().pending_sql(&reading) else {
             panic!("the files are SQL");
@@ -126,7 +126,7 @@ mod flyway {
     #[test]
     fn mariadb_is_read_in_the_same_way() {
         let bed = with(Bed::mariadb(json!({ "flyway": { "folder": "m" } })));
-        assert_eq!(bed.read().standing, Standing::Empty);
+        assert_eq!(bed.read().standing, Tracking::Empty);
         applied(&bed);
         assert!(bed.read().is_at_head(), "{}", bed.told());
         row(&bed, 5, "'2'", "second", "SQL", "1", false);
@@ -212,7 +212,7 @@ mod prisma {
     fn two_histories_are_diverged_and_a_table_of_push_is_none() {
         let bed = bed();
         bed.sql("create table made_by_db_push (a int)");
-        assert_eq!(bed.read().standing, Standing::Untracked);
+        assert_eq!(bed.read().standing, Tracking::Untracked);
         insta::assert_snapshot!(bed.told());
         bed.sql(TABLE);
         row(&bed, "1", "20240101_a", &sum(), "now()", "null");
@@ -245,12 +245,12 @@ mod rails {
     fn versions_are_compared_and_the_way_back_is_read() {
         let bed = bed();
         let reading = bed.read();
-        assert_eq!(reading.standing, Standing::Empty);
+        assert_eq!(reading.standing, Tracking::Empty);
         let undo: Vec<Undo> = reading.files.iter().map(|file| file.undo).collect();
         assert_eq!(undo, [Undo::Present, Undo::Absent]);
         assert!(reading.files[1].without_transaction);
         bed.sql("create table ar_internal_metadata (key varchar, value varchar)");
-        assert_eq!(bed.read().standing, Standing::Empty);
+        assert_eq!(bed.read().standing, Tracking::Empty);
         bed.sql("create table schema_migrations (version varchar not null primary key); insert into schema_migrations values ('20240101000000')");
         assert_eq!(kinds(&bed.read()), ["pending 20240102000000"]);
         bed.sql("insert into schema_migrations values ('20240102000000')");
@@ -288,7 +288,7 @@ mod golang_migrate {
     #[test]
     fn a_dirty_version_is_told_although_the_tool_ends_with_0() {
         for bed in [with(Bed::new(section())), with(Bed::mariadb(section()))] {
-            assert_eq!(bed.read().standing, Standing::Empty);
+            assert_eq!(bed.read().standing, Tracking::Empty);
             bed.sql("create table schema_migrations (version bigint not null primary key, dirty boolean not null)");
             version(&bed, 1, false);
             assert_eq!(kinds(&bed.read()), ["pending 2"]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Settings, Standing, UndoError};
+use migrations::{Settings, Tracking, UndoError};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -38,7 +38,7 @@ fn bed() -> Bed {
 #[test]
 fn commands_apply_and_undo_and_settings_reach_knex() {
     let bed = bed();
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     bed.write(
         "migrations/20240103_c.js",
         "exports.up = (knex) => knex.raw(\"create table seen as select current_setting('lock_timeout')\");\nexports.down = () => {};\n",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Pending, Settings, Standing};
+use migrations::{Pending, Settings, Tracking};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -28,7 +28,7 @@ fn up(bed: &Bed) {
 #[test]
 fn commands_apply_and_undo_and_settings_reach_node_pg_migrate() {
     let bed = bed();
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     bed.write(
         "migrations/1800000000000_c.js",
         "exports.up = (pgm) => pgm.sql(\"create table seen as select current_setting('lock_timeout')\");\nexports.down = (pgm) => pgm.sql('drop table seen');\n",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrations::{Settings, Standing};
+use migrations::{Settings, Tracking};
 use serde_json::json;
 
 use crate::bed::{Bed, kinds};
@@ -66,7 +66,7 @@ fn named(bed: &Bed) -> Vec<String> {
 #[test]
 fn ids_are_those_that_sqitch_makes_and_commands_deploy_and_revert() {
     let bed = bed();
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     assert_eq!(
         named(&bed),
         ["not-migrated ", "pending items", "pending prices"]
@@ -98,7 +98,7 @@ fn ids_are_those_that_sqitch_makes_and_commands_deploy_and_revert() {
     bed.must(&tool.undo(&bed.read(), Some(&first)).unwrap()[0]);
     assert_eq!(bed.read().revision(), Some(first));
     bed.must(&tool.undo(&bed.read(), Some("")).unwrap()[0]);
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn mariadb_is_read_in_the_same_way() {
     let bed = Bed::mariadb(json!({ "sqitch": {} }));
     prepare(&bed, "mysql");
     bed.sql("grant all on sqitch.* to app@127.0.0.1; grant select on *.* to app@127.0.0.1; set global log_bin_trust_function_creators = 1");
-    assert_eq!(bed.read().standing, Standing::Empty);
+    assert_eq!(bed.read().standing, Tracking::Empty);
     deploy(&bed);
     assert!(bed.read().is_at_head(), "{}", bed.told());
     script(&bed, "deploy", "items", "create table items (a bigint)");

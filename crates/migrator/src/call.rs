@@ -34,9 +34,9 @@ pub struct Call<'c> {
 
 /// What a tool said last.
 #[derive(Default)]
-struct Said(VecDeque<String>);
+struct LastLines(VecDeque<String>);
 
-impl Said {
+impl LastLines {
     fn line(&mut self, line: &str) {
         // A stack of Node.js is longer than what is told, and would leave no room for the error above it.
         let is_frame = line.starts_with(' ') && line.trim_start().starts_with("at ");
@@ -104,7 +104,7 @@ impl Session<'_> {
 
     async fn run_locally(&self, script: &Script<'_>) -> Result<ToolEnd, Failure> {
         let redactor = &self.job.redactor;
-        let mut said = Said::default();
+        let mut said = LastLines::default();
         let mut log = |_: Stream, line: &str| {
             let line = redactor.redact(line);
             tracing::info!("{line}");
@@ -138,7 +138,7 @@ impl Session<'_> {
             .await;
         let ran = ran.map_err(|error| Failure::error(error.to_string()))?;
         let printed = String::from_utf8_lossy(&ran.stdout);
-        let mut said = Said::default();
+        let mut said = LastLines::default();
         for line in self.job.redactor.redact(&printed).lines() {
             said.line(line);
         }
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_error_above_a_long_stack_is_told() {
-        let mut said = Said::default();
+        let mut said = LastLines::default();
         said.line("error: relation \"orders\" does not exist");
         for nth in 0..40 {
             said.line(&format!("    at Socket.emit (node:events:{nth}:28)"));
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_message_above_the_fields_of_an_error_is_told() {
-        let mut said = Said::default();
+        let mut said = LastLines::default();
         said.line("error: relation \"orders\" does not exist");
         said.line("    at async runner (/shop/node_modules/pg/lib/client.js:694:17) {");
         for line in ["length: 90,", "severity: 'ERROR',", "code: '42P01',"] {
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn of_much_the_last_lines_are_told() {
-        let mut said = Said::default();
+        let mut said = LastLines::default();
         for nth in 0..40 {
             said.line(&format!("line {nth}"));
         }

@@ -11,15 +11,15 @@ pub struct Planned {
     pub error_rate: Option<f64>,
     pub share: f64,
     /// Until a good release passes.
-    pub pass: Reach,
+    pub pass: TimeToVerdict,
     /// Until a release with twice the errors is found, and one with five times.
-    pub twice: Reach,
-    pub five_times: Reach,
+    pub twice: TimeToVerdict,
+    pub five_times: TimeToVerdict,
 }
 
 /// Until a verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reach {
+pub enum TimeToVerdict {
     Within {
         /// Half to twice of it is the time that most rollouts take.
         typical: Duration,

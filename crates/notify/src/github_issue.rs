@@ -57,7 +57,7 @@ impl Sink for Issue<'_> {
                 return self.open(client, notice, &mark).await;
             };
             let reference = Some(self.reference(number));
-            let told = self.tell(client, notice, number, earlier.unsure).await;
+            let told = self.comment(client, notice, number, earlier.unsure).await;
             match told {
                 Ok(()) => Ok(Delivered { reference }),
                 Err(error) => Err(error.leaving(reference)),
@@ -104,7 +104,7 @@ impl Issue<'_> {
         Ok(Delivered { reference })
     }
 
-    async fn tell(
+    async fn comment(
         &self,
         client: &Client,
         notice: &Notice,

@@ -68,7 +68,9 @@ impl Sink for Webhook {
         Box::pin(async move {
             let request = self.web.post(&self.url).json(&message::of(&[notice]));
             let wrong = "make a new incoming webhook for the channel, and store its URL";
-            self.web.tell(request, &self.url, deadline, wrong).await?;
+            self.web
+                .deliver(request, &self.url, deadline, wrong)
+                .await?;
             Ok(Delivered::default())
         })
     }

@@ -44,7 +44,9 @@ impl Sink for Teams {
         Box::pin(async move {
             let request = self.web.post(&self.url).json(&message(notice));
             let wrong = "open the workflow in Teams: is it on, and is the URL that of its trigger?";
-            self.web.tell(request, &self.url, deadline, wrong).await?;
+            self.web
+                .deliver(request, &self.url, deadline, wrong)
+                .await?;
             Ok(Delivered::default())
         })
     }

@@ -88,7 +88,7 @@ impl Web {
 
     /// Sends a notice once; nothing is wanted of the answer but that the service took it. `wrong` as in
     /// [`Web::accepted`].
-    pub(crate) async fn tell(
+    pub(crate) async fn deliver(
         &self,
         request: RequestBuilder,
         url: &Url,

@@ -74,7 +74,9 @@ impl Sink for Webhook {
             }
             let request = request.body(body);
             let wrong = "look at the log of the server that the variable names";
-            self.web.tell(request, &self.url, deadline, wrong).await?;
+            self.web
+                .deliver(request, &self.url, deadline, wrong)
+                .await?;
             Ok(Delivered::default())
         })
     }

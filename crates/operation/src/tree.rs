@@ -84,7 +84,7 @@ impl Operator for Tree {
         if let Some(twig) = twigs.and_then(|mut twigs| twigs.find(|twig| twig.what == what)) {
             twig.ended = Some((now, worked));
             if now > cli::QUIET_FOR {
-                let said = format!("+{} {place}: {}", tenths(now), told(twig, now));
+                let said = format!("+{} {place}: {}", tenths(now), described(twig, now));
                 self.board.line(&said);
             }
         }
@@ -148,7 +148,11 @@ fn frame(
         let last = nth + 1 == shown.len() && hidden.is_empty();
         let edge = if last { "└─" } else { "├─" };
         let place = padded(&cut(&branch.place, longest), longest);
-        let twigs: Vec<String> = branch.twigs.iter().map(|twig| told(twig, now)).collect();
+        let twigs: Vec<String> = branch
+            .twigs
+            .iter()
+            .map(|twig| described(twig, now))
+            .collect();
         let line = format!("{edge} {place}  {}", twigs.join("  "));
         lines.push(cut(line.trim_end(), width));
     }
@@ -172,7 +176,7 @@ impl Branch {
     }
 }
 
-fn told(twig: &TreeStep, now: Duration) -> String {
+fn described(twig: &TreeStep, now: Duration) -> String {
     let mark = match twig.ended {
         None => '…',
         Some((_, true)) => '✓',

@@ -91,7 +91,7 @@ impl<'a> Entrypoints<'a> {
     }
 
     /// The release that answers through it, or at one of the servers behind it.
-    pub async fn ask(
+    pub async fn query(
         &self,
         place: &Place,
         at: Option<&str>,
@@ -120,7 +120,7 @@ impl<'a> Entrypoints<'a> {
     ) -> Result<String, Error> {
         let limit = self.timeout.get();
         for address in active {
-            match self.ask(place, Some(address), likely, limit).await {
+            match self.query(place, Some(address), likely, limit).await {
                 Ok(release) if release != likely => return Ok(release),
                 // The front hides one of two behind the other.
                 Err(reason) if active.len() > 1 => {
@@ -132,7 +132,7 @@ impl<'a> Entrypoints<'a> {
             }
         }
         for _ in 0..PROOFS / MAX_CONCURRENT {
-            let asking = (0..MAX_CONCURRENT).map(|_| self.ask(place, None, likely, limit));
+            let asking = (0..MAX_CONCURRENT).map(|_| self.query(place, None, likely, limit));
             for release in join_all(asking).await {
                 let release = release?;
                 if release != likely {
@@ -152,7 +152,7 @@ impl<'a> Entrypoints<'a> {
     ) -> Result<(&'s str, &'s str), Error> {
         let limit = self.timeout.get();
         let asking = servers.iter().map(|&(name, at)| async move {
-            (name, at, self.ask(place, Some(at), release, limit).await)
+            (name, at, self.query(place, Some(at), release, limit).await)
         });
         let mut asking: FuturesOrdered<_> = asking.collect();
         let mut said = Vec::new();
@@ -205,7 +205,7 @@ impl<'a> Entrypoints<'a> {
             }
             let waits = first.is_none() && !drain.is_zero();
             let asked = if waits { 1 } else { streak.next() };
-            let asking = (0..asked).map(|_| self.ask(place, None, release, left));
+            let asking = (0..asked).map(|_| self.query(place, None, release, left));
             let mut wrong = false;
             for answer in join_all(asking).await {
                 match answer {

@@ -5,6 +5,7 @@ mod backup;
 mod checks;
 mod command;
 mod commit;
+mod context;
 mod deployments;
 mod disk;
 mod freeze;
@@ -15,13 +16,12 @@ mod migrations;
 pub(crate) mod release;
 mod rollback_ready;
 mod runners;
-mod scene;
 mod secrets;
 mod space;
 mod variables;
 pub(crate) mod waiver;
 
-pub(crate) use scene::{Check, Context, Planned};
+pub(crate) use context::{Check, Context, Planned};
 
 use cli::{Failure, Job};
 use config::file::Preflight;

@@ -141,7 +141,7 @@ pub(crate) fn late_of(party: Party, timeout: Duration, expected: &str) -> Readin
         Some(why) => (Party::Ourselves, "memory", format!("{reason}: {why}")),
         None => (party, "timeout", reason),
     };
-    let reading = Reading::not(party.verdict(), expected, reason.clone(), reason);
+    let reading = Reading::unmet(party.verdict(), expected, reason.clone(), reason);
     Reading {
         unanswered: Some(party),
         ..reading.value(value)

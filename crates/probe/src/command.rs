@@ -61,7 +61,7 @@ impl Command {
                         model::text::duration(timeout)
                     ));
                 }
-                Reading::not(unmet.verdict, expected, actual, format!("{reason}: {said}"))
+                Reading::unmet(unmet.verdict, expected, actual, format!("{reason}: {said}"))
             }
         };
         reading.evidence = Some(evidence::tail(if ran.stdout.is_empty() {

@@ -190,7 +190,7 @@ echo {MARK}
 
     fn script_failed(&self, ran: &CommandResult) -> Reading {
         let reason = format!("compose: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-        Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not checked")
+        Reading::unmet(Verdict::Error, self.expected(), &reason, &reason).value("not checked")
     }
 
     /// What was reported about the containers, by the clock of their machine.
@@ -403,7 +403,7 @@ echo {MARK}
         if more > 0 {
             reason.push_str(&format!("; and {more} more"));
         }
-        let reading = Reading::not(Verdict::Fail, expected, actual, reason).value(value);
+        let reading = Reading::unmet(Verdict::Fail, expected, actual, reason).value(value);
         if is_final {
             return reading.finally();
         }

@@ -54,7 +54,7 @@ impl Dns {
             return Reading::pass(expected, &actual).value(actual);
         }
         let reason = format!("`{}` resolves to {actual}", self.probe.host);
-        Reading::not(Verdict::Fail, expected, &actual, reason).value(actual)
+        Reading::unmet(Verdict::Fail, expected, &actual, reason).value(actual)
     }
 }
 

@@ -47,7 +47,7 @@ impl Docker {
         let expected = self.expected();
         if ran.tail.contains("No such container") || ran.tail.contains("No such object") {
             let reason = format!("there is no container `{}`", self.probe.container);
-            return Reading::not(Verdict::Fail, expected, &reason, &reason).value("none");
+            return Reading::unmet(Verdict::Fail, expected, &reason, &reason).value("none");
         }
         let text = String::from_utf8_lossy(&ran.stdout);
         let read = |line| Container::read(line, &self.shell.redactor);
@@ -55,7 +55,7 @@ impl Docker {
         let now = lines.next().and_then(time);
         let Some(container) = lines.next().and_then(read) else {
             let reason = format!("docker: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not checked");
+            return Reading::unmet(Verdict::Error, expected, &reason, &reason).value("not checked");
         };
         let mut watch = self.watch.borrow_mut();
         container.note(&mut watch, now);
@@ -63,13 +63,13 @@ impl Docker {
         let actual = format!("{state}, {watch}, image {}", container.image);
         // Whatever it is at this moment: what crashes runs between its crashes.
         if let Some(reason) = watch.too_many(self.probe.max_restarts) {
-            let reading = Reading::not(Verdict::Fail, expected, actual, reason);
+            let reading = Reading::unmet(Verdict::Fail, expected, actual, reason);
             return reading.value(state).finally();
         }
         let young = || watch.young(self.probe.min_uptime);
         match container.trouble().or_else(young) {
             None => Reading::pass(expected, actual).value(state),
-            Some(reason) => Reading::not(Verdict::Fail, expected, actual, reason).value(state),
+            Some(reason) => Reading::unmet(Verdict::Fail, expected, actual, reason).value(state),
         }
     }
 }

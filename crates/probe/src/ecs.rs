@@ -14,7 +14,7 @@ use aws::Renewing;
 use aws::ecs::{Definition, Service, TASKS_PER_PAGE, Task};
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
-use model::{Obstacle, Verdict, evidence};
+use model::{HintedError, Verdict, evidence};
 use serde_json::{Value, json};
 
 use self::judge::{PAGES, Watch, judge};
@@ -60,7 +60,7 @@ impl Ecs {
         })
     }
 
-    async fn measure_service(&self, release: Option<&str>) -> Result<Reading, Obstacle> {
+    async fn measure_service(&self, release: Option<&str>) -> Result<Reading, HintedError> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -95,7 +95,7 @@ impl Ecs {
         Ok(reading)
     }
 
-    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, Obstacle> {
+    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, HintedError> {
         self.client.ecs(action, question).await.map_err(|error| {
             let cluster = &self.probe.cluster;
             // By the names that AWS gives its errors.
@@ -116,14 +116,14 @@ impl Ecs {
                 }
                 error => error.hint(),
             };
-            Obstacle {
+            HintedError {
                 reason: format!("{action}: {error}"),
                 hint,
             }
         })
     }
 
-    async fn definition(&self, arn: &str) -> Result<Definition, Obstacle> {
+    async fn definition(&self, arn: &str) -> Result<Definition, HintedError> {
         if let Some((known, definition)) = &self.lock_memory().definition
             && known == arn
         {
@@ -136,7 +136,7 @@ impl Ecs {
         Ok(definition)
     }
 
-    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, Obstacle> {
+    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, HintedError> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -190,7 +190,7 @@ impl Probe for Ecs {
             let looked = tokio::time::timeout(timeout, self.measure_service(release)).await;
             let (reading, hint) = match looked {
                 Ok(Ok(reading)) => (reading, None),
-                Ok(Err(Obstacle { reason, hint })) => (error(reason), Some(hint)),
+                Ok(Err(HintedError { reason, hint })) => (error(reason), Some(hint)),
                 Err(_) => {
                     let reason = format!(
                         "no complete answer within {}",
@@ -218,14 +218,14 @@ impl Probe for Ecs {
 }
 
 /// The list of an answer. An answer without the list is not an empty list.
-fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], Obstacle> {
+fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], HintedError> {
     let list = answer[key].as_array().map(Vec::as_slice);
-    list.ok_or_else(|| Obstacle {
+    list.ok_or_else(|| HintedError {
         reason: format!("the answer has no list of results (`{key}`)"),
         hint: "check what answers in the place of ECS: a proxy, or `AWS_ENDPOINT_URL`".to_owned(),
     })
 }
 
 fn error(reason: String) -> Reading {
-    Reading::not(Verdict::Error, judge::EXPECTED, reason.clone(), reason).value("error")
+    Reading::unmet(Verdict::Error, judge::EXPECTED, reason.clone(), reason).value("error")
 }

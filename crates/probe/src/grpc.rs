@@ -106,7 +106,7 @@ impl Grpc {
 
     fn judge(&self, reply: &Reply) -> Reading {
         let not = |value: &str, reason: String| {
-            Reading::not(Verdict::Fail, EXPECTED, &reason, &reason).value(value)
+            Reading::unmet(Verdict::Fail, EXPECTED, &reason, &reason).value(value)
         };
         if reply.status != 200 {
             return not(

@@ -157,8 +157,9 @@ impl Postgres {
     }
 
     fn judge(&self, expected: &str, answer: QueryResult) -> Reading {
-        let fail =
-            |actual: String, reason: String| Reading::not(Verdict::Fail, expected, actual, reason);
+        let fail = |actual: String, reason: String| {
+            Reading::unmet(Verdict::Fail, expected, actual, reason)
+        };
         let value = match answer {
             QueryResult::Ready => return Reading::pass(expected, "ready").value("ready"),
             QueryResult::NoRow => {

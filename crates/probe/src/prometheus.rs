@@ -94,7 +94,7 @@ impl Prometheus {
         self.remember(Some(
             "query each server behind this address by itself".to_owned(),
         ));
-        Reading::not(Verdict::Inconclusive, reading.expected, &reason, &reason).value("clock")
+        Reading::unmet(Verdict::Inconclusive, reading.expected, &reason, &reason).value("clock")
     }
 
     /// Says where the server's clock is not ours.
@@ -141,7 +141,7 @@ impl Prometheus {
                  counted in, it is {beyond}"
             );
             let actual = format!("{}; {reason}", reading.actual);
-            reading = Reading::not(Verdict::Inconclusive, reading.expected, actual, reason)
+            reading = Reading::unmet(Verdict::Inconclusive, reading.expected, actual, reason)
                 .value(value.to_string());
         }
         reading.evidence = Some(head);
@@ -189,7 +189,7 @@ impl Prometheus {
     fn error(&self, error: &prometheus::Error) -> Reading {
         self.remember(error.hint());
         let expected = judge::expected(&self.probe);
-        let reading = Reading::not(
+        let reading = Reading::unmet(
             Verdict::Error,
             expected,
             error.to_string(),

@@ -57,7 +57,7 @@ impl Reading {
         }
     }
 
-    pub fn not(
+    pub fn unmet(
         verdict: Verdict,
         expected: impl Into<String>,
         actual: impl Into<String>,
@@ -76,7 +76,7 @@ impl Reading {
         let (party, value, reason) = problem.into_parts();
         Reading {
             refused,
-            ..Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
+            ..Reading::unmet(party.verdict(), expected, reason.clone(), reason).value(value)
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::file::{ComposeProbe, EcsProbe, SystemdProbe};
-use model::{Obstacle, Verdict};
+use model::{HintedError, Verdict};
 use tools::compose_config::Project;
 
 use crate::compose::Compose;
@@ -36,11 +36,11 @@ pub enum Error {
     Probe(#[from] crate::error::Error),
     /// It has ended in another way, and waiting is of no use.
     #[error("{0}; {hint}", hint = .0.hint)]
-    Ended(Obstacle),
+    Ended(HintedError),
     #[error("it does not stay up: {0}; {hint}", hint = .0.hint)]
-    Falls(Obstacle),
+    Falls(HintedError),
     #[error("it is not up: {0}; {hint}", hint = .0.hint)]
-    Late(Obstacle),
+    Late(HintedError),
 }
 
 /// A unit's start: what was seen in the end, or why it is not up.
@@ -82,7 +82,7 @@ async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result
     let mut up: Option<Instant> = None;
     loop {
         let reading = probe.measure(None, POLL_TIMEOUT).await;
-        let cause = || Obstacle {
+        let cause = || HintedError {
             reason: reading.reason.clone().unwrap_or_default(),
             hint: probe.hint(),
         };

@@ -225,7 +225,7 @@ impl Flow {
         timeout: Duration,
     ) -> Result<Reply, (Reading, Option<Reply>)> {
         let expected = step.expect.describe();
-        let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
+        let not = |reason: String| Reading::unmet(Verdict::Fail, &expected, &reason, &reason);
         let request = filled(&step.request, values, before.as_ref())
             .map_err(|error| (not(error.to_string()), None))?;
         let problem = |problem: net::ConnectError| (Reading::of_problem(problem, &expected), None);
@@ -313,7 +313,7 @@ impl Flow {
         });
         let what = what.unwrap_or_default();
         let reason = format!("request {} of {count} ({what}): {reason}", nth + 1);
-        Reading::not(verdict, self.expected(), &reason, &reason).value(format!("{nth}/{count}"))
+        Reading::unmet(verdict, self.expected(), &reason, &reason).value(format!("{nth}/{count}"))
     }
 }
 

@@ -57,11 +57,11 @@ impl Systemd {
         let of = |name: &str| seen.get(name).copied().unwrap_or_default();
         if ran.status != Some(0) || of("ActiveState").is_empty() {
             let reason = format!("systemctl: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
-            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not checked");
+            return Reading::unmet(Verdict::Error, expected, &reason, &reason).value("not checked");
         }
         if of("LoadState") == "not-found" {
             let reason = format!("there is no unit `{unit}`");
-            return Reading::not(Verdict::Fail, expected, &reason, &reason).value("not-found");
+            return Reading::unmet(Verdict::Fail, expected, &reason, &reason).value("not-found");
         }
         let mut watch = self.watch.borrow_mut();
         watch.see(life(&of));
@@ -75,7 +75,7 @@ impl Systemd {
         let because = end.map(|end| format!(": {end}")).unwrap_or_default();
         // Whatever it is at this moment: a service that crashes is active between its crashes.
         if let Some(reason) = watch.too_many(self.probe.max_restarts) {
-            let reading = Reading::not(Verdict::Fail, expected, actual, reason);
+            let reading = Reading::unmet(Verdict::Fail, expected, actual, reason);
             return reading.value(value).finally();
         }
         let reason = if sub == "auto-restart" {
@@ -87,7 +87,7 @@ impl Systemd {
         } else {
             return Reading::pass(expected, actual).value(value);
         };
-        Reading::not(Verdict::Fail, expected, actual, reason).value(value)
+        Reading::unmet(Verdict::Fail, expected, actual, reason).value(value)
     }
 }
 

@@ -51,7 +51,7 @@ impl Tcp {
     async fn measure_endpoint(&self, end: Endpoint, timeout: Duration) -> Reading {
         let deadline = tokio::time::Instant::now() + timeout;
         let expected = self.expected();
-        let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
+        let not = |actual: String| Reading::unmet(Verdict::Fail, &expected, actual.clone(), actual);
         let mut stream = match self.route.open(&self.place, end).await {
             Ok(stream) => stream,
             Err(problem) => return Reading::of_problem(problem, &expected),
@@ -115,11 +115,11 @@ impl BannerMatch {
     /// end of a line.
     fn matches_received(&mut self, pattern: &Pattern, received: &[u8]) -> bool {
         // Longer talk is searched as a whole.
-        const MOST_LINES: usize = 100;
+        const MAX_LINES: usize = 100;
         if pattern.is_match(received) && pattern.is_match(&[received, b"a"].concat()) {
             return true;
         }
-        while self.lines < MOST_LINES
+        while self.lines < MAX_LINES
             && let Some(end) = received[self.to..].iter().position(|byte| *byte == b'\n')
         {
             self.to += end + 1;

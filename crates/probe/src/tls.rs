@@ -70,7 +70,7 @@ impl Tls {
     }
 
     fn judge(&self, expected: &str, chain: &[CertificateDer<'_>]) -> Reading {
-        let not = |reason: String| Reading::not(Verdict::Fail, expected, &reason, &reason);
+        let not = |reason: String| Reading::unmet(Verdict::Fail, expected, &reason, &reason);
         let validity = match certificate::validity_of(chain) {
             Ok(validity) => validity,
             Err(problem) => return not(problem.to_string()),
@@ -82,7 +82,7 @@ impl Tls {
             return Reading::pass(expected, actual).value(value);
         }
         let reason = format!("{left} days left, fewer than {}", self.probe.min_days);
-        Reading::not(Verdict::Fail, expected, actual, reason).value(value)
+        Reading::unmet(Verdict::Fail, expected, actual, reason).value(value)
     }
 }
 

@@ -28,7 +28,7 @@ const LATE: Duration = LOOKBACK.saturating_sub(WALK).saturating_sub(WALK);
 /// No sample is older: an earlier time from a server is wrong.
 pub const PLAUSIBLE: f64 = 1e9;
 /// Names that one selector may fit.
-const MOST_NAMES: usize = 100;
+const MAX_NAMES: usize = 100;
 
 /// Why it is not known how old the samples of a query are.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum AgeError {
     Partial(String),
     #[error("the server does not report the metrics' names")]
     NoNames,
-    #[error("it fits {0} metrics, more than {MOST_NAMES}")]
+    #[error("it fits {0} metrics, more than {MAX_NAMES}")]
     ManyNames(usize),
     /// A cause, and of which selector.
     #[error("`{selector}`: {cause}")]
@@ -215,7 +215,7 @@ impl Sources<'_> {
         let Some(names) = names else {
             return Ok(Err(AgeError::NoNames));
         };
-        if names.len() > MOST_NAMES {
+        if names.len() > MAX_NAMES {
             return Ok(Err(AgeError::ManyNames(names.len())));
         }
         Ok(Ok(names))

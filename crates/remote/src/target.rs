@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use inventory::{Client, Host};
 use model::Secret;
-use model::{Env, Obstacle};
+use model::{Env, HintedError};
 
 use crate::ssh::{Key, OpensshTarget, Ssh2Target, Target};
 
@@ -14,11 +14,11 @@ const MAX_KEY: u64 = 64 << 10;
 
 impl Target {
     /// The login at a host of the configuration, with `key` or the host's own.
-    pub fn of(host: &Host, key: Option<&Secret>, env: &Env) -> Result<Target, Obstacle> {
+    pub fn of(host: &Host, key: Option<&Secret>, env: &Env) -> Result<Target, HintedError> {
         let jump = host.jump_host.as_deref();
         let jump = jump.map(|jump| {
             let reached = Target::of(jump, None, env);
-            reached.map_err(|error| Obstacle {
+            reached.map_err(|error| HintedError {
                 reason: format!("its jump host `{}`: {}", jump.address, error.reason),
                 ..error
             })
@@ -36,13 +36,13 @@ fn ssh2(
     key: Option<&Secret>,
     jump: Option<Target>,
     env: &Env,
-) -> Result<Ssh2Target, Obstacle> {
+) -> Result<Ssh2Target, HintedError> {
     let key = match (key, &host.key_env, &host.key_file) {
         (Some(key), ..) => key.clone(),
         (None, Some(name), _) => variable(name, "key", env)?,
         (None, None, Some(path)) => read(path)?,
         (None, None, None) => {
-            return Err(Obstacle {
+            return Err(HintedError {
                 reason: "no key is configured for the host".to_owned(),
                 hint: "add `key-env: NAME` or `key-file: FILE` to the host; `ssh: openssh` uses the agent and the keys of the `ssh` program".to_owned(),
             });
@@ -72,14 +72,14 @@ fn openssh(
     key: Option<&Secret>,
     jump: Option<Target>,
     env: &Env,
-) -> Result<OpensshTarget, Obstacle> {
+) -> Result<OpensshTarget, HintedError> {
     let key = match (key, &host.key_env, &host.key_file) {
         (Some(key), ..) => Some(Key::Text(key.clone())),
         (None, Some(name), _) => Some(Key::Text(variable(name, "key", env)?)),
         (None, None, Some(path)) => Some(Key::File(path.clone())),
         (None, None, None) => None,
     };
-    let protected = || Obstacle {
+    let protected = || HintedError {
         reason: "the `ssh` program takes no passphrase from a variable".to_owned(),
         hint: "add the key to an `ssh-agent`, or leave `ssh: openssh` out".to_owned(),
     };
@@ -102,16 +102,16 @@ fn openssh(
     })
 }
 
-fn variable(name: &str, what: &str, env: &Env) -> Result<Secret, Obstacle> {
-    env.secret(name).ok_or_else(|| Obstacle {
+fn variable(name: &str, what: &str, env: &Env) -> Result<Secret, HintedError> {
+    env.secret(name).ok_or_else(|| HintedError {
         reason: format!("the {what}'s variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
     })
 }
 
-fn read(path: &Path) -> Result<Secret, Obstacle> {
+fn read(path: &Path) -> Result<Secret, HintedError> {
     let text = files::read_text(path, MAX_KEY);
-    text.map(Secret::from).map_err(|error| Obstacle {
+    text.map(Secret::from).map_err(|error| HintedError {
         reason: format!("the key file {} cannot be read: {error}", path.display()),
         hint: "check `key-file` and its permissions".to_owned(),
     })

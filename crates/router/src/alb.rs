@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use aws::Renewing;
-use aws::elb::{Actions, Answer, Group, Target};
+use aws::elb::{Actions, ElbAnswer, Group, Target};
 use config::file::AlbRouter;
 use config::value::Side;
 use futures_util::future::join_all;
@@ -65,7 +65,7 @@ impl Alb<'_> {
         }
     }
 
-    async fn tell(&self, action: &str, fields: Vec<(String, String)>) -> Result<Answer, Error> {
+    async fn call(&self, action: &str, fields: Vec<(String, String)>) -> Result<ElbAnswer, Error> {
         let limit = self.front.timeout.get();
         let answer = tokio::time::timeout(limit, self.client.elb(action, &fields)).await;
         let late = |_| Error::Late {
@@ -86,7 +86,7 @@ impl Alb<'_> {
             (None, Some(listener)) => ("DescribeListeners", "ListenerArns.member.1", listener),
             (None, None) => return Err(unnamed()),
         };
-        let answer = self.tell(action, vec![field(list, arn)]).await?;
+        let answer = self.call(action, vec![field(list, arn)]).await?;
         let actions = match self.config.rule {
             Some(_) => answer.rule_actions(),
             None => answer.listener_actions(),
@@ -102,7 +102,7 @@ impl Alb<'_> {
         };
         let mut fields = vec![field(key, arn)];
         fields.extend(actions.fields(list));
-        self.tell(action, fields).await.map(drop)
+        self.call(action, fields).await.map(drop)
     }
 
     fn weights(&self, groups: &[Group]) -> Result<Weights, Error> {
@@ -158,7 +158,7 @@ impl Alb<'_> {
 
     async fn targets(&self, side: Side) -> Result<Vec<Target>, Error> {
         let group = vec![field("TargetGroupArn", self.arn(side))];
-        let answer = self.tell("DescribeTargetHealth", group).await?;
+        let answer = self.call("DescribeTargetHealth", group).await?;
         Ok(answer.targets())
     }
 
@@ -171,7 +171,7 @@ impl Alb<'_> {
         if targets.is_empty() {
             return Ok(Health::Down(format!("{name} has no target")));
         }
-        let shown: Vec<String> = targets.iter().take(MAX_NAMED).map(told).collect();
+        let shown: Vec<String> = targets.iter().take(MAX_NAMED).map(described).collect();
         Ok(Health::Down(format!(
             "{name} has no healthy target among {}: {}",
             targets.len(),
@@ -193,7 +193,7 @@ impl Alb<'_> {
         Ok(())
     }
 
-    async fn look(&self, split: Split) -> Result<Change, Error> {
+    async fn planned(&self, split: Split) -> Result<Change, Error> {
         let actions = self.actions().await?;
         let now = self.split(&actions)?;
         let split = nearest(split);
@@ -220,7 +220,7 @@ impl Alb<'_> {
         if let Some(side) = split.whole() {
             let left = side.other();
             let group = vec![field("TargetGroupArn", self.arn(left))];
-            let attributes = self.tell("DescribeTargetGroupAttributes", group).await?;
+            let attributes = self.call("DescribeTargetGroupAttributes", group).await?;
             let attributes = attributes.attributes();
             if let Some(delay) = attributes.get("deregistration_delay.timeout_seconds") {
                 does.push_str(&format!(
@@ -263,7 +263,7 @@ impl Alb<'_> {
         Ok(json!(groups).to_string())
     }
 
-    async fn back(&self, snapshot: &str) -> Result<String, Error> {
+    async fn restore(&self, snapshot: &str) -> Result<String, Error> {
         let malformed = |what: &str| {
             Error::Malformed(format!("the journal's note of the target groups: {what}"))
         };
@@ -323,7 +323,7 @@ impl Alb<'_> {
     }
 
     /// The release that a side answers: the same of each of its targets.
-    async fn told(&self, side: Side, likely: &str) -> Result<String, Error> {
+    async fn release(&self, side: Side, likely: &str) -> Result<String, Error> {
         let limit = self.front.timeout.get();
         if let Some(url) = self.url(side) {
             let question = ReleaseEndpoint {
@@ -335,7 +335,7 @@ impl Alb<'_> {
         let addresses = self.addresses(side).await?;
         let asking = addresses
             .iter()
-            .map(|at| self.front.ask(&Place::Here, Some(at), likely, limit));
+            .map(|at| self.front.query(&Place::Here, Some(at), likely, limit));
         let answers = join_all(asking).await;
         let mut release: Option<String> = None;
         for (at, answer) in addresses.iter().zip(answers) {
@@ -394,7 +394,7 @@ fn nearest(split: Split) -> Split {
     Weights::of(split, MAX_WEIGHTS).split().unwrap_or(split)
 }
 
-fn told(target: &Target) -> String {
+fn described(target: &Target) -> String {
     let port = target
         .port
         .map_or_else(String::new, |port| format!(":{port}"));
@@ -455,7 +455,7 @@ impl Router for Alb<'_> {
     }
 
     fn check<'a>(&'a self, _place: &'a Place, split: Split) -> StepFuture<'a, Change> {
-        Box::pin(self.look(split))
+        Box::pin(self.planned(split))
     }
 
     fn snapshot<'a>(&'a self, _place: &'a Place) -> StepFuture<'a, String> {
@@ -467,7 +467,7 @@ impl Router for Alb<'_> {
     }
 
     fn restore<'a>(&'a self, _place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
-        Box::pin(self.back(snapshot))
+        Box::pin(self.restore(snapshot))
     }
 
     fn health<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Option<Health>> {
@@ -480,12 +480,12 @@ impl Router for Alb<'_> {
         side: Side,
         likely: &'a str,
     ) -> StepFuture<'a, String> {
-        Box::pin(self.told(side, likely))
+        Box::pin(self.release(side, likely))
     }
 
     fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
-        Box::pin(self.front.ask(place, None, likely, limit))
+        Box::pin(self.front.query(place, None, likely, limit))
     }
 
     fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {

@@ -148,7 +148,7 @@ impl Caddy<'_> {
         )))
     }
 
-    async fn look(&self, place: &Place, split: Split) -> Result<Change, Error> {
+    async fn planned(&self, place: &Place, split: Split) -> Result<Change, Error> {
         let (_, handler) = self.handler(place).await?;
         let now = handler.split(self.config)?;
         let split = handler.nearest(split)?;
@@ -187,7 +187,7 @@ impl Caddy<'_> {
         Ok(serde_json::to_string(&snapshot)?)
     }
 
-    async fn back(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
+    async fn restore(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
         let malformed = |error: &dyn std::fmt::Display| {
             Error::Malformed(format!("the journal's note of Caddy: {error}"))
         };
@@ -243,7 +243,7 @@ impl Router for Caddy<'_> {
     }
 
     fn check<'a>(&'a self, place: &'a Place, split: Split) -> StepFuture<'a, Change> {
-        Box::pin(self.look(place, split))
+        Box::pin(self.planned(place, split))
     }
 
     fn snapshot<'a>(&'a self, place: &'a Place) -> StepFuture<'a, String> {
@@ -255,7 +255,7 @@ impl Router for Caddy<'_> {
     }
 
     fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> StepFuture<'a, String> {
-        Box::pin(self.back(place, snapshot))
+        Box::pin(self.restore(place, snapshot))
     }
 
     fn open<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Option<u64>> {
@@ -269,12 +269,15 @@ impl Router for Caddy<'_> {
         likely: &'a str,
     ) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
-        Box::pin(self.front.ask(place, Some(self.dial(side)), likely, limit))
+        Box::pin(
+            self.front
+                .query(place, Some(self.dial(side)), likely, limit),
+        )
     }
 
     fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
-        Box::pin(self.front.ask(place, None, likely, limit))
+        Box::pin(self.front.query(place, None, likely, limit))
     }
 
     fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {

@@ -201,14 +201,14 @@ impl Router for Command<'_> {
         let limit = self.front.timeout.get();
         Box::pin(
             self.front
-                .ask(place, Some(self.address(side)), likely, limit),
+                .query(place, Some(self.address(side)), likely, limit),
         )
     }
 
     fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         Box::pin(
             self.front
-                .ask(place, None, likely, self.front.timeout.get()),
+                .query(place, None, likely, self.front.timeout.get()),
         )
     }
 

@@ -47,7 +47,7 @@ impl Hooks {
             "status": ["PENDING", "IN_PROGRESS"],
             "maxResults": MAX_DEPLOYMENTS,
         });
-        let listed = self.ask("ListServiceDeployments", &question).await?;
+        let listed = self.call_api("ListServiceDeployments", &question).await?;
         let listed = listed["serviceDeployments"].as_array();
         let arns: Vec<&Value> = listed
             .into_iter()
@@ -59,7 +59,9 @@ impl Hooks {
             return Ok(Vec::new());
         }
         let question = json!({"serviceDeploymentArns": arns});
-        let described = self.ask("DescribeServiceDeployments", &question).await?;
+        let described = self
+            .call_api("DescribeServiceDeployments", &question)
+            .await?;
         let all = described["serviceDeployments"].as_array();
         Ok(all.into_iter().flatten().flat_map(Hook::paused).collect())
     }
@@ -74,11 +76,11 @@ impl Hooks {
                 Decision::RollBack => "ROLLBACK",
             },
         });
-        let answered = self.ask("ContinueServiceDeployment", &question).await;
+        let answered = self.call_api("ContinueServiceDeployment", &question).await;
         answered.map(drop)
     }
 
-    async fn ask(&self, action: &str, question: &Value) -> Result<Value, Error> {
+    async fn call_api(&self, action: &str, question: &Value) -> Result<Value, Error> {
         let answer = self.client.ecs(action, question).await;
         answer.map_err(|cause| Error::Aws {
             service: "ecs",

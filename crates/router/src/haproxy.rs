@@ -103,7 +103,7 @@ impl Haproxy<'_> {
     }
 
     /// What HAProxy says about the two servers, in words.
-    async fn told(&self, place: &Place) -> Result<String, Error> {
+    async fn observe(&self, place: &Place) -> Result<String, Error> {
         let backend = self.backend();
         let seen = backend.proxy().servers(place).await?;
         let several = seen.len() > 1;
@@ -220,13 +220,13 @@ impl Router for Haproxy<'_> {
         Box::pin(async move {
             let at = self.address(place, side).await?;
             let limit = self.front.timeout.get();
-            self.front.ask(place, Some(&at), likely, limit).await
+            self.front.query(place, Some(&at), likely, limit).await
         })
     }
 
     fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
-        Box::pin(self.front.ask(place, None, likely, limit))
+        Box::pin(self.front.query(place, None, likely, limit))
     }
 
     fn standby<'a>(&'a self, place: &'a Place, side: Side) -> StepFuture<'a, Standby> {
@@ -237,6 +237,6 @@ impl Router for Haproxy<'_> {
     }
 
     fn explain<'a>(&'a self, place: &'a Place) -> StepFuture<'a, Option<String>> {
-        Box::pin(async move { self.told(place).await.map(Some) })
+        Box::pin(async move { self.observe(place).await.map(Some) })
     }
 }

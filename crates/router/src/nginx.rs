@@ -76,7 +76,7 @@ impl Nginx<'_> {
         // Also where the file says so already: that nginx has read it, nothing tells.
         match self.site.test_and_reload(place).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.site.back(place, &before, error).await),
+            Err(error) => Err(self.site.put_back_after(place, &before, error).await),
         }
     }
 }
@@ -162,12 +162,12 @@ impl Router for Nginx<'_> {
     ) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
         let at = Some(self.address(side));
-        Box::pin(self.front.ask(place, at, likely, limit))
+        Box::pin(self.front.query(place, at, likely, limit))
     }
 
     fn sample_release<'a>(&'a self, place: &'a Place, likely: &'a str) -> StepFuture<'a, String> {
         let limit = self.front.timeout.get();
-        Box::pin(self.front.ask(place, None, likely, limit))
+        Box::pin(self.front.query(place, None, likely, limit))
     }
 
     fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> StepFuture<'a, Standby> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::file::{RunnerCheck, RunnerHost};
 use jiff::Timestamp;
-use model::{Obstacle, Outcome, Report};
+use model::{HintedError, Outcome, Report};
 use remote::ssh::{Exit, Limits, Output, Session};
 use runners::State;
 use runners::host::{self, HostSnapshot};
@@ -24,7 +24,7 @@ pub(crate) struct Patient<'a> {
 }
 
 /// Why nothing could be done: the runner's machine could not be asked.
-pub(crate) struct MachineError(pub(crate) Obstacle);
+pub(crate) struct MachineError(pub(crate) HintedError);
 
 impl<'a> Patient<'a> {
     /// Logs in and looks. The outer error is one of usage, the inner one the machine's.
@@ -58,7 +58,7 @@ impl<'a> Patient<'a> {
             .is_none_or(|unit| unit.load != "loaded")
         {
             let says = before.evidence(name).says;
-            return Ok(Err(MachineError(Obstacle {
+            return Ok(Err(MachineError(HintedError {
                 reason: format!(
                     "host `{}`: {}: {says}",
                     runner.host,
@@ -119,7 +119,7 @@ pub(crate) enum RemedyError {
     },
     /// Its machine cannot be looked at.
     #[error("{}", .0.reason)]
-    Unseen(Obstacle),
+    Unseen(HintedError),
     #[error("its machine does not report how full its disks are")]
     NoDisk,
     #[error("it is not known how full the disk is now")]

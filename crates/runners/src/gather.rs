@@ -7,7 +7,7 @@ use cli::Job;
 use github::runners::Listing;
 use github::{Client, Jobs, Scope};
 use jiff::Timestamp;
-use model::Obstacle;
+use model::HintedError;
 
 use crate::{Pool, Supply, host, metric};
 
@@ -22,20 +22,20 @@ pub struct Knowledge {
     /// Whether GitHub has machines of its own for jobs there; an Enterprise Server has none.
     pub offers_machines: bool,
     /// By scope.
-    pub listings: BTreeMap<String, Result<Listing, Obstacle>>,
+    pub listings: BTreeMap<String, Result<Listing, HintedError>>,
     /// By repository.
-    pub jobs: BTreeMap<String, Result<Jobs, Obstacle>>,
+    pub jobs: BTreeMap<String, Result<Jobs, HintedError>>,
     /// By pool.
     pub metrics: BTreeMap<String, Result<metric::RunnerMetrics, prometheus::Error>>,
     /// By runner.
-    pub hosts: BTreeMap<String, Result<host::HostSnapshot, Obstacle>>,
+    pub hosts: BTreeMap<String, Result<host::HostSnapshot, HintedError>>,
 }
 
 /// Whom to ask, and how long. One for all looks: an app makes itself a token for each client.
 #[derive(Debug)]
 pub struct Sources<'a> {
     job: &'a Job,
-    client: Result<Client, Obstacle>,
+    client: Result<Client, HintedError>,
     timeout: Duration,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Sources<'a> {
     pub fn new(job: &'a Job, client: Result<Client, github::Error>, timeout: Duration) -> Self {
         Sources {
             job,
-            client: client.map_err(Obstacle::from),
+            client: client.map_err(HintedError::from),
             timeout,
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, Obstacle>> {
+    async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, HintedError>> {
         // No list shows GitHub's own machines.
         let scopes: BTreeMap<String, &Scope> = pools
             .iter()
@@ -97,7 +97,7 @@ impl<'a> Sources<'a> {
             .collect();
         let asking = scopes.into_iter().map(|(name, scope)| async move {
             let listing = match &self.client {
-                Ok(client) => client.runners(scope).await.map_err(Obstacle::from),
+                Ok(client) => client.runners(scope).await.map_err(HintedError::from),
                 Err(refusal) => Err(refusal.clone()),
             };
             (name, listing)
@@ -113,8 +113,8 @@ impl<'a> Sources<'a> {
     async fn jobs(
         &self,
         pools: &[Pool],
-        listings: &BTreeMap<String, Result<Listing, Obstacle>>,
-    ) -> BTreeMap<String, Result<Jobs, Obstacle>> {
+        listings: &BTreeMap<String, Result<Listing, HintedError>>,
+    ) -> BTreeMap<String, Result<Jobs, HintedError>> {
         let mut wanted: BTreeMap<&String, bool> = BTreeMap::new();
         for pool in pools {
             let finished = match listings.get(&pool.scope.to_string()) {
@@ -141,7 +141,7 @@ impl<'a> Sources<'a> {
         for some in wanted.chunks(REPOSITORIES) {
             let asking = some.iter().map(|(name, finished)| async move {
                 let jobs = client.jobs(name, *finished).await;
-                ((*name).clone(), jobs.map_err(Obstacle::from))
+                ((*name).clone(), jobs.map_err(HintedError::from))
             });
             jobs.extend(futures_util::future::join_all(asking).await);
         }
@@ -172,7 +172,7 @@ impl<'a> Sources<'a> {
     pub async fn hosts(
         &self,
         names: &BTreeSet<String>,
-    ) -> BTreeMap<String, Result<host::HostSnapshot, Obstacle>> {
+    ) -> BTreeMap<String, Result<host::HostSnapshot, HintedError>> {
         let asking = names.iter().filter_map(|name| {
             let runner = self.job.config.runners().ok()?.get(name)?;
             Some(async move {
@@ -192,7 +192,7 @@ impl<'a> Sources<'a> {
 /// Runners whose machines could be queried: the members, and all runners in the list.
 fn reachable(
     pools: &[Pool],
-    listings: &BTreeMap<String, Result<Listing, Obstacle>>,
+    listings: &BTreeMap<String, Result<Listing, HintedError>>,
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for pool in pools {

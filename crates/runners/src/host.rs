@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::RunnerHost;
-use model::Obstacle;
+use model::HintedError;
 use remote::quote;
 use remote::ssh::{Exit, Limits, Session, Target};
 
@@ -25,7 +25,7 @@ pub async fn query_host(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<HostSnapshot, Obstacle> {
+) -> Result<HostSnapshot, HintedError> {
     let until = tokio::time::Instant::now() + timeout;
     let asking = async {
         let session = log_in(job, runner, timeout).await?;
@@ -34,7 +34,7 @@ pub async fn query_host(
     };
     match tokio::time::timeout_at(until, asking).await {
         Ok(seen) => seen,
-        Err(_) => Err(Obstacle {
+        Err(_) => Err(HintedError {
             reason: format!(
                 "host `{}`: not done within {}",
                 runner.host,
@@ -53,15 +53,15 @@ pub async fn log_in(
     job: &Job,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Session, Obstacle> {
+) -> Result<Session, HintedError> {
     let name = &runner.host;
     let Some(host) = job.config.hosts.get(name) else {
-        return Err(Obstacle {
+        return Err(HintedError {
             reason: format!("no host `{name}` under `hosts:`"),
             hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
         });
     };
-    let target = Target::of(host, None, &job.env).map_err(|unready| Obstacle {
+    let target = Target::of(host, None, &job.env).map_err(|unready| HintedError {
         reason: format!("host `{name}`: {}", unready.reason),
         hint: unready.hint,
     })?;
@@ -69,7 +69,7 @@ pub async fn log_in(
         .clone()
         .connect(timeout)
         .await
-        .map_err(|error| Obstacle {
+        .map_err(|error| HintedError {
             reason: format!("host `{name}`: {error}"),
             hint: target.hint(&error),
         })
@@ -81,12 +81,12 @@ pub async fn observe_host(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<HostSnapshot, Obstacle> {
+) -> Result<HostSnapshot, HintedError> {
     let limits = Limits {
         timeout,
         max_output: MAX_OUTPUT,
     };
-    let refused = |reason: String| Obstacle {
+    let refused = |reason: String| HintedError {
         reason: format!("host `{}`: {reason}", runner.host),
         hint: format!(
             "log in at {} and look: `systemctl list-units 'actions.runner.*'`",

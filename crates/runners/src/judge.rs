@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use github::Jobs;
 use github::runners::Listing;
-use model::Obstacle;
+use model::HintedError;
 
 use crate::gather::Knowledge;
 use crate::merge::{Merged, merge};
@@ -53,7 +53,7 @@ pub struct Judgement {
     /// How many are online as Prometheus counts, where no list says it.
     pub counted: Option<u64>,
     /// Why the list could not be read.
-    pub refusal: Option<Obstacle>,
+    pub refusal: Option<HintedError>,
     /// A job waits although a runner seems free.
     pub passed_over: bool,
     /// Where its runners come from.
@@ -141,7 +141,11 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
 }
 
 /// As it is declared; GitHub's standard labels speak for themselves where no runner has them.
-fn supply(pool: &Pool, listing: Option<&Result<Listing, Obstacle>>, known: &Knowledge) -> Supply {
+fn supply(
+    pool: &Pool,
+    listing: Option<&Result<Listing, HintedError>>,
+    known: &Knowledge,
+) -> Supply {
     let is_listed = matches!(listing, Some(Ok(listing))
         if listing.runners.iter().any(|runner| runner.has(&pool.labels)));
     let is_standard = known.offers_machines && pool.has_standard_label() && !is_listed;
@@ -163,7 +167,7 @@ fn vanished(pool: &Pool, known: &Knowledge, rules: &Rules) -> bool {
 
 fn listed(
     pool: &Pool,
-    listing: Option<&Result<Listing, Obstacle>>,
+    listing: Option<&Result<Listing, HintedError>>,
     named: &mut BTreeMap<String, Vec<Evidence>>,
     sort: &mut impl FnMut(Evidence, &mut BTreeMap<String, Vec<Evidence>>),
 ) {

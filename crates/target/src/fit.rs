@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::file::{Config, HostList};
 use futures_util::future::join_all;
-use model::Obstacle;
+use model::HintedError;
 use place::{Error, Place, PlaceAccess, StepFuture};
 
 /// How long a machine may take to be looked at.
@@ -25,9 +25,9 @@ pub enum Switchability {
     /// Nothing in the way is known; what was seen.
     Fits(String),
     /// As it is, it can never be switched.
-    Never(Obstacle),
+    Never(HintedError),
     /// What would be switched is not on that machine, or not as a deployment may yet make it.
-    Missing(Obstacle),
+    Missing(HintedError),
     /// It could not be looked at; why.
     Unknown(Error),
 }
@@ -44,7 +44,7 @@ impl FitReport {
 
 impl Switchability {
     /// Why a rollback to any release would be refused.
-    pub fn misfit(&self) -> Option<&Obstacle> {
+    pub fn misfit(&self) -> Option<&HintedError> {
         match self {
             Switchability::Never(misfit) | Switchability::Missing(misfit) => Some(misfit),
             Switchability::Fits(_) | Switchability::Unknown(_) => None,

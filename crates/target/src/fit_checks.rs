@@ -1,7 +1,7 @@
 //! What is looked at of each kind of target before it is used.
 
 use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdTarget};
-use model::Obstacle;
+use model::HintedError;
 use remote::quote;
 
 use crate::compose::project_files;
@@ -51,7 +51,7 @@ async fn nginx(
 ) -> Result<Switchability, Error> {
     let site = Site::new(target, SECTION, places);
     let Some(text) = site.find(place, CHECK_TIMEOUT).await? else {
-        return Ok(Switchability::Missing(Obstacle {
+        return Ok(Switchability::Missing(HintedError {
             reason: upstream::no_file(&target.upstream_file),
             hint: division::hint(target, SECTION),
         }));
@@ -62,7 +62,7 @@ async fn nginx(
             active => format!("{} has the traffic", active.join(", ")),
         }),
         Err(why) => {
-            let misfit = Obstacle {
+            let misfit = HintedError {
                 reason: why.to_string(),
                 hint: why.hint(target, SECTION),
             };
@@ -91,7 +91,7 @@ async fn haproxy(
                 .join(", "),
         ),
         Err(error) => {
-            let misfit = |hint| Obstacle {
+            let misfit = |hint| HintedError {
                 reason: error.to_string(),
                 hint,
             };
@@ -120,7 +120,7 @@ async fn project(
     Ok(
         match text.as_deref().and_then(project_files::more_than_images) {
             None => Switchability::Fits("the project's files are there".to_owned()),
-            Some(more) => Switchability::Never(Obstacle {
+            Some(more) => Switchability::Never(HintedError {
                 reason: project_files::not_ours(&file, &more),
                 hint: "the file is written whole at each rollback: what else it has would be lost"
                     .to_owned(),
@@ -163,7 +163,7 @@ async fn script(
     let ran = places
         .run(place, &strict_script(&text), Effect::Reads, CHECK_TIMEOUT)
         .await?;
-    let misfit = || Obstacle {
+    let misfit = || HintedError {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
         hint: hint.to_owned(),
     };

@@ -127,7 +127,7 @@ impl<'a> Haproxy<'a> {
         let backend = self.backend();
         let mut told = String::new();
         for socket in backend.proxy().sockets() {
-            told.push_str(&backend.proxy().look(place, socket, command).await?);
+            told.push_str(&backend.proxy().read(place, socket, command).await?);
         }
         Ok(told)
     }

@@ -125,7 +125,7 @@ impl<'a> Nginx<'a> {
                 // first right answer tells.
                 answered: Some(if tells { first } else { Instant::now() }),
             }),
-            Err(error) => Err(self.site.back(place, before, error).await),
+            Err(error) => Err(self.site.put_back_after(place, before, error).await),
         }
     }
 

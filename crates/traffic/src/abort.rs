@@ -6,8 +6,8 @@ use operation::shares::recall::recall;
 use operation::shares::work::{WayBackEnd, no_way_back, places_gone, unconfigured};
 use state::{AbortRequest, Document, Lease, Rollout, release_shown};
 
-use crate::found::RolloutReport;
 use crate::refuse;
+use crate::rollout_report::RolloutReport;
 use crate::session::{Session, rollout};
 
 /// What is told of a way back that a signal left no time to prove.
@@ -161,8 +161,8 @@ pub(crate) async fn taken_back(
         found.outcomes.push(asked.actual(&reason));
     }
     let finding = (Some(state::Status::RolledBack), reason.as_str());
-    let mut back = work.back(&*router, lease, current, finding).await?;
-    found.back(&mut back);
+    let mut back = work.take_back(&*router, lease, current, finding).await?;
+    found.add_taken_back(&mut back);
     session.release(lease).await?;
     let mut report = session.report(found.outcomes.clone());
     let (release, stable) = (&current.release, release_shown(back.stable.as_deref()));

@@ -8,8 +8,8 @@ use operation::shares::work::Work;
 use router::Router;
 use state::{Lease, Rollout, Status};
 
-use crate::found::RolloutReport;
 use crate::old_side::{self, Keep};
+use crate::rollout_report::RolloutReport;
 use crate::session::Session;
 
 /// Records that the release has everything, and looks after the side that it left.

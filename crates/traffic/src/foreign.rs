@@ -10,7 +10,7 @@ use model::Outcome;
 use model::shares::ForeignShare;
 use operation::shares::foreign::{self, ForeignChange};
 use operation::shares::observe::{
-    Answers, Releases, SampleEnd, contradicts, sample, unusual_gap, window,
+    AnswerCounts, Releases, SampleEnd, contradicts, sample, unusual_gap, window,
 };
 use operation::shares::work::sides_of;
 use place::Place;
@@ -32,14 +32,14 @@ pub(crate) enum Disturbed {
     NotServed {
         place: Place,
         set: Split,
-        answers: Answers,
+        answers: AnswerCounts,
     },
 }
 
 impl std::fmt::Display for Disturbed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Disturbed::Foreign(changes) => f.write_str(&foreign::told(changes)),
+            Disturbed::Foreign(changes) => f.write_str(&foreign::listed(changes)),
             Disturbed::NotServed {
                 place,
                 set,
@@ -93,7 +93,7 @@ pub(crate) fn reported(rollout: &Rollout, change: &ForeignChange) -> Option<Fore
 }
 
 /// Looks at every place, side by side. One that cannot be asked tells nothing.
-pub(crate) async fn look(
+pub(crate) async fn detect(
     router: &dyn Router,
     rollout: &Rollout,
     share: Share,
@@ -167,7 +167,7 @@ pub(crate) async fn watch(
     let changed = async {
         loop {
             tokio::time::sleep(interval).await;
-            if let Some(disturbed) = look(router, rollout, share, interval).await {
+            if let Some(disturbed) = detect(router, rollout, share, interval).await {
                 return disturbed;
             }
         }
@@ -181,7 +181,7 @@ pub(crate) async fn watch(
     tokio::select! {
         disturbed = changed => disturbed,
         // Where another changed it, that is the cause, and it is not overwritten.
-        (disturbed, _, _) = served => look(router, rollout, share, interval).await.unwrap_or(disturbed),
+        (disturbed, _, _) = served => detect(router, rollout, share, interval).await.unwrap_or(disturbed),
     }
 }
 
@@ -200,7 +200,7 @@ async fn not_served(
     }
     let releases = Releases::of(side, &rollout.release, rollout.stable.as_deref());
     // All, and those since a while: what was good for an hour would hide for half of one that it is not now.
-    let (mut answers, mut recent) = (Answers::default(), Answers::default());
+    let (mut answers, mut recent) = (AnswerCounts::default(), AnswerCounts::default());
     let mut in_a_row = 0;
     // Since the last one of the release.
     let (mut gap, unusual) = (None, unusual_gap(set, side));
@@ -239,7 +239,7 @@ async fn not_served(
             };
         }
         if recent.asked() >= window(set) {
-            recent = Answers::default();
+            recent = AnswerCounts::default();
         }
     }
 }

@@ -60,7 +60,7 @@ pub async fn idle_side(
 async fn idle_at(router: &dyn Router, place: &Place, release: &str) -> Result<Side, Box<Outcome>> {
     let (splits, both) = futures_util::future::join(
         Splits::read(router, place),
-        BothSides::ask(router, place, release),
+        BothSides::query(router, place, release),
     )
     .await;
     let splits = splits.map_err(|error| {
@@ -86,7 +86,7 @@ async fn idle_at(router: &dyn Router, place: &Place, release: &str) -> Result<Si
     if both.of(idle.other()).runs(release) {
         let reason = format!(
             "{release} has all requests already at {place}: {}",
-            both.told(router)
+            both.describe(router)
         );
         let hint =
             "there is nothing to deploy; if it is not recorded as good, run `rollback record`";

@@ -7,16 +7,13 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod abort;
-mod choose;
 mod finish;
 mod foreign;
-mod found;
 mod gate;
 mod history;
 mod idle;
 mod in_effect;
 mod judge;
-mod minutes;
 mod old_side;
 mod plan;
 mod promote;
@@ -25,7 +22,10 @@ mod provable;
 mod ramp;
 mod refuse;
 mod resume;
+mod rollout_report;
 mod session;
+mod side_choice;
+mod stage_duration;
 mod status;
 mod switch;
 

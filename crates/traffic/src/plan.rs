@@ -10,12 +10,12 @@ use model::{Outcome, Report, Table};
 use router::{Router, Split};
 use state::Document;
 
-use crate::choose::{self, Goal, OtherSide, Pair};
-use crate::minutes::Minutes;
 use crate::provable::{NeededProof, ProofTime};
 use crate::ramp;
 use crate::refuse;
 use crate::session::Session;
+use crate::side_choice::{self, Goal, OtherSide, Pair};
+use crate::stage_duration::StageDurations;
 
 /// What a change is followed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ async fn steps(
     } else {
         OtherSide::Answers
     };
-    let pair = match choose::pair(&work, &*router, goal.clone(), beside).await {
+    let pair = match side_choice::pair(&work, &*router, goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
@@ -84,13 +84,13 @@ async fn steps(
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     let gate = config::healthgate_for(&session.job.config, &pair.release)?;
-    if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
+    if let Some(outcome) = side_choice::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return Ok(session.report(vec![outcome]));
     }
     let minutes = match then {
         AfterShare::Judged => {
             let duration = session.section.stage_duration;
-            Some(Minutes::ask(session.job, gate, duration).await)
+            Some(StageDurations::query(session.job, gate, duration).await)
         }
         AfterShare::Stays => None,
     };

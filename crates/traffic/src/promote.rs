@@ -10,7 +10,7 @@ use state::{Document, Lease, Rollout};
 use crate::promotion::{Promotion, left};
 use crate::provable::{self, stays};
 use crate::refuse;
-use crate::resume::{Asked, changed, go_on, is_taken_back};
+use crate::resume::{Continuation, changed, go_on, is_taken_back};
 use crate::session::{Session, rollout};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -49,7 +49,7 @@ pub(crate) async fn promote(job: &Job, flags: &Flags) -> Result<Report, Failure>
         return would_promote(&session, document.as_ref(), current, promotion).await;
     }
     let go_on = async |lease: Lease, document: Document| {
-        let asked = Asked::Promote {
+        let asked = Continuation::Promote {
             promotion,
             no_wait: flags.no_wait,
         };

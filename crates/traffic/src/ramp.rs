@@ -13,17 +13,17 @@ use router::Router;
 use state::{AbortRequest, Document, Forced, Lease, Phase, Rollout, Status};
 
 use crate::abort::UNPROVED;
-use crate::choose::{self, Goal, OtherSide};
 use crate::finish;
 use crate::foreign::{self, Disturbed, Served};
-use crate::found::RolloutReport;
 use crate::in_effect::has_all;
 use crate::judge::{self, JudgedShare};
 use crate::old_side::Keep;
 use crate::promotion::{Promotion, insert, left};
 use crate::provable::{self, stays};
 use crate::refuse;
+use crate::rollout_report::RolloutReport;
 use crate::session::{Session, is_at_work, rollout};
+use crate::side_choice::{self, Goal, OtherSide};
 
 /// How often the state is read for what others want of a rollout.
 const POLL: Duration = Duration::from_secs(1);
@@ -128,13 +128,14 @@ async fn begin(
     let context = work.context();
     let router = work.router(&context)?;
     let release = document.name_of(release);
-    let pair =
-        match choose::pair(&work, &*router, Goal::Release(&release), OtherSide::Answers).await {
-            Ok(pair) => pair,
-            Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
-        };
+    let pair = match side_choice::pair(&work, &*router, Goal::Release(&release), OtherSide::Answers)
+        .await
+    {
+        Ok(pair) => pair,
+        Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
+    };
     let gate = config::healthgate_for(&session.job.config, &pair.release)?;
-    if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
+    if let Some(outcome) = side_choice::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return session.give_up(lease, vec![outcome]).await;
     }
     if pair.least.is_all() {
@@ -329,7 +330,7 @@ impl<'a> Ramp<'a> {
             reason,
             finding: Status::RolledBack,
         };
-        self.back(why).await
+        self.take_back(why).await
     }
 
     /// Stage by stage; a report where the ramp is over before the release has everything.
@@ -436,7 +437,7 @@ impl<'a> Ramp<'a> {
                     reason,
                     finding: Status::Bad,
                 };
-                self.back(why).await.map(Some)
+                self.take_back(why).await.map(Some)
             }
             Verdict::Inconclusive | Verdict::Error => self.undecided(verdict, reason).await,
         }
@@ -449,7 +450,7 @@ impl<'a> Ramp<'a> {
             reason: format!("{share} is not in effect"),
             finding: Status::RolledBack,
         };
-        self.back(why).await
+        self.take_back(why).await
     }
 
     /// A change by hand whose process has ended, made again: it is not in effect, and goes back.
@@ -473,7 +474,7 @@ impl<'a> Ramp<'a> {
             reason,
             finding: Status::Bad,
         };
-        self.back(why).await
+        self.take_back(why).await
     }
 
     async fn undecided(
@@ -488,7 +489,7 @@ impl<'a> Ramp<'a> {
                     reason,
                     finding: Status::RolledBack,
                 };
-                self.back(why).await.map(Some)
+                self.take_back(why).await.map(Some)
             }
             OnInconclusiveStage::Hold => {
                 // What was promoted was so before this was known.
@@ -509,7 +510,7 @@ impl<'a> Ramp<'a> {
                     reason,
                     finding: Status::RolledBack,
                 };
-                self.back(why).await.map(Some)
+                self.take_back(why).await.map(Some)
             }
             OnInconclusiveStage::Continue => {
                 // It is shown, and decides nothing.
@@ -560,7 +561,7 @@ impl<'a> Ramp<'a> {
         if self.session.job.interrupt.caught().is_some() {
             limit = limit.min(LOOK_AFTER_SIGNAL);
         }
-        foreign::look(self.router, &self.rollout, share, limit).await
+        foreign::detect(self.router, &self.rollout, share, limit).await
     }
 
     /// Ends when another wants the rollout to end.
@@ -682,7 +683,7 @@ impl<'a> Ramp<'a> {
                     reason: disturbed.to_string(),
                     finding: Status::RolledBack,
                 };
-                self.back(why).await
+                self.take_back(why).await
             }
         }
     }
@@ -703,7 +704,7 @@ impl<'a> Ramp<'a> {
             reason: request.to_string(),
             finding: Status::RolledBack,
         };
-        self.back(why).await
+        self.take_back(why).await
     }
 
     async fn interrupted(&mut self) -> Result<Report, Failure> {
@@ -712,7 +713,7 @@ impl<'a> Ramp<'a> {
             reason: "interrupted".to_owned(),
             finding: Status::RolledBack,
         };
-        self.back(why).await
+        self.take_back(why).await
     }
 
     /// The ramp cannot go on: its state cannot be written, its lock is gone, its judge cannot be asked. Where no other
@@ -721,7 +722,7 @@ impl<'a> Ramp<'a> {
         let end = Instant::now() + UNDONE_WITHIN;
         self.found.outcomes.push(stopped(&self.rollout, &failure));
         loop {
-            let is_over = match self.back(BackReason::error(&failure)).await {
+            let is_over = match self.take_back(BackReason::error(&failure)).await {
                 Ok(report) => return Ok(report),
                 Err(_) => match self.taken_back(&failure).await {
                     Ok(Some(report)) => return Ok(report),
@@ -763,7 +764,7 @@ impl<'a> Ramp<'a> {
         back.map(Some)
     }
 
-    async fn back(&mut self, why: BackReason) -> Result<Report, Failure> {
+    async fn take_back(&mut self, why: BackReason) -> Result<Report, Failure> {
         self.back_under(self.lease, why).await
     }
 
@@ -774,19 +775,19 @@ impl<'a> Ramp<'a> {
             self.rollout.stable_shown(),
             why.reason
         ));
-        let back = self.work.back(
+        let back = self.work.take_back(
             self.router,
             lease,
             &self.rollout,
             (Some(why.finding), &why.reason),
         );
         let mut back = back.await?;
-        self.found.back(&mut back);
+        self.found.add_taken_back(&mut back);
         self.session.release(lease).await?;
-        Ok(self.told(&why, back.end))
+        Ok(self.taken_back_report(&why, back.end))
     }
 
-    fn told(&mut self, why: &BackReason, end: WayBackEnd) -> Report {
+    fn taken_back_report(&mut self, why: &BackReason, end: WayBackEnd) -> Report {
         let Rollout { release, share, .. } = &self.rollout;
         let stable = self.rollout.stable_shown();
         let found = std::mem::replace(&mut self.found, RolloutReport::new(self.work.clock));

@@ -31,7 +31,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         return would_go_on(&session, document.as_ref(), current).await;
     }
     let (lease, document) = session.acquire().await?;
-    let ended = Box::pin(go_on(&session, &lease, &document, Asked::Resume)).await;
+    let ended = Box::pin(go_on(&session, &lease, &document, Continuation::Resume)).await;
     session.or_release(&lease, ended).await
 }
 
@@ -67,7 +67,7 @@ async fn would_go_on(
 
 /// By what a rollout goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Continuation {
     /// What was interrupted, or changed by another, is set again.
     Resume,
     /// What another changed stays as it is.
@@ -79,7 +79,7 @@ pub(crate) async fn go_on(
     session: &Session<'_>,
     lease: &Lease,
     document: &Document,
-    asked: Asked,
+    asked: Continuation,
 ) -> Result<Report, Failure> {
     let Some(current) = rollout(Some(document)) else {
         let nothing = refuse::nothing(session, Some(document), "resume").await?;
@@ -100,7 +100,7 @@ pub(crate) async fn go_on(
     }
     let ramp =
         |rollout: Rollout, no_wait| Ramp::new(session, &work, &*router, lease, rollout, no_wait);
-    if let Asked::Promote { promotion, no_wait } = asked {
+    if let Continuation::Promote { promotion, no_wait } = asked {
         if let Some(disturbed) = changed(session, &*router, current).await {
             return ramp(current.clone(), no_wait).disturbed(disturbed).await;
         }
@@ -136,7 +136,7 @@ pub(crate) async fn changed(
         return None;
     }
     let limit = session.section.watch_interval.get();
-    foreign::look(router, current, current.share, limit).await
+    foreign::detect(router, current, current.share, limit).await
 }
 
 /// Whether the last share was set, proved and judged. One that another changed before that was not, also where it is set again

@@ -9,7 +9,7 @@ use model::shares::SideShare;
 use model::{Outcome, Report, Table, Verdict};
 use operation::shares::foreign::ForeignChange;
 use operation::shares::observe::{
-    Answers, Releases, SampleEnd, answers_needed, contradicts, is_visible, sample, shows,
+    AnswerCounts, Releases, SampleEnd, answers_needed, contradicts, is_visible, sample, shows,
 };
 use operation::shares::sides::{BothSides, runs_too};
 use operation::shares::work::{parting, places_gone, unconfigured};
@@ -43,7 +43,7 @@ struct PlaceStatus<'a> {
 
 /// Who answers through the router.
 struct Observed {
-    answers: Answers,
+    answers: AnswerCounts,
     /// They are those of the split that should be in effect.
     is_shown: bool,
     /// The time was over before so many were asked as it takes.
@@ -66,7 +66,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let recorded = rollout(document.as_ref());
     let likely = recorded.map_or("", |rollout| rollout.release.as_str());
     let places = router.places().iter();
-    let looking = places.map(|place| PlaceStatus::look(router, place, likely));
+    let looking = places.map(|place| PlaceStatus::query(router, place, likely));
     let places = join_all(looking).await;
     let told = places.iter().map(|place| place.outcome(recorded));
     let mut outcomes: Vec<Outcome> = told.collect();
@@ -105,11 +105,11 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
 }
 
 impl<'a> PlaceStatus<'a> {
-    async fn look(router: &'a dyn Router, place: &'a Place, likely: &str) -> PlaceStatus<'a> {
+    async fn query(router: &'a dyn Router, place: &'a Place, likely: &str) -> PlaceStatus<'a> {
         let (configured, loaded, both) = join3(
             router.configured(place),
             router.loaded(place),
-            BothSides::ask(router, place, likely),
+            BothSides::query(router, place, likely),
         )
         .await;
         let mut status = PlaceStatus {
@@ -145,7 +145,7 @@ impl<'a> PlaceStatus<'a> {
             Place::Here => "share".to_owned(),
             Place::Host(name) => format!("share/{name}"),
         };
-        let sides = self.both.told(self.router);
+        let sides = self.both.describe(self.router);
         let mut told = match self.in_use() {
             Some(split) => format!("{split}: {sides}"),
             None => sides,
@@ -271,7 +271,7 @@ impl<'a> PlaceStatus<'a> {
     }
 
     /// Who answered, where anything was recognised.
-    fn answers(&self) -> Option<&Answers> {
+    fn answers(&self) -> Option<&AnswerCounts> {
         let answers = self.observed.as_ref().map(|observed| &observed.answers);
         answers.filter(|answers| answers.blue + answers.green > 0)
     }
@@ -426,7 +426,7 @@ async fn observed(
     let end = Instant::now() + SAMPLE_TIME;
     let needed = split.and_then(|split| answers_needed(split, split));
     let wanted = needed.map_or(ANSWERS, |needed| needed.max(ANSWERS));
-    let (mut answers, mut is_shown) = (Answers::default(), false);
+    let (mut answers, mut is_shown) = (AnswerCounts::default(), false);
     for attempt in 1..=SAMPLES {
         answers.merge(sample(router, place, releases, wanted, SampleEnd::Answered(end)).await);
         is_shown = split.is_none_or(|split| shows(&answers, split, attempt));

@@ -9,15 +9,15 @@ use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
-use crate::choose::{self, Goal, OtherSide, Pair};
 use crate::finish;
-use crate::found::RolloutReport;
 use crate::old_side::Keep;
 use crate::plan;
 use crate::provable::{self, ProofTime};
 use crate::ramp::Ramp;
 use crate::refuse;
+use crate::rollout_report::RolloutReport;
 use crate::session::{Session, is_at_work, rollout};
+use crate::side_choice::{self, Goal, OtherSide, Pair};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct SwitchFlags {
@@ -130,7 +130,7 @@ async fn under(
     } else {
         OtherSide::Answers
     };
-    let mut pair = match choose::pair(&work, &*router, wish.goal.clone(), beside).await {
+    let mut pair = match side_choice::pair(&work, &*router, wish.goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
     };
@@ -142,7 +142,7 @@ async fn under(
     }
     if wish.share > pair.share {
         let gate = config::healthgate_for(&session.job.config, &pair.release)?;
-        let unhealthy = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await;
+        let unhealthy = side_choice::unhealthy(&work, &*router, &pair, gate.as_ref()).await;
         if let Some(outcome) = unhealthy {
             return session.give_up(lease, vec![outcome]).await;
         }
@@ -152,9 +152,9 @@ async fn under(
             }
             // What was true before the delay may have ended in it.
             let goal = Goal::Release(&pair.release);
-            let again = choose::pair(&work, &*router, goal, beside).await;
+            let again = side_choice::pair(&work, &*router, goal, beside).await;
             let unhealthy = match &again {
-                Ok(pair) => choose::unhealthy(&work, &*router, pair, gate.as_ref()).await,
+                Ok(pair) => side_choice::unhealthy(&work, &*router, pair, gate.as_ref()).await,
                 Err(outcome) => Some((**outcome).clone()),
             };
             if let Some(outcome) = unhealthy {
@@ -214,7 +214,7 @@ async fn gains(
         return refuse::begin(session, Some(document), &other.release).await;
     }
     let gate = config::healthgate_for(&session.job.config, &other.release)?;
-    Ok(choose::unhealthy(work, router, &other, gate.as_ref()).await)
+    Ok(side_choice::unhealthy(work, router, &other, gate.as_ref()).await)
 }
 
 /// Waits before the switch; the outcome, where a signal came before it.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use canary::trace::{Item, Trace};
-use canary::{Comparison, MOST_MISSING};
+use canary::{Comparison, MAX_MISSING};
 use cli::{Failure, Job};
 use config::file::{Canary, Healthgate};
 use jiff::Timestamp;
@@ -76,7 +76,7 @@ impl<'a> Live<'a> {
         canary: &'a Canary,
         record: Option<&Path>,
     ) -> Result<Live<'a>, Failure> {
-        let comparison = Comparison::new(canary, MOST_MISSING)
+        let comparison = Comparison::new(canary, MAX_MISSING)
             .map_err(|why| Failure::usage(format!("canary: {why}")))?
             .drawn();
         let source = Source::new(job, section, canary).await?;

@@ -7,7 +7,8 @@ use cli::{Failure, Job};
 use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate};
 use config::value::{Quantity, Span, Unit};
 use judge::sequential::{
-    Chance, MAX_RATIO, Plan, Reach, SettingsError, Tolerance, Traffic, plan, plan_latency,
+    Chance, IntervalsToVerdict, MAX_RATIO, Plan, SettingsError, Tolerance, Traffic, plan,
+    plan_latency,
 };
 use model::planned;
 use model::{Outcome, Verdict};
@@ -205,7 +206,7 @@ impl Outlook {
                 if share.get() >= least {
                     return reach_outlook(outcome, canary, plan, requests, share);
                 }
-                plan.pass = Reach::Beyond { needed: None };
+                plan.pass = IntervalsToVerdict::Beyond { needed: None };
                 let mut outlook = reach_outlook(outcome, canary, plan, requests, share);
                 let least = Quantity::percent((least * 1000.0).ceil() / 10.0);
                 let instances = requests.instances;
@@ -480,16 +481,16 @@ fn reach_outlook(
         .iter()
         .zip(&figures)
         .filter_map(|((what, _), figures)| match figures {
-            planned::Reach::Beyond {
+            planned::TimeToVerdict::Beyond {
                 missing_requests: Some(missing),
                 ..
             } => Some(format!(
                 "{what}: not before the deadline, about {missing} requests are missing"
             )),
-            planned::Reach::Beyond { .. } => Some(format!(
+            planned::TimeToVerdict::Beyond { .. } => Some(format!(
                 "{what}: not with any number of requests that could be waited for"
             )),
-            planned::Reach::Within { .. } | planned::Reach::Tolerated => None,
+            planned::TimeToVerdict::Within { .. } | planned::TimeToVerdict::Tolerated => None,
         })
         .collect();
     outcome = outcome.actual(actual.join("; "));
@@ -528,10 +529,14 @@ fn few_digits(number: f64, unit: Unit) -> String {
 }
 
 /// The same as data.
-fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach {
+fn figures(
+    reach: IntervalsToVerdict,
+    canary: &Canary,
+    requests: &Requests,
+) -> planned::TimeToVerdict {
     let time = |count: u32| canary.interval.get() * count;
     match reach {
-        Reach::Within {
+        IntervalsToVerdict::Within {
             typical,
             near_typical,
             median,
@@ -540,7 +545,7 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
             latest,
         } => {
             let known = |count: u32| (count < u32::MAX).then(|| time(count));
-            planned::Reach::Within {
+            planned::TimeToVerdict::Within {
                 typical: time(typical),
                 near_typical,
                 median: time(median),
@@ -549,7 +554,7 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
                 latest: known(latest),
             }
         }
-        Reach::Beyond { needed } => {
+        IntervalsToVerdict::Beyond { needed } => {
             let deadline = canary::intervals(canary.deadline, canary.interval);
             let per_interval = requests.per_minute * canary.interval.get().as_secs_f64() / 60.0;
             let missing = needed.map(|needed| {
@@ -562,12 +567,12 @@ fn figures(reach: Reach, canary: &Canary, requests: &Requests) -> planned::Reach
                 let missing = missing.max(1.0).round() as u64;
                 missing
             });
-            planned::Reach::Beyond {
+            planned::TimeToVerdict::Beyond {
                 median: needed.map(time),
                 missing_requests: missing,
             }
         }
-        Reach::Tolerated => planned::Reach::Tolerated,
+        IntervalsToVerdict::Tolerated => planned::TimeToVerdict::Tolerated,
     }
 }
 
@@ -598,7 +603,7 @@ fn describe_times(times: &Times) -> String {
     }
 }
 
-fn cell(reach: Reach, interval: Span) -> String {
+fn cell(reach: IntervalsToVerdict, interval: Span) -> String {
     let time = |count: u32| {
         let seconds = (interval.get() * count).as_secs();
         // To the minute, where it is long.
@@ -611,7 +616,7 @@ fn cell(reach: Reach, interval: Span) -> String {
     };
     let known = |count: u32| (count < u32::MAX).then(|| time(count));
     match reach {
-        Reach::Within {
+        IntervalsToVerdict::Within {
             typical,
             near_typical,
             ninety_percent,
@@ -625,11 +630,11 @@ fn cell(reach: Reach, interval: Span) -> String {
             earliest: time(earliest),
             latest: known(latest),
         }),
-        Reach::Beyond {
+        IntervalsToVerdict::Beyond {
             needed: Some(needed),
         } if interval.get() * needed < FORESEEN => format!("too late: {}", time(needed)),
-        Reach::Beyond { needed: Some(_) } => "too late: more than a month".to_owned(),
-        Reach::Beyond { needed: None } => "never".to_owned(),
-        Reach::Tolerated => "tolerated".to_owned(),
+        IntervalsToVerdict::Beyond { needed: Some(_) } => "too late: more than a month".to_owned(),
+        IntervalsToVerdict::Beyond { needed: None } => "never".to_owned(),
+        IntervalsToVerdict::Tolerated => "tolerated".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! Verdicts over short watches, and their words.
 
 use config::file::CanaryKind;
-use judge::{Buckets, Counts, Events, Reading, Sample, Side, Sides};
+use judge::{Buckets, Counts, Events, Reading, Sample, SideData, Sides};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,7 +19,7 @@ fn errors() -> Vec<CanaryMetric> {
 }
 
 fn ratio(canary: (u64, u64), stable: (u64, u64)) -> Interval {
-    let side = |(failed, total)| Side::Whole(Counts::new(failed, total).unwrap());
+    let side = |(failed, total)| SideData::Whole(Counts::new(failed, total).unwrap());
     let reading = Reading::Ratio(Sides {
         canary: side(canary),
         stable: side(stable),
@@ -115,8 +115,8 @@ fn a_recording_that_ends_early_tells_how_many_requests_are_missing() {
 fn what_both_sides_never_had_is_told_by_kind() {
     let events = |n| Events::new(n, None).unwrap();
     let count = Reading::Count(Sides {
-        canary: Side::Instances(vec![events(0)]),
-        stable: Side::Instances(vec![events(0); 3]),
+        canary: SideData::Instances(vec![events(0)]),
+        stable: SideData::Instances(vec![events(0); 3]),
     });
     let gauge = Reading::Gauge {
         canary: vec![0.0],
@@ -139,7 +139,7 @@ fn what_both_sides_never_had_is_told_by_kind() {
 
 #[test]
 fn histograms_without_a_common_bound_are_told_first() {
-    let side = |bound| Side::Whole(Buckets::new([(bound, 90), (f64::INFINITY, 100)]).unwrap());
+    let side = |bound| SideData::Whole(Buckets::new([(bound, 90), (f64::INFINITY, 100)]).unwrap());
     let reading = Reading::Histogram(Sides {
         canary: side(0.1),
         stable: side(0.5),
@@ -225,8 +225,8 @@ fn attended(canary: impl IntoIterator<Item = usize>) -> Vec<Interval> {
     let interval = |instances| Interval {
         metrics: vec![
             Reading::Ratio(Sides {
-                canary: Side::Instances(vec![counts(1, 100); instances]),
-                stable: Side::Instances(vec![counts(1, 100); 4]),
+                canary: SideData::Instances(vec![counts(1, 100); instances]),
+                stable: SideData::Instances(vec![counts(1, 100); 4]),
             })
             .into(),
         ],
@@ -287,7 +287,7 @@ fn the_hint_of_every_judge_is_about_the_numbers_that_are_wrong() {
 /// Events with a total are a rate by every judge, whatever query they came from.
 #[test]
 fn fixed_limits_hold_the_rate_of_events_that_have_a_total() {
-    let events = |count, total| Side::Whole(Events::new(count, total).unwrap());
+    let events = |count, total| SideData::Whole(Events::new(count, total).unwrap());
     let told = |count: u64, total: Option<u64>, limit: &str| {
         let mut restarts = CanaryMetric::new("restarts", CanaryKind::Count);
         restarts.max = Some(limit.parse().unwrap());
@@ -315,8 +315,8 @@ fn fixed_limits_hold_the_rate_of_events_that_have_a_total() {
 fn a_canary_without_requests_is_told_before_all_else() {
     let counts = |failed, total| Counts::new(failed, total).unwrap();
     let reading = Reading::Ratio(Sides {
-        canary: Side::Instances(vec![counts(0, 0)]),
-        stable: Side::Instances(vec![counts(3, 100), counts(2, 100), counts(1, 100)]),
+        canary: SideData::Instances(vec![counts(0, 0)]),
+        stable: SideData::Instances(vec![counts(3, 100), counts(2, 100), counts(1, 100)]),
     });
     let interval = Interval {
         metrics: vec![reading.into()],
@@ -334,7 +334,7 @@ fn latency(bounds: &[f64]) -> Interval {
     let of = |total: u64, bounds: &[f64]| {
         let buckets = bounds.iter().map(|bound| (*bound, total * 98 / 100));
         let buckets = buckets.chain([(f64::INFINITY, total)]);
-        Side::Whole(Buckets::new(buckets).unwrap())
+        SideData::Whole(Buckets::new(buckets).unwrap())
     };
     let reading = Reading::Histogram(Sides {
         canary: of(1000, bounds),

@@ -23,8 +23,8 @@ pub struct TraceLine {
 
 #[derive(Debug, Default)]
 pub(super) struct Metric {
-    pub(super) canary: Side,
-    pub(super) stable: Side,
+    pub(super) canary: WrittenSide,
+    pub(super) stable: WrittenSide,
     pub(super) doubts: Vec<String>,
     /// The value where the sides were expected, if it is not an object.
     pub(super) odd: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Metric {
 
 /// The instances of a side.
 #[derive(Debug, Default)]
-pub(super) enum Side {
+pub(super) enum WrittenSide {
     #[default]
     Absent,
     Whole(Part),
@@ -263,55 +263,55 @@ impl<'de> de::Deserialize<'de> for Metric {
     }
 }
 
-impl<'de> de::Deserialize<'de> for Side {
+impl<'de> de::Deserialize<'de> for WrittenSide {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Any;
         impl<'de> Visitor<'de> for Any {
-            type Value = Side;
+            type Value = WrittenSide;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a side: numbers, or a list of instances")
             }
 
-            fn visit_unit<E>(self) -> Result<Side, E> {
-                Ok(Side::Absent)
+            fn visit_unit<E>(self) -> Result<WrittenSide, E> {
+                Ok(WrittenSide::Absent)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Side, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WrittenSide, A::Error> {
                 let mut all = Vec::with_capacity(list.size_hint().unwrap_or_default().min(64));
                 while let Some(part) = list.next_element::<Option<Part>>()? {
                     // An instance that was not seen.
                     all.extend(part);
                 }
                 Ok(if all.is_empty() {
-                    Side::Absent
+                    WrittenSide::Absent
                 } else {
-                    Side::Instances(all)
+                    WrittenSide::Instances(all)
                 })
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Side, A::Error> {
-                PartOf.visit_map(map).map(Side::Whole)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WrittenSide, A::Error> {
+                PartOf.visit_map(map).map(WrittenSide::Whole)
             }
 
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Side, E> {
-                PartOf.visit_f64(number).map(Side::Whole)
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<WrittenSide, E> {
+                PartOf.visit_f64(number).map(WrittenSide::Whole)
             }
 
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Side, E> {
-                PartOf.visit_u64(number).map(Side::Whole)
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<WrittenSide, E> {
+                PartOf.visit_u64(number).map(WrittenSide::Whole)
             }
 
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Side, E> {
-                PartOf.visit_i64(number).map(Side::Whole)
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<WrittenSide, E> {
+                PartOf.visit_i64(number).map(WrittenSide::Whole)
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Side, E> {
-                PartOf.visit_str(text).map(Side::Whole)
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenSide, E> {
+                PartOf.visit_str(text).map(WrittenSide::Whole)
             }
 
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Side, E> {
-                PartOf.visit_bool(value).map(Side::Whole)
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<WrittenSide, E> {
+                PartOf.visit_bool(value).map(WrittenSide::Whole)
             }
         }
         from.deserialize_any(Any)

@@ -1,10 +1,12 @@
 //! What each side has, as a reading of its metric.
 
 use config::file::{CanaryKind, CanaryMetric};
-use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
+use judge::{
+    Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, SideData, Sides,
+};
 use serde::de::DeserializeSeed as _;
 
-use super::line::{Metric, Names, Part, Side as Written, TraceLine, with_texts_for_odd_numbers};
+use super::line::{Metric, Names, Part, TraceLine, WrittenSide, with_texts_for_odd_numbers};
 
 const MAX_LEVEL: f64 = 1e100;
 
@@ -79,7 +81,7 @@ impl Reader {
             let reading = Some(without_data(kind));
             return (Sample { reading, doubts }, Some(why.to_string()));
         }
-        let is_absent = |side: &Written| matches!(side, Written::Absent);
+        let is_absent = |side: &WrittenSide| matches!(side, WrittenSide::Absent);
         if is_absent(&metric.canary) || is_absent(&metric.stable) {
             // What is told to be wrong is why a side has no numbers.
             if doubts.is_empty() {
@@ -151,16 +153,16 @@ fn reading(kind: CanaryKind, metric: Metric) -> Result<Reading, Problem> {
 }
 
 fn sides<T>(
-    canary: Written,
-    stable: Written,
+    canary: WrittenSide,
+    stable: WrittenSide,
     read: impl Fn(Part) -> Result<T, Problem>,
 ) -> Result<Sides<T>, Problem> {
-    let side = |side: Written| match side {
-        Written::Absent => Err(Problem::Reading(ReadingError::NoInstances)),
-        Written::Whole(part) => read(part).map(Side::Whole),
-        Written::Instances(parts) => {
+    let side = |side: WrittenSide| match side {
+        WrittenSide::Absent => Err(Problem::Reading(ReadingError::NoInstances)),
+        WrittenSide::Whole(part) => read(part).map(SideData::Whole),
+        WrittenSide::Instances(parts) => {
             let parts: Result<_, _> = parts.into_iter().map(&read).collect();
-            parts.map(Side::Instances)
+            parts.map(SideData::Instances)
         }
     };
     Ok(Sides {
@@ -206,11 +208,11 @@ fn events(part: Part) -> Result<Events, Problem> {
     Ok(Events::from_floats(events, part.total)?)
 }
 
-fn values(side: Written) -> Result<Vec<f64>, Problem> {
+fn values(side: WrittenSide) -> Result<Vec<f64>, Problem> {
     let parts = match side {
-        Written::Absent => Vec::new(),
-        Written::Whole(part) => vec![part],
-        Written::Instances(parts) => parts,
+        WrittenSide::Absent => Vec::new(),
+        WrittenSide::Whole(part) => vec![part],
+        WrittenSide::Instances(parts) => parts,
     };
     let value = |part: Part| {
         let value = number_of(part.number, &part, "gauge", "a list of numbers")?;
@@ -227,8 +229,8 @@ fn values(side: Written) -> Result<Vec<f64>, Problem> {
 fn without_data(kind: CanaryKind) -> Reading {
     fn no_instances<T>() -> Sides<T> {
         Sides {
-            canary: Side::Instances(Vec::new()),
-            stable: Side::Instances(Vec::new()),
+            canary: SideData::Instances(Vec::new()),
+            stable: SideData::Instances(Vec::new()),
         }
     }
     match kind {

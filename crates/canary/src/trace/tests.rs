@@ -1,7 +1,7 @@
 //! Recordings, good and hostile.
 
 use config::file::CanaryKind;
-use judge::{Reading, Side};
+use judge::{Reading, SideData};
 use proptest::prelude::*;
 
 use super::*;
@@ -40,7 +40,7 @@ fn metric(name: &str, sides: &str) -> String {
     let reading = match &sample.reading {
         None => "nothing".to_owned(),
         Some(Reading::Ratio(sides)) => {
-            let side = |side: &Side<judge::Counts>| {
+            let side = |side: &SideData<judge::Counts>| {
                 let parts = side.parts().iter();
                 let parts: Vec<_> = parts
                     .map(|one| format!("{}/{}", one.failed(), one.total()))
@@ -50,7 +50,7 @@ fn metric(name: &str, sides: &str) -> String {
             format!("{} {}", side(&sides.canary), side(&sides.stable))
         }
         Some(Reading::Count(sides)) => {
-            let side = |side: &Side<judge::Events>| {
+            let side = |side: &SideData<judge::Events>| {
                 let parts = side.parts().iter();
                 let parts: Vec<_> = parts
                     .map(|one| format!("{}/{:?}", one.events(), one.total()))
@@ -60,7 +60,7 @@ fn metric(name: &str, sides: &str) -> String {
             format!("{} {}", side(&sides.canary), side(&sides.stable))
         }
         Some(Reading::Histogram(sides)) => {
-            let side = |side: &Side<judge::Buckets>| {
+            let side = |side: &SideData<judge::Buckets>| {
                 let parts = side.parts().iter();
                 let parts: Vec<_> = parts
                     .map(|one| format!("{}>{:?}", one.total(), one.above(0.5)))

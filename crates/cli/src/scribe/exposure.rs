@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chronicle::{Bound, Event, Exposure, Happening, History, Incident, Owner, ReadScope, Subject};
+use chronicle::{
+    CountBound, Event, Exposure, Happening, History, Incident, Owner, ReadScope, Subject,
+};
 use config::file::CanaryKind;
 use exposure::{
     CountError, ExposureWindow, News, Selectors, is_settled, news, of_incident, of_left, of_log,
@@ -127,7 +129,7 @@ impl EventWriter<'_> {
             None => None,
         };
         if let Some(Ok(exposure)) = &asked
-            && (exposure.bound == Bound::Exact || log.is_none())
+            && (exposure.bound == CountBound::Exact || log.is_none())
         {
             return Ok(Some(exposure.clone()));
         }

@@ -20,7 +20,7 @@ const PROBE: u64 = 128 << 10;
 /// The most that is read in all.
 const MAX_LOG_BYTES: u64 = 512 << 20;
 /// Percentage of unreadable lines above which the log is refused.
-const MOST_UNREADABLE: usize = 1;
+const MAX_UNREADABLE_PERCENT: usize = 1;
 /// A line is written when its request ends, and lines of several workers are not quite in order: so many seconds.
 const DISORDER: f64 = 5.0;
 
@@ -104,7 +104,7 @@ impl PastLog {
             is_whole = parts.len() == 1;
         }
         let seen = reading.seen;
-        if seen.unreadable * 100 > seen.lines * MOST_UNREADABLE {
+        if seen.unreadable * 100 > seen.lines * MAX_UNREADABLE_PERCENT {
             let LineCounts {
                 lines,
                 unreadable,

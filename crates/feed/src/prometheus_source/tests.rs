@@ -1,6 +1,6 @@
 //! Answers of a server, look by look, and what is counted of them.
 
-use judge::{Counts, Sample, Side, Sides};
+use judge::{Counts, Sample, SideData, Sides};
 
 use super::*;
 
@@ -122,7 +122,7 @@ fn answers(release: &str, all: &[&str]) -> Vec<Raw> {
 
 /// `failed/total` of each instance.
 fn counted(sample: &Sample) -> String {
-    let side = |side: &Side<Counts>| {
+    let side = |side: &SideData<Counts>| {
         let parts = side.parts().iter();
         let parts: Vec<_> = parts
             .map(|part| format!("{}/{}", part.failed(), part.total()))

@@ -7,7 +7,7 @@ use config::file::Policy;
 use config::value::{Portion, Span};
 use model::Verdict;
 
-use super::standing::{Conclusion, Sample, Standing};
+use super::standing::{Conclusion, ProbeProgress, Sample};
 
 /// A soak counts only if at most one in so many of its slots was missed because this process was stopped.
 const MAX_MISSED_ONE_IN: u32 = 10;
@@ -16,7 +16,7 @@ const MAX_MISSED_ONE_IN: u32 = 10;
 /// the caller passes the time.
 #[derive(Clone, Debug)]
 pub struct Assessor {
-    now: Standing,
+    now: ProbeProgress,
     /// The slot of the first measurement.
     first: Duration,
     /// The slot of the last sample.
@@ -55,7 +55,7 @@ impl Assessor {
             soak_failure_limit: _,
         } = *policy;
         Assessor {
-            now: Standing::default(),
+            now: ProbeProgress::default(),
             first: initial_delay.get() + offset,
             last: None,
             errors: 0,
@@ -76,9 +76,9 @@ impl Assessor {
 
     /// Goes on after a conclusion as a probe that has passed: what comes can only be worse.
     pub fn resume_as_passed(&mut self, at: Duration) {
-        self.now = Standing {
+        self.now = ProbeProgress {
             passed_at: Some(at),
-            ..Standing::default()
+            ..ProbeProgress::default()
         };
         self.errors = 0;
         self.inconclusive = 0;
@@ -88,7 +88,7 @@ impl Assessor {
     /// The successes so far prove nothing, nor does a pass by them: they are counted from here on.
     pub fn void_successes(&mut self) {
         self.conclusion.take_if(|conclusion| conclusion.is_pass());
-        self.now = Standing {
+        self.now = ProbeProgress {
             streak: 0,
             good: 0,
             passed_at: None,
@@ -100,7 +100,7 @@ impl Assessor {
     }
 
     /// The standing of the probe by its samples alone.
-    pub fn standing(&self) -> &Standing {
+    pub fn standing(&self) -> &ProbeProgress {
         &self.now
     }
 
@@ -114,7 +114,7 @@ impl Assessor {
     }
 
     /// The conclusion, or the standing of the probe at this time, with no measurement under way.
-    pub fn stands(&self, policy: &Policy, elapsed: Duration) -> Result<Conclusion, Standing> {
+    pub fn stands(&self, policy: &Policy, elapsed: Duration) -> Result<Conclusion, ProbeProgress> {
         match &self.conclusion {
             Some(conclusion) => Ok(conclusion.clone()),
             None => self.out_of_time(policy, elapsed).ok_or(self.now),

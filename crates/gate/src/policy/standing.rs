@@ -31,7 +31,7 @@ impl Conclusion {
 
 /// The standing of a probe after some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ProbeProgress {
     /// Samples seen.
     pub seen: u32,
     /// Successes in a row, up to now.
@@ -64,7 +64,7 @@ pub struct RemainingToPass {
     pub soak: Duration,
 }
 
-impl Standing {
+impl ProbeProgress {
     pub fn missing(&self, policy: &Policy, elapsed: Duration) -> RemainingToPass {
         let soak = policy.soak.get();
         if let Some(passed_at) = self.passed_at {

@@ -13,7 +13,11 @@ use super::*;
 /// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.
 ///
 /// Samples after a conclusion change nothing.
-fn assess(policy: &Policy, samples: &[Sample], elapsed: Duration) -> Result<Conclusion, Standing> {
+fn assess(
+    policy: &Policy,
+    samples: &[Sample],
+    elapsed: Duration,
+) -> Result<Conclusion, ProbeProgress> {
     let mut assessor = Assessor::new(policy, Duration::ZERO);
     for sample in samples {
         assessor.push(policy, *sample);

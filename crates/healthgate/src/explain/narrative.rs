@@ -9,7 +9,7 @@ use model::{Severity, Verdict};
 use serde::Serialize;
 
 use super::read::TimedReport;
-use super::turning_points::{self, Turn};
+use super::turning_points::{self, TurningPoint};
 use super::words::{clock, plural};
 
 /// More chapters are not read; the others are only counted.
@@ -20,7 +20,7 @@ const MEMBERS: usize = 10;
 
 /// The story, as it is also given in JSON.
 #[derive(Serialize)]
-pub(crate) struct Story {
+pub(crate) struct Narrative {
     /// `deploy-guard/story/v1`.
     pub(crate) schema: &'static str,
     pub(crate) headline: String,
@@ -30,21 +30,21 @@ pub(crate) struct Story {
     pub(crate) circumstances: Vec<String>,
     /// Where the verdict fell; none where nothing decided it.
     pub(crate) decision: Option<String>,
-    pub(crate) chapters: Vec<Chapter>,
+    pub(crate) chapters: Vec<NarrativeSection>,
     /// How the outcomes without a chapter ended.
     pub(crate) others: Option<String>,
 }
 
 /// What happened to one outcome.
 #[derive(Serialize)]
-pub(crate) struct Chapter {
+pub(crate) struct NarrativeSection {
     pub(crate) id: String,
     pub(crate) subject: String,
     pub(crate) verdict: Verdict,
     pub(crate) advisory: bool,
     /// What was expected, what was found, and by which rules.
     pub(crate) facts: Vec<String>,
-    pub(crate) turns: Vec<Turn>,
+    pub(crate) turns: Vec<TurningPoint>,
     /// What was answered, by the name of the measurement.
     pub(crate) answers: Vec<StoryAnswer>,
     pub(crate) hint: Option<String>,
@@ -56,13 +56,13 @@ pub(crate) struct StoryAnswer {
     pub(crate) evidence: String,
 }
 
-pub(crate) fn build_story(told: &TimedReport) -> Story {
+pub(crate) fn build_story(told: &TimedReport) -> Narrative {
     let report = &told.report;
     let mut order: Vec<usize> = (0..report.outcomes.len()).collect();
     let weight = |n: &usize| (report.outcomes[*n].weighs(), report.outcomes[*n].verdict);
     order.sort_by_key(|n| std::cmp::Reverse(weight(n)));
     let (shown, rest) = order.split_at(order.len().min(CHAPTERS));
-    Story {
+    Narrative {
         schema: "deploy-guard/story/v1",
         headline: headline(told),
         verdict: report.verdict,
@@ -177,7 +177,7 @@ fn decision(told: &TimedReport) -> Option<String> {
     ))
 }
 
-fn chapter(told: &TimedReport, n: usize) -> Chapter {
+fn chapter(told: &TimedReport, n: usize) -> NarrativeSection {
     let outcome = &told.report.outcomes[n];
     let mut facts = Vec::new();
     for (name, value) in [("expected", &outcome.expected), ("found", &outcome.actual)] {
@@ -217,7 +217,7 @@ fn chapter(told: &TimedReport, n: usize) -> Chapter {
             plural(all, "measurement", "measurements")
         ));
     }
-    Chapter {
+    NarrativeSection {
         id: outcome.id.to_string(),
         subject: outcome.subject.clone(),
         verdict: outcome.verdict,

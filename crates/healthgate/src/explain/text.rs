@@ -6,9 +6,9 @@ use std::time::Duration;
 use cli::plain;
 use model::text::span;
 
-use super::narrative::{Chapter, Story};
+use super::narrative::{Narrative, NarrativeSection};
 
-pub(crate) fn render(story: &Story) -> String {
+pub(crate) fn render(story: &Narrative) -> String {
     let mut text = format!("{}\n", plain(&story.headline, 2));
     let _ = writeln!(text, "  {}", plain(&story.reason, 2));
     for line in &story.circumstances {
@@ -26,7 +26,7 @@ pub(crate) fn render(story: &Story) -> String {
     text
 }
 
-fn chapter(text: &mut String, chapter: &Chapter) {
+fn chapter(text: &mut String, chapter: &NarrativeSection) {
     let advisory = if chapter.advisory { " (advisory)" } else { "" };
     let _ = writeln!(
         text,

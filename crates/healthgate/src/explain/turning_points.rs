@@ -19,7 +19,7 @@ const TURNS: usize = 12;
 
 /// Something that changed.
 #[derive(Serialize)]
-pub(crate) struct Turn {
+pub(crate) struct TurningPoint {
     /// Since the start of the report.
     pub(crate) since_ms: u64,
     /// The time of day in UTC.
@@ -28,7 +28,7 @@ pub(crate) struct Turn {
 }
 
 /// What changed when, and at last how it was decided.
-pub(super) fn find(told: &TimedReport, n: usize) -> Vec<Turn> {
+pub(super) fn find(told: &TimedReport, n: usize) -> Vec<TurningPoint> {
     let outcome = &told.report.outcomes[n];
     let measured = &told.measured[n];
     let Some(policy) = outcome.policy.as_ref().or(told.report.policy.as_ref()) else {
@@ -62,7 +62,7 @@ pub(super) fn find(told: &TimedReport, n: usize) -> Vec<Turn> {
     turns
 }
 
-fn decision(told: &TimedReport, n: usize, by: &str) -> Turn {
+fn decision(told: &TimedReport, n: usize, by: &str) -> TurningPoint {
     let outcome = &told.report.outcomes[n];
     let reason = outcome.reason.as_deref().unwrap_or("no reason is given");
     let text = format!("decided{by}: {}: {reason}", outcome.verdict);
@@ -79,7 +79,7 @@ pub(super) fn decided(told: &TimedReport, n: usize) -> Duration {
 }
 
 /// The turns of a probe that flaps, without its middle.
-fn shortened(told: &TimedReport, mut turns: Vec<Turn>) -> Vec<Turn> {
+fn shortened(told: &TimedReport, mut turns: Vec<TurningPoint>) -> Vec<TurningPoint> {
     let count = turns.len();
     if count > 2 * TURNS {
         let at = turns[TURNS].since_ms;
@@ -96,7 +96,7 @@ fn replay(
     outcome: &Outcome,
     measured: &[Measured],
     policy: &config::file::Policy,
-    turns: &mut Vec<Turn>,
+    turns: &mut Vec<TurningPoint>,
 ) -> Option<usize> {
     let mut assessor = Assessor::new(policy, Duration::ZERO);
     let (mut before, mut run) = (None, 0_usize);
@@ -179,7 +179,7 @@ fn replay(
     None
 }
 
-fn paused(told: &TimedReport, from: Duration, to: Duration) -> Turn {
+fn paused(told: &TimedReport, from: Duration, to: Duration) -> TurningPoint {
     let lasted = span(to.saturating_sub(from));
     let text = format!("the gate itself was stopped for {lasted}: nothing was measured");
     turn(told, from, text)
@@ -213,8 +213,8 @@ fn describe_measurement(measurement: &Measurement) -> String {
     )
 }
 
-fn turn(told: &TimedReport, since: Duration, text: String) -> Turn {
-    Turn {
+fn turn(told: &TimedReport, since: Duration, text: String) -> TurningPoint {
+    TurningPoint {
         since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         clock: clock(told.started_at, since),
         text,

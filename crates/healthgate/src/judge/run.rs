@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use canary::trace::Recorded;
-use canary::{Comparison, Finding, MOST_MISSING, SettingsError};
+use canary::{Comparison, Finding, MAX_MISSING, SettingsError};
 use config::file::Canary;
 use jiff::{SignedDuration, Timestamp};
 use judge::{Doubt, Interval};
@@ -38,7 +38,7 @@ impl Run {
         name: Option<String>,
         place: String,
     ) -> Result<Run, SettingsError> {
-        let comparison = Comparison::new(canary, MOST_MISSING)?.recorded();
+        let comparison = Comparison::new(canary, MAX_MISSING)?.recorded();
         let mut metrics = comparison.metrics().iter();
         Ok(Run {
             goes_on: metrics.any(|metric| metric.severity == Severity::Advisory),
@@ -56,7 +56,7 @@ impl Run {
 
     /// The comparison over the same data, drawn.
     pub(super) fn drawn(&self, canary: &Canary) -> Result<Comparison, SettingsError> {
-        let comparison = Comparison::new(canary, MOST_MISSING)?;
+        let comparison = Comparison::new(canary, MAX_MISSING)?;
         let mut comparison = comparison.recorded().drawn();
         for interval in &self.intervals {
             comparison.observe(interval);

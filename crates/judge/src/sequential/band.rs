@@ -18,7 +18,7 @@ pub struct Band {
 
 /// Shares of requests that are told apart. Beyond it the two nearest ones become one: `G` is
 /// nearly straight between them.
-const MOST_SHARES: usize = 48;
+const MAX_SHARES: usize = 48;
 /// `ln r` is looked for up to here.
 const FARTHEST: f64 = 60.0;
 
@@ -42,7 +42,7 @@ impl Strata {
             Ok(at) => self.errors[at].1 += errors,
             Err(at) => self.errors.insert(at, (share, errors)),
         }
-        if self.errors.len() > MOST_SHARES {
+        if self.errors.len() > MAX_SHARES {
             self.merge();
         }
     }
@@ -184,7 +184,7 @@ mod tests {
             all.canary += x;
             all.errors.push((share, x + y));
         }
-        assert!(merged.errors.len() <= MOST_SHARES);
+        assert!(merged.errors.len() <= MAX_SHARES);
         let (all, merged) = (all.band(0.01, 1.0), merged.band(0.01, 1.0));
         assert!((all.low - merged.low).abs() < 1e-4 && (all.high - merged.high).abs() < 1e-4);
     }

@@ -2,7 +2,7 @@
 
 use crate::reading::Doubt;
 use crate::sequential::band::Band;
-use crate::sequential::load::{Spread, Unequal};
+use crate::sequential::load::{RequestSpread, Unequal};
 use crate::sequential::outlook::Outlook;
 
 /// Fail is the worst.
@@ -110,8 +110,8 @@ pub enum Reason {
         stable: f64,
     },
     /// Of instances of one side.
-    UnequalCanary(Spread),
-    UnequalStable(Spread),
+    UnequalCanary(RequestSpread),
+    UnequalStable(RequestSpread),
     NoCommonBounds,
     /// Nearly all of stable's requests are below each common bound, or above.
     BoundsTellNothing {

@@ -28,7 +28,7 @@ use crate::sequential::rates::Rates;
 /// Such a part of the requests may be slower without harm to a pass.
 pub const NEGLIGIBLE: f64 = 0.0025;
 /// Where more of stable's requests are slower, no ratio tells much.
-const MOST_SLOWER: f64 = 0.9;
+const MAX_SLOWER: f64 = 0.9;
 /// A new tail may be any number of times as frequent as before.
 const RATIOS: f64 = 8.0;
 /// A bound that is hardly ever exceeded tells nothing of the bursts in which it is. See [`Limits::bursts`].
@@ -175,7 +175,7 @@ impl Latency {
     /// Whether a bound shows how slow stable is: so few are slower that the canary's could be more than the tolerance
     /// times as many, and a part that is not negligible is slower than it or than the bound of stable's below it.
     pub(crate) fn tells_of_stable(&self) -> bool {
-        let most = MOST_SLOWER.min(1.0 / self.limits.tolerance);
+        let most = MAX_SLOWER.min(1.0 / self.limits.tolerance);
         let slower = |(_, rates): &(f64, Rates)| rates.observed_parts().1.rate();
         let is_seen = |at: &(f64, Rates)| slower(at) >= NEGLIGIBLE;
         self.bounds.iter().enumerate().any(|(nth, at)| {

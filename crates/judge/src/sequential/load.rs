@@ -10,7 +10,7 @@
 //! - A canary with less than half the load is judged under conditions that are too good: it can
 //!   fail, and a pass would say nothing of its behaviour under the full load.
 
-use crate::reading::Side;
+use crate::reading::SideData;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
@@ -42,13 +42,13 @@ pub(crate) enum Unequal {
         stable: f64,
     },
     /// The most and the fewest of a side's instances.
-    WithinCanary(Spread),
-    WithinStable(Spread),
+    WithinCanary(RequestSpread),
+    WithinStable(RequestSpread),
 }
 
 /// The most and the fewest requests of an instance in an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub struct RequestSpread {
     pub most: f64,
     pub fewest: f64,
 }
@@ -60,11 +60,11 @@ const DEVIATIONS: f64 = 3.0;
 
 impl Load {
     /// The requests of each instance in an interval.
-    pub(crate) fn add(&mut self, canary: &Side<f64>, stable: &Side<f64>) {
+    pub(crate) fn add(&mut self, canary: &SideData<f64>, stable: &SideData<f64>) {
         self.canary.add_each(canary);
         self.stable.add_each(stable);
-        let is_list = |side: &Side<f64>| side.instances().is_some_and(|count| count > 1);
-        let serves = |side: &Side<f64>| side.parts().iter().any(|requests| *requests > 0.0);
+        let is_list = |side: &SideData<f64>| side.instances().is_some_and(|count| count > 1);
+        let serves = |side: &SideData<f64>| side.parts().iter().any(|requests| *requests > 0.0);
         if stable.instances().is_some()
             && (is_list(stable) || is_list(canary))
             && serves(canary)
@@ -106,8 +106,8 @@ impl Served {
         self.instances += instances.len() as f64;
     }
 
-    fn add_each(&mut self, side: &Side<f64>) {
-        let Side::Instances(instances) = side else {
+    fn add_each(&mut self, side: &SideData<f64>) {
+        let SideData::Instances(instances) = side else {
             return;
         };
         if self.each.len() != instances.len() {
@@ -120,7 +120,7 @@ impl Served {
     }
 
     /// An instance that serves nothing at all is a spare one.
-    fn unequal(&self) -> Option<Spread> {
+    fn unequal(&self) -> Option<RequestSpread> {
         let serving = self.each.iter().filter(|requests| **requests > 0.0);
         let (fewest, most) = serving.fold((f64::INFINITY, 0.0_f64), |(low, high), requests| {
             (low.min(*requests), high.max(*requests))
@@ -128,7 +128,7 @@ impl Served {
         let intervals = self.intervals_of_each;
         let [fewest, most] =
             [fewest, most].map(|requests| (requests / intervals, requests / intervals.powi(2)));
-        is_above(most, fewest).then_some(Spread {
+        is_above(most, fewest).then_some(RequestSpread {
             most: most.0,
             fewest: fewest.0,
         })
@@ -147,13 +147,13 @@ mod tests {
     fn unequal(canary: (f64, Option<usize>), stable: &[f64]) -> Option<Unequal> {
         let (requests, instances) = canary;
         let canary = match instances {
-            None => Side::Whole(requests),
-            Some(count) => Side::Instances(vec![requests / count as f64; count]),
+            None => SideData::Whole(requests),
+            Some(count) => SideData::Instances(vec![requests / count as f64; count]),
         };
-        of_sides(&canary, &Side::Instances(stable.to_vec()))
+        of_sides(&canary, &SideData::Instances(stable.to_vec()))
     }
 
-    fn of_sides(canary: &Side<f64>, stable: &Side<f64>) -> Option<Unequal> {
+    fn of_sides(canary: &SideData<f64>, stable: &SideData<f64>) -> Option<Unequal> {
         let mut load = Load::default();
         for _ in 0..10 {
             load.add(canary, stable);
@@ -189,7 +189,7 @@ mod tests {
     fn stables_own_instances_are_compared_and_a_spare_one_is_not() {
         assert_eq!(
             unequal((300.0, None), &[500.0, 100.0]),
-            Some(Unequal::WithinStable(Spread {
+            Some(Unequal::WithinStable(RequestSpread {
                 most: 500.0,
                 fewest: 100.0
             }))
@@ -201,16 +201,16 @@ mod tests {
     }
     #[test]
     fn the_canarys_own_instances_are_compared_whatever_is_known_of_stable() {
-        let uneven = Side::Instances(vec![500.0, 100.0]);
-        for stable in [Side::Whole(900.0), Side::Instances(vec![300.0; 3])] {
+        let uneven = SideData::Instances(vec![500.0, 100.0]);
+        for stable in [SideData::Whole(900.0), SideData::Instances(vec![300.0; 3])] {
             assert_eq!(
                 of_sides(&uneven, &stable),
-                Some(Unequal::WithinCanary(Spread {
+                Some(Unequal::WithinCanary(RequestSpread {
                     most: 500.0,
                     fewest: 100.0
                 }))
             );
-            let even = Side::Instances(vec![330.0, 270.0]);
+            let even = SideData::Instances(vec![330.0, 270.0]);
             assert_eq!(of_sides(&even, &stable), None);
         }
     }

@@ -3,7 +3,7 @@
 //! By simulation with the judge itself, the same for the same traffic (a seed).
 
 use crate::random::Random;
-use crate::reading::{Buckets, Side, Sides};
+use crate::reading::{Buckets, SideData, Sides};
 use crate::sequential::harm::Limits;
 use crate::sequential::latency::Latency;
 use crate::sequential::part::Part;
@@ -29,7 +29,7 @@ pub struct Traffic {
 
 /// Intervals until a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum IntervalsToVerdict {
     Within {
         /// Half to twice of it is the time that most rollouts take.
         typical: u32,
@@ -52,10 +52,10 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Until a release as good as stable passes.
-    pub pass: Reach,
+    pub pass: IntervalsToVerdict,
     /// Until one with twice the errors, and with five times, is found.
-    pub twice: Reach,
-    pub fivefold: Reach,
+    pub twice: IntervalsToVerdict,
+    pub fivefold: IntervalsToVerdict,
 }
 
 const RUNS: u64 = 600;
@@ -117,14 +117,14 @@ fn plan_by(traffic: &Traffic, service: &impl Service) -> Plan {
 }
 
 /// Of a release with so many times the errors of stable.
-fn reach(traffic: &Traffic, service: &impl Service, ratio: f64) -> Reach {
+fn reach(traffic: &Traffic, service: &impl Service, ratio: f64) -> IntervalsToVerdict {
     let is_harm = ratio > traffic.tolerance.get() && { traffic.at_most }
         .is_none_or(|most| service.most_errors(traffic, ratio) > most.get());
     if ratio > 1.0 && !is_harm {
-        return Reach::Tolerated;
+        return IntervalsToVerdict::Tolerated;
     }
     if !service.has_events(traffic) {
-        return Reach::Beyond { needed: None };
+        return IntervalsToVerdict::Beyond { needed: None };
     }
     let mut times: Vec<Option<u32>> = (0..service.runs())
         .map(|seed| service.first_verdict(traffic, ratio, &mut Random::new(seed)))
@@ -135,7 +135,7 @@ fn reach(traffic: &Traffic, service: &impl Service, ratio: f64) -> Reach {
         (Some(median), ninety) if median <= traffic.deadline => {
             let most = ninety.unwrap_or(u32::MAX).min(traffic.deadline);
             let (typical, near) = typical(&times, median, most);
-            Reach::Within {
+            IntervalsToVerdict::Within {
                 typical,
                 near_typical: u32::try_from(near * 100 / times.len()).unwrap_or(100),
                 median,
@@ -144,7 +144,7 @@ fn reach(traffic: &Traffic, service: &impl Service, ratio: f64) -> Reach {
                 latest: at(100 - OUTSIDE).unwrap_or(u32::MAX),
             }
         }
-        (needed, _) => Reach::Beyond { needed },
+        (needed, _) => IntervalsToVerdict::Beyond { needed },
     }
 }
 
@@ -263,7 +263,7 @@ const FARTHEST: f64 = 1e6;
 
 impl Durations {
     /// The buckets of so many requests, where so many times as many are above each bound.
-    fn drawn(&self, requests: f64, ratio: f64, random: &mut Random) -> Option<Side<Buckets>> {
+    fn drawn(&self, requests: f64, ratio: f64, random: &mut Random) -> Option<SideData<Buckets>> {
         let mut above = 1.0;
         let mut count = 0;
         let mut draw = |up_to: f64, slower: f64| {
@@ -277,7 +277,7 @@ impl Durations {
             .map(|(bound, slower)| draw(*bound, (slower * ratio).min(1.0)))
             .collect();
         buckets.push(draw(f64::INFINITY, 0.0));
-        Buckets::new(buckets).ok().map(Side::Whole)
+        Buckets::new(buckets).ok().map(SideData::Whole)
     }
 }
 

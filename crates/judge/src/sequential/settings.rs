@@ -94,7 +94,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub const MOST_MISSING: f64 = 0.1;
+    pub const MAX_MISSING: f64 = 0.1;
 
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         if !self.metrics.iter().any(|metric| metric.required) {

@@ -1,6 +1,6 @@
 //! The test of one metric, whatever its kind: one interval in, evidence out.
 
-use crate::reading::{Buckets, Counts, Events, Reading, ReadingError, Side, Sides};
+use crate::reading::{Buckets, Counts, Events, Reading, ReadingError, SideData, Sides};
 use crate::sequential::clustering::ASSUMED;
 use crate::sequential::gauge::Gauge;
 use crate::sequential::harm::Limits;
@@ -219,7 +219,7 @@ impl Test {
 }
 
 fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) -> Added {
-    let parts = |side: &Side<T>| -> Vec<Part> { side.parts().iter().map(&part).collect() };
+    let parts = |side: &SideData<T>| -> Vec<Part> { side.parts().iter().map(&part).collect() };
     let (canary, stable) = (Part::sum(&parts(&sides.canary)), parts(&sides.stable));
     rates.add(canary, &stable);
     if canary.exposure > 0.0 && Part::sum(&stable).exposure > 0.0 {
@@ -233,14 +233,14 @@ fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) 
 
 /// Nothing where a part has no total.
 fn serve<T>(load: &mut Load, sides: &Sides<T>, total: impl Fn(&T) -> Option<u64>) {
-    let requests = |side: &Side<T>| -> Option<Side<f64>> {
+    let requests = |side: &SideData<T>| -> Option<SideData<f64>> {
         let totals = side.parts().iter().map(&total);
         let totals = totals
             .map(|total| Some(total? as f64))
             .collect::<Option<Vec<_>>>()?;
         Some(match side {
-            Side::Whole(_) => Side::Whole(totals.iter().sum()),
-            Side::Instances(_) => Side::Instances(totals),
+            SideData::Whole(_) => SideData::Whole(totals.iter().sum()),
+            SideData::Instances(_) => SideData::Instances(totals),
         })
     };
     if let (Some(canary), Some(stable)) = (requests(&sides.canary), requests(&sides.stable)) {

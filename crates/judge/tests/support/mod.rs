@@ -2,7 +2,7 @@
 
 use judge::random::Random;
 use judge::sequential::{Chance, Metric, Rule, Settings, Tolerance, Verdict, Watch};
-use judge::{Counts, Interval, Reading, Sample, Side, Sides};
+use judge::{Counts, Interval, Reading, Sample, SideData, Sides};
 
 /// As many runs as asked for with `RUNS`, else few enough for a debug build.
 pub(crate) fn runs(few: u64) -> u64 {
@@ -24,7 +24,7 @@ pub(crate) fn settings(rules: impl IntoIterator<Item = Rule>) -> Settings {
         alpha: chance(0.01),
         beta: chance(0.05),
         deadline: Some(60),
-        most_missing: Settings::MOST_MISSING,
+        most_missing: Settings::MAX_MISSING,
         metrics: metrics.collect(),
     }
 }
@@ -52,8 +52,8 @@ pub(crate) fn one(reading: Reading) -> Interval {
 
 pub(crate) fn counted(canary: (u64, u64), stable: (u64, u64)) -> Interval {
     one(Reading::Ratio(Sides {
-        canary: Side::Whole(counts(canary.0, canary.1)),
-        stable: Side::Whole(counts(stable.0, stable.1)),
+        canary: SideData::Whole(counts(canary.0, canary.1)),
+        stable: SideData::Whole(counts(stable.0, stable.1)),
     }))
 }
 

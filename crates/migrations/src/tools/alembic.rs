@@ -13,7 +13,7 @@ use crate::files::{FileRequest, Tree, file_name, join};
 use crate::finding::{Finding, FindingKind};
 use crate::handover::Handover;
 use crate::kinds::Configured;
-use crate::reading::{Reading, Standing};
+use crate::reading::{Reading, Tracking};
 use crate::tool::{Tool, line_with, usual_next};
 use crate::tool_query::{Query, Table, ToolAnswers, cell};
 
@@ -189,7 +189,7 @@ impl Tool for Configured<Alembic> {
     fn next(&self, reading: &Reading, finding: &Finding) -> String {
         let call = |words: &[&str]| format!("`{}`", self.call(words.iter().copied()).text());
         match &finding.kind {
-            FindingKind::NotMigrated { .. } if reading.standing == Standing::Untracked => format!(
+            FindingKind::NotMigrated { .. } if reading.standing == Tracking::Untracked => format!(
                 "is it the right database? If its tables are those of a revision: {}; else {}",
                 call(&["stamp", "REVISION"]),
                 call(&["upgrade", "head"])

@@ -17,7 +17,7 @@ use crate::handover::Handover;
 use crate::kinds::Configured;
 use crate::order::in_order;
 use crate::python::{Statement, Value, statements};
-use crate::reading::{Applied, Migration, Reading, Standing, Undo};
+use crate::reading::{Applied, Migration, Reading, Tracking, Undo};
 use crate::tool::{Tool, line_with, usual_next};
 use crate::tool_query::{Query, Table, ToolAnswers, cell, maybe};
 
@@ -504,7 +504,7 @@ fn read(
             reading.find(FindingKind::Heads { heads }, None);
         }
     }
-    if reading.standing != Standing::Tracked {
+    if reading.standing != Tracking::Tracked {
         let is_empty = seen.is_empty;
         reading.find(FindingKind::NotMigrated { is_empty }, None);
     }

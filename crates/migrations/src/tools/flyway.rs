@@ -253,7 +253,7 @@ impl Tool for Configured<Flyway> {
         if let Some(baseline) = of_baseline {
             if reading.current.is_empty() {
                 reading.current.push(baseline.id.clone());
-                reading.standing = crate::reading::Standing::Tracked;
+                reading.standing = crate::reading::Tracking::Tracked;
                 reading
                     .findings
                     .retain(|finding| !matches!(finding.kind, FindingKind::NotMigrated { .. }));

@@ -16,7 +16,7 @@ use crate::finding::{Finding, FindingKind};
 use crate::handover::{HandedOver, Handover, HandoverError, is_postgres, without_password};
 use crate::ini::Ini;
 use crate::kinds::Configured;
-use crate::reading::{Applied, Migration, Reading, Standing, Undo};
+use crate::reading::{Applied, Migration, Reading, Tracking, Undo};
 use crate::session::LimitTransport;
 use crate::sql::undo_of_sql;
 use crate::steps::{scripts, undo_each};
@@ -314,7 +314,7 @@ impl Tool for Configured<Sqitch> {
         if let Some(reason) = plan.broken {
             reading.find(FindingKind::Broken { reason }, None);
         }
-        if reading.standing != Standing::Tracked {
+        if reading.standing != Tracking::Tracked {
             let is_empty = seen.is_empty;
             reading.find(FindingKind::NotMigrated { is_empty }, None);
         }

@@ -578,17 +578,17 @@ pub struct Planned {
     /// The canary's part of the requests.
     pub share: f64,
     /// Until a good release passes.
-    pub pass: Reach,
+    pub pass: TimeToVerdict,
     /// Until a release with twice the errors fails.
-    pub twice: Reach,
+    pub twice: TimeToVerdict,
     /// Until one with five times the errors fails.
-    pub five_times: Reach,
+    pub five_times: TimeToVerdict,
 }
 
 /// The time until a verdict. Without `typical_ms`, it is not reached before the deadline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Reach {
+pub struct TimeToVerdict {
     /// Half to twice of it is the time that most rollouts take.
     pub typical_ms: Option<u64>,
     /// How many of a hundred rollouts take half to twice of `typical_ms`: no other number covers more of them.
@@ -772,16 +772,16 @@ impl From<&crate::planned::Planned> for Planned {
             requests_per_minute: planned.requests_per_minute,
             error_rate: planned.error_rate,
             share: planned.share,
-            pass: Reach::from(planned.pass),
-            twice: Reach::from(planned.twice),
-            five_times: Reach::from(planned.five_times),
+            pass: TimeToVerdict::from(planned.pass),
+            twice: TimeToVerdict::from(planned.twice),
+            five_times: TimeToVerdict::from(planned.five_times),
         }
     }
 }
 
-impl From<crate::planned::Reach> for Reach {
-    fn from(reach: crate::planned::Reach) -> Self {
-        let none = Reach {
+impl From<crate::planned::TimeToVerdict> for TimeToVerdict {
+    fn from(reach: crate::planned::TimeToVerdict) -> Self {
+        let none = TimeToVerdict {
             typical_ms: None,
             near_typical_percent: None,
             median_ms: None,
@@ -792,14 +792,14 @@ impl From<crate::planned::Reach> for Reach {
             tolerated: false,
         };
         match reach {
-            crate::planned::Reach::Within {
+            crate::planned::TimeToVerdict::Within {
                 typical,
                 near_typical,
                 median,
                 ninety_percent,
                 earliest,
                 latest,
-            } => Reach {
+            } => TimeToVerdict {
                 typical_ms: Some(millis(typical)),
                 near_typical_percent: Some(near_typical),
                 median_ms: Some(millis(median)),
@@ -808,15 +808,15 @@ impl From<crate::planned::Reach> for Reach {
                 latest_ms: latest.map(millis),
                 ..none
             },
-            crate::planned::Reach::Beyond {
+            crate::planned::TimeToVerdict::Beyond {
                 median,
                 missing_requests,
-            } => Reach {
+            } => TimeToVerdict {
                 median_ms: median.map(millis),
                 missing_requests,
                 ..none
             },
-            crate::planned::Reach::Tolerated => Reach {
+            crate::planned::TimeToVerdict::Tolerated => TimeToVerdict {
                 tolerated: true,
                 ..none
             },

@@ -45,7 +45,7 @@ pub(super) enum Updated {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct SlackAnswer {
     ok: bool,
     error: Option<String>,
     channel: Option<String>,
@@ -81,7 +81,7 @@ impl Api {
         question: &Value,
         deadline: Instant,
     ) -> Result<Posted, DeliveryError> {
-        let (url, said) = self.ask("chat.postMessage", question, deadline).await?;
+        let (url, said) = self.call("chat.postMessage", question, deadline).await?;
         good(&url, &said)?;
         match (said.channel, said.ts) {
             (Some(channel), Some(ts)) => Ok(Posted { channel, ts }),
@@ -97,7 +97,7 @@ impl Api {
         question: &Value,
         deadline: Instant,
     ) -> Result<Updated, DeliveryError> {
-        let (url, said) = self.ask("chat.update", question, deadline).await?;
+        let (url, said) = self.call("chat.update", question, deadline).await?;
         if matches!(
             said.error.as_deref(),
             Some("message_not_found" | "thread_not_found")
@@ -168,12 +168,12 @@ impl Api {
         self.base.join(method).unwrap_or_else(|_| self.base.clone())
     }
 
-    async fn ask(
+    async fn call(
         &self,
         method: &str,
         question: &Value,
         deadline: Instant,
-    ) -> Result<(Url, Said), DeliveryError> {
+    ) -> Result<(Url, SlackAnswer), DeliveryError> {
         let url = self.url(method);
         let request = self.web.post(&url).json(question);
         let request = request.header(AUTHORIZATION, self.token.clone());
@@ -185,7 +185,7 @@ impl Api {
 }
 
 /// Whether Slack did what it was asked for.
-fn good(url: &Url, said: &Said) -> Result<(), DeliveryError> {
+fn good(url: &Url, said: &SlackAnswer) -> Result<(), DeliveryError> {
     if said.ok {
         return Ok(());
     }
@@ -215,7 +215,7 @@ fn good(url: &Url, said: &Said) -> Result<(), DeliveryError> {
 
 const WRONG: &str = "look at the app's page at api.slack.com/apps: is it installed, and the token its bot's, `xoxb-…`?";
 
-fn read(url: &Url, answer: &WebAnswer) -> Result<Said, DeliveryError> {
+fn read(url: &Url, answer: &WebAnswer) -> Result<SlackAnswer, DeliveryError> {
     serde_json::from_slice(&answer.body).map_err(|_| {
         let host = host(url);
         DeliveryError::unsure(if answer.is_cut {

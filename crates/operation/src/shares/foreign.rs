@@ -57,7 +57,7 @@ impl ForeignChange {
 }
 
 /// What is at each place, and what was set, in words.
-pub fn told(changes: &[ForeignChange]) -> String {
+pub fn listed(changes: &[ForeignChange]) -> String {
     let told: Vec<String> = changes.iter().map(ForeignChange::to_string).collect();
     told.join("; ")
 }

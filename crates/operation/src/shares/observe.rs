@@ -73,7 +73,7 @@ impl<'a> Releases<'a> {
 
 /// Answers through a router, counted by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct AnswerCounts {
     pub blue: u32,
     pub green: u32,
     /// Requests that were not answered, or whose answer names no release.
@@ -82,7 +82,7 @@ pub struct Answers {
     pub last_unknown: Option<String>,
 }
 
-impl Answers {
+impl AnswerCounts {
     pub fn of(&self, side: Side) -> u32 {
         match side {
             Side::Blue => self.blue,
@@ -109,7 +109,7 @@ impl Answers {
         Share::of(self.of(side).into(), self.known().into())
     }
 
-    pub fn merge(&mut self, others: Answers) {
+    pub fn merge(&mut self, others: AnswerCounts) {
         self.blue += others.blue;
         self.green += others.green;
         self.unknown += others.unknown;
@@ -142,7 +142,7 @@ impl Answers {
 }
 
 /// In words: `14 of 136 answers were of green`.
-impl std::fmt::Display for Answers {
+impl std::fmt::Display for AnswerCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -174,8 +174,8 @@ pub async fn sample(
     releases: Releases<'_>,
     wanted: u32,
     end: SampleEnd,
-) -> Answers {
-    let mut answers = Answers::default();
+) -> AnswerCounts {
+    let mut answers = AnswerCounts::default();
     while answers.asked() < wanted {
         let asking = batch(router, place, releases, wanted - answers.asked());
         let more = match end {
@@ -190,11 +190,16 @@ pub async fn sample(
 }
 
 /// As many as are asked at the same time.
-async fn batch(router: &dyn Router, place: &Place, releases: Releases<'_>, most: u32) -> Answers {
+async fn batch(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    most: u32,
+) -> AnswerCounts {
     let asking =
         (0..most.min(MAX_CONCURRENT)).map(|_| router.sample_release(place, releases.likely()));
     let names = releases.names(router);
-    let mut answers = Answers::default();
+    let mut answers = AnswerCounts::default();
     for answer in join_all(asking).await {
         answers.add(answer, (releases, &names));
     }
@@ -314,7 +319,7 @@ fn others(before: Split, after: Split) -> Vec<f64> {
 }
 
 /// Whether the answers of the try of this number, from 1 on, agree with a split, and with no split that differs much.
-pub fn shows(answers: &Answers, split: Split, attempt: u32) -> bool {
+pub fn shows(answers: &AnswerCounts, split: Split, attempt: u32) -> bool {
     let share = split.of(Side::Green).fraction();
     let counts = (answers.green, answers.known());
     let error = error_of(attempt);
@@ -322,7 +327,7 @@ pub fn shows(answers: &Answers, split: Split, attempt: u32) -> bool {
 }
 
 /// Whether answers can hardly have come from a split, however often that is asked.
-pub fn contradicts(answers: &Answers, split: Split) -> bool {
+pub fn contradicts(answers: &AnswerCounts, split: Split) -> bool {
     let share = split.of(Side::Green).fraction();
     binomial::is_strange((answers.green, answers.known()), share)
 }
@@ -397,7 +402,7 @@ async fn prove_whole(
     let names = releases.names(router);
     let (mut rows, mut in_a_row) = (1, 0);
     let mut wanted = needed_at(rows, before, after);
-    let mut seen = Answers::default();
+    let mut seen = AnswerCounts::default();
     loop {
         let left = wanted.map(|wanted| wanted.saturating_sub(in_a_row));
         if left == Some(0) {
@@ -503,9 +508,9 @@ mod tests {
             let n = answers_needed(green("0%"), green(share)).unwrap();
             assert!(n.abs_diff(about) * 20 <= about, "{share}: {n}");
         }
-        let all_of_green = |green: u32| Answers {
+        let all_of_green = |green: u32| AnswerCounts {
             green,
-            ..Answers::default()
+            ..AnswerCounts::default()
         };
         assert!(!shows(&all_of_green(1), green("99.9%"), 1));
         assert!(shows(&all_of_green(70), green("99.9%"), 1));

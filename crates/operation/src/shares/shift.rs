@@ -18,7 +18,8 @@ use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition
 
 use super::foreign::ForeignChange;
 use super::observe::{
-    Answers, Releases, SampleEnd, contradicts, is_visible, proof_needed, prove, sample, time_until,
+    AnswerCounts, Releases, SampleEnd, contradicts, is_visible, proof_needed, prove, sample,
+    time_until,
 };
 use super::sides::{label, runs_too};
 
@@ -452,7 +453,7 @@ impl Shift<'_> {
     }
 
     /// What answers, as far as the change has time for it.
-    async fn some_answers(&self, place: &Place, side: Side) -> Answers {
+    async fn some_answers(&self, place: &Place, side: Side) -> AnswerCounts {
         let end = self.end.max(Instant::now()) + self.last_query / 2;
         sample(
             self.router,
@@ -465,7 +466,7 @@ impl Shift<'_> {
     }
 
     /// What answers, where it can hardly come from a split, and a signal leaves the time to ask.
-    async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
+    async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<AnswerCounts> {
         if !is_visible(self.router, split) {
             return None;
         }

@@ -37,7 +37,7 @@ pub struct BothSides {
 
 impl BothSides {
     /// Asks both sides, side by side.
-    pub async fn ask(router: &dyn Router, place: &Place, likely: &str) -> BothSides {
+    pub async fn query(router: &dyn Router, place: &Place, likely: &str) -> BothSides {
         let one = |side: Side| async move {
             let (release, health) = futures_util::future::join(
                 router.side_release(place, side, likely),
@@ -81,7 +81,7 @@ impl BothSides {
     }
 
     /// In words: `blue 127.0.0.1:8001 runs v1, green 127.0.0.1:8002 cannot be asked (…)`.
-    pub fn told(&self, router: &dyn Router) -> String {
+    pub fn describe(&self, router: &dyn Router) -> String {
         let one = |side: Side| {
             let name = router.name(side);
             match &self.of(side).release {
@@ -94,9 +94,9 @@ impl BothSides {
 }
 
 /// Asks both sides at every place, side by side.
-pub async fn ask_all(router: &dyn Router, likely: &str) -> BTreeMap<Place, BothSides> {
+pub async fn query_all(router: &dyn Router, likely: &str) -> BTreeMap<Place, BothSides> {
     let asking = router.places().iter().map(|place| async move {
-        let both = BothSides::ask(router, place, likely).await;
+        let both = BothSides::query(router, place, likely).await;
         (place.clone(), both)
     });
     join_all(asking).await.into_iter().collect()

@@ -213,7 +213,7 @@ impl<'a> Work<'a> {
 
     /// Gives all requests to the stable release again, at every place that can be reached, and ends the
     /// rollout where that is proved at all of them. `finding` is what is recorded of its release, `reason` why it goes back.
-    pub async fn back(
+    pub async fn take_back(
         &self,
         router: &dyn Router,
         lease: &Lease,
@@ -324,7 +324,7 @@ impl<'a> Work<'a> {
         let places = router.places().iter();
         let added = places.filter(|place| !rollout.sides.contains_key(&place.to_string()));
         let asking = added.map(|place| async move {
-            let both = BothSides::ask(router, place, &rollout.release).await;
+            let both = BothSides::query(router, place, &rollout.release).await;
             match both.running(&rollout.release)[..] {
                 [side] => Some((place.to_string(), side)),
                 _ => None,
@@ -359,7 +359,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Failure> {
         let Rollout { release, share, .. } = rollout;
         let clean = |text: &str| self.job.redactor.redact(text);
-        let reason = clean(&foreign::told(changes));
+        let reason = clean(&foreign::listed(changes));
         let is_noted = self.store.journals().await?.last().is_some_and(|(_, lines)| {
             let mut ends = [lines.first(), lines.last()].into_iter().flatten().map(|line| &line.event);
             matches!(ends.next(), Some(Event::Begin { reason: Some(noted), .. }) if *noted == reason)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::file::{DeploymentsCheck, StagingCheck};
 use config::value::Age;
 use github::RunId;
-use github::deployments::{Deployment, LOOKED_AT, Standing};
+use github::deployments::{Deployment, DeploymentProgress, LOOKED_AT};
 use jiff::Timestamp;
 use model::Outcome;
 
@@ -161,7 +161,7 @@ fn judge_staging(
 }
 
 fn newest_ended<'d>(mut all: impl Iterator<Item = &'d Deployment>) -> Option<&'d Deployment> {
-    all.find(|one| one.succeeded_at().is_some() || one.standing() == Standing::Ended)
+    all.find(|one| one.succeeded_at().is_some() || one.standing() == DeploymentProgress::Ended)
 }
 
 fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
@@ -231,14 +231,14 @@ fn judge_alone(
     let mut running = Vec::new();
     let (mut ours, mut forgotten, mut waiting) = (0, 0, 0);
     for one in all {
-        if one.standing() == Standing::Ended {
+        if one.standing() == DeploymentProgress::Ended {
             continue;
         }
         if own.is_some_and(|run| one.is_of_run(run)) {
             ours += 1;
         } else if is_forgotten(one, stale_after) {
             forgotten += 1;
-        } else if one.standing() == Standing::Waiting {
+        } else if one.standing() == DeploymentProgress::Waiting {
             waiting += 1;
         } else {
             running.push(one);

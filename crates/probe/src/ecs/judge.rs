@@ -27,7 +27,7 @@ pub(super) struct Watch {
 /// What was seen in a word or two, and what it means.
 fn not(verdict: Verdict, value: &str, means: impl std::fmt::Display) -> Reading {
     let reason = format!("{value}: {means}");
-    Reading::not(verdict, EXPECTED, &reason, &reason).value(value)
+    Reading::unmet(verdict, EXPECTED, &reason, &reason).value(value)
 }
 
 pub(super) fn judge(

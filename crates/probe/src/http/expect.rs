@@ -36,7 +36,7 @@ impl Expect {
     /// has `time`.
     pub(crate) async fn judge(&self, reply: &mut Reply, max_body: u64, time: Duration) -> Reading {
         let fail = |expected: String, actual: String, reason: String| {
-            Reading::not(Verdict::Fail, expected, actual, reason)
+            Reading::unmet(Verdict::Fail, expected, actual, reason)
         };
         let actual = reply.describe_status();
         if !self.status.accept(reply.status) {

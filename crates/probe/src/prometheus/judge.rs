@@ -79,7 +79,7 @@ fn undecided(probe: &PrometheusProbe, rule: Undecided, key: &str, reason: String
         Undecided::Fail => Verdict::Fail,
         Undecided::Error => Verdict::Error,
     };
-    Reading::not(verdict, expected(probe), reason.clone(), reason)
+    Reading::unmet(verdict, expected(probe), reason.clone(), reason)
 }
 
 /// Why the answer is too old, if it is. Prometheus itself returns the requested instant, but
@@ -198,7 +198,7 @@ fn format_value(probe: &PrometheusProbe, value: f64, whose: &str) -> String {
 fn judge_bounds(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
     let shown = format_value(probe, value, whose);
     let reading = match exceeded_bound(probe, value, whose) {
-        Some(reason) => Reading::not(Verdict::Fail, expected(probe), shown, reason),
+        Some(reason) => Reading::unmet(Verdict::Fail, expected(probe), shown, reason),
         // Within its bounds, since it is beyond none, and no measurement: `-Inf`, or `+Inf - Inf`
         // of several.
         None if !value.is_finite() => {

@@ -38,7 +38,7 @@ const TEXT: &str = r#"exec "$DEPLOY_GUARD_HURL" --no-color --error-format long -
 impl Hurl {
     pub(super) async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
         let expected = "hurl reports that all is well";
-        let error = |reason: String| Reading::not(Verdict::Error, expected, &reason, &reason);
+        let error = |reason: String| Reading::unmet(Verdict::Error, expected, &reason, &reason);
         let Ok(program) = which::which("hurl") else {
             return error("the program `hurl` is not installed".into());
         };
@@ -116,15 +116,15 @@ fn judge(done: &Captured, expected: &str) -> Reading {
                 Some(said) => format!("hurl: {said}"),
                 None => format!("hurl ends with exit status {code}"),
             };
-            Reading::not(verdict, expected, &reason, &reason).value(code.to_string())
+            Reading::unmet(verdict, expected, &reason, &reason).value(code.to_string())
         }
         Exit::TimedOut => {
             let reason = "hurl is not done in time";
-            Reading::not(Verdict::Fail, expected, reason, reason).value("timeout")
+            Reading::unmet(Verdict::Fail, expected, reason, reason).value("timeout")
         }
         Exit::Signal(signal) => {
             let reason = format!("hurl was killed by signal {signal}");
-            Reading::not(Verdict::Error, expected, &reason, &reason).value("killed")
+            Reading::unmet(Verdict::Error, expected, &reason, &reason).value("killed")
         }
     };
     reading.evidence = Some(model::evidence::tail(done.stderr.as_bytes()));

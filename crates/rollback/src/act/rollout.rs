@@ -72,7 +72,7 @@ async fn take_back(
     }
     let reason = rollout.abort.as_ref().map_or("", |asked| &asked.reason);
     let left = (Some(Status::RolledBack), reason);
-    work.back(&*router, lease, rollout, left).await.map(Ok)
+    work.take_back(&*router, lease, rollout, left).await.map(Ok)
 }
 
 /// Why the rollout is not ended by a rollback.

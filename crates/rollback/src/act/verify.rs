@@ -59,7 +59,7 @@ impl Rollback<'_> {
         let gate = self.gate.as_ref().filter(|_| self.gate_size() > 0);
         let Some(mut gate) = gate.cloned() else {
             let id = "verify/release";
-            let say = vector.iter().filter(|runs| runs.says(self.destination));
+            let say = vector.iter().filter(|runs| runs.reports(self.destination));
             let say = say.count();
             return vec![
                 match (proof, vector) {

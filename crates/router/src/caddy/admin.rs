@@ -46,7 +46,7 @@ pub(super) enum Patched {
 
 impl Admin<'_> {
     pub(super) async fn loaded(&self, place: &Place) -> Result<Loaded, Error> {
-        let reply = self.ask(place, Method::GET, &["config", ""], &[], Vec::new());
+        let reply = self.query(place, Method::GET, &["config", ""], &[], Vec::new());
         let reply = good(reply.await?).map_err(|error| self.at(error))?;
         // Caddy 2.6 tells it behind the body.
         let etag = reply
@@ -79,7 +79,7 @@ impl Admin<'_> {
         ];
         let body = value.to_string().into_bytes();
         let reply = self
-            .ask(place, Method::PATCH, &words, &headers, body)
+            .query(place, Method::PATCH, &words, &headers, body)
             .await?;
         if reply.status == 412 {
             return Ok(Patched::Overtaken);
@@ -92,7 +92,7 @@ impl Admin<'_> {
     pub(super) async fn adapted(&self, place: &Place, caddyfile: &str) -> Result<Value, Error> {
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/caddyfile"))];
         let body = caddyfile.as_bytes().to_vec();
-        let reply = self.ask(place, Method::POST, &["adapt"], &headers, body);
+        let reply = self.query(place, Method::POST, &["adapt"], &headers, body);
         let reply = good(reply.await?).map_err(|error| self.at(error))?;
         let mut answer = self.json(&reply)?;
         Ok(answer["result"].take())
@@ -101,7 +101,7 @@ impl Admin<'_> {
     /// The requests that are under way at an upstream; `None` where Caddy lists no such upstream.
     pub(super) async fn open(&self, place: &Place, dial: &str) -> Result<Option<u64>, Error> {
         let words = ["reverse_proxy", "upstreams"];
-        let reply = self.ask(place, Method::GET, &words, &[], Vec::new());
+        let reply = self.query(place, Method::GET, &words, &[], Vec::new());
         let reply = good(reply.await?).map_err(|error| self.at(error))?;
         let answer = self.json(&reply)?;
         let mut all = answer.as_array().into_iter().flatten();
@@ -110,7 +110,7 @@ impl Admin<'_> {
     }
 
     /// Asks what changes nothing, again where the connection is cut.
-    async fn ask(
+    async fn query(
         &self,
         place: &Place,
         method: Method,

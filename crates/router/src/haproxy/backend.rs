@@ -288,7 +288,7 @@ impl<'a> Backend<'a> {
     /// What `get weight` answers: `25 (initial 0)`.
     async fn weight(&self, place: &Place, socket: &Path, name: &str) -> Result<u32, Error> {
         let command = format!("get weight {}/{name}", self.target.backend);
-        let answer = self.proxy.look(place, socket, &command).await?;
+        let answer = self.proxy.read(place, socket, &command).await?;
         let number = answer.split_whitespace().next();
         number
             .and_then(|number| number.parse().ok())
@@ -399,7 +399,7 @@ impl<'a> Backend<'a> {
     }
 
     async fn stat_at(&self, place: &Place, socket: &Path) -> Result<Stat, Error> {
-        let answer = self.proxy.look(place, socket, "show stat").await?;
+        let answer = self.proxy.read(place, socket, "show stat").await?;
         let stat = stat::parse(&answer, &self.target.backend);
         stat.map_err(|error| self.proxy.at(socket, error.at("HAProxy")))
     }

@@ -158,7 +158,7 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
                 .script(place, what, &text, Effect::Changes, self.limit());
             return wrote.await.map(drop);
         }
-        let text = proxy.look(place, socket, all).await?;
+        let text = proxy.read(place, socket, all).await?;
         if !text.starts_with("1\n") {
             let what = "HAProxy prints no state that it could read again";
             return Err(Error::Malformed(what.to_owned()));

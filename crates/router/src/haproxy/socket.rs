@@ -106,7 +106,7 @@ impl<'a> Proxy<'a> {
     pub async fn all(&self, place: &Place, socket: &Path) -> Result<Servers, Error> {
         let backend = &self.target.backend;
         let command = format!("show servers state {backend}");
-        let answer = self.look(place, socket, &command).await?;
+        let answer = self.read(place, socket, &command).await?;
         if answer.lines().next().map(str::trim) == Some(NO_BACKEND) {
             return Err(Error::NoBackend(backend.clone()));
         }
@@ -143,7 +143,7 @@ impl<'a> Proxy<'a> {
     pub async fn switchable(&self, place: &Place) -> Result<BTreeMap<PathBuf, Servers>, Error> {
         let servers = self.servers(place).await?;
         for socket in self.sockets() {
-            let level = self.look(place, socket, "show cli level").await?;
+            let level = self.read(place, socket, "show cli level").await?;
             if level.trim() != "admin" {
                 return Err(Error::Level {
                     socket: socket.display().to_string(),
@@ -163,7 +163,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// A read-only command; repeated once if the SSH connection breaks.
-    pub async fn look(&self, place: &Place, socket: &Path, command: &str) -> Result<String, Error> {
+    pub async fn read(&self, place: &Place, socket: &Path, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(socket, command).await;
         }

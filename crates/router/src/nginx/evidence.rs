@@ -96,7 +96,7 @@ done
 
 /// What such a script printed, in words; `None` where it tells nothing. `reloaded` is how long ago the
 /// reload was when it had ended.
-pub(super) fn told(printed: &str, reloaded: Option<Duration>) -> Option<String> {
+pub(super) fn warnings(printed: &str, reloaded: Option<Duration>) -> Option<String> {
     let mut since = "";
     let uptime = printed
         .lines()
@@ -180,15 +180,15 @@ worker 73 90000 nginx: cache manager process
 uptime 1000.50
 ";
         assert_eq!(
-            told(printed, Some(Duration::from_secs(2))).unwrap(),
+            warnings(printed, Some(Duration::from_secs(2))).unwrap(),
             "its error log has bind() to 0.0.0.0:80 failed (98: Address already in use), still could not bind(); \
              worker processes from before the reload still accept (process 70)"
         );
         assert_eq!(
-            told("since 2026/11/29 07:13:40\nuptime 3\nworker 1", None),
+            warnings("since 2026/11/29 07:13:40\nuptime 3\nworker 1", None),
             None
         );
-        assert_eq!(told("é€ x\nsince", None), None);
+        assert_eq!(warnings("é€ x\nsince", None), None);
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl<'a> Site<'a> {
     }
 
     /// An error, with the file as it was before.
-    pub async fn back(&self, place: &Place, before: &str, error: Error) -> Error {
+    pub async fn put_back_after(&self, place: &Place, before: &str, error: Error) -> Error {
         match self.restore(place, before).await {
             Ok(done) => error.then(done),
             Err(back) => error.stuck(back),
@@ -255,7 +255,7 @@ impl<'a> Site<'a> {
             (Some(dump), Some(file)) => self.doubts_by(dump, file),
             _ => None,
         };
-        let told = [doubts, evidence::told(&printed, ago)];
+        let told = [doubts, evidence::warnings(&printed, ago)];
         let told: Vec<String> = told.into_iter().flatten().collect();
         Ok((!told.is_empty()).then(|| told.join("; ")))
     }

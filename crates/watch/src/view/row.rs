@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use gate::observer::{Measured, ProbeInfo, StandingEvent};
-use gate::policy::{Conclusion, Standing};
+use gate::policy::{Conclusion, ProbeProgress};
 use model::text::span;
 use model::{Tally, Verdict};
 
@@ -24,7 +24,7 @@ pub(super) struct Row {
     past: VecDeque<(Verdict, Duration)>,
     /// The last measurement in words.
     said: String,
-    standing: Standing,
+    standing: ProbeProgress,
     members: Option<Tally>,
     conclusion: Option<(Verdict, String)>,
     /// How a comparison stands; a probe has none.
@@ -61,7 +61,7 @@ impl Row {
             policy: asked.policy.clone(),
             past: VecDeque::new(),
             said: String::new(),
-            standing: Standing::default(),
+            standing: ProbeProgress::default(),
             members: None,
             conclusion: None,
             comparison: None,

@@ -265,7 +265,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             },
             &board(),
         );
-        let standing = gate::policy::Standing::default();
+        let standing = gate::policy::ProbeProgress::default();
         let news = row.stands(&StandingEvent {
             probe: 0,
             standing: &standing,
@@ -322,7 +322,7 @@ fn thousands_of_changes_are_counted_and_each_half_minute_has_a_sign_of_life() {
 #[test]
 fn a_group_says_how_many_of_its_members_passed() {
     let mut one = row("http/fleet", &[P]);
-    let standing = gate::policy::Standing::default();
+    let standing = gate::policy::ProbeProgress::default();
     let members = Tally {
         total: 5000,
         required: 4750,

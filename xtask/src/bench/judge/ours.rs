@@ -41,7 +41,7 @@ fn watch(
         alpha: Chance::new(0.01)?,
         beta: Chance::new(0.05)?,
         deadline,
-        most_missing: Settings::MOST_MISSING,
+        most_missing: Settings::MAX_MISSING,
         metrics: vec![Metric {
             name: "canary".to_owned(),
             rule: rule(Tolerance::new(tolerance)?),

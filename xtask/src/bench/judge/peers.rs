@@ -3,7 +3,7 @@
 
 use judge::sequential::Verdict;
 use judge::threshold::{self, Limit, NoData, Rule};
-use judge::{Interval, Measure, Reading, Side};
+use judge::{Interval, Measure, Reading, SideData};
 use kayenta::{Direction, Grade, Metric, Watched};
 
 use super::traffic::Minute;
@@ -113,7 +113,7 @@ impl Judge for RepeatedTest {
         let Some(Reading::Ratio(sides)) = reading(&minute.against_stable) else {
             return None;
         };
-        let add = |sum: &mut (u64, u64), side: &Side<judge::Counts>| {
+        let add = |sum: &mut (u64, u64), side: &SideData<judge::Counts>| {
             for counts in side.parts() {
                 sum.0 += counts.failed();
                 sum.1 += counts.total();

@@ -1,7 +1,7 @@
 //! What happens to a canary: how many requests, how many of them fail or are slow.
 
 use judge::random::Random;
-use judge::{Buckets, Counts, Interval, Reading, Side, Sides};
+use judge::{Buckets, Counts, Interval, Reading, SideData, Sides};
 
 use super::binomial::binomial;
 
@@ -204,11 +204,11 @@ fn interval(canary: Part, stable: Parts) -> Interval {
 
 fn sides<T: Clone>(canary: T, stable: Vec<T>, is_whole: bool) -> Sides<T> {
     let stable = match stable.first() {
-        Some(all) if is_whole => Side::Whole(all.clone()),
-        _ => Side::Instances(stable),
+        Some(all) if is_whole => SideData::Whole(all.clone()),
+        _ => SideData::Instances(stable),
     };
     Sides {
-        canary: Side::Whole(canary),
+        canary: SideData::Whole(canary),
         stable,
     }
 }

@@ -11,14 +11,14 @@ use model::failed_run::{Annotation, DockerfileStep, Ended, OtherJob, Stage};
 use model::text::cut;
 use workflow::Workflow;
 
+use crate::cancellation::{CancelledBy, said};
 use crate::cause::{Cause, Suspect, cause};
 use crate::classify::{Facts, classify};
 use crate::diagnosis::Diagnosis;
 use crate::dockerfile;
-use crate::ended::{CancelledBy, said};
 use crate::gap::{Error, Gap};
+use crate::job_needs::{Needed, runs};
 use crate::log::{StepLog, error_lines, is_generic};
-use crate::needed::{Needed, runs};
 use crate::plain::short;
 use crate::waiting::Waiting;
 

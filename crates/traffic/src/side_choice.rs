@@ -10,7 +10,7 @@ use config::value::{Share, Side};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Id, Outcome};
-use operation::shares::sides::{BothSides, ask_all};
+use operation::shares::sides::{BothSides, query_all};
 use operation::shares::work::Work;
 use operation::standby;
 use place::Place;
@@ -152,7 +152,7 @@ pub(crate) async fn pair(
         Goal::Release(release) => release,
         Goal::Side(_) | Goal::Idle => "",
     };
-    let answers = ask_all(router, likely).await;
+    let answers = query_all(router, likely).await;
     let mut found: Option<Pair> = None;
     let mut failed = Vec::new();
     for (place, both) in &answers {
@@ -199,8 +199,8 @@ async fn at(
     beside: OtherSide,
 ) -> Result<Pair, Box<Outcome>> {
     let told = || match place {
-        Place::Here => both.told(router),
-        Place::Host(name) => format!("{name}: {}", both.told(router)),
+        Place::Here => both.describe(router),
+        Place::Host(name) => format!("{name}: {}", both.describe(router)),
     };
     let Splits { configured, in_use } = Splits::read(router, place).await.map_err(|error| {
         let reason = match place {

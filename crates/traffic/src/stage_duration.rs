@@ -5,7 +5,7 @@ use std::time::Duration;
 use cli::Job;
 use config::file::{Canary, CanaryMetric, Healthgate, Judge};
 use config::value::{Quantity, Share, Span};
-use model::planned::Reach;
+use model::planned::TimeToVerdict;
 use model::text::span;
 use model::{Outcome, Severity};
 use watch::outlook::{Outlook, Recent, Requests, unplanned};
@@ -13,7 +13,7 @@ use watch::outlook::{Outlook, Recent, Requests, unplanned};
 use crate::judge;
 
 /// What is known of how long a release is judged.
-pub(crate) struct Minutes {
+pub(crate) struct StageDurations {
     gate: Option<Healthgate>,
     duration: Span,
     /// The metrics that are compared at a share, with their traffic or why that is not known.
@@ -33,9 +33,13 @@ pub(crate) struct StageTime {
     pub(crate) rows: Vec<[String; 3]>,
 }
 
-impl Minutes {
+impl StageDurations {
     /// Asks for the traffic of each metric that is compared.
-    pub(crate) async fn ask(job: &Job, gate: Option<Healthgate>, duration: Span) -> Minutes {
+    pub(crate) async fn query(
+        job: &Job,
+        gate: Option<Healthgate>,
+        duration: Span,
+    ) -> StageDurations {
         let mut compared = Vec::new();
         if let Some(canary) = gate.as_ref().and_then(|gate| gate.canary.as_ref()) {
             let recent = recent(job, canary).await;
@@ -51,7 +55,7 @@ impl Minutes {
                 compared.push((metric, requests));
             }
         }
-        Minutes {
+        StageDurations {
             gate,
             duration,
             compared,
@@ -132,7 +136,7 @@ impl Minutes {
 /// Until a good release passes by a metric's plan.
 fn takes(planned: &Outcome, passes: &str) -> Result<(Duration, String), String> {
     match planned.planned.map(|planned| planned.pass) {
-        Some(Reach::Within { typical, .. }) => Ok((typical, passes.to_owned())),
+        Some(TimeToVerdict::Within { typical, .. }) => Ok((typical, passes.to_owned())),
         _ => Err(planned.reason.clone().unwrap_or_default()),
     }
 }

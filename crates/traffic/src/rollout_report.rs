@@ -88,7 +88,7 @@ impl RolloutReport {
         self.foreign_changes.extend(reported);
     }
 
-    pub(crate) fn back(&mut self, back: &mut WayBack) {
+    pub(crate) fn add_taken_back(&mut self, back: &mut WayBack) {
         self.add(Share::NONE, &mut back.outcomes, &mut back.bars);
         self.places = std::mem::take(&mut back.places);
         if back.end != WayBackEnd::Partial {
