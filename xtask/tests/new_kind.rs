@@ -72,7 +72,7 @@ impl Probe for File {
     fn measure<'a>(&'a self, _release: Option<&'a str>, _timeout: Duration) -> Measuring<'a> {
         let reading = match self.0.path.exists() {
             true => Reading::pass("a file", "a file"),
-            false => Reading::not(Verdict::Fail, "a file", "none", "the file is missing"),
+            false => Reading::unmet(Verdict::Fail, "a file", "none", "the file is missing"),
         };
         Box::pin(async { reading })
     }
