@@ -407,7 +407,7 @@ pub fn released<'s>(group: &Group<'s>, call: &ComposeCall) -> Vec<(String, &'s O
 
 /// Whether the job is made once for each row of a matrix.
 pub fn has_matrix(workflow: &Workflow, job: Option<&Job>) -> bool {
-    let tree = yaml::Node::parse(&workflow.text).ok();
+    let tree = yaml::Node::parse_foreign(&workflow.text).ok();
     let matrix = tree.as_ref().and_then(|tree| {
         let job = tree.get("jobs")?.get(&job?.id)?;
         job.get("strategy")?.get("matrix")

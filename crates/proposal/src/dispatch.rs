@@ -151,7 +151,7 @@ fn may_dispatch(workflow: &Workflow, job: &Job) -> bool {
 
 /// Whether a second run of the job waits for the first.
 fn is_exclusive(workflow: &Workflow, job: &Job) -> bool {
-    let tree = Node::parse(&workflow.text).ok();
+    let tree = Node::parse_foreign(&workflow.text).ok();
     let has = |node: &Node| node.get("concurrency").is_some();
     tree.is_some_and(|tree| {
         has(&tree)

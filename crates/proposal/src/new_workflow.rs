@@ -36,7 +36,7 @@ pub fn text(part: &Part<'_>, change: &Change<'_>, service: &str) -> Result<Strin
     })?;
     let named = release(&part.group).ok_or(Bound::NoRelease)?;
     let normal = normalized(patched);
-    let tree = Node::parse(&normal).map_err(|fault| Bound::Lines(fault.message))?;
+    let tree = Node::parse_foreign(&normal).map_err(|fault| Bound::Lines(fault.message))?;
     let job = job(&normal, &tree, &part.job.id).ok_or_else(|| Bound::Lines("braces".to_owned()))?;
     let env = top(&normal, &tree, "env");
     let defaults = top(&normal, &tree, "defaults");
@@ -195,7 +195,7 @@ fn with_ref(text: &str, job: &str, named: &str) -> Result<String, Bound> {
     .iter()
     .any(|name| named.contains(name))
         && named.starts_with("${{");
-    let tree = Node::parse(text).map_err(|fault| Bound::Lines(fault.message))?;
+    let tree = Node::parse_foreign(text).map_err(|fault| Bound::Lines(fault.message))?;
     let steps = tree
         .get("jobs")
         .and_then(|jobs| jobs.get(job)?.get("steps"));
@@ -245,7 +245,7 @@ fn with_ref(text: &str, job: &str, named: &str) -> Result<String, Bound> {
         };
         new.insert_str(at, &lines);
     }
-    Node::parse(&new).map_err(|fault| Bound::Lines(fault.message))?;
+    Node::parse_foreign(&new).map_err(|fault| Bound::Lines(fault.message))?;
     Ok(new)
 }
 

@@ -57,7 +57,7 @@ pub fn patched(text: &str, job: &str, additions: &[Addition]) -> Result<String, 
 }
 
 fn parse(text: &str) -> Result<Node, PatchError> {
-    Node::parse(text).map_err(|fault| PatchError::Yaml(fault.message))
+    Node::parse_foreign(text).map_err(|fault| PatchError::Yaml(fault.message))
 }
 
 fn steps<'n>(tree: &'n Node, job: &str) -> Option<&'n Node> {

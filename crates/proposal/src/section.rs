@@ -343,7 +343,7 @@ fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv
         .services
         .iter()
         .map(|service| service.value.clone())
-        .filter(|name| call.lasting.is_empty() || call.lasting.contains(name))
+        .filter(|name| !ends(call, name))
         .collect();
     if services.is_empty() {
         services = released(facts.group, call)
@@ -354,14 +354,28 @@ fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEnv
     if services.is_empty() {
         services.clone_from(&call.lasting);
     }
-    if !services.is_empty() {
-        probe.add("services", Tree::texts(services.iter().map(String::as_str)));
-    }
+    add_services(call, services, &mut probe);
     on_hosts(facts, &mut probe);
     if call.sudo {
         probe.add("sudo", Tree::plain("true"));
     }
     Some(probe)
+}
+
+/// The services that must run, and those that must have ended.
+fn add_services(call: &ComposeCall, services: Vec<String>, probe: &mut Map) {
+    let (ended, running): (Vec<String>, Vec<String>) =
+        (services.into_iter()).partition(|name| ends(call, name));
+    for (key, names) in [("services", running), ("completed", ended)] {
+        if !names.is_empty() {
+            probe.add(key, Tree::texts(names.iter().map(String::as_str)));
+        }
+    }
+}
+
+/// Whether a service does one thing and ends.
+fn ends(call: &ComposeCall, service: &String) -> bool {
+    !call.lasting.is_empty() && !call.lasting.contains(service)
 }
 
 /// Folder, files, name and environment files, as the workflow calls Compose.
@@ -523,12 +537,19 @@ fn compose_target(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut StepEn
         target.add("env", Tree::Map(env));
     }
     let mut services = Map::default();
+    let mut ended = Vec::new();
     for (service, own) in released(facts.group, call) {
         let image = handed.filled(&own.image, "IMAGE")?;
         let text = format!("{image}:{}{{release}}{}", own.before, own.after);
         services.add(&service, Tree::filled(&text));
+        if ends(call, &service) {
+            ended.push(service);
+        }
     }
     target.add("services", Tree::Map(services));
+    if !ended.is_empty() {
+        target.add("completed", Tree::texts(ended.iter().map(String::as_str)));
+    }
     Some(target)
 }
 

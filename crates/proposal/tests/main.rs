@@ -5,6 +5,7 @@ mod again;
 mod harmless;
 mod named;
 mod places;
+mod projects;
 mod seen;
 mod steps;
 

@@ -125,7 +125,7 @@ impl Repository {
             return tree.clone();
         }
         let text = self.text(path)?;
-        let tree = match yaml::Node::parse(&text) {
+        let tree = match yaml::Node::parse_foreign(&text) {
             Ok(tree) => Some(Rc::new(tree)),
             Err(fault) => {
                 let before = fault.place.and_then(|place| text.get(..place.start));

@@ -171,7 +171,7 @@ impl Assembly<'_> {
             .filter(|(name, service)| {
                 let image = service.image.as_ref().map_or("", |image| &image.value);
                 let others = !image.contains('$') && !self.is_own_image(run, image);
-                !service.builds
+                !project.is_built(service)
                     && !started.contains(&name.as_str())
                     && (others || !started.is_empty())
             })

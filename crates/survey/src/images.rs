@@ -174,7 +174,7 @@ impl Assembly<'_> {
                 let (image, tag) = compose::split_tag(&image);
                 let plain = image.to_ascii_lowercase();
                 let built = best(&|one| same_image(&one.plain, &plain));
-                if built.is_none() && !service.builds {
+                if built.is_none() && !project.is_built(service) {
                     continue;
                 }
                 let name = built.map_or_else(|| image.to_owned(), name_of);

@@ -123,6 +123,16 @@ fn read(repository: &Repository, path: &str, project: &mut Project, depth: usize
         place.service(node, &tree, &key.name, &mut service, 0);
         project.services.insert(key.name.clone(), service);
     }
+    for (_, node) in services.iter().take(MAX_SERVICES) {
+        for (name, wait) in node.get("depends_on").map_or(&[][..], Node::entries) {
+            let condition = wait.get("condition").and_then(Node::text);
+            if condition == Some("service_completed_successfully")
+                && let Some(awaited) = project.services.get_mut(&name.name)
+            {
+                awaited.ends = true;
+            }
+        }
+    }
 }
 
 struct FilePlace<'r> {
@@ -239,6 +249,15 @@ impl FilePlace<'_> {
         service.ends |= node.get("restart").and_then(Node::text) == Some("no")
             || name.contains("migrat")
             || self.is_shell(node);
+    }
+}
+
+impl Project {
+    /// Whether a release changes the image of a service: one that the file builds, or another service's that it builds.
+    pub fn is_built(&self, service: &Service) -> bool {
+        let image = |one: &Service| one.image.as_ref().map(|image| image.value.clone());
+        let mut built = self.services.values().filter(|one| one.builds);
+        service.builds || service.image.is_some() && built.any(|one| image(one) == image(service))
     }
 }
 

@@ -18,7 +18,7 @@ pub static INPUTS: LazyLock<Vec<String>> = LazyLock::new(|| inputs_of(ACTION));
 
 /// The inputs of an action, by its `action.yml`.
 fn inputs_of(action: &str) -> Vec<String> {
-    let tree = Node::parse(action).ok();
+    let tree = Node::parse_foreign(action).ok();
     let inputs = tree.as_ref().and_then(|tree| tree.get("inputs"));
     let keys = inputs.map_or(&[][..], Node::entries).iter();
     keys.map(|(key, _)| key.name.clone()).collect()

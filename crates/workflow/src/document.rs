@@ -356,7 +356,7 @@ impl Workflow {
 
     /// The secrets that its expressions name, without the job's own token.
     pub fn secrets(&self) -> BTreeSet<String> {
-        let tree = Node::parse(&self.text).ok();
+        let tree = Node::parse_foreign(&self.text).ok();
         let mut texts = Vec::new();
         if let Some(tree) = &tree {
             tree.texts(&mut texts);

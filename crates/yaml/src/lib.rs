@@ -7,6 +7,7 @@ mod decode;
 mod fault;
 mod json;
 mod node;
+mod outdent;
 mod place;
 mod scan;
 mod verbatim;

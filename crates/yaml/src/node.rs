@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use crate::fault::{Fault, display_value};
+use crate::outdent;
 use crate::place::Place;
 use crate::scan;
 
@@ -89,6 +90,15 @@ impl Node {
             ..Builder::new(text)
         };
         builder.document()
+    }
+
+    /// The tree of a file that other programs read, and that its owner did not write for us: as PyYAML reads it, also where
+    /// what a quote or a bracket opened goes on at the indentation of its key, which YAML does not allow.
+    pub fn parse_foreign(text: &str) -> Result<Node, Fault> {
+        Node::parse(text).or_else(|fault| match outdent::joined(text) {
+            Some(joined) => Node::parse(&joined).map_err(|_| fault),
+            None => Err(fault),
+        })
     }
 
     /// The same, with tags such as `!!binary` refused: they say what a value is, and are not read.

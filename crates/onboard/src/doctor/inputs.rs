@@ -47,7 +47,7 @@ struct Wrong {
 }
 
 fn of_workflow(workflow: &Workflow, rules: &Contract, job: &Job) -> Vec<Finding> {
-    let Ok(tree) = Node::parse(&workflow.text) else {
+    let Ok(tree) = Node::parse_foreign(&workflow.text) else {
         return Vec::new();
     };
     let jobs = tree.get("jobs").map_or(&[][..], Node::entries).iter();

@@ -292,7 +292,7 @@ fn local_paths(
     let Ok(whole) = files::read_text(&root.join(file), MAX_FILE) else {
         return Vec::new();
     };
-    let Ok(tree) = Node::parse(&whole) else {
+    let Ok(tree) = Node::parse_foreign(&whole) else {
         return Vec::new();
     };
     let mut found = Vec::new();

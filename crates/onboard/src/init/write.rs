@@ -66,25 +66,33 @@ pub(super) fn holds(
     };
     for environment in names {
         let loaded = load(environment, env)?;
-        // What a workflow will hand over is not here: an address where it is one, else a number, which fits
-        // wherever a variable may stand.
+        // What a workflow will hand over is not here.
         let mut full = env.clone();
         for name in &loaded.variables {
-            let is_address = configuration.contains(&format!("url: \"${{{name}}}"));
             if full.non_empty(name).is_none() {
-                full.set(
-                    name,
-                    if is_address {
-                        "https://example.com"
-                    } else {
-                        "2222"
-                    },
-                );
+                full.set(name, stand_in(configuration, name));
             }
         }
         load(environment, &full)?;
     }
     Ok(())
+}
+
+/// A value that fits where a variable begins a value: an address, the absolute path of a folder or of a file, else a
+/// number, which fits wherever a variable may stand.
+fn stand_in(configuration: &str, name: &str) -> &'static str {
+    let begins = format!("\"${{{name}}}");
+    let is_of = |key: &str| {
+        let mut lines = configuration.lines();
+        lines.any(|line| (line.split_once(key)).is_some_and(|(_, value)| value.contains(&begins)))
+    };
+    if is_of("url: ") {
+        "https://example.com"
+    } else if is_of("folder: ") || is_of("files: ") {
+        "/srv/app"
+    } else {
+        "2222"
+    }
 }
 
 /// Replaces a workflow whose text is still what was read.
