@@ -65,6 +65,25 @@ fn a_folder_that_the_job_copies_has_the_script_that_it_calls() {
 }
 
 #[test]
+fn a_script_that_is_copied_out_of_its_folder_lies_where_it_was_copied_to() {
+    let flow = steps(
+        "      - run: scp deploy/compose.yml deploy/deploy.sh root@shop.example:/srv/shop/\n      - run: ssh root@shop.example \"cd /srv/shop && bash deploy.sh\"\n",
+    );
+    let files = [
+        (
+            "deploy/compose.yml",
+            "services: { api: { image: 'acme/api:v1' } }\n",
+        ),
+        (
+            "deploy/deploy.sh",
+            "cd \"$(dirname \"$0\")\"\ndocker compose up -d\n",
+        ),
+    ];
+    let told = looked(&flow, &files);
+    assert!(told.contains("folder         /srv/shop ("), "{told}");
+}
+
+#[test]
 fn a_probe_that_a_loop_only_warns_of_is_a_warning() {
     let asks = |end: &str| {
         steps(&format!(

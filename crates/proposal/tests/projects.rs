@@ -40,5 +40,19 @@ fn what_starts_the_image_of_a_built_service_goes_back_with_it() {
     assert!(!told.contains("proxy: other/proxy"), "{told}");
     let config = configuration(&deploys(), &files);
     assert!(config.contains("services: [api, worker]"), "{config}");
-    assert!(config.contains("worker: \"other/api:{release}\""), "{config}");
+    assert!(
+        config.contains("worker: \"other/api:{release}\""),
+        "{config}"
+    );
+}
+
+#[test]
+fn what_an_if_adds_to_the_command_leaves_the_rest_of_it() {
+    let script = "COMPOSE=\"docker compose -f one.yml\"\nif [ -f ~/.env ]; then\n  COMPOSE=\"$COMPOSE --env-file ~/.env\"\nfi\n$COMPOSE up -d";
+    let told = looked(
+        &over_ssh(script),
+        &[("one.yml", "services: { api: { build: . } }\n")],
+    );
+    assert!(told.contains("files          one.yml"), "{told}");
+    assert!(!told.contains("env files"), "{told}");
 }

@@ -264,7 +264,7 @@ impl<'r> Reader<'r> {
         }
         let Some(program) = words.first().cloned() else {
             for (name, value) in &command.assignments {
-                shell.set(name, value);
+                shell.set(name, value, !self.arms.is_empty());
             }
             return;
         };
@@ -291,7 +291,7 @@ impl<'r> Reader<'r> {
             "export" | "declare" | "local" | "readonly" | "typeset" => {
                 for word in arguments {
                     if let Some((name, value)) = word.split_once('=') {
-                        shell.set(name, value);
+                        shell.set(name, value, !self.arms.is_empty());
                     }
                 }
                 return;
@@ -354,12 +354,9 @@ impl<'r> Reader<'r> {
             return;
         }
         if let Some((path, rest)) = self.called(&name, &program, &words, shell) {
-            // What `$0` is on a machine, where it is called by its whole path.
-            let written = words.iter().find(|word| {
-                !shell.runner && word.ends_with(&path) && word.starts_with(['/', '~', '$'])
-            });
             env.retain(|name, _| !name.starts_with(|c: char| c.is_ascii_digit()));
-            env.extend(written.map(|path| ("0".to_owned(), path.clone())));
+            let own = shell.own_path(&words, &path).filter(|_| !shell.runner);
+            env.extend(own.map(|path| ("0".to_owned(), path)));
             let mut shell = shell.under(command);
             self.script(&path, rest, &at, by, &mut shell, env, step_id, depth);
             return;

@@ -50,10 +50,17 @@ impl Shell {
         inner
     }
 
-    /// A variable that a program sets to two values has the one or the other: it is not known.
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
+    /// A variable that a program sets to two values has the one or the other: it is not known. What is added to it in a
+    /// part of an `if` may be missing.
+    pub(crate) fn set(&mut self, name: &str, value: &str, in_part: bool) {
         let old = self.vars.get(name).filter(|_| self.assigned.contains(name));
-        let unsure = old.is_some_and(|old| old != value) && !value.contains(&format!("${name}"));
+        let is_longer = old.is_some_and(|old| !old.is_empty() && value.starts_with(&**old));
+        if in_part && is_longer {
+            return;
+        }
+        let unsure = old.is_some_and(|old| old != value)
+            && !is_longer
+            && !value.contains(&format!("${name}"));
         let value = if unsure {
             format!("${{{name}}}")
         } else {
@@ -157,6 +164,17 @@ impl Shell {
         {
             self.place.folder = Some(Fact::new(value, at.clone()));
         }
+    }
+
+    /// What `$0` is on a machine in a file of the repository: as it is called there, wherever its file lies here.
+    pub(crate) fn own_path(&self, words: &[String], file: &str) -> Option<String> {
+        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let written = words.iter().find(|word| name(word) == name(file))?;
+        if written.starts_with(['/', '~', '$']) {
+            return Some(written.clone());
+        }
+        let folder = self.place.folder.as_ref()?;
+        Some(below(&folder.value, written))
     }
 
     /// The path in the repository that a path of this place is, where the folder there is a copy of the repository.
