@@ -564,7 +564,12 @@ fn no_undo(
         })
     };
     let gone = runs.into_iter().any(|run| own_login(run.value.text()))
-        || kubeconfig.is_some_and(|file| file.text().replace("${{", "").contains('$'));
+        || kubeconfig.is_some_and(|file| {
+            // Each step of the job has the workspace.
+            let known = ["${{", "$GITHUB_WORKSPACE/", "${GITHUB_WORKSPACE}/"];
+            let text = (known.iter()).fold(file.text().to_owned(), |text, it| text.replace(it, ""));
+            text.contains('$')
+        });
     gone.then(|| {
         format!(
             "`{command}` goes back by hand; only the step that deploys has the login of the cluster"

@@ -353,10 +353,15 @@ fn agent_key(job: &Job) -> Option<Value> {
 fn decodes_a_key(job: &Job) -> bool {
     let decodes = |text: &str| {
         text.lines().any(|line| {
-            let decodes = ["base64 -d", "base64 --decode", "base64 -D", "base64 -di"]
-                .iter()
-                .any(|call| line.contains(call));
-            decodes
+            let mut calls = ["base64 -d", "base64 --decode", "base64 -D"].iter();
+            let rest = calls.find_map(|call| line.split_once(call));
+            // Into a file, or the agent.
+            let keeps = |(_, rest): (&str, &str)| {
+                [">", "tee ", "ssh-add"]
+                    .iter()
+                    .any(|kept| rest.contains(kept))
+            };
+            rest.is_some_and(keeps)
                 && (line.contains("ssh")
                     || line.contains("id_")
                     || line.to_ascii_lowercase().contains("key"))

@@ -84,6 +84,42 @@ fn a_script_that_is_copied_out_of_its_folder_lies_where_it_was_copied_to() {
 }
 
 #[test]
+fn a_folder_above_one_of_the_machine_is_of_the_machine() {
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    runs-on: self-hosted\n    steps:\n      - run: |\n          cd /home/shop/app\n          cd web && npm ci\n          cd ..\n          docker compose up -d\n";
+    let told = looked(flow, &[COMPOSE]);
+    assert!(told.contains("folder         /home/shop/app ("), "{told}");
+}
+
+#[test]
+fn a_key_that_is_decoded_is_one_that_is_kept() {
+    let flow = |kept: &str| {
+        steps(&format!(
+            "      - uses: webfactory/ssh-agent@v0.9.1\n        with: {{ ssh-private-key: '${{{{ secrets.KEY }}}}' }}\n      - run: printf '%s' \"$BOT_KEY\" | base64 -d{kept}\n      - run: ssh me@shop.example 'cd /srv/api && docker compose up -d'\n"
+        ))
+    };
+    for (kept, is_login) in [("", true), (" > ~/.ssh/id_rsa", false)] {
+        let told = proposed(&flow(kept), &[("compose.yml", COMPOSE.1)], None);
+        assert_eq!(!told.contains("encoded (base64)"), is_login, "{told}");
+    }
+}
+
+#[test]
+fn a_login_that_lies_in_the_workspace_is_there_for_each_step() {
+    for (file, is_there) in [("$GITHUB_WORKSPACE/kube", true), ("$PLACE/kube", false)] {
+        let flow = steps(&format!(
+            "      - run: kubectl --kubeconfig={file} apply -f app.yml\n      - run: kubectl --kubeconfig={file} rollout status deployment/api\n"
+        ));
+        let app = "kind: Deployment\nmetadata: { name: api }\nspec: { template: { spec: { containers: [{ name: api, image: 'acme/api:v1' }] } } }\n";
+        let told = proposed(&flow, &[("app.yml", app)], Some("https://shop.example/up"));
+        assert_eq!(
+            !told.contains("only the step that deploys has the login"),
+            is_there,
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_probe_that_a_loop_only_warns_of_is_a_warning() {
     let asks = |end: &str| {
         steps(&format!(

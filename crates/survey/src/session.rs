@@ -145,7 +145,11 @@ impl Shell {
             joined("", rest).unwrap_or_default()
         } else if of_script.is_some() || to.starts_with(['/', '~', '$']) {
             to.clone()
-        } else if self.runner {
+        } else if self.runner
+            && !old
+                .as_ref()
+                .is_some_and(|old| old.starts_with(['/', '~', '$']))
+        {
             joined(&old.unwrap_or_default(), to).unwrap_or_else(|| to.clone())
         } else {
             below(&old.unwrap_or_else(|| "~".to_owned()), to)
