@@ -183,6 +183,17 @@ fn a_configuration_that_printf_writes_is_read_with_its_values() {
 }
 
 #[test]
+fn a_release_without_files_publishes_nothing() {
+    for (with, publishes) in [("files: dist/*", true), ("body: notes", false)] {
+        let flow = steps(&format!(
+            "      - uses: softprops/action-gh-release@v2\n        with: {{ {with} }}\n"
+        ));
+        let told = looked(&flow, &[]);
+        assert_eq!(told.contains("the files of a release"), publishes, "{told}");
+    }
+}
+
+#[test]
 fn a_migration_by_push_is_told() {
     let flow = steps(
         "      - run: npx prisma db push --accept-data-loss\n        env: { DATABASE_URL: '${{ secrets.DATABASE_URL }}' }\n      - run: flyctl deploy --app shop\n",

@@ -2,7 +2,7 @@
 //! insists on, and whether the release before would answer in its place.
 
 use crate::seen::{over_ssh, steps};
-use crate::{looked, proposed};
+use crate::{looked, patched, proposed};
 
 const COMPOSE: (&str, &str) = (
     "docker/docker-compose.yml",
@@ -114,6 +114,38 @@ fn a_login_that_lies_in_the_workspace_is_there_for_each_step() {
         assert_eq!(
             !told.contains("only the step that deploys has the login"),
             is_there,
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_gate_stands_below_a_migration_in_the_cluster() {
+    let flow = steps(
+        "      - run: kubectl set image deployment/api api=acme/api:${{ github.sha }}\n      - run: kubectl rollout status deployment/api\n      - name: Migrate\n        run: kubectl exec -i \"$POD\" -- sh -c \"python manage.py migrate --noinput\"\n",
+    );
+    let new = patched(&flow, &[], Some("https://shop.example/up"));
+    let (migrate, gate) = (new.find("name: Migrate"), new.find("stage: healthgate"));
+    assert!(migrate.unwrap() < gate.unwrap(), "{new}");
+    assert!(looked(&flow, &[]).contains("migration      kubectl exec"));
+}
+
+#[test]
+fn a_workflow_that_is_called_by_the_repositorys_own_name_is_read() {
+    let flow = "on: { push: { branches: [main] } }\njobs:\n  live:\n    uses: acme/shop/.github/workflows/called.yml@main\n";
+    let called = "on: { workflow_call: {} }\njobs:\n  up:\n    runs-on: ubuntu-latest\n    steps:\n      - run: kamal deploy\n";
+    for (origin, is_read) in [("acme/shop", true), ("acme/other", false)] {
+        let remote = format!("[remote \"origin\"]\n\turl = https://github.com/{origin}.git\n");
+        let told = looked(
+            flow,
+            &[
+                (".git/config", &remote),
+                (".github/workflows/called.yml", called),
+            ],
+        );
+        assert_eq!(
+            told.contains("called at      .github/workflows/ship.yml"),
+            is_read,
             "{told}"
         );
     }

@@ -47,7 +47,7 @@ pub(crate) fn read(
         runs: Vec::new(),
         events: 0,
     };
-    let called = called(workflows);
+    let called = called(workflows, origin);
     for (at, workflow) in workflows.iter().enumerate() {
         if workflow.is_only_called() && called.contains(&at) {
             continue;
@@ -62,11 +62,24 @@ pub(crate) fn read(
     all.runs
 }
 
+/// The path of a workflow of this repository that a job calls, also by the repository's own name:
+/// `OWNER/NAME/.github/workflows/FILE@main`.
+fn path_here(uses: &str, origin: Option<&str>) -> Option<String> {
+    let by_name = origin.and_then(|own| {
+        let (path, _) = uses.strip_prefix(own)?.rsplit_once('@')?;
+        path.strip_prefix('/')
+    });
+    joined(
+        "",
+        by_name.or_else(|| uses.starts_with("./").then_some(uses))?,
+    )
+}
+
 /// The workflows that others of the repository call.
-fn called(workflows: &[Workflow]) -> Vec<usize> {
+fn called(workflows: &[Workflow], origin: Option<&str>) -> Vec<usize> {
     let uses = workflows.iter().flat_map(|workflow| &workflow.jobs);
     let paths = uses.filter_map(|job| job.uses.as_ref());
-    let paths = paths.filter_map(|text| joined("", text.value.text()));
+    let paths = paths.filter_map(|text| path_here(text.value.text(), origin));
     paths
         .filter_map(|path| workflows.iter().position(|one| one.path == path))
         .collect()
@@ -203,7 +216,7 @@ impl Jobs<'_> {
         let job = &workflow.jobs[id.job];
         if let Some(uses) = &job.uses {
             let path = uses.value.text();
-            let called = joined("", path).filter(|_| path.starts_with("./"));
+            let called = path_here(path, scope.repository.as_deref());
             let called =
                 called.and_then(|path| self.workflows.iter().position(|one| one.path == path));
             let Some(called) = called.filter(|_| depth < MAX_CALLS) else {

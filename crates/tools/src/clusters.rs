@@ -1,6 +1,7 @@
 //! The command lines of Kubernetes, Helm and AWS.
 
 use crate::deed::CommandEffect;
+use crate::migrations::migrates;
 use crate::tool::{ByHand, EcsCall, HelmCall, KubectlCall, LAMBDA_BACK, PlatformCall, Tool};
 use shell::Arguments;
 use workflow::Value;
@@ -43,6 +44,8 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<CommandEffect> {
     };
     let mut deeds = Vec::new();
     match operands.first().copied() {
+        // `kubectl exec POD -- sh -c "python manage.py migrate"`
+        Some("exec") if migrates(words) => return vec![CommandEffect::Migrates],
         Some("apply" | "replace" | "create" | "patch") => {
             if operands.first() == Some(&"create")
                 && operands.get(1).is_some_and(|word| {

@@ -325,6 +325,8 @@ pub fn deeds(
             })
         }
         "hashicorp/tfc-workflows-github" => platform("Terraform Cloud", &[], ByHand::Again),
+        // Without files it writes the notes of a release alone.
+        "softprops/action-gh-release" if !with.contains_key("files") => Vec::new(),
         "softprops/action-gh-release"
         | "ncipollo/release-action"
         | "goreleaser/goreleaser-action"
