@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use model::redact::MASK;
 use sides::Sides;
 use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
 
@@ -76,6 +77,20 @@ impl Table<'_> {
     fn fact(&mut self, what: &str, fact: Option<&Fact<Value>>) {
         if let Some(fact) = fact {
             self.row(what, &format!("{} ({})", fact.value, fact.at));
+        }
+    }
+
+    /// What is secret where it is written down, and where it comes from else: an expression, a variable, a file.
+    fn secret(&mut self, what: &str, fact: Option<&Fact<Value>>) {
+        let is_named = |text: &str| text.contains('$') || text.starts_with(['~', '/']);
+        match fact {
+            Some(fact) if !is_named(fact.value.text()) => {
+                self.row(
+                    what,
+                    &format!("{MASK} ({}), written there as it is", fact.at),
+                );
+            }
+            fact => self.fact(what, fact),
         }
     }
 
@@ -228,8 +243,8 @@ fn login(lead: &Deployment, table: &mut Table<'_>) {
         &format!("{user}{} ({})", login.address.value, lines.join(", ")),
     );
     table.fact("port", login.port.as_ref());
-    table.fact("key", login.key.as_ref());
-    table.fact("password", login.password.as_ref());
+    table.secret("key", login.key.as_ref());
+    table.secret("password", login.password.as_ref());
     for jump in std::iter::successors(login.jump.as_deref(), |jump| jump.jump.as_deref()) {
         let user = jump.user.as_ref();
         let user = user.map_or(String::new(), |user| format!("{}@", user.value));

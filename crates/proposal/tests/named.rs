@@ -194,6 +194,38 @@ fn a_release_without_files_publishes_nothing() {
 }
 
 #[test]
+fn a_password_that_the_workflow_has_written_down_is_not_shown() {
+    let flow = crate::seen::over_ssh("cd /srv/api\ngit pull\npm2 restart api");
+    for (key, shown) in [
+        ("password: hunter2", false),
+        ("key: ${{ secrets.K }}", true),
+    ] {
+        let told = looked(&flow.replace("key: ${{ secrets.KEY }}", key), &[]);
+        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(!told.contains("written there as it is"), shown, "{told}");
+    }
+}
+
+#[test]
+fn a_query_about_migrations_is_none() {
+    let query = "docker exec db mariadb -e 'SELECT COUNT(*) FROM _prisma_migrations'";
+    let script = format!(
+        "cd /srv/api\n{query}\ndocker compose run --rm web npx prisma migrate deploy\ndocker compose up -d"
+    );
+    let told = looked(&crate::seen::over_ssh(&script), &[]);
+    assert!(told.contains("migration      docker compose run"), "{told}");
+}
+
+#[test]
+fn railway_starts_the_newest_that_it_has() {
+    let told = looked(&steps("      - run: railway redeploy -s shop -y\n"), &[]);
+    assert!(
+        told.contains("deploys by Railway") && !told.contains("github.sha"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_migration_by_push_is_told() {
     let flow = steps(
         "      - run: npx prisma db push --accept-data-loss\n        env: { DATABASE_URL: '${{ secrets.DATABASE_URL }}' }\n      - run: flyctl deploy --app shop\n",

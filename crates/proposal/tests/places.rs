@@ -152,6 +152,21 @@ fn a_workflow_that_is_called_by_the_repositorys_own_name_is_read() {
 }
 
 #[test]
+fn options_behind_the_machine_are_options() {
+    for command in [
+        "'cd /srv/api && docker compose up -d'",
+        "<<'END'\n          cd /srv/api\n          docker compose up -d\n          END",
+    ] {
+        let flow = steps(&format!(
+            "      - run: |\n          ssh me@shop.example -p 2222 {command}\n"
+        ));
+        let told = looked(&flow, &[]);
+        assert!(told.contains("port           2222"), "{told}");
+        assert!(told.contains("folder         /srv/api"), "{told}");
+    }
+}
+
+#[test]
 fn a_probe_that_a_loop_only_warns_of_is_a_warning() {
     let asks = |end: &str| {
         steps(&format!(

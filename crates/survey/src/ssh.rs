@@ -36,7 +36,9 @@ pub(crate) fn ssh(words: &[String], at: &Line, scope: &Scope) -> Option<(Login, 
         .filter(|nth| words.get(nth + 1).is_some_and(|word| word.contains('@')))
         .map(|nth| words.remove(nth));
     let rest = options.read(&words, Program::Ssh);
-    let (destination, command) = rest.split_first()?;
+    let (destination, behind) = rest.split_first()?;
+    // `ssh user@host -p 2222 COMMAND`: the program reads options behind the machine, too.
+    let command = options.read(behind, Program::Ssh);
     let mut login = login(options, destination, at, scope)?;
     if let Some(unknown) = unknown {
         login.client = Some(Client {
@@ -45,7 +47,7 @@ pub(crate) fn ssh(words: &[String], at: &Line, scope: &Scope) -> Option<(Login, 
             key_file: None,
         });
     }
-    Some((login, command.to_vec()))
+    Some((login, command))
 }
 
 /// `scp` or `rsync`: the machine and the path that files go to.

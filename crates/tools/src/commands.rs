@@ -276,6 +276,14 @@ pub fn deeds(
                 ..PlatformCall::default()
             }))
         }
+        // It starts the newest image or commit that Railway has.
+        "railway" if first == "redeploy" => deploys(Tool::Platform(PlatformCall {
+            name: "Railway",
+            app: app(&["-s", "--service"]),
+            back: ByHand::Console,
+            fetches: true,
+            ..PlatformCall::default()
+        })),
         "railway" if first == "up" => {
             platform("Railway", app(&["-s", "--service"]), ByHand::Console)
         }

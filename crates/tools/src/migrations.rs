@@ -5,7 +5,17 @@ pub(crate) fn migrates(words: &[String]) -> bool {
     let pushes = words
         .windows(2)
         .any(|pair| pair[0] == "db" && pair[1] == "push");
-    pushes || words.iter().any(|word| word.contains("migrat")) && !only_tells(words)
+    let names = |word: &String| word.contains("migrat") && !is_query(word);
+    pushes || words.iter().any(names) && !only_tells(words)
+}
+
+/// Whether a word is a statement of SQL: `SELECT COUNT(*) FROM _prisma_migrations`.
+fn is_query(word: &str) -> bool {
+    let first = word.split_whitespace().next().unwrap_or_default();
+    let verbs = [
+        "select", "show", "insert", "update", "delete", "create", "alter", "drop",
+    ];
+    word.contains(' ') && verbs.contains(&first.to_ascii_lowercase().as_str())
 }
 
 /// Whether they only tell what has been made or would be, or write the files of one.
@@ -79,6 +89,8 @@ mod tests {
         ] {
             assert!(!migrates(&words(line)), "{line}");
         }
+        let query = "SELECT COUNT(*) FROM _prisma_migrations".to_owned();
+        assert!(!migrates(&["shop_db".to_owned(), query]));
         for (line, tells) in [
             ("upgrade head", false),
             ("current", true),
