@@ -346,7 +346,7 @@ fn gate(
             known && is_told
         }
         Tool::Systemd { units, of_user, .. } => !of_user && !units.is_empty() && can_reach,
-        Tool::Compose(_) => can_reach && asked.is_empty(),
+        Tool::Compose(_) | Tool::Container { name: Some(_), .. } => can_reach && asked.is_empty(),
         _ => false,
     };
     let has_shares = insists.has_sides && can_reach && !asked.is_empty();

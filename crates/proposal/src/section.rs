@@ -93,7 +93,7 @@ pub fn of(
 /// Whether the gate of a configuration has a probe: without one, it fails whatever it is asked.
 pub fn asks_something(map: &Map) -> bool {
     match map.get("healthgate") {
-        Some(Tree::Map(gate)) => ["http", "compose", "systemd", "ecs"]
+        Some(Tree::Map(gate)) => ["http", "compose", "docker", "systemd", "ecs"]
             .iter()
             .any(|kind| gate.get(kind).is_some()),
         _ => false,
@@ -107,7 +107,9 @@ fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
         || facts.asked.iter().any(|asked| asked.on_host)
         || matches!(
             tool,
-            Tool::Compose(_) | Tool::Systemd { of_user: false, .. }
+            Tool::Compose(_)
+                | Tool::Container { name: Some(_), .. }
+                | Tool::Systemd { of_user: false, .. }
         )
 }
 
@@ -126,7 +128,10 @@ fn preflight(facts: &Facts<'_, '_>) -> Map {
         if !keys.is_empty() {
             map.add("secrets", Tree::List(keys));
         }
-        let docker = matches!(facts.group.lead.tool, Tool::Compose(_) | Tool::Kamal(_));
+        let docker = matches!(
+            facts.group.lead.tool,
+            Tool::Compose(_) | Tool::Container { .. } | Tool::Kamal(_)
+        );
         let each = hosts.iter().map(|one| {
             let mut check = Map::default().with("host", Tree::text(&one.name));
             if docker {
@@ -217,6 +222,19 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
                 );
             }
         }
+        Tool::Container {
+            name: Some(container),
+            sudo,
+            ..
+        } if !matches!(facts.reach, RunsAt::Nowhere(_)) => {
+            if let Some(probe) = container_probe(facts, container, *sudo, handed) {
+                map.add_noted(
+                    "It runs, is healthy where it has a health check, and is not started again.",
+                    "docker",
+                    Tree::List(vec![Tree::Map(probe)]),
+                );
+            }
+        }
         Tool::Systemd {
             units,
             of_user: false,
@@ -228,29 +246,9 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
             }
         }
         Tool::Ecs(call) => {
-            let registered = registered(facts.group, facts.job);
-            let calls = [call].into_iter().chain(&call.besides).enumerate();
-            let each = calls.filter_map(|(nth, one)| {
-                let mut named = Map::default();
-                if call.besides.is_empty() {
-                    named.add("name", Tree::plain("service"));
-                } else {
-                    named.add("name", Tree::text(&format!("service-{}", nth + 1)));
-                }
-                named.append(service(one, handed)?);
-                if let Some(value) = &registered {
-                    let text = handed.filled(value, "TASK_DEFINITION")?;
-                    named.add("task-definition", Tree::filled(&text));
-                } else if let Some(container) = &one.container
-                    && let Some(text) = handed.filled(&container.value, "CONTAINER_NAME")
-                {
-                    named.add("container", Tree::filled(&text));
-                }
-                Some(Tree::Map(named))
-            });
-            let each: Vec<Tree> = each.collect();
+            let each = service_probes(facts, call, handed);
             if !each.is_empty() {
-                let note = match registered {
+                let note = match registered(facts.group, facts.job) {
                     Some(_) => {
                         "Its PRIMARY deployment runs what the deploying step registered, and is rolled out."
                     }
@@ -264,6 +262,52 @@ fn healthgate(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Map {
         _ => {}
     }
     map
+}
+
+/// A probe for each service of ECS, by the task definition that was registered, else by its container.
+fn service_probes(
+    facts: &Facts<'_, '_>,
+    call: &survey::EcsCall,
+    handed: &mut StepEnv,
+) -> Vec<Tree> {
+    let registered = registered(facts.group, facts.job);
+    let calls = [call].into_iter().chain(&call.besides).enumerate();
+    let each = calls.filter_map(|(nth, one)| {
+        let mut named = Map::default();
+        if call.besides.is_empty() {
+            named.add("name", Tree::plain("service"));
+        } else {
+            named.add("name", Tree::text(&format!("service-{}", nth + 1)));
+        }
+        named.append(service(one, handed)?);
+        if let Some(value) = &registered {
+            let text = handed.filled(value, "TASK_DEFINITION")?;
+            named.add("task-definition", Tree::filled(&text));
+        } else if let Some(container) = &one.container
+            && let Some(text) = handed.filled(&container.value, "CONTAINER_NAME")
+        {
+            named.add("container", Tree::filled(&text));
+        }
+        Some(Tree::Map(named))
+    });
+    each.collect()
+}
+
+fn container_probe(
+    facts: &Facts<'_, '_>,
+    container: &Value,
+    sudo: bool,
+    handed: &mut StepEnv,
+) -> Option<Map> {
+    let container = handed.filled(container, "CONTAINER")?;
+    let mut probe = Map::default()
+        .with("name", Tree::plain("container"))
+        .with("container", Tree::filled(&container));
+    on_hosts(facts, &mut probe);
+    if sudo {
+        probe.add("sudo", Tree::plain("true"));
+    }
+    Some(probe)
 }
 
 /// A probe for each unit, but for one that only a shell knows.

@@ -357,10 +357,10 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
         }
         Tool::Platform(call) => table.fact("app", call.app.as_ref()),
         Tool::Swarm { stack } => table.row("stack", stack.text()),
-        Tool::Container { name, image } => {
-            let name = name.as_ref().map_or("", Value::text);
-            table.row("container", &format!("{name} of {image}"));
-        }
+        Tool::Container { name, image, .. } => match name {
+            Some(name) => table.row("container", &format!("{name} of {image}")),
+            None => table.row("container", &format!("of {image}")),
+        },
         Tool::Pm2 { app } => {
             if let Some(app) = app {
                 table.row("process", app.text());
@@ -506,6 +506,7 @@ fn gate(part: &Part<'_>) -> String {
                 Tool::Compose(_) if part.map.yaml().contains("name: containers") => {
                     all.push("the containers of its services".to_owned());
                 }
+                Tool::Container { name: Some(_), .. } => all.push("its container".to_owned()),
                 Tool::Systemd { of_user: false, .. } => all.push("its units".to_owned()),
                 Tool::Ecs(call) if call.besides.is_empty() => {
                     all.push("the service's PRIMARY deployment".to_owned());

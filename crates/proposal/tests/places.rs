@@ -2,7 +2,7 @@
 //! insists on, and whether the release before would answer in its place.
 
 use crate::seen::{over_ssh, steps};
-use crate::{looked, patched, proposed};
+use crate::{configuration, looked, patched, proposed};
 
 const COMPOSE: (&str, &str) = (
     "docker/docker-compose.yml",
@@ -163,6 +163,31 @@ fn options_behind_the_machine_are_options() {
         let told = looked(&flow, &[]);
         assert!(told.contains("port           2222"), "{told}");
         assert!(told.contains("folder         /srv/api"), "{told}");
+    }
+}
+
+#[test]
+fn a_container_that_the_job_starts_is_probed_by_its_name() {
+    let run = |more: &str| {
+        over_ssh(&format!(
+            "sudo docker rm -f api || true\nsudo docker run -d --name api acme/api:v1{more}"
+        ))
+    };
+    let config = configuration(&run(""), &[]);
+    assert!(
+        config.contains("container: api, host: server, sudo: true"),
+        "{config}"
+    );
+    // Of several, no one is probed alone.
+    for (more, why) in [
+        (
+            "\ndocker run -d --name web acme/web:v1",
+            "without an address",
+        ),
+        ("", "its container"),
+    ] {
+        let told = proposed(&run(more), &[], None);
+        assert!(told.contains(why), "{told}");
     }
 }
 

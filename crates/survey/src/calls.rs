@@ -89,6 +89,12 @@ impl Assembly<'_> {
             Tool::Pm2 { .. } if tools.iter().any(|(tool, _)| tool != &first) => {
                 (Tool::Pm2 { app: None }, at)
             }
+            // Nor have several containers.
+            Tool::Container { image, sudo, .. } if tools.iter().any(|(tool, _)| tool != &first) => {
+                let (image, sudo) = (image.clone(), *sudo);
+                let name = None;
+                (Tool::Container { name, image, sudo }, at)
+            }
             Tool::Kamal(call) => (
                 Tool::Kamal(tools::kamal::completed(self.repository, call.clone())),
                 at,

@@ -90,6 +90,7 @@ pub(crate) fn docker(
                     .first()
                     .map(|name| Value::new(*name))
                     .unwrap_or_default(),
+                sudo: program.starts_with("sudo "),
             })
         }
         _ => Vec::new(),

@@ -15,6 +15,8 @@ pub enum Tool {
     Container {
         name: Option<Value>,
         image: Value,
+        /// Called through `sudo`: the user may not speak to Docker.
+        sudo: bool,
     },
     Kamal(KamalCall),
     Kubectl(KubectlCall),
