@@ -74,6 +74,7 @@ const OURS: &[&str] = &[
     "watch",
     "workflow",
     "yaml",
+    "yaml_edit",
 ];
 
 /// The redactor in force. It is known only after the configuration is read, the log starts before.

@@ -26,9 +26,10 @@ use crate::inventory;
 use ask::Prompter;
 use output::tell;
 use problem::InitError;
-use proposal::{text, words};
+use proposal::words;
 use survey::Survey;
 use wishes::{InitFlags, KindFlag};
+use yaml_edit::text;
 
 /// The command line of `init`.
 pub fn command() -> Command {

@@ -6,12 +6,12 @@ use crate::back::{RollbackPlan, usable};
 use crate::checkout::{gets_artifacts, has_checkout};
 use crate::group::shares_job;
 use crate::handed::StepEnv;
-use crate::patch::{Addition, InsertionPoint, PatchError, patched};
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
 use crate::steps::{Act, Frame, Own, Stage, free_id};
-use crate::text::{expression, scalar};
+use yaml_edit::patch::{Addition, InsertionPoint, PatchError, patched};
+use yaml_edit::text::{expression, scalar};
 
 /// A workflow and what becomes of it.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use survey::{Client, Deployment, Fact, Job, Login, Need, SetUp, Value};
 
 use crate::handed::StepEnv;
 use crate::machine::Machine;
-use crate::tree::{Map, Tree};
+use yaml_edit::tree::{Map, Tree};
 
 /// Where keys of machines stand, which a person fetches.
 pub const KNOWN_HOSTS: &str = ".github/known_hosts";

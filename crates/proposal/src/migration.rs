@@ -4,7 +4,7 @@ use migration_tools::Tool;
 use survey::{Deployment, Job};
 
 use crate::handed::StepEnv;
-use crate::tree::{Map, Tree};
+use yaml_edit::tree::{Map, Tree};
 
 /// The section, where the tool is known, it runs in the job, and the job names the variable with the
 /// database's URL.

@@ -7,9 +7,9 @@ use survey::Workflow;
 use yaml::{Key, Node};
 
 use crate::additions::Change;
-use crate::patch::PatchError;
 use crate::proposal::{Part, release};
-use crate::text::{indented, scalar};
+use yaml_edit::patch::PatchError;
+use yaml_edit::text::{indented, scalar};
 
 /// What a person names instead of what the event of before said.
 const RELEASE: &str = "${{ inputs.release }}";

@@ -14,7 +14,7 @@ use crate::migration;
 use crate::platform::{self, Extra, Place};
 use crate::section;
 use crate::shares::SharesObstacle;
-use crate::tree::{Map, Tree};
+use yaml_edit::tree::{Map, Tree};
 
 /// What the gate is.
 #[derive(Clone, Debug, PartialEq, Eq)]

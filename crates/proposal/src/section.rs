@@ -9,7 +9,7 @@ use crate::handed::StepEnv;
 use crate::health::HealthAddress;
 use crate::hosts::Reached;
 use crate::shares::{self, SharesObstacle};
-use crate::tree::{Map, Tree};
+use yaml_edit::tree::{Map, Tree};
 
 pub struct Facts<'f, 's> {
     pub service: &'f str,

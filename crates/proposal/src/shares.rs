@@ -4,7 +4,7 @@ use sides::{RouterFile, Sides};
 
 use crate::back::RunsAt;
 use crate::hosts::Reached;
-use crate::tree::{Map, Tree};
+use yaml_edit::tree::{Map, Tree};
 
 /// Why two sides that are seen are not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

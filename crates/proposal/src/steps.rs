@@ -3,7 +3,7 @@
 use survey::Job;
 
 use crate::handed::StepEnv;
-use crate::text::{expression, indented, scalar};
+use yaml_edit::text::{expression, indented, scalar};
 
 /// Pinned to a commit: its owner can move a tag.
 pub const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1";

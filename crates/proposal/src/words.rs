@@ -12,10 +12,10 @@ use crate::back::RollbackPlan;
 use crate::group::{self, Group};
 use crate::health;
 use crate::migration;
-use crate::patch::PatchError;
 use crate::proposal::{Gate, Part, Proposal};
 use crate::shares::SharesObstacle;
-use crate::text::{indented, line};
+use yaml_edit::patch::PatchError;
+use yaml_edit::text::{indented, line};
 
 /// What was seen.
 pub fn told(survey: &Survey) -> String {
@@ -541,7 +541,7 @@ pub fn shown(changes: &[Change<'_>]) -> String {
         match &change.new {
             Ok(new) => {
                 text.push('\n');
-                text.push_str(&crate::patch::diff(
+                text.push_str(&yaml_edit::patch::diff(
                     &change.workflow.path,
                     &change.workflow.text,
                     new,

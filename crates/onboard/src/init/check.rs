@@ -18,7 +18,7 @@ use super::wishes::{InitFlags, KindFlag};
 use proposal::additions::{self, Change, Means};
 use proposal::health::HealthAddress;
 use proposal::proposal::{Gate, Part, Proposal};
-use proposal::text::line;
+use yaml_edit::text::line;
 
 /// A configuration is shorter.
 const MAX_FILE: u64 = 1 << 20;

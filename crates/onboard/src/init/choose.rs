@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use proposal::group::{Group, groups, shown};
-use proposal::text::line;
 use proposal::tools;
 use repository::{Repository, joined};
 use survey::{Rank, Survey, Tool};
+use yaml_edit::text::line;
 
 use super::ask::Prompter;
 use super::problem::InitError;

@@ -16,7 +16,7 @@ use super::wishes::InitFlags;
 use super::write::{NewFile, Places, holds};
 use crate::inventory::RepositoryFacts;
 use plan::Plan;
-use proposal::text;
+use yaml_edit::text;
 
 /// Where the workflow goes, unless a flag says.
 const WORKFLOW: &str = ".github/workflows/deploy-guard.yml";

@@ -20,11 +20,11 @@ use proposal::additions::{self, Change, Means};
 use proposal::back::{RollbackPlan, RunsAt};
 use proposal::hosts::keyscan;
 use proposal::new_workflow;
-use proposal::patch::PatchError;
 use proposal::proposal::{Proposal, ProposalInput};
-use proposal::tree::{Map, Tree};
 use proposal::words;
 use repository::Repository;
+use yaml_edit::patch::PatchError;
+use yaml_edit::tree::{Map, Tree};
 
 pub(super) fn run(
     survey: &Survey,

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use model::{Env, ExitCode};
 
 use super::problem::InitError;
-use proposal::text::line;
+use yaml_edit::text::line;
 
 /// A file that is not there yet.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use config::SCHEMA_URL;
 
 use super::plan::{Cluster, DeployMethod, KEY, Plan, Project, TODO};
-use proposal::text::{indented, line, literal, scalar};
+use yaml_edit::text::{indented, line, literal, scalar};
 
 /// Writes the release's images into our own file, which a rollback writes too, and starts them.
 const COMPOSE: &str = r#"case $RELEASE in *[!A-Za-z0-9._-]*) echo "no image's tag: $RELEASE" >&2; exit 1 ;; esac

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::plan::{DeployMethod, Plan, ROLE};
 use proposal::steps::{CHECKOUT, pinned};
-use proposal::text::scalar;
+use yaml_edit::text::scalar;
 
 const LOG_IN: &str =
     "aws-actions/configure-aws-credentials@8df5847569e6427dd6c4fb1cf565c83acfa8afa7 # v6.0.0";

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::names::{compose_folder, ecs_names};
 use crate::init::insist::plan::{DeployMethod, Plan, TODO};
-use proposal::text::{literal, scalar};
+use yaml_edit::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
     text.push_str("\n# Back: to the newest release that passed its gate.\nrollback:\n");

@@ -1,7 +1,7 @@
 //! Where a project lies, and what a service is called.
 
 use crate::init::insist::plan::{Cluster, Plan, Project, TODO};
-use proposal::text::scalar;
+use yaml_edit::text::scalar;
 
 pub(super) fn compose_folder(plan: &Plan, project: &Project) -> String {
     match plan.is_local() {
