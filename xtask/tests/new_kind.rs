@@ -309,13 +309,12 @@ use std::fs;
 use std::time::Duration;
 
 use config::file::FileRouter;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 use model::release::Releases;
 use place::{Context, Error, Place, Standby, StepFuture};
 
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
-use crate::split::Split;
 
 struct File<'a> {
     config: &'a FileRouter,

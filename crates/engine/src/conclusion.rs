@@ -1,9 +1,11 @@
 //! What came of an operation's steps, before anything is verified.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use model::report::Bar;
 use model::{Id, Outcome, Table};
+use target::StepEnd;
 
 /// What was made, what was not, and what runs where now.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub struct Conclusion<E> {
     /// Of each step, and of each place where it says more.
     pub outcomes: Vec<Outcome>,
     pub bars: Vec<Bar>,
+    /// How each step that was made or put back ended, by its name; of one that was both, why it could not be put back.
+    pub ends: BTreeMap<String, StepEnd>,
     /// What each place runs, where that was asked.
     pub places: Vec<PlaceRelease>,
     /// When the destination was first seen to answer at the last place that tells; where none does,

@@ -12,7 +12,7 @@ use model::text::chain;
 use model::{Id, Outcome, Verdict};
 use state::journal::{Ending, Intention, SharePlan};
 use state::{Error, Forced, Journal, Lease, Store};
-use target::{Applied, Step, StepFuture, Target, Transition};
+use target::{Applied, Step, StepEnd, StepFuture, Target, Transition};
 use tokio::sync::Mutex;
 
 use crate::conclusion::{Conclusion, ExecutionEnd, PlaceRelease, RevertEnd, Reverted};
@@ -98,6 +98,7 @@ pub struct Execution<'a> {
 struct StepResults {
     outcomes: Vec<Outcome>,
     bars: Vec<Bar>,
+    ends: BTreeMap<String, StepEnd>,
     failed: usize,
     interrupted: bool,
     /// Why the operation stops: the journal or the lock could not be written. The steps made so far
@@ -110,6 +111,8 @@ struct StepResults {
 struct StepResult {
     outcome: Outcome,
     bar: Option<Bar>,
+    /// `None` where its journal could not be written.
+    end: Option<StepEnd>,
     answered: Option<Instant>,
 }
 
@@ -249,6 +252,7 @@ impl<'a> Execution<'a> {
         let StepResults {
             mut outcomes,
             bars,
+            ends,
             failed,
             interrupted,
             trouble,
@@ -259,6 +263,7 @@ impl<'a> Execution<'a> {
         let mut conclusion = Conclusion {
             outcomes,
             bars,
+            ends,
             places: Vec::new(),
             answered,
             end: ExecutionEnd::Interrupted,
@@ -271,9 +276,10 @@ impl<'a> Execution<'a> {
             // Its own time: the way there has used up the first.
             self.until = Instant::now() + self.means.settings.deadline.get();
             let reason = format!("failed ({failed}) > max-failed ({most})");
-            let reverted = self.revert(&reason).await?;
+            let reverted = self.revert_made(&reason, &conclusion.ends).await?;
             conclusion.outcomes.extend(reverted.outcomes);
             conclusion.bars.extend(reverted.bars);
+            conclusion.ends.extend(reverted.ends);
             return Ok(Conclusion {
                 places: reverted.places,
                 end: reverted.end.into(),
@@ -319,18 +325,29 @@ impl<'a> Execution<'a> {
     /// # Errors
     /// Returns an error if the journal entry that starts the revert cannot be written.
     pub async fn revert(&self, reason: &str) -> Result<Conclusion<RevertEnd>, Error> {
+        self.revert_made(reason, &BTreeMap::new()).await
+    }
+
+    /// The same, where these steps were made by this execution.
+    async fn revert_made(
+        &self,
+        reason: &str,
+        made: &BTreeMap<String, StepEnd>,
+    ) -> Result<Conclusion<RevertEnd>, Error> {
         let StepResults {
             outcomes,
             bars,
+            ends,
             failed,
             interrupted,
             trouble,
             answered: _,
-        } = self.restore(reason).await?;
+        } = self.restore(reason, made).await?;
         let tried = outcomes.len();
         let mut conclusion = Conclusion {
             outcomes,
             bars,
+            ends,
             places: Vec::new(),
             answered: Instant::now(),
             end: RevertEnd::Interrupted,
@@ -459,9 +476,12 @@ impl<'a> Execution<'a> {
                     StepResult {
                         outcome,
                         bar: None,
+                        end: None,
                         answered: None,
                     }
                 });
+                all.ends
+                    .extend(made.end.map(|end| (step.name.clone(), end)));
                 all.answered = all.answered.max(made.answered);
                 all.failed += usize::from(made.outcome.verdict != Verdict::Pass);
                 all.bars.extend(made.bar);
@@ -499,11 +519,12 @@ impl<'a> Execution<'a> {
             Err(error) => Err(error),
         };
         let mut journal = self.journal.lock().await;
-        let (outcome, answered) = match result {
+        let (outcome, end, answered) = match result {
             Ok(Applied { detail, answered }) => {
                 journal.done(&step.name).await?;
                 let id = Id::step(&step.name);
-                (Outcome::pass(id, &self.to).actual(detail), answered)
+                let outcome = Outcome::pass(id, &self.to).actual(detail);
+                (outcome, Ok(()), answered)
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -521,13 +542,14 @@ impl<'a> Execution<'a> {
                 } else {
                     self.not_made(step, reason)
                 };
-                (outcome, None)
+                (outcome, Err(error), None)
             }
         };
         let bar = Some(timer.ends(outcome.verdict));
         Ok(StepResult {
             outcome: outcome.took(clock.elapsed()),
             bar,
+            end: Some(end),
             answered,
         })
     }
@@ -563,7 +585,11 @@ impl<'a> Execution<'a> {
         ended.unwrap_or_else(|_| late())
     }
 
-    async fn restore(&self, reason: &str) -> Result<StepResults, Error> {
+    async fn restore(
+        &self,
+        reason: &str,
+        made: &BTreeMap<String, StepEnd>,
+    ) -> Result<StepResults, Error> {
         let mut journal = self.journal.lock().await;
         if journal.aborting().is_none() {
             let clean = self.means.watch.clean(reason);
@@ -573,36 +599,41 @@ impl<'a> Execution<'a> {
         names.retain(|name| status::of(&journal, name) != StepStatus::Restored);
         names.reverse();
         drop(journal);
-        let mut made = StepResults::default();
+        let mut all = StepResults::default();
         for batch in names.chunks(self.batch()) {
             if self.is_interrupted() {
-                made.interrupted = true;
+                all.interrupted = true;
                 break;
             }
             if let Err(trouble) = self.renew().await {
-                made.trouble = Some(trouble);
+                all.trouble = Some(trouble);
                 break;
             }
-            let putting = join_all(batch.iter().map(|name| self.put_back(name)));
+            let putting = batch.iter().map(|name| self.put_back(name, made.get(name)));
+            let putting = join_all(putting);
             let Some(done) = self.means.watch.unless_interrupted(putting, FINISH).await else {
-                made.interrupted = true;
+                all.interrupted = true;
                 break;
             };
-            for one in done {
+            for (name, one) in batch.iter().zip(done) {
                 match one {
-                    Ok((outcome, bar)) => {
-                        made.failed += usize::from(outcome.verdict != Verdict::Pass);
-                        made.outcomes.push(outcome);
-                        made.bars.extend(bar);
+                    Ok(result) => {
+                        all.failed += usize::from(result.outcome.verdict != Verdict::Pass);
+                        all.outcomes.push(result.outcome);
+                        all.bars.extend(result.bar);
+                        // One that is back has nothing left of what its step came to.
+                        let end = result.end.filter(Result::is_err);
+                        all.ends.extend(end.map(|end| (name.clone(), end)));
                     }
-                    Err(trouble) => made.trouble = Some(trouble),
+                    Err(trouble) => all.trouble = Some(trouble),
                 }
             }
         }
-        Ok(made)
+        Ok(all)
     }
 
-    async fn put_back(&self, name: &str) -> Result<(Outcome, Option<Bar>), Error> {
+    /// One step, which ended so where this execution made it.
+    async fn put_back(&self, name: &str, made: Option<&StepEnd>) -> Result<StepResult, Error> {
         let (id, stage) = (Id::undo(name), self.means.settings.stage);
         let Some(step) = self.steps.iter().find(|step| step.name == name) else {
             let outcome = Outcome::error(id, name)
@@ -612,21 +643,27 @@ impl<'a> Execution<'a> {
                 .hint(format!(
                     "put the place back into the configuration, then `{stage} resume`"
                 ));
-            return Ok((outcome, None));
+            return Ok(StepResult {
+                outcome,
+                bar: None,
+                end: None,
+                answered: None,
+            });
         };
         let timer = self.means.watch.begins(&step.place, "put back");
         let clock = Instant::now();
         let snapshot = self.journal.lock().await.before(name).map(str::to_owned);
-        let transition = self.transition();
-        let reverting = self
-            .means
-            .target
-            .revert(step, transition, snapshot.as_deref());
-        let outcome = match self.in_time(reverting).await {
+        let (target, transition) = (self.means.target, self.transition());
+        let reverting = match made {
+            Some(end) => target.revert_made(step, transition, snapshot.as_deref(), end),
+            None => target.revert(step, transition, snapshot.as_deref()),
+        };
+        let reverted = self.in_time(reverting).await;
+        let outcome = match &reverted {
             Ok(detail) => {
                 let mut journal = self.journal.lock().await;
                 journal.restored(name).await?;
-                Outcome::pass(id, step.place.to_string()).actual(detail)
+                Outcome::pass(id, step.place.to_string()).actual(detail.as_str())
             }
             Err(error) if error.is_overtaken() => {
                 Outcome::skipped(id, step.place.to_string(), error.to_string())
@@ -639,8 +676,13 @@ impl<'a> Execution<'a> {
                     "repair it, then `{stage} resume` puts back the rest"
                 )),
         };
-        let bar = timer.ends(outcome.verdict);
-        Ok((outcome.took(clock.elapsed()), Some(bar)))
+        let bar = Some(timer.ends(outcome.verdict));
+        Ok(StepResult {
+            outcome: outcome.took(clock.elapsed()),
+            bar,
+            end: Some(reverted.map(drop)),
+            answered: None,
+        })
     }
 
     /// What each place runs now: each is queried; if none answers, the journal decides.

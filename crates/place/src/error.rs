@@ -1,9 +1,11 @@
 //! Why a target could not be asked or switched. A cause stays what it is until it is shown.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::value::Split;
 use model::text::duration;
 use remote::CommandResult;
 
@@ -57,9 +59,12 @@ pub enum Error {
     /// What runs is not what it should be or was recorded as.
     #[error("{0}")]
     Contradicts(String),
-    /// Another changed what was set, at the same time or since.
+    /// Another changes it at the same time, as a router reports it.
     #[error("{0}")]
-    Overtaken(String),
+    Raced(String),
+    /// Another changed what was set.
+    #[error("{0}")]
+    Overtaken(Box<ForeignChange>),
     /// The service, or a server of it, did not name its release.
     #[error("{0}")]
     Unanswered(String),
@@ -72,6 +77,9 @@ pub enum Error {
     /// A signal came before it was known whether what was done took effect; the whole sentence.
     #[error("{0}")]
     Interrupted(String),
+    /// What was set is in effect, and a signal left no time for its proof; the whole sentence.
+    #[error("{0}")]
+    ProofInterrupted(String),
     /// A workflow's run ended without success.
     #[error("{0}")]
     RunFailed(String),
@@ -119,9 +127,45 @@ pub enum Error {
     /// A cause, and further details.
     #[error("{cause}; {then}")]
     Then { cause: Box<Error>, then: String },
+    /// A switch that failed, and how what was before was put back at once.
+    #[error("{cause}; {done}")]
+    PutBack { cause: Box<Error>, done: String },
     /// A switch that failed, and what was before could not be put back.
     #[error("{cause}; {back}")]
     Stuck { cause: Box<Error>, back: Box<Error> },
+}
+
+/// A place that has something else than what was set there: another changed it.
+#[derive(Clone, Debug)]
+pub struct ForeignChange {
+    /// The name of the place.
+    pub place: String,
+    pub set: Split,
+    /// What is there; an error where it is no split between the two sides.
+    pub found: Result<Split, Error>,
+}
+
+impl ForeignChange {
+    /// What is there, in words.
+    pub fn found(&self) -> String {
+        match &self.found {
+            Ok(found) => found.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for ForeignChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForeignChange { place, set, found } = self;
+        match found {
+            Ok(found) => write!(
+                f,
+                "{place} has {found}, and {set} was set: another changed it"
+            ),
+            Err(found) => write!(f, "{place} had {set}, and now {found}: another changed it"),
+        }
+    }
 }
 
 impl Error {
@@ -136,6 +180,13 @@ impl Error {
         Error::Then {
             cause: Box::new(self),
             then: then.to_string(),
+        }
+    }
+
+    pub fn put_back(self, done: String) -> Error {
+        Error::PutBack {
+            cause: Box::new(self),
+            done,
         }
     }
 
@@ -154,20 +205,35 @@ impl Error {
         })
     }
 
-    /// Whether another changed what was set.
+    /// Whether another changed what was set, at the same time or since.
     pub fn is_overtaken(&self) -> bool {
-        matches!(self.cause(), Error::Overtaken(_))
+        matches!(self.cause(), Error::Raced(_) | Error::Overtaken(_))
     }
 
-    /// Whether a signal left no time for a proof.
+    /// What another changed, also where that was found while something was put back.
+    pub fn foreign_change(&self) -> Option<&ForeignChange> {
+        match self {
+            Error::Overtaken(change) => Some(change),
+            Error::At { cause, .. } | Error::Then { cause, .. } => cause.foreign_change(),
+            Error::Stuck { back, .. } => back.foreign_change(),
+            _ => None,
+        }
+    }
+
+    /// Whether a signal left no time to see whether what was done took effect, or to prove it.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self.cause(), Error::Interrupted(_))
+        matches!(
+            self.cause(),
+            Error::Interrupted(_) | Error::ProofInterrupted(_)
+        )
     }
 
     /// What it comes from, whatever was added to it.
     pub fn cause(&self) -> &Error {
         match self {
-            Error::At { cause, .. } | Error::Then { cause, .. } => cause.cause(),
+            Error::At { cause, .. } | Error::Then { cause, .. } | Error::PutBack { cause, .. } => {
+                cause.cause()
+            }
             error => error,
         }
     }

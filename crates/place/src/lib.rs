@@ -15,7 +15,7 @@ mod visitor;
 pub use context::{Context, Github, LogLine, releases};
 pub use entrypoint::{Entrypoint, Standby};
 pub use entrypoints::{Entrypoints, PROOFS, Proof, ProvedSwitch, ProxyNames, Streak};
-pub use error::Error;
+pub use error::{Error, ForeignChange};
 pub use machines::{Machines, alone, host};
 pub use place::{Effect, Place, PlaceAccess, ended, strict_script, word};
 pub use question::{QUERY_TIMEOUT, ReleaseEndpoint};

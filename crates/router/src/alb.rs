@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use aws::Renewing;
 use aws::elb::{Actions, ElbAnswer, Group, Target};
 use config::file::AlbRouter;
-use config::value::Side;
+use config::value::{Side, Split};
 use futures_util::future::join_all;
 use model::release::Releases;
 use model::text::duration;
@@ -18,7 +18,6 @@ use serde_json::json;
 
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, Router};
-use crate::split::Split;
 use crate::weights::Weights;
 
 const NAMES: ProxyNames = ProxyNames {
@@ -248,7 +247,7 @@ impl Alb<'_> {
         match now {
             _ if now == split => Ok(()),
             _ if now == before => Err(Error::Contradicts(told)),
-            _ => Err(Error::Overtaken(told)),
+            _ => Err(Error::Raced(told)),
         }
     }
 

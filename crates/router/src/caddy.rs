@@ -10,7 +10,7 @@ mod kept;
 use std::time::Duration;
 
 use config::file::CaddyRouter;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 use model::release::Releases;
 use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,6 @@ use self::handler::Handler;
 use self::kept::StoredConfig;
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
-use crate::split::Split;
 
 const NAMES: ProxyNames = ProxyNames {
     section: "traffic",
@@ -125,7 +124,7 @@ impl Caddy<'_> {
             _ if before != now => "is another one than it was".to_owned(),
             _ => "is as it was, something else is not".to_owned(),
         };
-        Error::Overtaken(format!(
+        Error::Raced(format!(
             "Caddy's configuration is changed by another at the same time: {path} {what}"
         ))
     }
@@ -143,9 +142,7 @@ impl Caddy<'_> {
         if now == split {
             return Ok(());
         }
-        Err(Error::Overtaken(format!(
-            "Caddy took {split}, and has {now}"
-        )))
+        Err(Error::Raced(format!("Caddy took {split}, and has {now}")))
     }
 
     async fn planned(&self, place: &Place, split: Split) -> Result<Change, Error> {

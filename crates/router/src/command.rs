@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use config::file::CommandRouter;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 use model::release::Releases;
 use place::{Context, Effect, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
-use crate::split::Split;
 
 const NAMES: ProxyNames = ProxyNames {
     section: "traffic",

@@ -13,7 +13,7 @@ mod weights;
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
-use config::value::Side;
+use config::value::{Side, Split};
 use model::release::Releases;
 use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
@@ -21,7 +21,6 @@ use self::backend::Backend;
 use self::stat::Stat;
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Health, RequestCounts, Router};
-use crate::split::Split;
 
 const NAMES: ProxyNames = ProxyNames {
     section: "traffic",

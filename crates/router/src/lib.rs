@@ -10,9 +10,8 @@ pub mod haproxy;
 pub mod kinds;
 pub mod nginx;
 mod router;
-mod split;
 mod weights;
 
 pub use config::value::Side;
+pub use config::value::Split;
 pub use router::{Capabilities, Change, Health, RequestCounts, Router, Splits, leaves_no_split};
-pub use split::Split;

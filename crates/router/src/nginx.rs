@@ -16,14 +16,13 @@ mod weights;
 use std::time::Duration;
 
 use config::file::NginxTarget;
-use config::value::Side;
+use config::value::{Side, Split};
 use model::release::Releases;
 use place::{Context, Entrypoints, Error, Place, ProxyNames, Standby, StepFuture};
 
 use self::site::{OVERLAP, Site};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
-use crate::split::Split;
 
 const NAMES: ProxyNames = ProxyNames {
     section: "traffic",

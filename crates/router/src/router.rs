@@ -4,12 +4,10 @@
 
 use std::time::Duration;
 
-use config::value::Side;
+use config::value::{Side, Split};
 use futures_util::future::join;
 use model::release::Releases;
 use place::{Error, Place, Standby, StepFuture};
-
-use crate::split::Split;
 
 /// What a router can do; it stays so while the router is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! A split as two weights, for routers that know shares only as those.
 
-use config::value::{Share, Side};
-
-use crate::split::Split;
+use config::value::{Share, Side, Split};
 
 /// What each side has of the sum of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

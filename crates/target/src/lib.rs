@@ -20,6 +20,6 @@ pub use place::{
     ReleaseEndpoint, Standby, Step, StepFuture, releases, word,
 };
 pub use target::{
-    Applied, Capabilities, Observe, PlaceParts, Proving, ReleaseFacts, Route, Switch, Target,
-    Transition,
+    Applied, Capabilities, Observe, PlaceParts, Proving, ReleaseFacts, Route, StepEnd, Switch,
+    Target, Transition,
 };

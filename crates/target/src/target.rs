@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::time::Instant;
 
-use place::{Entrypoint, Standby, Step, StepFuture};
+use place::{Entrypoint, Error, Standby, Step, StepFuture};
 
 /// What proved that a release answers, if anything did.
 pub type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
@@ -79,6 +79,9 @@ impl From<String> for Applied {
         }
     }
 }
+
+/// How a step that was made ended.
+pub type StepEnd = Result<(), Error>;
 
 /// What runs and what is known of it. Changes nothing.
 pub trait Observe {
@@ -156,6 +159,18 @@ pub trait Switch {
         transition: Transition<'a>,
         snapshot: Option<&'a str>,
     ) -> StepFuture<'a, String>;
+
+    /// The same of a step that this execution made, which ended so.
+    fn revert_made<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+        end: &'a StepEnd,
+    ) -> StepFuture<'a, String> {
+        let _ = end;
+        self.revert(step, transition, snapshot)
+    }
 }
 
 /// What routes traffic to one of several releases that run.

@@ -8,12 +8,12 @@ use config::value::Share;
 use futures_util::future::join_all;
 use model::Outcome;
 use model::shares::ForeignShare;
-use operation::shares::foreign::{self, ForeignChange};
+use operation::shares::foreign;
 use operation::shares::observe::{
     AnswerCounts, Releases, SampleEnd, contradicts, sample, unusual_gap, window,
 };
 use operation::shares::work::sides_of;
-use place::Place;
+use place::{ForeignChange, Place};
 use router::{Router, Side, Split};
 use state::Rollout;
 use tokio::sync::Notify;
@@ -82,12 +82,12 @@ pub(crate) fn outcomes(
 
 /// The same as data.
 pub(crate) fn reported(rollout: &Rollout, change: &ForeignChange) -> Option<ForeignShare> {
-    let side = *rollout.sides.get(&change.place.to_string())?;
+    let side = *rollout.sides.get(&change.place)?;
     Some(ForeignShare {
-        place: change.place.to_string(),
+        place: change.place.clone(),
         release: rollout.release.clone(),
         set: change.set.of(side).fraction(),
-        found: change.share(rollout).map(Share::fraction),
+        found: foreign::share(change, rollout).map(Share::fraction),
         reason: change.to_string(),
     })
 }
@@ -103,7 +103,7 @@ pub(crate) async fn detect(
     let looking = sides.iter().map(|(place, side)| async move {
         let set = Split::giving(*side, share);
         // What a restart would make of it is for `status`.
-        let looking = ForeignChange::find(router, place, set);
+        let looking = foreign::find(router, place, set);
         tokio::time::timeout(limit, looking).await.ok().flatten()
     });
     let changes: Vec<ForeignChange> = join_all(looking).await.into_iter().flatten().collect();

@@ -1,6 +1,6 @@
 //! Which side gets which share: blue-green and canary that prove what they did.
 //!
-//! [`choose`] finds the sides and refuses, [`ramp`] goes from share to share, [`switch`] makes one
+//! [`side_choice`] finds the sides and refuses, [`ramp`] goes from share to share, [`switch`] makes one
 //! change, [`judge`] asks whether a release may keep its share, [`foreign`] sees the changes of others.
 //! A person or another job lets a rollout go on ([`promote`], [`resume`]) or takes it back ([`abort`]).
 //! How a share is set, proved and taken back is `operation::shares`.

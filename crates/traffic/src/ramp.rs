@@ -7,8 +7,8 @@ use cli::{Failure, Job};
 use config::file::{OnInconclusiveStage, Traffic};
 use config::value::Share;
 use model::{Outcome, Report, Verdict};
-use operation::shares::foreign::ForeignChange;
 use operation::shares::work::{ChangeEnd, ShareChange, ShareChanged, WayBackEnd, Work};
+use place::ForeignChange;
 use router::Router;
 use state::{AbortRequest, Document, Forced, Lease, Phase, Rollout, Status};
 

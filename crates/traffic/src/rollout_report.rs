@@ -9,8 +9,9 @@ use model::report::{Bar, Curve, Moment, Stroke};
 use model::shares::ForeignShare;
 use model::{Id, Outcome, Report, Verdict};
 use operation::gantt;
-use operation::shares::foreign::ForeignChange;
+use operation::shares::foreign::share_label;
 use operation::shares::work::{PlaceOutcome, ShareChanged, WayBack, WayBackEnd};
+use place::ForeignChange;
 use state::Rollout;
 
 use crate::foreign;
@@ -73,11 +74,11 @@ impl RolloutReport {
         follows: &str,
     ) {
         for change in changes {
-            let place = change.place.to_string();
+            let place = change.place.clone();
             let known = [Id::runs(format!("{share}/{place}")), Id::runs(share)];
             self.outcomes.retain(|outcome| !known.contains(&outcome.id));
             if let Some(row) = self.places.iter_mut().find(|row| row.place == place) {
-                row.find(change.label(rollout), "another changed it");
+                row.find(share_label(change, rollout), "another changed it");
             }
         }
         let outcomes = foreign::outcomes(id, &rollout.release, changes, follows);

@@ -7,13 +7,13 @@ use config::value::Side;
 use futures_util::future::{join_all, join3};
 use model::shares::SideShare;
 use model::{Outcome, Report, Table, Verdict};
-use operation::shares::foreign::ForeignChange;
+use operation::shares::foreign::compare;
 use operation::shares::observe::{
     AnswerCounts, Releases, SampleEnd, answers_needed, contradicts, is_visible, sample, shows,
 };
 use operation::shares::sides::{BothSides, runs_too};
 use operation::shares::work::{parting, places_gone, unconfigured};
-use place::{Error, Place};
+use place::{Error, ForeignChange, Place};
 use router::{Router, Split, Splits, leaves_no_split};
 use state::{Document, Phase, Rollout};
 
@@ -267,7 +267,7 @@ impl<'a> PlaceStatus<'a> {
             Err(error) => Err(error.clone()),
         };
         let set = Split::giving(side, rollout.share);
-        ForeignChange::of(self.place, set, in_use)
+        compare(self.place, set, in_use)
     }
 
     /// Who answered, where anything was recognised.

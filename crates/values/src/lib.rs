@@ -14,6 +14,7 @@ pub mod service_address;
 mod share;
 mod shell_text;
 mod side;
+mod split;
 pub mod state_address;
 pub mod template;
 mod url;
@@ -35,6 +36,7 @@ pub use quantity::{Quantity, Unit};
 pub use share::Share;
 pub use shell_text::ShellText;
 pub use side::Side;
+pub use split::Split;
 pub use state_address::StateAddress;
 pub use url::{HTTP_URL, url_problem};
 

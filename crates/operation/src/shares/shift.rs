@@ -1,7 +1,6 @@
 //! One change of a share, as the engine makes it: at each place set, proved, and put back where it is
 //! not in effect.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,12 +10,12 @@ use config::value::{Share, Side};
 use engine::FINISH;
 use futures_util::future::join3;
 use model::Id;
-use place::{Error, Place, Step, StepFuture};
+use place::{Error, ForeignChange, Place, Step, StepFuture};
 use router::{Router, Split, leaves_no_split};
 use state::journal::SharePlan;
-use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
+use target::{Applied, Capabilities, Observe, Proving, StepEnd, Switch, Target, Transition};
 
-use super::foreign::ForeignChange;
+use super::foreign;
 use super::observe::{
     AnswerCounts, Releases, SampleEnd, contradicts, is_visible, proof_needed, prove, sample,
     time_until,
@@ -85,23 +84,27 @@ pub struct Shift<'a> {
     pub gone: usize,
     /// Why it is made, where that is not its stage.
     pub reason: Option<String>,
-    /// What each place was found to be in since the share was set there.
-    pub found: RefCell<BTreeMap<Place, Found>>,
-    /// Where what was before is back already, and how that is known.
-    pub put_back: RefCell<BTreeMap<Place, String>>,
 }
 
-/// What is known of a place where the share was set.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// It has what was set.
+/// What is known of what a place has. Only what no other has touched is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SetState {
+    /// It was set there: anything else is another's.
     Set,
-    /// The same, and answers prove it.
-    Proved,
-    /// It has what was set, and a signal left no time for the proof.
-    Unproved,
-    /// Another changed it: nothing of it is overwritten.
-    Foreign(Box<ForeignChange>),
+    /// The time ended before it was known: another split than the one that was to be set and the one before is another's.
+    Cut,
+    Unknown,
+}
+
+impl SetState {
+    /// By how the step that set it ended.
+    fn after(end: &StepEnd) -> SetState {
+        match end {
+            Ok(()) | Err(Error::ProofInterrupted(_)) => SetState::Set,
+            Err(Error::Deadline(_)) => SetState::Cut,
+            Err(_) => SetState::Unknown,
+        }
+    }
 }
 
 impl Shift<'_> {
@@ -163,40 +166,30 @@ impl Shift<'_> {
         Ok(Split::giving(self.side(place)?, share))
     }
 
-    /// What another changed, at each place.
-    pub fn foreign(&self) -> Vec<ForeignChange> {
-        let found = self.found.borrow();
-        let foreign = found.values().filter_map(|found| match found {
-            Found::Set | Found::Proved | Found::Unproved => None,
-            Found::Foreign(change) => Some((**change).clone()),
-        });
-        foreign.collect()
-    }
-
     /// Whether every place has what was set, and a signal left no time for the proof at one of them.
-    pub fn is_unproved(&self) -> bool {
-        let found = self.found.borrow();
-        let is_set = |place| matches!(found.get(place), Some(Found::Proved | Found::Unproved));
-        let is_unproved = |found: &Found| matches!(found, Found::Unproved);
-        self.router.places().iter().all(is_set) && found.values().any(is_unproved)
+    pub fn is_unproved(&self, ends: &BTreeMap<String, StepEnd>) -> bool {
+        let is_cut = |error: &Error| matches!(error, Error::ProofInterrupted(_));
+        let mut places = self.router.places().iter();
+        let is_set = |place: &Place| match ends.get(&self.step_name(place)) {
+            Some(Ok(())) => true,
+            Some(Err(error)) => is_cut(error),
+            None => false,
+        };
+        places.all(is_set) && ends.values().any(|end| end.as_ref().is_err_and(is_cut))
     }
 
-    /// What another changed at a place since the share was set there. Only what no other has touched is put back.
-    async fn foreign_at(&self, place: &Place, after: Split) -> Option<ForeignChange> {
-        let known = self.found.borrow().get(place).cloned();
-        match known {
-            None => None,
-            Some(Found::Foreign(change)) => Some(*change),
-            Some(Found::Set | Found::Proved | Found::Unproved) => {
-                let change = ForeignChange::find(self.router, place, after).await?;
-                self.note(place, Found::Foreign(Box::new(change.clone())));
-                Some(change)
-            }
+    /// What another changed at a place since the share was set there.
+    async fn foreign_at(&self, place: &Place, state: SetState) -> Option<ForeignChange> {
+        let side = self.side(place).ok()?;
+        let find = foreign::find(self.router, place, Split::giving(side, self.after));
+        match state {
+            SetState::Set => find.await,
+            SetState::Cut => find.await.filter(|change| {
+                let before = Split::giving(side, self.before);
+                change.found.as_ref().is_ok_and(|found| *found != before)
+            }),
+            SetState::Unknown => None,
         }
-    }
-
-    fn note(&self, place: &Place, found: Found) {
-        self.found.borrow_mut().insert(place.clone(), found);
     }
 
     async fn planned(&self, place: &Place) -> Result<String, Error> {
@@ -236,9 +229,21 @@ impl Shift<'_> {
             Split::giving(side, self.before),
             Split::giving(side, self.after),
         );
-        let proved = self.set_and_prove(place, side, (before, after)).await;
+        let set = self.set(place, after).await;
+        let state = match &set {
+            Ok(()) => SetState::Set,
+            Err(error) if error.is_overtaken() => SetState::Set,
+            Err(_) => SetState::Unknown,
+        };
+        let proved = match set {
+            Ok(()) => self.prove(place, side, (before, after)).await,
+            Err(error) => Err(error),
+        };
+        if matches!(proved, Err(Error::Overtaken(_))) {
+            return proved.map(Applied::from);
+        }
         let looking = join3(
-            self.foreign_at(place, after),
+            self.foreign_at(place, state),
             self.unkept(place, after),
             self.router.exception(place),
         );
@@ -246,42 +251,37 @@ impl Shift<'_> {
         let (foreign, unkept, exception) =
             looked.unwrap_or_else(|| (None, String::new(), Ok(None)));
         if let Some(change) = foreign {
-            return Err(Error::Overtaken(change.to_string()));
+            return Err(Error::Overtaken(Box::new(change)));
         }
         match proved {
             Ok(proof) => {
-                self.note(place, Found::Proved);
                 let exception = exception.ok().flatten();
                 let exception = exception.map_or_else(String::new, |told| format!("; {told}"));
                 Ok(format!("{after}: {proof}{unkept}{exception}").into())
             }
-            // What a signal cut short is finished by another operation.
-            Err(error) if error.is_interrupted() => {
-                if self.found.borrow().contains_key(place) {
-                    self.note(place, Found::Unproved);
-                }
+            // What a signal cut short is finished by another operation; a way back is tried again, and not undone.
+            Err(error) if self.is_way_back || error.is_interrupted() || error.is_overtaken() => {
                 Err(error)
             }
-            // The way back is tried again, and not undone.
-            Err(error) if self.is_way_back || error.is_overtaken() => Err(error),
             Err(error) => Err(match snapshot {
-                Some(snapshot) => self.undone(place, snapshot, error).await,
+                Some(snapshot) => self.undone(place, snapshot, (error, state)).await,
                 None => error,
             }),
         }
     }
 
     /// Why a share is not in effect, with what was before put back in the time that is left.
-    async fn undone(&self, place: &Place, snapshot: &str, error: Error) -> Error {
+    async fn undone(
+        &self,
+        place: &Place,
+        snapshot: &str,
+        (error, state): (Error, SetState),
+    ) -> Error {
         let within = time_until(self.undo_end).min(self.proof / 2);
-        let undoing = self.put_back(place, snapshot, within);
+        let undoing = self.put_back(place, snapshot, state, within);
         let undoing = tokio::time::timeout_at(self.undo_end.into(), undoing);
         match self.in_time(self.after_signal().set, undoing).await {
-            Some(Ok(Ok(done))) => {
-                let mut put_back = self.put_back.borrow_mut();
-                put_back.insert(place.clone(), done.clone());
-                error.then(done)
-            }
+            Some(Ok(Ok(done))) => error.put_back(done),
             Some(Ok(Err(back))) => error.stuck(back),
             Some(Err(_)) => error.then("what was before could not be put back in time"),
             None => Error::Interrupted(format!(
@@ -336,24 +336,24 @@ impl Shift<'_> {
         }
     }
 
-    async fn set_and_prove(
+    async fn set(&self, place: &Place, after: Split) -> Result<(), Error> {
+        let setting = self.router.set(place, after);
+        let set = self.in_time(self.after_signal().set, setting).await;
+        set.unwrap_or_else(|| {
+            let kind = self.router.kind();
+            Err(Error::Interrupted(format!(
+                "whether {after} is in effect is not known: a signal left no time to wait for {kind}"
+            )))
+        })
+    }
+
+    /// What proves what was set, unless another changes it meanwhile.
+    async fn prove(
         &self,
         place: &Place,
         side: Side,
         (before, after): (Split, Split),
     ) -> Result<String, Error> {
-        let setting = self.router.set(place, after);
-        let set = self.in_time(self.after_signal().set, setting).await;
-        let set = set.unwrap_or_else(|| {
-            let kind = self.router.kind();
-            Err(Error::Interrupted(format!(
-                "whether {after} is in effect is not known: a signal left no time to wait for {kind}"
-            )))
-        });
-        if matches!(&set, Err(error) if error.is_overtaken()) || set.is_ok() {
-            self.note(place, Found::Set);
-        }
-        set?;
         let mut within = time_until(self.proof_end);
         if !self.is_way_back {
             within = within.min(self.proof);
@@ -361,16 +361,16 @@ impl Shift<'_> {
         tokio::select! {
             biased;
             proved = self.proved(place, side, (before, after), within) => proved,
-            overtaken = self.overtaken(place, after) => Err(overtaken),
+            change = self.overtaken(place) => Err(Error::Overtaken(Box::new(change))),
         }
     }
 
     /// Ends when another changed what was set: no answers prove it any more.
-    async fn overtaken(&self, place: &Place, after: Split) -> Error {
+    async fn overtaken(&self, place: &Place) -> ForeignChange {
         loop {
             tokio::time::sleep(self.look_every).await;
-            if let Some(change) = self.foreign_at(place, after).await {
-                return Error::Overtaken(change.to_string());
+            if let Some(change) = self.foreign_at(place, SetState::Set).await {
+                return change;
             }
         }
     }
@@ -392,7 +392,7 @@ impl Shift<'_> {
         };
         let proved = self.in_time(self.after_signal().proof, proving).await;
         proved.unwrap_or_else(|| {
-            Err(Error::Interrupted(format!(
+            Err(Error::ProofInterrupted(format!(
                 "{after} is set, not yet proved: a signal left no time for it"
             )))
         })
@@ -418,15 +418,14 @@ impl Shift<'_> {
         &self,
         place: &Place,
         snapshot: &str,
+        state: SetState,
         within: Duration,
     ) -> Result<String, Error> {
         let side = self.side(place)?;
         let after = Split::giving(side, self.after);
-        if let Some(change) = self.foreign_at(place, after).await {
-            return Err(Error::Overtaken(format!("{change}, and it stays so")));
+        if let Some(change) = self.foreign_at(place, state).await {
+            return Err(kept(change));
         }
-        // From here on what is there is no more what was set.
-        self.found.borrow_mut().remove(place);
         let restored = self.router.restore(place, snapshot).await;
         let before = self.router.in_use(place).await;
         let (done, before) = match (restored, before) {
@@ -450,6 +449,17 @@ impl Shift<'_> {
                 None => Ok(done),
             },
         }
+    }
+
+    /// Puts back what was before a step, in a time of its own.
+    async fn revert_from(
+        &self,
+        place: &Place,
+        snapshot: Option<&str>,
+        state: SetState,
+    ) -> Result<String, Error> {
+        let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
+        self.put_back(place, snapshot, state, self.proof / 2).await
     }
 
     /// What answers, as far as the change has time for it.
@@ -550,16 +560,34 @@ impl Switch for Shift<'_> {
         snapshot: Option<&'a str>,
     ) -> StepFuture<'a, String> {
         Box::pin(async move {
-            let done = self.put_back.borrow().get(&step.place).cloned();
-            if let Some(done) = done {
-                return Ok(done);
-            }
-            let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
-            // It has its own time.
-            let within = self.proof / 2;
-            self.put_back(&step.place, snapshot, within).await
+            self.revert_from(&step.place, snapshot, SetState::Unknown)
+                .await
         })
     }
+
+    fn revert_made<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+        end: &'a StepEnd,
+    ) -> StepFuture<'a, String> {
+        Box::pin(async move {
+            if let Err(Error::PutBack { done, .. }) = end {
+                return Ok(done.clone());
+            }
+            if let Some(change) = end.as_ref().err().and_then(Error::foreign_change) {
+                return Err(kept(change.clone()));
+            }
+            self.revert_from(&step.place, snapshot, SetState::after(end))
+                .await
+        })
+    }
+}
+
+/// What another changed is not put back.
+fn kept(change: ForeignChange) -> Error {
+    Error::Overtaken(Box::new(change)).then("it stays so")
 }
 
 impl Target for Shift<'_> {

@@ -1,7 +1,6 @@
 //! A rollout at work: each change of the share is written down, made and proved at every place; and
 //! the way back to the stable release.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,12 @@ use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, StageName, Verdict};
-use place::{Context, Place, PlaceAccess};
+use place::{Context, ForeignChange, Place, PlaceAccess};
 use router::Router;
 use state::journal::{Ending, Event, Intention, SharePlan};
 use state::{Entry, Forced, Lease, Phase, Rollout, Status, Store};
 
-use super::foreign::{self, ForeignChange};
+use super::foreign;
 use super::shift::Shift;
 use super::sides::{BothSides, all_that_run_too, label};
 use crate::tree::Tree;
@@ -368,17 +367,22 @@ impl<'a> Work<'a> {
         if is_noted {
             return Ok(());
         }
-        let all: BTreeSet<String> = changes.iter().map(|change| change.label(rollout)).collect();
+        let all: BTreeSet<String> = changes
+            .iter()
+            .map(|change| foreign::share_label(change, rollout))
+            .collect();
         let all: Vec<String> = all.into_iter().collect();
         let destination = clean(&all.join(", "));
-        let found = changes.iter().filter_map(|change| change.share(rollout));
+        let found = changes
+            .iter()
+            .filter_map(|change| foreign::share(change, rollout));
         let shares = found.max().map(|after| SharePlan {
             release: release.clone(),
             stable: rollout.stable.clone(),
             before: *share,
             after,
             foreign: { changes.iter() }
-                .map(|change| (change.place.to_string(), change.share(rollout)))
+                .map(|change| (change.place.clone(), foreign::share(change, rollout)))
                 .collect(),
         });
         let left = label(release, *share);
@@ -434,8 +438,6 @@ impl<'a> Work<'a> {
             is_way_back,
             gone: places_gone(router, rollout).len(),
             reason: None,
-            found: RefCell::default(),
-            put_back: RefCell::default(),
         }
     }
 
@@ -519,7 +521,10 @@ impl<'a> Work<'a> {
         let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
         bars.extend(conclusion.bars);
         // What is there is told once, with what to do.
-        let foreign = shift.foreign();
+        let ends = conclusion.ends.values();
+        let errors = ends.filter_map(|end| end.as_ref().err());
+        let foreign = errors.filter_map(place::Error::foreign_change).cloned();
+        let foreign: Vec<ForeignChange> = foreign.collect();
         let is_foreign = |outcome: &Outcome| {
             let mut all = foreign.iter();
             all.any(|change| outcome.id == Id::runs(&change.place))
@@ -534,7 +539,7 @@ impl<'a> Work<'a> {
         let end = match ChangeEnd::from(conclusion.end) {
             end @ ChangeEnd::Stopped(_) => end,
             _ if !foreign.is_empty() => ChangeEnd::Foreign(foreign),
-            ChangeEnd::Failed | ChangeEnd::Made { .. } if shift.is_unproved() => {
+            ChangeEnd::Failed | ChangeEnd::Made { .. } if shift.is_unproved(&conclusion.ends) => {
                 ChangeEnd::Unproved
             }
             ChangeEnd::Made { failed } => ChangeEnd::Made {

@@ -79,6 +79,7 @@ async fn revert(
     let Conclusion {
         outcomes,
         bars: timeline,
+        ends: _,
         places,
         answered: _,
         end,

@@ -297,6 +297,7 @@ impl Rollback<'_> {
         let Conclusion {
             outcomes,
             bars,
+            ends: _,
             places,
             answered,
             end,

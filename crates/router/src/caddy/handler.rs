@@ -2,11 +2,10 @@
 //! policy say about shares.
 
 use config::file::CaddyRouter;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 use place::Error;
 use serde_json::{Map, Value, json};
 
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// Upstreams that are listed more than once are no more than this.

@@ -4,13 +4,12 @@
 use std::path::Path;
 
 use config::file::CaddyRouter;
-use config::value::Side;
+use config::value::{Side, Split};
 use place::{Error, Place, PlaceAccess};
 use serde_json::Value;
 
 use super::admin::Admin;
 use super::handler::{Handler, MAX_WEIGHTS};
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// Lines of a Caddyfile that are tried.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use config::file::HaproxyTarget;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 use place::{Error, Place, PlaceAccess};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,6 @@ use super::keep::StoredFiles;
 use super::socket::{Proxy, Server, Servers};
 use super::stat::{self, Stat};
 use super::weights::{self, Act};
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// Between two looks.

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
-use config::value::{ShellText, Side};
+use config::value::{ShellText, Side, Split};
 use place::{Effect, Error, Place, PlaceAccess, word};
 
 use super::cfg::{Cfg, LineEdit};
 use super::socket::{self, Proxy, Servers};
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// The files of a configured HAProxy.

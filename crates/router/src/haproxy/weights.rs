@@ -1,9 +1,8 @@
 //! Shares as the weights and states of two servers: pure, of what HAProxy reports.
 
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 
 use super::socket::Server;
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// The largest weight of a server.

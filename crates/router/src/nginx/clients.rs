@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 
 use super::key::may_be_empty;
 use super::syntax::{changed, line_break_before, plain, statements};
 use super::upstream::leading;
-use crate::split::Split;
 
 /// Why no text of this file could divide users by the key, or tells how it does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

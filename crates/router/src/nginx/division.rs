@@ -1,12 +1,11 @@
 //! How the upstream file divides the traffic: by weights, or by a key of the users.
 
 use config::file::NginxTarget;
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 
 use super::clients::{self, Clients};
 use super::upstream::{self, Upstream};
 use super::weights::ShareError;
-use crate::split::Split;
 
 #[derive(Debug)]
 pub enum Division<'t> {

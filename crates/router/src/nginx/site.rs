@@ -176,7 +176,7 @@ impl<'a> Site<'a> {
             split.map_err(|why| self.unfit(&why))
         });
         theirs.map_err(|error| {
-            Error::Overtaken(format!(
+            Error::Raced(format!(
                 "another changed {} meanwhile, and it stays so: {error}",
                 self.config.upstream_file.display()
             ))

@@ -1,10 +1,9 @@
 //! Shares as the weights of an upstream file: what it says, and the text that says another one.
 
-use config::value::{Share, Side};
+use config::value::{Share, Side, Split};
 
 use super::syntax::{changed, line_break_before};
 use super::upstream::{Block, Line, Upstream};
-use crate::split::Split;
 use crate::weights::Weights;
 
 /// Why the file says no share, or cannot.

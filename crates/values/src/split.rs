@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use config::value::{Share, Side};
+use crate::share::Share;
+use crate::side::Side;
 
 /// What each side gets; both together get all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
