@@ -31,6 +31,17 @@ fn floors() -> BTreeMap<String, usize> {
         .collect()
 }
 
+#[test]
+fn contributing_tells_of_every_crate_what_it_does() {
+    let text = std::fs::read_to_string(testkit::workspace().join("CONTRIBUTING.md")).unwrap();
+    let table = text.split("| crate | what it does |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
+    let told: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    let crates = crates();
+    let names = crates.iter().filter_map(|path| path.file_name()?.to_str());
+    assert_eq!(told, names.collect());
+}
+
 /// Our crates that a crate uses.
 #[derive(Default)]
 struct Used {
