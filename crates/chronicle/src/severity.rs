@@ -201,10 +201,10 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_in_every_part_decides() {
         let rules = rules(
-            r#"[{"is": "low", "environments": ["test"]},
-                {"is": "medium", "impact": ["degraded"], "after": "10m"},
-                {"is": "critical", "min-hosts": "50%"},
-                {"is": "low", "impact": ["down"]}]"#,
+            r#"[{"level": "low", "environments": ["test"]},
+                {"level": "medium", "impact": ["degraded"], "after": "10m"},
+                {"level": "critical", "min-hosts": "50%"},
+                {"level": "low", "impact": ["down"]}]"#,
         );
         let down = situation(true, Impact::Down);
         let judged = classify(&down, &rules);
