@@ -575,10 +575,6 @@ impl Configured<FileTool> {
 }
 
 impl Tool for Configured<FileTool> {
-    fn name(&self) -> &'static str {
-        "file"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(self.folder(), &["*.sql"])])
     }

@@ -12,12 +12,15 @@ use crate::reading::{Reading, Tracking};
 use crate::session::LimitTransport;
 use crate::tool_query::{Query, ToolAnswers};
 
+/// What has a row in `migration_tools::tool_kinds`.
+pub trait Named {
+    /// As the configuration names it: `node-pg-migrate`.
+    fn name(&self) -> &'static str;
+}
+
 /// A migration tool. It asks for files and tables by name, and judges what they say; nothing here runs
 /// or connects to anything.
-pub trait Tool {
-    /// As people write it: `node-pg-migrate`.
-    fn name(&self) -> &'static str;
-
+pub trait Tool: Named {
     /// The files of the tool's own configuration, which tell where the migrations are.
     fn settings(&self) -> Vec<FileRequest> {
         Vec::new()

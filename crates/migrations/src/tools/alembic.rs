@@ -47,10 +47,6 @@ fn head(reading: &Reading) -> &'static str {
 }
 
 impl Tool for Configured<Alembic> {
-    fn name(&self) -> &'static str {
-        "alembic"
-    }
-
     fn settings(&self) -> Vec<FileRequest> {
         let configs = configs(&self.config);
         let files = configs.into_iter().chain([PYPROJECT]);

@@ -19,10 +19,6 @@ use crate::tool::Tool;
 use crate::tool_query::{Query, ToolAnswers, cell, maybe};
 
 impl Tool for Configured<CommandTool> {
-    fn name(&self) -> &'static str {
-        "command"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let folder = self.config.folder.iter();
         Ok(folder

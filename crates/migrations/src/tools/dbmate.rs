@@ -81,10 +81,6 @@ fn migration(path: &str, name: &str, text: &str) -> Option<Migration> {
 }
 
 impl Tool for Configured<Dbmate> {
-    fn name(&self) -> &'static str {
-        "dbmate"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(self.folder(), &["*.sql"])])
     }

@@ -288,10 +288,6 @@ fn undo(all: &[Statement]) -> Undo {
 }
 
 impl Tool for Configured<Django> {
-    fn name(&self) -> &'static str {
-        "django"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),

@@ -169,10 +169,6 @@ impl History {
 }
 
 impl Tool for Configured<Flyway> {
-    fn name(&self) -> &'static str {
-        "flyway"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),

@@ -35,10 +35,6 @@ impl Configured<GolangMigrate> {
 }
 
 impl Tool for Configured<GolangMigrate> {
-    fn name(&self) -> &'static str {
-        "golang-migrate"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(
             self.folder(),

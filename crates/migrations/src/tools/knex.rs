@@ -56,10 +56,6 @@ impl Configured<Knex> {
 }
 
 impl Tool for Configured<Knex> {
-    fn name(&self) -> &'static str {
-        "knex"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         let names: Vec<String> = EXTENSIONS.iter().map(|end| format!("*.{end}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -103,10 +103,6 @@ fn migration(path: &str, name: &str, text: &str) -> Migration {
 }
 
 impl Tool for Configured<NodePgMigrate> {
-    fn name(&self) -> &'static str {
-        "node-pg-migrate"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::folder(self.folder(), &["*"])])
     }

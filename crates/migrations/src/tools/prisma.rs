@@ -50,10 +50,6 @@ impl Attempt {
 }
 
 impl Tool for Configured<Prisma> {
-    fn name(&self) -> &'static str {
-        "prisma"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),

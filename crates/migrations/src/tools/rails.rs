@@ -48,10 +48,6 @@ fn undo(text: &str) -> Undo {
 }
 
 impl Tool for Configured<Rails> {
-    fn name(&self) -> &'static str {
-        "rails"
-    }
-
     fn migration_files(&self, _: &Tree) -> Result<Vec<FileRequest>, Error> {
         Ok(vec![FileRequest::Folder {
             path: self.folder().to_owned(),

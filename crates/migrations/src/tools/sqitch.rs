@@ -231,10 +231,6 @@ impl Entry {
 }
 
 impl Tool for Configured<Sqitch> {
-    fn name(&self) -> &'static str {
-        "sqitch"
-    }
-
     fn settings(&self) -> Vec<FileRequest> {
         vec![FileRequest::File(join(self.folder(), "sqitch.conf"))]
     }
