@@ -18,7 +18,7 @@ use cli::{Failure, Job, Stage as _};
 use config::file::{Canary, CanaryMetric};
 use gate::Gate;
 use model::release::Match;
-use model::{Outcome, Report, Secret, StageName};
+use model::{Id, Outcome, Report, Secret, StageName};
 use probe::kinds::Planned;
 
 pub use flags::Flags;
@@ -123,7 +123,11 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut outcomes = watched.outcomes;
     let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
     ids.push(model::id::IDENTITY.to_owned());
-    ids.extend(compared.iter().map(|metric| watch::id(&metric.name)));
+    ids.extend(
+        compared
+            .iter()
+            .map(|metric| Id::canary(&metric.name).into()),
+    );
     outcomes.extend(
         job.only
             .unknown(&ids)
@@ -151,9 +155,9 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 fn not_compared(canary: &Canary, metrics: &[CanaryMetric], job: &Job) -> Vec<Outcome> {
     let metrics = metrics
         .iter()
-        .map(|metric| (watch::id(&metric.name), watch::subject(canary, metric)));
+        .map(|metric| (Id::canary(&metric.name), watch::subject(canary, metric)));
     metrics
-        .filter(|(id, _)| job.only.selects(id))
+        .filter(|(id, _)| job.only.selects(id.as_str()))
         .map(|(id, subject)| Outcome::skipped(id, subject, "dry run: not compared"))
         .collect()
 }

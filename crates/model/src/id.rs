@@ -25,6 +25,8 @@ pub enum Kind {
     Share,
     /// A rollback that ended before its last step.
     Stopped,
+    /// A metric of a canary.
+    Canary,
     Other,
 }
 
@@ -32,7 +34,7 @@ pub enum Kind {
 pub const IDENTITY: &str = "release/identity";
 
 /// How each kind is written: a whole id, or the prefix of its name.
-const WRITTEN: [(Kind, &str); 9] = [
+const WRITTEN: [(Kind, &str); 10] = [
     (Kind::Identity, IDENTITY),
     (Kind::Stopped, "rollback/stopped"),
     (Kind::Step, "step/"),
@@ -42,6 +44,7 @@ const WRITTEN: [(Kind, &str); 9] = [
     (Kind::Forced, "forced/"),
     (Kind::Runs, "runs/"),
     (Kind::Share, "share/"),
+    (Kind::Canary, "canary/"),
 ];
 
 /// An outcome's id.
@@ -84,6 +87,10 @@ impl Id {
 
     pub fn share(name: impl fmt::Display) -> Id {
         Id::of(Kind::Share, name)
+    }
+
+    pub fn canary(metric: impl fmt::Display) -> Id {
+        Id::of(Kind::Canary, metric)
     }
 
     pub fn of(kind: Kind, name: impl fmt::Display) -> Id {
@@ -169,6 +176,7 @@ mod tests {
             (Id::forced("frozen"), Kind::Forced, "frozen"),
             (Id::runs("web-01"), Kind::Runs, "web-01"),
             (Id::share("10%/web-01"), Kind::Share, "10%/web-01"),
+            (Id::canary("errors"), Kind::Canary, "errors"),
             (Id::identity(), Kind::Identity, ""),
             (Id::stopped(), Kind::Stopped, ""),
             (Id::from("http/ready"), Kind::Other, "http/ready"),

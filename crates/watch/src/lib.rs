@@ -14,11 +14,11 @@ use std::rc::Rc;
 use cli::{Failure, Job};
 use config::file::{Canary, Healthgate};
 use gate::Gate;
-use model::Outcome;
 use model::report::{Curve, Pause};
+use model::{Id, Outcome};
 
+pub use live::subject;
 use live::{FirstFailure, Live};
-pub use live::{id, subject};
 
 /// How a release is watched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +58,7 @@ pub async fn watch(
     let chosen = compared
         .iter()
         .flatten()
-        .any(|metric| job.only.selects(&id(&metric.name)));
+        .any(|metric| job.only.selects(Id::canary(&metric.name).as_str()));
     let comparison = match &section.canary {
         Some(canary) if chosen => Some(Live::new(job, section, canary, settings.record).await?),
         _ => None,

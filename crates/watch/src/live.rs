@@ -20,12 +20,12 @@ use config::file::{Canary, Healthgate};
 use jiff::Timestamp;
 use judge::{Interval, Reading};
 use model::outcome::Requests;
-use model::{Outcome, Verdict};
+use model::{Id, Outcome, Verdict};
 
 pub(crate) use first_failure::FirstFailure;
 use lines::Lines;
 use metric_notes::MetricNotes;
-pub use metric_notes::{id, subject};
+pub use metric_notes::subject;
 use source::{IntervalReading, Source};
 
 use crate::view::View;
@@ -130,8 +130,8 @@ impl<'a> Live<'a> {
         }
         let metrics = self.comparison.metrics().iter().enumerate();
         let curves = metrics.flat_map(|(nth, metric)| {
-            let id = id(&metric.name);
-            self.comparison.curves(nth, &id)
+            let id = Id::canary(&metric.name);
+            self.comparison.curves(nth, id.as_str())
         });
         (outcomes, curves.collect())
     }
@@ -299,7 +299,7 @@ impl<'a> Live<'a> {
             End::Futile(metric) if *metric == nth => Some("the watch ended early".to_owned()),
             End::Futile(metric) => Some(format!(
                 "the watch ended early, because neither verdict on {} can be reached before the deadline",
-                id(&self.names[*metric])
+                Id::canary(&self.names[*metric])
             )),
             End::Interrupted => Some("interrupted".to_owned()),
             End::FailedBeside(failed) => Some(format!("not decided when {failed} had failed")),

@@ -8,7 +8,7 @@ use canary::{Comparison, Finding, MAX_MISSING, SettingsError};
 use config::file::Canary;
 use jiff::{SignedDuration, Timestamp};
 use judge::{Doubt, Interval};
-use model::{Measurement, Outcome, Severity, Verdict};
+use model::{Id, Measurement, Outcome, Severity, Verdict};
 
 /// More names tell no reader more.
 const MAX_OTHERS: usize = 5;
@@ -156,8 +156,8 @@ impl Run {
 
     fn outcome(&self, finding: Finding, started_at: Timestamp) -> Outcome {
         let id = match &self.name {
-            Some(name) => format!("canary/{name}/{}", finding.metric),
-            None => format!("canary/{}", finding.metric),
+            Some(name) => Id::canary(format_args!("{name}/{}", finding.metric)),
+            None => Id::canary(&finding.metric),
         };
         let took = finding.decided_at.map(|at| at as usize);
         let took = took.unwrap_or(self.times.len()).min(self.times.len());

@@ -6,7 +6,7 @@ use canary::Finding;
 use config::file::{Canary, CanaryKind, CanaryMetric, Policy};
 use feed::DataDefect;
 use jiff::Timestamp;
-use model::{Measurement, Outcome, Severity, Verdict};
+use model::{Id, Measurement, Outcome, Severity, Verdict};
 
 use crate::compared::Compared;
 
@@ -73,7 +73,7 @@ impl MetricNotes {
 
     pub(super) fn rows(&self) -> Vec<Compared> {
         let row = |metric: &OfMetric| Compared {
-            id: id(&metric.name),
+            id: Id::canary(&metric.name).into(),
             subject: metric.subject.clone(),
             severity: metric.severity,
             policy: self.policy.clone(),
@@ -170,7 +170,7 @@ impl MetricNotes {
                 reason = format!("{}; {reason}", causes.join("; "));
             }
         }
-        let mut outcome = Outcome::new(id(&metric.name), &metric.subject, finding.verdict)
+        let mut outcome = Outcome::new(Id::canary(&metric.name), &metric.subject, finding.verdict)
             .severity(finding.severity)
             .expected(finding.expected)
             .reason(reason)
@@ -184,11 +184,6 @@ impl MetricNotes {
         }
         outcome
     }
-}
-
-/// The id of a metric's outcome.
-pub fn id(metric: &str) -> String {
-    format!("canary/{metric}")
 }
 
 /// What is asked, as the file says it.
