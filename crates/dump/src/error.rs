@@ -90,7 +90,13 @@ impl Error {
             Error::Late { .. } => {
                 "raise the deadline, or see what the server is busy with".to_owned()
             }
-            _ => return None,
+            Error::Database(_) => "see whether the server answers, and its log".to_owned(),
+            Error::NotStarted { program, .. } => format!("try it here: `{program} --version`"),
+            Error::Failed { .. } => "see the log of the database server".to_owned(),
+            Error::Io { .. } => "check the space and the permissions of its folder".to_owned(),
+            Error::Malformed { .. } => "take another: `migrate backup`".to_owned(),
+            Error::NoBackup(_) => "take one: `migrate backup`".to_owned(),
+            Error::Unfit(_) => return None,
         })
     }
 }

@@ -42,7 +42,12 @@ impl Error {
             Error::Prometheus(error) => error.hint(),
             Error::Log { file, .. } => Some(format!("look at it: `tail -n 3 {file}`")),
             Error::Command { by_hand, .. } => Some(format!("run it {by_hand}")),
-            Error::Shell(_) | Error::Late(_) => None,
+            Error::Shell(_) => {
+                Some("`deploy-guard doctor` checks the login to each host".to_owned())
+            }
+            Error::Late(_) => {
+                Some("see whether the source answers, and how long it takes".to_owned())
+            }
         }
     }
 }

@@ -116,9 +116,33 @@ impl Error {
                     without_credentials(server)
                 )),
                 407 => Some("check the user and the password in the proxy's address".to_owned()),
+                429 | 500.. => Some("see the load and the log of the server".to_owned()),
                 _ => None,
             },
-            _ => None,
+            Error::Address(_) => Some("write `server` as `http://HOST:PORT`".to_owned()),
+            Error::Unset(name) => Some(format!("set `{name}` in the step's `env:`")),
+            Error::Tenant(_) => Some("a tenant has printable characters of ASCII alone".to_owned()),
+            Error::Tls(_) => Some("check the files that `access` names".to_owned()),
+            Error::Client(_) => Some("check `server`, `access` and the proxy".to_owned()),
+            Error::Late(_) => {
+                Some("see how busy the server is, or raise the time that the query has".to_owned())
+            }
+            Error::BrokeOff(_) => {
+                Some("see the log of the server and of the proxies before it".to_owned())
+            }
+            Error::TooLarge(_) => {
+                Some("narrow the query down: more labels, or a sum over fewer".to_owned())
+            }
+            Error::NotJson | Error::NoType | Error::NoResults | Error::NoNumber => {
+                Some("check that `server` is the address of a Prometheus server".to_owned())
+            }
+            // The query is to blame.
+            Error::Refused(_)
+            | Error::Type(_)
+            | Error::NotSamples(_)
+            | Error::TooManySeries { .. }
+            | Error::Histogram
+            | Error::Warning(_) => None,
         }
     }
 
