@@ -8,10 +8,11 @@ use ::kayenta::{
 };
 use config::file::{Canary, CanaryMetric, KayentaDirection, KayentaMetric};
 use judge::Interval;
+use model::text::counted;
 use model::{Severity, Verdict};
 
 use crate::finding::Finding;
-use crate::number_format::{number, plural};
+use crate::number_format::number;
 use crate::threshold::measure;
 
 /// What advisory metrics count in: nothing.
@@ -142,7 +143,7 @@ impl Kayenta {
             Some(Zero::Nodata) => " (half of the metrics or more have no data)",
             None => "",
         };
-        let after = plural(at, "interval");
+        let after = counted(at as usize, "interval", "intervals");
         format!("score {} {against}{zero} after {after}", number(total))
     }
 }

@@ -21,17 +21,6 @@ pub(crate) fn number(value: f64) -> String {
     decimals(value, digits)
 }
 
-/// A share as percent, never rounded to nothing.
-pub(crate) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    let digits = match percent.abs() {
-        0.0 | 1.0.. => 1,
-        0.1.. => 2,
-        _ => 4,
-    };
-    format!("{percent:.digits$} %")
-}
-
 /// An e-value's logarithm.
 pub(crate) fn evidence(ln_e: f64) -> String {
     match ln_e {
@@ -39,14 +28,6 @@ pub(crate) fn evidence(ln_e: f64) -> String {
         // Not `-0.0`.
         _ if ln_e.abs() < 0.05 => "0.0".to_owned(),
         _ => format!("{ln_e:.1}"),
-    }
-}
-
-pub(crate) fn plural(count: u32, one: &str) -> String {
-    if count == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{count} {one}s")
     }
 }
 
@@ -77,7 +58,5 @@ mod tests {
         let shown: Vec<_> = [0, 7, 99, 101, 1_327_778, u64::MAX].map(about).into();
         let most = u64::MAX.to_string();
         assert_eq!(shown, ["0", "7", "99", "110", "1400000", &most]);
-        let shown: Vec<_> = [0.031, 0.0, 0.001, 0.000_04, 0.5].map(percent).into();
-        assert_eq!(shown, ["3.1 %", "0.0 %", "0.10 %", "0.0040 %", "50.0 %"]);
     }
 }

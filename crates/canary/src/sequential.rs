@@ -4,10 +4,10 @@ use config::file::{CanaryKind, CanaryMetric};
 use config::value::{Quantity, Unit};
 use judge::sequential::{Band, Figures, Margin, NEGLIGIBLE, Reason, Verdict as Found, Watch};
 use model::Verdict;
-use model::text::bytes;
+use model::text::{bytes, counted, percent};
 
 use crate::finding::Finding;
-use crate::number_format::{evidence, number, percent, plural, seconds};
+use crate::number_format::{evidence, number, seconds};
 use crate::reasons::{assumption, hint, missing_requests, reason};
 use crate::settings::margin;
 
@@ -41,7 +41,9 @@ fn finding(
     let mut parts = Vec::new();
     let compared = compared(&found.figures, metric);
     let limit = tolerance(metric);
-    let after = found.decided_at.map(|at| plural(at, "interval"));
+    let after = found
+        .decided_at
+        .map(|at| counted(at as usize, "interval", "intervals"));
     let after = after.unwrap_or_default();
     match verdict {
         Verdict::Fail => parts.push(format!(

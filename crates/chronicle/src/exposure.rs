@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use model::outcome::Requests;
+use model::text::percent_of;
 use serde::{Deserialize, Serialize};
 
 /// What a release served between two times.
@@ -131,8 +132,8 @@ impl fmt::Display for Exposure {
             }
         };
         match (
-            share(best.failed, best.total),
-            share(worst.failed, worst.total),
+            percent_of(best.failed, best.total),
+            percent_of(worst.failed, worst.total),
         ) {
             (Some(least), Some(most)) if least == most => write!(f, " ({least})")?,
             (Some(least), Some(most)) => write!(f, " ({least} to {most})")?,
@@ -148,13 +149,6 @@ fn range(least: u64, most: u64) -> String {
     } else {
         format!("between {least} and {most}")
     }
-}
-
-/// A share in steps of 0.01 %, rounded half up; `None` of nothing.
-pub fn share(part: u64, of: u64) -> Option<String> {
-    let (part, whole) = (u128::from(part), u128::from(of));
-    let steps = (part * 10_000 + whole / 2).checked_div(whole)?;
-    Some(format!("{}.{:02} %", steps / 100, steps % 100))
 }
 
 #[cfg(test)]
@@ -232,14 +226,5 @@ mod tests {
             let told = of(known).or_later(&of(later));
             assert_eq!(told, of(expected), "{known:?} {later:?}");
         }
-    }
-
-    #[test]
-    fn a_share_is_rounded_half_up() {
-        for (part, of, told) in [(1, 3, "33.33 %"), (2, 3, "66.67 %"), (1, 20_000, "0.01 %")] {
-            assert_eq!(share(part, of).as_deref(), Some(told));
-        }
-        assert_eq!(share(0, 0), None);
-        assert_eq!(share(u64::MAX, u64::MAX).as_deref(), Some("100.00 %"));
     }
 }

@@ -34,7 +34,7 @@ pub use event::{
     AppliedRule, Conclusion, Delivery, EtaBy, Event, EventId, Evidence, Happening, Hosts,
     IncidentId, RolledBack, SCHEMA, Subject, Undelivered, Writer,
 };
-pub use exposure::{CountBound, Exposure, Slice, Source, share};
+pub use exposure::{CountBound, Exposure, Slice, Source};
 pub use history::{History, Record};
 pub use incident::{Incident, Resolution, Several, incidents, open, open_in};
 pub use log::{Chronicle, ReadScope};

@@ -284,7 +284,7 @@ impl JudgedMetrics<'_> {
                 "fail",
                 "inconclusive",
                 "median intervals",
-                "90 %",
+                "90%",
             ],
             rows: rows
                 .filter(|(nth, _)| is_chosen(nth))

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use actions::summary::markdown;
-use chronicle::{Evidence, Slice, share};
+use chronicle::{Evidence, Slice};
 use jiff::Timestamp;
+use model::text::percent_of;
 
 use crate::account::{ACTIONS, Account, QUESTIONS, Row, known};
 
@@ -36,7 +37,7 @@ pub(crate) const PARTS: [&str; 5] = [
 
 /// A row of them.
 pub(crate) fn part(slice: &Slice) -> [String; 5] {
-    let of = |part, of| share(part, of).unwrap_or_else(|| "–".to_owned());
+    let of = |part, of| percent_of(part, of).unwrap_or_else(|| "–".to_owned());
     let of_all = slice.of_all.map(|all| of(slice.total, all));
     [
         utc(slice.from),

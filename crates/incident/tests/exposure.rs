@@ -118,7 +118,7 @@ fn scrapes_that_are_far_apart_give_the_count_or_bounds_of_it() {
             1357,
             123,
             json!("exact"),
-            "1357 requests, 123 failed (9.06 %), counted by Prometheus",
+            "1357 requests, 123 failed (9.06%), counted by Prometheus",
         ),
         (
             "stopped",

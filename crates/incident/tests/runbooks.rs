@@ -402,7 +402,7 @@ fn runbook_001_incident_report() {
             "| service | shop |",
             "| duration | 2m",
             "Users: down",
-            "1000 requests, 30 failed (3.00 %)",
+            "1000 requests, 30 failed (3%)",
             "## Timeline (UTC)",
             "deployment of v2 started",
             "rolled back",

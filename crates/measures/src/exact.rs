@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::text::percent_of;
+
 /// A part of a whole, of which there is at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
@@ -46,8 +48,7 @@ impl Ratio {
 
     /// `95.24%`, rounded half up to two decimals.
     pub fn percent(self) -> String {
-        let hundredths = quotient(self.part.into(), self.whole.into(), 4);
-        decimal(hundredths, 2) + "%"
+        percent_of(self.part, self.whole).unwrap_or_else(|| "0%".to_owned())
     }
 }
 

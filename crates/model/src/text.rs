@@ -158,6 +158,33 @@ pub fn tenths(time: Duration) -> String {
     format!("{:.1}s", time.as_secs_f64())
 }
 
+/// A share of one: `12.3%`, and never nothing where there is something.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = match percent.abs() {
+        1.0.. => 1,
+        0.1.. => 2,
+        _ => 4,
+    };
+    decimals(percent, digits) + "%"
+}
+
+/// The same of what was counted, to at most two decimals and rounded half up; `None` of nothing.
+pub fn percent_of(part: u64, whole: u64) -> Option<String> {
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    let steps = (part * 10_000 + whole / 2).checked_div(whole)?;
+    let text = format!("{}.{:02}", steps / 100, steps % 100);
+    Some(format!(
+        "{}%",
+        text.trim_end_matches('0').trim_end_matches('.')
+    ))
+}
+
+/// So many of it: `1 success`, `3 successes`.
+pub fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Bytes in hexadecimal digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().fold(String::new(), |mut hex, byte| {
@@ -232,6 +259,24 @@ mod tests {
         assert_eq!(told(1_205_999), "20m 5s");
         assert_eq!(told(7_200_000), "2h");
         assert_eq!(told(273_599_999), "3d 3h");
+    }
+
+    #[test]
+    fn shares_are_told_in_percent_and_not_rounded_to_nothing() {
+        let shown: Vec<_> = [0.031, 0.0, 0.001, 0.000_04, 0.5, 1.0, 0.123_4]
+            .map(percent)
+            .into();
+        assert_eq!(
+            shown,
+            ["3.1%", "0%", "0.1%", "0.004%", "50%", "100%", "12.3%"]
+        );
+        let most = (u64::MAX, u64::MAX);
+        let shown = [(1, 3), (2, 3), (1, 20_000), (3, 100), (0, 7), most];
+        let shown = shown.map(|(part, whole)| percent_of(part, whole).unwrap());
+        assert_eq!(shown, ["33.33%", "66.67%", "0.01%", "3%", "0%", "100%"]);
+        assert_eq!(percent_of(0, 0), None);
+        assert_eq!(counted(1, "success", "successes"), "1 success");
+        assert_eq!(counted(0, "success", "successes"), "0 successes");
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn the_newest_of_the_files_counts_by_its_age_and_its_size() {
         "actual",
         "shop 2.dump, 2.0 KiB, 20h",
     );
-    check(&files, "", 0, "actual", "60 % smaller than");
+    check(&files, "", 0, "actual", "60% smaller than");
     check(&files, ", max-age: 19h", 1, "reason", "19h is allowed");
     check(&files, ", min-size: 2000", 0, "expected", "of at least");
     check(

@@ -218,7 +218,7 @@ fn a_full_disk_of_this_machine_is_seen() {
     let output = testkit::clear_environment(&mut command).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("0 bytes of 64.0 KiB free (0.0%)"), "{text}");
+    assert!(text.contains("0 bytes of 64.0 KiB free (0%)"), "{text}");
 }
 
 /// Such a server ends with 0, whatever the command.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use github::{Job, Jobs};
 use jiff::Timestamp;
-use model::text::span;
+use model::text::{counted, span};
 
 use crate::{Evidence, Pool, Source, State, Supply, Trust};
 
@@ -166,7 +166,7 @@ fn queue(
     let waited = ago(at, now);
     let text = format!(
         "{} with these labels, the oldest (`{}`) for {}",
-        count(waiting.len(), "job"),
+        counted(waiting.len(), "job waits", "jobs wait"),
         job.name,
         span(waited)
     );
@@ -193,13 +193,6 @@ fn queue(
             let says = format!("{text}, which is too few for a verdict{unseen}");
             Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
         }
-    }
-}
-
-fn count(number: usize, thing: &str) -> String {
-    match number {
-        1 => format!("1 {thing} waits"),
-        _ => format!("{number} {thing}s wait"),
     }
 }
 

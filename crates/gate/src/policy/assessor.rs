@@ -6,6 +6,7 @@ use std::time::Duration;
 use config::file::Policy;
 use config::value::{Portion, Span};
 use model::Verdict;
+use model::text::counted;
 
 use super::standing::{Conclusion, ProbeProgress, Sample};
 
@@ -387,9 +388,9 @@ impl Assessor {
             if left >= u128::from(missing) {
                 return None;
             }
-            let successes = if missing == 1 { "success" } else { "successes" };
+            let needed = counted(missing as usize, "more success", "more successes");
             format!(
-                "can no longer pass: needs {missing} more {successes}, only {left} fit before the deadline ({deadline}), {counts}"
+                "can no longer pass: needs {needed}, only {left} fit before the deadline ({deadline}), {counts}"
             )
         };
         let verdict = match self.saw {

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use model::report::v1::{Measurement, Outcome, Policy, timestamp};
-use model::text::span;
+use model::text::{counted, span};
 use model::{Severity, Verdict};
 use serde::Serialize;
 
 use super::read::TimedReport;
 use super::turning_points::{self, TurningPoint};
-use super::words::{clock, plural};
+use super::words::clock;
 
 /// More chapters are not read; the others are only counted.
 const CHAPTERS: usize = 20;
@@ -122,7 +122,7 @@ fn circumstances(told: &TimedReport) -> Vec<String> {
         .filter(|one| one.verdict != Verdict::Skipped)
         .count();
     let skipped = report.outcomes.len() - asked;
-    let mut counts = format!("{} measured", plural(asked, "thing was", "things were"));
+    let mut counts = format!("{} measured", counted(asked, "thing was", "things were"));
     if skipped > 0 {
         counts.push_str(&format!(", {skipped} skipped"));
     }
@@ -136,7 +136,7 @@ fn circumstances(told: &TimedReport) -> Vec<String> {
 
 /// The gate itself was stopped; this is not silence of the service.
 fn pauses(told: &TimedReport) -> Option<String> {
-    let times = plural(told.pauses.len(), "time", "times");
+    let times = counted(told.pauses.len(), "time", "times");
     let (from, _) = told.pauses.first()?;
     let all = told
         .pauses
@@ -214,7 +214,7 @@ fn chapter(told: &TimedReport, n: usize) -> NarrativeSection {
     if all > 0 {
         facts.push(format!(
             "{} in the report, {good} passed",
-            plural(all, "measurement", "measurements")
+            counted(all, "measurement", "measurements")
         ));
     }
     NarrativeSection {
@@ -274,7 +274,7 @@ fn rules(policy: &Policy) -> String {
         "every {}, each answer within {}; {} in a row pass",
         ms(policy.interval_ms),
         ms(policy.timeout_ms),
-        plural(policy.success_threshold as usize, "success", "successes"),
+        counted(policy.success_threshold as usize, "success", "successes"),
     );
     if policy.min_samples > 0 {
         text.push_str(&format!(", {} in all", policy.min_samples));
@@ -284,7 +284,7 @@ fn rules(policy: &Policy) -> String {
         (None, Some(limit)) => {
             text.push_str(&format!(
                 "; more than {} fail",
-                plural(limit as usize, "failure", "failures")
+                counted(limit as usize, "failure", "failures")
             ));
         }
         (None, None) => {}

@@ -8,11 +8,11 @@ use std::time::Duration;
 use gate::policy::{Assessor, Sample};
 use model::Verdict;
 use model::report::v1::{Measurement, Outcome};
-use model::text::span;
+use model::text::{counted, span};
 use serde::Serialize;
 
 use super::read::{Measured, TimedReport};
-use super::words::{clock, plural};
+use super::words::clock;
 
 /// Of a probe that flaps, so many turns at its beginning and at its end.
 const TURNS: usize = 12;
@@ -127,7 +127,7 @@ fn replay(
             )),
             (Some(before), verdict) if before == verdict => {}
             (Some(_), Verdict::Pass) => {
-                let missed = plural(run, "measurement", "measurements");
+                let missed = counted(run, "measurement", "measurements");
                 say(format!(
                     "recovered after {missed}: {}",
                     describe_measurement(measurement)
@@ -150,7 +150,7 @@ fn replay(
             say("it is still starting: this failure does not count".into());
         }
         if let (None, Some(_)) = (was.passed_at, now.passed_at) {
-            let in_row = plural(now.streak as usize, "success", "successes");
+            let in_row = counted(now.streak as usize, "success", "successes");
             say(match policy.soak.get() {
                 Duration::ZERO => format!("threshold reached: {in_row} in a row"),
                 soak => format!(

@@ -9,7 +9,3 @@ pub(super) fn clock(started_at: Timestamp, since: Duration) -> String {
     let at = started_at.checked_add(since).unwrap_or(started_at);
     at.strftime("%H:%M:%S%.3f").to_string()
 }
-
-pub(super) fn plural(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
-}

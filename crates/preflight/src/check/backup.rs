@@ -16,7 +16,7 @@ use model::{Outcome, Verdict};
 use super::{Check, Context, Planned};
 use crate::check::CheckError;
 use file::{Backups, File, Proof, from_the_future, too_old, too_small};
-use model::text::bytes;
+use model::text::{bytes, percent};
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;
@@ -178,15 +178,12 @@ fn describe_newest(newest: &File, before: Option<&File>) -> String {
     let (size, age) = (bytes(newest.size), newest.age());
     let mut text = format!("{}, {size}, {age} old", newest.name);
     if let Some(before) = before {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a share, shown in whole percent"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "a share, shown to one decimal")]
         let share = newest.size as f64 / before.size.max(1) as f64;
         if share < SHRUNK {
-            let percent = (1.0 - share) * 100.0;
             text.push_str(&format!(
-                ", {percent:.0} % smaller than {} before it: is it whole?",
+                ", {} smaller than {} before it: is it whole?",
+                percent(1.0 - share),
                 before.name
             ));
         }

@@ -2,7 +2,7 @@
 
 use config::value::Room;
 use model::Outcome;
-use model::text::bytes;
+use model::text::{bytes, percent_of};
 
 /// What `statvfs` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +110,8 @@ impl Builder {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub(crate) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "0%".to_owned();
-    }
-    format!("{:.1}%", part as f64 * 100.0 / whole as f64)
+    percent_of(part, whole).unwrap_or_else(|| "0%".to_owned())
 }
 
 #[cfg(test)]
