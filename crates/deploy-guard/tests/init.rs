@@ -411,7 +411,9 @@ fn what_is_called_a_deployment_is_gated_where_a_person_names_an_address() {
 #[test]
 fn what_says_that_it_deploys_is_named_beside_what_publishes() {
     let job = "on: push\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n";
-    let publishes = format!("{job}      - uses: softprops/action-gh-release@v2\n");
+    let publishes = format!(
+        "{job}      - uses: softprops/action-gh-release@v2\n        with: {{ files: shop.zip }}\n"
+    );
     let moves = format!("name: Update the deployment\n{job}      - run: git push origin live\n");
     let repository = Repository::new(&[
         (".github/workflows/publish.yml", &publishes),

@@ -380,7 +380,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     assert_eq!(
         (
             code,
-            text.contains("ship.yml:11 probes what the workflow probes")
+            text.contains("ship.yml:12 probes what the workflow probes")
         ),
         (0, true),
         "{text}"
@@ -388,7 +388,7 @@ fn a_step_that_asks_by_itself_is_checked_and_needs_no_configuration() {
     let (code, text) = run(&["doctor"]);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("not needed: .github/workflows/ship.yml:11 probes an address by itself"),
+        text.contains("not needed: .github/workflows/ship.yml:12 probes an address by itself"),
         "{text}"
     );
     let patched = fs::read_to_string(&path).unwrap();

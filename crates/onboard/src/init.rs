@@ -27,7 +27,7 @@ use ask::Prompter;
 use output::tell;
 use problem::InitError;
 use proposal::words;
-use survey::Survey;
+use survey::{Known, Survey};
 use wishes::{InitFlags, KindFlag};
 use yaml_edit::text;
 
@@ -64,6 +64,13 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), InitError> {
     let mut survey = survey::look(&here).map_err(unreadable)?;
     if survey.deployments.is_empty() && gates(&wishes) {
         survey.trust_names();
+        if let Some(path) = wishes
+            .workflow
+            .as_ref()
+            .filter(|_| survey.deployments.is_empty())
+        {
+            survey.trust_unknown(&path.to_string_lossy());
+        }
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asks = terminal && !matches.get_flag("yes") && env.non_empty("CI").is_none();
@@ -107,15 +114,17 @@ fn insists(wishes: &InitFlags) -> bool {
 }
 
 fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
-    let mut why: Vec<String> = survey
+    let published: Vec<String> = survey
         .published
         .iter()
         .map(|one| format!("{} publishes {}", one.at, text::line(&one.value)))
         .collect();
+    let mut why = published.clone();
     why.extend(
         survey
             .unused
             .iter()
+            .filter(|one| one.used == Known::No)
             .take(5)
             .map(|one| format!("no workflow deploys {}", text::line(&one.path))),
     );
@@ -144,13 +153,25 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
         .clone()
         .map(|one| format!("`{}` ({})", text::line(&one.name.value), one.name.at))
         .collect();
-    let what = if called.is_empty() {
-        format!("nothing here is deployed: {}", why.join("; "))
-    } else {
+    // A workflow that cannot be read may deploy, too.
+    let is_known = survey.deploys() == Known::No && words::unread_workflow(survey).is_none();
+    let what = if !called.is_empty() {
         format!(
             "{} looks like a deployment, but init does not know the command that deploys",
             called.join(", ")
         )
+    } else if is_known {
+        format!("nothing here is deployed: {}", why.join("; "))
+    } else {
+        let seen = match words::not_known(survey) {
+            none if none.is_empty() => "no step is seen that deploys".to_owned(),
+            some => format!("no step is seen that deploys; not known: {some}"),
+        };
+        let unread = why
+            .iter()
+            .filter(|one| one.starts_with("what a workflow does"));
+        let told = [seen].into_iter().chain(unread.cloned()).chain(published);
+        told.collect::<Vec<_>>().join("; ")
     };
     // An address that a machine can ask is a gate, whatever deploys.
     let known = guesses
@@ -164,6 +185,10 @@ fn nothing(survey: &Survey, wishes: &InitFlags) -> InitError {
             url.at,
             text::line(url.value.text())
         )
+    } else if called.is_empty() && !is_known {
+        "where one of them deploys, `--workflow FILE --url URL` adds a gate below it; `--kind compose` (or nginx, systemd, ecs, \
+         command) writes a form with a TODO for what is not known"
+            .to_owned()
     } else {
         "where it deploys, `--url` with what answers when all is well adds a gate; `--kind compose` (or nginx, systemd, ecs, \
          command) writes a form with a TODO for what is not known"

@@ -1,6 +1,6 @@
 //! The steps that a proposal adds to each workflow.
 
-use survey::{HealthSource, Job, JobId, Workflow};
+use survey::{HealthSource, Job, JobId, Known, Workflow};
 
 use crate::back::{RollbackPlan, usable};
 use crate::checkout::{gets_artifacts, has_checkout};
@@ -457,10 +457,15 @@ fn gate_note(parts: &[&Part<'_>]) -> String {
             "\nEach row of the matrix probes this one address; an expression with `{row}` in it gives each its own."
         ));
     }
-    let early = |part: &&Part<'_>| part.group.lead.returns_early && !part.is_configured();
-    if parts.iter().any(early) {
+    let open = parts.iter().filter(|part| !part.is_configured());
+    let waits: Vec<&Known> = open.map(|part| &part.group.lead.waits).collect();
+    if waits.contains(&&Known::No) {
         note.push_str(
             "\nNothing above waits for the new release: until it runs, the one before answers, and passes.",
+        );
+    } else if !waits.iter().all(|one| matches!(one, Known::Yes(_))) {
+        note.push_str(
+            "\nWhether the steps above wait for the new release is not known here: until it runs, the one before may answer.",
         );
     }
     note

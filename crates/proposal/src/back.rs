@@ -1,7 +1,8 @@
 //! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
 
 use survey::{
-    ByHand, ComposeCall, HealthSource, Job, Live, OwnImage, Step, Survey, Tool, Value, Workflow,
+    ByHand, ComposeCall, HealthSource, Job, Known, Live, OwnImage, Step, Survey, Tool, Value,
+    Workflow,
 };
 
 use crate::again::{again, started};
@@ -199,7 +200,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPlan {
         Tool::Script { path } => script(group, reach, path, &again),
         Tool::Pm2 { .. } | Tool::Supervisor { .. } => match &lead.script {
             Some(_) if script_on_hosts(group, reach).is_some() => RollbackPlan::Configured,
-            Some(script) => script_of(group, script.takes_release, &script.path, &again),
+            Some(script) => script_of(group, &script.takes_release, &script.path, &again),
             None => RollbackPlan::None(overwritten(group, &again)),
         },
         Tool::Ansible { .. } => RollbackPlan::None(format!(
@@ -777,7 +778,7 @@ fn own_step(
 pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &RunsAt) -> Option<String> {
     let lead = group.lead;
     let script = lead.script.as_ref();
-    let script = script.filter(|script| script.takes_release == Some(true))?;
+    let script = script.filter(|script| matches!(script.takes_release, Known::Yes(_)))?;
     let folder = folder_on_host(&lead.folder.as_ref()?.value)?;
     let there = matches!(reach, RunsAt::Hosts(all) if !all.is_empty()) && lead.login.is_some();
     let known = !folder.contains("${{") && !script.path.contains(' ');
@@ -806,32 +807,27 @@ fn script(group: &Group<'_>, reach: &RunsAt, path: &str, again: &str) -> Rollbac
         return RollbackPlan::Configured;
     }
     match &group.lead.script {
-        Some(script) => script_of(group, script.takes_release, &script.path, again),
+        Some(script) => script_of(group, &script.takes_release, &script.path, again),
         None => RollbackPlan::None(format!(
             "{path} is not in this repository, so whether it can go to an earlier release is not seen; the way back is {again}"
         )),
     }
 }
 
-fn script_of(
-    group: &Group<'_>,
-    takes_release: Option<bool>,
-    path: &str,
-    again: &str,
-) -> RollbackPlan {
+fn script_of(group: &Group<'_>, takes_release: &Known, path: &str, again: &str) -> RollbackPlan {
     RollbackPlan::None(match takes_release {
-        Some(true) => {
+        Known::Yes(_) => {
             format!("{path} takes the release, so it goes back with the earlier one: {again}")
         }
         // What lies on the machine is brought there by something else.
-        Some(false) if !group.lead.takes_branch && group.lead.release.is_none() => format!(
+        Known::No if !group.lead.takes_branch && group.lead.release.is_none() => format!(
             "{path} takes no release, so it cannot go to an earlier one, and what it deploys is not seen to be fetched here"
         ),
-        Some(false) => format!(
+        Known::No => format!(
             "{path} takes no release as an argument, so it cannot go to an earlier one. A revert on its branch, which the same workflow \
              deploys, goes back; with the commit as an argument, the script could: that is a proposal"
         ),
-        None => format!(
+        Known::NotSeen(_) => format!(
             "whether {path} can go to an earlier release is not seen; the way back is {again}"
         ),
     })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::redact::MASK;
 use sides::Sides;
-use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
+use survey::{Deployment, Fact, Job, Known, OwnImage, Survey, Tool, Value};
 
 use crate::additions::{self, Change};
 use crate::back::RollbackPlan;
@@ -47,7 +47,11 @@ pub fn told(survey: &Survey) -> String {
     for one in &survey.unused {
         let _ = writeln!(
             text,
-            "  there, unused by any workflow: {} ({})",
+            "  there, {}: {} ({})",
+            match one.used {
+                Known::No => "unused by any workflow",
+                Known::Yes(_) | Known::NotSeen(_) => "not seen in use",
+            },
             line(&one.path),
             one.what
         );
@@ -57,6 +61,20 @@ pub fn told(survey: &Survey) -> String {
     }
     if survey.workflows.is_empty() && unread_workflow(survey).is_none() {
         text.push_str("  no workflow below .github/workflows\n");
+    }
+    text
+}
+
+/// What of the workflows may deploy, for all that is known.
+pub fn not_known(survey: &Survey) -> String {
+    const MAX_SHOWN: usize = 3;
+    let all = survey.not_known.iter().filter(|one| one.reaches);
+    let all: Vec<String> = all
+        .map(|one| format!("`{}` ({})", line(&one.what.value), one.what.at))
+        .collect();
+    let mut text = all[..all.len().min(MAX_SHOWN)].join(", ");
+    if all.len() > MAX_SHOWN {
+        let _ = write!(text, " and {} more", all.len() - MAX_SHOWN);
     }
     text
 }
@@ -151,10 +169,13 @@ fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
     if let Some(script) = &lead.script {
         let arguments: Vec<&str> = script.arguments.iter().map(Value::text).collect();
         let words = format!("{} {}", script.path, arguments.join(" "));
-        let release = match script.takes_release {
-            Some(true) => "takes the release",
-            Some(false) => "takes no release",
-            None => "whether it takes the release is not seen",
+        let release = match &script.takes_release {
+            Known::Yes(_) => "takes the release".to_owned(),
+            Known::No => "takes no release".to_owned(),
+            Known::NotSeen(None) => "whether it takes the release is not seen".to_owned(),
+            Known::NotSeen(Some(why)) => {
+                format!("whether it takes the release is not seen: {}", why.value)
+            }
         };
         table.row(
             "script",
@@ -380,8 +401,32 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
         | Tool::Site { .. }
         | Tool::Other { .. }
         | Tool::Called { .. } => {}
-        Tool::Hook { url } => table.row("probes", url.text()),
+        Tool::Hook { url } => table.row("calls", &hook(url)),
     }
+}
+
+/// A text of the workflows without the addresses that start a deployment.
+pub fn without_hooks(survey: &Survey, text: &str) -> String {
+    let mut text = text.to_owned();
+    for one in &survey.deployments {
+        if let Tool::Hook { url } = &one.tool
+            && !url.text().is_empty()
+        {
+            text = text.replace(url.text(), &hook(url));
+        }
+    }
+    text
+}
+
+/// Where a request goes that starts a deployment: who knows the rest of such an address can deploy, too.
+fn hook(url: &Value) -> String {
+    let text = url.text();
+    let host = text.split_once("://").map(|(scheme, rest)| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        (host.len() < rest.len()).then(|| format!("{scheme}://{host}/***"))
+    });
+    host.flatten().unwrap_or_else(|| text.to_owned())
 }
 
 /// The secrets of the job until its release is live, with the line of each.
@@ -485,10 +530,14 @@ fn gate(part: &Part<'_>) -> String {
     };
     match &part.gate {
         Gate::Step(_) => {
-            let early = if part.group.lead.returns_early {
-                "; nothing waits for the new release, and until it runs the one before answers, too"
-            } else {
-                ""
+            let early = match part.group.lead.waits {
+                Known::Yes(_) => "",
+                Known::No => {
+                    "; nothing waits for the new release, and until it runs the one before answers, too"
+                }
+                Known::NotSeen(_) => {
+                    "; whether the steps above wait for the new release is not known here"
+                }
             };
             let each = part.row_of_one_address().map_or_else(String::new, |row| {
                 format!(

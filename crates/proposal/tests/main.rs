@@ -3,6 +3,7 @@
 
 mod again;
 mod harmless;
+mod known;
 mod named;
 mod places;
 mod projects;

@@ -1,6 +1,6 @@
 //! Steps of a job of which one runs where another does not: production from one branch, staging from another.
 
-use crate::environment::rank_of_step;
+use workflow::rank::rank_of_step;
 use workflow::{Job, expression};
 
 /// Whether one of two steps never runs where the other does.

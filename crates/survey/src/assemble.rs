@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alternatives::{are_apart, leads};
 use crate::beside;
-use crate::called::is_powershell;
+use crate::called::is_shell;
 use crate::calls::kamal_login;
 use crate::deployment::{Deployment, Login};
 use crate::event::{Event, EventDetail};
@@ -16,7 +16,7 @@ use crate::release::{named_in, named_release, release_variables, step_env};
 use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
-use workflow::{Fact, Line, Step};
+use workflow::{Fact, Known, Line, Step};
 
 /// More than a person reads.
 const MAX_DEPLOYMENTS: usize = 64;
@@ -286,15 +286,24 @@ impl Assembly<'_> {
                 !release.value.text().is_empty() && value.text().contains(release.value.text())
             });
             // A variable that the program never reads is handed over in vain.
-            let text = self.repository.text(&script.path).unwrap_or_default();
+            let read = self.repository.text(&script.path);
+            let text = read.as_deref().unwrap_or_default();
             let reads = |name: &str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
             // Another argument may be a release, too: a branch, a tag.
             let is_open = ["$1", "${1", "$@", "$*", "getopts"].iter().any(|word| text.contains(word));
             let takes_release = script.arguments.iter().any(handed)
                 || matches!(&event.what, EventDetail::Script { env, .. }
                     if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
-            let is_known = takes_release || !is_open && !is_powershell(&script.path);
-            script.takes_release = is_known.then_some(takes_release);
+            let reason = |why: String| Known::NotSeen(Some(Fact::new(why, script.called_at.clone())));
+            script.takes_release = match &script.interpreter {
+                _ if takes_release => Known::Yes(script.called_at.clone()),
+                _ if read.is_none() && !script.path.contains(' ') => {
+                    reason("it is not in this repository".to_owned())
+                }
+                Some(other) if !is_shell(other) => reason(format!("{other} is not read")),
+                _ if is_open => Known::NotSeen(None),
+                _ => Known::No,
+            };
             script
         });
         let links = linked(run, &steps);
@@ -302,7 +311,12 @@ impl Assembly<'_> {
         let besides = beside::besides(&calls, deploying);
         let own_back = beside::own_back(backs, run, first, login.as_ref())
             .or_else(|| self.named_back(run, first));
-        let returns_early = beside::returns_early(&tool, run);
+        // A script that was read does what its commands do.
+        let script_at = script.as_ref().map(|script| &script.called_at);
+        let in_script: Vec<&RecordedEffect<'_>> = (deploying.iter().copied())
+            .filter(|one| script_at.is_some_and(|at| one.event.by.contains(at)))
+            .collect();
+        let waits = beside::waits(if calls.is_empty() { &in_script } else { &calls }, run);
         let passed_over = self.passed_over(&calls);
         let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
         let mut handed: Vec<(String, Value)> = Vec::new();
@@ -345,7 +359,7 @@ impl Assembly<'_> {
             own_back,
             copies: kept_copy(run),
             passed_over,
-            returns_early,
+            waits,
             takes_branch,
             env: handed,
         })
@@ -504,17 +518,39 @@ fn kept_copy(run: &Run) -> Option<Line> {
     let keeps = |event: &&Event| match &event.what {
         EventDetail::Command { words, .. } => {
             let program = words.first().map_or("", String::as_str);
-            let mut names = words.iter().skip(1);
+            let names = words.iter().skip(1);
+            let is_kept = |word: &&String| {
+                ["backup", ".bak", ".old", "_old", "previous"]
+                    .iter()
+                    .any(|name| word.contains(name))
+            };
+            let (kept, copied): (Vec<&String>, Vec<&String>) = names
+                .filter(|word| !word.starts_with('-'))
+                .partition(is_kept);
             matches!(program, "cp" | "mv" | "tar" | "rsync" | "zip")
-                && names.any(|word| {
-                    ["backup", ".bak", ".old", "_old", "previous"]
-                        .iter()
-                        .any(|name| word.contains(name))
-                })
+                && !kept.is_empty()
+                && (copied.is_empty() || !copied.into_iter().all(|word| is_of_no_release(word)))
         }
         _ => false,
     };
     run.events.iter().find(keeps).map(|event| event.at.clone())
+}
+
+/// Settings and data, which a copy of does not bring a release back: `.env`, `data.sqlite`, `uploads`.
+fn is_of_no_release(path: &str) -> bool {
+    let name = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    let ends = [".env", ".sqlite", ".sqlite3", ".db", ".sql", ".conf"];
+    // `tar czf`.
+    let is_letters =
+        name.len() < 5 && matches!(name.trim_matches(['c', 'z', 'v', 'j', 'J']), "f" | "");
+    name.starts_with(".env")
+        || ends.iter().any(|end| name.ends_with(end))
+        || matches!(name, "uploads" | "data" | "db" | "media" | "storage")
+        || is_letters
 }
 
 /// Where the deploying steps set a link to the release.

@@ -6,8 +6,8 @@ use crate::deployment::Login;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, RecordedEffect, machine, same_machine};
-use tools::{CommandEffect, KUBECTL_CHANGES, Tool};
-use workflow::{Fact, Line};
+use tools::{CommandEffect, Ends, Tool};
+use workflow::{Fact, Known, Line};
 
 /// A longer command is cut.
 const MAX_SHOWN: usize = 80;
@@ -85,54 +85,21 @@ fn shown(event: &Event) -> String {
     text.chars().take(MAX_SHOWN).collect()
 }
 
-/// Whether the calls end before the release runs.
-pub(crate) fn returns_early(tool: &Tool, run: &Run) -> bool {
-    let waits = |service: &str| {
-        run.events.iter().any(|event| match &event.what {
-            EventDetail::Command { words, .. } => {
-                let mut words = words.iter().map(String::as_str);
-                words.next() == Some("aws")
-                    && words.next() == Some(service)
-                    && words.next() == Some("wait")
-            }
-            EventDetail::Action { with, .. } => with
-                .get("wait-for-service-stability")
-                .is_some_and(|fact| fact.value.text() == "true"),
-            EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
-        })
+/// Whether the calls, or what comes after them in the job, wait until the release runs.
+pub(crate) fn waits(calls: &[&RecordedEffect<'_>], run: &Run) -> Known {
+    let place = |event: &Event| run.events.iter().position(|one| std::ptr::eq(one, event));
+    let Some(first) = calls.iter().filter_map(|one| place(one.event)).min() else {
+        return Known::NotSeen(None);
     };
-    let calls = |program: &str, all: &[&str]| {
-        run.events.iter().any(|event| match &event.what {
-            EventDetail::Command { words, .. } => {
-                let has = |one: &&str| words.iter().any(|word| word.trim_matches('"') == *one);
-                words.first().is_some_and(|first| first == program) && all.iter().all(has)
-            }
-            _ => false,
-        })
-    };
-    let rolls_out = || calls("kubectl", &["rollout", "status"]) || calls("kubectl", &["wait"]);
-    match tool {
-        Tool::Hook { .. } => true,
-        Tool::Platform(call) if call.name == "Elastic Beanstalk" => {
-            calls("aws", &["elasticbeanstalk", "update-environment"]) && !waits("elasticbeanstalk")
-        }
-        Tool::Platform(call) => call.fetches,
-        Tool::CodeDeploy { .. } => !waits("deploy"),
-        Tool::Ecs(_) => !waits("ecs"),
-        Tool::Swarm { .. } => {
-            calls("docker", &["stack", "deploy"]) && !calls("docker", &["--detach=false"])
-        }
-        Tool::Helm(_) => {
-            let waiting = ["--wait", "--atomic", "--rollback-on-failure", "--wait=true"];
-            calls("helm", &["upgrade"])
-                && !waiting.iter().any(|option| calls("helm", &[option]))
-                && !rolls_out()
-        }
-        Tool::Kubectl(_) => {
-            let mut changes = KUBECTL_CHANGES.iter();
-            changes.any(|verb| calls("kubectl", &[verb])) && !rolls_out()
-        }
-        _ => false,
+    let after = run.events.get(first..).unwrap_or_default();
+    if let Some(wait) = after.iter().find(|event| event.waits()) {
+        return Known::Yes(wait.at.clone());
+    }
+    let ends = |wanted: Ends| calls.iter().find(|one| one.event.ends() == wanted);
+    match (ends(Ends::Unknown), ends(Ends::Early), ends(Ends::Running)) {
+        (None, None, Some(one)) => Known::Yes(one.event.at.clone()),
+        (None, Some(_), None) => Known::No,
+        _ => Known::NotSeen(None),
     }
 }
 

@@ -230,8 +230,7 @@ impl Reader<'_> {
         let Some(((text, first), file)) = found else {
             return;
         };
-        let is_shell = interpreter
-            .is_none_or(|name| matches!(name.as_str(), "bash" | "sh" | "dash" | "zsh" | "ash"));
+        let is_shell = interpreter.is_none_or(|name| is_shell(&name));
         // What a script does for its way back is no deployment.
         let goes_back = |word: &String| is_for_way_back(word);
         if depth >= MAX_DEPTH || !is_shell || arguments.iter().any(goes_back) {
@@ -286,8 +285,13 @@ fn with_own_arguments(text: &str) -> String {
     lines.join("\n")
 }
 
+/// Whether a program's text is read: that of a shell.
+pub(crate) fn is_shell(interpreter: &str) -> bool {
+    matches!(interpreter, "bash" | "sh" | "dash" | "zsh" | "ash")
+}
+
 /// A script of PowerShell: it is called, and what it does is not read.
-pub(crate) fn is_powershell(path: &str) -> bool {
+fn is_powershell(path: &str) -> bool {
     let name = path.to_ascii_lowercase();
     name.strip_suffix(".ps1")
         .is_some_and(|stem| !stem.is_empty())

@@ -1,13 +1,13 @@
 //! What is called a deployment, though nothing that is known to be one is in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::{Deployment, JobId, Rank};
-use crate::environment::{rank_of, rank_of_job, rank_of_step};
+use crate::deployment::{Deployment, JobId};
 use crate::event::EventDetail;
 use crate::record::Assembly;
-use tools::Tool;
-use workflow::{Fact, Job, Step, Value, Workflow};
+use tools::{Ends, Tool};
+use workflow::rank::{Rank, rank_of, rank_of_job, rank_of_step};
+use workflow::{Fact, Job, Known, Step, Value, Workflow};
 
 /// A step, a job or a workflow of such a name.
 #[derive(Clone, Debug)]
@@ -209,31 +209,44 @@ fn only_tells(step: &Step, name: &str) -> bool {
         || WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Whether a step starts a workflow elsewhere and does not wait for it.
-fn starts_elsewhere(step: &Step) -> bool {
+/// Whether a step that is called a deployment waits for it: of one that only starts a workflow elsewhere it is known.
+fn waits(step: &Step) -> Known {
     let uses = step.uses.as_ref().map_or("", |uses| uses.value.text());
-    uses.contains("dispatch") && !uses.contains("wait")
+    let (name, _) = uses.split_once('@').unwrap_or((uses, ""));
+    match tools::action_ends(&name.to_ascii_lowercase(), &BTreeMap::new()) {
+        Ends::Early => Known::No,
+        Ends::Running | Ends::Unknown => Known::NotSeen(None),
+    }
 }
 
 /// The job's steps as a deployment: live after the step of that name, else after its last that runs where all is well.
 fn deployment(assembly: &Assembly<'_>, id: JobId, named: &Named) -> Option<Deployment> {
-    let run = assembly.runs.iter().find(|run| run.id == id)?;
-    let workflow: &Workflow = &assembly.workflows[id.workflow];
-    let job = &workflow.jobs[id.job];
+    let job = &assembly.workflows[id.workflow].jobs[id.job];
     let well = |step: &Step| {
         let condition = step.condition.as_deref().unwrap_or_default();
         !condition.contains("always()") && !condition.contains("failure()")
     };
-    let name = &named.name;
     let last = named.steps.last().copied();
     let step = last.or_else(|| job.steps.iter().rposition(well))?;
+    at_step(assembly, id, &named.name, step)
+}
+
+/// A step as a deployment by something that is not known.
+pub(crate) fn at_step(
+    assembly: &Assembly<'_>,
+    id: JobId,
+    name: &Fact<String>,
+    step: usize,
+) -> Option<Deployment> {
+    let run = assembly.runs.iter().find(|run| run.id == id)?;
+    let job = &assembly.workflows[id.workflow].jobs[id.job];
     let environment = assembly.environment(run, job);
     Some(Deployment {
         besides: Vec::new(),
         own_back: None,
         copies: None,
         passed_over: None,
-        returns_early: starts_elsewhere(&job.steps[step]),
+        waits: waits(job.steps.get(step)?),
         choice: assembly.choice(run, job, environment.as_ref()),
         tool: Tool::Called {
             name: name.value.clone(),

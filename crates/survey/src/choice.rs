@@ -1,10 +1,10 @@
 //! A job that deploys into one of several environments, as a person or a branch chooses: what is read is one of them.
 
-use crate::deployment::{Choice, Environment, Rank};
-use crate::environment::{rank_of, words};
+use crate::deployment::{Choice, Environment};
 use crate::jobs::Run;
 use crate::record::Assembly;
 use workflow::inputs::reads;
+use workflow::rank::{Rank, rank_of, words};
 use workflow::{Fact, Job, Value, expression};
 
 impl Assembly<'_> {

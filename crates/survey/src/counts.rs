@@ -21,8 +21,7 @@ impl Assembly<'_> {
             Some(&*job.id),
             job.name.as_deref(),
         ];
-        !(inner(condition) == "false"
-            || is_of_pull_requests(&self.workflows[run.started], workflow, job)
+        !(never_deploys(&self.workflows[run.started], workflow, job)
             || after_failure(Some(condition))
             || names.into_iter().flatten().any(is_way_back))
     }
@@ -285,6 +284,12 @@ pub(crate) fn is_for_way_back(argument: &str) -> bool {
         argument.trim_start_matches('-'),
         "rollback" | "revert" | "undo"
     )
+}
+
+/// Whether a job never runs, or for a preview alone.
+pub(crate) fn never_deploys(started: &Workflow, workflow: &Workflow, job: &Job) -> bool {
+    inner(job.condition.as_deref().unwrap_or_default()) == "false"
+        || is_of_pull_requests(started, workflow, job)
 }
 
 /// Where events of a pull request alone start it, what it deploys is a preview; but not once the request is merged.

@@ -6,7 +6,8 @@ use std::fmt;
 use tools::Tool;
 use workflow::Value;
 use workflow::expression;
-use workflow::{Fact, Line};
+use workflow::rank::Rank;
+use workflow::{Fact, Known, Line};
 
 /// Where a deployment is one of several that its job can make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +75,8 @@ pub struct Deployment {
     pub copies: Option<Line>,
     /// Where the job goes on though a call that deploys did not: then the release before may be live as it was.
     pub passed_over: Option<Line>,
-    /// Whether the calls end before the release runs: it is started elsewhere, and nothing waits for it.
-    pub returns_early: bool,
+    /// Whether the job waits until the release runs: else it is started elsewhere, and the one before answers until then.
+    pub waits: Known,
     /// Whether a branch is taken as it is then, such as by `git pull`, whichever commit the run is for.
     pub takes_branch: bool,
     /// The rest of what the job hands to its deploying steps: names and values of `env:`, without those
@@ -98,19 +99,6 @@ pub struct Environment {
     pub written: Value,
     pub url: Option<Fact<Value>>,
     pub rank: Rank,
-}
-
-/// What an environment is for, by its name: the lowest is guarded first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// `production`, `prod`, `live`.
-    Production,
-    /// A name that says neither.
-    Unknown,
-    /// `staging`, `qa`, `demo`.
-    Staging,
-    /// `dev`, `preview`, `pr-12`, `github-pages`: never taken for production.
-    Preview,
 }
 
 /// How a machine is reached by SSH.
@@ -253,9 +241,8 @@ pub struct Script {
     /// As the workflow gives them.
     pub arguments: Vec<Value>,
     pub called_at: Line,
-    /// Whether an argument or a variable names the release, so that it can go to an earlier one; `None` where that is not
-    /// seen.
-    pub takes_release: Option<bool>,
+    /// Whether an argument or a variable names the release, so that it can go to an earlier one.
+    pub takes_release: Known,
     /// The files that it uses or writes, and that tell a reader what it does.
     pub files: Vec<Fact<String>>,
 }

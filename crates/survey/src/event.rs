@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::deployment::Login;
+use tools::Ends;
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -38,12 +39,22 @@ impl Event {
 
     /// Whether it waits until a platform runs what it was given.
     pub(crate) fn waits(&self) -> bool {
-        match self.words()[..] {
-            ["aws", _, "wait", ..] | ["kubectl" | "oc", "wait", ..] => true,
-            ["kubectl" | "oc", ref rest @ ..] => {
-                rest.windows(2).any(|pair| pair == ["rollout", "status"])
+        match &self.what {
+            EventDetail::Command { words, .. } => tools::waits(words),
+            EventDetail::Action { name, with, .. } => {
+                let calls = tools::calls_of(name, with);
+                calls.iter().any(|words| tools::waits(words))
             }
-            _ => false,
+            EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
+        }
+    }
+
+    /// How a call that deploys ends.
+    pub(crate) fn ends(&self) -> Ends {
+        match &self.what {
+            EventDetail::Command { words, .. } => tools::ends(words),
+            EventDetail::Action { name, with, .. } => tools::action_ends(name, with),
+            EventDetail::Script { .. } | EventDetail::Writes { .. } => Ends::Unknown,
         }
     }
 

@@ -37,16 +37,18 @@ mod scope;
 mod script;
 mod session;
 mod ssh;
+mod unread;
 
 use std::path::PathBuf;
 
 pub use workflow::expression::{equals, fill, inners};
-pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
+pub use workflow::rank::Rank;
+pub use workflow::{Fact, Job, Known, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;
 pub use deployment::{
     Choice, Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage,
-    Rank, Script, SetUp, UNKNOWN_FOLDER,
+    Script, SetUp, UNKNOWN_FOLDER,
 };
 pub use look::look;
 pub use tools::compose;
@@ -72,6 +74,9 @@ pub struct Survey {
     pub unused: Vec<Unused>,
     /// Jobs and steps that are called a deployment though nothing that is known to be one is in them.
     pub called_so: Vec<Called>,
+    /// Steps and commands that are not understood: what nothing deploys, or nothing uses, is not known as long as there are
+    /// any.
+    pub not_known: Vec<NotKnown>,
     /// What workflows hand out instead of deploying it: a package, a crate, an image, files of a release.
     pub published: Vec<Fact<String>>,
     /// What could not be read, and why.
@@ -86,6 +91,37 @@ impl Survey {
             .filter_map(|one| Some(*one.deployment.clone()?))
             .collect();
     }
+
+    /// Takes what is not understood in a workflow for one, as a person does who names both.
+    pub fn trust_unknown(&mut self, workflow: &str) {
+        let unknown = self.not_known.iter();
+        let of_workflow = unknown.filter(|one| one.what.at.path == workflow);
+        self.deployments = of_workflow
+            .filter_map(|one| Some(*one.deployment.clone()?))
+            .collect();
+    }
+
+    /// Whether any workflow deploys.
+    pub fn deploys(&self) -> Known {
+        let first = self
+            .deployments
+            .first()
+            .map(|one| Known::Yes(one.at.clone()));
+        let mut unknown = self.not_known.iter().filter(|one| one.reaches);
+        first
+            .or_else(|| Some(Known::NotSeen(Some(unknown.next()?.what.clone()))))
+            .unwrap_or(Known::No)
+    }
+}
+
+/// A step, a command or a workflow of another repository of which it is not known what it does.
+#[derive(Clone, Debug)]
+pub struct NotKnown {
+    pub what: Fact<String>,
+    /// Whether it could deploy something: it has what lets it into something else, or it sends something there.
+    pub reaches: bool,
+    /// As a deployment, in case a person says that it is one: the last of its job that could be.
+    pub deployment: Option<Box<Deployment>>,
 }
 
 /// A file that is there and that nothing uses.
@@ -94,4 +130,6 @@ pub struct Unused {
     pub path: String,
     /// "Compose file", "systemd unit", "ECS task definition", "nginx upstream".
     pub what: &'static str,
+    /// Whether a workflow uses it all the same: that none does is known where all of them were understood.
+    pub used: Known,
 }

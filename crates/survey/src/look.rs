@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::called_so;
-use crate::deployment::{Deployment, JobId, Rank, UNKNOWN_FOLDER};
+use crate::deployment::{Deployment, JobId, UNKNOWN_FOLDER};
 use crate::event::EventDetail;
 use crate::jobs;
 use crate::record::Assembly;
+use crate::unread;
 use crate::{Survey, Unused};
 use repository::{Repository, ends_in, is_compose_file};
 use tools::Tool;
 use tools::compose;
-use workflow::{Fact, Line, Value, Workflow};
+use workflow::rank::{Rank, rank_of_job};
+use workflow::{Fact, Known, Line, Value, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.
 pub fn look(folder: &Path) -> std::io::Result<Survey> {
@@ -51,8 +53,12 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
     // A playbook starts what it names.
     let playbooks = used.iter().filter(|path| ends_in(path, &["yml", "yaml"]));
     texts.extend(playbooks.filter_map(|path| repository.text(path)));
+    let not_known = unread::all(&assembly, &unfilled);
+    let first = not_known.first().map(|one| one.what.clone());
+    let is_used = first.map_or(Known::No, |what| Known::NotSeen(Some(what)));
     Ok(Survey {
-        unused: unused(&repository, &used, &texts),
+        unused: unused(&repository, &used, &texts, &is_used),
+        not_known,
         root: repository.root.clone(),
         below: repository.below.clone(),
         git: repository.git,
@@ -172,7 +178,7 @@ fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool, bool)
     if let Some(environment) = &deployment.environment {
         return (environment.rank, site, by_hand);
     }
-    let rank = crate::environment::rank_of_job(workflow, job);
+    let rank = rank_of_job(workflow, job);
     (rank, site, by_hand)
 }
 
@@ -315,7 +321,12 @@ fn texts(assembly: &Assembly<'_>) -> Vec<String> {
     texts.collect()
 }
 
-fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]) -> Vec<Unused> {
+fn unused(
+    repository: &Repository,
+    used: &BTreeSet<String>,
+    workflows: &[String],
+    is_used: &Known,
+) -> Vec<Unused> {
     // What a workflow names in a way that is not understood may well be used by it.
     let is_named = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -343,6 +354,7 @@ fn unused(repository: &Repository, used: &BTreeSet<String>, workflows: &[String]
             Some(Unused {
                 path: path.clone(),
                 what: kind(path)?,
+                used: is_used.clone(),
             })
         })
         .collect()

@@ -5,7 +5,7 @@ use crate::deployment::Script;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, RecordedEffect, rank};
-use workflow::{Fact, Line};
+use workflow::{Fact, Known, Line};
 
 impl Assembly<'_> {
     /// Programs that look as if they deploy: those on a machine, and those of the repository that say so.
@@ -76,7 +76,7 @@ impl Assembly<'_> {
                 interpreter: interpreter.clone(),
                 arguments: arguments.clone(),
                 called_at: event.at.clone(),
-                takes_release: None,
+                takes_release: Known::NotSeen(None),
                 files: self.files_of(run, event),
             };
             Some((script, event))

@@ -1,6 +1,6 @@
 //! Jobs that deploy into one of several places, and releases that only a shell cuts out of a name.
 
-use survey::{Choice, Survey, Tool};
+use survey::{Choice, Known, Survey, Tool};
 
 use crate::small::{only, read, steps};
 
@@ -196,12 +196,19 @@ fn a_program_of_powershell_is_called_and_not_read() {
         };
         assert_eq!(path, "scripts/deploy.ps1");
         let script = one.script.as_ref().unwrap();
-        assert_eq!(script.takes_release, Some(true), "{call}");
+        assert!(
+            matches!(script.takes_release, Known::Yes(_)),
+            "{call}: {script:?}"
+        );
         assert_eq!(one.health[0].url.text(), "https://mill.example/up");
     }
     let flow = steps("      - uses: actions/checkout@v4\n      - run: pwsh ./deploy.ps1\n");
     let survey = read(&[(FLOW, &flow), ("deploy.ps1", "$env:TAG\n")]);
-    assert_eq!(only(&survey).script.as_ref().unwrap().takes_release, None);
+    let script = only(&survey).script.as_ref().unwrap();
+    assert!(
+        matches!(script.takes_release, Known::NotSeen(_)),
+        "{script:?}"
+    );
 }
 
 #[test]

@@ -460,14 +460,19 @@ fn other(name: &str, first: &str, second: &str) -> Vec<CommandEffect> {
 
 /// Whether a command on a machine changes what runs there, though it is no known tool.
 pub fn changes(words: &[String]) -> bool {
+    words
+        .first()
+        .is_some_and(|name| is_program_of_machine(name))
+}
+
+/// Programs that build or start an application.
+pub(crate) fn is_program_of_machine(name: &str) -> bool {
     const PROGRAMS: [&str; 30] = [
         "java", "node", "nodejs", "npm", "yarn", "pnpm", "bun", "deno", "pip", "pip3", "poetry",
         "pipenv", "uv", "python", "python3", "mvn", "mvnw", "gradle", "gradlew", "go", "cargo",
         "dotnet", "forever", "gunicorn", "uvicorn", "bundle", "rails", "kill", "pkill", "fuser",
     ];
-    words
-        .first()
-        .is_some_and(|name| PROGRAMS.contains(&name.as_str()))
+    PROGRAMS.contains(&name)
 }
 
 fn publishes(what: &'static str) -> Vec<CommandEffect> {

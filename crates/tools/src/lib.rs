@@ -12,21 +12,27 @@ mod containers;
 mod deed;
 pub mod fly;
 mod google;
+mod harmless;
 pub mod kamal;
 pub mod manifests;
 mod metadata;
 mod migrations;
+mod reach;
 mod tool;
 mod uses;
+mod wait;
 mod web;
 
 pub use address::Address;
 pub use commands::{changes, deeds as of_command};
 pub use deed::{CommandEffect, With};
+pub use harmless::{is_harmless, is_harmless_action, starts_elsewhere, starts_workflow};
 pub use metadata::metadata_tag;
+pub use reach::{reach, takes_identity, unread_program};
 pub use tool::{
     ByHand, ComposeCall, EcsCall, HelmCall, KUBECTL_CHANGES, KamalCall, KubectlCall, Live,
     PlatformCall, Tool, Undo,
 };
-pub use uses::deeds as of_action;
-pub use web::is_of_others;
+pub use uses::{calls_of, deeds as of_action};
+pub use wait::{Ends, action_ends, ends, waits};
+pub use web::{is_of_others, sends};

@@ -36,25 +36,31 @@ fn request(with: &With, method: &str) -> Vec<CommandEffect> {
     crate::web::web(&words)
 }
 
-/// A container that an image's own program starts in: `docker://bitnami/kubectl:latest`.
-fn container(
-    image: &str,
-    with: &With,
-    env: &BTreeMap<String, String>,
-    at: &Line,
-) -> Vec<CommandEffect> {
+/// The command lines that an action makes of its inputs, where that is all that it does.
+pub fn calls_of(name: &str, with: &With) -> Vec<Vec<String>> {
     let text = |key: &str| with.get(key).map_or("", |fact| fact.value.text());
+    let program = match name {
+        "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5" => "flyctl".to_owned(),
+        "kodermax/kubectl-aws-eks" | "actions-hub/kubectl" | "steebchen/kubectl" => {
+            "kubectl".to_owned()
+        }
+        // An image's own program: `docker://bitnami/kubectl:latest`.
+        _ => match name.strip_prefix("docker://") {
+            Some(image) => program_of_image(image, text("entrypoint")),
+            None => return Vec::new(),
+        },
+    };
+    calls(&program, text("args"))
+}
+
+fn program_of_image(image: &str, entrypoint: &str) -> String {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let of_image = name(image);
-    let program = match (text("entrypoint"), of_image.split(':').next()) {
+    match (entrypoint, of_image.split(':').next()) {
         ("", Some("aws-cli")) => "aws".to_owned(),
         ("", program) => program.unwrap_or_default().to_owned(),
         (entry, _) => name(entry),
-    };
-    let calls = calls(&program, text("args"));
-    (calls.iter())
-        .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
-        .collect()
+    }
 }
 
 /// What an action does.
@@ -195,12 +201,6 @@ pub fn deeds(
         "google-github-actions/deploy-cloud-functions" => {
             platform("Cloud Functions", &["name"], ByHand::Again)
         }
-        "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5" => {
-            let calls = calls("flyctl", &text("args"));
-            (calls.iter())
-                .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
-                .collect()
-        }
         "akhileshns/heroku-deploy" => {
             let mut all = platform("Heroku", &["heroku_app_name"], HEROKU_BACK);
             all.extend(input("healthcheck").map(|fact| CommandEffect::Asks { url: fact.value }));
@@ -306,15 +306,6 @@ pub fn deeds(
                 kubeconfig: None,
             }))
         }
-        "kodermax/kubectl-aws-eks" | "actions-hub/kubectl" | "steebchen/kubectl" => {
-            let args = text("args");
-            let words: Vec<String> = ["kubectl"]
-                .into_iter()
-                .chain(args.split_whitespace())
-                .map(str::to_owned)
-                .collect();
-            crate::commands::deeds(&words, &words[0], env, at)
-        }
         _ if name.contains("ansible-playbook") => {
             let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
             let playbook = first(&["playbook", "playbookname", "playbook_name"]);
@@ -360,10 +351,15 @@ pub fn deeds(
         }
         "satak/webrequest-action" | "tyrrrz/action-http-request" => request(with, "GET"),
         "fjogeleit/http-request-action" => request(with, "POST"),
-        _ => match name.strip_prefix("docker://") {
-            Some(image) => container(image, with, env, at),
-            None => other(name, with),
-        },
+        _ => {
+            let calls = calls_of(name, with);
+            if calls.is_empty() {
+                return other(name, with);
+            }
+            (calls.iter())
+                .flat_map(|words| crate::commands::deeds(words, &words[0], env, at))
+                .collect()
+        }
     }
 }
 

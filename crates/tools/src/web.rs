@@ -25,6 +25,40 @@ pub(crate) fn web_request(words: &[String]) -> Vec<CommandEffect> {
     .collect()
 }
 
+/// Whether a request may change something, and tells more than people: it is no question.
+pub fn sends(words: &[String]) -> bool {
+    const SENDING: [&str; 5] = ["post", "put", "patch", "delete", "push"];
+    const TELLS: &str = "slack discord telegram chat teams notify mattermost ntfy hc-ping healthchecks pushover codecov sentry \
+        coveralls";
+    let method = words.windows(2).find(|pair| {
+        matches!(
+            pair[0].to_ascii_lowercase().as_str(),
+            "-x" | "--request" | "-method"
+        )
+    });
+    let method = method.map(|pair| pair[1].to_ascii_lowercase());
+    let attached = words.iter().find_map(|word| word.strip_prefix("-X"));
+    let method = attached
+        .map(str::to_ascii_lowercase)
+        .filter(|one| !one.is_empty())
+        .or(method);
+    let changes = method.is_some_and(|method| SENDING.contains(&method.as_str()));
+    let has_data = words.iter().any(|word| {
+        word.starts_with("--data")
+            || word.starts_with("--post")
+            || matches!(
+                word.as_str(),
+                "-d" | "-F" | "--form" | "--json" | "-T" | "--upload-file" | "-Body"
+            )
+    });
+    let tells = |word: &String| {
+        let lower = word.to_ascii_lowercase();
+        let of_people = TELLS.split_whitespace().any(|name| lower.contains(name));
+        of_people || lower.contains("localhost") || lower.contains("127.0.0.1")
+    };
+    (changes || has_data) && !words.iter().any(tells)
+}
+
 /// `curl`: a question whether it answers, or a request that starts a deployment.
 pub(crate) fn web(words: &[String]) -> Vec<CommandEffect> {
     let arguments = Arguments {

@@ -38,3 +38,12 @@ impl<T> Fact<T> {
         Fact { value, at }
     }
 }
+
+/// What is known of a claim. That something is not so is said where all was read that could show it, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    Yes(Line),
+    No,
+    /// It may be: by what is named, where one thing that was not understood is the reason.
+    NotSeen(Option<Fact<String>>),
+}

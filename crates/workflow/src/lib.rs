@@ -7,12 +7,14 @@ mod document;
 pub mod expression;
 mod fact;
 pub mod inputs;
+pub mod matrix;
 mod own;
 mod program;
+pub mod rank;
 mod value;
 
 pub use contract::{Contract, INPUTS, STAGES, default_command};
 pub use document::{ActionCall, Job, Lines, LocalAction, Step, Text, Workflow, steps_of};
-pub use fact::{Fact, Line};
+pub use fact::{Fact, Known, Line};
 pub use own::{Own, OwnAction, OwnCall};
 pub use value::Value;

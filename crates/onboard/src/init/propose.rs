@@ -69,7 +69,7 @@ pub(super) fn run(
     }
     tell(&words::decided(&proposal, &config))?;
     if !wishes.new_workflow {
-        tell(&words::shown(&changes))?;
+        tell(&words::without_hooks(survey, &words::shown(&changes)))?;
     }
     if dry_run {
         files.extend(rewritten);
