@@ -476,7 +476,7 @@ fn where_each_run_starts_the_newest_no_run_is_called_the_way_back() {
     let checkout = "      - uses: actions/checkout@v4\n";
     let printed = told(
         "on: { push: { tags: ['v*'] }, workflow_dispatch: { inputs: { confirm: { required: true } } } }\n",
-        &format!("{checkout}{swarm}"),
+        &format!("{checkout}{}", run("railway up")),
     );
     assert!(printed.contains("--ref EARLIER -f confirm=…"), "{printed}");
 }

@@ -16,7 +16,7 @@ fn init(folder: &TempDir, flags: &[&str]) -> (i32, String) {
 
 fn ssh(host: &str) -> String {
     format!(
-        "      - uses: actions/checkout@v4\n      - uses: appleboy/ssh-action@v1\n        with: {{ host: \"{host}\", username: ops, key: \"${{{{ secrets.KEY }}}}\", script: \"cd /srv/shop && docker compose pull && docker compose up -d\" }}\n"
+        "      - uses: actions/checkout@v4\n      - uses: appleboy/ssh-action@v1\n        with: {{ host: \"{host}\", username: ops, key: \"${{{{ secrets.KEY }}}}\", script: \"cd /srv/shop && TAG=${{{{ github.sha }}}} docker compose up -d\" }}\n"
     )
 }
 

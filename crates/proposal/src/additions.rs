@@ -3,13 +3,14 @@
 use survey::{HealthSource, Job, JobId, Known, Workflow};
 
 use crate::back::{RollbackPlan, usable};
-use crate::checkout::{gets_artifacts, has_checkout};
+use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::StepEnv;
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
 use crate::steps::{Act, Frame, Own, Stage, free_id};
+use workflow::gets_artifacts;
 use yaml_edit::patch::{Addition, InsertionPoint, PatchError, patched};
 use yaml_edit::text::{expression, scalar};
 

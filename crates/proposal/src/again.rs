@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use survey::{Job, OwnImage, Step, Survey, Text, Tool, Workflow, inners};
+use survey::{Fetched, Origin, Survey, Workflow};
 use yaml::Node;
 
-use crate::checkout::{Source, gets_own_artifacts, input_of, source};
 use crate::group::Group;
+use workflow::{Source, input_of, source};
 
 /// What a person does so that the same workflow deploys an earlier release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Again {
     /// A run on a tag: a dispatch takes no commit.
     Tag { file: String, inputs: Inputs },
     /// The run of then once more, with its commit and its inputs.
-    Run { file: String },
+    Run { file: String, is_of_commit: bool },
     /// The same of a workflow that calls this one and is not in the repository.
     Caller,
 }
@@ -78,9 +78,10 @@ impl fmt::Display for Again {
                 "the same workflow for the earlier tag (`gh workflow run {file} --ref EARLIER{inputs}`)"
             ),
             Again::Caller => out.write_str("the calling workflow's run of the earlier release, made again"),
-            Again::Run { file } => write!(
+            Again::Run { file, is_of_commit } => write!(
                 out,
-                "the same workflow's run of the earlier commit, made again (`gh run list -w {file}`, then `gh run rerun ID`)"
+                "the same workflow's run of the earlier {}, made again (`gh run list -w {file}`, then `gh run rerun ID`)",
+                if *is_of_commit { "commit" } else { "release" }
             ),
         }
     }
@@ -106,37 +107,26 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
         .unwrap_or_default()
         .to_owned();
     let lead = group.lead;
-    if lead.takes_branch {
-        return Again::Revert;
-    }
     let own = survey.workflows.get(lead.job.workflow);
     let job = own.and_then(|own| Some((own, own.jobs.get(lead.job.job)?)));
-    let source = job.map_or(Source::Run, |(own, job)| source_of(own, job));
-    let names_run = job.is_some_and(|(own, job)| names_its_run(own, job, &lead.steps));
-    // A tag that another workflow, or another repository, overwrites is not what this run had.
-    let is_of_others = |own: &OwnImage| own.overwritten().is_some() && !own.pushed;
-    let is_of_run = lead.images.is_empty() || !lead.images.iter().all(is_of_others);
-    let is_named = names_run || (lead.release.is_some() || !lead.images.is_empty()) && is_of_run;
-    let of_release = (lead.release.as_ref()).and_then(|it| input_of(it.value.expression()?));
-    // What is checked out is not what images on a machine are made of.
-    let pulls = matches!(&lead.tool, Tool::Compose(call) if call.builds.is_none());
-    let pulls_unseen = pulls && lead.images.is_empty() && !names_run && of_release.is_none();
-    match (&source, &lead.tool) {
-        (Source::Branch, _) => return Again::Revert,
-        (_, Tool::Hook { .. }) if !is_named => return Again::Unnamed,
-        (_, Tool::Platform(call)) if call.fetches && !is_named => return Again::Unnamed,
-        (Source::Nothing, _) if !is_named => return Again::Unseen,
-        _ if pulls_unseen => return Again::Unseen,
-        (_, Tool::Helm(_)) if !is_named => return Again::Unseen,
-        _ => {}
+    let source = job.map_or(Source::Run, |(own, job)| source(own, job));
+    match &lead.origin {
+        Origin::FetchedNewest(Fetched::Branch) => return Again::Revert,
+        Origin::FetchedNewest(Fetched::ByRequest) => return Again::Unnamed,
+        Origin::FetchedNewest(Fetched::Elsewhere) | Origin::NotKnown => return Again::Unseen,
+        // A setting has another value then.
+        Origin::Named(name) if name.text().contains("vars.") => return Again::Unseen,
+        Origin::Carried | Origin::Named(_) => {}
     }
+    let is_of_commit = lead.origin == Origin::Carried;
+    let of_release = (lead.release.as_ref()).and_then(|it| input_of(it.value.expression()?));
     if matches!(&workflow.triggers[..], [only] if only == "workflow_call") {
         return Again::Caller;
     }
     let is_dispatched = workflow.triggers.iter().any(|it| it == "workflow_dispatch");
     let chosen = chosen(workflow, group);
     let (true, Some(chosen)) = (is_dispatched, chosen) else {
-        return Again::Run { file };
+        return Again::Run { file, is_of_commit };
     };
     let whole = |first: Option<(String, String)>| {
         let mut inputs = Inputs(first.into_iter().collect());
@@ -171,58 +161,7 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
             inputs: whole(None),
         };
     }
-    Again::Run { file }
-}
-
-/// Whether a deploying step names the commit, the tag or the number of its run.
-fn names_its_run(workflow: &Workflow, job: &Job, steps: &[usize]) -> bool {
-    let of_tags = workflow.is_of_tags();
-    let is_name = |inner: &str| {
-        ["github.sha", "github.run_number", "github.run_id"]
-            .iter()
-            .any(|name| inner.contains(name))
-            || of_tags && inner.contains("github.ref_name")
-    };
-    let names = |text: &Text| inners(text.value.text()).any(is_name);
-    let mut steps = steps.iter().filter_map(|nth| job.steps.get(*nth));
-    let is_one = |step: &Step| {
-        let texts = step.env.iter().chain(&step.with).map(|(_, text)| text);
-        texts.chain(&step.run).any(names)
-    };
-    steps.any(is_one) || job.env.iter().any(|(_, text)| names(text))
-}
-
-/// What the job deploys, by the checkout that it, or one before it, makes.
-fn source_of(workflow: &Workflow, job: &Job) -> Source {
-    match source(workflow, job) {
-        Source::Nothing if gets_own_artifacts(job) => {
-            let before = needed(workflow, job).into_iter();
-            let found = before.map(|job| source(workflow, job));
-            found.fold(Source::Nothing, |known, one| match known {
-                Source::Nothing => one,
-                known => known,
-            })
-        }
-        known => known,
-    }
-}
-
-/// The jobs that come before, the nearest first.
-fn needed<'w>(workflow: &'w Workflow, job: &'w Job) -> Vec<&'w Job> {
-    let mut all: Vec<&Job> = vec![job];
-    let mut at = 0;
-    while let Some(job) = all.get(at) {
-        at += 1;
-        let before = workflow
-            .jobs
-            .iter()
-            .filter(|one| job.needs.contains(&one.id));
-        let new: Vec<&Job> = before
-            .filter(|one| !all.iter().any(|there| there.id == one.id))
-            .collect();
-        all.extend(new);
-    }
-    all.split_off(1)
+    Again::Run { file, is_of_commit }
 }
 
 fn inputs(workflow: &Workflow) -> &[(yaml::Key, Node)] {

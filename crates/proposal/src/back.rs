@@ -1,8 +1,8 @@
 //! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
 
 use survey::{
-    ByHand, ComposeCall, HealthSource, Job, Known, Live, OwnImage, Step, Survey, Tool, Value,
-    Workflow,
+    ByHand, ComposeCall, Fetched, HealthSource, Job, Known, Live, Origin, OwnImage, Step, Survey,
+    Tool, Value, Workflow,
 };
 
 use crate::again::{again, started};
@@ -80,7 +80,7 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPla
     let job = (survey.workflows.get(group.lead.job.workflow))
         .and_then(|workflow| Some((workflow, workflow.jobs.get(group.lead.job.job)?)))
         .filter(|(workflow, _)| {
-            std::ptr::eq(started(survey, workflow, group), *workflow) && !group.lead.takes_branch
+            std::ptr::eq(started(survey, workflow, group), *workflow) && !takes_branch(group)
         });
     match job.map(|(workflow, job)| dispatch::step(workflow, job, group)) {
         Some(Ok(own)) => RollbackPlan::Step(Box::new(own)),
@@ -90,6 +90,11 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPla
         }),
         None => RollbackPlan::None(why),
     }
+}
+
+/// Whether a branch is taken as it is then, whichever commit the run is for.
+fn takes_branch(group: &Group<'_>) -> bool {
+    group.lead.origin == Origin::FetchedNewest(Fetched::Branch)
 }
 
 /// Why nothing is taken back where more goes live than what can be.
@@ -204,7 +209,7 @@ fn by_tool(survey: &Survey, group: &Group<'_>, reach: &RunsAt) -> RollbackPlan {
             None => RollbackPlan::None(overwritten(group, &again)),
         },
         Tool::Ansible { .. } => RollbackPlan::None(format!(
-            "the playbook goes back with the release before: {again}"
+            "the playbook goes back with the release before; the way back is {again}"
         )),
         Tool::Platform(call) => platform(call, job, group, &again),
         Tool::Site { host } => RollbackPlan::None(format!(
@@ -820,7 +825,7 @@ fn script_of(group: &Group<'_>, takes_release: &Known, path: &str, again: &str) 
             format!("{path} takes the release, so it goes back with the earlier one: {again}")
         }
         // What lies on the machine is brought there by something else.
-        Known::No if !group.lead.takes_branch && group.lead.release.is_none() => format!(
+        Known::No if !takes_branch(group) && group.lead.release.is_none() => format!(
             "{path} takes no release, so it cannot go to an earlier one, and what it deploys is not seen to be fetched here"
         ),
         Known::No => format!(

@@ -5,11 +5,11 @@ use survey::{Job, Workflow};
 use yaml::Node;
 
 use crate::again::chosen;
-use crate::checkout::input_of;
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::platform::OwnStep;
 use crate::steps::Act;
+use workflow::input_of;
 
 /// How long the run that goes back may take, before its end is left to a person.
 const MINUTES: u32 = 30;

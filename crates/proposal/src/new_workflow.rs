@@ -17,7 +17,7 @@ const RELEASE: &str = "${{ inputs.release }}";
 /// Why the job cannot be one of its own.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Bound {
-    #[error("the name of the release is known only to its shell")]
+    #[error("the workflow shows no name of the release that a run could be given")]
     NoRelease,
     #[error("it uses `{0}`, which only its own event, its caller or another job gives")]
     Takes(String),

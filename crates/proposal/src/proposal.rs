@@ -4,7 +4,7 @@ use sides::Sides;
 use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
 
 use crate::back::{self, RollbackPlan, RunsAt};
-use crate::checkout::{gets_artifacts, has_checkout, has_other_checkout, reads_repository};
+use crate::checkout::{has_checkout, has_other_checkout, reads_repository};
 use crate::group::Group;
 use crate::handed::StepEnv;
 use crate::health::{self, HealthAddress};
@@ -14,6 +14,7 @@ use crate::migration;
 use crate::platform::{self, Extra, Place};
 use crate::section;
 use crate::shares::SharesObstacle;
+use workflow::gets_artifacts;
 use yaml_edit::tree::{Map, Tree};
 
 /// What the gate is.

@@ -5,6 +5,7 @@ mod again;
 mod harmless;
 mod known;
 mod named;
+mod origin;
 mod places;
 mod projects;
 mod seen;

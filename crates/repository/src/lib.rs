@@ -3,6 +3,7 @@
 
 mod compose;
 pub mod makefile;
+pub mod package_json;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -45,3 +45,41 @@ pub enum Input {
 
 /// What the value of a variable is, where it is known.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Command {
+    /// Whether it is a shell that runs what it reads: `bash -s`, `sudo -u app sh`, `/bin/sh -se -- ARGUMENT`: not `bash deploy.sh` and not `bash -c TEXT`.
+    pub fn reads_program(&self) -> bool {
+        let mut words = self.words.iter().map(|word| word.text.as_str());
+        let is_shell = words.next().is_some_and(|name| {
+            matches!(
+                name.rsplit('/').next(),
+                Some("bash" | "sh" | "zsh" | "dash" | "ash")
+            )
+        });
+        let mut reads = is_shell;
+        for word in words {
+            let letters = word.strip_prefix('-').unwrap_or_default();
+            let long = letters.starts_with('-');
+            if !long && letters.contains('s') {
+                return is_shell;
+            }
+            reads &= long || !letters.is_empty() && !letters.contains('c');
+        }
+        reads
+    }
+}
+
+/// Which word of a command is a program's text.
+pub fn inner_text(name: &str, words: &[String]) -> Option<usize> {
+    let after_c = || {
+        let short =
+            |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+        let at = words.iter().position(short)?;
+        (at + 1 < words.len()).then_some(at + 1)
+    };
+    match name {
+        "bash" | "sh" | "zsh" | "dash" | "su" | "runuser" => after_c(),
+        "eval" => (words.len() == 2).then_some(1),
+        _ => None,
+    }
+}

@@ -6,13 +6,17 @@
 
 mod arguments;
 mod command;
+mod printed;
 mod program;
+mod script;
 mod word;
 mod wrapping;
 
 pub use arguments::Arguments;
-pub use command::{Command, HEAD, Input, Lookup, Word};
+pub use command::{Command, HEAD, Input, Lookup, Word, inner_text};
+pub use printed::printed;
 pub use program::Program;
+pub use script::{is_powershell, is_shell, with_own_arguments};
 
 /// A text with its variables filled in, as in a here-document.
 pub fn filled(text: &str, lookup: Lookup<'_>) -> String {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::command::{Command, FIELD, Input, Lookup, Word};
+use crate::command::{Command, FIELD, Input, Lookup, MAX_VALUE, Word};
+use crate::printed::printed;
 use crate::wrapping::{appended, assignment, is_name, unwrap};
 
 /// Longer programs are cut here: deployments are short.
@@ -38,6 +39,8 @@ pub struct Program {
     pub(crate) function: Option<String>,
     /// The functions that hand their arguments to a program, and its words before them.
     pub(crate) handing: BTreeMap<String, Command>,
+    /// What is printed within each `{` that is not closed yet.
+    pub(crate) printed: Vec<String>,
 }
 
 impl Program {
@@ -60,6 +63,7 @@ impl Program {
             ifs: Vec::new(),
             function: None,
             handing: BTreeMap::new(),
+            printed: Vec::new(),
         }
     }
 
@@ -78,9 +82,7 @@ impl Program {
             piped = self.peek() == Some('|') && self.peek_after(1) != Some('|');
             self.separator(&mut command, lookup);
             self.ready.extend(self.inner.drain(..));
-            self.arms(&mut command);
-            unwrap(&mut command);
-            self.follow(&mut command);
+            self.finish(&mut command);
             if !command.words.is_empty() || !command.assignments.is_empty() {
                 self.ready.push_back(command);
             }
@@ -91,9 +93,7 @@ impl Program {
                 after.piped = true;
                 self.separator(&mut after, lookup);
                 self.ready.extend(self.inner.drain(..));
-                self.arms(&mut after);
-                unwrap(&mut after);
-                self.follow(&mut after);
+                self.finish(&mut after);
                 if !after.words.is_empty() {
                     self.ready.push_back(after);
                 }
@@ -104,6 +104,42 @@ impl Program {
             }
         }
         None
+    }
+
+    fn finish(&mut self, command: &mut Command) {
+        self.close(command);
+        self.arms(command);
+        unwrap(command);
+        self.follow(command);
+        let words: Vec<String> = command.words.iter().map(|word| word.text.clone()).collect();
+        if let Some((name @ ("echo" | "printf"), arguments)) = words
+            .split_first()
+            .map(|(name, rest)| (name.as_str(), rest))
+            && command.outputs.is_empty()
+        {
+            let line = printed(name, arguments);
+            let fitting = self
+                .printed
+                .iter_mut()
+                .filter(|text| text.len() + line.len() < MAX_VALUE);
+            for text in fitting {
+                text.push_str(line.trim_end_matches('\n'));
+                text.push('\n');
+            }
+        }
+    }
+
+    /// `{ echo …; echo …; } >FILE` writes what is printed in it, as `cat` writes a here-document.
+    fn close(&mut self, command: &mut Command) {
+        let closes = command.words.first().filter(|word| word.text == "}");
+        let Some(line) = closes.map(|word| word.line) else {
+            return;
+        };
+        let text = self.printed.pop().unwrap_or_default();
+        if !command.outputs.is_empty() && !text.is_empty() {
+            command.words[0].text = "cat".to_owned();
+            command.input = Some(Input::Text(Word { text, line }));
+        }
     }
 
     /// Follows `if`, `then`, `elif`, `else` and `fi` before a command, and tells it where it is.
@@ -119,6 +155,7 @@ impl Program {
                 "fi" => {
                     self.ifs.pop();
                 }
+                "{" if self.printed.len() < MAX_GROUPS => self.printed.push(String::new()),
                 "!" | "{" | "do" => {}
                 _ => break,
             }

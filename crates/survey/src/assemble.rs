@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alternatives::{are_apart, leads};
 use crate::beside;
-use crate::called::is_shell;
 use crate::calls::kamal_login;
-use crate::deployment::{Deployment, Login};
+use crate::deployment::{Deployment, Login, Origin};
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{
-    Assembly, COPY, RecordedEffect, copied_to, is_own, machine, rank, same_machine,
-};
-use crate::release::{named_in, named_release, release_variables, step_env};
+use crate::origin::Shipment;
+use crate::record::{Assembly, COPY, RecordedEffect, copied_to, machine, rank, same_machine};
+use crate::release::{named_in, step_env};
+use shell::is_shell;
 use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
+use workflow::alternatives::{are_apart, leads};
+use workflow::release::{named_release, release_variables};
 use workflow::{Fact, Known, Line, Step};
 
 /// More than a person reads.
@@ -74,7 +74,7 @@ impl Assembly<'_> {
             return;
         }
         let deploying = self.deploying(run, done);
-        let mut scripts = self.scripts(run, is_own(job));
+        let mut scripts = self.scripts(run, job.is_on_own_machine());
         if self.is_upkeep(run) {
             scripts.clear();
         }
@@ -158,7 +158,7 @@ impl Assembly<'_> {
         });
         let depends = calls
             .iter()
-            .any(|one| matches!(&one.deed, CommandEffect::Deploys(tool) if depends(tool)));
+            .any(|one| matches!(&one.deed, CommandEffect::Deploys(tool) if tool.depends()));
         let scripted = script.is_some() && (depends || best.is_none_or(|best| best >= COPY));
         let (tool, at) = if scripted || calls.is_empty() {
             let (script, event) = script.as_ref()?;
@@ -240,9 +240,8 @@ impl Assembly<'_> {
             | EventDetail::Script { env, .. } => env.clone(),
             EventDetail::Writes { .. } => BTreeMap::new(),
         };
-        let takes_branch = takes_branch(run, &steps);
         let own = self.own_images(run);
-        let (images, tag) = if starts_images(&tool) {
+        let (images, tag) = if tool.starts_images() {
             self.images(run, &tool, &own, &env)
         } else {
             (Vec::new(), None)
@@ -251,11 +250,27 @@ impl Assembly<'_> {
         let own_step = step_env(run, job, main.step);
         let named = || named_in(main).or_else(|| named_release(&env, &own_step, &main.at));
         let named = || named().filter(|release| !self.moves(run, release.value.text()));
-        // What the machine takes by itself is not what the run has checked out.
-        let checked_out = || self.checked_out(run, first).filter(|_| !takes_branch);
+        let origin = self.origin(
+            run,
+            &Shipment {
+                tool: &tool,
+                images: &images,
+                steps: &steps,
+                main,
+                is_named: named().is_some(),
+            },
+        );
+        let of_origin = || match &origin {
+            Origin::Carried => self.checked_out(run, first),
+            Origin::Named(name) => {
+                let whole = name.expression().is_some() && !name.text().contains("vars.");
+                whole.then(|| Fact::new(name.clone(), main.at.clone()))
+            }
+            Origin::FetchedNewest(_) | Origin::NotKnown => None,
+        };
         let release = match tool {
             Tool::Kamal(_) => self.kamal_version(run, main, first),
-            _ => self.release(run, &tool, tag, &named, &checked_out),
+            _ => self.release(run, &tool, tag, &named, &of_origin),
         };
         // A variable has what is known of the release, whatever its name is in this job.
         let known = release.clone();
@@ -360,7 +375,7 @@ impl Assembly<'_> {
             copies: kept_copy(run),
             passed_over,
             waits,
-            takes_branch,
+            origin,
             env: handed,
         })
     }
@@ -409,7 +424,7 @@ impl Assembly<'_> {
         tool: &Tool,
         tag: Option<Fact<Value>>,
         named: &dyn Fn() -> Option<Fact<Value>>,
-        checked_out: &dyn Fn() -> Option<Fact<Value>>,
+        of_origin: &dyn Fn() -> Option<Fact<Value>>,
     ) -> Option<Fact<Value>> {
         let own = !self.own_images(run).is_empty();
         if matches!(tool, Tool::Kubectl(_) | Tool::Helm(_))
@@ -433,10 +448,7 @@ impl Assembly<'_> {
             {
                 None
             }
-            // Where a request, or the platform itself, takes a branch, what is checked out here is something else.
-            Tool::Hook { .. } if !own => named(),
-            Tool::Platform(call) if call.fetches && !own => named(),
-            _ => named().or_else(checked_out),
+            _ => named().or_else(of_origin),
         }
     }
 }
@@ -454,7 +466,8 @@ fn migration(
         env.any(|(name, text)| name.ends_with("DATABASE_URL") && !text.value.secrets().is_empty())
     };
     let one = done.iter().find(|one| {
-        let here = one.event.place.login.is_some() || is_own(job) || named(one.event.step);
+        let here =
+            one.event.place.login.is_some() || job.is_on_own_machine() || named(one.event.step);
         matches!(one.deed, CommandEffect::Migrates) && (one.event.step >= first || here)
     })?;
     let text = match &one.event.what {
@@ -462,55 +475,6 @@ fn migration(
         _ => String::new(),
     };
     Some(Fact::new(text, one.event.at.clone()))
-}
-
-/// Whether a deploying step, or a script that it calls, takes a branch as it is then, whichever commit the run is for.
-fn takes_branch(run: &Run, steps: &[usize]) -> bool {
-    run.events.iter().any(|event| match &event.what {
-        EventDetail::Command { words, .. } => {
-            steps.contains(&event.step)
-                && words.first().is_some_and(|program| program == "git")
-                && takes_newest(&words[1..])
-        }
-        _ => false,
-    })
-}
-
-/// Whether words of Git's lead to the newest commit of a branch: `pull`, `reset --hard origin/main`.
-fn takes_newest(words: &[String]) -> bool {
-    let has = |verbs: &[&str]| words.iter().any(|word| verbs.contains(&word.as_str()));
-    let newest = words.iter().any(|word| {
-        word.starts_with("origin/")
-            || matches!(word.as_str(), "FETCH_HEAD" | "@{u}" | "@{upstream}")
-    });
-    has(&["pull"]) || newest && has(&["reset", "merge", "checkout", "switch", "rebase", "push"])
-}
-
-/// Whether a tool may start an image, and not only files.
-fn starts_images(tool: &Tool) -> bool {
-    !matches!(
-        tool,
-        Tool::Copy { .. }
-            | Tool::Site { .. }
-            | Tool::Systemd { .. }
-            | Tool::Pm2 { .. }
-            | Tool::Supervisor { .. }
-            | Tool::Deployer { .. }
-            | Tool::Capistrano { .. }
-    )
-}
-
-/// A tool whose files or project only the machine knows.
-fn depends(tool: &Tool) -> bool {
-    let Tool::Compose(call) = tool else {
-        return false;
-    };
-    let unknown = |text: &str| text.replace("${{", "").contains('$');
-    call.files.iter().any(|file| unknown(&file.value))
-        || call
-            .project
-            .as_ref()
-            .is_some_and(|name| unknown(name.value.text()))
 }
 
 /// Where a copy is kept of what was there before, by the name that it gets.
@@ -562,14 +526,7 @@ fn linked(run: &Run, steps: &[usize]) -> Option<Line> {
         .map(|event| event.at.clone())
 }
 
-/// Whether a command takes away what no longer runs: `docker image prune`, `docker rmi`.
+/// Whether a command takes away what no longer runs.
 fn cleans(event: &Event) -> bool {
-    let EventDetail::Command { words, .. } = &event.what else {
-        return false;
-    };
-    let is_docker = words.first().is_some_and(|first| first.ends_with("docker"));
-    is_docker
-        && words
-            .iter()
-            .any(|word| matches!(word.as_str(), "prune" | "rmi"))
+    matches!(&event.what, EventDetail::Command { words, .. } if tools::origin::cleans(words))
 }

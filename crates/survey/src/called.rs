@@ -6,8 +6,10 @@ use crate::counts::is_for_way_back;
 use crate::event::EventDetail;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
+use repository::joined;
 use repository::makefile::{Call, Makefile};
-use repository::{Repository, joined};
+use repository::package_json::package_script;
+use shell::{is_powershell, is_shell, with_own_arguments};
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -257,57 +259,4 @@ impl Reader<'_> {
         let text = with_own_arguments(&text);
         self.program(&text, &line, &by, &mut inner, step_id, depth + 1);
     }
-}
-
-/// A script whose functions have other arguments than it has: theirs are not known.
-fn with_own_arguments(text: &str) -> String {
-    let mut inside: Option<&str> = None;
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let indent = &line[..line.len() - line.trim_start().len()];
-        let rest = line.trim();
-        if inside.is_none()
-            && rest.ends_with('{')
-            && (rest.contains("()") || rest.starts_with("function "))
-        {
-            inside = Some(indent);
-        } else if rest == "}" && inside == Some(indent) {
-            inside = None;
-        }
-        let mut line = line.to_owned();
-        for nth in (1..=9).filter(|_| inside.is_some()) {
-            line = line
-                .replace(&format!("${nth}"), &format!("$argument_{nth}"))
-                .replace(&format!("${{{nth}"), &format!("${{argument_{nth}"));
-        }
-        lines.push(line);
-    }
-    lines.join("\n")
-}
-
-/// Whether a program's text is read: that of a shell.
-pub(crate) fn is_shell(interpreter: &str) -> bool {
-    matches!(interpreter, "bash" | "sh" | "dash" | "zsh" | "ash")
-}
-
-/// A script of PowerShell: it is called, and what it does is not read.
-fn is_powershell(path: &str) -> bool {
-    let name = path.to_ascii_lowercase();
-    name.strip_suffix(".ps1")
-        .is_some_and(|stem| !stem.is_empty())
-}
-
-/// A script of `package.json`, and the lines before it.
-fn package_script(
-    repository: &Repository,
-    below: &str,
-    name: &str,
-) -> Option<((String, usize), String)> {
-    let path = joined(below, "package.json")?;
-    let text = repository.text(&path)?;
-    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-    let script = json["scripts"][name].as_str()?.to_owned();
-    let key = format!("\"{name}\"");
-    let line = text.lines().position(|line| line.contains(&key))?;
-    Some(((script, line), path))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::{Deployment, JobId};
+use crate::deployment::{Deployment, JobId, Origin};
 use crate::event::EventDetail;
 use crate::record::Assembly;
 use tools::{Ends, Tool};
@@ -260,14 +260,14 @@ pub(crate) fn at_step(
         environment,
         login: None,
         folder: None,
-        release: assembly.checked_out(run, step),
+        release: None,
         images: Vec::new(),
         health: Vec::new(),
         script: None,
         links: None,
         migration: None,
         release_variables: Vec::new(),
-        takes_branch: false,
+        origin: Origin::NotKnown,
         env: Vec::new(),
     })
 }

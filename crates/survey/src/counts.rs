@@ -2,7 +2,7 @@
 
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, COPY, RecordedEffect, is_own, machine, rank};
+use crate::record::{Assembly, COPY, RecordedEffect, machine, rank};
 use tools::CommandEffect;
 use tools::Tool;
 use tools::compose;
@@ -33,7 +33,7 @@ impl Assembly<'_> {
         done: &'d [RecordedEffect<'e>],
     ) -> Vec<&'d RecordedEffect<'e>> {
         let job = &self.workflows[run.id.workflow].jobs[run.id.job];
-        let own = is_own(job);
+        let own = job.is_on_own_machine();
         let test_cluster = run.events.iter().any(is_test_cluster);
         let counts = |one: &&RecordedEffect<'_>| {
             let CommandEffect::Deploys(tool) = &one.deed else {

@@ -77,11 +77,33 @@ pub struct Deployment {
     pub passed_over: Option<Line>,
     /// Whether the job waits until the release runs: else it is started elsewhere, and the one before answers until then.
     pub waits: Known,
-    /// Whether a branch is taken as it is then, such as by `git pull`, whichever commit the run is for.
-    pub takes_branch: bool,
+    pub origin: Origin,
     /// The rest of what the job hands to its deploying steps: names and values of `env:`, without those
     /// above.
     pub env: Vec<(String, Value)>,
+}
+
+/// Where what is deployed comes from, and so whether a run that is made again deploys the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The run brings it: files that it has checked out, an image that it builds of them, or the commit by its name.
+    Carried,
+    /// Whatever is the newest then, whichever commit the run is for.
+    FetchedNewest(Fetched),
+    /// By something else than the run's commit: a payload, a label, a setting.
+    Named(Value),
+    NotKnown,
+}
+
+/// What is taken as it is then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// A branch of this repository: `git pull`.
+    Branch,
+    /// What a service takes by itself when it is asked.
+    ByRequest,
+    /// Another repository, or an image that something else pushes.
+    Elsewhere,
 }
 
 /// A job, by its places: `survey.workflows[workflow].jobs[job]`.

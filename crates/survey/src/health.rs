@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::deployment::{Environment, Health, HealthSource, Login};
 use crate::event::EventDetail;
 use crate::jobs::Run;
-use crate::record::{Assembly, RecordedEffect, is_own, same_machine};
+use crate::record::{Assembly, RecordedEffect, same_machine};
 use tools::CommandEffect;
 use tools::compose;
 use tools::{ComposeCall, Tool};
@@ -47,7 +47,7 @@ impl Assembly<'_> {
                 || there && text.contains("'http://localhost");
             if tools::is_of_others(&text)
                 || text.replace("${{", "").contains('$')
-                || local && (is_another || !there && !is_own(job))
+                || local && (is_another || !there && !job.is_on_own_machine())
             {
                 continue;
             }

@@ -9,8 +9,8 @@ use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::{Assembly, Built};
 use tools::CommandEffect;
+use tools::Tool;
 use tools::compose;
-use tools::{HelmCall, Tool};
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -79,7 +79,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn built(&self, started: Option<usize>) -> Rc<Vec<Built>> {
+    pub(crate) fn built(&self, started: Option<usize>) -> Rc<Vec<Built>> {
         if let Some(known) = self.images.borrow().get(&started) {
             return Rc::clone(known);
         }
@@ -197,10 +197,7 @@ impl Assembly<'_> {
             }
             return (started.images, started.release);
         }
-        if let Tool::Helm(call) = tool
-            && !sets_image(run)
-            && self.chart_images(call, own, &mut started)
-        {
+        if self.written_images(run, tool, own, &mut started) {
             return (started.images, started.release);
         }
         // What a container is started from is written down, whichever others the image gets.
@@ -258,30 +255,48 @@ impl Assembly<'_> {
         own.iter().filter(may_start).cloned().collect()
     }
 
-    /// What the values of a chart name: an image by a tag that stays, or one of ours. Whether they name any.
-    fn chart_images(&self, call: &HelmCall, own: &[Built], started: &mut Started) -> bool {
-        let named = tools::manifests::images_of_chart(self.repository, call);
+    /// What the files of a chart, of manifests or of a task name and no step changes: an image by a tag that stays, or one
+    /// of ours. Whether they name any.
+    fn written_images(&self, run: &Run, tool: &Tool, own: &[Built], started: &mut Started) -> bool {
+        let is_chart = matches!(tool, Tool::Helm(_));
+        let named = match tool {
+            Tool::Helm(call) if !sets_image(run) => {
+                tools::manifests::images_of_chart(self.repository, call)
+            }
+            Tool::Kubectl(call) if self.handed_tags(run).is_empty() && !changes_files(run, "") => {
+                tools::manifests::images_applied(self.repository, call)
+            }
+            Tool::Ecs(call) => {
+                let file = call
+                    .task_definition
+                    .as_ref()
+                    .and_then(|it| it.value.literal());
+                let file = file.unwrap_or_default().trim_start_matches("./");
+                let is_changed =
+                    self.rendered_release(run, call).is_some() || changes_files(run, file);
+                if is_changed {
+                    Vec::new()
+                } else {
+                    tools::manifests::images_of_task(self.repository, file)
+                }
+            }
+            _ => Vec::new(),
+        };
+        let mut is_one = false;
         for image in &named {
             let (name, tag) = compose::split_tag(&image.value);
             let plain = name.to_ascii_lowercase();
             let built = own.iter().find(|one| same_image(&one.plain, &plain));
-            match tag {
-                Some(tag @ "latest") => {
-                    started.add(
-                        "",
-                        Value::new(name),
-                        built,
-                        Tag::Fixed(tag, None),
-                        &image.at,
-                    );
-                }
-                _ if built.is_some() => {
-                    started.add("", Value::new(name), built, Tag::AsBuilt(None), &image.at);
-                }
-                _ => {}
-            }
+            let tag = match tag {
+                Some("latest") => Tag::Fixed("latest", None),
+                _ if built.is_none() => continue,
+                _ if is_chart => Tag::AsBuilt(None),
+                tag => Tag::Fixed(tag.unwrap_or("latest"), None),
+            };
+            started.add("", Value::new(name), built, tag, &image.at);
+            is_one = true;
         }
-        !named.is_empty()
+        is_one || is_chart && !named.is_empty()
     }
 
     /// The images that a job gives to Kubernetes, by their tags.
@@ -326,7 +341,7 @@ fn is_built(event: &Event) -> bool {
 
 /// Whether an image of a Compose file is one that a workflow builds: the same name, or the same last part where
 /// a variable stands before it.
-fn same_image(pushed: &str, started: &str) -> bool {
+pub(crate) fn same_image(pushed: &str, started: &str) -> bool {
     if pushed == started || pushed.strip_prefix("docker.io/") == Some(started) {
         return true;
     }
@@ -349,6 +364,16 @@ fn sets_image(run: &Run) -> bool {
             texts.any(|text| text.contains("tag"))
         }
         EventDetail::Script { .. } | EventDetail::Writes { .. } => false,
+    })
+}
+
+/// Whether a step may write into a file, so that it does not stand as it is in the repository.
+fn changes_files(run: &Run, file: &str) -> bool {
+    run.events.iter().any(|event| match &event.what {
+        EventDetail::Command { words, .. } => tools::origin::edits(words, file),
+        EventDetail::Action { name, .. } => tools::origin::renders(name),
+        EventDetail::Writes { .. } => !file.is_empty(),
+        EventDetail::Script { .. } => false,
     })
 }
 

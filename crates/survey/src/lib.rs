@@ -9,7 +9,6 @@
 )]
 
 mod actions;
-mod alternatives;
 mod assemble;
 mod beside;
 mod called;
@@ -29,6 +28,7 @@ mod leaves;
 mod logins;
 mod look;
 mod nginx;
+mod origin;
 mod record;
 mod release;
 mod remote;
@@ -47,8 +47,8 @@ pub use workflow::{Fact, Job, Known, Line, Step, Text, Value, Workflow};
 
 pub use called_so::Called;
 pub use deployment::{
-    Choice, Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage,
-    Script, SetUp, UNKNOWN_FOLDER,
+    Choice, Client, Deployment, Environment, Fetched, Health, HealthSource, JobId, Login, Need,
+    Origin, OwnImage, Script, SetUp, UNKNOWN_FOLDER,
 };
 pub use look::look;
 pub use tools::compose;

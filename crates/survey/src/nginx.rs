@@ -1,12 +1,10 @@
 //! nginx's own files, where nothing else tells an address.
 
-use regex::Regex;
-
 use crate::deployment::{Health, HealthSource};
-use repository::{Repository, ends_in};
+use repository::Repository;
 use tools::Tool;
+use workflow::Fact;
 use workflow::Value;
-use workflow::{Fact, Line};
 
 /// The only name that a server of the repository's nginx has. Whether it answers there is a guess.
 pub(crate) fn health(
@@ -20,35 +18,14 @@ pub(crate) fn health(
     ) {
         return None;
     }
-    let name = Regex::new(r"^\s*server_name\s+([A-Za-z0-9.-]+\.[A-Za-z]{2,})\s*;").ok()?;
-    let mut found: Vec<(String, bool, Line)> = Vec::new();
-    for path in repository
-        .files
-        .iter()
-        .filter(|path| ends_in(path, &["conf"]))
-    {
-        let Some(text) = repository.text(path) else {
-            continue;
-        };
-        let tls = text.contains("listen 443");
-        for (at, line) in text.lines().enumerate() {
-            if let Some(host) = name.captures(line).map(|host| host[1].to_owned())
-                && !found.iter().any(|(known, _, _)| *known == host)
-            {
-                found.push((host, tls, Line::new(path, at + 1)));
-            }
-        }
-    }
-    let [(host, tls, at)] = &found[..] else {
-        return None;
-    };
-    let scheme = if *tls { "https" } else { "http" };
+    let (host, tls, at) = tools::nginx::only_server(repository)?;
+    let scheme = if tls { "https" } else { "http" };
     Some(Health {
         url: Value::new(format!(
             "{scheme}://{host}{}",
             path.map_or("", |path| &path.value)
         )),
-        at: [at.clone()]
+        at: [at]
             .into_iter()
             .chain(path.map(|path| path.at.clone()))
             .collect(),

@@ -12,8 +12,8 @@ use repository::Repository;
 use tools::CommandEffect;
 use tools::Tool;
 use workflow::Value;
+use workflow::Workflow;
 use workflow::{Fact, Line};
-use workflow::{Job, Workflow};
 
 /// An event with what it does.
 pub(crate) struct RecordedEffect<'e> {
@@ -186,20 +186,6 @@ pub(crate) fn same_machine(one: Option<&Login>, other: Option<&Login>) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-/// Whether the job's runner is a machine of one's own: not GitHub's, and not one that is rented for a job.
-pub(crate) fn is_own(job: &Job) -> bool {
-    let labels: Vec<&str> = job.labels.iter().map(Value::text).collect();
-    if job.container || labels.is_empty() {
-        return false;
-    }
-    labels.contains(&"self-hosted")
-        || !labels.iter().any(|label| {
-            ["ubuntu", "macos", "windows", "${{"]
-                .iter()
-                .any(|hosted| label.to_ascii_lowercase().contains(hosted))
-        })
 }
 
 /// The folder of the machine that files are copied to.

@@ -6,29 +6,10 @@ use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
 use crate::record::Assembly;
 use shell::Arguments;
+use workflow::Fact;
 use workflow::Job;
 use workflow::Value;
-use workflow::inputs::is_input_of_release;
-use workflow::{Fact, Line};
-
-const RELEASES: [&str; 5] = [
-    "github.sha",
-    "github.ref_name",
-    "github.run_number",
-    "github.event.release.tag_name",
-    "github.event.workflow_run.head_sha",
-];
-
-/// Whether an expression names the release: `github.sha`, `inputs.version || github.sha`.
-fn is_release(expression: &str) -> bool {
-    expression.split("||").any(|part| is_name(part.trim()))
-}
-
-fn is_name(context: &str) -> bool {
-    let input = context.strip_prefix("github.event.").unwrap_or(context);
-    let input = input.strip_prefix("inputs.");
-    RELEASES.contains(&context) || input.is_some_and(is_input_of_release)
-}
+use workflow::release::is_release;
 
 impl Assembly<'_> {
     /// What the job has checked out and hands over as it is: the commit, or the tag that started it.
@@ -242,45 +223,4 @@ pub(crate) fn named_in(event: &Event) -> Option<Fact<Value>> {
         Value::new(format!("${{{{ {name} }}}}")),
         event.at.clone(),
     ))
-}
-
-/// The release as variables that are handed over name it.
-pub(crate) fn named_release(
-    env: &BTreeMap<String, String>,
-    scope: &BTreeMap<String, String>,
-    at: &Line,
-) -> Option<Fact<Value>> {
-    let names = |value: &str| {
-        (workflow::expression::inners(value).any(is_release)
-            || RELEASES.iter().any(|name| value.contains(name)))
-            && !value.contains("://")
-            && !value.chars().any(char::is_control)
-            && value.len() < 200
-    };
-    let whole = |value: &str| Value::new(value).expression().is_some();
-    let all = || env.iter().chain(scope).filter(|(_, value)| names(value));
-    // The name alone tells more than a path that it is a part of.
-    let found = all()
-        .find(|(_, value)| whole(value))
-        .or_else(|| all().find(|(_, value)| !value.contains('/')));
-    found.map(|(_, value)| Fact::new(Value::new(&**value), at.clone()))
-}
-
-pub(crate) fn release_variables(
-    release: Option<&Fact<Value>>,
-    env: &BTreeMap<String, String>,
-    scope: &BTreeMap<String, String>,
-) -> Vec<String> {
-    let Some(release) = release else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = (env.iter().chain(scope))
-        .filter(|(name, value)| {
-            **value == release.value.text() && !name.starts_with(|c: char| c.is_ascii_digit())
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
 }

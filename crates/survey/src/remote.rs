@@ -75,7 +75,7 @@ impl Reader<'_> {
                 let text = here
                     .clone()
                     .or_else(|| self.file_among(arguments))
-                    .unwrap_or_else(|| written(name, arguments));
+                    .unwrap_or_else(|| shell::printed(name, arguments));
                 self.ssh_config(&text, at);
             } else if output.ends_with("-cert.pub") {
                 self.by_program(Need::Certificate(output.clone()), at);
@@ -189,7 +189,8 @@ impl Reader<'_> {
         let mut inner = Program::new(&remote.join(" "));
         let first = inner.next(&|_| None);
         let reads = remote.is_empty()
-            || inner.next(&|_| None).is_none() && first.as_ref().is_some_and(reads_program);
+            || inner.next(&|_| None).is_none()
+                && first.as_ref().is_some_and(Command::reads_program);
         if let Some(command) = first.as_ref().filter(|_| reads) {
             there = there.under(command);
         }
@@ -242,50 +243,5 @@ impl Reader<'_> {
     }
 }
 
-/// `bash -s`, `sudo -u app sh`, `/bin/sh -se -- ARGUMENT`: not `bash deploy.sh` and not `bash -c TEXT`.
-fn reads_program(command: &Command) -> bool {
-    let mut words = command.words.iter().map(|word| word.text.as_str());
-    let is_shell = words.next().is_some_and(|name| {
-        matches!(
-            name.rsplit('/').next(),
-            Some("bash" | "sh" | "zsh" | "dash" | "ash")
-        )
-    });
-    let mut reads = is_shell;
-    for word in words {
-        let letters = word.strip_prefix('-').unwrap_or_default();
-        let long = letters.starts_with('-');
-        if !long && letters.contains('s') {
-            return is_shell;
-        }
-        reads &= long || !letters.is_empty() && !letters.contains('c');
-    }
-    reads
-}
-
 /// Programs that write what they are given.
 const WRITERS: [&str; 6] = ["echo", "printf", "cat", "tee", "install", "base64"];
-
-/// More lines than such a file has.
-const MAX_ROUNDS: usize = 200;
-
-/// What `echo` or `printf` writes with these arguments.
-fn written(name: &str, arguments: &[String]) -> String {
-    let text = match arguments.split_first() {
-        Some((form, values)) if name == "printf" && !values.is_empty() => {
-            let (first, parts) = (form.split("%s").next(), form.split("%s").skip(1));
-            let parts: Vec<&str> = parts.collect();
-            // The form is written again until it has written every value.
-            let rounds = values.chunks(parts.len().max(1)).map(|values| {
-                let filled = parts.iter().zip(values);
-                let filled = filled.map(|(part, value)| format!("{value}{part}"));
-                first.unwrap_or_default().to_owned() + &filled.collect::<String>()
-            });
-            rounds
-                .take(if parts.is_empty() { 1 } else { MAX_ROUNDS })
-                .collect()
-        }
-        _ => arguments.join("\n"),
-    };
-    text.replace("\\n", "\n")
-}

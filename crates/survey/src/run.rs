@@ -313,7 +313,7 @@ impl<'r> Reader<'r> {
         env.extend(command.assignments.iter().cloned());
         // `sh -c TEXT`, `eval TEXT`, `su - USER -c TEXT`.
         if depth < MAX_DEPTH
-            && let Some(nth) = inner_text(&name, &words)
+            && let Some(nth) = shell::inner_text(&name, &words)
             && let Some(word) = command.words.get(nth)
         {
             let first = word.line;
@@ -407,20 +407,5 @@ fn with_slashes(text: &str) -> String {
             })
             .into_owned(),
         None => text.to_owned(),
-    }
-}
-
-/// Which word of a command is a program's text.
-fn inner_text(name: &str, words: &[String]) -> Option<usize> {
-    let after_c = || {
-        let short =
-            |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
-        let at = words.iter().position(short)?;
-        (at + 1 < words.len()).then_some(at + 1)
-    };
-    match name {
-        "bash" | "sh" | "zsh" | "dash" | "su" | "runuser" => after_c(),
-        "eval" => (words.len() == 2).then_some(1),
-        _ => None,
     }
 }

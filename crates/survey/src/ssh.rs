@@ -76,6 +76,9 @@ fn login(options: Options, destination: &str, at: &Line, scope: &Scope) -> Optio
         None => known(name, scope),
         Some(_) => SshConfigFacts::default(),
     };
+    // A name that no server of names knows, and of which the configuration that is read has nothing.
+    let is_told = known.host_name.is_some() || known.way.is_some() || known.user.is_some();
+    let is_alias = !is_told && !name.contains(['.', '$', ':']) && name != "localhost";
     let key = scope.key(options.identity.as_deref().or(known.identity.as_deref()));
     let named = options.way.map(|way| Fact::new(way, at.clone()));
     let by_options = |need: Need| (Fact::new(need, at.clone()), SetUp::Options);
@@ -108,6 +111,11 @@ fn login(options: Options, destination: &str, at: &Line, scope: &Scope) -> Optio
         })
         .or_else(|| known.own.map(in_step))
         .or_else(|| scope.by_program.clone().map(in_step))
+        .or_else(|| {
+            let written = scope.client.last().filter(|_| is_alias)?;
+            let need = Need::Condition(format!("Host {name}"));
+            Some(in_step((Fact::new(need, written.at.clone()), written.step)))
+        })
         .or_else(|| scope.agent.clone().filter(|_| key.is_none()).map(in_step));
     let client = own.map(|(need, set_up)| Client {
         need,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::NotKnown;
-use crate::called::is_shell;
 use crate::called_so;
 use crate::counts::never_deploys;
 use crate::deployment::JobId;
 use crate::event::{Event, EventDetail};
 use crate::jobs::Run;
-use crate::record::{Assembly, RecordedEffect, is_own};
+use crate::record::{Assembly, RecordedEffect};
+use shell::is_shell;
 use tools::{CommandEffect, Tool};
 use workflow::{Fact, Job, Line, Text, Workflow};
 
@@ -108,7 +108,8 @@ impl Assembly<'_> {
     fn is_unread(&self, run: &Run, event: &Event) -> Option<bool> {
         let (workflow, job) = job_of(self, run);
         let there = event.place.login.is_some();
-        let reaches = || there || is_own(job) || tools::reach(workflow, job, event.step);
+        let reaches =
+            || there || job.is_on_own_machine() || tools::reach(workflow, job, event.step);
         let done = self.done(run);
         let is_deed = |one: &&RecordedEffect<'_>| {
             let vague = matches!(&one.deed, CommandEffect::Deploys(tool) if matches!(**tool, Tool::Commands));

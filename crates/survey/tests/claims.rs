@@ -1,7 +1,7 @@
 //! Small repositories of which something was told that is not so: another service's container, another app's address,
 //! an image that is never started, or that nothing is deployed.
 
-use survey::Tool;
+use survey::{Fetched, Origin, Tool};
 
 use crate::small::{only, read, steps};
 
@@ -304,7 +304,7 @@ fn a_script_that_pulls_takes_its_branch_whichever_commit_the_run_is_for() {
         );
         let script = format!("#!/bin/bash\ncd /srv/mill\n{script}\nsystemctl restart mill\n");
         let survey = read(&[(FLOW, &flow), ("ops/deploy.sh", &script)]);
-        only(&survey).takes_branch
+        only(&survey).origin == Origin::FetchedNewest(Fetched::Branch)
     };
     for newest in [
         "git pull",

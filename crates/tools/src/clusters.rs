@@ -60,6 +60,8 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<CommandEffect> {
             }
             call.workloads
                 .extend(workload(operands.get(1..).unwrap_or_default()));
+            let files = arguments.all(&["-f", "--filename"]).into_iter();
+            call.files.extend(files.map(Value::new));
         }
         Some("set") if operands.get(1) == Some(&"image") => {
             call.workloads

@@ -17,6 +17,8 @@ pub mod kamal;
 pub mod manifests;
 mod metadata;
 mod migrations;
+pub mod nginx;
+pub mod origin;
 mod reach;
 mod tool;
 mod uses;

@@ -124,6 +124,55 @@ pub fn readiness(repository: &Repository) -> Option<Fact<String>> {
     (found.len() == 1).then(|| found.remove(0))
 }
 
+/// The manifests of a file or a folder; `None` where it is not in the repository.
+fn files_at<'r>(repository: &'r Repository, file: &Value) -> Option<Vec<&'r String>> {
+    let path = repository::joined("", file.literal()?)?;
+    let below = format!("{path}/");
+    let is_meant = |one: &&String| {
+        let inner = one.strip_prefix(&below);
+        **one == path || inner.is_some_and(|rest| !rest.contains('/'))
+    };
+    let mut files: Vec<&String> = repository.files.iter().filter(is_meant).collect();
+    let is_known = !files.is_empty();
+    files.retain(|file| ends_in(file, &["yaml", "yml"]));
+    is_known.then_some(files)
+}
+
+/// The images that manifests name as they stand.
+pub fn images_applied(repository: &Repository, call: &KubectlCall) -> Vec<Fact<String>> {
+    let files = call.files.iter();
+    let files = files
+        .filter_map(|file| files_at(repository, file))
+        .flatten();
+    let mut found = Vec::new();
+    for file in files {
+        let text = repository.text(file).unwrap_or_default();
+        for (nth, line) in text.lines().enumerate() {
+            let image = line.split_once("image:").map(|(_, image)| image);
+            let image = image.and_then(|image| image.split([',', '}', '#']).next());
+            let image = image.unwrap_or_default().trim().trim_matches(['"', '\'']);
+            let is_comment = line.trim_start().starts_with('#');
+            if !image.is_empty() && !is_comment && !image.contains(['$', '{']) {
+                found.push(Fact::new(image.to_owned(), Line::new(file, nth + 1)));
+            }
+        }
+    }
+    found
+}
+
+/// The images that a task definition of the repository names as they stand.
+pub fn images_of_task(repository: &Repository, file: &str) -> Vec<Fact<String>> {
+    let text = repository.text(file).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let containers = json["containerDefinitions"].as_array();
+    let images = containers.into_iter().flatten();
+    let images = images.filter_map(|one| one["image"].as_str());
+    let images = images.filter(|image| !image.is_empty() && !image.contains(['$', '<', '{']));
+    images
+        .map(|image| Fact::new(image.to_owned(), Line::new(file, 1)))
+        .collect()
+}
+
 /// The call with the workloads that it puts a release's image into, where all of them are known. What is only applied
 /// again has no new revision: to undo it would take an older release back.
 pub fn completed(repository: &Repository, mut call: KubectlCall, at: &Line) -> KubectlCall {
@@ -133,26 +182,12 @@ pub fn completed(repository: &Repository, mut call: KubectlCall, at: &Line) -> K
     let mut found: Vec<Fact<Value>> = Vec::new();
     let mut spaces: Vec<Option<String>> = Vec::new();
     for file in &call.files {
-        let folder = at.path.starts_with(".github/").then_some("");
-        let path = folder.zip(file.literal());
-        let Some(path) = path.and_then(|(folder, path)| repository::joined(folder, path)) else {
+        let is_ours = at.path.starts_with(".github/");
+        let files = is_ours.then(|| files_at(repository, file)).flatten();
+        let Some(files) = files else {
             return call;
         };
-        let below = format!("{path}/");
-        let is_meant = |one: &&String| {
-            **one == path
-                || one
-                    .strip_prefix(&below)
-                    .is_some_and(|rest| !rest.contains('/'))
-        };
-        let files: Vec<&String> = repository.files.iter().filter(is_meant).collect();
-        if files.is_empty() {
-            return call;
-        }
-        for file in files
-            .into_iter()
-            .filter(|file| ends_in(file, &["yaml", "yml"]))
-        {
+        for file in files {
             let text = repository.text(file).unwrap_or_default();
             let Some(workloads) = workloads(&text, &call.images) else {
                 return call;

@@ -86,6 +86,35 @@ pub enum Tool {
     },
 }
 
+impl Tool {
+    /// Whether it may start an image, and not only files.
+    pub fn starts_images(&self) -> bool {
+        !matches!(
+            self,
+            Tool::Copy { .. }
+                | Tool::Site { .. }
+                | Tool::Systemd { .. }
+                | Tool::Pm2 { .. }
+                | Tool::Supervisor { .. }
+                | Tool::Deployer { .. }
+                | Tool::Capistrano { .. }
+        )
+    }
+
+    /// Whether only the machine knows its files or its project.
+    pub fn depends(&self) -> bool {
+        let Tool::Compose(call) = self else {
+            return false;
+        };
+        let unknown = |text: &str| text.replace("${{", "").contains('$');
+        call.files.iter().any(|file| unknown(&file.value))
+            || call
+                .project
+                .as_ref()
+                .is_some_and(|name| unknown(name.value.text()))
+    }
+}
+
 /// `docker compose … up`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ComposeCall {
@@ -131,7 +160,7 @@ pub struct KubectlCall {
     pub namespace: Option<Value>,
     /// `deployment/web`, `statefulset/db`.
     pub workloads: Vec<Fact<Value>>,
-    /// Manifests into which these images are put, whatever stands there: files or folders.
+    /// Manifests that are applied, into which these images are put, whatever stands there: files or folders.
     pub files: Vec<Value>,
     pub images: Vec<Value>,
     pub context: Option<Value>,

@@ -245,6 +245,22 @@ impl Lines {
     }
 }
 
+impl Job {
+    /// Whether its runner is a machine of one's own: not GitHub's, and not one that is rented for a job.
+    pub fn is_on_own_machine(&self) -> bool {
+        let labels: Vec<&str> = self.labels.iter().map(Value::text).collect();
+        if self.container || labels.is_empty() {
+            return false;
+        }
+        labels.contains(&"self-hosted")
+            || !labels.iter().any(|label| {
+                ["ubuntu", "macos", "windows", "${{"]
+                    .iter()
+                    .any(|hosted| label.to_ascii_lowercase().contains(hosted))
+            })
+    }
+}
+
 impl Workflow {
     pub fn read(path: &str, text: &str, tree: &Node) -> Workflow {
         let source = Source {

@@ -1,10 +1,11 @@
 //! Steps of a job of which one runs where another does not: production from one branch, staging from another.
 
-use workflow::rank::rank_of_step;
-use workflow::{Job, expression};
+use crate::document::Job;
+use crate::expression;
+use crate::rank::rank_of_step;
 
 /// Whether one of two steps never runs where the other does.
-pub(crate) fn are_apart(job: &Job, one: usize, other: usize) -> bool {
+pub fn are_apart(job: &Job, one: usize, other: usize) -> bool {
     let condition = |nth: usize| job.steps.get(nth)?.condition.as_deref();
     match (condition(one), condition(other)) {
         (Some(one), Some(other)) => expression::excludes(one, other),
@@ -13,7 +14,7 @@ pub(crate) fn are_apart(job: &Job, one: usize, other: usize) -> bool {
 }
 
 /// Of deploying steps, one for each deployment that the job chooses from, that for production first.
-pub(crate) fn leads(job: &Job, steps: &[usize]) -> Vec<usize> {
+pub fn leads(job: &Job, steps: &[usize]) -> Vec<usize> {
     let mut found: Vec<usize> = Vec::new();
     for step in steps {
         let is_another = |nth: &usize| are_apart(job, *nth, *step);
