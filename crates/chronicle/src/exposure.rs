@@ -105,7 +105,7 @@ impl Exposure {
     }
 }
 
-/// Such as `between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %)`.
+/// Such as `between 900 and 1000 requests, 12 failed (1.2% to 1.33%)`.
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exposure { failed, total, .. } = self;
@@ -184,10 +184,10 @@ mod tests {
             assert!(!told(total, most(0, u64::MAX), Source::Gate).is_empty());
         }
         insta::assert_snapshot!(all.join("\n"), @r"
-        1000 requests, 12 failed (1.20 %), counted by Prometheus
-        between 900 and 1000 requests, 12 failed (1.20 % to 1.33 %), counted by Prometheus
-        900 requests, between 12 and 20 failed (1.33 % to 2.22 %), counted by the access log
-        at least 900 requests, 12 failed (1.33 %), counted by the gate while it judged
+        1000 requests, 12 failed (1.2%), counted by Prometheus
+        between 900 and 1000 requests, 12 failed (1.2% to 1.33%), counted by Prometheus
+        900 requests, between 12 and 20 failed (1.33% to 2.22%), counted by the access log
+        at least 900 requests, 12 failed (1.33%), counted by the gate while it judged
         0 requests, 12 failed, counted by Prometheus
         ");
     }

@@ -181,7 +181,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("--side", "--release-label"),
     ("--starts-within", "--max-start-time"),
     ("--try", "--rehearse"),
-    ("--within", "--timeout"),
+    ("--within", "--max-time"),
 ];
 
 /// The subcommand that the arguments call, as deep as they go.

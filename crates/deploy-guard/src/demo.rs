@@ -215,7 +215,7 @@ impl Demo {
         let is_back = live == "v1" && state["rollout"].is_null();
         [
             Promise {
-                what: "the comparison fails v3 at 10 %, although its health check passes",
+                what: "the comparison fails v3 at 10%, although its health check passes",
                 kept: canary.code == 1 && errors["verdict"] == "fail",
                 seen: text(&errors, "reason"),
             },

@@ -25,7 +25,7 @@ const LEAST_ROUND: Duration = Duration::from_secs(1);
 pub(crate) struct Flags {
     /// How long to try [default: 15s]
     #[arg(long, value_name = "DURATION")]
-    timeout: Option<Span>,
+    max_time: Option<Span>,
     /// Drop what this sink has not received, such as one that is no longer configured
     #[arg(long, value_name = "SINK")]
     give_up: Vec<String>,
@@ -49,7 +49,7 @@ pub(crate) async fn deliver(job: &Job, flags: &Flags) -> Result<Report, Failure>
         let due = session.append(|history| Ok(session.scribe.due(history, &[])));
         due.await?;
     }
-    let timeout = flags.timeout.map_or(TIMEOUT, Span::get);
+    let timeout = flags.max_time.map_or(TIMEOUT, Span::get);
     let until = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
     // By sink: all that was delivered, and what the last round left.

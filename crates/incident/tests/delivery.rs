@@ -144,7 +144,7 @@ fn round(kind: &str, bad: Bad, faulty: &FaultyServers) {
         opened.stdout
     );
     bed.told_at(&url, trusted, &["note", "meanwhile"]).code(0);
-    let waits = bed.told_at(&url, trusted, &["deliver", "--timeout", "2s"]);
+    let waits = bed.told_at(&url, trusted, &["deliver", "--max-time", "2s"]);
     assert!([1, 4].contains(&waits.code), "{context}: {}", waits.stdout);
     if let Bad::Tls(fault) = bad {
         let word = match fault {
@@ -275,7 +275,7 @@ fn a_sink_that_the_configuration_has_no_more_is_given_up() {
     bed.told(&receiver, &["open", "slow"]).code(0);
     for incident in [json!({}), json!({"stdout": [{"name": "log"}]})] {
         bed.configure(&json!({"version": 1, "service": "shop", "incident": incident}));
-        let left = bed.run(&["deliver", "--timeout", "1s"]).code(4);
+        let left = bed.run(&["deliver", "--max-time", "1s"]).code(4);
         assert!(
             left.stdout.contains("has no sink of this name"),
             "{}",

@@ -291,7 +291,7 @@ async fn a_change_of_another_is_seen_and_never_undone_unseen() {
         );
         for done in [one, other] {
             if let Err(error) = done {
-                assert!(matches!(error, Error::Overtaken(_)), "{error}");
+                assert!(matches!(error, Error::Raced(_)), "{error}");
             }
         }
         let loaded = router.loaded(&HERE).await.unwrap().unwrap();
