@@ -1,11 +1,12 @@
 //! The steps that a proposal adds to each workflow.
 
-use survey::{HealthSource, Job, JobId, Known, Workflow};
+use survey::{HealthSource, Job, JobId, Known, Tool, Workflow};
 
 use crate::back::{RollbackPlan, usable};
 use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::StepEnv;
+use crate::health::HealthAddress;
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
@@ -424,13 +425,13 @@ fn gate_step(
         _ => scalar(GAP),
     };
     stage.with.push(("url", url));
-    // Where no health check is named, only a status of 500 and above tells that the app is broken.
-    let by_platform = |part: &&Part<'_>| {
-        part.asked
-            .iter()
-            .any(|asked| asked.from == HealthSource::Platform)
+    // A site that is only files has no other answer at its root than the page.
+    let is_open = |part: &&Part<'_>| {
+        let mut asked = part.asked.iter();
+        !matches!(part.group.lead.tool, Tool::Site { .. })
+            && asked.any(HealthAddress::shows_an_answer_alone)
     };
-    if parts.iter().any(by_platform) {
+    if parts.iter().any(is_open) {
         stage.with.push(("status", "200-499".to_owned()));
     }
     stage.with.push(("deadline", "3m".to_owned()));

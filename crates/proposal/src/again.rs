@@ -11,8 +11,8 @@ use workflow::{Source, input_of, source};
 /// What a person does so that the same workflow deploys an earlier release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// What is deployed is what a branch has then, whichever commit the run is for.
-    Revert,
+    /// What is deployed is what a branch has then, whichever commit the run is for; whether a push to one starts it.
+    Revert { by_push: bool },
     /// A request starts it that names no commit.
     Unnamed,
     /// Nothing of a run is seen to say which release it deploys.
@@ -57,8 +57,11 @@ const GIVEN: &str = "…";
 impl fmt::Display for Again {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Again::Revert => {
+            Again::Revert { by_push: true } => {
                 out.write_str("a revert on its branch, which the same workflow deploys")
+            }
+            Again::Revert { by_push: false } => {
+                out.write_str("a revert on its branch, then a run of the same workflow")
             }
             Again::Unnamed => out.write_str(
                 "a revert on its branch: the request names no commit, so an earlier run that is made again may start the newest one",
@@ -111,7 +114,11 @@ pub(crate) fn again(survey: &Survey, workflow: &Workflow, group: &Group<'_>) -> 
     let job = own.and_then(|own| Some((own, own.jobs.get(lead.job.job)?)));
     let source = job.map_or(Source::Run, |(own, job)| source(own, job));
     match &lead.origin {
-        Origin::FetchedNewest(Fetched::Branch) => return Again::Revert,
+        Origin::FetchedNewest(Fetched::Branch) => {
+            return Again::Revert {
+                by_push: workflow.is_of_branches(),
+            };
+        }
         Origin::FetchedNewest(Fetched::ByRequest) => return Again::Unnamed,
         Origin::FetchedNewest(Fetched::Elsewhere) | Origin::NotKnown => return Again::Unseen,
         // A setting has another value then.

@@ -144,6 +144,16 @@ fn is_local(url: &str) -> bool {
 }
 
 impl HealthAddress {
+    /// Whether only a status of 500 and above tells that the app is broken: nothing names a health check, and what is there
+    /// may redirect, or want a login.
+    pub fn shows_an_answer_alone(&self) -> bool {
+        let text = self.url.text();
+        let (_, rest) = text.split_once("://").unwrap_or(("", text));
+        let is_root = self.url.expression().is_some()
+            || rest.split_once('/').is_none_or(|(_, path)| path.is_empty());
+        self.from == HealthSource::Platform || self.from == HealthSource::Environment && is_root
+    }
+
     /// The lines that tell, for a person.
     pub fn evidence(&self) -> String {
         let at: Vec<String> = self.at.iter().map(Line::to_string).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::redact::MASK;
 use sides::Sides;
-use survey::{Deployment, Fact, Job, Known, OwnImage, Survey, Tool, Value};
+use survey::{Deployment, Fact, Job, Known, NotKnown, OwnImage, Survey, Tool, Value};
 
 use crate::additions::{self, Change};
 use crate::back::RollbackPlan;
@@ -35,6 +35,10 @@ pub fn told(survey: &Survey) -> String {
     }
     for group in group::groups(survey) {
         deployment(survey, &group, &mut text);
+    }
+    let besides = besides(survey);
+    if !besides.is_empty() {
+        let _ = writeln!(text, "  not known, and may deploy, too: {besides}");
     }
     for one in &survey.published {
         let _ = writeln!(
@@ -67,8 +71,23 @@ pub fn told(survey: &Survey) -> String {
 
 /// What of the workflows may deploy, for all that is known.
 pub fn not_known(survey: &Survey) -> String {
+    listed(survey.not_known.iter().filter(|one| one.reaches))
+}
+
+/// The same in workflows other than those that deploy, where some do.
+fn besides(survey: &Survey) -> String {
+    let is_apart = |one: &&NotKnown| {
+        let own = one.deployment.as_ref().map(|one| one.job.workflow);
+        let mut all = survey.deployments.iter();
+        own.is_some_and(|own| all.all(|other| other.job.workflow != own))
+    };
+    let all = survey.not_known.iter().filter(is_apart);
+    listed(all.filter(|_| !survey.deployments.is_empty()))
+}
+
+/// The first few, with the lines that they are at, and how many more there are.
+fn listed<'s>(all: impl Iterator<Item = &'s NotKnown>) -> String {
     const MAX_SHOWN: usize = 3;
-    let all = survey.not_known.iter().filter(|one| one.reaches);
     let all: Vec<String> = all
         .map(|one| format!("`{}` ({})", line(&one.what.value), one.what.at))
         .collect();

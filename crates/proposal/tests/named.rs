@@ -226,6 +226,120 @@ fn railway_starts_the_newest_that_it_has() {
 }
 
 #[test]
+fn a_revert_is_deployed_by_a_push_to_the_branch() {
+    let pushed = crate::seen::over_ssh("cd /srv/api\ngit pull origin main\npm2 restart api");
+    let tagged = pushed.replace("branches: [main]", "tags: ['v*']");
+    for (flow, told) in [
+        (pushed, "which the same workflow deploys"),
+        (tagged, "then a run of the same workflow"),
+    ] {
+        let back = crate::back(&flow, &[]);
+        assert!(back.contains(told), "{back}");
+    }
+}
+
+#[test]
+fn options_in_an_array_may_name_another_worker() {
+    for (options, is_undone) in [("--name shop", true), ("\"${options[@]}\"", false)] {
+        let flow = steps(&format!("      - run: npx wrangler deploy {options}\n"));
+        let told = proposed(&flow, &[], Some("https://shop.example/up"));
+        assert_eq!(told.contains("rollback --yes"), is_undone, "{told}");
+    }
+}
+
+#[test]
+fn what_is_not_known_beside_a_deployment_is_told() {
+    let other = "on: { push: { branches: [main] } }\njobs:\n  web:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: acme/to-ftp@v1\n        with: { server: shop.example, password: '${{ secrets.FTP }}' }\n";
+    let told = looked(
+        &steps("      - run: kamal deploy\n"),
+        &[(".github/workflows/web.yml", other)],
+    );
+    assert!(
+        told.contains(
+            "not known, and may deploy, too: `uses: acme/to-ftp` (.github/workflows/web.yml:"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_syntax_check_calls_no_script() {
+    for (call, deploys) in [("bash deploy.sh", true), ("bash -n deploy.sh", false)] {
+        let told = looked(
+            &steps(&format!("      - run: {call}\n")),
+            &[("deploy.sh", "kamal deploy\n")],
+        );
+        assert_eq!(told.contains("by Kamal"), deploys, "{told}");
+    }
+}
+
+#[test]
+fn a_unit_that_ends_is_not_asked_whether_it_runs() {
+    let flow = crate::seen::over_ssh(
+        "cd /srv/api\ngit pull\nsudo systemctl restart api.service\nsudo systemctl start collect.service || true",
+    );
+    let unit = "[Service]\nType=oneshot\nExecStart=/srv/api/collect\n";
+    let config = configuration(&flow, &[("deploy/collect.service", unit)]);
+    assert!(
+        config.contains("unit: api.service") && !config.contains("collect"),
+        "{config}"
+    );
+}
+
+#[test]
+fn an_app_without_a_service_has_no_address() {
+    let flow = steps("      - run: flyctl deploy --remote-only\n");
+    for (more, is_asked) in [("", false), ("[http_service]\ninternal_port = 80\n", true)] {
+        let told = proposed(
+            &flow,
+            &[("fly.toml", &format!("app = \"bot\"\n{more}"))],
+            None,
+        );
+        assert_eq!(told.contains("https://bot.fly.dev"), is_asked, "{told}");
+    }
+}
+
+#[test]
+fn an_environments_bare_address_may_redirect() {
+    for (path, is_open) in [("", true), ("/health", false)] {
+        let flow = steps("      - run: npx wrangler deploy\n").replace("runs-on: ubuntu-latest", &format!("runs-on: ubuntu-latest\n    environment: {{ name: production, url: 'https://shop.example{path}' }}"));
+        let told = proposed(&flow, &[], None);
+        assert_eq!(told.contains("status: 200-499"), is_open, "{told}");
+    }
+}
+
+#[test]
+fn a_gate_stands_where_the_link_is_set_and_below_a_migration() {
+    let job = |name: &str, more: &str, script: &str| {
+        format!(
+            "  {name}:\n    runs-on: ubuntu-latest\n{more}    steps:\n      - uses: appleboy/ssh-action@v1\n        with: {{ host: shop.example, username: me, key: '${{{{ secrets.KEY }}}}', script: '{script}' }}\n"
+        )
+    };
+    let flow = format!(
+        "on: {{ push: {{ branches: [main] }} }}\njobs:\n{}{}",
+        job("unpack", "", "tar xf /tmp/a.tgz -C /srv/releases/1"),
+        job(
+            "live",
+            "    needs: unpack\n",
+            "ln -sfn /srv/releases/1 /srv/current"
+        ),
+    );
+    let told = looked(&flow, &[]);
+    assert!(
+        told.contains("live on ubuntu-latest") && !told.contains("unpack on"),
+        "{told}"
+    );
+    let flow = steps(
+        "      - run: npx wrangler deploy\n      - name: Migrate\n        run: npx wrangler d1 migrations apply DB --remote\n",
+    );
+    let new = crate::patched(&flow, &[], Some("https://shop.example/up"));
+    assert!(
+        new.find("name: Migrate").unwrap() < new.find("stage: healthgate").unwrap(),
+        "{new}"
+    );
+}
+
+#[test]
 fn a_migration_by_push_is_told() {
     let flow = steps(
         "      - run: npx prisma db push --accept-data-loss\n        env: { DATABASE_URL: '${{ secrets.DATABASE_URL }}' }\n      - run: flyctl deploy --app shop\n",

@@ -29,6 +29,13 @@ impl Reader<'_> {
                     .skip(1)
                     .position(|word| !word.starts_with('-'))?
                     + 1;
+                // `bash -n FILE` looks at its syntax and runs nothing.
+                if words[1..at]
+                    .iter()
+                    .any(|word| !word.starts_with("--") && word.contains('n'))
+                {
+                    return None;
+                }
                 (words[at].as_str(), &words[at + 1..])
             }
             "pwsh" | "powershell" | "pwsh.exe" | "powershell.exe" => {

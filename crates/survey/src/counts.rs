@@ -110,7 +110,7 @@ impl Assembly<'_> {
     }
 
     /// What a runner starts for a test: it takes it down again, or does the same for every pull request.
-    fn is_test(&self, run: &Run, one: &RecordedEffect<'_>) -> bool {
+    pub(crate) fn is_test(&self, run: &Run, one: &RecordedEffect<'_>) -> bool {
         let down = |event: &&Event| match &event.what {
             EventDetail::Command { words, .. } => {
                 matches!(

@@ -45,6 +45,8 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         }
         placeholder.is_none()
     });
+    let prepare = preparing(&found.deployments, &workflows);
+    found.deployments.retain(|one| !prepare.contains(&one.job));
     found
         .deployments
         .sort_by_key(|one| (weight(one, &workflows), one.job));
@@ -120,6 +122,22 @@ fn is_same_place(one: &Deployment, other: &Deployment) -> bool {
         Some(&one.login.as_ref()?.address.value)
     }
     environment(one) == environment(other) && address(one) == address(other)
+}
+
+/// Jobs whose commands on a machine prepare what a job that needs them makes live there, such as the link to a release that
+/// they unpack.
+fn preparing(all: &[Deployment], workflows: &[Workflow]) -> BTreeSet<JobId> {
+    let is_later = |one: &Deployment, later: &Deployment| {
+        let jobs = &workflows[one.job.workflow].jobs;
+        one.job.workflow == later.job.workflow
+            && jobs[later.job.job].needs.contains(&jobs[one.job.job].id)
+            && one.login.is_some()
+            && is_same_place(one, later)
+    };
+    let prepares = |one: &&Deployment| {
+        matches!(one.tool, Tool::Commands) && all.iter().any(|later| is_later(one, later))
+    };
+    all.iter().filter(prepares).map(|one| one.job).collect()
 }
 
 /// The rows of a matrix that call one tool at one line of one machine are one deployment.

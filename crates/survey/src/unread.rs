@@ -36,8 +36,9 @@ pub(crate) fn all(assembly: &Assembly<'_>, unfilled: &BTreeSet<JobId>) -> Vec<No
     for run in assembly.runs {
         let (workflow, job) = job_of(assembly, run);
         let is_idle = never_deploys(&assembly.workflows[run.started], workflow, job);
+        let done = assembly.done(run);
         for event in &run.events {
-            if let Some(reaches) = assembly.is_unread(run, event) {
+            if let Some(reaches) = assembly.is_unread(run, event, done) {
                 add(Unread {
                     what: Fact::new(shown(event), event.at.clone()),
                     job: run.id,
@@ -105,12 +106,11 @@ fn job_of<'s>(assembly: &Assembly<'s>, run: &Run) -> (&'s Workflow, &'s Job) {
 
 impl Assembly<'_> {
     /// Whether an event is not understood; then, whether it could deploy something.
-    fn is_unread(&self, run: &Run, event: &Event) -> Option<bool> {
+    fn is_unread(&self, run: &Run, event: &Event, done: &[RecordedEffect<'_>]) -> Option<bool> {
         let (workflow, job) = job_of(self, run);
         let there = event.place.login.is_some();
         let reaches =
             || there || job.is_on_own_machine() || tools::reach(workflow, job, event.step);
-        let done = self.done(run);
         let is_deed = |one: &&RecordedEffect<'_>| {
             let vague = matches!(&one.deed, CommandEffect::Deploys(tool) if matches!(**tool, Tool::Commands));
             std::ptr::eq(one.event, event) && !vague
@@ -120,7 +120,9 @@ impl Assembly<'_> {
                 return None;
             };
             let is_open = match &**tool {
-                Tool::Ansible { playbook, .. } => !self.is_whole(playbook.text()),
+                Tool::Ansible { playbook, .. } => {
+                    !self.is_whole(playbook.text()) && !self.is_test(run, one)
+                }
                 Tool::Other { .. } => true,
                 // It deploys, and is not counted: a way back, upkeep.
                 Tool::Ecs(_) | Tool::Platform(_) | Tool::Hook { .. } | Tool::CodeDeploy { .. } => {

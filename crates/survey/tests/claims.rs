@@ -48,7 +48,7 @@ fn the_file_that_a_call_of_fly_names_tells_the_app() {
         let flow = steps(flow);
         let survey = read(&[
             (FLOW, &flow),
-            ("fly.toml", "app = 'mill-staging'\n"),
+            ("fly.toml", "app = 'mill-staging'\n[http_service]\n"),
             (
                 "web/fly.live.toml",
                 "app = \"mill\"\n[[http_service.checks]]\n  path = \"/ready\"\n",

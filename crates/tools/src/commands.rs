@@ -45,12 +45,16 @@ pub fn deeds(
             ..PlatformCall::default()
         }))
     };
+    // Options in an array of the shell are not known, and one of them may name another app or environment.
+    let is_open = rest
+        .iter()
+        .any(|word| word.contains("[@]}") || word.contains("[*]}"));
     let undone = |name, app: Option<Fact<Value>>, back, undo: Undo| {
         deploys(Tool::Platform(PlatformCall {
             name,
             app,
             back,
-            undo: Some(undo),
+            undo: (!is_open).then_some(undo),
             ..PlatformCall::default()
         }))
     };
@@ -230,6 +234,9 @@ pub fn deeds(
             }
             _ => platform("Firebase", None, ByHand::Again),
         },
+        "wrangler" if (first, second) == ("d1", "migrations") && migrates(rest) => {
+            vec![CommandEffect::Migrates]
+        }
         "wrangler" if first == "pages" => deploys(Tool::Site {
             host: "Cloudflare Pages",
         }),

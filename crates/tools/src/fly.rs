@@ -50,6 +50,11 @@ pub fn address(repository: &Repository, call: &PlatformCall) -> Option<Address> 
     let app = call.app.as_ref()?;
     let name = app.value.literal()?;
     let file = call.config.as_deref();
+    // An app without a service, such as a worker, answers nobody.
+    let text = file.and_then(|file| repository.text(file));
+    if text.is_some_and(|text| !text.contains("service") && !text.contains("checks")) {
+        return None;
+    }
     let path = file.and_then(|file| value(repository, file, "checks", "path"));
     let mut at = vec![app.at.clone()];
     at.extend(path.as_ref().map(|path| path.at.clone()));
