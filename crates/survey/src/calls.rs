@@ -12,17 +12,6 @@ use workflow::Value;
 use workflow::{Fact, Line};
 
 impl Assembly<'_> {
-    /// Whether the repository's own file of a unit says that it does one thing and ends.
-    fn ends(&self, unit: &str) -> bool {
-        let mut files = self.repository.files.iter();
-        let file = files.find(|file| file.rsplit('/').next() == Some(unit));
-        let text = file.and_then(|file| self.repository.text(file));
-        text.is_some_and(|text| {
-            let has = |line: &str| text.lines().any(|one| one.trim() == line);
-            has("Type=oneshot") && !has("RemainAfterExit=yes")
-        })
-    }
-
     /// The tool that calls make together.
     pub(crate) fn tool(
         &self,
@@ -50,8 +39,9 @@ impl Assembly<'_> {
                     } = tool
                     {
                         of_user |= by;
-                        for unit in more.iter().filter(|unit| !self.ends(&unit.value)) {
-                            if !units.iter().any(|known| known.value == unit.value) {
+                        for unit in more {
+                            let is_known = units.iter().any(|known| known.value == unit.value);
+                            if !is_known && !tools::is_oneshot(self.repository, &unit.value) {
                                 units.push(unit.clone());
                             }
                         }

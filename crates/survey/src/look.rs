@@ -14,7 +14,7 @@ use repository::{Repository, ends_in, is_compose_file};
 use tools::Tool;
 use tools::compose;
 use workflow::rank::{Rank, rank_of_job};
-use workflow::{Fact, Known, Line, Value, Workflow};
+use workflow::{Known, Line, Value, Workflow};
 
 /// Looks at a folder, and at the repository that it belongs to.
 pub fn look(folder: &Path) -> std::io::Result<Survey> {
@@ -34,7 +34,7 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
     found.deployments = merged(found.deployments);
     let mut unfilled = BTreeSet::new();
     found.deployments.retain(|one| {
-        let placeholder = placeholder(&one.tool);
+        let placeholder = one.tool.placeholder();
         if let Some(fact) = &placeholder {
             unfilled.insert(one.job);
             let why = format!(
@@ -75,24 +75,6 @@ pub fn look(folder: &Path) -> std::io::Result<Survey> {
         passed_over: repository.passed_over.take(),
         workflows,
     })
-}
-
-/// The name in a starter workflow that nobody has filled in: `MY_ECS_SERVICE`, `your-app-name`.
-fn placeholder(tool: &Tool) -> Option<&Fact<Value>> {
-    let is_one = |fact: &&Fact<Value>| {
-        let text = fact.value.text();
-        let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-        let loud = text.starts_with("MY_") || text.starts_with("YOUR_");
-        loud && text.chars().all(capital)
-            || text.starts_with("your-")
-            || text.starts_with('<') && text.ends_with('>')
-    };
-    let named = match tool {
-        Tool::Ecs(call) => [call.cluster.as_ref(), call.service.as_ref()],
-        Tool::Platform(call) => [call.app.as_ref(), None],
-        _ => return None,
-    };
-    named.into_iter().flatten().find(is_one)
 }
 
 /// Jobs of which each row of the matrix deploys something of its own by one tool, such as an app of a platform. What one

@@ -20,6 +20,7 @@ mod migrations;
 pub mod nginx;
 pub mod origin;
 mod reach;
+mod systemd;
 mod tool;
 mod uses;
 mod wait;
@@ -31,6 +32,7 @@ pub use deed::{CommandEffect, With};
 pub use harmless::{is_harmless, is_harmless_action, starts_elsewhere, starts_workflow};
 pub use metadata::metadata_tag;
 pub use reach::{reach, takes_identity, unread_program};
+pub use systemd::is_oneshot;
 pub use tool::{
     ByHand, ComposeCall, EcsCall, HelmCall, KUBECTL_CHANGES, KamalCall, KubectlCall, Live,
     PlatformCall, Tool, Undo,

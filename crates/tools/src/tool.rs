@@ -87,6 +87,24 @@ pub enum Tool {
 }
 
 impl Tool {
+    /// The name in a starter workflow that nobody has filled in: `MY_ECS_SERVICE`, `your-app-name`.
+    pub fn placeholder(&self) -> Option<&Fact<Value>> {
+        let is_one = |fact: &&Fact<Value>| {
+            let text = fact.value.text();
+            let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            let loud = text.starts_with("MY_") || text.starts_with("YOUR_");
+            loud && text.chars().all(capital)
+                || text.starts_with("your-")
+                || text.starts_with('<') && text.ends_with('>')
+        };
+        let named = match self {
+            Tool::Ecs(call) => [call.cluster.as_ref(), call.service.as_ref()],
+            Tool::Platform(call) => [call.app.as_ref(), None],
+            _ => return None,
+        };
+        named.into_iter().flatten().find(is_one)
+    }
+
     /// Whether it may start an image, and not only files.
     pub fn starts_images(&self) -> bool {
         !matches!(
