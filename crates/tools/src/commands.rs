@@ -45,10 +45,11 @@ pub fn deeds(
             ..PlatformCall::default()
         }))
     };
-    // Options in an array of the shell are not known, and one of them may name another app or environment.
-    let is_open = rest
-        .iter()
-        .any(|word| word.contains("[@]}") || word.contains("[*]}"));
+    // Options in a variable of the shell are not known, and one of them may name another app or environment.
+    let is_open = rest.windows(2).any(|pair| {
+        let is_variable = pair[1].starts_with('$') && !pair[1].starts_with("${{");
+        is_variable && !pair[0].starts_with('-')
+    });
     let undone = |name, app: Option<Fact<Value>>, back, undo: Undo| {
         deploys(Tool::Platform(PlatformCall {
             name,
