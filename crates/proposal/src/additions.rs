@@ -1,12 +1,11 @@
 //! The steps that a proposal adds to each workflow.
 
-use survey::{HealthSource, Job, JobId, Known, Tool, Workflow};
+use survey::{HealthSource, Job, JobId, Known, Workflow};
 
 use crate::back::{RollbackPlan, usable};
 use crate::checkout::has_checkout;
 use crate::group::shares_job;
 use crate::handed::StepEnv;
-use crate::health::HealthAddress;
 use crate::platform::is_windows;
 use crate::platform::{Extra, OwnStep};
 use crate::proposal::{Gate, Part, Proposal, release};
@@ -425,11 +424,11 @@ fn gate_step(
         _ => scalar(GAP),
     };
     stage.with.push(("url", url));
-    // A site that is only files has no other answer at its root than the page.
     let is_open = |part: &&Part<'_>| {
-        let mut asked = part.asked.iter();
-        !matches!(part.group.lead.tool, Tool::Site { .. })
-            && asked.any(HealthAddress::shows_an_answer_alone)
+        let tool = &part.group.lead.tool;
+        part.asked
+            .iter()
+            .any(|asked| asked.shows_an_answer_alone(tool))
     };
     if parts.iter().any(is_open) {
         stage.with.push(("status", "200-499".to_owned()));

@@ -1,6 +1,6 @@
 //! What is asked after a deployment, and what says that it is the right question.
 
-use survey::{HealthSource, Line, Value};
+use survey::{HealthSource, Line, Tool, Value};
 
 use crate::group::Group;
 
@@ -145,13 +145,18 @@ fn is_local(url: &str) -> bool {
 
 impl HealthAddress {
     /// Whether only a status of 500 and above tells that the app is broken: nothing names a health check, and what is there
-    /// may redirect, or want a login.
-    pub fn shows_an_answer_alone(&self) -> bool {
+    /// may redirect, or want a login. A site that is only files has no other answer at its root than the page.
+    pub fn shows_an_answer_alone(&self, tool: &Tool) -> bool {
         let text = self.url.text();
         let (_, rest) = text.split_once("://").unwrap_or(("", text));
         let is_root = self.url.expression().is_some()
             || rest.split_once('/').is_none_or(|(_, path)| path.is_empty());
-        self.from == HealthSource::Platform || self.from == HealthSource::Environment && is_root
+        let is_open = match self.from {
+            HealthSource::Platform => true,
+            HealthSource::Environment => is_root,
+            _ => false,
+        };
+        is_open && !matches!(tool, Tool::Site { .. })
     }
 
     /// The lines that tell, for a person.

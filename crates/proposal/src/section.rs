@@ -362,7 +362,7 @@ fn http(facts: &Facts<'_, '_>, handed: &mut StepEnv) -> Vec<Tree> {
         let mut probe = Map::default()
             .with("name", Tree::text(&name))
             .with("url", Tree::filled(&url));
-        if asked.shows_an_answer_alone() && !matches!(facts.group.lead.tool, Tool::Site { .. }) {
+        if asked.shows_an_answer_alone(&facts.group.lead.tool) {
             probe.add("status", Tree::plain("200-499"));
         }
         if asked.on_host

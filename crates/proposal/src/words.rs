@@ -76,13 +76,15 @@ pub fn not_known(survey: &Survey) -> String {
 
 /// The same in workflows other than those that deploy, where some do.
 fn besides(survey: &Survey) -> String {
+    if survey.deployments.is_empty() {
+        return String::new();
+    }
     let is_apart = |one: &&NotKnown| {
         let own = one.deployment.as_ref().map(|one| one.job.workflow);
         let mut all = survey.deployments.iter();
         own.is_some_and(|own| all.all(|other| other.job.workflow != own))
     };
-    let all = survey.not_known.iter().filter(is_apart);
-    listed(all.filter(|_| !survey.deployments.is_empty()))
+    listed(survey.not_known.iter().filter(is_apart))
 }
 
 /// The first few, with the lines that they are at, and how many more there are.

@@ -255,9 +255,15 @@ impl FilePlace<'_> {
 impl Project {
     /// Whether a release changes the image of a service: one that the file builds, or another service's that it builds.
     pub fn is_built(&self, service: &Service) -> bool {
-        let image = |one: &Service| one.image.as_ref().map(|image| image.value.clone());
-        let mut built = self.services.values().filter(|one| one.builds);
-        service.builds || service.image.is_some() && built.any(|one| image(one) == image(service))
+        let is_built = |image: &Fact<String>| {
+            let mut built = self.services.values().filter(|one| one.builds);
+            built.any(|one| {
+                one.image
+                    .as_ref()
+                    .is_some_and(|own| own.value == image.value)
+            })
+        };
+        service.builds || service.image.as_ref().is_some_and(is_built)
     }
 }
 

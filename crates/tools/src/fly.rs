@@ -50,7 +50,7 @@ pub fn address(repository: &Repository, call: &PlatformCall) -> Option<Address> 
     let app = call.app.as_ref()?;
     let name = app.value.literal()?;
     let file = call.config.as_deref();
-    // An app without a service, such as a worker, answers nobody.
+    // An app without a service, such as a worker, has no address.
     let text = file.and_then(|file| repository.text(file));
     if text.is_some_and(|text| !text.contains("service") && !text.contains("checks")) {
         return None;

@@ -49,7 +49,7 @@ pub fn takes_identity(workflow: &Workflow, job: &Job) -> bool {
     })
 }
 
-/// The program of a step that is not read: one in another language, or one that whoever starts the workflow types.
+/// The program of a step that is not read: one in another language, or one that a person types who starts the workflow.
 pub fn unread_program<'j>(step: &'j Step, job: &'j Job) -> Option<&'j str> {
     const READ: [&str; 4] = ["bash", "sh", "pwsh", "powershell"];
     let run = &step.run.as_ref()?.value;

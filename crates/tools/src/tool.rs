@@ -87,7 +87,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// The name in a starter workflow that nobody has filled in: `MY_ECS_SERVICE`, `your-app-name`.
+    /// The name in a starter workflow that is still to be filled in: `MY_ECS_SERVICE`, `your-app-name`.
     pub fn placeholder(&self) -> Option<&Fact<Value>> {
         let is_one = |fact: &&Fact<Value>| {
             let text = fact.value.text();
